@@ -1,0 +1,75 @@
+//! The board side: the [`Board`] trait and its kinds, extlinux.conf, the one function that writes, backup,
+//! deploy, boot methods, proof of boot. *Architecture invariant:* knows nothing of trees, evidence or campaigns.
+
+use crate::host::process::Finished;
+use anyhow::Result;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A board, whatever kind it is. Implemented by the board over ssh and the virtual one; the engine knows only this.
+///
+/// Reading goes through [`Board::run`]. *Architecture invariant:* only `board::writer` calls it with a command that writes to
+/// a file system, and only `board::boot` with one that reboots.
+pub trait Board {
+    /// What is known of it before it is asked.
+    fn description(&self) -> &Description;
+
+    /// Runs a POSIX shell script on the board as root, with `input` on its standard input; any exit status is an
+    /// answer. Errors: no connection, or no end within `limit`. Every word that comes from data must have gone through
+    /// [`quote`].
+    fn run_with_input(&self, script: &str, input: &[u8], limit: Duration) -> Result<Finished>;
+
+    /// [`Board::run_with_input`] without input.
+    fn run(&self, script: &str, limit: Duration) -> Result<Finished> {
+        self.run_with_input(script, &[], limit)
+    }
+
+    /// Whether it answers a command within `limit` (the connection is made anew: nothing old is trusted).
+    fn answers(&self, limit: Duration) -> bool;
+
+    /// The serial line, if there is one.
+    fn serial(&self) -> Option<&dyn SerialLine>;
+
+    /// Pulls the reset line (hard: nothing is flushed). Errors: this board has no such line, or it did not obey.
+    fn hard_reset(&self) -> Result<()>;
+}
+
+/// A serial line that something outside this process captures all the time, so that the tool can die and the log
+/// does not.
+pub trait SerialLine {
+    /// The file on the host that every byte of the line is appended to, from before power-on.
+    fn log(&self) -> PathBuf;
+
+    /// Writes bytes to the line. Invariant 8 is the caller's (`board::boot`): only with a running kernel behind it, or as the answer
+    /// to a menu that waits.
+    fn write(&self, bytes: &[u8]) -> Result<()>;
+
+    /// Sends a BREAK. Errors: this transport cannot.
+    fn send_break(&self) -> Result<()>;
+}
+
+/// What is known of a board before it is asked: paths, labels, limits. Raw form in `boards/*.toml`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Description {
+    /// Name of the board, as in `boards/<name>.toml`.
+    pub name: String,
+    /// Mount point that holds kernels: `/boot/firmware`.
+    pub boot_folder: PathBuf,
+    /// The extlinux.conf that U-Boot reads, as a path on the running board.
+    pub extlinux: PathBuf,
+    /// Label that must survive.
+    pub vanilla_label: String,
+    /// Folder on the board for backups, outside every protected path.
+    pub backup_folder: PathBuf,
+    /// Longest time from reset to an answer over ssh, vanilla or debug kernel.
+    pub boot_limit: Duration,
+}
+
+/// Quotes a word for the POSIX shell of a board: *the* quoting function; whatever comes from data goes through it.
+pub fn quote(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_string();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}

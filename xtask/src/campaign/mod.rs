@@ -1,0 +1,2 @@
+//! The campaign: its file, the plan as a value, the journal, the engine that runs a plan, the report.
+//! *Architecture invariant:* the only room that joins `kernel`, `board` and `evidence`.

@@ -1,0 +1,99 @@
+//! Every flag. The verbs' own arguments stand in their files in `cmd/`.
+
+use crate::cmd;
+use crate::ui::{Consent, Format};
+use clap::{Args, Parser, Subcommand};
+
+/// Apply a kernel patch series to a board one patch at a time: one boot and one verdict each, and the board is
+/// never lost.
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    version,
+    propagate_version = true
+)]
+pub struct Cli {
+    /// Flags of every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// The verb.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Flags that every command has.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// Print the result as one JSON object
+    #[arg(long, global = true)]
+    json: bool,
+    /// Print the plan that would be executed, and touch nothing
+    #[arg(short = 'n', long, global = true)]
+    pub dry_run: bool,
+    /// Answer every question with yes
+    #[arg(short = 'y', long, global = true, conflicts_with = "no_input")]
+    yes: bool,
+    /// Never ask: fail, naming the flag that would have answered
+    #[arg(long, global = true)]
+    no_input: bool,
+}
+
+impl Global {
+    /// How results are printed.
+    pub fn format(&self) -> Format {
+        if self.json { Format::Json } else { Format::Text }
+    }
+
+    /// How questions are answered.
+    pub fn consent(&self) -> Consent {
+        match (self.yes, self.no_input) {
+            (true, _) => Consent::Given,
+            (false, true) => Consent::NoInput,
+            (false, false) => Consent::Ask,
+        }
+    }
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the whole campaign on the virtual board, set-up included
+    Rehearse(cmd::rehearse::Rehearse),
+    /// Tell what is missing on this machine and what to do about it; change nothing
+    Doctor(cmd::doctor::Doctor),
+    /// Install, fetch and make everything that a rehearsal needs
+    Setup(cmd::setup::Setup),
+    /// Run every test: format and lint, fast tests, the virtual board
+    Test(cmd::test::Test),
+    /// Build the debug kernel and stage it: Image, modules, dtbs and a manifest
+    BuildDebugKernel(cmd::build_debug_kernel::BuildDebugKernel),
+    /// List the patches of a series and which of them are applied
+    Series(cmd::series::Series),
+    /// Apply patches of a series to the tree, a commit for each
+    Apply(cmd::apply::Apply),
+    /// Take exactly one patch back
+    Revert(cmd::revert::Revert),
+    /// Look whether a campaign may start on this board: backups, capture, protected files
+    Preflight(cmd::preflight::Preflight),
+    /// Install the debug kernel beside vanilla, under its own release and label
+    Deploy(cmd::deploy::Deploy),
+    /// Run a campaign: patch by patch, one boot and one verdict each
+    BisectApply(cmd::bisect_apply::BisectApply),
+    /// Put vanilla back exactly as it was, and take away all that is ours
+    Rollback(cmd::rollback::Rollback),
+    /// Find splats, oopses and warnings in kernel logs
+    Logs(cmd::logs::Logs),
+    /// The virtual board: power, shell, serial line
+    Board(cmd::board::Board),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,48 @@
+//! Exit codes: documented constants, and the one place where an outcome becomes one of them.
+
+use crate::ui::Ui;
+use std::process::ExitCode;
+
+/// How a command ended, as its exit code tells it. "Rolled back, all safe" is never the same code as
+/// "a person is needed".
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Everything that was asked for is done: exit code 0.
+    Success,
+    /// A check found something wrong and nothing was changed (`doctor`, `preflight`): exit code 3.
+    CheckFailed,
+    /// A step failed, only that step was taken back, vanilla runs and is the default: exit code 10.
+    RolledBack,
+    /// Some steps passed, a later one failed and was taken back, vanilla runs: exit code 11.
+    PartialSuccess,
+    /// The board or the tree is not in a state that is known to be safe; a person has to look: exit code 20.
+    PersonNeeded,
+}
+
+/// Exit code of an error that is none of the [`Outcome`]s (bad input, a program that failed): nothing on a
+/// board was changed by the failing action, or the message says what was. clap itself exits with 2 on bad usage.
+pub const ERROR: u8 = 1;
+
+impl Outcome {
+    /// The documented exit code.
+    pub const fn code(self) -> u8 {
+        match self {
+            Outcome::Success => 0,
+            Outcome::CheckFailed => 3,
+            Outcome::RolledBack => 10,
+            Outcome::PartialSuccess => 11,
+            Outcome::PersonNeeded => 20,
+        }
+    }
+}
+
+/// Prints the error, if there is one, and gives the exit code of the process.
+pub fn report(ui: &Ui, outcome: anyhow::Result<Outcome>) -> ExitCode {
+    match outcome {
+        Ok(outcome) => ExitCode::from(outcome.code()),
+        Err(error) => {
+            ui.error(&error);
+            ExitCode::from(ERROR)
+        }
+    }
+}

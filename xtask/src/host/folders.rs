@@ -1,0 +1,41 @@
+//! Where things live: what cannot be made again in the project's `.lockstep/`, what can in the user's cache.
+
+use anyhow::{Context, Result};
+use std::path::{Path, PathBuf};
+
+/// Folders of one checkout and one user. Nothing here creates them; whoever writes does.
+#[derive(Debug, Clone)]
+pub struct Folders {
+    /// The checkout: `patches/`, `kconfig-fragments/`, `boards/`, `campaigns/` are below it.
+    pub project: PathBuf,
+    /// What cannot be made again: backups, journals, evidence, reports (`<project>/.lockstep`).
+    pub state: PathBuf,
+    /// What can be made again, shared by every checkout of this user (`$LOCKSTEP_CACHE`, else
+    /// `$XDG_CACHE_HOME/lockstep`, else `~/.cache/lockstep`).
+    pub cache: PathBuf,
+}
+
+impl Folders {
+    /// Finds them: the checkout is the workspace that this program was built from, wherever it is run.
+    pub fn find() -> Result<Self> {
+        let project = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .parent()
+            .context("finding the project folder: the xtask package has no parent folder")?
+            .to_path_buf();
+        let variable = |name| {
+            std::env::var_os(name)
+                .filter(|value| !value.is_empty())
+                .map(PathBuf::from)
+        };
+        let cache = variable("LOCKSTEP_CACHE")
+            .or_else(|| variable("XDG_CACHE_HOME").map(|folder| folder.join("lockstep")))
+            .or_else(|| variable("HOME").map(|folder| folder.join(".cache/lockstep")))
+            .context("finding the cache folder: none of LOCKSTEP_CACHE, XDG_CACHE_HOME and HOME is set")?;
+        let cache = std::path::absolute(cache).context("finding the cache folder")?;
+        Ok(Folders {
+            state: project.join(".lockstep"),
+            project,
+            cache,
+        })
+    }
+}

@@ -1,0 +1,2 @@
+//! The kernel side: tree and series (git2), patches, Kconfig fragments and verdicts, toolchain, make, staging.
+//! *Architecture invariant:* knows nothing of boards, evidence or campaigns.

@@ -1,0 +1,13 @@
+//! Lockstep applies a kernel patch series to a real board one patch at a time, with one boot and one
+//! verdict for each, and never loses the board. `ARCHITECTURE.md` shows the rooms and who knows whom.
+
+pub mod board;
+pub mod campaign;
+pub mod cli;
+pub mod cmd;
+pub mod evidence;
+pub mod exit;
+pub mod host;
+pub mod kernel;
+pub mod manifest;
+pub mod ui;

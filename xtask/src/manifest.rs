@@ -1,0 +1,93 @@
+//! What a build made and what a slot holds: release, build ids, files, sizes, hashes.
+//!
+//! Known to `kernel` (which makes one), `board` (which installs and verifies it) and `campaign` (which carries
+//! it from the one to the other); knows none of them.
+
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// The version of the format that this code writes; a newer one is refused when read.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// Everything that one build made for one slot. `root` joined with [`File::source`] is where the bytes are on
+/// the host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Manifest {
+    /// [`SCHEMA_VERSION`] of the writer.
+    pub schema_version: u32,
+    /// What `make kernelrelease` said for this very build, for example `7.3.4-lockdep`.
+    pub release: String,
+    /// GNU build id of vmlinux, lower-case hex: what `/sys/kernel/notes` of the running kernel must show.
+    pub build_id: String,
+    /// Profile that was built: `vanilla`, `lockdep`, …
+    pub profile: String,
+    /// Commit that was built, full hex.
+    pub commit: String,
+    /// Staging folder on the host, absolute.
+    pub root: PathBuf,
+    /// Every file, sorted by `source`.
+    pub files: Vec<File>,
+}
+
+/// One file of a slot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct File {
+    /// What it is, and so where it goes on a board.
+    pub kind: Kind,
+    /// Path below [`Manifest::root`]: `Image`, `dtbs/rockchip/x.dtb`, `lib/modules/<release>/kernel/…/vim2m.ko`.
+    pub source: PathBuf,
+    /// Bytes.
+    pub size: u64,
+    /// SHA-256 of the content, lower-case hex.
+    pub sha256: String,
+    /// Permission bits, for example `0o644`.
+    pub mode: u32,
+    /// GNU build id of a module, lower-case hex; what `/sys/module/<name>/notes/.note.gnu.build-id` must show.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub build_id: Option<String>,
+    /// Hash of what a module *is*, apart from what differs in each link (its build id and signature): equal
+    /// hashes mean that the module did not change by content, whatever `make` rebuilt.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub content_sha256: Option<String>,
+}
+
+/// The kinds of file that a build makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// The arm64 `Image`.
+    Image,
+    /// A device tree blob.
+    Dtb,
+    /// A loadable module (`*.ko`, `*.ko.zst`, …).
+    Module,
+    /// What `modules_install` and `depmod` put beside the modules: `modules.dep`, `modules.builtin`, …
+    ModuleIndex,
+}
+
+impl Manifest {
+    /// Files of one kind.
+    pub fn of_kind(&self, kind: Kind) -> impl Iterator<Item = &File> {
+        self.files.iter().filter(move |file| file.kind == kind)
+    }
+
+    /// The module whose file is called `name.ko` (dashes and underscores are the same to the kernel).
+    pub fn module(&self, name: &str) -> Option<&File> {
+        let wanted = name.replace('-', "_");
+        self.of_kind(Kind::Module)
+            .find(|file| file.module_name().as_deref() == Some(&wanted))
+    }
+}
+
+impl File {
+    /// Name of a module as `/sys/module` has it: file name without `.ko*`, dashes as underscores.
+    pub fn module_name(&self) -> Option<String> {
+        if self.kind != Kind::Module {
+            return None;
+        }
+        let name = self.source.file_name()?.to_str()?;
+        Some(name.split(".ko").next()?.replace('-', "_"))
+    }
+}

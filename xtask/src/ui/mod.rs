@@ -1,0 +1,199 @@
+//! What a person sees. *Architecture invariant:* nothing else prints. Results go to standard output, all the
+//! rest to standard error; with `--json` standard output carries exactly one object.
+
+use anyhow::{Result, bail};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+use std::io::{IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+/// Version of every JSON object that a command prints.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object.
+    Json,
+}
+
+/// How questions are answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Consent {
+    /// Ask on the terminal.
+    Ask,
+    /// `--yes`.
+    Given,
+    /// `--no-input`: fail, naming the flag that was missed.
+    NoInput,
+}
+
+/// The screen.
+#[derive(Debug)]
+pub struct Ui {
+    format: Format,
+    started: Instant,
+}
+
+impl Ui {
+    /// A screen that prints in `format`.
+    pub fn new(format: Format) -> Self {
+        Ui {
+            format,
+            started: Instant::now(),
+        }
+    }
+
+    /// The format of results.
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// A result for people; nothing with `--json`.
+    pub fn line(&self, text: &str) {
+        if self.format == Format::Text {
+            // A reader that went away (`| head`) is no reason to fail.
+            drop(writeln!(std::io::stdout(), "{}", visible(text)));
+        }
+    }
+
+    /// The result as one JSON object, `schema_version` first; nothing without `--json`.
+    pub fn json(&self, value: &impl Serialize) -> Result<()> {
+        if self.format == Format::Json {
+            let mut object = serde_json::Map::new();
+            object.insert("schema_version".into(), SCHEMA_VERSION.into());
+            match serde_json::to_value(value)? {
+                serde_json::Value::Object(fields) => object.extend(fields),
+                other => drop(object.insert("result".into(), other)),
+            }
+            drop(writeln!(
+                std::io::stdout(),
+                "{}",
+                serde_json::Value::Object(object)
+            ));
+        }
+        Ok(())
+    }
+
+    /// Something that goes on, to standard error, with the time since the start in front.
+    pub fn say(&self, text: &str) {
+        let seconds = self.started.elapsed().as_secs();
+        eprintln!("[{:>2}:{:02}] {}", seconds / 60, seconds % 60, visible(text));
+    }
+
+    /// Something that a person should read before going on.
+    pub fn warn(&self, text: &str) {
+        self.say(&format!("warning: {text}"));
+    }
+
+    /// The command's error: all of its contexts.
+    pub fn error(&self, error: &anyhow::Error) {
+        eprintln!("error: {}", visible(&format!("{error:#}")));
+        if self.format == Format::Json {
+            drop(self.json(&serde_json::json!({ "error": format!("{error:#}") })));
+        }
+    }
+
+    /// A task of some length. On a terminal a spinner or, when `total` is known, a bar with the time left;
+    /// elsewhere two plain lines, one when it starts and one when it ends with the time that it took.
+    pub fn task(&self, title: &str, total: Option<u64>) -> Task<'_> {
+        let bar = if std::io::stderr().is_terminal() {
+            let bar = total.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
+            let template = match total {
+                Some(_) => "        {msg} {wide_bar} {pos}/{len} {elapsed} (about {eta} left)",
+                None => "        {spinner} {msg} {elapsed}",
+            };
+            bar.set_style(ProgressStyle::with_template(template).expect("the template is a constant"));
+            bar.enable_steady_tick(Duration::from_millis(200));
+            bar.set_message(title.to_string());
+            bar
+        } else {
+            self.say(&format!("{title} …"));
+            ProgressBar::hidden()
+        };
+        Task {
+            ui: self,
+            bar,
+            title: title.to_string(),
+            started: Instant::now(),
+        }
+    }
+
+    /// Asks for a yes. Errors: the answer was no, or nobody can be asked.
+    pub fn confirm(&self, consent: Consent, question: &str) -> Result<()> {
+        match consent {
+            Consent::Given => return Ok(()),
+            Consent::NoInput => bail!("{question} (nobody is asked with --no-input: answer with --yes)"),
+            Consent::Ask if !std::io::stdin().is_terminal() => {
+                bail!("{question} (standard input is no terminal, so nobody can be asked: answer with --yes)")
+            }
+            Consent::Ask => {}
+        }
+        eprint!("{} [y/N] ", visible(question));
+        let mut answer = String::new();
+        std::io::stdin().read_line(&mut answer)?;
+        if matches!(answer.trim(), "y" | "Y" | "yes") {
+            return Ok(());
+        }
+        bail!("stopped: the answer was not yes; nothing was changed")
+    }
+}
+
+/// A running task; ends when [`Task::done`] is called, or silently when it is dropped by an error.
+pub struct Task<'a> {
+    ui: &'a Ui,
+    bar: ProgressBar,
+    title: String,
+    started: Instant,
+}
+
+impl Task<'_> {
+    /// How much is done, in the unit of `total`.
+    pub fn position(&self, position: u64) {
+        self.bar.set_position(position);
+    }
+
+    /// What it is doing right now (shown on a terminal only).
+    pub fn detail(&self, text: &str) {
+        self.bar.set_message(format!("{}: {}", self.title, visible(text)));
+    }
+
+    /// Ends it with a line that says how long it took; gives that time.
+    pub fn done(self, result: &str) -> Duration {
+        self.bar.finish_and_clear();
+        let took = self.started.elapsed();
+        let result = if result.is_empty() {
+            String::new()
+        } else {
+            format!(": {result}")
+        };
+        self.ui
+            .say(&format!("{}{result} ({:.1} s)", self.title, took.as_secs_f64()));
+        took
+    }
+}
+
+/// Text from a board, a log or a patch made safe for a terminal: control characters other than newline and tab are shown
+/// as `\u{…}` escapes, so that nothing printed can move the cursor or change the terminal.
+pub fn visible(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() && c != '\n' && c != '\t' {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn escape_sequences_do_not_reach_the_terminal() {
+        assert_eq!(super::visible("a\x1b[2Jb\tc\n"), "a\\u{1b}[2Jb\tc\n");
+    }
+}
