@@ -186,10 +186,7 @@ fn wait(child: &mut Child, limit: Duration) -> Result<ExitStatus> {
         }
         if Instant::now() >= deadline {
             if let Some(group) = rustix::process::Pid::from_raw(child.id() as i32) {
-                drop(rustix::process::kill_process_group(
-                    group,
-                    rustix::process::Signal::KILL,
-                ));
+                let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
             }
             child.wait()?;
             bail!("it did not end within {} s and was killed", limit.as_secs());
