@@ -2,4 +2,6 @@
 
 pub mod files;
 pub mod folders;
+pub mod packages;
 pub mod process;
+pub mod requirements;

@@ -1,0 +1,127 @@
+//! Verdicts: what one boot of one step showed, by a rule over values.
+
+use serde::{Deserialize, Serialize};
+
+/// What one step's boot showed. A wrong kernel, a dead checker, a lost connection, an incomplete log and "not
+/// exercised" are verdicts of their own, never a pass (invariant 17).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// Everything that invariant 15 asks for is proven.
+    Pass,
+    /// All is well, but nothing shows that the patch's code ran.
+    NotExercised,
+    /// The kernel said something that the baseline lacks.
+    Regression,
+    /// A smoke test ended with a wrong status, a wrong output, or not at all.
+    SmokeFailed,
+    /// What booted is not this build.
+    WrongKernel,
+    /// Lockdep (or whatever the profile checks with) is no longer alive.
+    DeadChecker,
+    /// The board did not come up, or stopped answering.
+    LostConnection,
+    /// The kernel log has gaps: it proves nothing.
+    IncompleteLog,
+}
+
+impl Verdict {
+    /// In print.
+    pub fn text(self) -> &'static str {
+        match self {
+            Verdict::Pass => "pass",
+            Verdict::NotExercised => "not exercised",
+            Verdict::Regression => "regression",
+            Verdict::SmokeFailed => "smoke test failed",
+            Verdict::WrongKernel => "wrong kernel",
+            Verdict::DeadChecker => "dead checker",
+            Verdict::LostConnection => "lost connection",
+            Verdict::IncompleteLog => "incomplete log",
+        }
+    }
+}
+
+/// What was seen of one boot, reduced to what the verdict needs. Each list holds reasons for a person; empty is good.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Seen {
+    /// Why this is not the build that was deployed.
+    pub wrong_kernel: Vec<String>,
+    /// Why the connection counts as lost: no answer, a reset in the middle.
+    pub lost: Vec<String>,
+    /// Titles of findings that the baseline lacks.
+    pub new_findings: Vec<String>,
+    /// Why the checkers are dead.
+    pub dead_checkers: Vec<String>,
+    /// Smoke tests that failed, with the reason.
+    pub failed_tests: Vec<String>,
+    /// Why the log is incomplete.
+    pub log_gaps: Vec<String>,
+    /// Functions that should have run and did not.
+    pub not_run: Vec<String>,
+}
+
+/// The rule. The order is the order of what names the fault best: a splat explains why a checker is dead, why a test failed or why
+/// the board is gone; a board that is gone explains an incomplete log; a wrong kernel makes all the rest
+/// meaningless.
+pub fn judge(seen: &Seen) -> (Verdict, Vec<String>) {
+    let ranked = [
+        (Verdict::WrongKernel, &seen.wrong_kernel),
+        (Verdict::Regression, &seen.new_findings),
+        (Verdict::LostConnection, &seen.lost),
+        (Verdict::DeadChecker, &seen.dead_checkers),
+        (Verdict::SmokeFailed, &seen.failed_tests),
+        (Verdict::IncompleteLog, &seen.log_gaps),
+        (Verdict::NotExercised, &seen.not_run),
+    ];
+    match ranked.iter().find(|(_, reasons)| !reasons.is_empty()) {
+        None => (Verdict::Pass, Vec::new()),
+        Some((verdict, _)) => {
+            let reasons = ranked
+                .iter()
+                .flat_map(|(_, reasons)| reasons.iter().cloned())
+                .collect();
+            (*verdict, reasons)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdict(change: impl Fn(&mut Seen)) -> Verdict {
+        let mut seen = Seen::default();
+        change(&mut seen);
+        judge(&seen).0
+    }
+
+    #[test]
+    fn nothing_wrong_is_a_pass() {
+        assert_eq!(verdict(|_| {}), Verdict::Pass);
+    }
+
+    #[test]
+    fn each_doubt_alone_is_a_verdict_of_its_own() {
+        let why = || vec!["why".to_string()];
+        assert_eq!(verdict(|s| s.wrong_kernel = why()), Verdict::WrongKernel);
+        assert_eq!(verdict(|s| s.lost = why()), Verdict::LostConnection);
+        assert_eq!(verdict(|s| s.new_findings = why()), Verdict::Regression);
+        assert_eq!(verdict(|s| s.dead_checkers = why()), Verdict::DeadChecker);
+        assert_eq!(verdict(|s| s.failed_tests = why()), Verdict::SmokeFailed);
+        assert_eq!(verdict(|s| s.log_gaps = why()), Verdict::IncompleteLog);
+        assert_eq!(verdict(|s| s.not_run = why()), Verdict::NotExercised);
+    }
+
+    #[test]
+    fn a_splat_names_the_fault_and_the_rest_stays_in_the_reasons() {
+        let seen = Seen {
+            new_findings: vec!["circular locking".into()],
+            dead_checkers: vec!["debug_locks is 0".into()],
+            failed_tests: vec!["probe: exit 2".into()],
+            ..Seen::default()
+        };
+        let (verdict, reasons) = judge(&seen);
+        assert_eq!(verdict, Verdict::Regression);
+        assert_eq!(reasons, ["circular locking", "debug_locks is 0", "probe: exit 2"]);
+    }
+}
