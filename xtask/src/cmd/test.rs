@@ -2,15 +2,147 @@
 
 use super::Context;
 use crate::exit::Outcome;
+use crate::host::process;
 use anyhow::{Result, bail};
+use std::path::PathBuf;
+use std::time::Duration;
+use xshell::{Cmd, Shell, cmd};
 
 /// Arguments of `cargo xtask test`.
 #[derive(Debug, clap::Args)]
-pub struct Test {}
+#[command(
+    after_help = "The order is: format and lint, fast tests, set-up, tests that need the kernel tree or the \
+                        virtual board, and the rehearsals. It stops after the first of these stages that fails.\n\n\
+                        Example:\n  cargo xtask test --yes\n  cargo xtask test --fast"
+)]
+pub struct Test {
+    /// Only what needs no set-up: format, lint, fast tests
+    #[arg(long)]
+    fast: bool,
+}
+
+/// Longest time of one stage: more than the slowest has ever taken, so that a hang ends.
+const LIMIT: Duration = Duration::from_secs(80 * 60);
+
+/// Test files of `xtask/tests` that need the imported kernel tree or the virtual board, in their order. Everything else is fast.
+const AFTER_SETUP: &[&str] = &["kernel_real", "virt_board", "board_virtual", "rehearsal"];
 
 impl Test {
     /// Runs the verb.
-    pub fn run(&self, _context: &Context) -> Result<Outcome> {
-        bail!("`cargo xtask test` is not there yet")
+    pub fn run(&self, context: &Context) -> Result<Outcome> {
+        let sh = Shell::new()?;
+        let project = &context.folders.project;
+        sh.change_dir(project);
+        let log = context.folders.state.join("test.log");
+        let mut counts = Counts::default();
+        let mut stage = |title: &str, cmd: Cmd| -> Result<()> {
+            context.ui.say(&format!("{title}: {cmd}"));
+            process::run_logged(cmd, &log, LIMIT, |line| {
+                context.ui.say(line);
+                counts.read(line);
+            })
+        };
+        let names = test_files(project)?;
+        let (slow, fast): (Vec<&String>, Vec<&String>) = names
+            .iter()
+            .partition(|name| AFTER_SETUP.contains(&name.as_str()));
+        let select = |names: &[&String]| -> Vec<String> {
+            names
+                .iter()
+                .flat_map(|name| ["--test".to_string(), name.to_string()])
+                .collect()
+        };
+        let fast = select(&fast);
+        let run = || -> Result<()> {
+            stage("format", cmd!(sh, "cargo fmt --all --check"))?;
+            stage("lint", cmd!(sh, "cargo clippy --all-targets -- -D warnings"))?;
+            stage(
+                "fast tests",
+                cmd!(sh, "cargo test --no-fail-fast --lib --bins {fast...}"),
+            )?;
+            if self.fast {
+                return Ok(());
+            }
+            stage("set-up", cmd!(sh, "cargo xtask setup --yes"))?;
+            for name in AFTER_SETUP
+                .iter()
+                .filter(|name| slow.iter().any(|slow| slow == *name))
+            {
+                stage(
+                    "virtual board",
+                    cmd!(sh, "cargo test --no-fail-fast --test {name} -- --test-threads=1"),
+                )?;
+            }
+            Ok(())
+        };
+        let outcome = run();
+        context
+            .ui
+            .line(&format!("{} passed, {} failed", counts.passed, counts.failed));
+        context
+            .ui
+            .json(&serde_json::json!({ "passed": counts.passed, "failed": counts.failed }))?;
+        outcome?;
+        if counts.passed == 0 || counts.failed > 0 {
+            bail!("{} tests passed and {} failed", counts.passed, counts.failed);
+        }
+        Ok(Outcome::Success)
+    }
+}
+
+/// Names of the test files of this package.
+fn test_files(project: &std::path::Path) -> Result<Vec<String>> {
+    let mut files: Vec<PathBuf> = Vec::new();
+    for entry in std::fs::read_dir(project.join("xtask/tests"))? {
+        files.push(entry?.path());
+    }
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "rs"));
+    let mut names: Vec<String> = files
+        .iter()
+        .filter_map(|file| Some(file.file_stem()?.to_str()?.to_string()))
+        .collect();
+    names.sort();
+    Ok(names)
+}
+
+/// What cargo's test runner counted.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Counts {
+    passed: u64,
+    failed: u64,
+}
+
+impl Counts {
+    /// Adds a closing line of libtest: `test result: ok. 3 passed; 0 failed; 0 ignored; …`.
+    fn read(&mut self, line: &str) {
+        let Some(rest) = line.strip_prefix("test result: ") else {
+            return;
+        };
+        let rest = rest.split_once(". ").map_or("", |(_, rest)| rest);
+        for part in rest.split("; ") {
+            match part.split_once(' ') {
+                Some((number, "passed")) => self.passed += number.parse::<u64>().unwrap_or(0),
+                Some((number, "failed")) => self.failed += number.parse::<u64>().unwrap_or(0),
+                _ => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn closing_lines_are_added_up() {
+        let mut counts = super::Counts::default();
+        counts.read("test a ... ok");
+        counts.read("test result: ok. 24 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out");
+        counts.read("test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out");
+        assert_eq!(
+            counts,
+            super::Counts {
+                passed: 25,
+                failed: 2
+            }
+        );
     }
 }
