@@ -303,6 +303,17 @@ estimate-min = 2
     }
 
     #[test]
+    fn every_campaign_of_this_repository_can_be_read() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../campaigns");
+        let mut seen = 0;
+        for entry in std::fs::read_dir(folder).unwrap() {
+            Campaign::load(&entry.unwrap().path()).unwrap();
+            seen += 1;
+        }
+        assert!(seen > 0);
+    }
+
+    #[test]
     fn exit_statuses_follow_the_step_and_the_baseline() {
         let campaign = Campaign::parse(SMALL).unwrap();
         assert_eq!(campaign.tests_of(&campaign.steps[0])[0].1, 0);

@@ -3,5 +3,8 @@
 
 pub mod file;
 pub mod journal;
+pub mod plan;
+pub mod record;
+pub mod report;
 pub mod smoke;
 pub mod verdict;

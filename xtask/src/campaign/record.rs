@@ -1,0 +1,113 @@
+//! The record of a run: what each row of the plan came to. Written to `run.json` after every row; the report is made from it.
+
+use super::smoke::SmokeResult;
+use super::verdict::Verdict;
+use crate::host::files;
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// The version of the format.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// A whole run.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RunRecord {
+    /// [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// Campaign.
+    pub campaign: String,
+    /// Its goal.
+    pub goal: String,
+    /// Board.
+    pub board: String,
+    /// Kernel tree: version and base commit.
+    pub tree: String,
+    /// Release of the debug kernel.
+    pub release: String,
+    /// When it started, RFC 3339.
+    pub started: String,
+    /// How it ended; none while it runs.
+    pub end: Option<End>,
+    /// Rows in the order in which they were executed.
+    pub rows: Vec<RowRecord>,
+}
+
+/// How a run ended (plan.md, "Ends").
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum End {
+    /// Every step has the verdict that the campaign asks of it.
+    Success,
+    /// Some patches passed, a later one did not and was taken back.
+    PartialSuccess,
+    /// The first patch, or the debug kernel itself, did not pass.
+    Failure,
+    /// The board or the tree needs a person.
+    PersonNeeded,
+}
+
+/// One row of the plan, executed.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct RowRecord {
+    /// Number in the plan.
+    pub id: String,
+    /// Title.
+    pub title: String,
+    /// Verdict of a boot; none for rows without one.
+    pub verdict: Option<Verdict>,
+    /// Why, where the verdict is not a pass.
+    pub reasons: Vec<String>,
+    /// Whether the campaign asked for no more than this verdict.
+    pub as_declared: bool,
+    /// Seconds that it was thought to take.
+    pub estimated_s: f64,
+    /// Seconds that it took.
+    pub took_s: f64,
+    /// Where the time went: phase and seconds.
+    pub phases: Vec<(String, f64)>,
+    /// Facts worth telling, one a line.
+    pub facts: Vec<String>,
+    /// Smoke tests.
+    pub tests: Vec<SmokeResult>,
+    /// Functions of the patch and how often they ran.
+    pub exercised: Vec<(String, u64)>,
+    /// Findings that the baseline lacks.
+    pub findings: Vec<FindingRecord>,
+    /// Folder with everything that was captured.
+    pub evidence: Option<PathBuf>,
+}
+
+/// A finding, as the record keeps it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FindingRecord {
+    /// Stable title.
+    pub title: String,
+    /// Severity in print.
+    pub severity: String,
+    /// Where it was seen: serial, journal, pstore.
+    pub source: String,
+    /// Exact lines.
+    pub excerpt: String,
+}
+
+impl RunRecord {
+    /// Writes `run.json` into the run's folder, whole or not at all.
+    pub fn save(&self, folder: &Path) -> Result<()> {
+        let mut bytes = serde_json::to_vec_pretty(self)?;
+        bytes.push(b'\n');
+        files::write_atomic(&folder.join("run.json"), &bytes)
+    }
+}
+
+impl End {
+    /// In print.
+    pub fn text(self) -> &'static str {
+        match self {
+            End::Success => "success",
+            End::PartialSuccess => "partial success",
+            End::Failure => "failure",
+            End::PersonNeeded => "a person is needed",
+        }
+    }
+}
