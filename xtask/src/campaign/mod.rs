@@ -1,6 +1,7 @@
 //! The campaign: its file, the plan as a value, the journal, the engine that runs a plan, the report.
 //! *Architecture invariant:* the only room that joins `kernel`, `board` and `evidence`.
 
+pub mod exercise;
 pub mod file;
 pub mod journal;
 pub mod plan;
