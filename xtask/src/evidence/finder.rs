@@ -4,7 +4,7 @@ use super::finding::{Finding, Kind, Severity};
 use super::headers::{self, Body, Header, Opening};
 use super::prefix::Caller;
 use super::record::Record;
-use super::splat::{Class, Line, Splat, classify};
+use super::splat::{Class, Line, Splat, classify, intrudes};
 use super::summary;
 use std::collections::VecDeque;
 
@@ -256,6 +256,7 @@ impl Open {
         if self.is_over(record, seen) {
             return true;
         }
+        self.splat.cut |= record.lost || (record.caller.is_none() && intrudes(&record.text));
         let class = classify(&record.text);
         match class {
             Class::Blank => {
@@ -306,6 +307,9 @@ impl Open {
 
     /// Whether it ends where such a report should not end.
     fn interrupted(&self) -> bool {
+        if matches!(self.splat.header.kind, Kind::Kasan | Kind::Kmsan | Kind::Kcsan | Kind::Kfence) {
+            return true;
+        }
         self.splat.header.body == Body::Stack && !self.splat.body().iter().any(|line| line.class == Class::Frame)
     }
 }
@@ -356,6 +360,8 @@ fn continues(open: &Splat, kind: Kind) -> bool {
         (one, Oops) if fault(one) => young,
         (one, other) if fault(one) && fault(other) => young,
         (RcuStall, RcuStall) => true,
+        // The code that prints a stall may itself trip over a warning.
+        (RcuStall, Warning) => young,
         (OutOfMemory, OutOfMemory) => true,
         (OtherBug, Warning) => young,
         (SlabCorruption, SlabCorruption) => true,

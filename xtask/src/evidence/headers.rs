@@ -17,6 +17,8 @@ pub enum Blame {
     Trace,
     /// `… at: function` of the first lock, else like [`Blame::Trace`].
     Lock,
+    /// `last function: f`.
+    LastFunction,
     /// Where the stalled stack was entered: its innermost frame is a matter of chance.
     Entry,
     /// It does not tell.
@@ -49,138 +51,149 @@ pub struct Header {
     pub body: Body,
 }
 
-const fn header(mark: &'static str, kind: Kind, stem: &'static str, blame: Blame, body: Body) -> Header {
-    Header { mark, kind, stem, blame, body }
+/// Rows of the tables: mark, kind, stem of the title, where the function is told, what follows.
+macro_rules! headers {
+    ($($mark:literal, $kind:ident, $stem:literal, $blame:ident, $body:ident;)*) => {
+        &[$(Header {
+            mark: $mark,
+            kind: Kind::$kind,
+            stem: $stem,
+            blame: Blame::$blame,
+            body: Body::$body,
+        },)*]
+    };
 }
-
-use Blame::{Counter, Entry, Header as First, Lock, Nobody, Trace};
-use Body::{Line, MaybeStack, Stack};
 
 /// lockdep and its neighbours: kernel/locking/lockdep.c, kernel/locking/spinlock_debug.c, include/linux/rcupdate.h.
 /// Kernels before 4.15 wrote `[ INFO: … ]` or `[ BUG: … ]` where newer ones write `WARNING: …`.
-const LOCKING: &[Header] = &[
-    header("possible circular locking dependency detected", Kind::CircularLocking, "possible circular locking dependency", Lock, Stack),
-    header("possible recursive locking detected", Kind::RecursiveLocking, "possible recursive locking", Lock, Stack),
-    header("inconsistent lock state", Kind::InconsistentLockState, "inconsistent lock state", Lock, Stack),
-    header("possible irq lock inversion dependency detected", Kind::IrqLockInversion, "possible irq lock inversion", Lock, Stack),
-    header("-unsafe lock order detected", Kind::IrqLockInversion, "irq-safe to irq-unsafe lock order", Lock, Stack),
-    header("[ BUG: Invalid wait context ]", Kind::InvalidWaitContext, "invalid wait context", Lock, Stack),
-    header("bad unlock balance detected", Kind::BadUnlockBalance, "bad unlock balance", Lock, Stack),
-    header("bad contention detected", Kind::LockingBug, "bad lock contention", Lock, Stack),
-    header("Nested lock was not taken", Kind::LockingBug, "nested lock was not taken", Lock, Stack),
-    header("chain_key collision", Kind::LockingBug, "lockdep chain key collision", Trace, Stack),
-    header("held lock freed", Kind::HeldLockFreed, "held lock freed", Trace, Stack),
-    header("still has locks held", Kind::LockHeldAtReturn, "task still has locks held", Lock, Stack),
-    header("lock held when returning to user space", Kind::LockHeldAtReturn, "lock held when returning to user space", Lock, MaybeStack),
-    header("BUG: workqueue leaked", Kind::LockHeldAtReturn, "workqueue leaked lock or atomic", First, Stack),
-    header("suspicious RCU usage", Kind::SuspiciousRcu, "suspicious RCU usage", Trace, Stack),
-    header("suspicious rcu_dereference_check() usage", Kind::SuspiciousRcu, "suspicious RCU usage", Trace, Stack),
-    header("INFO: trying to register non-static key", Kind::LockdepOff, "lock class without a static key", Trace, Stack),
-    header("MAX_STACK_TRACE_ENTRIES too low", Kind::LockdepOff, "lockdep limit reached: MAX_STACK_TRACE_ENTRIES", Nobody, MaybeStack),
-    header("MAX_LOCKDEP_ENTRIES too low", Kind::LockdepOff, "lockdep limit reached: MAX_LOCKDEP_ENTRIES", Nobody, MaybeStack),
-    header("MAX_LOCKDEP_KEYS too low", Kind::LockdepOff, "lockdep limit reached: MAX_LOCKDEP_KEYS", Nobody, MaybeStack),
-    header("MAX_LOCKDEP_CHAINS too low", Kind::LockdepOff, "lockdep limit reached: MAX_LOCKDEP_CHAINS", Nobody, MaybeStack),
-    header("MAX_LOCKDEP_CHAIN_HLOCKS too low", Kind::LockdepOff, "lockdep limit reached: MAX_LOCKDEP_CHAIN_HLOCKS", Nobody, MaybeStack),
-    header("MAX_LOCK_DEPTH too low", Kind::LockdepOff, "lockdep limit reached: MAX_LOCK_DEPTH", Nobody, MaybeStack),
-    header("BUG: spinlock ", Kind::SpinlockBug, "spinlock", Trace, Stack),
-    header("BUG: rwlock ", Kind::SpinlockBug, "rwlock", Trace, Stack),
-    header("BUG: rwlock-", Kind::SpinlockBug, "rwlock", Trace, Stack),
-];
+const LOCKING: &[Header] = headers! {
+    "possible circular locking dependency detected", CircularLocking, "possible circular locking dependency", Lock, Stack;
+    "possible recursive locking detected", RecursiveLocking, "possible recursive locking", Lock, Stack;
+    "inconsistent lock state", InconsistentLockState, "inconsistent lock state", Lock, Stack;
+    "possible irq lock inversion dependency detected", IrqLockInversion, "possible irq lock inversion", Lock, Stack;
+    "-unsafe lock order detected", IrqLockInversion, "irq-safe to irq-unsafe lock order", Lock, Stack;
+    "[ BUG: Invalid wait context ]", InvalidWaitContext, "invalid wait context", Lock, Stack;
+    "bad unlock balance detected", BadUnlockBalance, "bad unlock balance", Lock, Stack;
+    "bad contention detected", LockingBug, "bad lock contention", Lock, Stack;
+    "Nested lock was not taken", LockingBug, "nested lock was not taken", Lock, Stack;
+    "chain_key collision", LockingBug, "lockdep chain key collision", Trace, Stack;
+    "held lock freed", HeldLockFreed, "held lock freed", Lock, Stack;
+    "still has locks held", LockHeldAtReturn, "task still has locks held", Lock, Stack;
+    "lock held when returning to user space", LockHeldAtReturn, "lock held when returning to user space", Lock, MaybeStack;
+    "BUG: workqueue leaked", LockHeldAtReturn, "workqueue leaked lock or atomic", LastFunction, MaybeStack;
+    "suspicious RCU usage", SuspiciousRcu, "suspicious RCU usage", Trace, Stack;
+    "suspicious rcu_dereference_check() usage", SuspiciousRcu, "suspicious RCU usage", Trace, Stack;
+    "INFO: trying to register non-static key", LockdepOff, "lock class without a static key", Trace, Stack;
+    "MAX_STACK_TRACE_ENTRIES too low", LockdepOff, "lockdep limit reached: MAX_STACK_TRACE_ENTRIES", Nobody, MaybeStack;
+    "MAX_LOCKDEP_ENTRIES too low", LockdepOff, "lockdep limit reached: MAX_LOCKDEP_ENTRIES", Nobody, MaybeStack;
+    "MAX_LOCKDEP_KEYS too low", LockdepOff, "lockdep limit reached: MAX_LOCKDEP_KEYS", Nobody, MaybeStack;
+    "MAX_LOCKDEP_CHAINS too low", LockdepOff, "lockdep limit reached: MAX_LOCKDEP_CHAINS", Nobody, MaybeStack;
+    "MAX_LOCKDEP_CHAIN_HLOCKS too low", LockdepOff, "lockdep limit reached: MAX_LOCKDEP_CHAIN_HLOCKS", Nobody, MaybeStack;
+    "MAX_LOCK_DEPTH too low", LockdepOff, "lockdep limit reached: MAX_LOCK_DEPTH", Nobody, MaybeStack;
+    "BUG: spinlock ", SpinlockBug, "spinlock", Trace, Stack;
+    "BUG: rwlock ", SpinlockBug, "rwlock", Trace, Stack;
+    "BUG: rwlock-", SpinlockBug, "rwlock", Trace, Stack;
+};
 
 /// kernel/sched/core.c, lib/smp_processor_id.c, kernel/hung_task.c, kernel/watchdog.c, kernel/rcu/tree_stall.h,
 /// kernel/rcu/tasks.h, kernel/workqueue.c.
-const SCHEDULING: &[Header] = &[
-    header("BUG: sleeping function called from invalid context", Kind::SleepInAtomic, "sleeping function called from invalid context", Trace, Stack),
-    header("BUG: assuming atomic context", Kind::SleepInAtomic, "atomic context was assumed", Trace, Stack),
-    header("BUG: scheduling while atomic", Kind::SchedulingWhileAtomic, "scheduling while atomic", Trace, Stack),
-    header("BUG: scheduling in a non-blocking section", Kind::SchedulingWhileAtomic, "scheduling in a non-blocking section", Trace, Stack),
-    header("BUG: using ", Kind::PreemptibleCpuUse, "CPU-local use in preemptible code", Trace, Stack),
-    header("INFO: task ", Kind::HungTask, "task hung", Trace, Stack),
-    header("BUG: soft lockup", Kind::SoftLockup, "soft lockup", Entry, Stack),
-    header("Watchdog detected hard LOCKUP", Kind::HardLockup, "hard lockup", Entry, Stack),
-    header("self-detected stall on CPU", Kind::RcuStall, "RCU stall", Entry, Stack),
-    header("detected stalls on CPUs/tasks", Kind::RcuStall, "RCU stall", Entry, Stack),
-    header("detected expedited stalls on CPUs/tasks", Kind::RcuStall, "RCU stall", Entry, Stack),
-    header("detected stalls on tasks", Kind::RcuStall, "RCU stall", Entry, Stack),
-    header("detected expedited stalls", Kind::RcuStall, "RCU stall", Entry, MaybeStack),
-    header("detected stall on CPU", Kind::RcuStall, "RCU stall", Entry, Stack),
-    header("BUG: workqueue lockup", Kind::WorkqueueLockup, "workqueue lockup", Nobody, MaybeStack),
-];
+const SCHEDULING: &[Header] = headers! {
+    "BUG: sleeping function called from invalid context", SleepInAtomic, "sleeping function called from invalid context", Trace, Stack;
+    "BUG: assuming atomic context", SleepInAtomic, "atomic context was assumed", Trace, Stack;
+    "BUG: scheduling while atomic", SchedulingWhileAtomic, "scheduling while atomic", Trace, Stack;
+    "BUG: scheduling in a non-blocking section", SchedulingWhileAtomic, "scheduling in a non-blocking section", Trace, Stack;
+    "BUG: using ", PreemptibleCpuUse, "CPU-local use in preemptible code", Trace, Stack;
+    "INFO: task ", HungTask, "task hung", Trace, Stack;
+    "BUG: soft lockup", SoftLockup, "soft lockup", Entry, Stack;
+    "Watchdog detected hard LOCKUP", HardLockup, "hard lockup", Entry, Stack;
+    "self-detected stall on CPU", RcuStall, "RCU stall", Entry, Stack;
+    "detected stalls on CPUs/tasks", RcuStall, "RCU stall", Entry, Stack;
+    "detected expedited stalls on CPUs/tasks", RcuStall, "RCU stall", Entry, Stack;
+    "detected stalls on tasks", RcuStall, "RCU stall", Entry, Stack;
+    "detected expedited stalls", RcuStall, "RCU stall", Entry, MaybeStack;
+    "detected stall on CPU", RcuStall, "RCU stall", Entry, Stack;
+    "BUG: workqueue lockup", WorkqueueLockup, "workqueue lockup", Nobody, MaybeStack;
+};
 
 /// Sanitizers and memory debugging: mm/kasan/report.c, mm/kmsan/report.c, kernel/kcsan/report.c, mm/kfence/report.c,
 /// lib/ubsan.c, lib/refcount.c, lib/list_debug.c, lib/debugobjects.c, mm/kmemleak.c, mm/page_alloc.c, mm/memory.c, mm/slub.c,
 /// mm/usercopy.c, mm/oom_kill.c, kernel/dma/debug.c.
-const MEMORY: &[Header] = &[
-    header("BUG: KASAN: ", Kind::Kasan, "KASAN", Trace, Stack),
-    header("BUG: KMSAN: ", Kind::Kmsan, "KMSAN", Trace, Stack),
-    header("BUG: KCSAN: ", Kind::Kcsan, "KCSAN", Trace, Stack),
-    header("BUG: KFENCE: ", Kind::Kfence, "KFENCE", Trace, Stack),
-    header("UBSAN: ", Kind::Ubsan, "UBSAN", Trace, Stack),
-    header("BUG: memory leak", Kind::MemoryLeak, "memory leak", Trace, Stack),
-    header("unreferenced object 0x", Kind::MemoryLeak, "memory leak", Trace, Stack),
-    header("BUG: Bad page ", Kind::BadPage, "bad page", Trace, Stack),
-    header("BUG: Bad rss-counter", Kind::BadPage, "bad rss counter", Nobody, Line),
-    header("BUG: non-zero pgtables_bytes", Kind::BadPage, "page tables left over", Nobody, Line),
-    header("BUG: Dentry ", Kind::OtherBug, "dentry still in use at unmount", Nobody, MaybeStack),
-    header("VFS: Busy inodes after unmount", Kind::OtherBug, "busy inodes after unmount", Nobody, Line),
-    header("INFO: Allocated in ", Kind::SlabCorruption, "slab object", First, Stack),
-    header("INFO: Freed in ", Kind::SlabCorruption, "slab object", First, Stack),
-    header("invoked oom-killer: ", Kind::OutOfMemory, "out of memory", Nobody, MaybeStack),
-    header("Out of memory: Kill", Kind::OutOfMemory, "out of memory", Nobody, Line),
-    header("Memory cgroup out of memory: Kill", Kind::OutOfMemory, "memory cgroup out of memory", Nobody, Line),
-    header("DMA-API: ", Kind::DmaApi, "DMA-API", Nobody, MaybeStack),
-];
+const MEMORY: &[Header] = headers! {
+    "BUG: KASAN: ", Kasan, "KASAN", Trace, Stack;
+    "BUG: KMSAN: ", Kmsan, "KMSAN", Trace, Stack;
+    "BUG: KCSAN: ", Kcsan, "KCSAN", Trace, Stack;
+    "BUG: KFENCE: ", Kfence, "KFENCE", Trace, Stack;
+    "UBSAN: ", Ubsan, "UBSAN", Trace, Stack;
+    "BUG: memory leak", MemoryLeak, "memory leak", Trace, Stack;
+    "unreferenced object 0x", MemoryLeak, "memory leak", Trace, Stack;
+    "BUG: Bad page ", BadPage, "bad page", Trace, Stack;
+    "BUG: Bad rss-counter", BadPage, "bad rss counter", Nobody, Line;
+    "BUG: non-zero pgtables_bytes", BadPage, "page tables left over", Nobody, Line;
+    "BUG: Dentry ", OtherBug, "dentry still in use at unmount", Nobody, MaybeStack;
+    "VFS: Busy inodes after unmount", OtherBug, "busy inodes after unmount", Nobody, Line;
+    "INFO: Allocated in ", SlabCorruption, "slab object", Header, Stack;
+    "INFO: Freed in ", SlabCorruption, "slab object", Header, Stack;
+    "invoked oom-killer: ", OutOfMemory, "out of memory", Nobody, MaybeStack;
+    "Out of memory: Kill", OutOfMemory, "out of memory", Nobody, Line;
+    "Memory cgroup out of memory: Kill", OutOfMemory, "memory cgroup out of memory", Nobody, Line;
+    "DMA-API: ", DmaApi, "DMA-API", Nobody, MaybeStack;
+};
 
 /// Oopses: arch/arm64/mm/fault.c, arch/arm64/kernel/traps.c, arch/x86/mm/fault.c, arch/x86/kernel/traps.c,
 /// arch/x86/kernel/dumpstack.c, arch/arm/kernel/traps.c, arch/arm/mm/fault.c, arch/riscv/mm/fault.c, and
 /// kernel/panic.c, lib/bug.c.
-const OOPSES: &[Header] = &[
-    header("BUG: stack guard page was hit", Kind::StackOverflow, "stack overflow", Entry, Stack),
-    header("Insufficient stack space to handle exception", Kind::StackOverflow, "stack overflow", Counter, Stack),
-    header("kernel stack overflow", Kind::StackOverflow, "stack overflow", Counter, Stack),
-    header("BUG: unable to handle kernel NULL pointer dereference", Kind::NullDereference, "NULL pointer dereference", Counter, Stack),
-    header("BUG: kernel NULL pointer dereference", Kind::NullDereference, "NULL pointer dereference", Counter, Stack),
-    header("Unable to handle kernel NULL pointer dereference", Kind::NullDereference, "NULL pointer dereference", Counter, Stack),
-    header("BUG: unable to handle ", Kind::PagingRequest, "bad paging request", Counter, Stack),
-    header("Unable to handle kernel ", Kind::PagingRequest, "bad paging request", Counter, Stack),
-    header("Unable to handle NULL pointer dereference", Kind::NullDereference, "NULL pointer dereference", Counter, Stack),
-    header("Unable to handle paging request", Kind::PagingRequest, "bad paging request", Counter, Stack),
-    header("Unable to handle access to user memory", Kind::PagingRequest, "bad paging request", Counter, Stack),
-    header("Unhandled fault", Kind::Oops, "unhandled fault", Counter, Stack),
-    header("Unhandled prefetch abort", Kind::Oops, "unhandled prefetch abort", Counter, Stack),
-    header("Alignment trap: not handling", Kind::Oops, "alignment trap", Counter, Stack),
-    header("general protection fault", Kind::GeneralProtection, "general protection fault", Counter, Stack),
-    header("stack segment: ", Kind::Oops, "stack segment fault", Counter, Stack),
-    header("divide error: ", Kind::DivideError, "divide error", Counter, Stack),
-    header("kernel BUG at ", Kind::KernelBug, "kernel BUG", Counter, Stack),
-    header("Kernel BUG at ", Kind::KernelBug, "kernel BUG", Counter, Stack),
-    header("invalid opcode: ", Kind::Oops, "invalid opcode", Counter, Stack),
-    header("Internal error: ", Kind::Oops, "internal error", Counter, Stack),
-    header("Bad mode in ", Kind::Oops, "bad mode", Counter, Stack),
-    header("SError Interrupt on CPU", Kind::Oops, "SError interrupt", Counter, Stack),
-    header("Oops: ", Kind::Oops, "oops", Counter, Stack),
-    header("Oops - ", Kind::Oops, "oops", Counter, Stack),
-    header("Kernel panic - not syncing", Kind::Panic, "panic", Trace, Stack),
-    header("panicked at ", Kind::Panic, "Rust panic", Counter, Stack),
-    header("panic: ASSERT FAILED", Kind::Panic, "assertion failed", Nobody, MaybeStack),
-    header("ASSERT FAILED", Kind::Panic, "assertion failed", Nobody, MaybeStack),
-    header("WARNING: CPU: ", Kind::Warning, "WARNING", First, Stack),
-];
+const OOPSES: &[Header] = headers! {
+    "stack guard page was hit", StackOverflow, "stack overflow", Entry, Stack;
+    "Insufficient stack space to handle exception", StackOverflow, "stack overflow", Counter, Stack;
+    "kernel stack overflow", StackOverflow, "stack overflow", Counter, Stack;
+    "BUG: unable to handle kernel NULL pointer dereference", NullDereference, "NULL pointer dereference", Counter, Stack;
+    "BUG: kernel NULL pointer dereference", NullDereference, "NULL pointer dereference", Counter, Stack;
+    "Unable to handle kernel NULL pointer dereference", NullDereference, "NULL pointer dereference", Counter, Stack;
+    "BUG: unable to handle ", PagingRequest, "bad paging request", Counter, Stack;
+    "Unable to handle kernel ", PagingRequest, "bad paging request", Counter, Stack;
+    "Unable to handle NULL pointer dereference", NullDereference, "NULL pointer dereference", Counter, Stack;
+    "Unable to handle paging request", PagingRequest, "bad paging request", Counter, Stack;
+    "Unable to handle access to user memory", PagingRequest, "bad paging request", Counter, Stack;
+    "Unhandled fault", Oops, "unhandled fault", Counter, Stack;
+    "Unhandled prefetch abort", Oops, "unhandled prefetch abort", Counter, Stack;
+    "Alignment trap: not handling", Oops, "alignment trap", Counter, Stack;
+    "general protection fault", GeneralProtection, "general protection fault", Counter, Stack;
+    "stack segment: ", Oops, "stack segment fault", Counter, Stack;
+    "divide_error: ", DivideError, "divide error", Counter, Stack;
+    "divide error: ", DivideError, "divide error", Counter, Stack;
+    "kernel BUG at ", KernelBug, "kernel BUG", Counter, Stack;
+    "Kernel BUG at ", KernelBug, "kernel BUG", Counter, Stack;
+    "invalid opcode: ", Oops, "invalid opcode", Counter, Stack;
+    "Internal error: ", Oops, "internal error", Counter, Stack;
+    "Bad mode in ", Oops, "bad mode", Counter, Stack;
+    "SError Interrupt on CPU", Oops, "SError interrupt", Counter, Stack;
+    "Oops: ", Oops, "oops", Counter, Stack;
+    "Oops - ", Oops, "oops", Counter, Stack;
+    "PANIC: double fault", Oops, "double fault", Counter, Stack;
+    "stack-protector: Kernel stack is corrupted in: ", StackOverflow, "kernel stack is corrupted", Header, MaybeStack;
+    "Kernel panic - not syncing: corrupted stack end", StackOverflow, "stack end is corrupted", Entry, Stack;
+    "Kernel panic - not syncing", Panic, "panic", Trace, Stack;
+    "panicked at ", KernelBug, "Rust panic", Counter, Stack;
+    "panic: ASSERT FAILED", Panic, "assertion failed", Nobody, MaybeStack;
+    "ASSERT FAILED", Panic, "assertion failed", Nobody, MaybeStack;
+    ": 0000 [#", Oops, "exception", Counter, Stack;
+    "WARNING: CPU: ", Warning, "WARNING", Header, Stack;
+};
 
 /// Drivers and boards: drivers/base/dd.c, drivers/watchdog/watchdog_pretimeout.c, drivers/dma-buf/.
-const BOARDS: &[Header] = &[
-    header("watchdog pretimeout event", Kind::Watchdog, "watchdog pretimeout", Nobody, Line),
-    header("watchdog did not stop!", Kind::Watchdog, "watchdog did not stop", Nobody, Line),
-    header(" failed with error -", Kind::ProbeFailure, "driver probe failed", Nobody, Line),
-    header("probe with driver ", Kind::ProbeFailure, "driver probe failed", Nobody, Line),
-];
+const BOARDS: &[Header] = headers! {
+    "watchdog pretimeout event", Watchdog, "watchdog pretimeout", Nobody, Line;
+    "watchdog did not stop!", Watchdog, "watchdog did not stop", Nobody, Line;
+    " failed with error -", ProbeFailure, "driver probe failed", Nobody, Line;
+    "probe with driver ", ProbeFailure, "driver probe failed", Nobody, Line;
+};
 
 /// What is left of the field's three words.
-const GENERAL: &[Header] = &[
-    header("BUG ", Kind::SlabCorruption, "slab corruption", Nobody, Stack),
-    header("BUG: ", Kind::OtherBug, "BUG", Trace, MaybeStack),
-    header("WARNING: ", Kind::Warning, "WARNING", First, MaybeStack),
-];
+const GENERAL: &[Header] = headers! {
+    "BUG ", SlabCorruption, "slab corruption", Nobody, Stack;
+    "BUG: ", OtherBug, "BUG", Trace, MaybeStack;
+    "WARNING: ", Warning, "WARNING", Header, MaybeStack;
+};
 
 /// Every header, in the order in which they are tried.
 pub fn all() -> impl Iterator<Item = &'static Header> {
@@ -236,6 +249,7 @@ static HARMLESS: LazyLock<Regex> = LazyLock::new(|| {
         r"^(WARNING|BUG): (\S+ )?/(etc|dev|proc|sys|usr|var|run)/",
         r"^WARNING: `",
         "systemd-tmpfiles",
+        "online intersect > possible intersect",
     ];
     Regex::new(&format!("(?i){}", WORDS.join("|"))).expect("the words are constants")
 });
@@ -279,11 +293,13 @@ fn fits(header: &Header, text: &str) -> bool {
         Kind::HungTask => LEAD.is_match(lead) && (rest.contains("blocked") || rest.contains("can't die")),
         Kind::RcuStall => lead.contains("INFO: ") || lead.contains("rcu"),
         Kind::ProbeFailure => probe_failed(text),
-        Kind::SlabCorruption if header.mark == "BUG " => LEAD.is_match(lead) && rest.contains("): "),
+        Kind::SlabCorruption if header.mark == "BUG " => LEAD.is_match(lead) && rest.contains("): ") && !rest.contains("kasan: "),
         Kind::MemoryLeak if header.mark.starts_with("unref") => lead.trim_start() == "" || lead == "kmemleak: ",
         Kind::Oops if header.mark == "Oops: " => LEAD.is_match(lead) && rest.contains("[#"),
         Kind::Oops | Kind::GeneralProtection | Kind::DivideError if rest.trim().is_empty() && !lead.is_empty() => false,
-        Kind::GeneralProtection => (lead.is_empty() || LEAD.is_match(lead)) && !rest.contains(" ip:"),
+        // Old kernels glue it to the hint of the line before; a program's own fault has an `ip:` and no `[#1]`.
+        Kind::GeneralProtection => rest.contains("[#") || (LEAD.is_match(lead) && rest.starts_with(", ")),
+        Kind::Oops if header.mark.starts_with(": 0000") => true,
         Kind::OtherBug if header.mark == "BUG: " => LEAD.is_match(lead) && rest.len() > 3,
         Kind::Warning => LEAD.is_match(lead) && !rest.trim().is_empty(),
         Kind::InconsistentLockState | Kind::HeldLockFreed | Kind::LockHeldAtReturn if !header.mark.starts_with("BUG") => {
@@ -293,7 +309,7 @@ fn fits(header: &Header, text: &str) -> bool {
         | Kind::BadUnlockBalance | Kind::LockingBug => {
             lead.contains("WARNING: ") || lead.contains("BUG: ") || lead.contains("INFO: ")
         }
-        Kind::OutOfMemory | Kind::HardLockup | Kind::Watchdog | Kind::Panic => true,
+        Kind::OutOfMemory | Kind::HardLockup | Kind::Watchdog | Kind::Panic | Kind::StackOverflow => true,
         _ => LEAD.is_match(lead),
     }
 }

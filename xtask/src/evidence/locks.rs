@@ -1,6 +1,7 @@
 //! The locks of a lockdep report (kernel/locking/lockdep.c: `print_circular_bug()`, `print_lock()`).
 
-use super::frames;
+use super::{frames, machinery};
+use super::finding::Kind;
 use super::splat::{Class, Splat};
 use regex::Regex;
 use serde::{Deserialize, Serialize};
@@ -108,11 +109,16 @@ pub fn read(splat: &Splat) -> Option<LockReport> {
             report.wanted.get_or_insert(lock(&released["name"], place));
         } else if in_chain && line.class == Class::Frame {
             if let (Some(link), Some(frame)) = (report.chain.last_mut(), frames::frame(text)) {
-                if !frames::machinery(frame.function, splat.header.kind) {
+                if !machinery::machinery(frame.function, splat.header.kind) {
                     link.taken_by.push(frame.function.to_string());
                 }
             }
         } else if let Some(found) = LOCK.captures(text) {
+            // The list of all that is held is the point only where nothing may be held.
+            let listed = text.trim_start().starts_with('#');
+            if listed && splat.header.kind != Kind::LockHeldAtReturn {
+                continue;
+            }
             let named = lock(&found["name"], found.name("at").map_or("", |at| at.as_str()));
             match (holding, &report.wanted, &report.held) {
                 (false, None, _) => report.wanted = Some(named),

@@ -14,6 +14,7 @@ pub mod headers;
 pub mod journal;
 pub mod kmsg;
 pub mod locks;
+pub mod machinery;
 pub mod prefix;
 pub mod pstore;
 pub mod record;

@@ -22,6 +22,8 @@ pub struct Record<'a> {
     pub seq: Option<u64>,
     /// Which boot of this log, from 0.
     pub boot: u32,
+    /// The log says that records were lost right before this one.
+    pub lost: bool,
     /// The message without its prefix, terminal codes and line end.
     pub text: Cow<'a, str>,
     /// Line in the source, from 1.
@@ -107,15 +109,20 @@ fn detect(bytes: &[u8]) -> Format {
         .take(20);
     let (mut all, mut kmsg_lines, mut journal_lines) = (0, 0, 0);
     for line in lines {
+        // A continuation line of kmsg says nothing of its own.
+        if kmsg_lines > 0 && line.starts_with(' ') {
+            continue;
+        }
         all += 1;
-        kmsg_lines += usize::from(kmsg::parse(&line).is_some() || line.starts_with(' '));
+        kmsg_lines += usize::from(kmsg::parse(&line).is_some());
         journal_lines += usize::from(journal::parse(&line).is_some());
     }
-    match all {
-        0 => Format::Text,
-        _ if journal_lines * 2 > all => Format::Journal,
-        _ if kmsg_lines * 2 > all && head.first().is_some_and(u8::is_ascii_digit) => Format::Kmsg,
-        _ => Format::Text,
+    if journal_lines * 2 > all {
+        Format::Journal
+    } else if kmsg_lines * 2 > all {
+        Format::Kmsg
+    } else {
+        Format::Text
     }
 }
 
@@ -130,6 +137,8 @@ struct Reader<'a> {
     next_seq: Option<u64>,
     /// The console prints the message before once more, whole.
     replaying: bool,
+    /// Something was lost before the next record.
+    lost: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -143,6 +152,7 @@ impl<'a> Reader<'a> {
             boot_id: None,
             next_seq: None,
             replaying: false,
+            lost: false,
         }
     }
 
@@ -204,6 +214,7 @@ impl<'a> Reader<'a> {
         }
         let count = rest[..digits].parse().unwrap_or(1);
         self.losses.push(Loss::Dropped { count, line: number });
+        self.lost = true;
         let length = 3 + digits + WORDS.len();
         length + usize::from(line.as_bytes().get(length) == Some(&b' '))
     }
@@ -214,6 +225,7 @@ impl<'a> Reader<'a> {
         if let Some(expected) = self.next_seq {
             if parsed.seq > expected {
                 self.losses.push(Loss::Gap { from: expected, to: parsed.seq - 1, line: number });
+                self.lost = true;
             }
         }
         self.next_seq = parsed.seq.checked_add(1);
@@ -265,6 +277,7 @@ impl<'a> Reader<'a> {
             caller: prefix.caller,
             seq: None,
             boot: self.boot,
+            lost: std::mem::take(&mut self.lost),
             text,
             line,
             offset,

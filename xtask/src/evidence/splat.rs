@@ -78,7 +78,12 @@ impl Splat {
     /// frame.
     pub fn frames(&self) -> Vec<Frame<'_>> {
         let mut found = Vec::new();
+        let mut elsewhere = false;
         for line in self.body() {
+            // `Preemption disabled at:` is followed by one frame of another time.
+            if std::mem::replace(&mut elsewhere, line.text.ends_with("disabled at:")) {
+                continue;
+            }
             match line.class {
                 Class::Frame => found.extend(frames::frame(&line.text)),
                 Class::Counter => found.extend(frames::counter(&line.text)),
@@ -102,7 +107,7 @@ impl Splat {
                         .take(15)
                         .find(|line| matches!(line.class, Class::Frame | Class::StackStart | Class::OlderStack));
                     let missing = next.is_none_or(|line| line.class != Class::Frame);
-                    if missing && !body[at + 1..].iter().take(3).any(|line| line.text.contains("not available")) {
+                    if missing && !body[at + 1..].iter().take(3).any(|line| line.text.contains("not available") || line.text.contains("ame stack as")) {
                         return false;
                     }
                 }
@@ -130,7 +135,7 @@ static DETAILS: LazyLock<RegexSet> = LazyLock::new(|| {
         // show_regs(), dump_stack_print_info(), print_modules()
         r"^\s*(CPU: \d|PID: \d|Comm: |Hardware name|Modules linked in|Code: |Tainted: |Workqueue: |Process |Stack:|Stack: \(|task: |task:|Flags: |Control: |Exception stack|Kernel panic - |Kernel Offset|Dumping ftrace|\(ftrace buffer|Thread overran|Last Breaking|Call Trace|Comm |Sched_ext|Unloaded tainted|last unloaded|Mem abort info|Data abort info|Not tainted)",
         r"^\s*(RSP|RAX|RBX|RCX|RDX|RSI|RDI|RBP|R\d\d|FS|CS|CR\d|DR\d|DS|ES|PKRU|EAX|EBX|ESI|EDI|EFLAGS|RIP|EIP|ESR|EC|SET|EA|FSC|ISV|CM|GCS|WnR|FAR|pc|lr|sp|fp|ip|x\d+|r\d+|psr|pstate|pmr_save|pgd|GPR\d+|LR|NIP|MSR|CFAR|epc|status|gp|tp|t\d|s\d+|a\d|badaddr|cause)\s*[:=]",
-        r"^\s*\[<?[0-9a-f]{8,16}>?\]|^\s*[0-9a-f]{8,16}( |:)|^>[0-9a-f]{8,16}:|^\s*[0-9a-f]{2}( [0-9a-f]{2}){7}|^\s+\^\s*$|^[0-9a-f]{4,16}: ",
+        r"^\s*\[<?[0-9a-f]{8,16}>?\]|^\s*[0-9a-f]{8,16}( |:)|^>[0-9a-f]{8,16}:|^\s*[0-9a-f]{2}( [0-9a-f]{2}){7}|^\s+\^\s*$|^[0-9a-f]{4,16}: |^\s*[0-9a-f]{4} +[0-9a-f*]{8}( |$)",
         r"^\s*</?(IRQ|TASK|NMI|SOFTIRQ|EOI|#DF|ENTRY_TRAMPOLINE|EOE|\w+)>",
         r"^(Internal error|Oops|swapper pgtable|user pgtable|note: |Modules linked|PC is at|LR is at|\s*Trace:|invalid opcode|kasan:|KASAN: |RIP:)",
         // lockdep
@@ -143,6 +148,12 @@ static DETAILS: LazyLock<RegexSet> = LazyLock::new(|| {
     ])
     .expect("the patterns are constants")
 });
+
+/// Another context's report, printed into this one by a kernel that does not say who prints: mm/page_alloc.c: `warn_alloc()`,
+/// lib/fault-inject.c.
+pub fn intrudes(text: &str) -> bool {
+    text.contains(" allocation failure: ") || text.starts_with("FAULT_INJECTION: forcing")
+}
 
 /// What a line is, as part of a report.
 pub fn classify(text: &str) -> Class {

@@ -4,6 +4,7 @@ use super::finding::{Finding, Kind, Severity};
 use super::frames::{self, Frame, Trust};
 use super::headers::{Blame, Body};
 use super::locks::{self, LockReport};
+use super::machinery;
 use super::record::Record;
 use super::splat::{Class, Splat};
 use regex::Regex;
@@ -13,7 +14,7 @@ use std::sync::LazyLock;
 /// Makes the finding of a report that has ended.
 pub fn summarise(splat: &Splat, source: &str) -> Finding {
     let kind = refine(splat);
-    let locks = is_about_locks(kind).then(|| locks::read(splat)).flatten();
+    let locks = kind.switches_lockdep_off().then(|| locks::read(splat)).flatten();
     let culprit = culprit(splat, kind, locks.as_ref());
     let function = culprit.map(|frame| frame.function.to_string());
     let who = who(splat);
@@ -90,7 +91,6 @@ fn refine(splat: &Splat) -> Kind {
                 splat.header.kind
             }
         }
-        Kind::Panic if splat.title_line().contains("corrupted stack end") => Kind::StackOverflow,
         Kind::Panic if splat.title_line().contains("Out of memory") => Kind::OutOfMemory,
         kind => kind,
     }
@@ -109,7 +109,7 @@ fn says_lockdep_off(splat: &Splat) -> bool {
 }
 
 fn culprit<'a>(splat: &'a Splat, kind: Kind, locks: Option<&'a LockReport>) -> Option<Frame<'a>> {
-    let guilty = |frame: &Frame| frame.trust == Trust::Sure && !frames::machinery(frame.function, kind);
+    let guilty = |frame: &Frame| frame.trust == Trust::Sure && !machinery::machinery(frame.function, kind);
     let from_stack = || splat.frames().into_iter().find(guilty);
     match splat.header.blame {
         Blame::Nobody => None,
@@ -117,16 +117,33 @@ fn culprit<'a>(splat: &'a Splat, kind: Kind, locks: Option<&'a LockReport>) -> O
         Blame::Header => named_in_header(splat, kind).or_else(from_stack),
         Blame::Counter => from_stack(),
         Blame::Entry => entry(splat, kind),
-        Blame::Lock => locks
-            .and_then(|report| report.wanted.as_ref())
-            .and_then(|lock| {
-                let function = lock.at.as_deref()?;
-                let module = lock.module.as_deref();
-                Some(Frame { function, module, trust: Trust::Sure })
-            })
-            .filter(guilty)
+        Blame::LastFunction => splat.body().iter().find_map(|line| {
+            let (_, function) = line.text.split_once("last function: ")?;
+            Some(Frame { function: function.trim(), module: None, trust: Trust::Sure })
+        }),
+        Blame::Lock => irq_safe_taker(splat, kind)
+            .or_else(|| locks.and_then(|report| taker(report).find(guilty)))
             .or_else(|| last_stack(splat, kind)),
     }
+}
+
+/// Who took the two locks of a report.
+fn taker(report: &LockReport) -> impl Iterator<Item = Frame<'_>> {
+    [&report.wanted, &report.held].into_iter().flatten().filter_map(|lock| {
+        let function = lock.at.as_deref()?;
+        let module = lock.module.as_deref();
+        Some(Frame { function, module, trust: Trust::Sure })
+    })
+}
+
+/// Of an irq-safe to irq-unsafe order: who takes the irq-safe lock in the interrupt.
+fn irq_safe_taker(splat: &Splat, kind: Kind) -> Option<Frame<'_>> {
+    let body = splat.body();
+    let from = body.iter().position(|line| line.text.contains("-irq-safe at:"))?;
+    body[from..]
+        .iter()
+        .filter_map(|line| frames::frame(&line.text))
+        .find(|frame| frame.trust == Trust::Sure && !machinery::machinery(frame.function, kind))
 }
 
 /// The report's own stack; sanitizers print it right after the first line, lockdep at the end.
@@ -137,7 +154,7 @@ fn first_stack(splat: &Splat, kind: Kind) -> Option<Frame<'_>> {
     splat
         .frames()
         .into_iter()
-        .find(|frame| frame.trust == Trust::Sure && !frames::machinery(frame.function, kind))
+        .find(|frame| frame.trust == Trust::Sure && !machinery::machinery(frame.function, kind))
 }
 
 /// lockdep's `stack backtrace:` is the last one; the ones before tell the past.
@@ -147,7 +164,7 @@ fn last_stack(splat: &Splat, kind: Kind) -> Option<Frame<'_>> {
     body[start..]
         .iter()
         .filter_map(|line| frames::frame(&line.text))
-        .find(|frame| frame.trust == Trust::Sure && !frames::machinery(frame.function, kind))
+        .find(|frame| frame.trust == Trust::Sure && !machinery::machinery(frame.function, kind))
 }
 
 fn named_in_header<'a>(splat: &'a Splat, kind: Kind) -> Option<Frame<'a>> {
@@ -155,7 +172,7 @@ fn named_in_header<'a>(splat: &'a Splat, kind: Kind) -> Option<Frame<'a>> {
         .title_line()
         .split([' ', ','])
         .filter_map(frames::symbol)
-        .find(|frame| !frames::machinery(frame.function, kind))
+        .find(|frame| !machinery::machinery(frame.function, kind))
 }
 
 /// Of the stalled context's stacks: the function that the innermost dispatcher called.
@@ -185,13 +202,13 @@ fn entry_of<'a>(stack: &[Frame<'a>], kind: Kind) -> Option<Frame<'a>> {
     }
     let mut before = None;
     for frame in stack {
-        if frames::dispatcher(frame.function) {
+        if machinery::dispatcher(frame.function) {
             if before.is_some() {
                 return before;
             }
         } else if frame.function.starts_with("smp_call_function") {
             return Some(*frame);
-        } else if !frames::machinery(frame.function, kind) {
+        } else if !machinery::machinery(frame.function, kind) {
             before = Some(*frame);
         }
     }
@@ -202,11 +219,13 @@ fn damaged(splat: &Splat, kind: Kind, has_function: bool) -> bool {
     if splat.cut {
         return true;
     }
-    let stack = splat.header.body == Body::Stack && kind != Kind::OutOfMemory;
+    let blames = splat.header.blame != Blame::Nobody;
+    if splat.header.body == Body::Stack && kind != Kind::OutOfMemory {
+        let unwound = splat.frames().iter().any(|frame| !machinery::machinery(frame.function, kind));
+        return !splat.stacks_are_whole() || (blames && !(has_function && unwound));
+    }
     let started = splat.body().iter().any(|line| line.class == Class::StackStart);
-    (stack && !splat.stacks_are_whole())
-        || (!stack && started && !splat.stacks_are_whole())
-        || (stack && splat.header.blame != Blame::Nobody && !has_function)
+    started && !splat.stacks_are_whole() && splat.header.blame != Blame::Header
 }
 
 struct Who {
@@ -258,7 +277,6 @@ fn title(splat: &Splat, kind: Kind, function: Option<&str>, locks: Option<&LockR
         Kind::ProbeFailure | Kind::Watchdog | Kind::OutOfMemory => return scrub(line.trim()).into_owned(),
         Kind::BadPage => Cow::Owned(between(line, "BUG: ", " in process").map_or(scrub(line.trim()).into_owned(), |words| words.to_lowercase())),
         Kind::SlabCorruption => Cow::Owned(scrub(line.trim()).into_owned()),
-        Kind::StackOverflow => "stack overflow".into(),
         Kind::Panic => {
             let reason = line.split_once("not syncing: ").map_or(line, |(_, reason)| reason);
             Cow::Owned(format!("panic: {}", scrub(reason.trim())))
