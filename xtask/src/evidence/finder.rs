@@ -106,7 +106,11 @@ impl Finder {
             inside(open)
                 && match open.splat.header.kind {
                     Kind::SlabCorruption => text.contains("INFO: "),
-                    Kind::Kasan => text.contains("INFO: Allocated") || text.contains("INFO: Freed") || text.contains("BUG "),
+                    Kind::Kasan => {
+                        text.contains("INFO: Allocated")
+                            || text.contains("INFO: Freed")
+                            || text.contains("BUG ")
+                    }
                     Kind::HungTask => text.contains("blocked on"),
                     Kind::MemoryLeak => text.starts_with("unreferenced") && open.splat.body().len() < 2,
                     Kind::OutOfMemory => text.contains("ut of memory: Kill"),
@@ -117,7 +121,11 @@ impl Finder {
 
     fn begin(&mut self, header: &'static Header, record: &Record) {
         let kind = header.kind;
-        if let Some(at) = self.open.iter().position(|open| same_context(&open.splat, record.caller)) {
+        if let Some(at) = self
+            .open
+            .iter()
+            .position(|open| same_context(&open.splat, record.caller))
+        {
             if continues(&self.open[at].splat, kind) {
                 self.open[at].take(record, self.seen, Class::Detail);
                 self.open[at].splat.panicked |= kind == Kind::Panic;
@@ -137,10 +145,10 @@ impl Finder {
         }
         let open = self.opened(header, record);
         self.open.push(open);
-        if header.body == Body::Line {
-            if let Some(open) = self.open.pop() {
-                self.close(open);
-            }
+        if header.body == Body::Line
+            && let Some(open) = self.open.pop()
+        {
+            self.close(open);
         }
     }
 
@@ -153,7 +161,10 @@ impl Finder {
             }
         }
         // Only the last rule or cut belongs to this report; what stands before it belonged to another.
-        if let Some(at) = lines.iter().rposition(|line| line.class == Class::Rule || line.text.contains("cut here")) {
+        if let Some(at) = lines
+            .iter()
+            .rposition(|line| line.class == Class::Rule || line.text.contains("cut here"))
+        {
             let from = at.saturating_sub(usize::from(at > 0 && !opens(&lines[at - 1])));
             lines.drain(..from);
         }
@@ -236,7 +247,8 @@ impl Finder {
         let loud = record.level.is_some_and(|level| level <= 4) && record.facility == 0;
         let within = self.open.iter().any(|open| open.last_own.0 == self.seen);
         if loud && !within && !record.text.trim().is_empty() {
-            self.done.push((self.seen, summary::message(record, &self.source)));
+            self.done
+                .push((self.seen, summary::message(record, &self.source)));
         }
     }
 }
@@ -307,10 +319,14 @@ impl Open {
 
     /// Whether it ends where such a report should not end.
     fn interrupted(&self) -> bool {
-        if matches!(self.splat.header.kind, Kind::Kasan | Kind::Kmsan | Kind::Kcsan | Kind::Kfence) {
+        if matches!(
+            self.splat.header.kind,
+            Kind::Kasan | Kind::Kmsan | Kind::Kcsan | Kind::Kfence
+        ) {
             return true;
         }
-        self.splat.header.body == Body::Stack && !self.splat.body().iter().any(|line| line.class == Class::Frame)
+        self.splat.header.body == Body::Stack
+            && !self.splat.body().iter().any(|line| line.class == Class::Frame)
     }
 }
 
@@ -321,7 +337,10 @@ fn severity(splat: &Splat) -> Severity {
 /// Marks that nobody but the kernel writes, so that they count on a line without a time, too.
 fn specific(opening: &Opening) -> bool {
     match opening {
-        Opening::Header(header) => !matches!(header.mark, "WARNING: " | "BUG: " | "BUG " | "UBSAN: " | "panicked at "),
+        Opening::Header(header) => !matches!(
+            header.mark,
+            "WARNING: " | "BUG: " | "BUG " | "UBSAN: " | "panicked at "
+        ),
         Opening::Preamble => false,
     }
 }
@@ -352,7 +371,16 @@ fn same_context(splat: &Splat, caller: Option<Caller>) -> bool {
 fn continues(open: &Splat, kind: Kind) -> bool {
     use Kind::*;
     let fault = |kind: Kind| {
-        matches!(kind, NullDereference | PagingRequest | GeneralProtection | DivideError | Oops | KernelBug | StackOverflow)
+        matches!(
+            kind,
+            NullDereference
+                | PagingRequest
+                | GeneralProtection
+                | DivideError
+                | Oops
+                | KernelBug
+                | StackOverflow
+        )
     };
     let young = !open.body().iter().any(|line| line.class == Class::Frame);
     match (open.header.kind, kind) {

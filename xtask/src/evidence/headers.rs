@@ -197,7 +197,9 @@ const GENERAL: &[Header] = headers! {
 
 /// Every header, in the order in which they are tried.
 pub fn all() -> impl Iterator<Item = &'static Header> {
-    [LOCKING, SCHEDULING, MEMORY, OOPSES, BOARDS, GENERAL].into_iter().flatten()
+    [LOCKING, SCHEDULING, MEMORY, OOPSES, BOARDS, GENERAL]
+        .into_iter()
+        .flatten()
 }
 
 /// Lines that open a report before its first line does; they are looked at again when that comes.
@@ -293,22 +295,34 @@ fn fits(header: &Header, text: &str) -> bool {
         Kind::HungTask => LEAD.is_match(lead) && (rest.contains("blocked") || rest.contains("can't die")),
         Kind::RcuStall => lead.contains("INFO: ") || lead.contains("rcu"),
         Kind::ProbeFailure => probe_failed(text),
-        Kind::SlabCorruption if header.mark == "BUG " => LEAD.is_match(lead) && rest.contains("): ") && !rest.contains("kasan: "),
-        Kind::MemoryLeak if header.mark.starts_with("unref") => lead.trim_start() == "" || lead == "kmemleak: ",
+        Kind::SlabCorruption if header.mark == "BUG " => {
+            LEAD.is_match(lead) && rest.contains("): ") && !rest.contains("kasan: ")
+        }
+        Kind::MemoryLeak if header.mark.starts_with("unref") => {
+            lead.trim_start() == "" || lead == "kmemleak: "
+        }
         Kind::Oops if header.mark == "Oops: " => LEAD.is_match(lead) && rest.contains("[#"),
-        Kind::Oops | Kind::GeneralProtection | Kind::DivideError if rest.trim().is_empty() && !lead.is_empty() => false,
+        Kind::Oops | Kind::GeneralProtection | Kind::DivideError
+            if rest.trim().is_empty() && !lead.is_empty() =>
+        {
+            false
+        }
         // Old kernels glue it to the hint of the line before; a program's own fault has an `ip:` and no `[#1]`.
         Kind::GeneralProtection => rest.contains("[#") || (LEAD.is_match(lead) && rest.starts_with(", ")),
         Kind::Oops if header.mark.starts_with(": 0000") => true,
         Kind::OtherBug if header.mark == "BUG: " => LEAD.is_match(lead) && rest.len() > 3,
         Kind::Warning => LEAD.is_match(lead) && !rest.trim().is_empty(),
-        Kind::InconsistentLockState | Kind::HeldLockFreed | Kind::LockHeldAtReturn if !header.mark.starts_with("BUG") => {
+        Kind::InconsistentLockState | Kind::HeldLockFreed | Kind::LockHeldAtReturn
+            if !header.mark.starts_with("BUG") =>
+        {
             lead.contains("WARNING: ") || lead.contains("BUG: ") || lead.contains("INFO: ")
         }
-        Kind::CircularLocking | Kind::RecursiveLocking | Kind::IrqLockInversion | Kind::SuspiciousRcu
-        | Kind::BadUnlockBalance | Kind::LockingBug => {
-            lead.contains("WARNING: ") || lead.contains("BUG: ") || lead.contains("INFO: ")
-        }
+        Kind::CircularLocking
+        | Kind::RecursiveLocking
+        | Kind::IrqLockInversion
+        | Kind::SuspiciousRcu
+        | Kind::BadUnlockBalance
+        | Kind::LockingBug => lead.contains("WARNING: ") || lead.contains("BUG: ") || lead.contains("INFO: "),
         Kind::OutOfMemory | Kind::HardLockup | Kind::Watchdog | Kind::Panic | Kind::StackOverflow => true,
         _ => LEAD.is_match(lead),
     }
@@ -316,7 +330,8 @@ fn fits(header: &Header, text: &str) -> bool {
 
 /// drivers/base/dd.c: `probe of X failed with error -N`, since 6.10 `probe with driver D failed with error -N`.
 fn probe_failed(text: &str) -> bool {
-    (text.contains("probe of ") || text.contains("probe with driver ")) && text.contains(" failed with error -")
+    (text.contains("probe of ") || text.contains("probe with driver "))
+        && text.contains(" failed with error -")
 }
 
 #[cfg(test)]
@@ -333,17 +348,47 @@ mod tests {
 
     #[test]
     fn first_lines() {
-        check("WARNING: possible circular locking dependency detected", Some(Kind::CircularLocking));
-        check("[ INFO: possible circular locking dependency detected ]", Some(Kind::CircularLocking));
+        check(
+            "WARNING: possible circular locking dependency detected",
+            Some(Kind::CircularLocking),
+        );
+        check(
+            "[ INFO: possible circular locking dependency detected ]",
+            Some(Kind::CircularLocking),
+        );
         check("[ BUG: Invalid wait context ]", Some(Kind::InvalidWaitContext));
-        check("watchdog: BUG: soft lockup - CPU#1 stuck for 22s! [cat:12]", Some(Kind::SoftLockup));
-        check("rcu: INFO: rcu_preempt self-detected stall on CPU", Some(Kind::RcuStall));
-        check("INFO: task v4l2-ctl:12 blocked for more than 120 seconds.", Some(Kind::HungTask));
-        check("Unable to handle kernel NULL pointer dereference at virtual address 0000000000000020", Some(Kind::NullDereference));
-        check("Internal error: Oops: 0000000096000004 [#1] PREEMPT SMP", Some(Kind::Oops));
-        check("Kernel panic - not syncing: sysrq triggered crash", Some(Kind::Panic));
-        check("WARNING: CPU: 0 PID: 1 at drivers/x.c:1 f+0x1/0x2", Some(Kind::Warning));
-        check("platform x: probe with driver y failed with error -22", Some(Kind::ProbeFailure));
+        check(
+            "watchdog: BUG: soft lockup - CPU#1 stuck for 22s! [cat:12]",
+            Some(Kind::SoftLockup),
+        );
+        check(
+            "rcu: INFO: rcu_preempt self-detected stall on CPU",
+            Some(Kind::RcuStall),
+        );
+        check(
+            "INFO: task v4l2-ctl:12 blocked for more than 120 seconds.",
+            Some(Kind::HungTask),
+        );
+        check(
+            "Unable to handle kernel NULL pointer dereference at virtual address 0000000000000020",
+            Some(Kind::NullDereference),
+        );
+        check(
+            "Internal error: Oops: 0000000096000004 [#1] PREEMPT SMP",
+            Some(Kind::Oops),
+        );
+        check(
+            "Kernel panic - not syncing: sysrq triggered crash",
+            Some(Kind::Panic),
+        );
+        check(
+            "WARNING: CPU: 0 PID: 1 at drivers/x.c:1 f+0x1/0x2",
+            Some(Kind::Warning),
+        );
+        check(
+            "platform x: probe with driver y failed with error -22",
+            Some(Kind::ProbeFailure),
+        );
     }
 
     #[test]

@@ -74,8 +74,14 @@ mod tests {
             r#"{"MESSAGE":"x y","PRIORITY":"4","SYSLOG_FACILITY":"0","_SOURCE_MONOTONIC_TIMESTAMP":"1234","__MONOTONIC_TIMESTAMP":"9","__REALTIME_TIMESTAMP":"7","_BOOT_ID":"ab","_TRANSPORT":"kernel"}"#,
         )
         .unwrap();
-        assert_eq!((entry.priority, entry.time, entry.wall), (Some(4), Some(1234), Some(7)));
-        assert_eq!((entry.text.as_str(), entry.boot_id.as_deref()), ("x y", Some("ab")));
+        assert_eq!(
+            (entry.priority, entry.time, entry.wall),
+            (Some(4), Some(1234), Some(7))
+        );
+        assert_eq!(
+            (entry.text.as_str(), entry.boot_id.as_deref()),
+            ("x y", Some("ab"))
+        );
     }
 
     #[test]

@@ -33,7 +33,13 @@ pub fn parse(line: &str) -> Option<Line<'_>> {
     let caller = fields
         .find_map(|field| field.strip_prefix("caller="))
         .and_then(caller);
-    Some(Line { priority, seq, time, caller, text })
+    Some(Line {
+        priority,
+        seq,
+        time,
+        caller,
+        text,
+    })
 }
 
 fn caller(text: &str) -> Option<Caller> {
@@ -86,7 +92,14 @@ mod tests {
 
     #[test]
     fn what_is_no_record() {
-        for line in ["", " SUBSYSTEM=usb", "6,1;x", "a,b,c,-;x", "[ 1.000000] x", "99999999999999999999,0,0,-;"] {
+        for line in [
+            "",
+            " SUBSYSTEM=usb",
+            "6,1;x",
+            "a,b,c,-;x",
+            "[ 1.000000] x",
+            "99999999999999999999,0,0,-;",
+        ] {
             assert_eq!(parse(line), None, "{line}");
         }
     }

@@ -1,8 +1,8 @@
 //! The locks of a lockdep report (kernel/locking/lockdep.c: `print_circular_bug()`, `print_lock()`).
 
-use super::{frames, machinery};
 use super::finding::Kind;
 use super::splat::{Class, Splat};
+use super::{frames, machinery};
 use regex::Regex;
 use serde::{Deserialize, Serialize};
 use std::sync::LazyLock;
@@ -69,12 +69,12 @@ static LOCK: LazyLock<Regex> = LazyLock::new(|| {
         .expect("the pattern is a constant")
 });
 
-static LINK: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"^\s*-> #\d+ \((?P<name>\S.*?)\)\{").expect("the pattern is a constant")
-});
+static LINK: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"^\s*-> #\d+ \((?P<name>\S.*?)\)\{").expect("the pattern is a constant"));
 
-static RELEASED: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"to (?:release|take|contend) lock \((?P<name>.*?)\) at:").expect("the pattern is a constant"));
+static RELEASED: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"to (?:release|take|contend) lock \((?P<name>.*?)\) at:").expect("the pattern is a constant")
+});
 
 static TASK: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"^(?P<comm>.+?)/(?P<pid>\d+)(?:\[[^\]]*\])? (?:\[HC|is trying|is freeing|is leaving|is exiting|just changed|takes)").expect("the pattern is a constant")
@@ -82,7 +82,12 @@ static TASK: LazyLock<Regex> = LazyLock::new(|| {
 
 /// Reads the locks of a lockdep report; `None` when no lock is named.
 pub fn read(splat: &Splat) -> Option<LockReport> {
-    let mut report = LockReport { task: None, wanted: None, held: None, chain: Vec::new() };
+    let mut report = LockReport {
+        task: None,
+        wanted: None,
+        held: None,
+        chain: Vec::new(),
+    };
     let body = splat.body();
     let mut holding = false;
     let mut in_chain = false;
@@ -92,7 +97,8 @@ pub fn read(splat: &Splat) -> Option<LockReport> {
         if let Some(task) = TASK.captures(text) {
             report.task.get_or_insert(task["comm"].to_string());
         }
-        holding |= text.contains("but task is already holding") || text.contains("and this task is already holding");
+        holding |=
+            text.contains("but task is already holding") || text.contains("and this task is already holding");
         in_chain |= text.contains("the existing dependency chain");
         if text.contains("other info that might help") || text.contains("locks held by") {
             in_chain = false;
@@ -102,16 +108,19 @@ pub fn read(splat: &Splat) -> Option<LockReport> {
             }
         }
         if let Some(link) = LINK.captures(text) {
-            report.chain.push(Link { lock: class(&link["name"]), taken_by: Vec::new() });
+            report.chain.push(Link {
+                lock: class(&link["name"]),
+                taken_by: Vec::new(),
+            });
         } else if let Some(released) = RELEASED.captures(text) {
             let after = &text[released.get(0).map_or(0, |found| found.end())..];
             let place = if after.trim().is_empty() { next } else { after };
             report.wanted.get_or_insert(lock(&released["name"], place));
         } else if in_chain && line.class == Class::Frame {
-            if let (Some(link), Some(frame)) = (report.chain.last_mut(), frames::frame(text)) {
-                if !machinery::machinery(frame.function, splat.header.kind) {
-                    link.taken_by.push(frame.function.to_string());
-                }
+            if let (Some(link), Some(frame)) = (report.chain.last_mut(), frames::frame(text))
+                && !machinery::machinery(frame.function, splat.header.kind)
+            {
+                link.taken_by.push(frame.function.to_string());
             }
         } else if let Some(found) = LOCK.captures(text) {
             // The list of all that is held is the point only where nothing may be held.
@@ -160,11 +169,27 @@ mod tests {
         let check = |text: &str, name: &str, at: &str| {
             let found = LOCK.captures(text).unwrap_or_else(|| panic!("{text}"));
             assert_eq!(class(&found["name"]), name, "{text}");
-            assert_eq!(lock(&found["name"], &found["at"]).at.as_deref(), Some(at), "{text}");
+            assert_eq!(
+                lock(&found["name"], &found["at"]).at.as_deref(),
+                Some(at),
+                "{text}"
+            );
         };
-        check(" (&bdev->bd_mutex){+.+.}, at: [<ffffffff8232bf0e>] blkdev_reread_part+0x1e/0x40", "&bdev->bd_mutex", "blkdev_reread_part");
-        check("ffff888012345678 (&lo->lo_ctl_mutex#2){+.+.}-{4:4}, at: lo_ioctl+0x1/0x2 [loop]", "&lo->lo_ctl_mutex", "lo_ioctl");
-        check("ffff0000c1234567 ((work_completion)(&x->work)){+.+.}-{0:0}, at: f+0x1/0x2", "(work_completion)(&x->work)", "f");
+        check(
+            " (&bdev->bd_mutex){+.+.}, at: [<ffffffff8232bf0e>] blkdev_reread_part+0x1e/0x40",
+            "&bdev->bd_mutex",
+            "blkdev_reread_part",
+        );
+        check(
+            "ffff888012345678 (&lo->lo_ctl_mutex#2){+.+.}-{4:4}, at: lo_ioctl+0x1/0x2 [loop]",
+            "&lo->lo_ctl_mutex",
+            "lo_ioctl",
+        );
+        check(
+            "ffff0000c1234567 ((work_completion)(&x->work)){+.+.}-{0:0}, at: f+0x1/0x2",
+            "(work_completion)(&x->work)",
+            "f",
+        );
     }
 
     #[test]

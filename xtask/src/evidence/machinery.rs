@@ -150,7 +150,10 @@ struct Words {
 
 impl Words {
     fn new(lists: &[&'static str]) -> Self {
-        let mut words = Words { exact: HashSet::new(), patterns: Vec::new() };
+        let mut words = Words {
+            exact: HashSet::new(),
+            patterns: Vec::new(),
+        };
         for word in lists.iter().flat_map(|list| list.split_whitespace()) {
             match word.split_once('*') {
                 Some(pattern) => words.patterns.push(pattern),
@@ -163,7 +166,9 @@ impl Words {
     fn has(&self, function: &str) -> bool {
         self.exact.contains(function)
             || self.patterns.iter().any(|(head, tail)| {
-                function.strip_prefix(head).is_some_and(|rest| rest.contains(tail.trim_end_matches('*')))
+                function
+                    .strip_prefix(head)
+                    .is_some_and(|rest| rest.contains(tail.trim_end_matches('*')))
             })
     }
 }
@@ -198,10 +203,22 @@ mod tests {
 
     #[test]
     fn machinery_and_culprits() {
-        for name in ["mutex_lock_nested", "_raw_spin_lock", "kasan_report", "__might_sleep", "memcpy"] {
+        for name in [
+            "mutex_lock_nested",
+            "_raw_spin_lock",
+            "kasan_report",
+            "__might_sleep",
+            "memcpy",
+        ] {
             assert!(machinery(name, Kind::Kasan), "{name}");
         }
-        for name in ["vim2m_job_run", "dma_fence_signal", "rtnl_lock", "vb2_buffer_done", "v4l2_m2m_buf_done"] {
+        for name in [
+            "vim2m_job_run",
+            "dma_fence_signal",
+            "rtnl_lock",
+            "vb2_buffer_done",
+            "v4l2_m2m_buf_done",
+        ] {
             assert!(!machinery(name, Kind::HungTask), "{name}");
         }
     }
@@ -216,7 +233,9 @@ mod tests {
 
     #[test]
     fn dispatchers() {
-        assert!(dispatcher("process_one_work") && dispatcher("do_syscall_64") && dispatcher("invoke_syscall"));
+        assert!(
+            dispatcher("process_one_work") && dispatcher("do_syscall_64") && dispatcher("invoke_syscall")
+        );
         assert!(!dispatcher("v4l2_ioctl"));
     }
 }

@@ -91,7 +91,7 @@ pub fn syslog(line: &str) -> usize {
     let end = line.len().min(120);
     let head = String::from_utf8_lossy(&bytes[..end]);
     match head.find(" kernel: ") {
-        Some(at) if line.is_char_boundary(at + 9) => at + 9,
+        Some(at) if !head[..at].contains(": ") && line.is_char_boundary(at + 9) => at + 9,
         _ => 0,
     }
 }
@@ -111,7 +111,9 @@ fn dmesg_decoded(bytes: &[u8]) -> Option<(u32, usize)> {
     ];
     let rest = bytes.strip_prefix(b"kern  :")?;
     let level = LEVELS.iter().position(|name| rest.starts_with(name))?;
-    rest[6..].starts_with(b": ").then_some((u32::try_from(level).ok()?, 15))
+    rest[6..]
+        .starts_with(b": ")
+        .then_some((u32::try_from(level).ok()?, 15))
 }
 
 fn time(bytes: &[u8]) -> Option<(u64, usize)> {
@@ -188,27 +190,83 @@ mod tests {
 
     fn check(line: &str, priority: Option<u32>, time: Option<u64>, caller: Option<Caller>, text: &str) {
         let prefix = parse(line).unwrap_or_else(|| panic!("no prefix in {line:?}"));
-        assert_eq!((prefix.priority, prefix.time, prefix.caller), (priority, time, caller), "{line}");
+        assert_eq!(
+            (prefix.priority, prefix.time, prefix.caller),
+            (priority, time, caller),
+            "{line}"
+        );
         assert_eq!(&line[prefix.length..], text);
     }
 
     #[test]
     fn prefixes_of_every_source() {
-        check("[    1.234567] usb 1-1: x", None, Some(1_234_567), None, "usb 1-1: x");
-        check("[    1.234567][  T123] x", None, Some(1_234_567), Some(Caller::Task(123)), "x");
-        check("[12345.000001][    C0]  y+0x1/0x2", None, Some(12_345_000_001), Some(Caller::Cpu(0)), " y+0x1/0x2");
+        check(
+            "[    1.234567] usb 1-1: x",
+            None,
+            Some(1_234_567),
+            None,
+            "usb 1-1: x",
+        );
+        check(
+            "[    1.234567][  T123] x",
+            None,
+            Some(1_234_567),
+            Some(Caller::Task(123)),
+            "x",
+        );
+        check(
+            "[12345.000001][    C0]  y+0x1/0x2",
+            None,
+            Some(12_345_000_001),
+            Some(Caller::Cpu(0)),
+            " y+0x1/0x2",
+        );
         check("<6>[    0.000000] x", Some(6), Some(0), None, "x");
-        check("<14>[   85.912347] init: x", Some(14), Some(85_912_347), None, "init: x");
+        check(
+            "<14>[   85.912347] init: x",
+            Some(14),
+            Some(85_912_347),
+            None,
+            "init: x",
+        );
         check("<4>x", Some(4), None, None, "x");
-        check("kern  :warn  : [    3.000000] x", Some(4), Some(3_000_000), None, "x");
+        check(
+            "kern  :warn  : [    3.000000] x",
+            Some(4),
+            Some(3_000_000),
+            None,
+            "x",
+        );
         check("[Fri Jan  3 12:00:00 2025] x", None, None, None, "x");
-        check("[    3.000000] ampere kernel: x", None, Some(3_000_000), None, "x");
-        check("[    3.000000] [ BUG: x ]", None, Some(3_000_000), None, "[ BUG: x ]");
+        check(
+            "[    3.000000] ampere kernel: x",
+            None,
+            Some(3_000_000),
+            None,
+            "x",
+        );
+        check(
+            "[    3.000000] [ BUG: x ]",
+            None,
+            Some(3_000_000),
+            None,
+            "[ BUG: x ]",
+        );
     }
 
     #[test]
     fn what_is_no_prefix() {
-        for line in ["", "login:", "[ 1.5]", "[drm] x", "<x>", "[   1.23456] x", "<", "[", "[ "] {
+        for line in [
+            "",
+            "login:",
+            "[ 1.5]",
+            "[drm] x",
+            "<x>",
+            "[   1.23456] x",
+            "<",
+            "[",
+            "[ ",
+        ] {
             assert_eq!(parse(line), None, "{line:?}");
         }
     }

@@ -95,8 +95,17 @@ pub fn read(bytes: &[u8]) -> Log<'_> {
         reader.line(line, number + 1, offset);
         offset += line.len() + 1;
     }
-    let boots = if reader.records.is_empty() { 0 } else { reader.boot + 1 };
-    Log { format, records: reader.records, losses: reader.losses, boots }
+    let boots = if reader.records.is_empty() {
+        0
+    } else {
+        reader.boot + 1
+    };
+    Log {
+        format,
+        records: reader.records,
+        losses: reader.losses,
+        boots,
+    }
 }
 
 /// Recognises the format by the first 20 lines with something in them.
@@ -222,11 +231,15 @@ impl<'a> Reader<'a> {
     fn kmsg(&mut self, line: &str, number: usize, offset: usize) {
         // A `KEY=value` line belongs to the record before and says nothing new.
         let Some(parsed) = kmsg::parse(line) else { return };
-        if let Some(expected) = self.next_seq {
-            if parsed.seq > expected {
-                self.losses.push(Loss::Gap { from: expected, to: parsed.seq - 1, line: number });
-                self.lost = true;
-            }
+        if let Some(expected) = self.next_seq
+            && parsed.seq > expected
+        {
+            self.losses.push(Loss::Gap {
+                from: expected,
+                to: parsed.seq - 1,
+                line: number,
+            });
+            self.lost = true;
         }
         self.next_seq = parsed.seq.checked_add(1);
         let prefix = Prefix {
@@ -252,7 +265,12 @@ impl<'a> Reader<'a> {
         if entry.boot_id.is_some() {
             self.boot_id = entry.boot_id;
         }
-        let prefix = Prefix { priority: entry.priority, time: entry.time, caller: None, length: 0 };
+        let prefix = Prefix {
+            priority: entry.priority,
+            time: entry.time,
+            caller: None,
+            length: 0,
+        };
         for part in entry.text.split('\n') {
             self.push(prefix, clean_text(part), number, offset);
             if let Some(record) = self.records.last_mut() {
@@ -264,7 +282,11 @@ impl<'a> Reader<'a> {
     fn push(&mut self, prefix: Prefix, text: Cow<'a, str>, line: usize, offset: usize) {
         if std::mem::take(&mut self.replaying) {
             // nbcon prints again what was cut by an emergency; the half before it is the same message.
-            if self.records.last().is_some_and(|last| text.starts_with(last.text.as_ref())) {
+            if self
+                .records
+                .last()
+                .is_some_and(|last| text.starts_with(last.text.as_ref()))
+            {
                 self.records.pop();
             }
         }
@@ -342,7 +364,10 @@ fn escape_length(after: &[u8]) -> usize {
     match after.first() {
         None => 0,
         Some(b'[') => {
-            let parameters = after[1..].iter().take_while(|&&b| (0x20..0x40).contains(&b)).count();
+            let parameters = after[1..]
+                .iter()
+                .take_while(|&&b| (0x20..0x40).contains(&b))
+                .count();
             (1 + parameters + 1).min(after.len())
         }
         Some(b']') => match after.iter().position(|&b| b == 0x07 || b == 0x1b) {

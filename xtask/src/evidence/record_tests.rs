@@ -50,9 +50,21 @@ fn kmsg_with_a_gap_and_a_continuation_line() {
     let input = b"6,0,0,-;Booting Linux on physical CPU 0x0\n6,1,0,-;Linux version 7\n SUBSYSTEM=x\n4,4,5,-,caller=C1;one\\x0atwo\n";
     check(
         input,
-        &["0 0 - 6 Booting Linux on physical CPU 0x0", "0 0 - 6 Linux version 7", "0 5 C1 4 one", "0 5 C1 4 two"],
+        &[
+            "0 0 - 6 Booting Linux on physical CPU 0x0",
+            "0 0 - 6 Linux version 7",
+            "0 5 C1 4 one",
+            "0 5 C1 4 two",
+        ],
     );
-    assert_eq!(read(input).losses, [Loss::Gap { from: 2, to: 3, line: 4 }]);
+    assert_eq!(
+        read(input).losses,
+        [Loss::Gap {
+            from: 2,
+            to: 3,
+            line: 4
+        }]
+    );
 }
 
 #[test]
@@ -71,7 +83,10 @@ fn dropped_messages_are_told_and_what_stands_behind_them_is_read() {
     check(input, &["0 50750742 - - x"]);
     assert_eq!(
         read(input).losses,
-        [Loss::Dropped { count: 4491, line: 1 }, Loss::Dropped { count: 3, line: 2 }]
+        [
+            Loss::Dropped { count: 4491, line: 1 },
+            Loss::Dropped { count: 3, line: 2 }
+        ]
     );
 }
 

@@ -55,7 +55,9 @@ pub fn split(file: &[u8]) -> (Expected, Vec<u8>) {
         if line.is_empty() {
             break;
         }
-        let Some((key, value)) = line.split_once(':') else { continue };
+        let Some((key, value)) = line.split_once(':') else {
+            continue;
+        };
         let value = value.trim().to_string();
         match key {
             "TITLE" | "ALT" if !value.is_empty() => expected.titles.push(value),
@@ -81,27 +83,41 @@ pub fn judge(name: &str, file: &[u8]) -> Option<Mark> {
         return None;
     }
     let findings = finding::find(&record::read(&log), name);
-    let first = findings.iter().find(|finding| finding.severity == Severity::Error);
+    let first = findings
+        .iter()
+        .find(|finding| finding.severity == Severity::Error);
     let positive = !expected.titles.is_empty();
     let functions = functions(&expected);
     Some(Mark {
         name: name.to_string(),
         positive,
         found: first.is_some() == positive,
-        kind: expected.kind.as_ref().map(|kind| first.is_some_and(|found| is_kind(found.kind, kind))),
+        kind: expected
+            .kind
+            .as_ref()
+            .map(|kind| first.is_some_and(|found| is_kind(found.kind, kind))),
         function: (!functions.is_empty()).then(|| {
             first
                 .and_then(|found| found.function.as_deref())
                 .is_some_and(|found| functions.iter().any(|name| same_function(name, found)))
         }),
         damaged: positive.then(|| first.is_some_and(|found| found.damaged == expected.damaged)),
-        shown: format!("{} | {}", expected.titles.first().map_or("nothing", String::as_str), show(first)),
+        shown: format!(
+            "{} | {}",
+            expected.titles.first().map_or("nothing", String::as_str),
+            show(first)
+        ),
     })
 }
 
 fn show(finding: Option<&Finding>) -> String {
     finding.map_or("nothing".into(), |finding| {
-        format!("{} [{}{}]", finding.title, finding.kind.name(), if finding.damaged { ", damaged" } else { "" })
+        format!(
+            "{} [{}{}]",
+            finding.title,
+            finding.kind.name(),
+            if finding.damaged { ", damaged" } else { "" }
+        )
     })
 }
 
@@ -113,7 +129,15 @@ fn functions(expected: &Expected) -> Vec<String> {
         .filter_map(|title| title.rsplit_once(" in ").map(|(_, function)| function))
         .chain(expected.frame.as_deref())
         .flat_map(|function| function.split('/'))
-        .map(|function| function.split(" at addr").next().unwrap_or(function).split(" age=").next().unwrap_or(function))
+        .map(|function| {
+            function
+                .split(" at addr")
+                .next()
+                .unwrap_or(function)
+                .split(" age=")
+                .next()
+                .unwrap_or(function)
+        })
         .filter(|function| *function != "corrupted" && !function.contains(' '))
         .map(String::from)
         .collect()
@@ -123,11 +147,23 @@ fn functions(expected: &Expected) -> Vec<String> {
 fn same_function(one: &str, other: &str) -> bool {
     fn plain(name: &str) -> &str {
         const PREFIXES: [&str; 11] = [
-            "__x64_sys_", "__ia32_sys_", "__arm64_sys_", "__ia32_compat_sys_", "__se_sys_", "__do_sys_", "compat_SyS_", "SyS_",
-            "ksys_", "__sys_", "sys_",
+            "__x64_sys_",
+            "__ia32_sys_",
+            "__arm64_sys_",
+            "__ia32_compat_sys_",
+            "__se_sys_",
+            "__do_sys_",
+            "compat_SyS_",
+            "SyS_",
+            "ksys_",
+            "__sys_",
+            "sys_",
         ];
         let name = name.split('.').next().unwrap_or(name);
-        PREFIXES.iter().find_map(|prefix| name.strip_prefix(prefix)).unwrap_or(name)
+        PREFIXES
+            .iter()
+            .find_map(|prefix| name.strip_prefix(prefix))
+            .unwrap_or(name)
     }
     plain(one) == plain(other) || other.starts_with(one) && one == "smp_call_function"
 }
@@ -137,9 +173,25 @@ fn is_kind(kind: Kind, name: &str) -> bool {
     use Kind::*;
     match name {
         "LOCKDEP" => kind.switches_lockdep_off() || matches!(kind, SuspiciousRcu | PreemptibleCpuUse),
-        "WARNING" => matches!(kind, Warning | DebugObjects | DmaFence | CircularLocking | SuspiciousRcu),
-        "HANG" => matches!(kind, HungTask | SoftLockup | HardLockup | RcuStall | WorkqueueLockup),
-        "DoS" => matches!(kind, GeneralProtection | DivideError | Oops | Panic | StackOverflow | SlabCorruption | OtherBug | PagingRequest),
+        "WARNING" => matches!(
+            kind,
+            Warning | DebugObjects | DmaFence | CircularLocking | SuspiciousRcu
+        ),
+        "HANG" => matches!(
+            kind,
+            HungTask | SoftLockup | HardLockup | RcuStall | WorkqueueLockup
+        ),
+        "DoS" => matches!(
+            kind,
+            GeneralProtection
+                | DivideError
+                | Oops
+                | Panic
+                | StackOverflow
+                | SlabCorruption
+                | OtherBug
+                | PagingRequest
+        ),
         "MEMORY_SAFETY_BUG" => matches!(kind, PagingRequest | ListCorruption),
         "NULL-POINTER-DEREFERENCE" => kind == NullDereference,
         "BUG" => matches!(kind, KernelBug | Usercopy),
@@ -192,7 +244,9 @@ mod tests {
 
     #[test]
     fn a_file_with_an_answer() {
-        let (expected, log) = split(b"TITLE: WARNING in f\nALT: x in g\nTYPE: WARNING\nCORRUPTED: Y\n\nlog\r\nmore\n\nREPORT:\nlog\n");
+        let (expected, log) = split(
+            b"TITLE: WARNING in f\nALT: x in g\nTYPE: WARNING\nCORRUPTED: Y\n\nlog\r\nmore\n\nREPORT:\nlog\n",
+        );
         assert_eq!(functions(&expected), ["f", "g"]);
         assert!(expected.damaged);
         assert_eq!(log, b"log\nmore\n");
@@ -208,7 +262,10 @@ mod tests {
     #[test]
     fn a_warning_that_is_found_scores() {
         let mark = judge("x", b"TITLE: WARNING in f\nTYPE: WARNING\n\n[    1.000000] WARNING: CPU: 0 PID: 1 at a.c:1 f+0x1/0x2\n[    1.000000] Call trace:\n[    1.000000]  f+0x1/0x2\n").unwrap();
-        assert_eq!((mark.found, mark.kind, mark.function, mark.damaged), (true, Some(true), Some(true), Some(true)));
+        assert_eq!(
+            (mark.found, mark.kind, mark.function, mark.damaged),
+            (true, Some(true), Some(true), Some(true))
+        );
         let mark = judge("x", b"\n[    1.000000] hello\n").unwrap();
         assert!(mark.found && !mark.positive);
     }

@@ -66,7 +66,9 @@ pub struct Splat {
 impl Splat {
     /// The first line's text.
     pub fn title_line(&self) -> &str {
-        self.lines.get(self.header_at).map_or("", |line| line.text.as_str())
+        self.lines
+            .get(self.header_at)
+            .map_or("", |line| line.text.as_str())
     }
 
     /// Lines from the first on.
@@ -102,12 +104,15 @@ impl Splat {
             match line.class {
                 Class::Frame => frames += 1,
                 Class::StackStart => {
-                    let next = body[at + 1..]
-                        .iter()
-                        .take(15)
-                        .find(|line| matches!(line.class, Class::Frame | Class::StackStart | Class::OlderStack));
+                    let next = body[at + 1..].iter().take(15).find(|line| {
+                        matches!(line.class, Class::Frame | Class::StackStart | Class::OlderStack)
+                    });
                     let missing = next.is_none_or(|line| line.class != Class::Frame);
-                    if missing && !body[at + 1..].iter().take(3).any(|line| line.text.contains("not available") || line.text.contains("ame stack as")) {
+                    if missing
+                        && !body[at + 1..].iter().take(3).any(|line| {
+                            line.text.contains("not available") || line.text.contains("ame stack as")
+                        })
+                    {
                         return false;
                     }
                 }
@@ -119,7 +124,8 @@ impl Splat {
 }
 
 static STACK_START: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"^\s*(<\w+> )?(?:Call [Tt]race|[Bb]acktrace)(?: for \S+)?(?: \(crc \w+\))?:").expect("the pattern is a constant")
+    Regex::new(r"^\s*(<\w+> )?(?:Call [Tt]race|[Bb]acktrace)(?: for \S+)?(?: \(crc \w+\))?:")
+        .expect("the pattern is a constant")
 });
 
 static OLDER_STACK: LazyLock<Regex> = LazyLock::new(|| {

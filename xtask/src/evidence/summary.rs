@@ -83,7 +83,10 @@ fn refine(splat: &Splat) -> Kind {
                 Kind::DebugObjects
             } else if near("usercopy: ") || title.contains("mm/usercopy.c") {
                 Kind::Usercopy
-            } else if title.contains("drivers/dma-buf/") || near("dma_fence") || near("released with pending signals") {
+            } else if title.contains("drivers/dma-buf/")
+                || near("dma_fence")
+                || near("released with pending signals")
+            {
                 Kind::DmaFence
             } else if title.contains("kernel/locking/lockdep.c") || near("DEBUG_LOCKS_WARN_ON") {
                 Kind::LockingBug
@@ -104,7 +107,9 @@ fn is_about_locks(kind: Kind) -> bool {
 fn says_lockdep_off(splat: &Splat) -> bool {
     splat.lines.iter().any(|line| {
         line.text.contains("Disabling lock debugging due to kernel taint")
-            || line.text.contains("turning off the locking correctness validator")
+            || line
+                .text
+                .contains("turning off the locking correctness validator")
     })
 }
 
@@ -119,7 +124,11 @@ fn culprit<'a>(splat: &'a Splat, kind: Kind, locks: Option<&'a LockReport>) -> O
         Blame::Entry => entry(splat, kind),
         Blame::LastFunction => splat.body().iter().find_map(|line| {
             let (_, function) = line.text.split_once("last function: ")?;
-            Some(Frame { function: function.trim(), module: None, trust: Trust::Sure })
+            Some(Frame {
+                function: function.trim(),
+                module: None,
+                trust: Trust::Sure,
+            })
         }),
         Blame::Lock => irq_safe_taker(splat, kind)
             .or_else(|| locks.and_then(|report| taker(report).find(guilty)))
@@ -129,11 +138,18 @@ fn culprit<'a>(splat: &'a Splat, kind: Kind, locks: Option<&'a LockReport>) -> O
 
 /// Who took the two locks of a report.
 fn taker(report: &LockReport) -> impl Iterator<Item = Frame<'_>> {
-    [&report.wanted, &report.held].into_iter().flatten().filter_map(|lock| {
-        let function = lock.at.as_deref()?;
-        let module = lock.module.as_deref();
-        Some(Frame { function, module, trust: Trust::Sure })
-    })
+    [&report.wanted, &report.held]
+        .into_iter()
+        .flatten()
+        .filter_map(|lock| {
+            let function = lock.at.as_deref()?;
+            let module = lock.module.as_deref();
+            Some(Frame {
+                function,
+                module,
+                trust: Trust::Sure,
+            })
+        })
 }
 
 /// Of an irq-safe to irq-unsafe order: who takes the irq-safe lock in the interrupt.
@@ -185,7 +201,8 @@ fn entry(splat: &Splat, kind: Kind) -> Option<Frame<'_>> {
             Class::Counter => frames::counter(&line.text),
             _ => None,
         };
-        let starts_anew = line.text.contains("NMI backtrace for") || line.class == Class::StackStart && stack.len() > 3;
+        let starts_anew =
+            line.text.contains("NMI backtrace for") || line.class == Class::StackStart && stack.len() > 3;
         if starts_anew {
             found = found.or_else(|| entry_of(&stack, kind));
             stack.clear();
@@ -221,7 +238,10 @@ fn damaged(splat: &Splat, kind: Kind, has_function: bool) -> bool {
     }
     let blames = splat.header.blame != Blame::Nobody;
     if splat.header.body == Body::Stack && kind != Kind::OutOfMemory {
-        let unwound = splat.frames().iter().any(|frame| !machinery::machinery(frame.function, kind));
+        let unwound = splat
+            .frames()
+            .iter()
+            .any(|frame| !machinery::machinery(frame.function, kind));
         return !splat.stacks_are_whole() || (blames && !(has_function && unwound));
     }
     let started = splat.body().iter().any(|line| line.class == Class::StackStart);
@@ -251,9 +271,18 @@ fn who(splat: &Splat) -> Who {
         .map(|pattern| Regex::new(pattern).expect("the patterns are constants"))
         .collect()
     });
-    let mut who = Who { process: None, pid: None, cpu: None };
+    let mut who = Who {
+        process: None,
+        pid: None,
+        cpu: None,
+    };
     for pattern in PATTERNS.iter() {
-        let Some(found) = splat.body().iter().take(200).find_map(|line| pattern.captures(&line.text)) else {
+        let Some(found) = splat
+            .body()
+            .iter()
+            .take(200)
+            .find_map(|line| pattern.captures(&line.text))
+        else {
             continue;
         };
         let text = |name: &str| found.name(name).map(|found| found.as_str());
@@ -269,16 +298,27 @@ fn who(splat: &Splat) -> Who {
 fn title(splat: &Splat, kind: Kind, function: Option<&str>, locks: Option<&LockReport>) -> String {
     let line = splat.title_line();
     let stem = match kind {
-        Kind::Kasan | Kind::Kmsan | Kind::Kfence | Kind::Kcsan | Kind::Ubsan => return sanitizer(splat, kind, function),
+        Kind::Kasan | Kind::Kmsan | Kind::Kfence | Kind::Kcsan | Kind::Ubsan => {
+            return sanitizer(splat, kind, function);
+        }
         Kind::SpinlockBug => Cow::Owned(format!("{} {}", splat.header.stem, spin_problem(line))),
-        Kind::PreemptibleCpuUse => Cow::Owned(between(line, "BUG: ", " in preemptible").map_or(splat.header.stem.into(), |words| format!("{words} in preemptible code"))),
+        Kind::PreemptibleCpuUse => Cow::Owned(
+            between(line, "BUG: ", " in preemptible").map_or(splat.header.stem.into(), |words| {
+                format!("{words} in preemptible code")
+            }),
+        ),
         Kind::OtherBug | Kind::DmaApi if function.is_none() => Cow::Owned(scrub(line.trim()).into_owned()),
         Kind::OtherBug => Cow::Owned(scrub(line.trim()).into_owned()),
         Kind::ProbeFailure | Kind::Watchdog | Kind::OutOfMemory => return scrub(line.trim()).into_owned(),
-        Kind::BadPage => Cow::Owned(between(line, "BUG: ", " in process").map_or(scrub(line.trim()).into_owned(), |words| words.to_lowercase())),
+        Kind::BadPage => Cow::Owned(
+            between(line, "BUG: ", " in process")
+                .map_or(scrub(line.trim()).into_owned(), |words| words.to_lowercase()),
+        ),
         Kind::SlabCorruption => Cow::Owned(scrub(line.trim()).into_owned()),
         Kind::Panic => {
-            let reason = line.split_once("not syncing: ").map_or(line, |(_, reason)| reason);
+            let reason = line
+                .split_once("not syncing: ")
+                .map_or(line, |(_, reason)| reason);
             Cow::Owned(format!("panic: {}", scrub(reason.trim())))
         }
         Kind::Refcount => Cow::Owned(format!("refcount bug: {}", problem(splat, "refcount_t: "))),
@@ -314,7 +354,14 @@ fn sanitizer(splat: &Splat, kind: Kind, function: Option<&str>) -> String {
     let what = what.split(" in ").next().unwrap_or(what).trim().to_lowercase();
     if kind == Kind::Kcsan {
         let both = rest.split_once(" in ").map_or("", |(_, both)| both);
-        let names: Vec<&str> = both.split(" / ").filter_map(|one| frames::symbol(one.trim()).map(|f| f.function).or(Some(one.trim()).filter(|one| !one.is_empty()))).collect();
+        let names: Vec<&str> = both
+            .split(" / ")
+            .filter_map(|one| {
+                frames::symbol(one.trim())
+                    .map(|f| f.function)
+                    .or(Some(one.trim()).filter(|one| !one.is_empty()))
+            })
+            .collect();
         if names.len() == 2 && names[0] != names[1] {
             return format!("{stem}: {what} in {} / {}", names[0], names[1]);
         }
@@ -336,7 +383,9 @@ fn sanitizer(splat: &Splat, kind: Kind, function: Option<&str>) -> String {
 
 /// `bad magic`, `recursion`, `lockup suspected`, `wrong owner`, …
 fn spin_problem(line: &str) -> &str {
-    between(line, "lock ", " on CPU").or_else(|| between(line, "lock-", " on CPU")).unwrap_or("bug")
+    between(line, "lock ", " on CPU")
+        .or_else(|| between(line, "lock-", " on CPU"))
+        .unwrap_or("bug")
 }
 
 fn problem<'a>(splat: &'a Splat, mark: &str) -> &'a str {
@@ -364,8 +413,13 @@ pub fn scrub(text: &str) -> Cow<'_, str> {
             String::new()
         } else if found.name("addr").is_some() {
             "ADDR".to_string()
-        } else if found.name("task").is_some() && whole.starts_with(|c: char| c.is_ascii_alphabetic()) && !whole.contains("error") {
-            let name = whole.trim_end().trim_end_matches(|c: char| c.is_ascii_digit() || c == ']');
+        } else if found.name("task").is_some()
+            && whole.starts_with(|c: char| c.is_ascii_alphabetic())
+            && !whole.contains("error")
+        {
+            let name = whole
+                .trim_end()
+                .trim_end_matches(|c: char| c.is_ascii_digit() || c == ']');
             format!("{name}N{}", if whole.ends_with(' ') { " " } else { "" })
         } else {
             format!("N{}", found.name("unit").map_or("", |unit| unit.as_str()))
