@@ -1,2 +1,24 @@
 //! What the kernel said: capture, kernel-log records, findings, pstore records, baseline.
-//! *Architecture invariant:* knows nothing of boards, trees or campaigns.
+//! *Architecture invariant:* knows nothing of boards, trees or campaigns. Everything here takes bytes and gives values: no
+//! files, no processes, no clocks.
+//!
+//! The way of the data: bytes of any source → [`record::read`] → [`finding::find`] → [`baseline::compare`];
+//! beside it [`completeness`] says what the log can prove at all.
+
+pub mod baseline;
+pub mod completeness;
+pub mod finder;
+pub mod finding;
+pub mod frames;
+pub mod headers;
+pub mod journal;
+pub mod kmsg;
+pub mod locks;
+pub mod machinery;
+pub mod prefix;
+pub mod pstore;
+pub mod record;
+pub mod score;
+pub mod serial;
+pub mod splat;
+pub mod summary;

@@ -1,0 +1,399 @@
+//! Collects reports from a stream of records. Memory is bounded: a few open reports of bounded length, and the findings.
+
+use super::finding::{Finding, Kind, Severity};
+use super::headers::{self, Body, Header, Opening};
+use super::prefix::Caller;
+use super::record::Record;
+use super::splat::{Class, Line, Splat, classify, intrudes};
+use super::summary;
+use std::collections::VecDeque;
+
+/// Longest report that is kept, in lines; the rest of a longer one is passed over.
+const LONGEST: usize = 1500;
+/// A report ends after so many lines of its own context that look like somebody else's.
+const FOREIGN: usize = 15;
+/// … or after so many records of any context since its last own line.
+const FAR: usize = 3000;
+/// … or after so long without an own line (µs). A slow console needs a second for some lines.
+const LONG: u64 = 30_000_000;
+/// A preamble is part of a report that begins at most so many records later.
+const NEAR: usize = 12;
+/// A panic so many records after a report is the report's consequence.
+const CONSEQUENCE: usize = 400;
+
+/// Turns records into findings.
+#[derive(Debug)]
+pub struct Finder {
+    source: String,
+    /// Records seen.
+    seen: usize,
+    timed: bool,
+    preambles: VecDeque<Preamble>,
+    open: Vec<Open>,
+    /// What has ended, with the number of the record with which it began.
+    done: Vec<(usize, Finding)>,
+    /// Number of the record that ended the last error, and its index in `done`.
+    last_error: Option<(usize, usize)>,
+}
+
+#[derive(Debug)]
+struct Preamble {
+    seen: usize,
+    caller: Option<Caller>,
+    line: Line,
+}
+
+#[derive(Debug)]
+struct Open {
+    splat: Splat,
+    began: usize,
+    /// Number of the record of its last own line, and its length up to that line.
+    last_own: (usize, usize),
+    last_time: Option<u64>,
+    foreign: usize,
+}
+
+impl Finder {
+    /// A finder for one log, named `source` in its findings.
+    pub fn new(source: &str) -> Self {
+        Finder {
+            source: source.to_string(),
+            seen: 0,
+            timed: false,
+            preambles: VecDeque::new(),
+            open: Vec::new(),
+            done: Vec::new(),
+            last_error: None,
+        }
+    }
+
+    /// Takes the next record.
+    pub fn push(&mut self, record: &Record) {
+        self.seen += 1;
+        self.timed |= record.time.is_some();
+        let foreign_program = (self.timed && !record.has_prefix()) || record.facility != 0;
+        let opening = headers::recognise(&record.text)
+            .filter(|opening| !foreign_program || specific(opening))
+            .filter(|_| !self.names_itself_inside(record));
+        match opening {
+            Some(Opening::Header(header)) => return self.begin(header, record),
+            Some(Opening::Preamble) => self.remember(record),
+            None => {}
+        }
+        if !self.open.is_empty() {
+            self.extend(record, foreign_program);
+        }
+        if opening.is_none() {
+            self.message(record);
+        }
+    }
+
+    /// Ends every open report; gives all findings in the order in which they began.
+    pub fn finish(mut self) -> Vec<Finding> {
+        while let Some(open) = self.open.pop() {
+            self.close(open);
+        }
+        self.done.sort_by_key(|(began, _)| *began);
+        self.done.into_iter().map(|(_, finding)| finding).collect()
+    }
+
+    /// Report lines that hold another report's mark by nature: SLUB's `INFO: Allocated in` and the blocker that a hung
+    /// task's report names.
+    fn names_itself_inside(&self, record: &Record) -> bool {
+        let inside = |open: &Open| same_context(&open.splat, record.caller);
+        let text = record.text.as_ref();
+        self.open.iter().any(|open| {
+            inside(open)
+                && match open.splat.header.kind {
+                    Kind::SlabCorruption => text.contains("INFO: "),
+                    Kind::Kasan => {
+                        text.contains("INFO: Allocated")
+                            || text.contains("INFO: Freed")
+                            || text.contains("BUG ")
+                    }
+                    Kind::HungTask => text.contains("blocked on"),
+                    Kind::MemoryLeak => text.starts_with("unreferenced") && open.splat.body().len() < 2,
+                    Kind::OutOfMemory => text.contains("ut of memory: Kill"),
+                    _ => false,
+                }
+        })
+    }
+
+    fn begin(&mut self, header: &'static Header, record: &Record) {
+        let kind = header.kind;
+        if let Some(at) = self
+            .open
+            .iter()
+            .position(|open| same_context(&open.splat, record.caller))
+        {
+            if continues(&self.open[at].splat, kind) {
+                self.open[at].take(record, self.seen, Class::Detail);
+                self.open[at].splat.panicked |= kind == Kind::Panic;
+                return;
+            }
+            if kind == Kind::Panic && severity(&self.open[at].splat) == Severity::Error {
+                self.open[at].splat.panicked = true;
+                self.open[at].take(record, self.seen, Class::Detail);
+                return;
+            }
+            let mut open = self.open.swap_remove(at);
+            open.splat.cut |= open.interrupted();
+            self.close(open);
+        }
+        if kind == Kind::Panic && self.explains_panic(record) {
+            return;
+        }
+        let open = self.opened(header, record);
+        self.open.push(open);
+        if header.body == Body::Line
+            && let Some(open) = self.open.pop()
+        {
+            self.close(open);
+        }
+    }
+
+    fn opened(&mut self, header: &'static Header, record: &Record) -> Open {
+        let seen = self.seen;
+        let mut lines: Vec<Line> = Vec::new();
+        for preamble in self.preambles.drain(..) {
+            if seen - preamble.seen <= NEAR && preamble.caller == record.caller {
+                lines.push(preamble.line);
+            }
+        }
+        // Only the last rule or cut belongs to this report; what stands before it belonged to another.
+        if let Some(at) = lines
+            .iter()
+            .rposition(|line| line.class == Class::Rule || line.text.contains("cut here"))
+        {
+            let from = at.saturating_sub(usize::from(at > 0 && !opens(&lines[at - 1])));
+            lines.drain(..from);
+        }
+        let header_at = lines.len();
+        lines.push(line(record, Class::Detail));
+        Open {
+            last_own: (seen, lines.len()),
+            last_time: record.time,
+            foreign: 0,
+            began: seen,
+            splat: Splat {
+                header,
+                header_at,
+                lines,
+                caller: record.caller,
+                time: record.time,
+                boot: record.boot,
+                cut: false,
+                panicked: false,
+            },
+        }
+    }
+
+    /// A panic whose cause was reported just before is no finding of its own.
+    fn explains_panic(&mut self, record: &Record) -> bool {
+        let Some((ended, index)) = self.last_error else {
+            return false;
+        };
+        let Some((_, finding)) = self.done.get_mut(index) else {
+            return false;
+        };
+        let explained = self.seen - ended <= CONSEQUENCE && finding.boot == record.boot;
+        if explained && !finding.panicked {
+            finding.panicked = true;
+            finding.excerpt.push(record.text.to_string());
+        }
+        explained
+    }
+
+    fn remember(&mut self, record: &Record) {
+        if self.preambles.len() >= NEAR {
+            self.preambles.pop_front();
+        }
+        self.preambles.push_back(Preamble {
+            seen: self.seen,
+            caller: record.caller,
+            line: line(record, classify(&record.text)),
+        });
+    }
+
+    fn extend(&mut self, record: &Record, foreign_program: bool) {
+        let mut at = 0;
+        while at < self.open.len() {
+            let open = &mut self.open[at];
+            let ended = if same_context(&open.splat, record.caller) && !foreign_program {
+                open.add(record, self.seen)
+            } else {
+                open.is_over(record, self.seen)
+            };
+            if ended {
+                let open = self.open.swap_remove(at);
+                self.close(open);
+            } else {
+                at += 1;
+            }
+        }
+    }
+
+    fn close(&mut self, mut open: Open) {
+        open.splat.lines.truncate(open.last_own.1);
+        let finding = summary::summarise(&open.splat, &self.source);
+        if finding.severity == Severity::Error {
+            self.last_error = Some((open.last_own.0, self.done.len()));
+        }
+        self.done.push((open.began, finding));
+    }
+
+    /// A line of level warning or above that no report explains is a finding of its own (plan: no new warnings).
+    fn message(&mut self, record: &Record) {
+        let loud = record.level.is_some_and(|level| level <= 4) && record.facility == 0;
+        let within = self.open.iter().any(|open| open.last_own.0 == self.seen);
+        if loud && !within && !record.text.trim().is_empty() {
+            self.done
+                .push((self.seen, summary::message(record, &self.source)));
+        }
+    }
+}
+
+impl Open {
+    fn take(&mut self, record: &Record, seen: usize, class: Class) {
+        if self.splat.lines.len() < LONGEST {
+            self.splat.lines.push(line(record, class));
+        }
+        self.last_own = (seen, self.splat.lines.len());
+        self.last_time = record.time.or(self.last_time);
+        self.foreign = 0;
+    }
+
+    /// Takes a line of the report's context; true when the report has ended before or with it.
+    fn add(&mut self, record: &Record, seen: usize) -> bool {
+        if self.is_over(record, seen) {
+            return true;
+        }
+        self.splat.cut |= record.lost || (record.caller.is_none() && intrudes(&record.text));
+        let class = classify(&record.text);
+        match class {
+            Class::Blank => {
+                if self.splat.lines.len() < LONGEST {
+                    self.splat.lines.push(line(record, class));
+                }
+                false
+            }
+            Class::Other => {
+                self.foreign += 1;
+                if self.splat.lines.len() < LONGEST {
+                    self.splat.lines.push(line(record, class));
+                }
+                self.foreign > FOREIGN
+            }
+            Class::End => {
+                self.take(record, seen, class);
+                true
+            }
+            Class::Rule if self.closes_with_rule() => {
+                self.take(record, seen, class);
+                true
+            }
+            Class::Rule => self.splat.body().len() > 4,
+            _ => {
+                self.take(record, seen, class);
+                false
+            }
+        }
+    }
+
+    /// Too long ago, or another boot.
+    fn is_over(&self, record: &Record, seen: usize) -> bool {
+        let late = match (record.time, self.last_time) {
+            (Some(now), Some(then)) => now.saturating_sub(then) > LONG,
+            _ => false,
+        };
+        late || seen - self.last_own.0 > FAR || record.boot != self.splat.boot
+    }
+
+    fn closes_with_rule(&self) -> bool {
+        let sanitizer = matches!(
+            self.splat.header.kind,
+            Kind::Kasan | Kind::Kmsan | Kind::Kcsan | Kind::Kfence | Kind::Ubsan | Kind::SlabCorruption
+        );
+        sanitizer && self.splat.body().len() > 2
+    }
+
+    /// Whether it ends where such a report should not end.
+    fn interrupted(&self) -> bool {
+        if matches!(
+            self.splat.header.kind,
+            Kind::Kasan | Kind::Kmsan | Kind::Kcsan | Kind::Kfence
+        ) {
+            return true;
+        }
+        self.splat.header.body == Body::Stack
+            && !self.splat.body().iter().any(|line| line.class == Class::Frame)
+    }
+}
+
+fn severity(splat: &Splat) -> Severity {
+    splat.header.kind.severity()
+}
+
+/// Marks that nobody but the kernel writes, so that they count on a line without a time, too.
+fn specific(opening: &Opening) -> bool {
+    match opening {
+        Opening::Header(header) => !matches!(
+            header.mark,
+            "WARNING: " | "BUG: " | "BUG " | "UBSAN: " | "panicked at "
+        ),
+        Opening::Preamble => false,
+    }
+}
+
+fn line(record: &Record, class: Class) -> Line {
+    Line {
+        text: record.text.to_string(),
+        class,
+        number: record.line,
+        offset: record.offset,
+    }
+}
+
+fn opens(line: &Line) -> bool {
+    line.class == Class::Rule || line.text.contains("cut here")
+}
+
+/// Whether a record was printed by the context that prints the report. Stalls are printed by several CPUs together.
+fn same_context(splat: &Splat, caller: Option<Caller>) -> bool {
+    let many = matches!(
+        splat.header.kind,
+        Kind::RcuStall | Kind::SoftLockup | Kind::HardLockup | Kind::WorkqueueLockup
+    );
+    splat.caller == caller || (many && matches!(caller, Some(Caller::Cpu(_))))
+}
+
+/// Whether a header of `kind` is the next part of the open report.
+fn continues(open: &Splat, kind: Kind) -> bool {
+    use Kind::*;
+    let fault = |kind: Kind| {
+        matches!(
+            kind,
+            NullDereference
+                | PagingRequest
+                | GeneralProtection
+                | DivideError
+                | Oops
+                | KernelBug
+                | StackOverflow
+        )
+    };
+    let young = !open.body().iter().any(|line| line.class == Class::Frame);
+    match (open.header.kind, kind) {
+        (KernelBug | Usercopy | ListCorruption, Oops) => true,
+        (one, Oops) if fault(one) => young,
+        (one, other) if fault(one) && fault(other) => young,
+        (RcuStall, RcuStall) => true,
+        // The code that prints a stall may itself trip over a warning.
+        (RcuStall, Warning) => young,
+        (OutOfMemory, OutOfMemory) => true,
+        (OtherBug, Warning) => young,
+        (SlabCorruption, SlabCorruption) => true,
+        (HardLockup | SoftLockup, HardLockup | SoftLockup) => young,
+        _ => false,
+    }
+}

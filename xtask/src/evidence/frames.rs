@@ -1,0 +1,266 @@
+//! Stack frames as the architectures write them.
+//!
+//! ```text
+//!  func+0x1c/0x90 [mod]                     arm64, x86, riscv   (lib/kallsyms.c: sprint_backtrace())
+//!  ? func+0x1c/0x90                         x86: a leftover on the stack, not sure
+//!  [<ffffffff8153c1bc>] func+0x1c/0x70      before 4.11, and where addresses are shown
+//!  [<c00c89f0>] (func) from [<c00c6764>] (caller+0x138/0x178)   arm
+//!  func from caller+0x138/0x178             arm since 5.19
+//!  func file.c:774 [inline]                 after decode_stacktrace.sh
+//! RIP: 0010:func+0x3a2/0x4f0                x86; 0033 is user space
+//! pc : func+0x154/0x39c                     arm64; "PC is at" on arm, "epc :" on riscv, "NIP [c0..]" on powerpc
+//! ```
+
+/// A stack frame, or the program counter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Frame<'a> {
+    /// Function, without what the compiler appends (`.isra.0`, `.part.1`, `.constprop.0`, `.cold`).
+    pub function: &'a str,
+    /// Module that it is in.
+    pub module: Option<&'a str>,
+    /// How sure the unwinder is.
+    pub trust: Trust,
+}
+
+/// How sure the unwinder is of a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trust {
+    /// Part of the chain of calls.
+    Sure,
+    /// An address found on the stack (`?`).
+    Leftover,
+}
+
+/// Parses a stack frame.
+pub fn frame(text: &str) -> Option<Frame<'_>> {
+    let mut rest = text.trim_start();
+    // s390 puts the last frame in parentheses.
+    rest = rest
+        .strip_prefix('(')
+        .filter(|inner| inner.starts_with("[<"))
+        .unwrap_or(rest);
+    // Addresses in brackets: one on most, two on powerpc (stack and code).
+    while let Some(after) = rest.strip_prefix('[') {
+        let (address, after) = after.split_once(']')?;
+        let address = address.strip_prefix('<').unwrap_or(address).trim_end_matches('>');
+        if address.len() < 8 || !address.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return None;
+        }
+        rest = after.trim_start();
+    }
+    let mut trust = Trust::Sure;
+    if let Some(after) = rest.strip_prefix("? ") {
+        trust = Trust::Leftover;
+        rest = after.trim_start();
+    }
+    if rest.ends_with("(unreliable)") {
+        trust = Trust::Leftover;
+    }
+    let parsed = symbol(rest).or_else(|| arm(rest)).or_else(|| inlined(rest))?;
+    Some(Frame { trust, ..parsed })
+}
+
+/// Parses a line that tells where the program counter was, if that is in the kernel.
+pub fn counter(text: &str) -> Option<Frame<'_>> {
+    const MARKS: [&str; 9] = [
+        "RIP: ",
+        "EIP: ",
+        "EIP is at ",
+        "IP: ",
+        "pc : ",
+        "PC is at ",
+        "epc : ",
+        "NIP ",
+        "Krnl PSW",
+    ];
+    let text = text.trim_start();
+    let rest = MARKS.iter().find_map(|mark| text.strip_prefix(mark))?;
+    let selector = rest.split(':').next().unwrap_or_default();
+    if matches!(selector, "0033" | "0023" | "002b") {
+        return None;
+    }
+    let mut rest = match rest.split_once(':') {
+        Some((segment, after)) if segment.len() == 4 && segment.bytes().all(|b| b.is_ascii_hexdigit()) => {
+            after
+        }
+        _ => rest,
+    };
+    // `[<addr>]  [<addr>] func`, `[c000…] func`
+    while let Some(after) = rest.trim_start().strip_prefix('[') {
+        rest = &after[after.find(']')? + 1..];
+    }
+    symbol(rest.trim_start())
+}
+
+/// `func+0x1c/0x90 [mod]` at the start of `text`.
+pub fn symbol(text: &str) -> Option<Frame<'_>> {
+    let plus = text.find("+0x")?;
+    let (name, rest) = (&text[..plus], &text[plus + 3..]);
+    let digits = rest.bytes().take_while(u8::is_ascii_hexdigit).count();
+    if digits == 0 || !rest[digits..].starts_with("/0x") || !is_name(name) {
+        return None;
+    }
+    let size = &rest[digits + 3..];
+    let end = size.bytes().take_while(u8::is_ascii_hexdigit).count();
+    Some(Frame {
+        function: plain(name),
+        module: module(&size[end..]),
+        trust: Trust::Sure,
+    })
+}
+
+/// `(func) from [<…>] (caller+…)` and `func from caller+…`.
+fn arm(text: &str) -> Option<Frame<'_>> {
+    let (name, caller) = text.split_once(" from ")?;
+    let name = name
+        .strip_prefix('(')
+        .and_then(|name| name.strip_suffix(')'))
+        .unwrap_or(name);
+    let name = name.split(" [").next().unwrap_or(name);
+    let believable = is_name(name) && !name.contains(' ') && caller.contains("+0x");
+    believable.then(|| Frame {
+        function: plain(name),
+        module: None,
+        trust: Trust::Sure,
+    })
+}
+
+/// `func file.c:774 [inline]`.
+fn inlined(text: &str) -> Option<Frame<'_>> {
+    let (name, rest) = text.strip_suffix(" [inline]")?.split_once(' ')?;
+    let believable = is_name(name) && rest.contains(':') && !rest.contains(' ');
+    believable.then(|| Frame {
+        function: plain(name),
+        module: None,
+        trust: Trust::Sure,
+    })
+}
+
+fn is_name(name: &str) -> bool {
+    let Some(first) = name.bytes().next() else {
+        return false;
+    };
+    // Demangled Rust: `<rust_binder::process::Process>::update_ref`, blanks and all.
+    if name.contains("::") {
+        return (first == b'<' || first.is_ascii_alphabetic() || first == b'_') && name.len() < 300;
+    }
+    (first.is_ascii_alphabetic() || first == b'_' || first == b'.' || first == b'$')
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"_.$:".contains(&b))
+}
+
+fn plain(name: &str) -> &str {
+    let name = name.strip_prefix('.').unwrap_or(name);
+    if name.contains("::") {
+        return name;
+    }
+    name.split('.').next().unwrap_or(name)
+}
+
+fn module(rest: &str) -> Option<&str> {
+    let inside = &rest[rest.find('[')? + 1..];
+    let name = inside.split([']', ' ']).next()?;
+    let believable = !name.is_empty()
+        && name != "inline"
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+    believable.then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, function: &str, module: Option<&str>, trust: Trust) {
+        assert_eq!(
+            frame(text),
+            Some(Frame {
+                function,
+                module,
+                trust
+            }),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn frames_of_every_architecture() {
+        check(
+            " vim2m_job_run+0x1c/0x90 [vim2m]",
+            "vim2m_job_run",
+            Some("vim2m"),
+            Trust::Sure,
+        );
+        check(" f+0x1c/0x90 [m 8a1b2c3d] (P)", "f", Some("m"), Trust::Sure);
+        check("  ? f.isra.5.part.6+0x1/0x2", "f", None, Trust::Leftover);
+        check("  [<ffffffff8153c1bc>] ? f+0x1c/0x70", "f", None, Trust::Leftover);
+        check("  [<ffffffff8153c1bc>] f+0x1c/0x70", "f", None, Trust::Sure);
+        check(
+            "[<8028bd5c>] (dup_fd) from [<80132060>] (copy_process.part.3+0x58c/0x1844)",
+            "dup_fd",
+            None,
+            Trust::Sure,
+        );
+        check(
+            " dup_fd from copy_process+0x58c/0x1844",
+            "dup_fd",
+            None,
+            Trust::Sure,
+        );
+        check(
+            " vzalloc+0x6b/0x80 mm/vmalloc.c:3319",
+            "vzalloc",
+            None,
+            Trust::Sure,
+        );
+        check(
+            " __vmalloc_node mm/vmalloc.c:3246 [inline]",
+            "__vmalloc_node",
+            None,
+            Trust::Sure,
+        );
+        check(
+            " <a::Process>::update_ref+0x1/0x2",
+            "<a::Process>::update_ref",
+            None,
+            Trust::Sure,
+        );
+    }
+
+    #[test]
+    fn program_counters() {
+        assert_eq!(counter("RIP: 0010:f+0x3a2/0x4f0").unwrap().function, "f");
+        assert_eq!(
+            counter("RIP: 0010:[<ffffffff8160fc09>]  [<ffffffff8160fc09>] f+0xa9/0xbd0")
+                .unwrap()
+                .function,
+            "f"
+        );
+        assert_eq!(counter("pc : f+0x154/0x39c [m]").unwrap().module, Some("m"));
+        assert_eq!(counter("PC is at f+0x154/0x39c").unwrap().function, "f");
+        assert_eq!(counter("RIP: 0033:0x455777"), None);
+        assert_eq!(counter("RIP: 0010:0x0"), None);
+        assert_eq!(
+            counter("pc : [<8028bd5c>]    lr : [<8028bd50>]    psr: 20030013"),
+            None
+        );
+    }
+
+    #[test]
+    fn what_is_no_frame() {
+        for text in [
+            "",
+            "a+b",
+            "x+0x1",
+            "f+0x/0x",
+            "[<zz>] f+0x1/0x2",
+            "Code: 00",
+            "a b+0x1/0x2",
+            "from",
+        ] {
+            assert_eq!(frame(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,332 @@
+//! Record files of pstore, from `/sys/fs/pstore` or from where systemd-pstore(8) moved them (`/var/lib/systemd/pstore/…`).
+//!
+//! Names (fs/pstore/inode.c: `pstore_mkfile()`): `<type>-<backend>-<id>`, with `.enc.z` behind when the kernel could not decompress the
+//! content. A dmesg record begins with `<reason>#<count> Part<n>` (fs/pstore/platform.c: `pstore_dump()`); part 1 holds the
+//! newest lines, so parts are joined from the highest to part 1. ramoops ends each file with a line about its error-correcting
+//! code (fs/pstore/ram_core.c: `persistent_ram_ecc_string()`).
+
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// What a record holds.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Type {
+    /// The kernel log at an oops or a panic.
+    Dmesg,
+    /// What went to the console until the reset.
+    Console,
+    /// What user space wrote to `/dev/pmsg0`.
+    Pmsg,
+    /// Function trace; binary.
+    Ftrace,
+    /// Any other (`mce`, `rtas`, …).
+    Other(String),
+}
+
+/// One dump or one zone, its parts joined.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Dump {
+    /// What it holds.
+    pub kind: Type,
+    /// Folder that its files were in, as given.
+    pub folder: String,
+    /// Why a dmesg record was written: `Panic`, `Oops`, `Emergency`, `Shutdown`, …
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Which dump of its boot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub count: Option<u32>,
+    /// Content in the order of time, without headers and notices.
+    pub content: Vec<u8>,
+    /// Names of the files it was made from, in that order.
+    pub files: Vec<String>,
+    /// What is to be known about it.
+    pub notes: Vec<Note>,
+}
+
+/// Something that makes a record less than perfect.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "what")]
+pub enum Note {
+    /// Error correction mended or gave up on something.
+    Ecc {
+        /// Bytes that were mended.
+        corrected: u32,
+        /// Blocks that are lost.
+        unrecoverable: u32,
+    },
+    /// The file is still compressed; the kernel that stored it knows how. Its bytes are not in the content.
+    Compressed {
+        /// Name of the file.
+        file: String,
+        /// Its size in bytes.
+        bytes: usize,
+    },
+    /// Parts are missing between the ones that are there.
+    MissingParts {
+        /// Numbers of them.
+        parts: Vec<u32>,
+    },
+    /// The file is empty.
+    Empty {
+        /// Name of the file.
+        file: String,
+    },
+}
+
+/// A file of pstore: its path, relative or absolute, and its bytes.
+pub type File<'a> = (&'a str, &'a [u8]);
+
+/// Joins record files to dumps, sorted by kind, folder and count. Files that are no records (by name) are left out; nothing fails.
+pub fn join(files: &[File]) -> Vec<Dump> {
+    let mut groups: BTreeMap<Key, Vec<Part>> = BTreeMap::new();
+    for (path, bytes) in files {
+        if let Some((key, part)) = read(path, bytes) {
+            groups.entry(key).or_default().push(part);
+        }
+    }
+    groups.into_iter().map(|(key, parts)| dump(key, parts)).collect()
+}
+
+/// What files must share to be one dump. Only dmesg records have parts; other zones stand alone, by their name.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    kind: Type,
+    folder: String,
+    backend: String,
+    count: Option<u32>,
+    reason: Option<String>,
+    zone: Option<String>,
+}
+
+struct Part {
+    number: u32,
+    name: String,
+    content: Vec<u8>,
+    notes: Vec<Note>,
+}
+
+fn read(path: &str, bytes: &[u8]) -> Option<(Key, Part)> {
+    let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let (stem, compressed) = match name.strip_suffix(".enc.z") {
+        Some(stem) => (stem, true),
+        None => (name.strip_suffix(".txt").unwrap_or(name), false),
+    };
+    let (kind, rest) = stem.split_once('-').unwrap_or((stem, ""));
+    let kind = match kind {
+        "dmesg" => Type::Dmesg,
+        "console" => Type::Console,
+        "pmsg" => Type::Pmsg,
+        "ftrace" => Type::Ftrace,
+        "mce" | "rtas" | "powerpc" => Type::Other(kind.to_string()),
+        _ => return None,
+    };
+    let (backend, id) = rest.rsplit_once('-').unwrap_or((rest, ""));
+    let mut notes = Vec::new();
+    let mut content = bytes;
+    if compressed {
+        notes.push(Note::Compressed {
+            file: name.to_string(),
+            bytes: bytes.len(),
+        });
+        content = &[];
+    } else if bytes.is_empty() {
+        notes.push(Note::Empty {
+            file: name.to_string(),
+        });
+    }
+    let (content, ecc) = without_ecc(content);
+    notes.extend(ecc);
+    let header = if kind == Type::Dmesg {
+        header(content)
+    } else {
+        None
+    };
+    let (reason, count, number, length) = header.unwrap_or_default();
+    let known = number > 0;
+    let key = Key {
+        folder: folder.to_string(),
+        backend: backend.to_string(),
+        count: known.then_some(count),
+        reason: known.then_some(reason),
+        zone: (!known).then(|| id.to_string()),
+        kind,
+    };
+    let part = Part {
+        number,
+        name: name.to_string(),
+        content: content[length..].to_vec(),
+        notes,
+    };
+    Some((key, part))
+}
+
+/// `Panic#2 Part1\n`: reason, count, part, length.
+fn header(content: &[u8]) -> Option<(String, u32, u32, usize)> {
+    let end = content.iter().take(80).position(|&byte| byte == b'\n')?;
+    let line = std::str::from_utf8(&content[..end]).ok()?;
+    let (reason, rest) = line.split_once('#')?;
+    let (count, part) = rest.split_once(" Part")?;
+    let part = part.trim().parse().ok().filter(|&part| part > 0)?;
+    Some((reason.to_string(), count.parse().ok()?, part, end + 1))
+}
+
+/// Cuts the notice of error correction off: `\nECC: No errors detected\n`, or `\nECC: N Corrected bytes, M unrecoverable blocks\n` (without
+/// `ECC: ` before 5.18).
+fn without_ecc(content: &[u8]) -> (&[u8], Option<Note>) {
+    let from = content.len().saturating_sub(100);
+    let tail = String::from_utf8_lossy(&content[from..]);
+    let lines: Vec<&str> = tail.trim_end_matches(['\n', '\0']).rsplitn(2, '\n').collect();
+    let Some(line) = lines.first().map(|line| line.trim_start_matches("ECC: ")) else {
+        return (content, None);
+    };
+    let corrected = line.split_once(" Corrected bytes, ");
+    let unrecoverable = corrected.and_then(|(_, rest)| rest.strip_suffix(" unrecoverable blocks"));
+    let note = match (line, corrected, unrecoverable) {
+        ("No errors detected", ..) => None,
+        (_, Some((corrected, _)), Some(blocks)) => match (corrected.parse(), blocks.parse()) {
+            (Ok(corrected), Ok(unrecoverable)) => Some(Note::Ecc {
+                corrected,
+                unrecoverable,
+            }),
+            _ => return (content, None),
+        },
+        _ => return (content, None),
+    };
+    // The notice begins with a newline of its own.
+    let ends = content
+        .iter()
+        .rposition(|&byte| byte != b'\n' && byte != 0)
+        .unwrap_or(0);
+    let start = content[..ends]
+        .iter()
+        .rposition(|&byte| byte == b'\n')
+        .unwrap_or(0);
+    (&content[..start], note)
+}
+
+fn dump(key: Key, mut parts: Vec<Part>) -> Dump {
+    parts.sort_by(|one, other| {
+        other
+            .number
+            .cmp(&one.number)
+            .then_with(|| one.name.cmp(&other.name))
+    });
+    let highest = parts.first().map_or(0, |part| part.number);
+    // A hostile header may claim any number.
+    let missing: Vec<u32> = (1..highest.min(1000))
+        .filter(|number| !parts.iter().any(|part| part.number == *number))
+        .collect();
+    let mut dump = Dump {
+        kind: key.kind,
+        folder: key.folder,
+        reason: key.reason,
+        count: key.count,
+        content: Vec::new(),
+        files: Vec::new(),
+        notes: Vec::new(),
+    };
+    if !missing.is_empty() {
+        dump.notes.push(Note::MissingParts { parts: missing });
+    }
+    for part in parts {
+        if !dump.content.is_empty() && !dump.content.ends_with(b"\n") {
+            dump.content.push(b'\n');
+        }
+        dump.content.extend(part.content);
+        dump.files.push(part.name);
+        dump.notes.extend(part.notes);
+    }
+    dump
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_joined_from_old_to_new() {
+        let dumps = join(&[
+            ("a/dmesg-efi_pstore-1", b"Panic#1 Part1\n<4>[    3.000000] new\n"),
+            ("a/dmesg-efi_pstore-2", b"Panic#1 Part2\n<4>[    2.000000] old\n"),
+            ("a/dmesg-efi_pstore-4", b"Panic#1 Part4\n<4>[    1.000000] oldest"),
+            ("a/dmesg-efi_pstore-9", b"Oops#2 Part1\n<4>x\n"),
+        ]);
+        assert_eq!(dumps.len(), 2);
+        let panic = &dumps[0];
+        assert_eq!(
+            String::from_utf8_lossy(&panic.content),
+            "<4>[    1.000000] oldest\n<4>[    2.000000] old\n<4>[    3.000000] new\n"
+        );
+        assert_eq!((panic.reason.as_deref(), panic.count), (Some("Panic"), Some(1)));
+        assert_eq!(panic.notes, [Note::MissingParts { parts: vec![3] }]);
+        assert_eq!(dumps[1].reason.as_deref(), Some("Oops"));
+    }
+
+    #[test]
+    fn ecc_notices_are_cut_off_and_told() {
+        let check = |bytes: &[u8], content: &[u8], note: Option<Note>| {
+            let dump = join(&[("console-ramoops-0", bytes)]).remove(0);
+            assert_eq!(
+                String::from_utf8_lossy(&dump.content),
+                String::from_utf8_lossy(content)
+            );
+            assert_eq!(dump.notes.first(), note.as_ref());
+        };
+        check(b"x\ny\n\nECC: No errors detected\n", b"x\ny\n", None);
+        check(
+            b"x\n\nECC: 3 Corrected bytes, 1 unrecoverable blocks\n",
+            b"x\n",
+            Some(Note::Ecc {
+                corrected: 3,
+                unrecoverable: 1,
+            }),
+        );
+        check(
+            b"x\n\n7 Corrected bytes, 0 unrecoverable blocks\n",
+            b"x\n",
+            Some(Note::Ecc {
+                corrected: 7,
+                unrecoverable: 0,
+            }),
+        );
+        check(b"no notice\n", b"no notice\n", None);
+    }
+
+    #[test]
+    fn zones_stand_alone_and_compressed_or_empty_files_are_told() {
+        let dumps = join(&[
+            ("/sys/fs/pstore/console-ramoops-0", b"c"),
+            ("/sys/fs/pstore/pmsg-ramoops-0", b"nonce"),
+            ("/sys/fs/pstore/dmesg-ramoops-0.enc.z", b"\x78\x9c.."),
+            ("/var/lib/systemd/pstore/123/dmesg.txt", b""),
+            ("/sys/fs/pstore/readme", b"x"),
+        ]);
+        let kinds: Vec<&Type> = dumps.iter().map(|dump| &dump.kind).collect();
+        assert_eq!(kinds, [&Type::Dmesg, &Type::Dmesg, &Type::Console, &Type::Pmsg]);
+        assert_eq!(
+            dumps[0].notes,
+            [Note::Compressed {
+                file: "dmesg-ramoops-0.enc.z".into(),
+                bytes: 4
+            }]
+        );
+        assert_eq!(
+            dumps[1].notes,
+            [Note::Empty {
+                file: "dmesg.txt".into()
+            }]
+        );
+    }
+
+    #[test]
+    fn two_ramoops_zones_of_two_boots_are_two_dumps() {
+        let dumps = join(&[
+            ("dmesg-ramoops-0", b"Panic#1 Part1\nnew\n"),
+            ("dmesg-ramoops-1", b"Oops#1 Part1\nold\n"),
+        ]);
+        assert_eq!(dumps.len(), 2);
+    }
+}
