@@ -1,6 +1,9 @@
 //! The board side: the [`Board`] trait and its kinds, extlinux.conf, the one function that writes, backup,
 //! deploy, boot methods, proof of boot. *Architecture invariant:* knows nothing of trees, evidence or campaigns.
 
+pub mod ssh;
+pub mod virt;
+
 use crate::host::process::Finished;
 use anyhow::Result;
 use std::path::PathBuf;
