@@ -12,6 +12,8 @@ pub mod protected;
 pub mod rollback;
 pub mod script;
 pub mod slot;
+pub mod ssh;
+pub mod virt;
 pub mod writer;
 
 use crate::host::process::Finished;
