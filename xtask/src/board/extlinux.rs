@@ -207,3 +207,6 @@ impl Config {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

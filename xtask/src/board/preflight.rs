@@ -191,7 +191,7 @@ for key in panic panic_on_oops sysrq softlockup_panic hung_task_panic; do
 done
 for dog in /sys/class/watchdog/watchdog*; do
     [ -d "$dog" ] || continue
-    printf 'watchdog=%s %s timeout %s\n' "$(cat "$dog/identity" 2>/dev/null)" "$(cat "$dog/state" 2>/dev/null)" "$(cat "$dog/timeout" 2>/dev/null)"
+    printf 'watchdog=%s %s %s timeout %s\n' "${{dog##*/}}" "$(cat "$dog/identity" 2>/dev/null)" "$(cat "$dog/state" 2>/dev/null)" "$(cat "$dog/timeout" 2>/dev/null)"
 done
 printf 'runtime_watchdog=%s\n' "$(systemctl show -p RuntimeWatchdogUSec --value 2>/dev/null)"
 for tool in tar zstd sha256sum depmod realpath stat find xargs awk od sync; do
@@ -199,8 +199,8 @@ for tool in tar zstd sha256sum depmod realpath stat find xargs awk od sync; do
 done
 printf 'cmdline=%s\n' "$(cat /proc/cmdline)"
 who 2>/dev/null | sed 's/^/who=/'
-# At level 0 (emergency) it reaches every console, whatever the log level is.
-if [ -w /dev/kmsg ]; then printf '<0>%s\n' "$word" >/dev/kmsg; fi
+# Level 1 (alert): above what `quiet` hides, and not one that journald sends to every terminal.
+if [ -w /dev/kmsg ]; then printf '<1>%s\n' "$word" >/dev/kmsg; fi
 echo end=1
 "#
     ))
