@@ -1,6 +1,21 @@
 //! The board side: the [`Board`] trait and its kinds, extlinux.conf, the one function that writes, backup,
 //! deploy, boot methods, proof of boot. *Architecture invariant:* knows nothing of trees, evidence or campaigns.
 
+pub mod backup;
+pub mod boot;
+pub mod deploy;
+pub mod extlinux;
+pub mod inventory;
+pub mod preflight;
+pub mod proof;
+pub mod protected;
+pub mod rollback;
+pub mod script;
+pub mod slot;
+pub mod ssh;
+pub mod virt;
+pub mod writer;
+
 use crate::host::process::Finished;
 use anyhow::Result;
 use std::path::PathBuf;

@@ -1,16 +1,144 @@
 //! `cargo xtask deploy`.
 
 use super::Context;
+use super::open_board::BoardFlags;
+use crate::board::deploy::{self, Deployed, Dtb, Nonce, Plan, Request, Stage};
 use crate::exit::Outcome;
-use anyhow::{Result, bail};
+use crate::manifest::{self, Manifest};
+use anyhow::{Context as _, Result, bail};
+use std::path::{Path, PathBuf};
 
 /// Arguments of `cargo xtask deploy`.
 #[derive(Debug, clap::Args)]
-pub struct Deploy {}
+#[command(
+    after_help = "Example:\n  cargo xtask deploy --board virtual --manifest ~/.cache/lockstep/lockdep/manifest.json\n\nOnly what \
+                  differs is sent. Vanilla stays the default and is not touched; our label is absent while its files \
+                  change, and comes back when all of them verify on the board."
+)]
+pub struct Deploy {
+    #[command(flatten)]
+    board: BoardFlags,
+    /// Manifest of the build [default: the last debug kernel that was built]
+    #[arg(long, value_name = "FILE")]
+    manifest: Option<PathBuf>,
+    /// Device tree of the build to boot with (`dtbs/rockchip/x.dtb`) [default: a copy of vanilla's own]
+    #[arg(long, value_name = "PATH")]
+    dtb: Option<PathBuf>,
+    /// A word for the end of the kernel's command line; may be given more than once
+    #[arg(long, value_name = "WORD", allow_hyphen_values = true)]
+    append: Vec<String>,
+}
 
 impl Deploy {
     /// Runs the verb.
-    pub fn run(&self, _context: &Context) -> Result<Outcome> {
-        bail!("`cargo xtask deploy` is not there yet")
+    pub fn run(&self, context: &Context) -> Result<Outcome> {
+        let path = self
+            .manifest
+            .clone()
+            .unwrap_or_else(|| context.folders.cache.join("lockdep/manifest.json"));
+        let manifest = read_manifest(&path)?;
+        let protected = self.board.protected(context)?;
+        let board = self.board.open(context)?;
+        let board = board.as_ref();
+        let request = Request {
+            manifest: &manifest,
+            protected: &protected,
+            nonce: Nonce::fresh()?,
+            dtb: self.dtb.clone().map_or(Dtb::Vanilla, Dtb::Built),
+            extra_append: self.append.clone(),
+        };
+        let task = context
+            .ui
+            .task("comparing the build with what is on the board", None);
+        let plan = deploy::plan(board, &request)?;
+        task.done("");
+        told(&plan).iter().for_each(|line| context.ui.line(line));
+        if context.global.dry_run {
+            context
+                .ui
+                .json(&serde_json::json!({ "dry_run": true, "plan": plan }))?;
+            return Ok(Outcome::Success);
+        }
+        context.ui.confirm(
+            context.global.consent(),
+            &format!("Install {} on board `{}`?", plan.release, self.board.board),
+        )?;
+        let task = context.ui.task("installing", None);
+        let deployed = deploy::execute(board, &request, &plan, &mut |stage| task.detail(doing(stage)))?;
+        task.done(&sent(&deployed));
+        for note in deployed.notes.iter().chain(&deployed.sent.remarks) {
+            context.ui.warn(note);
+        }
+        context.ui.json(&deployed)?;
+        context.ui.line(&format!(
+            "label `{}` boots {} (nonce {}); vanilla is untouched and the default",
+            deployed.label,
+            deployed.release,
+            deployed.nonce.as_str()
+        ));
+        context.ui.line("next: `cargo xtask bisect-apply`");
+        Ok(Outcome::Success)
+    }
+}
+
+fn read_manifest(path: &Path) -> Result<Manifest> {
+    let bytes = std::fs::read(path).with_context(|| {
+        format!(
+            "reading the build's manifest {} (make one with `cargo xtask build-debug-kernel`)",
+            path.display()
+        )
+    })?;
+    let manifest: Manifest = serde_json::from_slice(&bytes)
+        .with_context(|| format!("{} is no manifest of a build", path.display()))?;
+    if manifest.schema_version > manifest::SCHEMA_VERSION {
+        bail!(
+            "{} has format {}, newer than this program knows ({})",
+            path.display(),
+            manifest.schema_version,
+            manifest::SCHEMA_VERSION
+        );
+    }
+    Ok(manifest)
+}
+
+/// A plan for people.
+fn told(plan: &Plan) -> Vec<String> {
+    let mut lines = vec![format!(
+        "{}: {} files to send ({:.1} MB), {} there already, {} to remove",
+        plan.release,
+        plan.send.len(),
+        plan.send_bytes as f64 / 1e6,
+        plan.unchanged,
+        plan.remove.len()
+    )];
+    lines.push(format!("  Image    {}", plan.place.image.display()));
+    if let Some(dtb) = &plan.place.dtb {
+        lines.push(format!("  dtb      {}", dtb.display()));
+    }
+    lines.push(format!("  modules  {}", plan.place.modules.display()));
+    lines.push(format!("  append   {}", plan.append));
+    lines
+}
+
+fn sent(deployed: &Deployed) -> String {
+    let sent = &deployed.sent;
+    format!(
+        "{} files, {:.1} MB, {:.2} MB on the wire",
+        sent.files,
+        sent.bytes as f64 / 1e6,
+        sent.wire_bytes as f64 / 1e6
+    )
+}
+
+fn doing(stage: Stage) -> &'static str {
+    match stage {
+        Stage::CheckingVanilla => "comparing vanilla's hashes",
+        Stage::RemovingLabel => "taking our label out",
+        Stage::RemovingFiles => "removing files of the older slot",
+        Stage::SendingModules => "sending modules",
+        Stage::Depmod => "running depmod",
+        Stage::SendingBootFiles => "sending Image and device tree",
+        Stage::VerifyingSlot => "hashing the slot",
+        Stage::WritingLabel => "writing the label",
     }
 }

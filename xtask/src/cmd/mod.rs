@@ -7,6 +7,7 @@ pub mod build_debug_kernel;
 pub mod deploy;
 pub mod doctor;
 pub mod logs;
+pub mod open_board;
 pub mod preflight;
 pub mod rehearse;
 pub mod revert;

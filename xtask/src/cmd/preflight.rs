@@ -1,16 +1,188 @@
 //! `cargo xtask preflight`.
 
 use super::Context;
+use super::open_board::BoardFlags;
+use crate::board::Board;
+use crate::board::backup::{self, Made, Modules, Verified};
+use crate::board::preflight::{self, Backup, Check, Report, Status};
+use crate::board::protected::Protected;
 use crate::exit::Outcome;
-use anyhow::{Result, bail};
+use anyhow::Result;
+use serde::Serialize;
+use std::path::PathBuf;
 
 /// Arguments of `cargo xtask preflight`.
 #[derive(Debug, clap::Args)]
-pub struct Preflight {}
+#[command(
+    after_help = "Example:\n  cargo xtask preflight --board virtual --campaign iter6 --yes\n\nIt backs vanilla up, on the board and \
+                  on this host, reads both back, and looks at everything else without changing it. Exit code 3: \
+                  a check failed, and no campaign may start."
+)]
+pub struct Preflight {
+    #[command(flatten)]
+    board: BoardFlags,
+    /// Free space that the boot folder needs, in MB (Image and device tree of the debug kernel, twice)
+    #[arg(long, value_name = "MB", default_value_t = 64)]
+    boot_space: u64,
+    /// Back up only these folders of vanilla's modules (`kernel/drivers/media`); all of them without it
+    #[arg(long, value_name = "FOLDER")]
+    modules: Vec<PathBuf>,
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    board: &'a str,
+    may_start: bool,
+    vanilla_release: &'a str,
+    backup: Option<BackupAnswer>,
+    report: &'a Report,
+}
+
+#[derive(Serialize)]
+struct BackupAnswer {
+    made: Made,
+    on_board: PathBuf,
+    on_host: PathBuf,
+    files: usize,
+}
 
 impl Preflight {
     /// Runs the verb.
-    pub fn run(&self, _context: &Context) -> Result<Outcome> {
-        bail!("`cargo xtask preflight` is not there yet")
+    pub fn run(&self, context: &Context) -> Result<Outcome> {
+        let board = self.board.open(context)?;
+        let board = board.as_ref();
+        let known = self.board.backup_manifest(context)?;
+        let protected = match &known {
+            Some(_) => self.board.protected(context)?,
+            None => Protected::compute(board, &self.board.label)?,
+        };
+        if context.global.dry_run {
+            return self.dry_run(context, board, &protected);
+        }
+        if known.is_some() {
+            protected.check(board)?;
+        }
+        let verified = self.back_up(context, board, &protected)?;
+        let task = context.ui.task("looking at the board", None);
+        let report = preflight::run(
+            board,
+            &protected,
+            Backup::Verified(&verified),
+            self.boot_space * 1_000_000,
+        )?;
+        task.done(&format!("{} checks", report.checks.len()));
+        self.tell(context, &protected, &verified, &report)
     }
+
+    fn dry_run(&self, context: &Context, board: &dyn Board, protected: &Protected) -> Result<Outcome> {
+        let bytes: u64 = protected.inventory.values().map(|entry| entry.size()).sum();
+        let steps = [
+            format!(
+                "back up {} files of vanilla {} ({:.1} MB) on the board in {}",
+                protected.inventory.len(),
+                protected.release,
+                bytes as f64 / 1e6,
+                backup::board_folder(board, &self.board.campaign)?.display()
+            ),
+            format!(
+                "and on this host in {}",
+                self.board.backup_folder(context).display()
+            ),
+            "read both back; verify them instead when they exist".to_string(),
+            "write one line to the kernel log and one to /dev/pmsg0, and look whether the capture has it"
+                .to_string(),
+        ];
+        steps.iter().for_each(|step| context.ui.line(step));
+        context
+            .ui
+            .json(&serde_json::json!({ "dry_run": true, "plan": steps }))?;
+        Ok(Outcome::Success)
+    }
+
+    fn back_up(&self, context: &Context, board: &dyn Board, protected: &Protected) -> Result<Verified> {
+        let folder = backup::board_folder(board, &self.board.campaign)?;
+        context.ui.confirm(
+            context.global.consent(),
+            &format!(
+                "Back up vanilla {} of board `{}` in {} and in {} (or verify what is there)?",
+                protected.release,
+                self.board.board,
+                folder.display(),
+                self.board.backup_folder(context).display()
+            ),
+        )?;
+        let modules = if self.modules.is_empty() {
+            Modules::All
+        } else {
+            Modules::Folders(self.modules.clone())
+        };
+        let task = context.ui.task("backing vanilla up", None);
+        let verified = backup::make(
+            board,
+            protected,
+            &self.board.campaign,
+            &modules,
+            &self.board.backup_folder(context),
+        )?;
+        task.done(match verified.made() {
+            Made::New => "on the board and on this host, both read back",
+            Made::Archive => "the archive on this host is new; both read back",
+            Made::BoardCopy => "the copy on the board is new; both read back",
+            Made::Nothing => "both copies were there; read back, and whole",
+        });
+        Ok(verified)
+    }
+
+    fn tell(
+        &self,
+        context: &Context,
+        protected: &Protected,
+        verified: &Verified,
+        report: &Report,
+    ) -> Result<Outcome> {
+        report
+            .checks
+            .iter()
+            .flat_map(shown)
+            .for_each(|line| context.ui.line(&line));
+        for user in &report.logged_in {
+            context.ui.line(&format!("logged in: {user}"));
+        }
+        context.ui.json(&Answer {
+            board: &self.board.board,
+            may_start: report.may_start(),
+            vanilla_release: &protected.release,
+            backup: Some(BackupAnswer {
+                made: verified.made(),
+                on_board: verified.on_board().to_path_buf(),
+                on_host: verified.on_host().to_path_buf(),
+                files: verified.manifest().inventory.len(),
+            }),
+            report,
+        })?;
+        if report.may_start() {
+            context.ui.line("next: `cargo xtask deploy`");
+            return Ok(Outcome::Success);
+        }
+        context.ui.line(
+            "no campaign on this board yet: do what the failed checks say, then `cargo xtask preflight`",
+        );
+        Ok(Outcome::CheckFailed)
+    }
+}
+
+fn shown(check: &Check) -> Vec<String> {
+    let status = match check.status {
+        Status::Pass => "pass",
+        Status::Warning => "WARNING",
+        Status::Fail => "FAIL",
+    };
+    let mut lines = vec![format!(
+        "{status:<8}{:<10}{}: {}",
+        check.id, check.title, check.reason
+    )];
+    if !check.fix.is_empty() {
+        lines.push(format!("{:<18}fix: {}", "", check.fix));
+    }
+    lines
 }

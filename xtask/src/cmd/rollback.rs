@@ -1,16 +1,74 @@
 //! `cargo xtask rollback`.
 
 use super::Context;
+use super::open_board::BoardFlags;
+use crate::board::boot;
+use crate::board::rollback;
 use crate::exit::Outcome;
-use anyhow::{Result, bail};
+use anyhow::Result;
 
 /// Arguments of `cargo xtask rollback`.
 #[derive(Debug, clap::Args)]
-pub struct Rollback {}
+#[command(
+    after_help = "Example:\n  cargo xtask rollback --dry-run\n  cargo xtask rollback --board virtual --campaign iter6\n\nSafe to run twice. It \
+                  works with whatever kernel runs, and takes the archive on this host when the copy on the board is damaged."
+)]
+pub struct Rollback {
+    #[command(flatten)]
+    board: BoardFlags,
+}
 
 impl Rollback {
     /// Runs the verb.
-    pub fn run(&self, _context: &Context) -> Result<Outcome> {
-        bail!("`cargo xtask rollback` is not there yet")
+    pub fn run(&self, context: &Context) -> Result<Outcome> {
+        let board = self.board.open(context)?;
+        let board = board.as_ref();
+        let folder = self.board.backup_folder(context);
+        let task = context.ui.task("comparing the board with its backup", None);
+        let plan = rollback::plan(board, &self.board.campaign, &folder)?;
+        task.done("");
+        plan.lines().iter().for_each(|line| context.ui.line(line));
+        if context.global.dry_run {
+            context
+                .ui
+                .json(&serde_json::json!({ "dry_run": true, "plan": plan }))?;
+            return Ok(Outcome::Success);
+        }
+        if plan.is_empty() {
+            context
+                .ui
+                .json(&serde_json::json!({ "restored": 0, "removed": 0 }))?;
+            context
+                .ui
+                .line("vanilla is as the backup has it, and nothing of ours is left");
+            return Ok(Outcome::Success);
+        }
+        context.ui.confirm(
+            context.global.consent(),
+            &format!("Do this on board `{}`?", self.board.board),
+        )?;
+        let task = context.ui.task("rolling back", None);
+        let done = rollback::execute(board, &plan, &folder)?;
+        task.done(&format!(
+            "{} files restored, {} removed",
+            done.restored, done.removed
+        ));
+        context.ui.json(&done)?;
+        context
+            .ui
+            .line("vanilla is as the backup has it, and nothing of ours is left");
+        self.say_what_runs(context, board)?;
+        Ok(Outcome::Success)
+    }
+
+    fn say_what_runs(&self, context: &Context, board: &dyn crate::board::Board) -> Result<()> {
+        let running = boot::look(board)?;
+        if running.cmdline.contains("lockstep.nonce=") {
+            context.ui.warn(&format!(
+                "the board still runs {}, whose files are gone now: reboot it; vanilla is the default",
+                running.release
+            ));
+        }
+        Ok(())
     }
 }

@@ -84,6 +84,13 @@ impl Ui {
         eprintln!("[{:>2}:{:02}] {}", seconds / 60, seconds % 60, visible(text));
     }
 
+    /// Bytes as they are, to standard output: the serial line on a person's terminal. The caller has made them safe, or the
+    /// person asked for exactly these.
+    pub fn stream(&self, bytes: &[u8]) {
+        let mut out = std::io::stdout();
+        drop(out.write_all(bytes).and_then(|()| out.flush()));
+    }
+
     /// Something that a person should read before going on.
     pub fn warn(&self, text: &str) {
         self.say(&format!("warning: {text}"));

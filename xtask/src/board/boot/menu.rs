@@ -1,0 +1,246 @@
+//! Attending the serial line of a booting board: reads what it shows, answers its menu once with the wanted label and every later
+//! one with vanilla (invariant 8).
+
+use super::Progress;
+use super::serial::{self, Entry, Event, Phase, Watch};
+use crate::board::SerialLine;
+use crate::board::extlinux::{Behaviour, Config};
+use anyhow::{Context, Result, bail};
+use serde::Serialize;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::time::{Duration, Instant};
+
+/// A label as the menu has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Choice {
+    number: usize,
+    shown: String,
+}
+
+impl Choice {
+    pub(super) fn of(config: &Config, name: &str) -> Result<Self> {
+        let label = config
+            .label(name)
+            .with_context(|| format!("extlinux.conf has no label `{name}`"))?;
+        let number = config
+            .number(name)
+            .with_context(|| format!("label `{name}` has no number"))?;
+        Ok(Choice {
+            number,
+            shown: label.shown().to_string(),
+        })
+    }
+}
+
+/// What is answered.
+#[derive(Debug, Clone)]
+pub(super) struct Plan {
+    /// At the first menu.
+    pub first: Choice,
+    /// At every later one: vanilla.
+    pub then: Choice,
+}
+
+/// What the line showed during a boot.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Seen {
+    /// Where in the log this boot begins, in bytes.
+    pub log_from: u64,
+    /// Where it ends, in bytes.
+    pub log_to: u64,
+    /// U-Boot was seen.
+    pub banner: bool,
+    /// How often it was seen: more than once is a reset in the middle.
+    pub resets: usize,
+    /// Numbers that were typed.
+    pub answered: Vec<usize>,
+    /// A printed menu did not agree with extlinux.conf.
+    pub menu_differs: bool,
+    /// Entry that U-Boot said it boots, last.
+    pub booting: Option<Entry>,
+    /// Files that U-Boot loaded.
+    pub retrieved: Vec<String>,
+    /// Command lines that U-Boot handed over.
+    pub appends: Vec<String>,
+    /// Labels that it skipped, in its words.
+    pub skipped: Vec<String>,
+    /// Releases of the kernels that started.
+    pub linux: Vec<String>,
+    /// A kernel's last words.
+    pub panic: Option<String>,
+    /// What the line showed last.
+    pub last_phase: Phase,
+}
+
+/// Errors: nobody would be asked, or the menu would wait for ever if we were not there.
+pub(super) fn shows_a_menu(config: &Config) -> Result<()> {
+    match config.behaviour() {
+        Behaviour::Asks { .. } => Ok(()),
+        other => bail!(
+            "the method serial-menu needs a menu with a timeout, but with this extlinux.conf U-Boot {other}: set \
+             `prompt 1` and a `timeout` of 20 or more by hand"
+        ),
+    }
+}
+
+/// Reads the log from where it is now and answers.
+pub(super) struct Attendant<'a> {
+    line: &'a dyn SerialLine,
+    log: File,
+    watch: Watch,
+    plan: Plan,
+    seen: Seen,
+    /// When the menu was answered last and nothing came back yet.
+    unconfirmed: Option<Instant>,
+    nudged: bool,
+}
+
+impl<'a> Attendant<'a> {
+    pub(super) fn new(line: &'a dyn SerialLine, plan: Plan) -> Result<Self> {
+        let path = line.log();
+        let doing = || format!("opening the serial log {}", path.display());
+        let mut log = File::open(&path).with_context(doing)?;
+        let from = log.seek(SeekFrom::End(0)).with_context(doing)?;
+        let seen = Seen {
+            log_from: from,
+            log_to: from,
+            banner: false,
+            resets: 0,
+            answered: Vec::new(),
+            menu_differs: false,
+            booting: None,
+            retrieved: Vec::new(),
+            appends: Vec::new(),
+            skipped: Vec::new(),
+            linux: Vec::new(),
+            panic: None,
+            last_phase: Phase::Unknown,
+        };
+        Ok(Attendant {
+            line,
+            log,
+            watch: Watch::default(),
+            plan,
+            seen,
+            unconfirmed: None,
+            nudged: false,
+        })
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        self.watch.phase()
+    }
+
+    pub(super) fn seen(&self) -> &Seen {
+        &self.seen
+    }
+
+    pub(super) fn into_seen(self) -> Seen {
+        self.seen
+    }
+
+    /// Takes what is new in the log, and answers a menu that waits.
+    pub(super) fn attend(&mut self, on_progress: &mut dyn FnMut(&Progress)) -> Result<()> {
+        let mut bytes = Vec::new();
+        self.log
+            .read_to_end(&mut bytes)
+            .context("reading the serial log")?;
+        self.seen.log_to += bytes.len() as u64;
+        for event in self.watch.feed(&bytes) {
+            self.note(&event);
+            on_progress(&Progress::Line(event.clone()));
+            if let Event::Prompt(entries) = event {
+                self.answer(&entries, on_progress)?;
+            }
+        }
+        self.seen.last_phase = self.watch.phase();
+        self.nudge()
+    }
+
+    fn note(&mut self, event: &Event) {
+        let seen = &mut self.seen;
+        match event {
+            Event::Banner => {
+                seen.banner = true;
+                seen.resets += 1;
+            }
+            Event::Booting(entry) => seen.booting = Some(entry.clone()),
+            Event::Retrieving(path) => seen.retrieved.push(path.clone()),
+            Event::Append(append) => seen.appends.push(append.clone()),
+            Event::Skipped(words) => seen.skipped.push(words.clone()),
+            Event::Linux(release) => seen.linux.push(release.clone()),
+            Event::Panic(words) => seen.panic = Some(words.clone()),
+            Event::Prompt(_) | Event::Login => {}
+        }
+        if !matches!(event, Event::Prompt(_)) {
+            self.unconfirmed = None;
+        }
+    }
+
+    /// The first menu gets the wanted number, once; every later one vanilla's. A number is typed only where the printed
+    /// entry agrees with the file; a menu that differs is left to its countdown.
+    fn answer(&mut self, entries: &[Entry], on_progress: &mut dyn FnMut(&Progress)) -> Result<()> {
+        let wanted = if self.seen.answered.is_empty() && !self.seen.menu_differs {
+            &self.plan.first
+        } else {
+            &self.plan.then
+        };
+        let mut number = serial::number_for(entries, wanted.number, &wanted.shown);
+        if number.is_none() {
+            self.seen.menu_differs = true;
+            let vanilla = &self.plan.then;
+            number = serial::number_for(entries, vanilla.number, &vanilla.shown);
+        }
+        let Some(number) = number else { return Ok(()) };
+        self.line.write(format!("{number}\r").as_bytes())?;
+        self.seen.answered.push(number);
+        self.unconfirmed = Some(Instant::now());
+        on_progress(&Progress::Answered(number));
+        Ok(())
+    }
+
+    /// A typed answer whose end got lost would wait for ever: one more carriage return ends it, and a menu that comes of
+    /// it is answered with vanilla's number.
+    fn nudge(&mut self) -> Result<()> {
+        let lost = self.watch.phase() == Phase::MenuWaits
+            && self
+                .unconfirmed
+                .is_some_and(|since| since.elapsed() > Duration::from_secs(5));
+        if lost && !self.nudged {
+            self.nudged = true;
+            self.line.write(b"\r")?;
+        }
+        Ok(())
+    }
+}
+
+/// How much of the log's end is looked at for a waiting menu, in bytes: U-Boot prints a few kilobytes.
+const TAIL: u64 = 256 * 1024;
+
+/// [`super::answer_waiting_menu`].
+pub(super) fn answer_waiting(line: &dyn SerialLine, vanilla: &Choice) -> Result<Option<usize>> {
+    let path = line.log();
+    let doing = || format!("reading the serial log {}", path.display());
+    let mut log = File::open(&path).with_context(doing)?;
+    let length = log.seek(SeekFrom::End(0)).with_context(doing)?;
+    log.seek(SeekFrom::Start(length.saturating_sub(TAIL)))
+        .with_context(doing)?;
+    let mut bytes = Vec::new();
+    log.read_to_end(&mut bytes).with_context(doing)?;
+    let mut watch = Watch::default();
+    watch.feed(&bytes);
+    if watch.phase() != Phase::MenuWaits {
+        return Ok(None);
+    }
+    let Some(number) = serial::number_for(watch.entries(), vanilla.number, &vanilla.shown) else {
+        bail!(
+            "U-Boot's menu waits on the serial line and does not show `{}` as number {}: a person has to answer it",
+            vanilla.shown,
+            vanilla.number
+        );
+    };
+    line.write(format!("{number}\r").as_bytes())?;
+    Ok(Some(number))
+}

@@ -1,0 +1,407 @@
+//! The rules of pre-flight: facts in, checks out.
+
+use super::{Backup, Check, Facts, ProvenCapture, Status};
+use crate::board::extlinux::{Behaviour, Config, Severity, lint};
+use crate::board::protected::Protected;
+
+fn check(id: &str, title: &str, status: Status, reason: impl Into<String>, fix: &str) -> Check {
+    let fix = if status == Status::Pass { "" } else { fix };
+    Check {
+        id: id.into(),
+        title: title.into(),
+        status,
+        reason: reason.into(),
+        fix: fix.into(),
+    }
+}
+
+fn pass_if(good: Good, worse: Status) -> Status {
+    match good {
+        Good::Yes => Status::Pass,
+        Good::No => worse,
+    }
+}
+
+/// Whether a rule is met.
+#[derive(Clone, Copy)]
+enum Good {
+    Yes,
+    No,
+}
+
+impl From<bool> for Good {
+    fn from(good: bool) -> Self {
+        if good { Good::Yes } else { Good::No }
+    }
+}
+
+pub(super) fn auto_login(facts: &Facts) -> Check {
+    let active = facts.all("autologin");
+    let reason = if active.is_empty() {
+        "no active [Autologin] User= in SDDM's files".to_string()
+    } else {
+        active.join("; ")
+    };
+    check(
+        "0.1",
+        "display manager does not log in by itself",
+        pass_if(active.is_empty().into(), Status::Fail),
+        reason,
+        "rename the file to *.disabled-<campaign>",
+    )
+}
+
+pub(super) fn backup(backup: &Backup) -> Check {
+    let (status, reason) = match backup {
+        Backup::Verified(verified) => (
+            Status::Pass,
+            format!(
+                "{} files on the board in {} and on this host in {}, both read back",
+                verified.manifest().inventory.len(),
+                verified.on_board().display(),
+                verified.on_host().display()
+            ),
+        ),
+        Backup::Missing(why) => (Status::Fail, why.clone()),
+    };
+    check(
+        "0.2, 0.3",
+        "vanilla's files are backed up, on the board and off it",
+        status,
+        reason,
+        "run `cargo xtask preflight --yes`",
+    )
+}
+
+pub(super) fn pstore(facts: &Facts) -> Vec<Check> {
+    let options = facts.get("pstore");
+    let mounted = check(
+        "0.4",
+        "pstore is mounted",
+        pass_if((!options.is_empty()).into(), Status::Warning),
+        if options.is_empty() {
+            "/sys/fs/pstore is not mounted".into()
+        } else {
+            format!("mounted ({options})")
+        },
+        "mount -t pstore pstore /sys/fs/pstore; systemd does it where the kernel has CONFIG_PSTORE",
+    );
+    let size = |name: &str| facts.number(name).unwrap_or(0);
+    let (total, console, pmsg) = (
+        size("ramoops_mem_size"),
+        size("ramoops_console_size"),
+        size("ramoops_pmsg_size"),
+    );
+    let backend = check(
+        "0.4",
+        "ramoops keeps the kernel's last words across a reset",
+        pass_if((has_ramoops(facts) && console > 0).into(), Status::Warning),
+        format!(
+            "backend `{}`, region {} KiB, console {} KiB, pmsg {} KiB{}",
+            facts.get("pstore_backend"),
+            total / 1024,
+            console / 1024,
+            pmsg / 1024,
+            if facts.get("pmsg") == "yes" {
+                ", /dev/pmsg0 takes lines"
+            } else {
+                ""
+            }
+        ),
+        "reserve a region in the device tree (reserved-memory, compatible \"ramoops\", 2 MiB, console-size and pmsg-size 256 KiB) and build \
+         PSTORE_RAM, PSTORE_CONSOLE and PSTORE_PMSG",
+    );
+    vec![mounted, backend]
+}
+
+fn has_ramoops(facts: &Facts) -> bool {
+    facts.get("pstore_backend").contains("ramoops") && !facts.get("pstore").is_empty()
+}
+
+pub(super) fn serial(there: bool, sees: bool, facts: &Facts) -> Check {
+    let consoles: Vec<&str> = facts
+        .get("cmdline")
+        .split_whitespace()
+        .filter(|word| word.starts_with("console="))
+        .collect();
+    let (status, reason) = match (there, sees) {
+        (true, true) => (
+            Status::Pass,
+            "a line written on the board arrived in the log".to_string(),
+        ),
+        (true, false) => (
+            Status::Fail,
+            format!(
+                "nothing of a line written on the board arrived in the log ({})",
+                consoles.join(" ")
+            ),
+        ),
+        (false, _) => (Status::Warning, "no serial cable".to_string()),
+    };
+    check(
+        "0.5",
+        "the serial line is captured",
+        status,
+        reason,
+        "check the cable, the speed, and `console=` in vanilla's append",
+    )
+}
+
+/// The captures that work.
+pub(super) fn capture(facts: &Facts, serial: bool) -> Option<ProvenCapture> {
+    let ramoops = has_ramoops(facts);
+    (serial || ramoops).then_some(ProvenCapture { serial, ramoops })
+}
+
+/// No capture path that works means no campaign: a silent reset would teach nothing.
+pub(super) fn some_capture(capture: Option<ProvenCapture>) -> Check {
+    let reason = match capture {
+        None => "neither the serial line nor ramoops works".to_string(),
+        Some(capture) => {
+            let names = [(capture.serial, "serial line"), (capture.ramoops, "ramoops")];
+            names
+                .iter()
+                .filter(|(works, _)| *works)
+                .map(|(_, name)| *name)
+                .collect::<Vec<_>>()
+                .join(", ")
+        }
+    };
+    check(
+        "capture",
+        "something tells what happens when the kernel dies",
+        pass_if(capture.is_some().into(), Status::Fail),
+        reason,
+        "connect a serial cable or reserve a ramoops region",
+    )
+}
+
+pub(super) fn boot_folder(facts: &Facts, needed: u64) -> Check {
+    let source = facts.get("boot_source");
+    let parts: Vec<&str> = source.split_whitespace().collect();
+    let free: u64 = parts.get(1).and_then(|free| free.parse().ok()).unwrap_or(0);
+    let read_only = facts.get("boot_options").split(',').any(|option| option == "ro");
+    let (status, reason) = if read_only {
+        (
+            Status::Fail,
+            "mounted read-only (after an error on FAT, too: fsck.vfat)".to_string(),
+        )
+    } else if free < needed {
+        (
+            Status::Fail,
+            format!(
+                "{:.1} MB free, {:.1} MB needed",
+                free as f64 / 1e6,
+                needed as f64 / 1e6
+            ),
+        )
+    } else {
+        (
+            Status::Pass,
+            format!(
+                "{} on {}, {:.1} MB free",
+                parts.first().unwrap_or(&"?"),
+                facts.get("boot_mount"),
+                free as f64 / 1e6
+            ),
+        )
+    };
+    check(
+        "boot",
+        "the boot folder is mounted, writable and has room",
+        status,
+        reason,
+        "remount it, or make room",
+    )
+}
+
+/// Room for a debug kernel's modules; they are a few MB for a trimmed kernel and about 200 MB for a distribution's.
+const ROOT_SPACE: u64 = 64 << 20;
+
+pub(super) fn root_space(facts: &Facts) -> Check {
+    let free = facts.number("root_free").unwrap_or(0);
+    check(
+        "root",
+        "there is room for modules and the backup",
+        pass_if((free > ROOT_SPACE).into(), Status::Fail),
+        format!("{:.1} MB free", free as f64 / 1e6),
+        "make room on the file system of /lib/modules",
+    )
+}
+
+/// A wrong clock makes logs hard to order; time stamps of files are not relied on.
+pub(super) fn clock(facts: &Facts, host_now: u64) -> Check {
+    let off = facts.number("clock").map(|clock| clock.abs_diff(host_now));
+    let reason = off.map_or("the board did not say its time".to_string(), |off| {
+        format!("{off} s off this host's")
+    });
+    check(
+        "clock",
+        "the board's clock is right",
+        pass_if(off.is_some_and(|off| off < 120).into(), Status::Warning),
+        reason,
+        "date -s @$(date +%s), or a time service",
+    )
+}
+
+/// What a panic and an oops lead to (Documentation/admin-guide/sysctl/kernel.rst).
+pub(super) fn panic(facts: &Facts) -> Check {
+    let value = |key: &str| facts.get(key).trim().to_string();
+    let waits = facts.get("kernel_panic").trim() == "0";
+    check(
+        "panic",
+        "a panic ends in a reset",
+        pass_if((!waits).into(), Status::Warning),
+        format!(
+            "panic={} panic_on_oops={} sysrq={}",
+            value("kernel_panic"),
+            value("kernel_panic_on_oops"),
+            value("kernel_sysrq")
+        ),
+        "vanilla waits for ever at a panic; the test label gets panic=10",
+    )
+}
+
+/// Invariant 4: a silent wedge has to end by itself.
+pub(super) fn watchdog(facts: &Facts) -> Check {
+    let dogs = facts.all("watchdog");
+    let fed = !matches!(facts.get("runtime_watchdog").trim(), "" | "0" | "infinity");
+    check(
+        "watchdog",
+        "a hardware watchdog runs and systemd feeds it",
+        pass_if((!dogs.is_empty() && fed).into(), Status::Warning),
+        format!(
+            "{}; RuntimeWatchdogSec {}",
+            if dogs.is_empty() {
+                "no watchdog".into()
+            } else {
+                dogs.join(", ")
+            },
+            facts.get("runtime_watchdog").trim()
+        ),
+        "set RuntimeWatchdogSec=20 in /etc/systemd/system.conf; without it a wedged kernel waits for a person",
+    )
+}
+
+pub(super) fn tools(facts: &Facts) -> Check {
+    let missing = facts.all("missing");
+    let only_zstd = missing == ["zstd"];
+    let status = match (missing.is_empty(), only_zstd) {
+        (true, _) => Status::Pass,
+        (false, true) => Status::Warning,
+        (false, false) => Status::Fail,
+    };
+    let reason = if missing.is_empty() {
+        "all there".to_string()
+    } else {
+        format!("missing: {}", missing.join(", "))
+    };
+    check(
+        "tools",
+        "the programs that a deploy needs are on the board",
+        status,
+        reason,
+        "install them (zstd only saves time)",
+    )
+}
+
+pub(super) fn extlinux(protected: &Protected) -> Vec<Check> {
+    let Ok(bytes) = protected.foreign() else {
+        return Vec::new();
+    };
+    let config = Config::parse(&bytes);
+    let mut checks: Vec<Check> = lint(&config)
+        .into_iter()
+        .map(|finding| {
+            let status = if finding.severity == Severity::Error {
+                Status::Fail
+            } else {
+                Status::Warning
+            };
+            let title = format!("extlinux.conf, line {}: {}", finding.line, finding.rule);
+            check(
+                "extlinux",
+                &title,
+                status,
+                finding.what,
+                "edit extlinux.conf by hand; only our own label is edited for you",
+            )
+        })
+        .collect();
+    let default_is_vanilla = config
+        .default_label()
+        .or(config.menu.labels.first())
+        .is_some_and(|label| label.name == protected.vanilla_label);
+    checks.push(check(
+        "extlinux",
+        "vanilla is the default label",
+        pass_if(default_is_vanilla.into(), Status::Fail),
+        format!("unattended, U-Boot {}", config.behaviour()),
+        "make vanilla's label the default",
+    ));
+    let menu = matches!(config.behaviour(), Behaviour::Asks { .. });
+    checks.push(check(
+        "extlinux",
+        "U-Boot shows a menu with a timeout (for the method serial-menu)",
+        pass_if(menu.into(), Status::Warning),
+        format!("U-Boot {}", config.behaviour()),
+        "set `prompt 1` and `timeout 30`, or use another boot method",
+    ));
+    checks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts(text: &str) -> Facts<'_> {
+        Facts::of(text)
+    }
+
+    #[test]
+    fn auto_login_fails_and_names_the_file() {
+        assert_eq!(auto_login(&facts("")).status, Status::Pass);
+        let found = auto_login(&facts("autologin=/etc/sddm.conf: lei\n"));
+        assert_eq!(
+            (found.status, found.reason.as_str()),
+            (Status::Fail, "/etc/sddm.conf: lei")
+        );
+    }
+
+    #[test]
+    fn no_capture_no_campaign() {
+        let nothing = facts("pstore_backend=(null)\n");
+        assert_eq!(capture(&nothing, false), None);
+        assert_eq!(some_capture(None).status, Status::Fail);
+        let ramoops = facts("pstore=rw\npstore_backend=ramoops\n");
+        assert!(capture(&ramoops, false).is_some_and(|capture| capture.ramoops() && !capture.serial()));
+        let unmounted = facts("pstore_backend=ramoops\n");
+        assert_eq!(capture(&unmounted, false), None);
+        assert!(capture(&nothing, true).is_some_and(ProvenCapture::serial));
+    }
+
+    #[test]
+    fn a_boot_folder_that_is_full_or_read_only_fails() {
+        let text = "boot_source=vfat 1000 /boot/firmware\nboot_options=rw,sync\n";
+        assert_eq!(boot_folder(&facts(text), 1000).status, Status::Pass);
+        assert_eq!(boot_folder(&facts(text), 1001).status, Status::Fail);
+        assert_eq!(
+            boot_folder(&facts(&text.replace("rw,", "ro,")), 1).status,
+            Status::Fail
+        );
+    }
+
+    #[test]
+    fn a_watchdog_that_nobody_feeds_warns() {
+        let dog = "watchdog=i6300ESB timer active timeout 20\n";
+        assert_eq!(
+            watchdog(&facts(&format!("{dog}runtime_watchdog=20s\n"))).status,
+            Status::Pass
+        );
+        assert_eq!(
+            watchdog(&facts(&format!("{dog}runtime_watchdog=0\n"))).status,
+            Status::Warning
+        );
+        assert_eq!(watchdog(&facts("runtime_watchdog=20s\n")).status, Status::Warning);
+    }
+}

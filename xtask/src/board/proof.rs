@@ -1,0 +1,399 @@
+//! Proof of boot: that what runs is this very build (invariant 15). One script gathers, one pure function judges; what could not be seen is
+//! unknown, never proven.
+
+use super::{Board, script};
+use crate::manifest::{Kind, Manifest};
+use anyhow::{Result, bail};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// What has to run.
+#[derive(Debug, Clone)]
+pub struct Expected<'a> {
+    /// The build.
+    pub manifest: &'a Manifest,
+    /// The nonce of its deploy.
+    pub nonce: &'a str,
+    /// The boot id before the reboot.
+    pub boot_id_before: Option<&'a str>,
+    /// Whether the profile's lock checker has to be alive.
+    pub lockdep: Lockdep,
+    /// Modules that have to be loaded, as `/sys/module` names them.
+    pub modules: &'a [String],
+}
+
+/// Whether lockdep belongs to the profile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lockdep {
+    /// `debug_locks` has to be 1.
+    Alive,
+    /// Not asked for.
+    NotAsked,
+}
+
+/// What the board says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
+#[serde(rename_all = "kebab-case")]
+pub struct Seen {
+    /// `uname -r`.
+    pub release: Option<String>,
+    /// `/proc/sys/kernel/random/boot_id`.
+    pub boot_id: Option<String>,
+    /// `/proc/cmdline`.
+    pub cmdline: Option<String>,
+    /// GNU build id in `/sys/kernel/notes`, lower-case hex.
+    pub build_id: Option<String>,
+    /// Loaded modules with the build id of each, if it has one.
+    pub modules: BTreeMap<String, Option<String>>,
+    /// `debug_locks` in `/proc/lockdep_stats`.
+    pub debug_locks: Option<String>,
+    /// `/proc/sys/kernel/tainted`: see Documentation/admin-guide/tainted-kernels.rst.
+    pub taint: Option<u64>,
+    /// `/proc/uptime`, whole seconds.
+    pub uptime: Option<u64>,
+    /// Users that are logged in, one line each (`who`).
+    pub logged_in: Vec<String>,
+}
+
+/// One fact.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Fact {
+    /// What it is about: `release`, `nonce`, `module vim2m`, …
+    pub what: String,
+    /// Whether it holds.
+    pub state: State,
+    /// What was wanted.
+    pub expected: String,
+    /// What was seen.
+    pub seen: String,
+}
+
+/// Whether a fact holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// Seen as wanted.
+    Proven,
+    /// Seen, and something else.
+    Mismatch,
+    /// Not seen. It proves nothing.
+    Unknown,
+}
+
+/// The facts of one boot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Proof {
+    /// All of them.
+    pub facts: Vec<Fact>,
+}
+
+impl Proof {
+    /// Every fact is proven.
+    pub fn holds(&self) -> bool {
+        !self.facts.is_empty() && self.facts.iter().all(|fact| fact.state == State::Proven)
+    }
+
+    /// Facts that are not proven.
+    pub fn open(&self) -> impl Iterator<Item = &Fact> {
+        self.facts.iter().filter(|fact| fact.state != State::Proven)
+    }
+}
+
+const GATHER: &str = r#"set -u
+export LC_ALL=C
+printf 'release=%s\n' "$(uname -r)"
+printf 'boot_id=%s\n' "$(cat /proc/sys/kernel/random/boot_id)"
+printf 'cmdline=%s\n' "$(cat /proc/cmdline)"
+printf 'taint=%s\n' "$(cat /proc/sys/kernel/tainted)"
+printf 'uptime=%s\n' "$(cut -d. -f1 /proc/uptime)"
+printf 'debug_locks=%s\n' "$(sed -n 's/^ *debug_locks: *//p' /proc/lockdep_stats 2>/dev/null)"
+printf 'notes=%s\n' "$(od -An -v -tx1 /sys/kernel/notes 2>/dev/null | tr -d ' \n')"
+while read -r module _; do
+    note=/sys/module/$module/notes/.note.gnu.build-id
+    printf 'module=%s %s\n' "$module" "$(od -An -v -tx1 "$note" 2>/dev/null | tr -d ' \n')"
+done </proc/modules
+who 2>/dev/null | sed 's/^/who=/'
+echo end=1
+"#;
+
+/// Asks the board. Errors: it does not answer, or not to the end.
+pub fn gather(board: &dyn Board) -> Result<Seen> {
+    parse(&script::ask(board, "gathering the proof of boot", GATHER, script::LOOK)?.text())
+}
+
+fn parse(text: &str) -> Result<Seen> {
+    let fields = script::fields(text);
+    if !fields.contains_key("end") {
+        bail!("the board's answer is cut off: it proves nothing");
+    }
+    let field = |name: &str| {
+        fields
+            .get(name)
+            .filter(|value| !value.is_empty())
+            .map(|value| value.to_string())
+    };
+    let lines = |key: &'static str| {
+        text.lines()
+            .filter_map(move |line| line.strip_prefix(key)?.strip_prefix('='))
+    };
+    let modules = lines("module")
+        .filter_map(|line| line.split_once(' '))
+        .map(|(name, note)| {
+            (
+                name.to_string(),
+                hex::decode(note).ok().and_then(|note| build_id_of(&note)),
+            )
+        })
+        .collect();
+    Ok(Seen {
+        release: field("release"),
+        boot_id: field("boot_id"),
+        cmdline: field("cmdline"),
+        build_id: field("notes")
+            .and_then(|notes| hex::decode(notes).ok())
+            .and_then(|notes| build_id_of(&notes)),
+        modules,
+        debug_locks: field("debug_locks"),
+        taint: field("taint").and_then(|taint| taint.parse().ok()),
+        uptime: field("uptime").and_then(|uptime| uptime.parse().ok()),
+        logged_in: lines("who").map(String::from).collect(),
+    })
+}
+
+/// The GNU build id among ELF notes (elf(5): name size, descriptor size, type, then both padded to 4 bytes; `NT_GNU_BUILD_ID`
+/// is 3). Little-endian, as arm64 and x86-64 are.
+pub fn build_id_of(notes: &[u8]) -> Option<String> {
+    let mut rest = notes;
+    while rest.len() >= 12 {
+        let word = |at: usize| Some(u32::from_le_bytes(rest.get(at..at + 4)?.try_into().ok()?) as usize);
+        let (name_size, size, kind) = (word(0)?, word(4)?, word(8)?);
+        let at = 12 + name_size.next_multiple_of(4);
+        let name = rest.get(12..12 + name_size)?;
+        let content = rest.get(at..at.checked_add(size)?)?;
+        if kind == 3 && name == b"GNU\0" {
+            return Some(hex::encode(content));
+        }
+        rest = rest.get(at + size.next_multiple_of(4)..)?;
+    }
+    None
+}
+
+/// Judges what was seen.
+pub fn prove(expected: &Expected, seen: &Seen) -> Proof {
+    let manifest = expected.manifest;
+    let mut facts = vec![
+        equal("release", &manifest.release, seen.release.as_deref()),
+        equal("kernel build id", &manifest.build_id, seen.build_id.as_deref()),
+        nonce(expected.nonce, seen.cmdline.as_deref()),
+    ];
+    if let Some(before) = expected.boot_id_before {
+        facts.push(new_boot_id(before, seen.boot_id.as_deref()));
+    }
+    if expected.lockdep == Lockdep::Alive {
+        facts.push(equal(
+            "lockdep alive (debug_locks)",
+            "1",
+            seen.debug_locks.as_deref(),
+        ));
+    }
+    for name in expected.modules {
+        let name = name.replace('-', "_");
+        if !seen.modules.contains_key(&name) {
+            facts.push(fact(
+                &format!("module {name}"),
+                State::Mismatch,
+                "loaded",
+                "not loaded",
+            ));
+        }
+    }
+    let of_build = |name: &str| {
+        manifest
+            .of_kind(Kind::Module)
+            .find(|file| file.module_name().as_deref() == Some(name))
+    };
+    for (name, build_id) in &seen.modules {
+        let what = format!("module {name}");
+        facts.push(match of_build(name) {
+            None => fact(
+                &what,
+                State::Mismatch,
+                "a module of this build",
+                "the build made none of this name",
+            ),
+            Some(file) => match &file.build_id {
+                Some(expected) => equal(&what, expected, build_id.as_deref()),
+                None => fact(
+                    &what,
+                    State::Unknown,
+                    "the manifest has no build id",
+                    build_id.as_deref().unwrap_or(""),
+                ),
+            },
+        });
+    }
+    Proof { facts }
+}
+
+fn fact(what: &str, state: State, expected: &str, seen: &str) -> Fact {
+    Fact {
+        what: what.into(),
+        state,
+        expected: expected.into(),
+        seen: seen.into(),
+    }
+}
+
+fn equal(what: &str, expected: &str, seen: Option<&str>) -> Fact {
+    match seen {
+        None => fact(what, State::Unknown, expected, "could not be seen"),
+        // An expectation that is empty would be met by anything.
+        Some(seen) if seen == expected && !expected.is_empty() => fact(what, State::Proven, expected, seen),
+        Some(seen) => fact(what, State::Mismatch, expected, seen),
+    }
+}
+
+fn nonce(nonce: &str, cmdline: Option<&str>) -> Fact {
+    let wanted = format!("lockstep.nonce={nonce}");
+    match cmdline {
+        None => fact(
+            "nonce of this deploy",
+            State::Unknown,
+            &wanted,
+            "could not be seen",
+        ),
+        Some(line) => {
+            let found = !nonce.is_empty() && line.split_whitespace().any(|word| word == wanted);
+            let state = if found { State::Proven } else { State::Mismatch };
+            fact(
+                "nonce of this deploy",
+                state,
+                &wanted,
+                if found { &wanted } else { line },
+            )
+        }
+    }
+}
+
+fn new_boot_id(before: &str, now: Option<&str>) -> Fact {
+    let expected = format!("another than {before}");
+    match now {
+        None => fact("new boot id", State::Unknown, &expected, "could not be seen"),
+        Some(now) if now != before => fact("new boot id", State::Proven, &expected, now),
+        Some(now) => fact("new boot id", State::Mismatch, &expected, now),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::File;
+
+    fn manifest() -> Manifest {
+        let module = |name: &str, build_id: &str| File {
+            kind: Kind::Module,
+            source: format!("lib/modules/r/{name}.ko").into(),
+            size: 1,
+            sha256: String::new(),
+            mode: 0o644,
+            build_id: Some(build_id.into()),
+            content_sha256: None,
+        };
+        Manifest {
+            schema_version: 1,
+            release: "r".into(),
+            build_id: "aa".into(),
+            profile: "lockdep".into(),
+            commit: "c".into(),
+            root: "/x".into(),
+            files: vec![module("v4l2-mem2mem", "01"), module("vim2m", "02")],
+        }
+    }
+
+    fn note(id: &str) -> String {
+        format!("0400000002000000{}474e5500{id}0000", "03000000").replace("02000000", "01000000")
+    }
+
+    fn answer(module: &str, id: &str) -> String {
+        let pax = "040000000400000002010000474e550001020304";
+        format!(
+            "release=r\nboot_id=new\ncmdline=root=/dev/x lockstep.nonce=n1\ntaint=0\nuptime=5\ndebug_locks=1\n\
+             notes={pax}{}\nmodule={module} {}\nwho=root ttyAMA0\nend=1\n",
+            note("aa"),
+            note(id)
+        )
+    }
+
+    fn prove_it(text: &str) -> Proof {
+        let manifest = manifest();
+        let expected = Expected {
+            manifest: &manifest,
+            nonce: "n1",
+            boot_id_before: Some("old"),
+            lockdep: Lockdep::Alive,
+            modules: &["v4l2-mem2mem".into()],
+        };
+        prove(&expected, &parse(text).unwrap())
+    }
+
+    fn open(text: &str) -> Vec<(String, State)> {
+        prove_it(text)
+            .open()
+            .map(|fact| (fact.what.clone(), fact.state))
+            .collect()
+    }
+
+    #[test]
+    fn everything_as_wanted_is_proven() {
+        let proof = prove_it(&answer("v4l2_mem2mem", "01"));
+        assert!(proof.holds(), "{proof:?}");
+        assert_eq!(proof.facts.len(), 6);
+    }
+
+    #[test]
+    fn each_thing_that_is_wrong_is_named() {
+        let good = answer("v4l2_mem2mem", "01");
+        let check = |from: &str, to: &str, what: &str, state: State| {
+            assert!(good.contains(from));
+            assert_eq!(
+                open(&good.replace(from, to)),
+                [(what.to_string(), state)],
+                "{from} -> {to}"
+            );
+        };
+        check("release=r", "release=vanilla", "release", State::Mismatch);
+        check("nonce=n1", "nonce=n0", "nonce of this deploy", State::Mismatch);
+        check("boot_id=new", "boot_id=old", "new boot id", State::Mismatch);
+        check(
+            "debug_locks=1",
+            "debug_locks=0",
+            "lockdep alive (debug_locks)",
+            State::Mismatch,
+        );
+        check(
+            "debug_locks=1",
+            "debug_locks=",
+            "lockdep alive (debug_locks)",
+            State::Unknown,
+        );
+        check("notes=", "notes=zz", "kernel build id", State::Unknown);
+        assert_eq!(
+            open(&answer("v4l2_mem2mem", "09")),
+            [("module v4l2_mem2mem".into(), State::Mismatch)]
+        );
+        assert_eq!(
+            open(&answer("vim2m", "02")),
+            [("module v4l2_mem2mem".into(), State::Mismatch)],
+            "a wanted module is missing"
+        );
+        assert!(open(&answer("stranger", "02")).contains(&("module stranger".into(), State::Mismatch)));
+    }
+
+    #[test]
+    fn an_answer_that_is_cut_off_proves_nothing() {
+        assert!(parse("release=r\n").is_err());
+        assert!(!Proof { facts: vec![] }.holds());
+    }
+}

@@ -1,0 +1,381 @@
+//! Puts vanilla back exactly as its verified backup has it, and takes away all that is ours: label, slot, modules, record.
+//! Idempotent; says beforehand what it will do.
+
+use super::backup::{self, Manifest};
+use super::extlinux::{self, Config};
+use super::inventory::{self, Content, Entry, Inventory};
+use super::protected::Protected;
+use super::slot::{self, Place};
+use super::writer::{Keep, Put, Sent, Source, Writer};
+use super::{Board, script};
+use anyhow::{Context, Result, bail, ensure};
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// What a rollback would do; [`execute`] does exactly this.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Plan {
+    /// The campaign whose backup is used.
+    pub campaign: String,
+    /// Which copy of the backup is used.
+    pub copy: Copy,
+    /// What happens to extlinux.conf.
+    pub extlinux: ExtlinuxChange,
+    /// Vanilla's files that are put back.
+    pub restore: Vec<PathBuf>,
+    /// Files in vanilla's folders that vanilla did not have.
+    pub strangers: Vec<PathBuf>,
+    /// Files and folders of ours that are removed.
+    pub remove: Vec<PathBuf>,
+    /// What has to be done by hand: links, folders or devices that differ.
+    pub by_hand: Vec<String>,
+}
+
+/// Which copy of a backup is used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Copy {
+    /// The one on the board, whole.
+    OnBoard(PathBuf),
+    /// The archive on the host, because the one on the board is damaged or gone.
+    OnHost(PathBuf),
+}
+
+/// What a rollback does to extlinux.conf.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ExtlinuxChange {
+    /// It is as the backup has it.
+    None,
+    /// It gets the backup's bytes.
+    Restore,
+}
+
+impl Plan {
+    /// Nothing is left to do.
+    pub fn is_empty(&self) -> bool {
+        self.extlinux == ExtlinuxChange::None
+            && self.restore.is_empty()
+            && self.strangers.is_empty()
+            && self.remove.is_empty()
+            && self.by_hand.is_empty()
+    }
+
+    /// What will be done, one line each.
+    pub fn lines(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        if self.extlinux == ExtlinuxChange::Restore {
+            lines.push("restore extlinux.conf (our label goes with it)".to_string());
+        }
+        let shown = |verb: &str, paths: &[PathBuf]| -> Vec<String> {
+            let mut lines: Vec<String> = paths
+                .iter()
+                .take(12)
+                .map(|path| format!("{verb} {}", path.display()))
+                .collect();
+            if paths.len() > 12 {
+                lines.push(format!("{verb} {} more", paths.len() - 12));
+            }
+            lines
+        };
+        lines.extend(shown("restore", &self.restore));
+        lines.extend(shown("remove, since vanilla did not have it,", &self.strangers));
+        lines.extend(shown("remove", &self.remove));
+        lines.extend(self.by_hand.iter().map(|what| format!("by hand: {what}")));
+        lines
+    }
+}
+
+/// What a rollback did.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct RolledBack {
+    /// Files that were put back, extlinux.conf included.
+    pub restored: usize,
+    /// Files and folders that were removed.
+    pub removed: usize,
+    /// What crossed the line.
+    pub sent: Sent,
+}
+
+/// Looks and says what a rollback would do. Works with whatever kernel runs. Changes nothing. Errors: neither copy of the
+/// backup is whole.
+pub fn plan(board: &dyn Board, campaign: &str, host_folder: &Path) -> Result<Plan> {
+    let manifest = manifest(board, campaign, host_folder)?;
+    let copy = choose_copy(board, &manifest, campaign, host_folder)?;
+    let protected = &manifest.protected;
+    let seen = inventory::take(board, &covered(&manifest))?;
+    let mut plan = Plan {
+        campaign: campaign.to_string(),
+        copy,
+        extlinux: ExtlinuxChange::None,
+        restore: Vec::new(),
+        strangers: Vec::new(),
+        remove: ours(board, protected)?,
+        by_hand: Vec::new(),
+    };
+    for (path, was) in &manifest.inventory {
+        let is = seen.get(path);
+        if *path == protected.extlinux {
+            if is.and_then(Entry::sha256) != was.sha256() {
+                plan.extlinux = ExtlinuxChange::Restore;
+            }
+        } else if is.is_none_or(|is| !same(was, is)) {
+            match was.content {
+                Content::File { .. } => plan.restore.push(path.clone()),
+                Content::Folder if is.is_none() => {} // comes back with its files
+                _ => plan.by_hand.push(format!(
+                    "{} was {:?}, mode {:o}",
+                    path.display(),
+                    was.content,
+                    was.mode
+                )),
+            }
+        }
+    }
+    plan.strangers = seen
+        .iter()
+        .filter(|(path, entry)| !manifest.inventory.contains_key(*path) && entry.content != Content::Folder)
+        .map(|(path, _)| path.clone())
+        .collect();
+    Ok(plan)
+}
+
+/// Does what the plan says: extlinux.conf first, so that from then on nothing but vanilla boots. Dying half-way it leaves a part of the
+/// plan done; planning again finds the rest.
+pub fn execute(board: &dyn Board, plan: &Plan, host_folder: &Path) -> Result<RolledBack> {
+    let manifest = manifest(board, &plan.campaign, host_folder)?;
+    let protected = &manifest.protected;
+    let writer = Writer::restoring(board, protected, &manifest.inventory);
+    let mut sent = Sent::default();
+    let mut wanted: BTreeSet<PathBuf> = plan.restore.iter().cloned().collect();
+    if plan.extlinux == ExtlinuxChange::Restore {
+        wanted.insert(protected.extlinux.clone());
+    }
+    let mut sources = sources(plan, &wanted, host_folder)?;
+    if plan.extlinux == ExtlinuxChange::Restore {
+        let bytes = match sources
+            .remove(&protected.extlinux)
+            .context("the backup has no extlinux.conf")?
+        {
+            Source::BoardFile(path) => {
+                script::read(board, &path)?.context("the backup's extlinux.conf is gone")?
+            }
+            Source::Bytes(bytes) => bytes,
+            Source::HostFile(path) => {
+                std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?
+            }
+        };
+        sent.add(writer.put_extlinux(&bytes)?);
+    }
+    restore_files(&writer, &manifest, &plan.restore, &mut sources, &mut sent)?;
+    writer.remove_strangers(&plan.strangers)?;
+    writer.remove(&plan.remove)?;
+    check_restored(board, &manifest)?;
+    ensure!(
+        plan.by_hand.is_empty(),
+        "vanilla's files and extlinux.conf are restored, but not these, which are no plain files: {}",
+        plan.by_hand.join("; ")
+    );
+    Ok(RolledBack {
+        restored: wanted.len(),
+        removed: plan.strangers.len() + plan.remove.len(),
+        sent,
+    })
+}
+
+/// One call for each folder that is a base of its own: boot files by their folder, modules below their release.
+fn restore_files(
+    writer: &Writer,
+    manifest: &Manifest,
+    restore: &[PathBuf],
+    sources: &mut BTreeMap<PathBuf, Source>,
+    sent: &mut Sent,
+) -> Result<()> {
+    let mut batches: BTreeMap<PathBuf, Vec<Put>> = BTreeMap::new();
+    for path in restore {
+        let modules = &manifest.protected.modules;
+        let base = if path.starts_with(modules) {
+            modules.parent()
+        } else {
+            path.parent()
+        };
+        let base = base.context("a file of vanilla's has no folder")?.to_path_buf();
+        let entry = &manifest.inventory[path];
+        let put = Put {
+            target: path
+                .strip_prefix(&base)
+                .context("a file is not below its folder")?
+                .to_path_buf(),
+            source: sources
+                .remove(path)
+                .with_context(|| format!("the backup does not have {}", path.display()))?,
+            sha256: entry.sha256().context("only files are restored")?.to_string(),
+            size: entry.size(),
+            mode: entry.mode,
+            keep: Some(Keep {
+                owner: entry.owner,
+                modified: entry.modified,
+            }),
+        };
+        batches.entry(base).or_default().push(put);
+    }
+    for (base, puts) in batches {
+        sent.add(writer.put(&base, &puts)?);
+    }
+    Ok(())
+}
+
+/// Where the bytes of each file to be restored are.
+fn sources(plan: &Plan, wanted: &BTreeSet<PathBuf>, host_folder: &Path) -> Result<BTreeMap<PathBuf, Source>> {
+    match &plan.copy {
+        Copy::OnBoard(folder) => wanted
+            .iter()
+            .map(|path| {
+                let below = path
+                    .strip_prefix("/")
+                    .context("a path of the backup is not absolute")?;
+                Ok((path.clone(), Source::BoardFile(folder.join("files").join(below))))
+            })
+            .collect(),
+        Copy::OnHost(_) => {
+            let found = backup::from_archive(host_folder, wanted)?;
+            Ok(found
+                .into_iter()
+                .map(|(path, bytes)| (path, Source::Bytes(bytes)))
+                .collect())
+        }
+    }
+}
+
+/// The manifest of the host, or else the one on the board (a checkout that was lost must not lose the board).
+fn manifest(board: &dyn Board, campaign: &str, host_folder: &Path) -> Result<Manifest> {
+    if let Some(manifest) = backup::host_manifest(host_folder)? {
+        let name = &board.description().name;
+        ensure!(
+            manifest.protected.board == *name,
+            "the backup in {} is of board `{}`, not of `{name}`",
+            host_folder.display(),
+            manifest.protected.board
+        );
+        return Ok(manifest);
+    }
+    let folder = backup::board_folder(board, campaign)?;
+    let bytes = script::read(board, &folder.join(backup::MANIFEST))?.with_context(|| {
+        format!(
+            "there is no backup of campaign `{campaign}`, neither in {} nor on the board in {}",
+            host_folder.display(),
+            folder.display()
+        )
+    })?;
+    serde_json::from_slice(&bytes)
+        .with_context(|| format!("reading {} on the board", folder.join(backup::MANIFEST).display()))
+}
+
+fn choose_copy(board: &dyn Board, manifest: &Manifest, campaign: &str, host_folder: &Path) -> Result<Copy> {
+    let folder = backup::board_folder(board, campaign)?;
+    let on_board = backup::board_copy_differences(board, manifest, &folder)?;
+    if on_board.is_empty() {
+        return Ok(Copy::OnBoard(folder));
+    }
+    match backup::archive_differences(manifest, host_folder) {
+        Ok(found) if found.is_empty() => Ok(Copy::OnHost(host_folder.to_path_buf())),
+        Ok(found) => bail!(
+            "both copies of the backup are damaged: on the board {} {}; on this host {} {}",
+            on_board[0].path.display(),
+            on_board[0].what,
+            found[0].path.display(),
+            found[0].what
+        ),
+        Err(error) => Err(error).with_context(|| {
+            format!(
+                "the backup on the board is damaged ({} {})",
+                on_board[0].path.display(),
+                on_board[0].what
+            )
+        }),
+    }
+}
+
+/// Roots that the backup covers: the modules as a whole only if it has all of them.
+fn covered(manifest: &Manifest) -> Vec<PathBuf> {
+    let roots: Vec<PathBuf> = manifest
+        .inventory
+        .keys()
+        .filter(|path| {
+            path.parent()
+                .is_none_or(|parent| !manifest.inventory.contains_key(parent))
+        })
+        .cloned()
+        .collect();
+    roots
+}
+
+/// Kind, bytes and mode; nothing else is compared.
+fn same(was: &Entry, is: &Entry) -> bool {
+    let one = |entry: &Entry| Inventory::from([(PathBuf::from("/"), entry.clone())]);
+    inventory::differences(&one(was), &one(is)).is_empty()
+}
+
+/// Files and folders of ours that are on the board, by the slot's record.
+fn ours(board: &dyn Board, protected: &Protected) -> Result<Vec<PathBuf>> {
+    let record_path = slot::record_path(protected);
+    let mut paths = match slot::read(board, protected) {
+        Ok(Some(record)) => Place::of(protected, &record.release)?.roots(),
+        Ok(None) => Vec::new(),
+        // A damaged record must not stop a rollback; the label names the kernel, and so the release.
+        Err(_) => release_of_label(board, protected)?
+            .map(|release| Place::of(protected, &release))
+            .transpose()?
+            .map_or_else(Vec::new, |place| place.roots()),
+    };
+    paths.push(record_path);
+    let there = inventory_of_names(board, &paths)?;
+    paths.retain(|path| there.contains(path));
+    Ok(paths)
+}
+
+fn release_of_label(board: &dyn Board, protected: &Protected) -> Result<Option<String>> {
+    let Some(bytes) = script::read(board, &protected.extlinux)? else {
+        return Ok(None);
+    };
+    let config = Config::parse(&bytes);
+    if !extlinux::ours(&config, &protected.test_label).is_ok_and(|range| range.is_some()) {
+        return Ok(None);
+    }
+    let kernel = config
+        .label(&protected.test_label)
+        .and_then(|label| label.kernel.clone());
+    let release = kernel
+        .as_deref()
+        .and_then(|kernel| kernel.rsplit('/').next()?.strip_prefix("Image-"));
+    Ok(release.map(String::from))
+}
+
+fn inventory_of_names(board: &dyn Board, paths: &[PathBuf]) -> Result<BTreeSet<PathBuf>> {
+    let words = script::words(paths.iter().map(PathBuf::as_path))?;
+    let looking =
+        format!("for path in {words}; do if [ -e \"$path\" ]; then printf '%s\\0' \"$path\"; fi; done");
+    let finished = script::ask(board, "looking for files of ours", &looking, script::LOOK)?;
+    let text = String::from_utf8(finished.stdout).context("a path on the board is not UTF-8")?;
+    Ok(text.split_terminator('\0').map(PathBuf::from).collect())
+}
+
+/// Hash for hash, after everything.
+fn check_restored(board: &dyn Board, manifest: &Manifest) -> Result<()> {
+    let seen = inventory::take(board, &covered(manifest))?;
+    let wrong = manifest
+        .inventory
+        .iter()
+        .filter(|(_, was)| matches!(was.content, Content::File { .. }))
+        .find(|(path, was)| seen.get(*path).is_none_or(|is| is.sha256() != was.sha256()));
+    match wrong {
+        None => Ok(()),
+        Some((path, _)) => bail!(
+            "{} is not what the backup has after the rollback: a person is needed",
+            path.display()
+        ),
+    }
+}

@@ -1,0 +1,226 @@
+//! A slot: what our label boots. Its record stands beside the Image, and nothing boots unless the whole of it verifies
+//! (invariant 6).
+
+use super::extlinux::{self, Config, Label, Severity};
+use super::inventory::{self, Inventory};
+use super::protected::{self, Protected};
+use super::{Board, script};
+use anyhow::{Context, Result, bail, ensure};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// Version of the format of [`Record`].
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// What a slot holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Record {
+    /// [`SCHEMA_VERSION`] of the writer.
+    pub schema_version: u32,
+    /// Our label.
+    pub label: String,
+    /// The slot's release.
+    pub release: String,
+    /// GNU build id of its kernel.
+    pub build_id: String,
+    /// Commit that was built.
+    pub commit: String,
+    /// The nonce of the last deploy.
+    pub nonce: String,
+    /// Whether the deploy came to its end.
+    pub state: State,
+    /// Every file with its hash, once the slot is whole.
+    pub inventory: Inventory,
+}
+
+/// How far a deploy came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// The files named by the release are ours, but they are not all there.
+    Incomplete,
+    /// All files are there, each verified by its hash on the board.
+    Whole,
+}
+
+/// Where a slot's parts are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Place {
+    /// The Image, on the board.
+    pub image: PathBuf,
+    /// Its device tree, on the board.
+    pub dtb: Option<PathBuf>,
+    /// Its modules, on the board.
+    pub modules: PathBuf,
+    /// The Image as U-Boot sees it.
+    pub uboot_kernel: String,
+    /// The device tree as U-Boot sees it.
+    pub uboot_fdt: Option<String>,
+}
+
+impl Place {
+    /// The place of a release: everything beside vanilla's Image and modules, under names of its own.
+    pub fn of(protected: &Protected, release: &str) -> Result<Self> {
+        check_release(release)?;
+        let beside = |uboot: &str, name: &str| match uboot.rsplit_once('/') {
+            Some((folder, _)) => format!("{folder}/{name}"),
+            None => name.to_string(),
+        };
+        let on_board = |uboot: &str| protected::on_board(&protected.boot_mount, &protected.extlinux, uboot);
+        let uboot_kernel = beside(&protected.uboot_paths.kernel, &format!("Image-{release}"));
+        let uboot_fdt = protected.uboot_paths.fdt.as_ref().map(|fdt| {
+            let name = fdt.rsplit('/').next().unwrap_or(fdt);
+            let stem = name.strip_suffix(".dtb").unwrap_or(name);
+            beside(&protected.uboot_paths.kernel, &format!("{stem}-{release}.dtb"))
+        });
+        let parent = protected
+            .modules
+            .parent()
+            .context("vanilla's modules have no parent folder")?;
+        Ok(Place {
+            image: on_board(&uboot_kernel),
+            dtb: uboot_fdt.as_deref().map(on_board),
+            modules: parent.join(release),
+            uboot_kernel,
+            uboot_fdt,
+        })
+    }
+
+    /// The roots of its inventory.
+    pub fn roots(&self) -> Vec<PathBuf> {
+        let mut roots = vec![self.image.clone(), self.modules.clone()];
+        roots.extend(self.dtb.clone());
+        roots
+    }
+}
+
+/// A release is a name of one folder and a part of file names. Linux itself limits it to 64 characters (`uts_len`).
+pub fn check_release(release: &str) -> Result<()> {
+    let plain = !release.is_empty()
+        && release.len() <= 64
+        && !release.starts_with(['.', '-'])
+        && release
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "-_.+".contains(c));
+    ensure!(
+        plain,
+        "kernel release `{}`: letters, digits and `-_.+` only",
+        release.escape_debug()
+    );
+    Ok(())
+}
+
+/// Where the record of the test label is.
+pub fn record_path(protected: &Protected) -> PathBuf {
+    let name = format!("lockstep-{}.json", protected.test_label);
+    protected
+        .image
+        .parent()
+        .unwrap_or(&protected.boot_mount)
+        .join(name)
+}
+
+/// The record on the board; `None` if there is none. Errors: it is damaged or newer.
+pub fn read(board: &dyn Board, protected: &Protected) -> Result<Option<Record>> {
+    let path = record_path(protected);
+    let Some(bytes) = script::read(board, &path)? else {
+        return Ok(None);
+    };
+    let record: Record = serde_json::from_slice(&bytes)
+        .with_context(|| format!("reading the slot's record {} on the board", path.display()))?;
+    ensure!(
+        record.schema_version <= SCHEMA_VERSION,
+        "the slot's record {} has format {}, newer than this program knows ({SCHEMA_VERSION})",
+        path.display(),
+        record.schema_version
+    );
+    Ok(Some(record))
+}
+
+/// Verifies the whole slot and its label. Errors name what is wrong; then nothing may boot it (invariant 6).
+pub fn verify(board: &dyn Board, protected: &Protected) -> Result<Record> {
+    let record = read(board, protected)?.with_context(|| {
+        format!(
+            "label `{}` has no slot on this board: deploy first",
+            protected.test_label
+        )
+    })?;
+    ensure!(
+        record.state == State::Whole,
+        "the slot of label `{}` is incomplete (a deploy was interrupted): deploy again",
+        record.label
+    );
+    let place = Place::of(protected, &record.release)?;
+    let found = inventory::differences(&record.inventory, &inventory::take(board, &place.roots())?);
+    if let Some(first) = found.first() {
+        bail!(
+            "the slot of label `{}` does not verify, so it is not booted: {} {} (and {} more); deploy again",
+            record.label,
+            first.path.display(),
+            first.what,
+            found.len() - 1
+        );
+    }
+    let bytes = script::read(board, &protected.extlinux)?.context("extlinux.conf is gone")?;
+    check_label(&Config::parse(&bytes), protected, &record, &place)?;
+    Ok(record)
+}
+
+/// The label must boot this slot, stand last, be ours, and leave the default with vanilla (invariants 2, 6 and 7).
+pub fn check_label(config: &Config, protected: &Protected, record: &Record, place: &Place) -> Result<()> {
+    let name = &protected.test_label;
+    if extlinux::ours(config, name)?.is_none() {
+        bail!("extlinux.conf has no label `{name}` of ours: deploy first");
+    }
+    let label = config
+        .label(name)
+        .with_context(|| format!("U-Boot would not see label `{name}`"))?;
+    check_default(config, protected)?;
+    ensure!(
+        config.number(name) == Some(config.menu.labels.len()),
+        "label `{name}` is not the last one: U-Boot would fall through it to others"
+    );
+    boots_slot(label, record, place)?;
+    let broken = extlinux::lint(config)
+        .into_iter()
+        .find(|finding| finding.severity == Severity::Error);
+    if let Some(finding) = broken {
+        bail!("extlinux.conf, line {}: {}", finding.line, finding.what);
+    }
+    Ok(())
+}
+
+/// Invariant 2: the next unattended boot is vanilla.
+pub fn check_default(config: &Config, protected: &Protected) -> Result<()> {
+    let default = config.default_label().map(|label| label.name.as_str());
+    let first = config.menu.labels.first().map(|label| label.name.as_str());
+    ensure!(
+        default.or(first) == Some(&protected.vanilla_label),
+        "the label that boots unattended is {}, not vanilla's `{}`: put that right first",
+        default
+            .or(first)
+            .map_or("none".to_string(), |name| format!("`{name}`")),
+        protected.vanilla_label
+    );
+    Ok(())
+}
+
+fn boots_slot(label: &Label, record: &Record, place: &Place) -> Result<()> {
+    let append = label.append.as_ref().map_or("", |append| append.value.as_str());
+    let nonce = format!("lockstep.nonce={}", record.nonce);
+    ensure!(
+        label.kernel.as_deref() == Some(&place.uboot_kernel)
+            && label.fdt == place.uboot_fdt
+            && append.split_whitespace().any(|word| word == nonce),
+        "label `{}` does not boot the slot of the last deploy (its kernel, device tree or nonce differ): deploy again",
+        label.name
+    );
+    Ok(())
+}
+
+/// Whether a path is one of the files that a slot consists of, for messages.
+pub fn is_inside(place: &Place, path: &Path) -> bool {
+    place.roots().iter().any(|root| path.starts_with(root))
+}

@@ -1,0 +1,293 @@
+//! The way to a board: the system's `ssh` over one control connection that a reset may break at any time.
+//!
+//! Every call has a limit of its own. A control connection does not notice that the board behind it was reset, and
+//! everything that is asked through it then hangs: so the connection looks after itself (`ServerAliveInterval`), and
+//! [`Ssh::forget`] drops it without waiting for anybody.
+
+use super::quote;
+use crate::host::process::{self, Finished};
+use anyhow::{Context, Result, bail};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitStatus;
+use std::time::{Duration, Instant};
+use xshell::{Shell, cmd};
+
+/// Name of the control socket, relative to [`Target::folder`], where `ssh` is started: the path of a Unix socket must
+/// fit into 107 bytes (unix(7)), and `ssh` needs 17 of them for the name of its temporary one.
+const CONTROL_SOCKET: &str = "ssh.sock";
+/// Exit status of `ssh` itself when there is no connection (ssh(1), EXIT STATUS).
+const NO_CONNECTION: i32 = 255;
+/// Longest time that `ssh -O exit` may take; it only talks to a process of this machine.
+const FORGET_LIMIT: Duration = Duration::from_secs(2);
+
+/// Where a board is and how it is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// `user@host`, or a name from the user's ssh configuration.
+    pub destination: String,
+    /// Port, where it is not the configured one.
+    pub port: Option<u16>,
+    /// Private key that is used alone; `None`: what the user's configuration says.
+    pub key: Option<PathBuf>,
+    /// File with the board's host key, the name that it has there (`HostKeyAlias`), and nothing else is trusted;
+    /// `None`: the user's own known_hosts.
+    pub known_host: Option<KnownHost>,
+    /// Existing folder for the control socket, private to the user.
+    pub folder: PathBuf,
+}
+
+/// A host key in a file of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownHost {
+    /// The known_hosts file.
+    pub file: PathBuf,
+    /// Name of the host in it, whatever address and port it has today.
+    pub alias: String,
+}
+
+/// Connections to one board.
+#[derive(Debug, Clone)]
+pub struct Ssh {
+    target: Target,
+}
+
+impl Ssh {
+    /// A way to `target`. Nothing is connected yet.
+    pub fn new(target: Target) -> Self {
+        Ssh { target }
+    }
+
+    /// Where it leads.
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// Runs a POSIX shell script on the board with `input` on its standard input; any exit status is an answer,
+    /// except 255, which `ssh` also uses for itself. Errors: no connection, or no end within `limit`; the connection is
+    /// forgotten then, and what was started on the board may still run there.
+    pub fn run_with_input(&self, script: &str, input: &[u8], limit: Duration) -> Result<Finished> {
+        let ssh = self.arguments(Connection::Shared);
+        let remote = remote_command(script);
+        let sh = self.shell()?;
+        let command = cmd!(sh, "ssh {ssh...} {remote}").secret();
+        let doing = || format!("on {}: `{}`", self.target.destination, shortened(script));
+        let finished = match process::finish_with_input(command, input, limit) {
+            Ok(finished) => finished,
+            Err(error) => {
+                self.forget();
+                return Err(error.context(doing()));
+            }
+        };
+        if finished.status.code() == Some(NO_CONNECTION) {
+            self.forget();
+            let said = String::from_utf8_lossy(&finished.stderr);
+            bail!("{}: no connection: {}", doing(), said.trim());
+        }
+        Ok(finished)
+    }
+
+    /// Whether the board answers within `limit`, over a new connection, which later calls share.
+    pub fn answers(&self, limit: Duration) -> bool {
+        self.forget();
+        self.run_with_input("true", &[], limit)
+            .is_ok_and(|finished| finished.status.success())
+    }
+
+    /// Waits until the board answers. Errors: not within `limit`; carries the last refusal.
+    pub fn wait(&self, limit: Duration) -> Result<Duration> {
+        let started = Instant::now();
+        self.forget();
+        loop {
+            let left = limit.saturating_sub(started.elapsed());
+            // One try must not eat the whole limit: a connection that a booting board swallowed never answers.
+            let one_try = left.clamp(Duration::from_secs(1), Duration::from_secs(10));
+            match self.run_with_input("true", &[], one_try) {
+                Ok(_) => return Ok(started.elapsed()),
+                Err(error) if started.elapsed() >= limit => {
+                    let seconds = limit.as_secs();
+                    return Err(error.context(format!("no answer over ssh within {seconds} s")));
+                }
+                Err(_) => std::thread::sleep(Duration::from_millis(200)),
+            }
+        }
+    }
+
+    /// Drops the control connection. To be called when the board was reset: whatever hangs in the old one is let
+    /// go within seconds, and the next call connects anew.
+    pub fn forget(&self) {
+        let socket = self.target.folder.join(CONTROL_SOCKET);
+        if !socket.exists() {
+            return;
+        }
+        let ssh = self.arguments(Connection::Shared);
+        if let Ok(sh) = self.shell() {
+            drop(process::finish(cmd!(sh, "ssh -O exit {ssh...}"), FORGET_LIMIT));
+        }
+        // A process that did not listen has lost its socket now and ends by itself after three missed answers.
+        drop(std::fs::remove_file(socket));
+    }
+
+    /// Runs a command (or, without one, a login shell) on this terminal and gives its exit status.
+    pub fn interactive(&self, words: &[String], terminal: Terminal) -> Result<ExitStatus> {
+        let ssh = self.arguments(Connection::OfItsOwn);
+        let terminal = match terminal {
+            Terminal::Allocate => "-t",
+            Terminal::Without => "-T",
+        };
+        let remote = (!words.is_empty()).then(|| words.join(" "));
+        let sh = self.shell()?;
+        process::run_interactive(cmd!(sh, "ssh {terminal} {ssh...} {remote...}"))
+    }
+
+    /// `ssh` is started in the target's folder, so that the control socket has a short name.
+    fn shell(&self) -> Result<Shell> {
+        let sh = Shell::new().context("preparing to start ssh")?;
+        sh.change_dir(&self.target.folder);
+        Ok(sh)
+    }
+
+    /// Options and destination.
+    fn arguments(&self, connection: Connection) -> Vec<OsString> {
+        let mut words: Vec<OsString> = Vec::new();
+        let mut option = |text: String| words.extend(["-o".into(), OsString::from(text)]);
+        option("BatchMode=yes".into());
+        option("ConnectTimeout=5".into());
+        option("ServerAliveInterval=2".into());
+        option("ServerAliveCountMax=3".into());
+        match connection {
+            Connection::Shared => {
+                option("ControlMaster=auto".into());
+                option(format!("ControlPath={CONTROL_SOCKET}"));
+                option("ControlPersist=60".into());
+            }
+            Connection::OfItsOwn => option("ControlPath=none".into()),
+        }
+        if let Some(known) = &self.target.known_host {
+            option(format!("UserKnownHostsFile={}", option_path(&known.file)));
+            option("GlobalKnownHostsFile=/dev/null".into());
+            option(format!("HostKeyAlias={}", known.alias));
+            option("StrictHostKeyChecking=yes".into());
+        }
+        if let Some(key) = &self.target.key {
+            option(format!("IdentityFile={}", option_path(key)));
+            option("IdentitiesOnly=yes".into());
+            // The key is the whole configuration: nothing from the user's files may redirect this connection.
+            words.extend(["-F".into(), "none".into()]);
+        }
+        if let Some(port) = self.target.port {
+            words.extend(["-p".into(), port.to_string().into()]);
+        }
+        words.push(self.target.destination.clone().into());
+        words
+    }
+}
+
+/// Whether a command on the board gets a terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Terminal {
+    /// A person sits here.
+    Allocate,
+    /// Output goes into a pipe or a file.
+    Without,
+}
+
+enum Connection {
+    Shared,
+    OfItsOwn,
+}
+
+/// The word that the login shell on the board gets: the script as *one* argument, so that standard input stays
+/// free for data.
+fn remote_command(script: &str) -> String {
+    format!("exec sh -c {}", quote(script))
+}
+
+/// A path in an option: ssh splits values at spaces unless they are quoted, and expands `%`.
+fn option_path(path: &std::path::Path) -> String {
+    format!("\"{}\"", path.to_string_lossy().replace('%', "%%"))
+}
+
+/// The first line of a script, for a message.
+fn shortened(script: &str) -> String {
+    let first = script.trim().lines().next().unwrap_or_default();
+    match first.char_indices().nth(100) {
+        Some((end, _)) => format!("{} …", &first[..end]),
+        None if first.len() < script.trim().len() => format!("{first} …"),
+        None => first.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ssh() -> Ssh {
+        Ssh::new(Target {
+            destination: "root@127.0.0.1".into(),
+            port: Some(2222),
+            key: Some("/cache of mine/100%/key".into()),
+            known_host: Some(KnownHost {
+                file: "/k".into(),
+                alias: "lockstep".into(),
+            }),
+            folder: "/tmp".into(),
+        })
+    }
+
+    #[test]
+    fn a_script_is_one_argument() {
+        assert_eq!(
+            remote_command("echo 'a b' | cat"),
+            r"exec sh -c 'echo '\''a b'\'' | cat'"
+        );
+    }
+
+    #[test]
+    fn only_the_given_key_and_host_are_trusted() {
+        let words = ssh().arguments(Connection::Shared);
+        let shown = words
+            .iter()
+            .map(|word| word.to_string_lossy())
+            .collect::<Vec<_>>()
+            .join(" ");
+        assert!(
+            shown.contains("StrictHostKeyChecking=yes") && shown.contains("-F none"),
+            "{shown}"
+        );
+        assert!(
+            shown.contains("IdentityFile=\"/cache of mine/100%%/key\""),
+            "{shown}"
+        );
+        assert!(shown.ends_with("-p 2222 root@127.0.0.1"), "{shown}");
+    }
+
+    #[test]
+    fn the_control_socket_has_a_short_name() {
+        let words = ssh().arguments(Connection::Shared);
+        assert!(words.contains(&"ControlPath=ssh.sock".into()));
+        assert!(
+            ssh()
+                .arguments(Connection::OfItsOwn)
+                .contains(&"ControlPath=none".into())
+        );
+    }
+
+    #[test]
+    fn messages_show_the_start_of_a_script() {
+        assert_eq!(shortened("set -e\nrm x"), "set -e …");
+        assert_eq!(shortened("uname -r"), "uname -r");
+    }
+
+    #[test]
+    fn nobody_there_is_an_error_with_the_reason() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut target = ssh().target().clone();
+        target.folder = folder.path().to_path_buf();
+        target.port = Some(1);
+        let error = Ssh::new(target)
+            .run_with_input("true", &[], Duration::from_secs(10))
+            .unwrap_err();
+        assert!(format!("{error:#}").contains("Connection refused"), "{error:#}");
+    }
+}

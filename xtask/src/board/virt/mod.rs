@@ -1,0 +1,429 @@
+//! The virtual board: QEMU `virt` with real U-Boot, a real extlinux.conf on FAT, a real Debian, ramoops, a hardware
+//! watchdog and a serial line. A peer of every other board: the engine sees [`Board`] only.
+//!
+//! It lives in `<cache>/boards/virtual`. QEMU runs in the background and outlives this tool.
+
+mod create;
+mod disk;
+mod environment;
+mod power;
+mod qemu;
+mod qmp;
+mod rootfs;
+mod serial;
+mod socket;
+mod tools;
+
+pub use create::{Different, create};
+pub use disk::VANILLA_LABEL;
+pub use qemu::Machine;
+pub use serial::{Connection, Serial};
+pub use tools::{FIRMWARE, PROGRAMS};
+
+use super::ssh::{KnownHost, Ssh, Target};
+use super::{Board, Description, SerialLine};
+use crate::host::files;
+use crate::host::folders::Folders;
+use crate::host::process::Finished;
+use crate::manifest::Manifest;
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Version of [`State`] that this code writes.
+const SCHEMA_VERSION: u32 = 1;
+const STATE: &str = "board.json";
+const PORT: &str = "ssh.port";
+const LOGIN_KEY: &str = "key";
+const KNOWN_HOSTS: &str = "known_hosts";
+const HOST_ALIAS: &str = "lockstep-virtual-board";
+/// From power-on to ssh on a host whose cores are busy with a build; measured: about a tenth of it on an idle one.
+const BOOT_LIMIT: Duration = Duration::from_secs(180);
+/// Longest way down after `systemctl poweroff`: DefaultTimeoutStopSec of the board, and some for a busy host.
+const SHUTDOWN_LIMIT: Duration = Duration::from_secs(40);
+
+/// The virtual board of this user's cache. It was made; whether it is on is another question.
+#[derive(Debug)]
+pub struct VirtualBoard {
+    folder: PathBuf,
+    description: Description,
+    serial: Serial,
+    state: State,
+}
+
+/// What a board was made from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct State {
+    schema_version: u32,
+    /// Hash of everything that it was made from.
+    key: String,
+    /// Release of vanilla.
+    release: String,
+    /// The QEMU that its device tree was dumped from.
+    qemu: String,
+}
+
+impl State {
+    fn write(&self, folder: &Path) -> Result<()> {
+        files::write_atomic(&folder.join(STATE), &serde_json::to_vec_pretty(self)?)
+    }
+}
+
+/// What [`VirtualBoard::up`] found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Up {
+    /// It was on already.
+    WasOn,
+    /// It has power since just now.
+    Started,
+}
+
+/// How [`VirtualBoard::down`] ended it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Down {
+    /// It was off already.
+    WasOff,
+    /// It shut itself down: everything is on its disk.
+    Shutdown,
+    /// It did not answer or not obey, and the power was cut.
+    Cut,
+}
+
+/// What `cargo xtask board status` tells.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Status {
+    /// Whether the board was made.
+    pub made: bool,
+    /// Process id of QEMU, when it is on.
+    pub pid: Option<u32>,
+    /// Whether it answers over ssh.
+    pub answers: bool,
+    /// Release of the kernel that runs, when it answers.
+    pub release: Option<String>,
+    /// Release of vanilla.
+    pub vanilla: Option<String>,
+    /// Port on 127.0.0.1, when it is on.
+    pub ssh_port: Option<u16>,
+    /// Every byte of the serial line.
+    pub serial_log: Option<PathBuf>,
+    /// Its files.
+    pub folder: PathBuf,
+}
+
+impl VirtualBoard {
+    /// The board that was made. Errors: none was.
+    pub fn open(folders: &Folders) -> Result<Self> {
+        let folder = folder(folders);
+        let path = folder.join(STATE);
+        let Ok(bytes) = fs::read(&path) else {
+            bail!("there is no virtual board yet: make it with `cargo xtask board up`");
+        };
+        let state: State = serde_json::from_slice(&bytes).with_context(|| {
+            format!(
+                "reading {} (another version wrote it? `cargo xtask board destroy`)",
+                path.display()
+            )
+        })?;
+        Ok(VirtualBoard {
+            serial: Serial::new(&folder),
+            description: description(),
+            folder,
+            state,
+        })
+    }
+
+    /// Its files.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Release of vanilla.
+    pub fn vanilla_release(&self) -> &str {
+        &self.state.release
+    }
+
+    /// Its disk image, to look at while it is off.
+    pub fn disk(&self) -> PathBuf {
+        self.folder.join(qemu::DISK)
+    }
+
+    /// The line, with more than [`SerialLine`] has.
+    pub fn line(&self) -> &Serial {
+        &self.serial
+    }
+
+    /// Gives it power, if it has none; does not wait for it. Errors: QEMU is missing, is another one than its device tree
+    /// was dumped from, or refuses. Dies half-way: it is on or off, and [`VirtualBoard::status`] knows.
+    pub fn up(&self, folders: &Folders) -> Result<Up> {
+        self.up_recording(folders, None)
+    }
+
+    /// [`VirtualBoard::up`], with every write and flush of its disk recorded in order in `write_log` (absolute; the kernel's
+    /// dm-log-writes format), for tests that cut its power at any instant.
+    pub fn up_recording(&self, folders: &Folders, write_log: Option<&Path>) -> Result<Up> {
+        let _lock = lock(folders)?;
+        if power::running(&self.folder).is_some() {
+            return Ok(Up::WasOn);
+        }
+        let version = tools::qemu_version()?;
+        if version != self.state.qemu {
+            bail!(
+                "the virtual board was made with {:?}, and this machine has {version:?} now: its device tree may not \
+                 fit, so make it anew (`cargo xtask board destroy`, then `cargo xtask board up`)",
+                self.state.qemu
+            );
+        }
+        // Another program may take the port between the look and the start; so try again with another one.
+        for last_try in [false, false, true] {
+            let port = free_port()?;
+            files::write_atomic(&self.folder.join(PORT), port.to_string().as_bytes())?;
+            let machine = Machine {
+                write_log: write_log.map(Path::to_path_buf),
+                ..machine(&self.folder, port)?
+            };
+            match power::start(&machine) {
+                Ok(()) => return Ok(Up::Started),
+                Err(error) if !last_try && format!("{error:#}").contains("host forwarding") => {}
+                Err(error) => return Err(error),
+            }
+        }
+        bail!("no free port was found for the virtual board")
+    }
+
+    /// Waits until it answers over ssh; gives the time that it took. Errors: it went off, or did not answer within
+    /// `limit`; both carry the end of the serial log.
+    pub fn wait_for_ssh(&self, limit: Duration) -> Result<Duration> {
+        let started = Instant::now();
+        let end = || serial::end(&self.serial.since(0).unwrap_or_default());
+        loop {
+            let Some(port) = self.port().filter(|_| self.is_on()) else {
+                bail!("the virtual board is off; its serial line ended with:\n{}", end());
+            };
+            // The look costs the board nothing while it boots, and a login that hangs in a boot costs seconds.
+            if greets(port, Duration::from_secs(1)) {
+                break;
+            }
+            if started.elapsed() >= limit {
+                let seconds = limit.as_secs();
+                bail!(
+                    "the virtual board did not answer within {seconds} s; its serial line ends with:\n{}",
+                    end()
+                );
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        let left = limit.saturating_sub(started.elapsed());
+        self.ssh()?
+            .wait(left)
+            .with_context(|| format!("the serial line ends with:\n{}", end()))?;
+        Ok(started.elapsed())
+    }
+
+    /// Whether it has power.
+    pub fn is_on(&self) -> bool {
+        power::running(&self.folder).is_some()
+    }
+
+    /// Takes its power: asks it to shut down first, and cuts if it does not. Errors: QEMU does not end.
+    pub fn down(&self, folders: &Folders) -> Result<Down> {
+        let _lock = lock(folders)?;
+        self.switch_off()
+    }
+
+    /// Takes its power at once: what it has not flushed is lost.
+    pub fn cut_power(&self) -> Result<()> {
+        if self.is_on() {
+            power::cut(&self.folder)?;
+        }
+        Ok(())
+    }
+
+    fn switch_off(&self) -> Result<Down> {
+        if !self.is_on() {
+            return Ok(Down::WasOff);
+        }
+        let asked = self.run("systemctl poweroff", Duration::from_secs(15));
+        if let Ok(ssh) = self.ssh() {
+            ssh.forget();
+        }
+        if asked.is_ok() && power::wait_until_off(&self.folder, SHUTDOWN_LIMIT) {
+            return Ok(Down::Shutdown);
+        }
+        power::cut(&self.folder)?;
+        Ok(Down::Cut)
+    }
+
+    /// Removes it with everything that is on its disk. Dies half-way: part of its files; it counts as not made then, as
+    /// soon as the first one is gone.
+    pub fn destroy(self, folders: &Folders) -> Result<()> {
+        let _lock = lock(folders)?;
+        self.cut_power()?;
+        let doing = || format!("removing {}", self.folder.display());
+        fs::remove_file(self.folder.join(STATE)).with_context(doing)?;
+        fs::remove_dir_all(&self.folder).with_context(doing)
+    }
+
+    /// What can be told of the board of this cache; asks it over ssh only if it has power.
+    pub fn status(folders: &Folders) -> Status {
+        let mut status = Status {
+            made: false,
+            pid: None,
+            answers: false,
+            release: None,
+            vanilla: None,
+            ssh_port: None,
+            serial_log: None,
+            folder: folder(folders),
+        };
+        let Ok(board) = VirtualBoard::open(folders) else {
+            return status;
+        };
+        status.made = true;
+        status.vanilla = Some(board.state.release.clone());
+        status.serial_log = Some(board.serial.log());
+        status.pid = power::running(&board.folder);
+        status.ssh_port = status.pid.and_then(|_| board.port());
+        // A look first: a board that is booting would hold a whole login until the limit.
+        if status
+            .ssh_port
+            .is_some_and(|port| greets(port, Duration::from_secs(2)))
+            && let Ok(said) = board.run("uname -r", Duration::from_secs(15))
+        {
+            status.answers = true;
+            status.release = Some(said.text());
+        }
+        status
+    }
+
+    /// The way in. Errors: it never had power.
+    pub fn ssh(&self) -> Result<Ssh> {
+        let port = self
+            .port()
+            .context("the virtual board is off: `cargo xtask board up`")?;
+        Ok(Ssh::new(Target {
+            destination: "root@127.0.0.1".into(),
+            port: Some(port),
+            key: Some(self.folder.join(LOGIN_KEY)),
+            known_host: Some(KnownHost {
+                file: self.folder.join(KNOWN_HOSTS),
+                alias: HOST_ALIAS.into(),
+            }),
+            folder: self.folder.clone(),
+        }))
+    }
+
+    /// The port of the last start.
+    fn port(&self) -> Option<u16> {
+        fs::read_to_string(self.folder.join(PORT))
+            .ok()?
+            .trim()
+            .parse()
+            .ok()
+    }
+}
+
+impl Board for VirtualBoard {
+    fn description(&self) -> &Description {
+        &self.description
+    }
+
+    fn run_with_input(&self, script: &str, input: &[u8], limit: Duration) -> Result<Finished> {
+        if !self.is_on() {
+            bail!("the virtual board is off: `cargo xtask board up`");
+        }
+        self.ssh()?.run_with_input(script, input, limit)
+    }
+
+    fn answers(&self, limit: Duration) -> bool {
+        self.is_on() && self.ssh().is_ok_and(|ssh| ssh.answers(limit))
+    }
+
+    fn serial(&self) -> Option<&dyn SerialLine> {
+        Some(&self.serial)
+    }
+
+    fn hard_reset(&self) -> Result<()> {
+        power::reset(&self.folder).context("resetting the virtual board")?;
+        self.ssh()?.forget();
+        Ok(())
+    }
+}
+
+/// The vanilla kernel that set-up built: `<cache>/vanilla/manifest.json`. Errors: it is not there; names the command
+/// that makes it.
+pub fn vanilla_manifest(folders: &Folders) -> Result<Manifest> {
+    let path = folders.cache.join("vanilla/manifest.json");
+    let Ok(bytes) = fs::read(&path) else {
+        bail!(
+            "the virtual board needs a vanilla kernel, and {} is not there: `cargo xtask setup`",
+            path.display()
+        );
+    };
+    let manifest: Manifest =
+        serde_json::from_slice(&bytes).with_context(|| format!("reading {}", path.display()))?;
+    if manifest.schema_version > crate::manifest::SCHEMA_VERSION {
+        bail!("{} was written by a newer version of this tool", path.display());
+    }
+    Ok(manifest)
+}
+
+/// Whether an ssh server greets on a port of this machine within `limit`. QEMU accepts connections for a board that does not
+/// listen yet, so only the greeting counts (RFC 4253, 4.2).
+fn greets(port: u16, limit: Duration) -> bool {
+    let connected = TcpStream::connect_timeout(&([127, 0, 0, 1], port).into(), limit);
+    let Ok(mut stream) = connected else {
+        return false;
+    };
+    let mut greeting = [0; 4];
+    let heard = stream.set_read_timeout(Some(limit)).is_ok()
+        && stream.read_exact(&mut greeting).is_ok()
+        && greeting == *b"SSH-";
+    // Without a farewell the server would wait for a login that does not come.
+    drop(stream.write_all(b"\r\n"));
+    heard
+}
+
+fn machine(folder: &Path, ssh_port: u16) -> Result<Machine> {
+    Ok(Machine {
+        firmware: tools::firmware()?,
+        folder: folder.to_path_buf(),
+        ssh_port,
+        write_log: None,
+    })
+}
+
+/// A port of 127.0.0.1 that is free now.
+fn free_port() -> Result<u16> {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).context("looking for a free port")?;
+    Ok(listener.local_addr().context("looking for a free port")?.port())
+}
+
+fn folder(folders: &Folders) -> PathBuf {
+    folders.cache.join("boards/virtual")
+}
+
+/// Held while the board is made, started, stopped or removed: two commands must not do that at once. Waits for the other.
+fn lock(folders: &Folders) -> Result<File> {
+    let path = folders.cache.join("boards/virtual.lock");
+    let doing = || format!("locking {}", path.display());
+    fs::create_dir_all(folders.cache.join("boards")).with_context(doing)?;
+    let file = File::create(&path).with_context(doing)?;
+    file.lock().with_context(doing)?;
+    Ok(file)
+}
+
+fn description() -> Description {
+    Description {
+        name: "virtual".into(),
+        boot_folder: "/boot/firmware".into(),
+        extlinux: "/boot/firmware/extlinux/extlinux.conf".into(),
+        vanilla_label: VANILLA_LABEL.into(),
+        backup_folder: "/var/backups/lockstep".into(),
+        boot_limit: BOOT_LIMIT,
+    }
+}

@@ -1,0 +1,75 @@
+//! A board by its name, for the verbs, and where its backups are on this host.
+
+use super::Context;
+use crate::board::Board;
+use crate::board::backup::{self, Manifest};
+use crate::board::protected::Protected;
+use crate::board::virt::VirtualBoard;
+use anyhow::{Context as _, Result, bail};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Flags of every verb that touches a board.
+#[derive(Debug, Clone, clap::Args)]
+pub struct BoardFlags {
+    /// Board to use
+    #[arg(long, default_value = "virtual")]
+    pub board: String,
+    /// Campaign: backups carry its name, and are never overwritten
+    #[arg(long, default_value = "rehearsal")]
+    pub campaign: String,
+    /// Name of the label that is ours
+    #[arg(long, value_name = "NAME", default_value = "arch_devices_lockdep")]
+    pub label: String,
+}
+
+impl BoardFlags {
+    /// The board, which answers. Errors: no such board, or it does not answer.
+    pub fn open(&self, context: &Context) -> Result<Box<dyn Board>> {
+        let board: Box<dyn Board> = match self.board.as_str() {
+            "virtual" => Box::new(VirtualBoard::open(&context.folders)?),
+            other => bail!("there is no board `{other}`; there is: virtual"),
+        };
+        if !board.answers(Duration::from_secs(20)) {
+            bail!(
+                "board `{}` does not answer over ssh: switch it on (`cargo xtask board up`), or look at its serial line",
+                self.board
+            );
+        }
+        Ok(board)
+    }
+
+    /// The campaign's backup folder on this host.
+    pub fn backup_folder(&self, context: &Context) -> PathBuf {
+        context
+            .folders
+            .state
+            .join("backups")
+            .join(&self.board)
+            .join(&self.campaign)
+    }
+
+    /// The manifest of the campaign's backup, if pre-flight made one.
+    pub fn backup_manifest(&self, context: &Context) -> Result<Option<Manifest>> {
+        backup::host_manifest(&self.backup_folder(context))
+    }
+
+    /// What must survive, as pre-flight wrote it down. Errors: there was no pre-flight, or it was for another label.
+    pub fn protected(&self, context: &Context) -> Result<Protected> {
+        let manifest = self.backup_manifest(context)?.with_context(|| {
+            format!(
+                "board `{}` has no backup for campaign `{}`: run `cargo xtask preflight` first",
+                self.board, self.campaign
+            )
+        })?;
+        if manifest.protected.test_label != self.label {
+            bail!(
+                "the backup of campaign `{}` was made for the test label `{}`, not `{}`",
+                self.campaign,
+                manifest.protected.test_label,
+                self.label
+            );
+        }
+        Ok(manifest.protected)
+    }
+}
