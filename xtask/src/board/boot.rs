@@ -283,6 +283,11 @@ pub fn is_vanilla(answer: &Answer, protected: &Protected) -> bool {
     answer.release == protected.release && !answer.cmdline.contains("lockstep.nonce=")
 }
 
+/// Errors: another label than vanilla's boots unattended (invariant 2).
+pub fn default_is_vanilla(board: &dyn Board, protected: &Protected) -> Result<()> {
+    slot::check_default(&read_config(board, protected)?, protected)
+}
+
 fn permit_is_for(permit: &Permit, protected: &Protected) -> Result<()> {
     let backed_up = &permit.backup.manifest().protected;
     if backed_up.board != protected.board || backed_up.release != protected.release {

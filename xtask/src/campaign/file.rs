@@ -42,6 +42,9 @@ pub struct Campaign {
     /// Broken variants that a rehearsal can put in the place of a patch: name to patch file.
     #[serde(default)]
     pub broken: BTreeMap<String, Broken>,
+    /// Patch files that stand in for patches of the series in this run: `step.patch` and the file.
+    #[serde(skip)]
+    pub replacements: Vec<(String, PathBuf)>,
 }
 
 /// The debug kernel of a campaign.
@@ -50,7 +53,9 @@ pub struct Campaign {
 pub struct Kernel {
     /// Name of the profile: `lockdep`.
     pub profile: String,
-    /// Fragments, merged in this order onto the base configuration.
+    /// A `.config` to begin with; none for everything off that nobody asks for (`allnoconfig`).
+    pub base: Option<PathBuf>,
+    /// Fragments, merged in this order onto it.
     pub fragments: Vec<PathBuf>,
     /// Label in extlinux.conf.
     pub label: String,
@@ -237,6 +242,16 @@ impl Campaign {
                 );
             }
         }
+        Ok(())
+    }
+
+    /// Puts a broken variant in the place of its patch. Errors: there is none of this name.
+    pub fn break_with(&mut self, name: &str) -> Result<()> {
+        let Some(broken) = self.broken.get(name) else {
+            let names: Vec<&str> = self.broken.keys().map(String::as_str).collect();
+            bail!("campaign {} has no broken variant {name:?}; there are: {}", self.name, names.join(", "));
+        };
+        self.replacements.push((broken.replaces.clone(), broken.patch.clone()));
         Ok(())
     }
 

@@ -23,6 +23,8 @@ pub enum Verdict {
     LostConnection,
     /// The kernel log has gaps: it proves nothing.
     IncompleteLog,
+    /// With this patch the kernel does not build, or its configuration does not come true: nothing was booted.
+    BuildFailed,
 }
 
 impl Verdict {
@@ -37,6 +39,7 @@ impl Verdict {
             Verdict::DeadChecker => "dead checker",
             Verdict::LostConnection => "lost connection",
             Verdict::IncompleteLog => "incomplete log",
+            Verdict::BuildFailed => "build failed",
         }
     }
 }

@@ -158,9 +158,10 @@ pub struct Task<'a> {
 }
 
 impl Task<'_> {
-    /// How much is done, in the unit of `total`.
-    pub fn position(&self, position: u64) {
-        self.bar.set_position(position);
+    /// How much is done, where the total is an estimate that may change.
+    pub fn progress(&self, done: u64, total: u64) {
+        self.bar.set_length(total.max(done));
+        self.bar.set_position(done);
     }
 
     /// What it is doing right now (shown on a terminal only).

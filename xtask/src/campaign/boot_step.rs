@@ -1,0 +1,349 @@
+//! One boot of the debug slot, from deploy to the way down: everything that a verdict is made from.
+
+use super::exercise;
+use super::file::{LogRules, SmokeTest};
+use super::harvest::{self, Harvest};
+use super::journal::Journal;
+use super::smoke::{self, SmokeResult};
+use super::stopwatch::Stopwatch;
+use super::verdict::Seen;
+use crate::board::boot::{self, Method, Outcome, Permit, Reset};
+use crate::board::deploy::{self, Dtb, Nonce, Request};
+use crate::board::proof::{self, Expected, Lockdep};
+use crate::board::protected::Protected;
+use crate::board::Board;
+use crate::evidence::finding::Finding;
+use crate::evidence::pstore;
+use crate::manifest::Manifest;
+use anyhow::{Context, Result, bail};
+use serde_json::json;
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+/// What is booted and what is asked of it.
+pub struct BootStep<'a> {
+    /// Number in the plan.
+    pub id: &'a str,
+    /// The build.
+    pub manifest: &'a Manifest,
+    /// Modules to load.
+    pub load: &'a [String],
+    /// Smoke tests with the exit status that passes.
+    pub tests: Vec<(&'a SmokeTest, i32)>,
+    /// Functions that have to run.
+    pub exercise: &'a [String],
+    /// Lines that no log may have.
+    pub log_rules: &'a LogRules,
+    /// Folder for everything that is captured.
+    pub evidence: &'a Path,
+    /// pstore records that were on the board before, by file name.
+    pub known_dumps: &'a BTreeSet<String>,
+}
+
+/// The board with everything that has to be known for a reboot.
+pub struct Rig<'a> {
+    /// The board.
+    pub board: &'a dyn Board,
+    /// What must survive.
+    pub protected: &'a Protected,
+    /// What a reboot asks for.
+    pub permit: Permit<'a>,
+    /// Folder on the board with what smoke tests need.
+    pub smoke_folder: &'a str,
+}
+
+/// What one boot gave.
+#[derive(Debug, Default)]
+pub struct Booted {
+    /// Reduced to what the verdict needs; the findings are not compared with a baseline yet.
+    pub seen: Seen,
+    /// Everything that the kernel complained about.
+    pub findings: Vec<Finding>,
+    /// Smoke tests.
+    pub tests: Vec<SmokeResult>,
+    /// Functions and how often they ran.
+    pub exercised: Vec<(String, u64)>,
+    /// Facts for the report.
+    pub facts: Vec<String>,
+    /// pstore records that are on the board now, by file name.
+    pub dumps: BTreeSet<String>,
+    /// Set when the board could not be brought back to vanilla: a person is needed.
+    pub not_back: Option<String>,
+}
+
+impl BootStep<'_> {
+    /// Deploys, boots once, proves, tests, harvests and brings the board back to vanilla. What goes wrong with the kernel under
+    /// test is in the value; an error means that the board or this machine is not as it has to be. Dying half-way it leaves a board
+    /// that vanilla boots on at its next reset.
+    pub fn run(
+        &self,
+        rig: &Rig,
+        journal: &mut Journal,
+        watch: &mut Stopwatch,
+        say: &mut dyn FnMut(&str),
+    ) -> Result<Booted> {
+        let mut booted = Booted::default();
+        let nonce = Nonce::fresh()?;
+        self.deploy(rig, &nonce, journal, watch, &mut booted, say)?;
+        let before = boot::look(rig.board)?.boot_id;
+        let boot = watch.time("boot the debug kernel", || {
+            journal.act(
+                self.id,
+                "boot-once",
+                json!({ "label": rig.protected.test_label, "nonce": nonce.as_str() }),
+                || {
+                    let progress = &mut |_: &boot::Progress| {};
+                    boot::boot_once(
+                        rig.board,
+                        rig.protected,
+                        Method::SerialMenu,
+                        Reset::Orderly,
+                        &rig.permit,
+                        progress,
+                    )
+                },
+                |boot| json!(boot),
+            )
+        })?;
+        let mut harvest = Harvest::default();
+        match &boot.outcome {
+            Outcome::Booted(answer) => {
+                say(&format!(
+                    "{} answers after {:.0} s",
+                    answer.release, answer.seconds
+                ));
+                let tested = self.prove_and_test(rig, &before, nonce.as_str(), &mut booted, watch, say);
+                if let Err(error) = tested {
+                    booted.seen.lost.push(format!("{error:#}"));
+                }
+                if let Err(error) = harvest.take_running(rig.board, self.evidence) {
+                    booted.seen.lost.push(format!("{error:#}"));
+                }
+            }
+            Outcome::FellBackToVanilla { why, .. } => {
+                booted
+                    .seen
+                    .lost
+                    .push(format!("vanilla came up instead of the debug kernel: {why:?}"));
+            }
+            Outcome::OtherKernel(answer) => {
+                booted
+                    .seen
+                    .wrong_kernel
+                    .push(format!("{} answers, which is not ours", answer.release));
+            }
+            Outcome::Wedged { phase, panic } => {
+                let panic = panic.as_deref().unwrap_or("no panic was seen");
+                booted.seen.lost.push(format!(
+                    "nothing answered; last seen on the line: {phase:?}; {panic}"
+                ));
+            }
+        }
+        let down = watch.time("back to vanilla", || {
+            self.back_to_vanilla(rig, journal, &boot.outcome, say)
+        });
+        booted.not_back = down.err().map(|error| format!("{error:#}"));
+        watch.time("harvest", || {
+            self.harvest_outside(rig, boot.seen.log_from, &mut harvest, &mut booted)
+        })?;
+        booted.findings = harvest.findings();
+        if booted.seen.lost.is_empty() {
+            booted.seen.log_gaps = harvest.gaps();
+        }
+        booted.seen.new_findings = harvest.lines_with(&self.log_rules.forbid);
+        Ok(booted)
+    }
+
+    /// What is read when the board is back: the serial capture with the way down, and pstore.
+    fn harvest_outside(
+        &self,
+        rig: &Rig,
+        log_from: u64,
+        harvest: &mut Harvest,
+        booted: &mut Booted,
+    ) -> Result<()> {
+        if let Some(line) = rig.board.serial() {
+            harvest.take_serial(line, log_from, self.evidence)?;
+        }
+        if booted.not_back.is_some() {
+            return Ok(());
+        }
+        for dump in harvest::take_pstore(rig.board, self.evidence)? {
+            let known = dump.files.iter().all(|file| self.known_dumps.contains(&dump_name(&dump, file)));
+            booted.dumps.extend(dump.files.iter().map(|file| dump_name(&dump, file)));
+            if dump.kind == pstore::Type::Dmesg && !known {
+                let reason = dump.reason.as_deref().unwrap_or("a crash");
+                booted.facts.push(format!(
+                    "pstore keeps a record of {reason}: {}",
+                    dump.files.join(", ")
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn deploy(
+        &self,
+        rig: &Rig,
+        nonce: &Nonce,
+        journal: &mut Journal,
+        watch: &mut Stopwatch,
+        booted: &mut Booted,
+        say: &mut dyn FnMut(&str),
+    ) -> Result<()> {
+        let request = Request {
+            manifest: self.manifest,
+            protected: rig.protected,
+            nonce: nonce.clone(),
+            dtb: Dtb::Vanilla,
+            extra_append: Vec::new(),
+        };
+        let inputs = json!({ "release": self.manifest.release, "build-id": self.manifest.build_id });
+        let act = || {
+            let plan = deploy::plan(rig.board, &request)?;
+            deploy::execute(rig.board, &request, &plan, &mut |_| {})
+        };
+        let deployed = watch.time("deploy", || {
+            journal.act(self.id, "deploy", inputs, act, |done| json!(done))
+        })?;
+        let fact = format!(
+            "deployed {} as {}: {} files sent ({:.1} MB, {:.1} MB on the wire), {} unchanged",
+            deployed.release,
+            deployed.label,
+            deployed.sent.files,
+            deployed.sent.bytes as f64 / 1e6,
+            deployed.sent.wire_bytes as f64 / 1e6,
+            deployed.unchanged
+        );
+        say(&fact);
+        booted.facts.push(fact);
+        booted.facts.extend(deployed.notes);
+        Ok(())
+    }
+
+    fn prove_and_test(
+        &self,
+        rig: &Rig,
+        boot_id_before: &str,
+        nonce: &str,
+        booted: &mut Booted,
+        watch: &mut Stopwatch,
+        say: &mut dyn FnMut(&str),
+    ) -> Result<()> {
+        let limit = Duration::from_secs(60);
+        let armed = rig
+            .board
+            .run(&exercise::arm(self.load, self.exercise), limit)
+            .context("loading modules")?;
+        if !armed.status.success() {
+            let said = String::from_utf8_lossy(&armed.stderr).trim().to_string();
+            booted
+                .seen
+                .failed_tests
+                .push(format!("loading {}: {said}", self.load.join(", ")));
+        }
+        for (test, exit) in &self.tests {
+            let result = watch.time("smoke tests", || self.smoke(rig, test, *exit))?;
+            say(&format!(
+                "{}: {}",
+                test.name,
+                result.failure.as_deref().unwrap_or("as expected")
+            ));
+            if let Some(failure) = &result.failure {
+                booted.seen.failed_tests.push(format!("{}: {failure}", test.name));
+            }
+            booted.tests.push(result);
+        }
+        let trace = rig
+            .board
+            .run(&exercise::read(), limit)
+            .context("reading the trace")?
+            .text();
+        booted.exercised = exercise::counts(&trace, self.exercise);
+        for (function, _) in booted.exercised.iter().filter(|(_, count)| *count == 0) {
+            booted.seen.not_run.push(format!("{function} did not run"));
+        }
+        self.prove(rig, boot_id_before, nonce, booted)
+    }
+
+    /// After the tests: the modules are loaded then, and a checker that a splat has switched off is seen as dead.
+    fn prove(&self, rig: &Rig, boot_id_before: &str, nonce: &str, booted: &mut Booted) -> Result<()> {
+        let modules: Vec<String> = self.load.iter().map(|module| module.replace('-', "_")).collect();
+        let expected = Expected {
+            manifest: self.manifest,
+            nonce,
+            boot_id_before: Some(boot_id_before),
+            lockdep: Lockdep::Alive,
+            modules: &modules,
+        };
+        let proof = proof::prove(&expected, &proof::gather(rig.board)?);
+        for fact in proof.open() {
+            let text = format!("{}: expected {}, seen {}", fact.what, fact.expected, fact.seen);
+            match fact.what.starts_with("lockdep") {
+                true => booted.seen.dead_checkers.push(text),
+                false => booted.seen.wrong_kernel.push(text),
+            }
+        }
+        if proof.holds() {
+            let proven: Vec<&str> = proof.facts.iter().map(|fact| fact.what.as_str()).collect();
+            booted
+                .facts
+                .push(format!("proven to be this build: {}", proven.join(", ")));
+        }
+        Ok(())
+    }
+
+    fn smoke(&self, rig: &Rig, test: &SmokeTest, exit: i32) -> Result<SmokeResult> {
+        let limit = Duration::from_secs(test.limit_s + 30);
+        let finished = rig
+            .board
+            .run(&smoke::script(test, rig.smoke_folder), limit)
+            .with_context(|| format!("in the smoke test {}", test.name))?;
+        let Some(status) = finished.status.code() else {
+            bail!(
+                "the smoke test {} was ended by a signal on this machine",
+                test.name
+            );
+        };
+        Ok(smoke::look(
+            test,
+            exit,
+            status,
+            &String::from_utf8_lossy(&finished.stdout),
+        ))
+    }
+
+    /// Reboots into vanilla and proves it, unless it runs already.
+    fn back_to_vanilla(
+        &self,
+        rig: &Rig,
+        journal: &mut Journal,
+        outcome: &Outcome,
+        say: &mut dyn FnMut(&str),
+    ) -> Result<()> {
+        let reset = match outcome {
+            Outcome::FellBackToVanilla { .. } => return Ok(()),
+            Outcome::Wedged { .. } => Reset::Hard,
+            Outcome::Booted(_) | Outcome::OtherKernel(_) => Reset::Orderly,
+        };
+        let act = || boot::boot_vanilla(rig.board, rig.protected, reset, &rig.permit, &mut |_| {});
+        let boot = journal.act(self.id, "boot-vanilla", json!({ "reset": reset }), act, |boot| {
+            json!(boot)
+        })?;
+        match boot.outcome {
+            Outcome::FellBackToVanilla { answer, .. } => {
+                say(&format!(
+                    "back on {} after {:.0} s",
+                    answer.release, answer.seconds
+                ));
+                Ok(())
+            }
+            other => bail!("the board did not come back to vanilla: {other:?}"),
+        }
+    }
+}
+
+fn dump_name(dump: &pstore::Dump, file: &str) -> String {
+    format!("{}/{file}", dump.folder)
+}

@@ -1,0 +1,228 @@
+//! The workshop: series, tree and compiler of a campaign, and what one build of it gives.
+
+use super::file::Campaign;
+use super::stopwatch::Stopwatch;
+use crate::kernel::build::{Base, Builder, Profile};
+use crate::kernel::changes;
+use crate::kernel::patch::Patch;
+use crate::kernel::place::Place;
+use crate::kernel::series::Series;
+use crate::kernel::toolchain::Toolchain;
+use crate::kernel::tree::Tree;
+use crate::kernel::{Event, Report};
+use crate::manifest::Manifest;
+use crate::ui::{Task, Ui};
+use anyhow::{Context, Result, bail};
+use std::path::{Path, PathBuf};
+
+/// Everything that makes kernels of a campaign.
+pub struct Workshop {
+    project: PathBuf,
+    cache: PathBuf,
+    place: Place,
+    tree: Tree,
+    /// Patches in the order of the campaign's steps.
+    patches: Vec<(String, Patch)>,
+    profile: Profile,
+    base: Base,
+    campaign: String,
+    toolchain: Toolchain,
+    vanilla: Vec<String>,
+}
+
+/// What a build gave.
+pub struct Built {
+    /// The staged files.
+    pub manifest: Manifest,
+    /// Facts for the report.
+    pub facts: Vec<String>,
+}
+
+impl Workshop {
+    /// Opens the tree and checks, in memory, that every patch of the campaign applies on the one before. Errors: no tree, no compiler, a
+    /// patch that is not there or does not apply; nothing was changed then.
+    pub fn open(project: &Path, cache: &Path, kernel: Option<&Path>, campaign: &Campaign) -> Result<Self> {
+        let place = Place::of(cache, kernel)?;
+        let mut tree = place.open()?;
+        let patches = patches(project, campaign)?;
+        // Patches of an earlier run may still be there: what the campaign begins with is the base.
+        let head = tree.head()?;
+        if head != tree.base()? {
+            start_over(&mut tree)?;
+        }
+        let all: Vec<&Patch> = patches.iter().map(|(_, patch)| patch).collect();
+        tree.check_all(&all).context("trying the whole series in memory")?;
+        let fragments = campaign.kernel.fragments.iter().map(|path| project.join(path)).collect();
+        Ok(Workshop {
+            project: project.to_path_buf(),
+            cache: cache.to_path_buf(),
+            tree,
+            place,
+            patches,
+            profile: Profile { name: campaign.kernel.profile.clone(), fragments },
+            base: campaign.kernel.base.as_ref().map_or(Base::AllNo, |path| Base::File(project.join(path))),
+            campaign: campaign.name.clone(),
+            toolchain: Toolchain::find()?,
+            vanilla: Vec::new(),
+        })
+    }
+
+    /// The tree, for print: its name and the commit that the series stands on.
+    pub fn tree_name(&self) -> Result<String> {
+        let base = self.tree.base()?;
+        Ok(format!("{} at {}", self.place.key, base.get(..12).unwrap_or(&base)))
+    }
+
+    /// Where the work tree is.
+    pub fn tree_path(&self) -> &Path {
+        self.tree.path()
+    }
+
+    /// HEAD of the work tree, full hex.
+    pub fn head(&self) -> Result<String> {
+        self.tree.head()
+    }
+
+    /// A release that no build may have (invariant 10).
+    pub fn protect_release(&mut self, release: &str) {
+        self.vanilla = vec![release.to_string()];
+    }
+
+    /// Takes back every patch that an earlier run left; gives how many commits went.
+    pub fn start_over(&mut self) -> Result<usize> {
+        start_over(&mut self.tree)
+    }
+
+    /// Applies a patch of the campaign; gives the commit.
+    pub fn apply(&mut self, patch: &str) -> Result<String> {
+        let patch = find(&self.patches, patch)?;
+        Ok(self.tree.apply(patch)?.commit)
+    }
+
+    /// Takes exactly this patch back; gives HEAD.
+    pub fn revert(&mut self, patch: &str) -> Result<String> {
+        let patch = find(&self.patches, patch)?;
+        Ok(self.tree.revert(patch)?.head)
+    }
+
+    /// SHA-256 of a patch file.
+    pub fn patch_hash(&self, patch: &str) -> Result<String> {
+        Ok(find(&self.patches, patch)?.sha256.clone())
+    }
+
+    /// Subject of a patch.
+    pub fn subject(&self, patch: &str) -> String {
+        find(&self.patches, patch).map(|patch| patch.subject.clone()).unwrap_or_default()
+    }
+
+    /// Configures (with the fragments that came with patches), builds and stages what the tree holds now.
+    pub fn build(&self, fragments: &[PathBuf], watch: &mut Stopwatch, ui: &Ui) -> Result<Built> {
+        let mut profile = self.profile.clone();
+        for fragment in fragments {
+            profile = profile.with(self.project.join(fragment));
+        }
+        let builder = Builder {
+            source: self.tree.path().to_path_buf(),
+            out: self.place.builds.join(&profile.name),
+            cache: self.cache.clone(),
+            profile,
+            toolchain: self.toolchain.clone(),
+            jobs: Builder::default_jobs(),
+            timestamp: self.tree.base_time()?,
+        };
+        let head = self.tree.head()?;
+        let staging = self.place.staging.join(&builder.profile.name);
+        build(&builder, &self.base, &self.campaign, &self.vanilla, (&staging, &head), watch, ui)
+    }
+}
+
+/// Configures, makes and stages one kernel; shows it on the screen. `to` is the staging folder and the commit that is built.
+pub fn build(
+    builder: &Builder,
+    base: &Base,
+    campaign: &str,
+    vanilla: &[String],
+    to: (&Path, &str),
+    watch: &mut Stopwatch,
+    ui: &Ui,
+) -> Result<Built> {
+    let task = ui.task(&format!("build the {} kernel", builder.profile.name), Some(1));
+    let mut warnings = Vec::new();
+    let mut progress = |event| show(&task, &mut warnings, event);
+    let report: Report = &mut progress;
+    let configured = watch.time("configure", || builder.configure(base, campaign, vanilla, report))?;
+    watch.time("build", || builder.make(&["Image", "modules", "dtbs"], report))?;
+    let manifest = watch.time("stage", || builder.stage(to.0, to.1, report))?;
+    let mut facts = vec![format!(
+        "{} built: {} of {} requested symbols are as asked, {} files staged",
+        manifest.release,
+        configured.verdicts.len(),
+        configured.verdicts.len(),
+        manifest.files.len()
+    )];
+    facts.extend(warnings);
+    task.done(&manifest.release);
+    Ok(Built { manifest, facts })
+}
+
+fn show(task: &Task, warnings: &mut Vec<String>, event: Event) {
+    match event {
+        Event::Step(step) => task.detail(&step),
+        Event::Count { done, total } => task.progress(done, total),
+        Event::Warning(warning) => warnings.push(format!("warning: {warning}")),
+    }
+}
+
+/// What the plan says is rebuilt, beside what really changed (invariant 12): the difference is told.
+pub fn told_and_real(planned: &[String], before: Option<&Manifest>, now: Option<&Manifest>) -> Vec<String> {
+    let (Some(before), Some(now)) = (before, now) else { return Vec::new() };
+    let changes = changes::changed(before, now);
+    let image = if changes.image { "Image, " } else { "" };
+    let mut facts = vec![format!("changed by content: {image}modules {}", list(&changes.modules))];
+    if !planned.iter().any(|module| module == "*") {
+        let difference = changes::compare_with_plan(planned, &changes);
+        if !difference.unexpected.is_empty() {
+            facts.push(format!("changed, though the plan does not name them: {}", list(&difference.unexpected)));
+        }
+        if !difference.unchanged.is_empty() {
+            facts.push(format!("named by the plan, but unchanged: {}", list(&difference.unchanged)));
+        }
+    }
+    facts
+}
+
+fn list(names: &[String]) -> String {
+    if names.is_empty() { "none".into() } else { names.join(", ") }
+}
+
+fn find<'a>(patches: &'a [(String, Patch)], name: &str) -> Result<&'a Patch> {
+    let found = patches.iter().find(|(known, _)| known == name);
+    found.map(|(_, patch)| patch).with_context(|| format!("the campaign has no patch {name}"))
+}
+
+/// The patches of the steps, under the names that the steps use.
+pub fn patches(project: &Path, campaign: &Campaign) -> Result<Vec<(String, Patch)>> {
+    let series = Series::open(&project.join(&campaign.series))?;
+    let mut patches = Vec::new();
+    for step in &campaign.steps {
+        let patch = match campaign.replacements.iter().find(|(name, _)| *name == step.patch) {
+            Some((_, file)) => Patch::read(&project.join(file))?,
+            None => {
+                let index = series.find(&step.patch).with_context(|| format!("in step {}", step.id))?;
+                series.patches[index].clone()
+            }
+        };
+        patches.push((step.patch.clone(), patch));
+    }
+    if patches.is_empty() {
+        bail!("campaign {} has no step", campaign.name);
+    }
+    Ok(patches)
+}
+
+fn start_over(tree: &mut Tree) -> Result<usize> {
+    let applied = tree.commits()?.len();
+    let base = tree.base()?;
+    tree.move_to(&base)?;
+    Ok(applied)
+}

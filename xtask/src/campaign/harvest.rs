@@ -1,0 +1,244 @@
+//! Harvest: everything that the kernel said during one boot, copied off the board before anything judges it.
+
+use crate::board::{Board, SerialLine};
+use crate::evidence::baseline::{self, Comparison};
+use crate::evidence::completeness::{self, End};
+use crate::evidence::finding::{self, Finding};
+use crate::evidence::pstore::{self, Dump};
+use crate::evidence::record;
+use crate::evidence::serial::{self, Phase};
+use crate::host::files;
+use anyhow::{Context, Result};
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
+use std::time::Duration;
+
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// `/dev/kmsg` gives one record for each read(2) and EAGAIN at the end (Documentation/ABI/testing/dev-kmsg): the only
+/// source with sequence numbers.
+const KMSG: &str = "dd if=/dev/kmsg iflag=nonblock bs=16384 2>/dev/null; true";
+const JOURNAL: &str = "journalctl -k -b -o json --no-pager 2>/dev/null || true";
+/// systemd-pstore moves records away at boot, so both places are read; what cannot be read is missing from the archive.
+const PSTORE: &str = "tar -C / -cf - sys/fs/pstore var/lib/systemd/pstore 2>/dev/null; true";
+
+/// Where a log came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// The serial line, from U-Boot to U-Boot: the way down is in it.
+    Serial,
+    /// `/dev/kmsg`, with sequence numbers.
+    Kmsg,
+    /// The board's journal.
+    Journal,
+}
+
+impl Source {
+    /// In print, and the name of its file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Source::Serial => "serial",
+            Source::Kmsg => "kmsg",
+            Source::Journal => "journal",
+        }
+    }
+}
+
+/// The logs of one boot.
+#[derive(Debug, Clone, Default)]
+pub struct Harvest {
+    logs: Vec<(Source, Vec<u8>)>,
+}
+
+impl Harvest {
+    /// Adds what the running kernel keeps: `/dev/kmsg` and the board's journal. Each is a file in `folder` before anything
+    /// reads it.
+    pub fn take_running(&mut self, board: &dyn Board, folder: &Path) -> Result<()> {
+        for (source, script) in [(Source::Kmsg, KMSG), (Source::Journal, JOURNAL)] {
+            let doing = || format!("harvesting {}", source.name());
+            let bytes = board.run(script, LIMIT).with_context(doing)?.stdout;
+            self.keep(source, bytes, folder)?;
+        }
+        Ok(())
+    }
+
+    /// Adds what the serial line showed of this boot: from the first boot loader after `from` (an offset in the capture, in bytes) to the
+    /// next one.
+    pub fn take_serial(&mut self, line: &dyn SerialLine, from: u64, folder: &Path) -> Result<()> {
+        let path = line.log();
+        let doing = || format!("reading the serial capture {}", path.display());
+        let mut file = std::fs::File::open(&path).with_context(doing)?;
+        file.seek(SeekFrom::Start(from)).with_context(doing)?;
+        let mut capture = Vec::new();
+        file.read_to_end(&mut capture).with_context(doing)?;
+        self.keep(Source::Serial, one_boot(&capture).to_vec(), folder)
+    }
+
+    /// Adds one log.
+    pub fn keep(&mut self, source: Source, bytes: Vec<u8>, folder: &Path) -> Result<()> {
+        files::write_atomic(&folder.join(format!("{}.log", source.name())), &bytes)?;
+        self.logs.push((source, bytes));
+        Ok(())
+    }
+
+    /// Why the logs prove nothing (invariant 16), in words for a person: `/dev/kmsg` has a gap or does not begin with the boot, or the
+    /// serial line, where there is one, does not show the way down.
+    pub fn gaps(&self) -> Vec<String> {
+        let mut gaps = Vec::new();
+        for (source, bytes) in &self.logs {
+            let complete = completeness::judge(&record::read(bytes));
+            match source {
+                Source::Kmsg if !complete.has_no_gap() => {
+                    gaps.push(format!(
+                        "/dev/kmsg: {:?}, begins {:?}",
+                        complete.losses, complete.start
+                    ));
+                }
+                Source::Serial if complete.end != End::Orderly => {
+                    gaps.push(format!("serial: the way down is not in it ({:?})", complete.end));
+                }
+                Source::Kmsg | Source::Serial | Source::Journal => {}
+            }
+        }
+        if !self.logs.iter().any(|(source, _)| *source == Source::Kmsg) {
+            gaps.push("/dev/kmsg was not read".into());
+        }
+        gaps
+    }
+
+    /// What the kernel complained about.
+    pub fn findings(&self) -> Vec<Finding> {
+        let of = |(source, bytes): &(Source, Vec<u8>)| finding::find(&record::read(bytes), source.name());
+        self.logs.iter().flat_map(of).collect()
+    }
+
+    /// Lines that hold one of `words`, with their source.
+    pub fn lines_with(&self, words: &[String]) -> Vec<String> {
+        let mut lines = Vec::new();
+        for (source, bytes) in &self.logs {
+            for record in record::read(bytes).records {
+                if words.iter().any(|word| record.text.contains(word.as_str())) {
+                    lines.push(format!("{}: {}", source.name(), record.text.trim()));
+                }
+            }
+        }
+        lines
+    }
+}
+
+/// What is new against the baseline: compared source by source, since each tells the same thing once; told once.
+pub fn new_findings(baseline: &[Finding], now: &[Finding]) -> Vec<Finding> {
+    let mut new: Vec<Finding> = Vec::new();
+    for source in [Source::Serial, Source::Kmsg, Source::Journal] {
+        let of = |findings: &[Finding]| -> Vec<Finding> {
+            findings
+                .iter()
+                .filter(|finding| finding.source == source.name())
+                .cloned()
+                .collect()
+        };
+        let Comparison {
+            new: found,
+            more_frequent,
+            ..
+        } = baseline::compare(&of(baseline), &of(now));
+        let frequent = now.iter().filter(|finding| {
+            finding.source == source.name()
+                && more_frequent
+                    .iter()
+                    .any(|change| change.signature.title == finding.title)
+        });
+        for finding in found.iter().chain(frequent) {
+            if !new
+                .iter()
+                .any(|known| known.title == finding.title && known.kind == finding.kind)
+            {
+                new.push(finding.clone());
+            }
+        }
+    }
+    new
+}
+
+/// From the first boot loader to the next one; all of it where none is seen.
+fn one_boot(capture: &[u8]) -> &[u8] {
+    let marks = serial::phases(capture);
+    let mut loaders = marks
+        .iter()
+        .filter(|mark| mark.phase == Phase::BootLoader)
+        .map(|mark| mark.offset);
+    let from = loaders.next().unwrap_or(0);
+    let to = loaders.next().unwrap_or(capture.len());
+    &capture[from..to]
+}
+
+/// Copies the pstore records off the board into `folder` and joins their parts. They are not removed from the board.
+pub fn take_pstore(board: &dyn Board, folder: &Path) -> Result<Vec<Dump>> {
+    let archive = board.run(PSTORE, LIMIT).context("harvesting pstore")?.stdout;
+    files::write_atomic(&folder.join("pstore.tar"), &archive)?;
+    let doing = "reading the archive of pstore";
+    let mut records = Vec::new();
+    for entry in tar::Archive::new(archive.as_slice()).entries().context(doing)? {
+        let mut entry = entry.context(doing)?;
+        if entry.header().entry_type().is_file() {
+            let name = entry.path().context(doing)?.display().to_string();
+            let mut bytes = Vec::new();
+            entry.read_to_end(&mut bytes).context(doing)?;
+            records.push((name, bytes));
+        }
+    }
+    let files: Vec<pstore::File> = records
+        .iter()
+        .map(|(name, bytes)| (name.as_str(), bytes.as_slice()))
+        .collect();
+    Ok(pstore::join(&files))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_boot_is_from_boot_loader_to_boot_loader() {
+        let capture = b"old kernel's way down\nU-Boot 2023.01\n[    0.000000] Linux version 7\n\
+                        [    9.000000] reboot: Restarting system\nU-Boot 2023.01\nvanilla";
+        let boot = String::from_utf8_lossy(one_boot(capture));
+        assert!(
+            boot.starts_with("U-Boot") && boot.ends_with("Restarting system\n"),
+            "{boot}"
+        );
+    }
+
+    #[test]
+    fn a_boot_without_its_way_down_proves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut harvest = Harvest::default();
+        harvest
+            .keep(
+                Source::Serial,
+                b"U-Boot\n[    0.0] Linux version 7\n".to_vec(),
+                folder.path(),
+            )
+            .unwrap();
+        let gaps = harvest.gaps().join("\n");
+        assert!(
+            gaps.contains("the way down is not in it") && gaps.contains("/dev/kmsg was not read"),
+            "{gaps}"
+        );
+    }
+
+    #[test]
+    fn the_same_finding_of_two_sources_is_told_once() {
+        let log = b"[    1.000000] WARNING: CPU: 0 PID: 1 at drivers/x.c:12 broken+0x10/0x20\n";
+        let folder = tempfile::tempdir().unwrap();
+        let mut harvest = Harvest::default();
+        harvest.keep(Source::Serial, log.to_vec(), folder.path()).unwrap();
+        harvest
+            .keep(Source::Journal, log.to_vec(), folder.path())
+            .unwrap();
+        let findings = harvest.findings();
+        assert_eq!(findings.len(), 2);
+        assert_eq!(new_findings(&[], &findings).len(), 1);
+        assert!(new_findings(&findings, &findings).is_empty());
+    }
+}

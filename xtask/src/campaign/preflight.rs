@@ -1,0 +1,135 @@
+//! Row 0 and the last row of a plan: the board before anything is written beside vanilla, and after all is done.
+
+use super::file::Campaign;
+use super::harvest;
+use super::record::RowRecord;
+use crate::board::Board;
+use crate::board::backup::{self, Made, Modules, Verified};
+use crate::board::boot;
+use crate::board::preflight::{self, Backup, ProvenCapture, Status};
+use crate::board::protected::Protected;
+use crate::board::slot;
+use crate::board::writer::{Put, Source, Writer};
+use crate::host::files;
+use anyhow::{Context as _, Result, bail, ensure};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// Free space that the boot folder needs, in bytes: Image and device tree of the debug kernel, twice.
+const BOOT_SPACE: u64 = 64 << 20;
+
+/// A board that a campaign may use.
+pub struct Ready {
+    /// What must survive.
+    pub protected: Protected,
+    /// Both copies, read back.
+    pub backup: Verified,
+    /// A capture that works.
+    pub capture: ProvenCapture,
+    /// Folder on the board with what smoke tests need.
+    pub smoke_folder: String,
+    /// pstore records that are there already, by file name.
+    pub known_dumps: BTreeSet<String>,
+}
+
+/// What pre-flight is told.
+pub struct Context<'a> {
+    /// The board, which answers and runs vanilla.
+    pub board: &'a dyn Board,
+    /// The campaign.
+    pub campaign: &'a Campaign,
+    /// Folder of this campaign's backup on the host.
+    pub backups: &'a Path,
+    /// Files for the smoke tests.
+    pub smoke_files: &'a [(String, PathBuf)],
+}
+
+/// Backs vanilla up (or verifies the backup that is there), checks, and pushes what smoke tests need. Errors: a check failed. Dying
+/// half-way it leaves what [`backup::make`] and [`Writer::put`] leave; vanilla is not touched.
+pub fn prepare(context: &Context, row: &mut RowRecord) -> Result<Ready> {
+    let board = context.board;
+    let label = &context.campaign.kernel.label;
+    let protected = match backup::host_manifest(context.backups)? {
+        Some(known) => {
+            ensure!(
+                known.protected.test_label == *label,
+                "the backup in {} was made for the label `{}`, and this campaign uses `{label}`",
+                context.backups.display(),
+                known.protected.test_label
+            );
+            known.protected.check(board)?;
+            known.protected
+        }
+        None => Protected::compute(board, label)?,
+    };
+    let backup = backup::make(board, &protected, &context.campaign.name, &Modules::All, context.backups)?;
+    row.facts.push(match backup.made() {
+        Made::Nothing => format!("backups of vanilla {} were there and read back whole", protected.release),
+        _ => format!(
+            "vanilla {} is backed up in {} on the board and in {} on this host, both read back",
+            protected.release,
+            backup.on_board().display(),
+            backup.on_host().display()
+        ),
+    });
+    let report = preflight::run(board, &protected, Backup::Verified(&backup), BOOT_SPACE)?;
+    for check in report.checks.iter().filter(|check| check.status != Status::Pass) {
+        row.facts.push(format!("{} {:?}: {} {}", check.title, check.status, check.reason, check.fix));
+    }
+    let capture = match report.capture {
+        Some(capture) if report.may_start() => capture,
+        _ => {
+            let failed = report.checks.iter().filter(|check| check.status == Status::Fail);
+            let list: Vec<String> =
+                failed.map(|check| format!("    {}: {} ({})", check.title, check.reason, check.fix)).collect();
+            bail!("the board is not ready for a campaign:\n{}", list.join("\n"));
+        }
+    };
+    row.facts.push(format!(
+        "capture: serial {}, ramoops {}",
+        if capture.serial() { "seen to work" } else { "not there" },
+        if capture.ramoops() { "registered" } else { "not there" }
+    ));
+    let smoke_folder = push(context, &protected)?;
+    let mut known_dumps = BTreeSet::new();
+    let scratch = tempfile::tempdir().context("making a temporary folder")?;
+    for dump in harvest::take_pstore(board, scratch.path())? {
+        known_dumps.extend(dump.files.iter().map(|file| format!("{}/{file}", dump.folder)));
+    }
+    Ok(Ready { protected, backup, capture, smoke_folder, known_dumps })
+}
+
+/// Puts the files of the smoke tests beside the backups, through the one writer.
+fn push(context: &Context, protected: &Protected) -> Result<String> {
+    let base = context.board.description().backup_folder.join("smoke");
+    let mut puts = Vec::new();
+    for (name, path) in context.smoke_files {
+        puts.push(Put {
+            target: PathBuf::from(name),
+            source: Source::HostFile(path.clone()),
+            sha256: files::sha256_file(path)?,
+            size: std::fs::metadata(path).with_context(|| format!("looking at {}", path.display()))?.len(),
+            mode: 0o755,
+            keep: None,
+        });
+    }
+    Writer::new(context.board, protected).put(&base, &puts).context("pushing what the smoke tests need")?;
+    Ok(base.display().to_string())
+}
+
+/// Vanilla runs, is the default, and every protected file has the hash that it had. Errors name what is not so.
+pub fn vanilla_stands(board: &dyn Board, protected: &Protected) -> Result<Vec<String>> {
+    protected.check(board)?;
+    let answer = boot::look(board)?;
+    ensure!(boot::is_vanilla(&answer, protected), "{} runs, and not vanilla {}", answer.release, protected.release);
+    boot::default_is_vanilla(board, protected)?;
+    let slot = match slot::read(board, protected)? {
+        Some(record) => format!("label {} still boots {} when it is chosen", record.label, record.release),
+        None => "there is no debug slot on the board".to_string(),
+    };
+    Ok(vec![
+        format!("vanilla {} runs, and label {} is the default", protected.release, protected.vanilla_label),
+        format!("{} protected files have the hashes that they had", protected.inventory.len()),
+        slot,
+    ])
+}

@@ -1,0 +1,106 @@
+//! The command line as a person meets it.
+
+use assert_cmd::Command;
+
+fn xtask(arguments: &[&str]) -> Command {
+    let mut command = Command::cargo_bin("xtask").unwrap();
+    command.args(arguments);
+    command
+}
+
+fn stdout(command: &mut Command) -> String {
+    String::from_utf8(command.assert().success().get_output().stdout.clone()).unwrap()
+}
+
+/// Every verb that `--help` lists.
+fn verbs() -> Vec<String> {
+    let help = stdout(&mut xtask(&["--help"]));
+    let commands = help
+        .split("Commands:")
+        .nth(1)
+        .unwrap()
+        .split("Options:")
+        .next()
+        .unwrap();
+    let verbs: Vec<String> = commands
+        .lines()
+        .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
+        .filter_map(|line| line.split_whitespace().next().map(String::from))
+        .filter(|verb| verb != "help")
+        .collect();
+    assert!(verbs.len() >= 14, "{verbs:?}");
+    verbs
+}
+
+#[test]
+fn every_verb_has_help_with_an_example() {
+    for verb in verbs() {
+        let help = stdout(&mut xtask(&[&verb, "--help"]));
+        assert!(
+            help.contains("Example"),
+            "{verb} --help shows no example:\n{help}"
+        );
+        assert!(
+            help.contains(&format!("cargo xtask {verb}")),
+            "{verb} --help shows no use of itself:\n{help}"
+        );
+    }
+}
+
+#[test]
+fn an_unknown_verb_is_refused_with_exit_code_2() {
+    let output = xtask(&["rehears"]).assert().code(2).get_output().clone();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("rehearse"), "it says what was meant:\n{said}");
+}
+
+#[test]
+fn doctor_answers_as_one_json_object() {
+    let output = xtask(&["doctor", "--json"]).assert().get_output().clone();
+    let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(answer["schema_version"], 1);
+    assert_eq!(
+        answer.as_object().unwrap().keys().next().unwrap(),
+        "schema_version"
+    );
+    assert!(answer["present"].as_array().unwrap().len() + answer["missing"].as_array().unwrap().len() > 30);
+}
+
+#[test]
+fn an_empty_path_makes_doctor_name_package_and_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = xtask(&["doctor"])
+        .env("PATH", folder.path())
+        .assert()
+        .code(3)
+        .get_output()
+        .clone();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.contains("MISSING  aarch64-linux-gnu-gcc"), "{said}");
+    assert!(said.contains("gcc-aarch64-linux-gnu"), "{said}");
+}
+
+#[test]
+fn a_rehearsal_s_dry_run_prints_the_plan_and_touches_nothing() {
+    let cache = tempfile::tempdir().unwrap();
+    let empty = cache.path().join("cache");
+    let text = stdout(xtask(&["rehearse", "--dry-run"]).env("LOCKSTEP_CACHE", &empty));
+    for word in ["pre-flight", "0004", "0008", "close", "arch_devices_lockdep"] {
+        assert!(text.contains(word), "the plan does not mention {word}:\n{text}");
+    }
+    assert!(!empty.exists(), "a dry run wrote into the cache");
+}
+
+#[test]
+fn an_unknown_broken_variant_is_refused_with_what_there_is() {
+    let output = xtask(&["rehearse", "--dry-run", "--break", "everything"])
+        .assert()
+        .code(1)
+        .get_output()
+        .clone();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        said.contains("everything") && said.contains("lock-inversion"),
+        "{said}"
+    );
+}
