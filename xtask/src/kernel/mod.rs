@@ -1,2 +1,7 @@
 //! The kernel side: tree and series (git2), patches, Kconfig fragments and verdicts, toolchain, make, staging.
 //! *Architecture invariant:* knows nothing of boards, evidence or campaigns.
+
+pub mod diff;
+pub mod patch;
+pub mod series;
+pub mod tree;
