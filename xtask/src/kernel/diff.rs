@@ -15,6 +15,8 @@ pub struct FileChange {
     pub new: Option<PathBuf>,
     /// Abbreviated or full blob id before and after, from the `index` line.
     pub blobs: Option<(String, String)>,
+    /// Mode after, where the patch sets it (new file or changed mode), for example `0o100755`.
+    pub new_mode: Option<u32>,
     /// Number of hunks; 0 for a pure rename, a mode change or a binary patch.
     pub hunks: usize,
     /// Line of `diff --git` in the patch file, from 1.
@@ -114,10 +116,13 @@ impl<'a> Scanner<'a> {
             old: None,
             new: None,
             blobs: None,
+            new_mode: None,
             hunks: 0,
             line,
         };
+        let header_at = self.text.len();
         self.take();
+        let header_end = self.text.len();
         let (mut is_new, mut is_deleted) = (false, false);
         while let Some(line) = self.peek() {
             if line.starts_with(b"diff --git ") || line == b"-- \n" || line.trim_ascii().is_empty() {
@@ -139,20 +144,18 @@ impl<'a> Scanner<'a> {
                 old = Some(unquote(trim_end(path)));
             } else if let Some(path) = strip_any(line, &[b"rename to ", b"copy to "]) {
                 new = Some(unquote(trim_end(path)));
-            } else if line.starts_with(b"new file mode ") {
-                is_new = true;
+            } else if let Some(mode) = strip_any(line, &[b"new file mode ", b"new mode "]) {
+                is_new |= line.starts_with(b"new file");
+                change.new_mode = std::str::from_utf8(trim_end(mode))
+                    .ok()
+                    .and_then(|mode| u32::from_str_radix(mode, 8).ok());
             } else if line.starts_with(b"deleted file mode ") {
                 is_deleted = true;
             } else if let Some(ids) = line.strip_prefix(b"index ") {
                 change.blobs = blob_ids(ids);
             } else if strip_any(
                 line,
-                &[
-                    b"old mode ",
-                    b"new mode ",
-                    b"similarity index ",
-                    b"dissimilarity index ",
-                ],
+                &[b"old mode ", b"similarity index ", b"dissimilarity index "],
             )
             .is_none()
             {
@@ -163,7 +166,8 @@ impl<'a> Scanner<'a> {
                     String::from_utf8_lossy(trim_end(line))
                 );
             }
-            self.take();
+            self.text.extend(with_quotes(line));
+            self.at += 1;
         }
         change.old = old.filter(|_| !is_new);
         change.new = new.filter(|_| !is_deleted);
@@ -173,6 +177,17 @@ impl<'a> Scanner<'a> {
                 self.name,
                 String::from_utf8_lossy(shown)
             );
+        }
+        if shown.iter().filter(|byte| **byte == b' ').count() > 1 && !shown.starts_with(b"\"") {
+            let header = [
+                b"diff --git ".as_slice(),
+                &either(&change.old, &change.new, "a/"),
+                b" ",
+                &either(&change.new, &change.old, "b/"),
+                b"\n",
+            ]
+            .concat();
+            self.text.splice(header_at..header_end, header);
         }
         for path in change.paths() {
             let escapes = path
@@ -271,6 +286,45 @@ impl<'a> Scanner<'a> {
             self.take();
         }
     }
+}
+
+/// One side of a `diff --git` line, in quotes.
+fn either(side: &Option<PathBuf>, other: &Option<PathBuf>, prefix: &str) -> Vec<u8> {
+    let path = side.as_deref().or(other.as_deref()).unwrap_or(Path::new(""));
+    quoted(prefix.as_bytes(), path.as_os_str().as_encoded_bytes())
+}
+
+/// A path in double quotes: libgit2 reads names with spaces only so.
+fn quoted(prefix: &[u8], path: &[u8]) -> Vec<u8> {
+    let mut bytes = [b"\"", prefix].concat();
+    for byte in path {
+        if matches!(byte, b'"' | b'\\') {
+            bytes.push(b'\\');
+        }
+        bytes.push(*byte);
+    }
+    bytes.push(b'"');
+    bytes
+}
+
+/// A header line that ends in a path, with the path in quotes if it has spaces.
+fn with_quotes(line: &[u8]) -> Vec<u8> {
+    let keys: [&[u8]; 6] = [
+        b"--- ",
+        b"+++ ",
+        b"rename from ",
+        b"rename to ",
+        b"copy from ",
+        b"copy to ",
+    ];
+    let Some(key) = keys.into_iter().find(|key| line.starts_with(key)) else {
+        return line.to_vec();
+    };
+    let path = trim_end(&line[key.len()..]);
+    if path.starts_with(b"\"") || !path.contains(&b' ') {
+        return line.to_vec();
+    }
+    [key, &quoted(b"", path), b"\n"].concat()
 }
 
 fn trim_end(line: &[u8]) -> &[u8] {

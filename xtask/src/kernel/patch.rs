@@ -95,11 +95,7 @@ impl Patch {
             name: name.to_string(),
             number: leading_number(name),
             subject,
-            author: if header.author.is_empty() {
-                header.email.clone()
-            } else {
-                header.author
-            },
+            author: author_name(&header.author, &header.email),
             email: header.email,
             date: header
                 .date
@@ -248,6 +244,16 @@ fn body_bytes<'a>(message: &'a mail_parser::Message, mail: &'a [u8]) -> (std::bo
         return (mail[start..].into(), first_line);
     }
     (root.contents().into(), first_line)
+}
+
+/// The name without quotes, which git takes out, too; the address if there is no name.
+fn author_name(name: &str, email: &str) -> String {
+    let name = name
+        .replace('"', "")
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
+    if name.is_empty() { email.to_string() } else { name }
 }
 
 fn author_date(date: &mail_parser::DateTime) -> AuthorDate {

@@ -9,9 +9,13 @@ use std::io::{Read, Seek, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// The one name of half-written files, at the root of the work tree: a leftover is overwritten by the next write.
 const WRITING: &str = ".lockstep-writing";
+
+/// A program that is being started has our open files until it is executed, locks included: so one look is not enough.
+const LOCK_PATIENCE: Duration = Duration::from_secs(1);
 
 /// One file that differs between two commits; `None` where it is not there.
 struct FileMove {
@@ -37,15 +41,21 @@ pub(super) fn take_lock(worktree: &Path) -> Result<File> {
         .truncate(false)
         .open(&path)
         .with_context(doing)?;
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
-        Err(rustix::io::Errno::WOULDBLOCK) => {
-            bail!(
-                "another process of Lockstep is at work in {}; wait for its end",
-                worktree.display()
-            )
+    let deadline = Instant::now() + LOCK_PATIENCE;
+    loop {
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(file),
+            Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                bail!(
+                    "another process of Lockstep is at work in {}; wait for its end",
+                    worktree.display()
+                )
+            }
+            Err(error) => return Err(error).with_context(doing),
         }
-        Err(error) => Err(error).with_context(doing),
     }
 }
 

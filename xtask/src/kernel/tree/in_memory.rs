@@ -8,8 +8,8 @@ use super::conflict;
 use crate::kernel::diff::FileChange;
 use crate::kernel::patch::Patch;
 use anyhow::{Context, Result, bail};
-use git2::build::TreeUpdateBuilder;
 use git2::{Diff, FileMode, Index, IndexEntry, IndexTime, ObjectType, Oid, Repository, Tree};
+use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -63,24 +63,75 @@ fn small_tree<'a>(repo: &'a Repository, tree: &Tree, patch: &Patch) -> Result<Tr
 }
 
 fn put_back(repo: &Repository, tree: &Tree, patch: &Patch, result: &Index) -> Result<Oid> {
-    let mut update = TreeUpdateBuilder::new();
+    let mut root = tree.id();
     for path in patch.touched_files() {
-        match result.get_path(path, 0) {
-            Some(entry) => {
-                let mode = match entry.mode {
-                    0o100755 => FileMode::BlobExecutable,
-                    0o120000 => FileMode::Link,
-                    _ => FileMode::Blob,
-                };
-                update.upsert(path, entry.id, mode);
-            }
-            None if tree.get_path(path).is_ok() => {
-                update.remove(path);
-            }
-            None => {}
-        }
+        let file = result
+            .get_path(path, 0)
+            .map(|entry| (entry.id, mode_after(tree, patch, path, entry.mode)));
+        let parts: Vec<&OsStr> = path.iter().collect();
+        root =
+            with_file(repo, Some(root), &parts, file)?.map_or_else(|| repo.treebuilder(None)?.write(), Ok)?;
     }
-    Ok(update.create_updated(repo, tree)?)
+    Ok(root)
+}
+
+/// The mode that a file has after the patch: what the patch sets, else what it had, under its old name too. (libgit2
+/// takes 0644 where the diff names no mode, as with a rename without a change.)
+fn mode_after(tree: &Tree, patch: &Patch, path: &Path, found: u32) -> i32 {
+    let Some(change) = patch
+        .files
+        .iter()
+        .rev()
+        .find(|change| change.new.as_deref() == Some(path))
+    else {
+        return found as i32;
+    };
+    let before = || {
+        change
+            .old
+            .as_deref()
+            .and_then(|old| tree.get_path(old).ok())
+            .map(|entry| entry.filemode())
+    };
+    change
+        .new_mode
+        .map(|mode| mode as i32)
+        .or_else(before)
+        .unwrap_or(found as i32)
+}
+
+/// The tree `old` with one file put in, or taken out for `None`; `None` if nothing is left in it. Trees beside the
+/// path stay the objects that they are.
+fn with_file(
+    repo: &Repository,
+    old: Option<Oid>,
+    parts: &[&OsStr],
+    file: Option<(Oid, i32)>,
+) -> Result<Option<Oid>> {
+    let (name, inner) = parts
+        .split_first()
+        .context("a patch names a file without a name")?;
+    let old = old.map(|id| repo.find_tree(id)).transpose()?;
+    let mut builder = repo.treebuilder(old.as_ref())?;
+    let entry = if inner.is_empty() {
+        file
+    } else {
+        let below = builder
+            .get(name)?
+            .filter(|entry| entry.kind() == Some(ObjectType::Tree))
+            .map(|entry| entry.id());
+        with_file(repo, below, inner, file)?.map(|id| (id, i32::from(FileMode::Tree)))
+    };
+    match entry {
+        Some((id, mode)) => drop(builder.insert(name, id, mode)?),
+        None if builder.get(name)?.is_some() => builder.remove(name)?,
+        None => {}
+    }
+    Ok(if builder.is_empty() {
+        None
+    } else {
+        Some(builder.write()?)
+    })
 }
 
 /// What `git am --3way` does: the patch applied to the blobs that it was made from, merged with what is there. `None`
