@@ -2,6 +2,7 @@
 //! *Architecture invariant:* knows nothing of boards, evidence or campaigns.
 
 pub mod diff;
+pub mod kconfig;
 pub mod patch;
 pub mod series;
 pub mod tree;
