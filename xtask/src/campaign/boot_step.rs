@@ -7,11 +7,11 @@ use super::journal::Journal;
 use super::smoke::{self, SmokeResult};
 use super::stopwatch::Stopwatch;
 use super::verdict::Seen;
+use crate::board::Board;
 use crate::board::boot::{self, Method, Outcome, Permit, Reset};
 use crate::board::deploy::{self, Dtb, Nonce, Request};
 use crate::board::proof::{self, Expected, Lockdep};
 use crate::board::protected::Protected;
-use crate::board::Board;
 use crate::evidence::finding::Finding;
 use crate::evidence::pstore;
 use crate::manifest::Manifest;
@@ -170,8 +170,13 @@ impl BootStep<'_> {
             return Ok(());
         }
         for dump in harvest::take_pstore(rig.board, self.evidence)? {
-            let known = dump.files.iter().all(|file| self.known_dumps.contains(&dump_name(&dump, file)));
-            booted.dumps.extend(dump.files.iter().map(|file| dump_name(&dump, file)));
+            let known = dump
+                .files
+                .iter()
+                .all(|file| self.known_dumps.contains(&dump_name(&dump, file)));
+            booted
+                .dumps
+                .extend(dump.files.iter().map(|file| dump_name(&dump, file)));
             if dump.kind == pstore::Type::Dmesg && !known {
                 let reason = dump.reason.as_deref().unwrap_or("a crash");
                 booted.facts.push(format!(

@@ -51,16 +51,29 @@ impl Workshop {
             start_over(&mut tree)?;
         }
         let all: Vec<&Patch> = patches.iter().map(|(_, patch)| patch).collect();
-        tree.check_all(&all).context("trying the whole series in memory")?;
-        let fragments = campaign.kernel.fragments.iter().map(|path| project.join(path)).collect();
+        tree.check_all(&all)
+            .context("trying the whole series in memory")?;
+        let fragments = campaign
+            .kernel
+            .fragments
+            .iter()
+            .map(|path| project.join(path))
+            .collect();
         Ok(Workshop {
             project: project.to_path_buf(),
             cache: cache.to_path_buf(),
             tree,
             place,
             patches,
-            profile: Profile { name: campaign.kernel.profile.clone(), fragments },
-            base: campaign.kernel.base.as_ref().map_or(Base::AllNo, |path| Base::File(project.join(path))),
+            profile: Profile {
+                name: campaign.kernel.profile.clone(),
+                fragments,
+            },
+            base: campaign
+                .kernel
+                .base
+                .as_ref()
+                .map_or(Base::AllNo, |path| Base::File(project.join(path))),
             campaign: campaign.name.clone(),
             toolchain: Toolchain::find()?,
             vanilla: Vec::new(),
@@ -70,7 +83,11 @@ impl Workshop {
     /// The tree, for print: its name and the commit that the series stands on.
     pub fn tree_name(&self) -> Result<String> {
         let base = self.tree.base()?;
-        Ok(format!("{} at {}", self.place.key, base.get(..12).unwrap_or(&base)))
+        Ok(format!(
+            "{} at {}",
+            self.place.key,
+            base.get(..12).unwrap_or(&base)
+        ))
     }
 
     /// Where the work tree is.
@@ -112,7 +129,9 @@ impl Workshop {
 
     /// Subject of a patch.
     pub fn subject(&self, patch: &str) -> String {
-        find(&self.patches, patch).map(|patch| patch.subject.clone()).unwrap_or_default()
+        find(&self.patches, patch)
+            .map(|patch| patch.subject.clone())
+            .unwrap_or_default()
     }
 
     /// Configures (with the fragments that came with patches), builds and stages what the tree holds now.
@@ -132,7 +151,15 @@ impl Workshop {
         };
         let head = self.tree.head()?;
         let staging = self.place.staging.join(&builder.profile.name);
-        build(&builder, &self.base, &self.campaign, &self.vanilla, (&staging, &head), watch, ui)
+        build(
+            &builder,
+            &self.base,
+            &self.campaign,
+            &self.vanilla,
+            (&staging, &head),
+            watch,
+            ui,
+        )
     }
 }
 
@@ -168,36 +195,54 @@ pub fn build(
 fn show(task: &Task, warnings: &mut Vec<String>, event: Event) {
     match event {
         Event::Step(step) => task.detail(&step),
-        Event::Count { done, total } => task.progress(done, total),
+        Event::Work { title, total } => task.part(&title, total),
+        Event::Done(done) => task.position(done),
         Event::Warning(warning) => warnings.push(format!("warning: {warning}")),
     }
 }
 
 /// What the plan says is rebuilt, beside what really changed (invariant 12): the difference is told.
 pub fn told_and_real(planned: &[String], before: Option<&Manifest>, now: Option<&Manifest>) -> Vec<String> {
-    let (Some(before), Some(now)) = (before, now) else { return Vec::new() };
+    let (Some(before), Some(now)) = (before, now) else {
+        return Vec::new();
+    };
     let changes = changes::changed(before, now);
     let image = if changes.image { "Image, " } else { "" };
-    let mut facts = vec![format!("changed by content: {image}modules {}", list(&changes.modules))];
+    let mut facts = vec![format!(
+        "changed by content: {image}modules {}",
+        list(&changes.modules)
+    )];
     if !planned.iter().any(|module| module == "*") {
         let difference = changes::compare_with_plan(planned, &changes);
         if !difference.unexpected.is_empty() {
-            facts.push(format!("changed, though the plan does not name them: {}", list(&difference.unexpected)));
+            facts.push(format!(
+                "changed, though the plan does not name them: {}",
+                list(&difference.unexpected)
+            ));
         }
         if !difference.unchanged.is_empty() {
-            facts.push(format!("named by the plan, but unchanged: {}", list(&difference.unchanged)));
+            facts.push(format!(
+                "named by the plan, but unchanged: {}",
+                list(&difference.unchanged)
+            ));
         }
     }
     facts
 }
 
 fn list(names: &[String]) -> String {
-    if names.is_empty() { "none".into() } else { names.join(", ") }
+    if names.is_empty() {
+        "none".into()
+    } else {
+        names.join(", ")
+    }
 }
 
 fn find<'a>(patches: &'a [(String, Patch)], name: &str) -> Result<&'a Patch> {
     let found = patches.iter().find(|(known, _)| known == name);
-    found.map(|(_, patch)| patch).with_context(|| format!("the campaign has no patch {name}"))
+    found
+        .map(|(_, patch)| patch)
+        .with_context(|| format!("the campaign has no patch {name}"))
 }
 
 /// The patches of the steps, under the names that the steps use.
@@ -208,7 +253,9 @@ pub fn patches(project: &Path, campaign: &Campaign) -> Result<Vec<(String, Patch
         let patch = match campaign.replacements.iter().find(|(name, _)| *name == step.patch) {
             Some((_, file)) => Patch::read(&project.join(file))?,
             None => {
-                let index = series.find(&step.patch).with_context(|| format!("in step {}", step.id))?;
+                let index = series
+                    .find(&step.patch)
+                    .with_context(|| format!("in step {}", step.id))?;
                 series.patches[index].clone()
             }
         };

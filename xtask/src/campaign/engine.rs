@@ -59,7 +59,11 @@ struct State {
 impl State {
     /// How a campaign ends that stops at a patch, which was taken back.
     fn end_without_this_patch(&self) -> End {
-        if self.passed == 0 { End::Failure } else { End::PartialSuccess }
+        if self.passed == 0 {
+            End::Failure
+        } else {
+            End::PartialSuccess
+        }
     }
 }
 
@@ -112,7 +116,10 @@ impl Engine<'_> {
 
     fn keep(&self, record: &RunRecord) -> Result<()> {
         record.save(&self.folder)?;
-        files::write_atomic(&self.folder.join("report.md"), report::markdown(record).as_bytes())
+        files::write_atomic(
+            &self.folder.join("report.md"),
+            report::markdown(record).as_bytes(),
+        )
     }
 
     fn row(
@@ -144,7 +151,8 @@ impl Engine<'_> {
             record.release = manifest.release.clone();
         }
         let outcome = row.verdict.map_or("done", Verdict::text);
-        self.ui.say(&format!("{} {outcome} ({:.0} s)", planned.id, row.took_s));
+        self.ui
+            .say(&format!("{} {outcome} ({:.0} s)", planned.id, row.took_s));
         for reason in &row.reasons {
             self.ui.say(&format!("    {reason}"));
         }
@@ -163,10 +171,18 @@ impl Engine<'_> {
     ) -> Result<Next> {
         let removed = watch.time("take patches back", || {
             let inputs = json!({ "tree": self.workshop.tree_path() });
-            journal.act(id, "reset-tree", inputs, || self.workshop.start_over(), |removed| json!(removed))
+            journal.act(
+                id,
+                "reset-tree",
+                inputs,
+                || self.workshop.start_over(),
+                |removed| json!(removed),
+            )
         })?;
         if removed > 0 {
-            row.facts.push(format!("{removed} patches of an earlier run were taken back from the tree"));
+            row.facts.push(format!(
+                "{removed} patches of an earlier run were taken back from the tree"
+            ));
         }
         let inputs = json!({ "board": self.campaign.board, "backups": self.backups });
         let context = preflight::Context {
@@ -176,7 +192,9 @@ impl Engine<'_> {
             smoke_files: &self.smoke_files,
         };
         let act = || preflight::prepare(&context, row);
-        let ready = watch.time("preflight", || journal.act(id, "preflight", inputs, act, |_| json!("ready")))?;
+        let ready = watch.time("preflight", || {
+            journal.act(id, "preflight", inputs, act, |_| json!("ready"))
+        })?;
         for fact in &row.facts {
             self.ui.say(&format!("    {fact}"));
         }
@@ -197,9 +215,13 @@ impl Engine<'_> {
     ) -> Result<Next> {
         let inputs = json!({ "fragments": state.fragments, "head": self.workshop.head()? });
         let act = || self.workshop.build(&state.fragments, watch, self.ui);
-        let built = journal.act(id, "build", inputs, act, |built| {
-            json!({ "release": built.manifest.release, "build-id": built.manifest.build_id })
-        })?;
+        let built = journal.act(
+            id,
+            "build",
+            inputs,
+            act,
+            |built| json!({ "release": built.manifest.release, "build-id": built.manifest.build_id }),
+        )?;
         row.facts.extend(built.facts);
         for fact in &row.facts {
             self.ui.say(&format!("    {fact}"));
@@ -227,8 +249,12 @@ impl Engine<'_> {
         state.baseline = std::mem::take(&mut booted.findings);
         // There is nothing to compare with: whatever a checker says about the debug kernel alone is its own fault.
         let splats = state.baseline.iter().filter(|finding| finding.lockdep_off);
-        booted.seen.new_findings.extend(splats.map(|finding| finding.title.clone()));
-        row.facts.push(format!("the baseline has {} findings", state.baseline.len()));
+        booted
+            .seen
+            .new_findings
+            .extend(splats.map(|finding| finding.title.clone()));
+        row.facts
+            .push(format!("the baseline has {} findings", state.baseline.len()));
         let not_back = self.settle(id, booted, Expectation::Exercised, journal, row)?;
         Ok(match (not_back, row.verdict) {
             (true, _) => Next::Stop(End::PersonNeeded),
@@ -236,7 +262,13 @@ impl Engine<'_> {
             (false, _) => {
                 row.reasons.push(format!(
                     "the debug kernel itself is at fault, not the series; its fragments: {}",
-                    self.campaign.kernel.fragments.iter().map(|f| f.display().to_string()).collect::<Vec<_>>().join(", ")
+                    self.campaign
+                        .kernel
+                        .fragments
+                        .iter()
+                        .map(|f| f.display().to_string())
+                        .collect::<Vec<_>>()
+                        .join(", ")
                 ));
                 Next::Stop(End::Failure)
             }
@@ -255,9 +287,18 @@ impl Engine<'_> {
         let step = &campaign.steps[index];
         let applied = watch.time("apply", || {
             let inputs = json!({ "patch": step.patch, "sha256": self.workshop.patch_hash(&step.patch)? });
-            journal.act(&step.id, "apply", inputs, || self.workshop.apply(&step.patch), |applied| json!(applied))
+            journal.act(
+                &step.id,
+                "apply",
+                inputs,
+                || self.workshop.apply(&step.patch),
+                |applied| json!(applied),
+            )
         })?;
-        row.facts.push(format!("applied as commit {}", applied.get(..12).unwrap_or(&applied)));
+        row.facts.push(format!(
+            "applied as commit {}",
+            applied.get(..12).unwrap_or(&applied)
+        ));
         let before = (state.manifest.clone(), state.fragments.len());
         state.fragments.extend(step.fragments.iter().cloned());
         if let Err(error) = self.build(&step.id, state, journal, watch, row) {
@@ -266,11 +307,27 @@ impl Engine<'_> {
             self.take_back(index, before, state, journal, watch, row)?;
             return Ok(Next::Stop(state.end_without_this_patch()));
         }
-        row.facts.extend(super::build::told_and_real(&step.rebuild, before.0.as_ref(), state.manifest.as_ref()));
+        row.facts.extend(super::build::told_and_real(
+            &step.rebuild,
+            before.0.as_ref(),
+            state.manifest.as_ref(),
+        ));
         let tests = campaign.tests_of(step);
-        let mut booted = self.boot(&step.id, &step.load, tests, &step.exercise, state, journal, watch, row)?;
+        let mut booted = self.boot(
+            &step.id,
+            &step.load,
+            tests,
+            &step.exercise,
+            state,
+            journal,
+            watch,
+            row,
+        )?;
         if step.exercise.is_empty() {
-            booted.seen.not_run.push("nothing on this board runs the code of this patch".into());
+            booted
+                .seen
+                .not_run
+                .push("nothing on this board runs the code of this patch".into());
         }
         for finding in harvest::new_findings(&state.baseline, &booted.findings) {
             booted.seen.new_findings.push(match &finding.locks {
@@ -290,7 +347,11 @@ impl Engine<'_> {
             return Ok(Next::Go);
         }
         self.take_back(index, before, state, journal, watch, row)?;
-        Ok(Next::Stop(if not_back { End::PersonNeeded } else { state.end_without_this_patch() }))
+        Ok(Next::Stop(if not_back {
+            End::PersonNeeded
+        } else {
+            state.end_without_this_patch()
+        }))
     }
 
     /// Takes back exactly this patch (invariant 14): tree and configuration; the board gets vanilla, and the debug slot is replaced by the
@@ -307,7 +368,9 @@ impl Engine<'_> {
         let step = &self.campaign.steps[index];
         let inputs = json!({ "patch": step.patch });
         let act = || self.workshop.revert(&step.patch);
-        let head = watch.time("take back", || journal.act(&step.id, "revert", inputs, act, |head| json!(head)))?;
+        let head = watch.time("take back", || {
+            journal.act(&step.id, "revert", inputs, act, |head| json!(head))
+        })?;
         state.manifest = before.0;
         state.fragments.truncate(before.1);
         row.facts.push(format!(
@@ -318,7 +381,10 @@ impl Engine<'_> {
         Ok(())
     }
 
-    #[allow(clippy::too_many_arguments, reason = "one boot joins everything that a row has")]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "one boot joins everything that a row has"
+    )]
     fn boot(
         &self,
         id: &str,
@@ -346,11 +412,17 @@ impl Engine<'_> {
         let rig = Rig {
             board: self.board,
             protected: &ready.protected,
-            permit: Permit { backup: &ready.backup, capture: ready.capture, consent: self.consent },
+            permit: Permit {
+                backup: &ready.backup,
+                capture: ready.capture,
+                consent: self.consent,
+            },
             smoke_folder: &ready.smoke_folder,
         };
         row.evidence = Some(evidence.clone());
-        let booted = step.run(&rig, journal, watch, &mut |line| self.ui.say(&format!("    {line}")))?;
+        let booted = step.run(&rig, journal, watch, &mut |line| {
+            self.ui.say(&format!("    {line}"))
+        })?;
         state.known_dumps = booted.dumps.clone();
         Ok(booted)
     }
@@ -372,14 +444,20 @@ impl Engine<'_> {
         row.tests = booted.tests;
         row.exercised = booted.exercised;
         if let Some(why) = &booted.not_back {
-            row.reasons.push(format!("the board is not back on vanilla: {why}"));
+            row.reasons
+                .push(format!("the board is not back on vanilla: {why}"));
         }
-        journal.verdict(id, json!({ "verdict": verdict, "reasons": row.reasons, "seen": booted.seen }))?;
+        journal.verdict(
+            id,
+            json!({ "verdict": verdict, "reasons": row.reasons, "seen": booted.seen }),
+        )?;
         Ok(booted.not_back.is_some())
     }
 
     fn close(&self, id: &str, state: &State, journal: &mut Journal, row: &mut RowRecord) -> Result<Next> {
-        let Some(ready) = &state.ready else { return Ok(Next::Go) };
+        let Some(ready) = &state.ready else {
+            return Ok(Next::Go);
+        };
         let act = || preflight::vanilla_stands(self.board, &ready.protected);
         match journal.act(id, "close", json!({}), act, |facts| json!(facts)) {
             Ok(facts) => row.facts = facts,

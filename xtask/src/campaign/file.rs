@@ -249,9 +249,14 @@ impl Campaign {
     pub fn break_with(&mut self, name: &str) -> Result<()> {
         let Some(broken) = self.broken.get(name) else {
             let names: Vec<&str> = self.broken.keys().map(String::as_str).collect();
-            bail!("campaign {} has no broken variant {name:?}; there are: {}", self.name, names.join(", "));
+            bail!(
+                "campaign {} has no broken variant {name:?}; there are: {}",
+                self.name,
+                names.join(", ")
+            );
         };
-        self.replacements.push((broken.replaces.clone(), broken.patch.clone()));
+        self.replacements
+            .push((broken.replaces.clone(), broken.patch.clone()));
         Ok(())
     }
 

@@ -62,9 +62,18 @@ pub fn prepare(context: &Context, row: &mut RowRecord) -> Result<Ready> {
         }
         None => Protected::compute(board, label)?,
     };
-    let backup = backup::make(board, &protected, &context.campaign.name, &Modules::All, context.backups)?;
+    let backup = backup::make(
+        board,
+        &protected,
+        &context.campaign.name,
+        &Modules::All,
+        context.backups,
+    )?;
     row.facts.push(match backup.made() {
-        Made::Nothing => format!("backups of vanilla {} were there and read back whole", protected.release),
+        Made::Nothing => format!(
+            "backups of vanilla {} were there and read back whole",
+            protected.release
+        ),
         _ => format!(
             "vanilla {} is backed up in {} on the board and in {} on this host, both read back",
             protected.release,
@@ -74,21 +83,33 @@ pub fn prepare(context: &Context, row: &mut RowRecord) -> Result<Ready> {
     });
     let report = preflight::run(board, &protected, Backup::Verified(&backup), BOOT_SPACE)?;
     for check in report.checks.iter().filter(|check| check.status != Status::Pass) {
-        row.facts.push(format!("{} {:?}: {} {}", check.title, check.status, check.reason, check.fix));
+        row.facts.push(format!(
+            "{} {:?}: {} {}",
+            check.title, check.status, check.reason, check.fix
+        ));
     }
     let capture = match report.capture {
         Some(capture) if report.may_start() => capture,
         _ => {
             let failed = report.checks.iter().filter(|check| check.status == Status::Fail);
-            let list: Vec<String> =
-                failed.map(|check| format!("    {}: {} ({})", check.title, check.reason, check.fix)).collect();
+            let list: Vec<String> = failed
+                .map(|check| format!("    {}: {} ({})", check.title, check.reason, check.fix))
+                .collect();
             bail!("the board is not ready for a campaign:\n{}", list.join("\n"));
         }
     };
     row.facts.push(format!(
         "capture: serial {}, ramoops {}",
-        if capture.serial() { "seen to work" } else { "not there" },
-        if capture.ramoops() { "registered" } else { "not there" }
+        if capture.serial() {
+            "seen to work"
+        } else {
+            "not there"
+        },
+        if capture.ramoops() {
+            "registered"
+        } else {
+            "not there"
+        }
     ));
     let smoke_folder = push(context, &protected)?;
     let mut known_dumps = BTreeSet::new();
@@ -96,7 +117,13 @@ pub fn prepare(context: &Context, row: &mut RowRecord) -> Result<Ready> {
     for dump in harvest::take_pstore(board, scratch.path())? {
         known_dumps.extend(dump.files.iter().map(|file| format!("{}/{file}", dump.folder)));
     }
-    Ok(Ready { protected, backup, capture, smoke_folder, known_dumps })
+    Ok(Ready {
+        protected,
+        backup,
+        capture,
+        smoke_folder,
+        known_dumps,
+    })
 }
 
 /// Puts the files of the smoke tests beside the backups, through the one writer.
@@ -108,12 +135,16 @@ fn push(context: &Context, protected: &Protected) -> Result<String> {
             target: PathBuf::from(name),
             source: Source::HostFile(path.clone()),
             sha256: files::sha256_file(path)?,
-            size: std::fs::metadata(path).with_context(|| format!("looking at {}", path.display()))?.len(),
+            size: std::fs::metadata(path)
+                .with_context(|| format!("looking at {}", path.display()))?
+                .len(),
             mode: 0o755,
             keep: None,
         });
     }
-    Writer::new(context.board, protected).put(&base, &puts).context("pushing what the smoke tests need")?;
+    Writer::new(context.board, protected)
+        .put(&base, &puts)
+        .context("pushing what the smoke tests need")?;
     Ok(base.display().to_string())
 }
 
@@ -121,15 +152,29 @@ fn push(context: &Context, protected: &Protected) -> Result<String> {
 pub fn vanilla_stands(board: &dyn Board, protected: &Protected) -> Result<Vec<String>> {
     protected.check(board)?;
     let answer = boot::look(board)?;
-    ensure!(boot::is_vanilla(&answer, protected), "{} runs, and not vanilla {}", answer.release, protected.release);
+    ensure!(
+        boot::is_vanilla(&answer, protected),
+        "{} runs, and not vanilla {}",
+        answer.release,
+        protected.release
+    );
     boot::default_is_vanilla(board, protected)?;
     let slot = match slot::read(board, protected)? {
-        Some(record) => format!("label {} still boots {} when it is chosen", record.label, record.release),
+        Some(record) => format!(
+            "label {} still boots {} when it is chosen",
+            record.label, record.release
+        ),
         None => "there is no debug slot on the board".to_string(),
     };
     Ok(vec![
-        format!("vanilla {} runs, and label {} is the default", protected.release, protected.vanilla_label),
-        format!("{} protected files have the hashes that they had", protected.inventory.len()),
+        format!(
+            "vanilla {} runs, and label {} is the default",
+            protected.release, protected.vanilla_label
+        ),
+        format!(
+            "{} protected files have the hashes that they had",
+            protected.inventory.len()
+        ),
         slot,
     ])
 }

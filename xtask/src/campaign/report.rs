@@ -28,6 +28,30 @@ pub fn markdown(run: &RunRecord) -> String {
     text
 }
 
+/// The run in a few lines, for the end of a command.
+pub fn summary(run: &RunRecord) -> Vec<String> {
+    let mut lines = Vec::new();
+    for row in &run.rows {
+        let verdict = row.verdict.map_or("done", Verdict::text);
+        let title: String = line(&row.title).chars().take(64).collect();
+        lines.push(format!(
+            "{:<4} {:<18} {:>6}  {title}",
+            row.id,
+            verdict,
+            minutes(row.took_s)
+        ));
+        lines.extend(
+            row.reasons
+                .iter()
+                .filter(|_| !row.as_declared)
+                .map(|reason| format!("     {reason}")),
+        );
+    }
+    let end = run.end.map_or("unfinished", End::text);
+    lines.push(format!("Campaign {}: {end}.", run.campaign));
+    lines
+}
+
 fn conclusion(run: &RunRecord) -> String {
     let stopped = run
         .rows

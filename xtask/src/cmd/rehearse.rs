@@ -1,16 +1,49 @@
-//! `cargo xtask rehearse`.
+//! `cargo xtask rehearse`: all set-up, and the whole campaign on the virtual board.
 
-use super::Context;
+use super::bisect_apply::{self, RunFlags};
+use super::{Context, setup};
+use crate::campaign::stopwatch::Stopwatch;
 use crate::exit::Outcome;
-use anyhow::{Result, bail};
+use anyhow::Result;
+use std::path::Path;
+use std::time::Instant;
 
 /// Arguments of `cargo xtask rehearse`.
 #[derive(Debug, clap::Args)]
-pub struct Rehearse {}
+#[command(
+    after_help = "It says what it is going to install, download and write, asks once, and ends with a report. The exit codes are those \
+                        of bisect-apply.\n\nExample:\n  cargo xtask rehearse\n  cargo xtask rehearse --dry-run\n  \
+                        cargo xtask rehearse --yes --break lock-inversion"
+)]
+pub struct Rehearse {
+    #[command(flatten)]
+    flags: RunFlags,
+}
+
+const CAMPAIGN: &str = "campaigns/rehearsal.toml";
 
 impl Rehearse {
     /// Runs the verb.
-    pub fn run(&self, _context: &Context) -> Result<Outcome> {
-        bail!("`cargo xtask rehearse` is not there yet")
+    pub fn run(&self, context: &Context) -> Result<Outcome> {
+        let started = Instant::now();
+        let campaign = bisect_apply::load(context, Path::new(CAMPAIGN), &self.flags)?;
+        let plan = bisect_apply::plan_of(context, &campaign)?;
+        let needs = setup::needs(context, &self.flags.tree)?;
+        needs.tell(context);
+        if context.global.dry_run {
+            return bisect_apply::tell_plan(context, &campaign, &plan);
+        }
+        let consent = bisect_apply::ask(context, &campaign)?;
+        let mut watch = Stopwatch::default();
+        let board = setup::ensure(context, &self.flags.tree, &mut watch)?;
+        let outcome = bisect_apply::run(context, &campaign, &plan, &board, &self.flags, consent)?;
+        for (phase, seconds) in watch.phases.iter().filter(|(_, seconds)| *seconds >= 1.0) {
+            context.ui.line(&format!("Set-up: {phase} took {seconds:.0} s"));
+        }
+        context.ui.line(&format!(
+            "All of it took {:.1} minutes.",
+            started.elapsed().as_secs_f64() / 60.0
+        ));
+        Ok(outcome)
     }
 }

@@ -1,16 +1,242 @@
-//! `cargo xtask setup`.
+//! `cargo xtask setup`: everything that a rehearsal needs, each part made once and kept in the cache.
 
-use super::Context;
+use super::{Context, doctor};
+use crate::board::virt::{self, Different, VirtualBoard};
+use crate::campaign::build;
+use crate::campaign::stopwatch::Stopwatch;
 use crate::exit::Outcome;
-use anyhow::{Result, bail};
+use crate::host::packages;
+use crate::host::requirements::{self, Distribution, Weight};
+use crate::kernel::Event;
+use crate::kernel::build::{Base, Builder, Profile};
+use crate::kernel::place::Place;
+use crate::kernel::source;
+use crate::kernel::stage;
+use crate::kernel::toolchain::Toolchain;
+use crate::manifest::Manifest;
+use crate::ui::Task;
+use anyhow::{Context as _, Result, bail};
+use std::path::{Path, PathBuf};
 
 /// Arguments of `cargo xtask setup`.
 #[derive(Debug, clap::Args)]
-pub struct Setup {}
+#[command(
+    after_help = "Each part is made once and kept in the cache ($LOCKSTEP_CACHE, else ~/.cache/lockstep); running it again makes \
+                        only what is missing.\n\nExample:\n  cargo xtask setup\n  cargo xtask setup --kernel ~/src/linux --yes"
+)]
+pub struct Setup {
+    #[command(flatten)]
+    tree: TreeFlags,
+}
+
+/// Which kernel tree.
+#[derive(Debug, Clone, clap::Args)]
+pub struct TreeFlags {
+    /// A kernel git tree to use instead of Debian's newest 7.x source; your checkout is not touched
+    #[arg(long, value_name = "PATH")]
+    pub kernel: Option<PathBuf>,
+}
 
 impl Setup {
     /// Runs the verb.
-    pub fn run(&self, _context: &Context) -> Result<Outcome> {
-        bail!("`cargo xtask setup` is not there yet")
+    pub fn run(&self, context: &Context) -> Result<Outcome> {
+        let needs = needs(context, &self.tree)?;
+        needs.tell(context);
+        if context.global.dry_run {
+            return Ok(Outcome::Success);
+        }
+        if !needs.is_empty() {
+            context.ui.confirm(context.global.consent(), "Do this?")?;
+        }
+        let mut watch = Stopwatch::default();
+        ensure(context, &self.tree, &mut watch)?;
+        context.ui.json(&serde_json::json!({ "phases": watch.phases }))?;
+        context.ui.line("Everything is there. Next: cargo xtask rehearse");
+        Ok(Outcome::Success)
     }
+}
+
+/// What is not there yet, as lines for a person.
+pub struct Needs {
+    lines: Vec<String>,
+}
+
+impl Needs {
+    /// Nothing has to be made.
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
+    /// Says it.
+    pub fn tell(&self, context: &Context) {
+        if self.is_empty() {
+            context.ui.line("Set-up: everything is there.");
+            return;
+        }
+        context.ui.line(&format!(
+            "Set-up will do this, in {}:",
+            context.folders.cache.display()
+        ));
+        self.lines
+            .iter()
+            .for_each(|line| context.ui.line(&format!("  - {line}")));
+    }
+}
+
+/// Looks at what is there. Changes nothing. The sizes are those of Debian 12 and Linux 7.3.
+pub fn needs(context: &Context, tree: &TreeFlags) -> Result<Needs> {
+    let cache = &context.folders.cache;
+    let mut lines = Vec::new();
+    let missing = doctor::missing();
+    if !missing.is_empty() {
+        let packages = requirements::missing_debian_packages(&missing);
+        lines.push(format!(
+            "install {} packages with apt (up to 150 MB to download, 700 MB on the disk): {}",
+            packages.len(),
+            packages.join(" ")
+        ));
+    }
+    let place = Place::of(cache, tree.kernel.as_deref());
+    match (&tree.kernel, &place) {
+        (None, Err(_)) => lines.push(
+            "fetch Debian's newest linux-source-7.x (170 MB) and import it as a git repository (1.6 GB), with a work \
+             tree (1.7 GB)"
+                .into(),
+        ),
+        (Some(_), Err(_)) => drop(place?),
+        (_, Ok(_)) => {}
+    }
+    let vanilla = vanilla_manifest(cache);
+    if vanilla.is_none() {
+        lines.push("build the vanilla kernel (about 8 minutes on two cores, 600 MB)".into());
+    }
+    if VirtualBoard::open(&context.folders).is_err() {
+        lines.push(
+            "make the virtual board: a Debian arm64 root file system (100 MB to download, about 5 minutes), a disk of \
+             2 GB (700 MB in use)"
+                .into(),
+        );
+    }
+    Ok(Needs { lines })
+}
+
+fn vanilla_manifest(cache: &Path) -> Option<Manifest> {
+    stage::read_manifest(&cache.join("vanilla")).ok()
+}
+
+/// Makes what is missing, in order. Dying half-way it leaves whole parts only: each gets its name when it is complete.
+pub fn ensure(context: &Context, tree: &TreeFlags, watch: &mut Stopwatch) -> Result<VirtualBoard> {
+    let cache = &context.folders.cache;
+    std::fs::create_dir_all(cache).with_context(|| format!("making the cache folder {}", cache.display()))?;
+    watch.time("install packages", || install(context))?;
+    if tree.kernel.is_none() {
+        watch.time("fetch and import the kernel source", || import(context))?;
+    }
+    let vanilla = vanilla(context, tree, watch)?;
+    watch.time("make the virtual board", || {
+        let task = context.ui.task("make the virtual board", None);
+        let board = virt::create(&context.folders, &vanilla, Different::Replace, &mut |line| {
+            task.detail(line)
+        })?;
+        task.done(board.vanilla_release());
+        Ok(board)
+    })
+}
+
+fn install(context: &Context) -> Result<()> {
+    let missing = doctor::missing();
+    let needed: Vec<_> = missing
+        .iter()
+        .filter(|requirement| requirement.weight == Weight::Needed)
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let distribution = Distribution::of_this_host();
+    if distribution != Distribution::Debian {
+        for requirement in &missing {
+            context.ui.warn(&format!(
+                "{}: {}",
+                requirement.name(),
+                requirement.remedy(distribution)
+            ));
+        }
+        if needed.is_empty() {
+            return Ok(());
+        }
+        bail!(
+            "{} things are missing, and this is no Debian: install them as said above",
+            needed.len()
+        );
+    }
+    let names = requirements::missing_debian_packages(&missing);
+    let task = context
+        .ui
+        .task(&format!("install {} packages", names.len()), None);
+    let log = context.folders.cache.join("apt.log");
+    packages::install(&names, &log, |line| task.detail(line))?;
+    task.done("");
+    let still = doctor::missing();
+    if still
+        .iter()
+        .any(|requirement| requirement.weight == Weight::Needed)
+    {
+        let names: Vec<_> = still.iter().map(|requirement| requirement.name()).collect();
+        bail!(
+            "still missing after the installation: {} (see {})",
+            names.join(", "),
+            log.display()
+        );
+    }
+    Ok(())
+}
+
+fn import(context: &Context) -> Result<()> {
+    let task = context.ui.task("fetch and import the kernel source", None);
+    let imported = source::ensure(&context.folders.cache, &mut |event| show(&task, event))?;
+    task.done(&imported.version);
+    Ok(())
+}
+
+fn show(task: &Task, event: Event) {
+    match event {
+        Event::Step(text) | Event::Warning(text) => task.detail(&text),
+        Event::Work { title, total } => task.part(&title, total),
+        Event::Done(done) => task.position(done),
+    }
+}
+
+/// Builds vanilla from the tree's base, without any patch of ours, and stages it as `<cache>/vanilla`. Only once for each tree: the board's
+/// vanilla is what must survive, and it does not change under a campaign.
+fn vanilla(context: &Context, flags: &TreeFlags, watch: &mut Stopwatch) -> Result<Manifest> {
+    let cache = &context.folders.cache;
+    let place = Place::of(cache, flags.kernel.as_deref())?;
+    let task = context.ui.task("prepare the work tree", None);
+    let mut tree = watch.time("prepare the work tree", || place.open())?;
+    task.done(&place.key);
+    let base = tree.base()?;
+    let staging = cache.join("vanilla");
+    if let Some(there) = vanilla_manifest(cache).filter(|manifest| manifest.commit == base) {
+        return Ok(there);
+    }
+    tree.move_to(&base)?;
+    let builder = Builder {
+        source: tree.path().to_path_buf(),
+        out: place.builds.join("vanilla"),
+        cache: cache.clone(),
+        profile: Profile::vanilla(&context.folders.project),
+        toolchain: Toolchain::find()?,
+        jobs: Builder::default_jobs(),
+        timestamp: tree.base_time()?,
+    };
+    let built = build::build(
+        &builder,
+        &Base::AllNo,
+        "setup",
+        &[],
+        (&staging, &base),
+        watch,
+        context.ui,
+    )?;
+    Ok(built.manifest)
 }

@@ -158,9 +158,15 @@ pub struct Task<'a> {
 }
 
 impl Task<'_> {
-    /// How much is done, where the total is an estimate that may change.
-    pub fn progress(&self, done: u64, total: u64) {
-        self.bar.set_length(total.max(done));
+    /// A part of it begins whose size is known about.
+    pub fn part(&self, text: &str, total: u64) {
+        self.detail(text);
+        self.bar.set_length(total);
+        self.bar.set_position(0);
+    }
+
+    /// How much of the part is done.
+    pub fn position(&self, done: u64) {
         self.bar.set_position(done);
     }
 

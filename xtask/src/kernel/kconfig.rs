@@ -1,0 +1,457 @@
+//! Kconfig fragments, final configurations, and what became of each request (invariant 13: asked-for is not got).
+//!
+//! Grammar: what `conf_read_simple` of the kernel's scripts/kconfig/confdata.c reads, but strict: a line that it would skip
+//! with a warning is an error here.
+
+mod explain;
+mod traps;
+
+pub use explain::Definitions;
+pub use traps::{Severity, Trap, contradictory, traps};
+
+use anyhow::{Context, Result, bail};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+
+/// The value of a symbol.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(into = "String")]
+pub enum Value {
+    /// `y`
+    Yes,
+    /// `m`
+    Module,
+    /// `n`, or `# CONFIG_X is not set`, or not in the configuration at all.
+    No,
+    /// A string, without its quotes and escapes.
+    Text(String),
+    /// `123`, `-1` or `0x1f`, as written.
+    Number(String),
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Value::Yes => f.write_str("y"),
+            Value::Module => f.write_str("m"),
+            Value::No => f.write_str("n"),
+            Value::Text(text) => write!(f, "\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"")),
+            Value::Number(number) => f.write_str(number),
+        }
+    }
+}
+
+impl From<Value> for String {
+    fn from(value: Value) -> String {
+        value.to_string()
+    }
+}
+
+impl Value {
+    fn parse(text: &str) -> Option<Self> {
+        match text {
+            "y" => return Some(Value::Yes),
+            "m" => return Some(Value::Module),
+            "n" => return Some(Value::No),
+            _ => {}
+        }
+        if let Some(inner) = text.strip_prefix('"') {
+            return unescape(inner).map(Value::Text);
+        }
+        let digits = text.strip_prefix('-').unwrap_or(text);
+        let number = match digits.strip_prefix("0x").or(digits.strip_prefix("0X")) {
+            Some(hex) => !hex.is_empty() && hex.chars().all(|c| c.is_ascii_hexdigit()),
+            None => !digits.is_empty() && digits.chars().all(|c| c.is_ascii_digit()),
+        };
+        number.then(|| Value::Number(text.to_string()))
+    }
+
+    /// Equal as Kconfig sees it: numbers by value, `0x1` is `0x01`.
+    fn same(&self, other: &Value) -> bool {
+        match (self, other) {
+            (Value::Number(a), Value::Number(b)) => number(a) == number(b),
+            _ => self == other,
+        }
+    }
+}
+
+fn number(text: &str) -> Option<i128> {
+    let (sign, digits) = text.strip_prefix('-').map_or((1, text), |digits| (-1, digits));
+    let value = match digits.strip_prefix("0x").or(digits.strip_prefix("0X")) {
+        Some(hex) => i128::from_str_radix(hex, 16).ok()?,
+        None => digits.parse().ok()?,
+    };
+    Some(sign * value)
+}
+
+/// What stands between the quotes, given the text behind the first one; `None` if the last quote is missing or not
+/// last.
+fn unescape(inner: &str) -> Option<String> {
+    let mut text = String::new();
+    let mut characters = inner.chars();
+    loop {
+        match characters.next()? {
+            '"' => return characters.as_str().is_empty().then_some(text),
+            '\\' => text.push(characters.next()?),
+            other => text.push(other),
+        }
+    }
+}
+
+/// One symbol that a fragment asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Request {
+    /// Without `CONFIG_`.
+    pub symbol: String,
+    /// What is asked for.
+    pub value: Value,
+    /// Name of the fragment.
+    pub fragment: String,
+    /// Line in it, from 1.
+    pub line: usize,
+}
+
+/// A fragment: a list of requests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fragment {
+    /// Name for messages: its path.
+    pub name: String,
+    /// In the order of the file.
+    pub requests: Vec<Request>,
+}
+
+impl Fragment {
+    /// Reads a fragment file. Errors name file, line and column, what was found, what is allowed.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("reading the fragment {}", path.display()))?;
+        Self::parse(&path.display().to_string(), &text)
+    }
+
+    /// Parses the text of the fragment `name`.
+    pub fn parse(name: &str, text: &str) -> Result<Self> {
+        let mut requests: Vec<Request> = Vec::new();
+        for (at, line) in text.lines().enumerate() {
+            let line_number = at + 1;
+            let parsed = parse_line(line).map_err(|bad| {
+                anyhow::anyhow!(
+                    "{name}:{line_number}:{}: found `{}`; {}",
+                    bad.column,
+                    bad.found,
+                    bad.allowed
+                )
+            })?;
+            let Some((symbol, value)) = parsed else { continue };
+            if let Some(first) = requests.iter().find(|request| request.symbol == symbol) {
+                bail!(
+                    "{name}:{line_number}:1: found CONFIG_{symbol} a second time; it stands in line {} already, and one fragment may \
+                     ask for a symbol once",
+                    first.line
+                );
+            }
+            requests.push(Request {
+                symbol,
+                value,
+                fragment: name.to_string(),
+                line: line_number,
+            });
+        }
+        Ok(Fragment {
+            name: name.to_string(),
+            requests,
+        })
+    }
+}
+
+struct BadLine {
+    column: usize,
+    found: String,
+    allowed: &'static str,
+}
+
+const LINES: &str =
+    "allowed are `CONFIG_NAME=VALUE`, `# CONFIG_NAME is not set`, other comments behind `#`, and empty lines";
+const VALUES: &str = "allowed are `y`, `m`, `n`, a number like `10` or `0x1`, and a text in double quotes";
+
+/// A request, or nothing for comments and empty lines.
+fn parse_line(line: &str) -> std::result::Result<Option<(String, Value)>, BadLine> {
+    let indent = line.len() - line.trim_start().len();
+    let bad = |at: usize, found: &str, allowed| BadLine {
+        column: line[..at].chars().count() + 1,
+        found: found.to_string(),
+        allowed,
+    };
+    let text = line.trim();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    if let Some(comment) = text.strip_prefix('#') {
+        let unset = comment
+            .trim()
+            .strip_prefix("CONFIG_")
+            .and_then(|rest| rest.strip_suffix(" is not set"));
+        return Ok(unset
+            .filter(|symbol| is_symbol(symbol))
+            .map(|symbol| (symbol.to_string(), Value::No)));
+    }
+    let Some(rest) = text.strip_prefix("CONFIG_") else {
+        return Err(bad(indent, text.split([' ', '=']).next().unwrap_or(text), LINES));
+    };
+    let name_at = indent + "CONFIG_".len();
+    let Some((symbol, value)) = rest.split_once('=') else {
+        return Err(bad(name_at + rest.len(), "the end of the line", LINES));
+    };
+    if !is_symbol(symbol) {
+        let good = symbol.len() - symbol.trim_start_matches(is_symbol_character).len();
+        let found = symbol[good..].chars().next().unwrap_or('=').to_string();
+        return Err(bad(
+            name_at + good,
+            &found,
+            "a symbol is made of letters, digits and `_`, and `=` follows at once",
+        ));
+    }
+    match Value::parse(value) {
+        Some(value) => Ok(Some((symbol.to_string(), value))),
+        None => Err(bad(name_at + symbol.len() + 1, value, VALUES)),
+    }
+}
+
+fn is_symbol_character(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_'
+}
+
+fn is_symbol(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(is_symbol_character)
+}
+
+/// Several fragments as one: the last word on each symbol.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Merged {
+    /// One request for each symbol, in the order in which symbols first came.
+    pub requests: Vec<Request>,
+    /// Requests that a later fragment replaced by another value.
+    pub overrides: Vec<Override>,
+}
+
+/// A request that lost.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Override {
+    /// What was asked for first.
+    pub earlier: Request,
+    /// What counts.
+    pub later: Request,
+}
+
+/// Merges fragments; the later one wins.
+pub fn merge(fragments: &[Fragment]) -> Merged {
+    let mut requests: Vec<Request> = Vec::new();
+    let mut overrides = Vec::new();
+    for request in fragments.iter().flat_map(|fragment| &fragment.requests) {
+        let Some(earlier) = requests
+            .iter_mut()
+            .find(|earlier| earlier.symbol == request.symbol)
+        else {
+            requests.push(request.clone());
+            continue;
+        };
+        let earlier = std::mem::replace(earlier, request.clone());
+        if !earlier.value.same(&request.value) {
+            overrides.push(Override {
+                earlier,
+                later: request.clone(),
+            });
+        }
+    }
+    Merged { requests, overrides }
+}
+
+impl Merged {
+    /// The text for KCONFIG_ALLCONFIG, or to be appended to a `.config` before `olddefconfig`
+    /// (Documentation/kbuild/kconfig.rst).
+    pub fn to_config(&self) -> String {
+        let mut text = String::new();
+        for Request { symbol, value, .. } in &self.requests {
+            text += &match value {
+                Value::No => format!("# CONFIG_{symbol} is not set\n"),
+                value => format!("CONFIG_{symbol}={value}\n"),
+            };
+        }
+        text
+    }
+}
+
+/// A final `.config`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Config {
+    values: BTreeMap<String, Value>,
+}
+
+impl Config {
+    /// Parses a `.config`; lines that are no assignment are ignored, as Kconfig does.
+    pub fn parse(text: &str) -> Self {
+        let values = text
+            .lines()
+            .filter_map(|line| parse_line(line).ok().flatten())
+            .collect();
+        Config { values }
+    }
+
+    /// The value of a symbol; `None` if the configuration does not speak of it (which counts as `n`).
+    pub fn get(&self, symbol: &str) -> Option<&Value> {
+        self.values.get(symbol)
+    }
+
+    /// Whether a symbol is `y`.
+    pub fn is_yes(&self, symbol: &str) -> bool {
+        self.get(symbol) == Some(&Value::Yes)
+    }
+}
+
+/// What became of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// As asked.
+    Taken,
+    /// Something else: `m` for `y`, another number, `y` for `n` since another symbol selects it.
+    Changed,
+    /// Asked for, and off in the end.
+    Dropped,
+}
+
+/// The verdict on one request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SymbolVerdict {
+    /// What was asked for, and where.
+    pub request: Request,
+    /// What the final configuration has.
+    pub got: Value,
+    /// The comparison.
+    pub outcome: Outcome,
+    /// Why, as far as it is known; see [`Definitions::explain`].
+    pub why: Option<String>,
+}
+
+/// Compares each request with the final configuration. Explanations are added by [`Definitions::explain_all`].
+pub fn verify(requests: &[Request], config: &Config) -> Vec<SymbolVerdict> {
+    let verdict = |request: &Request| {
+        let got = config.get(&request.symbol).cloned().unwrap_or(Value::No);
+        // An empty text is what a text symbol without a value has.
+        let empty = request.value == Value::Text(String::new()) && got == Value::No;
+        let outcome = if got.same(&request.value) || empty {
+            Outcome::Taken
+        } else if got == Value::No {
+            Outcome::Dropped
+        } else {
+            Outcome::Changed
+        };
+        SymbolVerdict {
+            request: request.clone(),
+            got,
+            outcome,
+            why: None,
+        }
+    };
+    requests.iter().map(verdict).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fragment(text: &str) -> Fragment {
+        Fragment::parse("f.config", text).unwrap()
+    }
+
+    fn error(text: &str) -> String {
+        Fragment::parse("f.config", text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn every_kind_of_value_is_read() {
+        let requests = fragment(
+            "# SPDX\n\nCONFIG_A=y\nCONFIG_B=m\nCONFIG_C=n\n# CONFIG_D is not set\nCONFIG_E=\"-a \\\"b\\\"\"\nCONFIG_F=0x1F\n  CONFIG_G=-10\n",
+        )
+        .requests;
+        let values: Vec<_> = requests
+            .iter()
+            .map(|r| format!("{}={}:{}", r.symbol, r.value, r.line))
+            .collect();
+        assert_eq!(
+            values,
+            [
+                "A=y:3",
+                "B=m:4",
+                "C=n:5",
+                "D=n:6",
+                "E=\"-a \\\"b\\\"\":7",
+                "F=0x1F:8",
+                "G=-10:9"
+            ]
+        );
+    }
+
+    #[test]
+    fn errors_name_line_column_found_and_allowed() {
+        assert!(
+            error("CONFIG_A=y\nFOO=y\n")
+                .starts_with("f.config:2:1: found `FOO`; allowed are `CONFIG_NAME=VALUE`")
+        );
+        assert!(error("CONFIG_A=yes\n").starts_with("f.config:1:10: found `yes`; allowed are `y`, `m`, `n`"));
+        assert!(error("CONFIG_A\n").starts_with("f.config:1:9: found `the end of the line`"));
+        assert!(error("CONFIG_A =y\n").starts_with("f.config:1:9: found ` `; a symbol is made of"));
+        assert!(error("CONFIG_Ä=y\n").starts_with("f.config:1:8: found `Ä`"));
+        assert!(error("CONFIG_A=\"x\n").starts_with("f.config:1:10: found `\"x`"));
+        assert!(error("CONFIG_A=0xg\n").contains("found `0xg`"));
+        assert!(error("CONFIG_A=\n").starts_with("f.config:1:10: found ``"));
+        assert!(error("CONFIG_A=y # why\n").contains("found `y # why`"));
+        assert!(
+            error("CONFIG_A=y\n\nCONFIG_A=n\n")
+                .starts_with("f.config:3:1: found CONFIG_A a second time; it stands in line 1")
+        );
+    }
+
+    #[test]
+    fn the_later_fragment_wins_and_that_is_told() {
+        let mut last = fragment("CONFIG_A=n\nCONFIG_B=0x10\n");
+        last.name = "last".into();
+        let merged = merge(&[fragment("CONFIG_A=y\nCONFIG_B=16\nCONFIG_C=m\n"), last]);
+        assert_eq!(
+            merged.to_config(),
+            "# CONFIG_A is not set\nCONFIG_B=0x10\nCONFIG_C=m\n"
+        );
+        assert_eq!(
+            merged.overrides.len(),
+            1,
+            "the same number in other digits is no override"
+        );
+        assert_eq!(merged.overrides[0].earlier.value, Value::Yes);
+    }
+
+    #[test]
+    fn printing_and_parsing_give_the_same_requests() {
+        let text = "CONFIG_A=y\nCONFIG_B=\"a\\\\b \\\"c\\\"\"\n# CONFIG_C is not set\nCONFIG_D=0x0\n";
+        assert_eq!(merge(&[fragment(text)]).to_config(), text);
+    }
+
+    #[test]
+    fn verdicts_compare_with_the_final_configuration() {
+        let config = Config::parse(
+            "#\n# Automatically generated\n#\nCONFIG_TAKEN=y\nCONFIG_WEAKER=m\n# CONFIG_OFF is not set\nCONFIG_SELECTED=y\nCONFIG_N=0x0010\n",
+        );
+        let asked = fragment(
+            "CONFIG_TAKEN=y\nCONFIG_WEAKER=y\nCONFIG_OFF=y\nCONFIG_GONE=m\nCONFIG_SELECTED=n\nCONFIG_ABSENT=n\nCONFIG_N=0x10\nCONFIG_S=\"\"\n",
+        );
+        let outcomes: Vec<_> = verify(&asked.requests, &config)
+            .iter()
+            .map(|v| v.outcome)
+            .collect();
+        use Outcome::*;
+        assert_eq!(
+            outcomes,
+            [Taken, Changed, Dropped, Dropped, Changed, Taken, Taken, Taken]
+        );
+    }
+}

@@ -1,0 +1,165 @@
+//! What a kernel module or vmlinux says of itself: build id, module information, and a hash of what it is.
+
+use crate::host::files::sha256;
+use anyhow::{Context, Result, bail};
+use object::elf::{SHF_ALLOC, SHT_NOBITS};
+use object::read::elf::{ElfFile64, ElfSection64};
+use object::{Endianness, Object, ObjectSection, ObjectSymbol, RelocationTarget, SectionFlags};
+use std::collections::BTreeMap;
+
+/// The section that holds the GNU build id, in modules and in vmlinux.
+const BUILD_ID: &str = ".note.gnu.build-id";
+/// Appended to a signed module (include/linux/module_signature.h); it ends the file.
+const SIGNATURE: &[u8] = b"~Module signature appended~\n";
+
+/// What stands in a module.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModuleInfo {
+    /// GNU build id, lower-case hex.
+    pub build_id: Option<String>,
+    /// `vermagic` of .modinfo: the release and what the layout of structures depends on.
+    pub vermagic: Option<String>,
+    /// `srcversion`: of the module's own sources; it does not see a header in `include/`.
+    pub srcversion: Option<String>,
+    /// `depends`: names of modules.
+    pub depends: Vec<String>,
+    /// Hash of what the module is: see [`content_sha256`].
+    pub content_sha256: String,
+    /// Whether a signature is appended.
+    pub signed: bool,
+}
+
+/// Reads the bytes of a `.ko`. Errors: no 64-bit ELF file.
+pub fn module_info(bytes: &[u8]) -> Result<ModuleInfo> {
+    let elf = parse(bytes)?;
+    let modinfo = elf
+        .section_by_name(".modinfo")
+        .map(|section| section.data())
+        .transpose()?
+        .unwrap_or_default();
+    let mut fields: BTreeMap<String, String> = BTreeMap::new();
+    for entry in modinfo.split(|byte| *byte == 0).filter(|entry| !entry.is_empty()) {
+        if let Some((key, value)) = String::from_utf8_lossy(entry).split_once('=') {
+            fields.entry(key.to_string()).or_insert_with(|| value.to_string());
+        }
+    }
+    let depends = fields.get("depends").map(String::as_str).unwrap_or_default();
+    Ok(ModuleInfo {
+        build_id: elf.build_id()?.map(hex::encode),
+        vermagic: fields.get("vermagic").map(|text| text.trim().to_string()),
+        srcversion: fields.get("srcversion").cloned(),
+        depends: depends
+            .split(',')
+            .filter(|name| !name.is_empty())
+            .map(String::from)
+            .collect(),
+        content_sha256: content_of(&elf)?,
+        signed: bytes.ends_with(SIGNATURE),
+    })
+}
+
+/// GNU build id of vmlinux (or of any ELF file), lower-case hex. Errors: it has none.
+pub fn build_id(bytes: &[u8]) -> Result<String> {
+    parse(bytes)?
+        .build_id()?
+        .map(hex::encode)
+        .with_context(|| format!("there is no {BUILD_ID}; is it linked with --build-id?"))
+}
+
+/// Hash of every section that is loaded into the kernel: name, flags, bytes and relocations (by the name of what they
+/// point to), apart from the build id. Symbol table order, debug information and an appended signature do not count: equal
+/// hashes mean that the kernel would run the same code on the same data.
+pub fn content_sha256(bytes: &[u8]) -> Result<String> {
+    content_of(&parse(bytes)?)
+}
+
+fn parse(bytes: &[u8]) -> Result<ElfFile64<'_, Endianness>> {
+    if bytes.starts_with(&[0x28, 0xb5, 0x2f, 0xfd])
+        || bytes.starts_with(b"\xfd7zXZ")
+        || bytes.starts_with(&[0x1f, 0x8b])
+    {
+        bail!("it is compressed; a module is read before it is compressed");
+    }
+    ElfFile64::parse(bytes).context("it is no 64-bit ELF file")
+}
+
+fn content_of(elf: &ElfFile64<'_, Endianness>) -> Result<String> {
+    let mut parts: Vec<Vec<u8>> = Vec::new();
+    for section in elf.sections() {
+        let name = section.name()?;
+        if name == BUILD_ID || !is_loaded(&section) {
+            continue;
+        }
+        let mut part = name.as_bytes().to_vec();
+        part.push(0);
+        part.extend(section.align().to_le_bytes());
+        part.extend(section.size().to_le_bytes());
+        if section.elf_section_header().sh_type.get(elf.endian()) != SHT_NOBITS {
+            part.extend(section.data()?);
+        }
+        for (offset, relocation) in section.relocations() {
+            part.extend(offset.to_le_bytes());
+            part.extend(relocation.addend().to_le_bytes());
+            part.extend(format!("{:?}", relocation.flags()).into_bytes());
+            part.extend(target_name(elf, relocation.target())?.into_bytes());
+        }
+        parts.push(part);
+    }
+    parts.sort();
+    Ok(sha256(
+        &parts
+            .into_iter()
+            .map(|part| sha256(&part))
+            .collect::<String>()
+            .into_bytes(),
+    ))
+}
+
+fn is_loaded(section: &ElfSection64<'_, '_, Endianness>) -> bool {
+    matches!(section.flags(), SectionFlags::Elf { sh_flags, .. } if sh_flags.0 & u64::from(SHF_ALLOC.0) != 0)
+}
+
+/// What a relocation points to, by name: places in the symbol table change with each link.
+fn target_name(elf: &ElfFile64<'_, Endianness>, target: RelocationTarget) -> Result<String> {
+    match target {
+        RelocationTarget::Symbol(index) => {
+            let symbol = elf.symbol_by_index(index)?;
+            let section = match symbol.section_index() {
+                Some(index) => elf.section_by_index(index)?.name()?.to_string(),
+                None => String::new(),
+            };
+            Ok(format!("{}\0{section}\0{}", symbol.name()?, symbol.address()))
+        }
+        RelocationTarget::Section(index) => Ok(elf.section_by_index(index)?.name()?.to_string()),
+        _ => Ok(String::new()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_module_is_refused() {
+        assert!(
+            module_info(b"text")
+                .unwrap_err()
+                .to_string()
+                .contains("no 64-bit ELF file")
+        );
+        assert!(
+            module_info(&[0x28, 0xb5, 0x2f, 0xfd, 0])
+                .unwrap_err()
+                .to_string()
+                .contains("compressed")
+        );
+    }
+
+    #[test]
+    fn this_very_program_has_a_content() {
+        let bytes = std::fs::read(std::env::current_exe().unwrap()).unwrap();
+        let hash = content_sha256(&bytes).unwrap();
+        assert_eq!(hash.len(), 64);
+        assert_eq!(hash, content_sha256(&bytes).unwrap());
+    }
+}

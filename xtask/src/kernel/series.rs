@@ -1,0 +1,330 @@
+//! A series: a folder with a `series` file (quilt(1): a path a line, comments behind `#`) or with plain numbered files.
+
+use super::patch::{Patch, file_name};
+use anyhow::{Context, Result, bail};
+use std::path::{Path, PathBuf};
+
+/// Patches in the order in which they are applied.
+#[derive(Debug, Clone)]
+pub struct Series {
+    /// The folder.
+    pub folder: PathBuf,
+    /// At least one patch.
+    pub patches: Vec<Patch>,
+}
+
+/// One entry of a `series` file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// As written, relative to the folder.
+    pub path: PathBuf,
+    /// Line in the file, from 1.
+    pub line: usize,
+}
+
+impl Series {
+    /// Reads every patch of the folder. Errors: no folder, no patch in it, an entry without its file, a patch that cannot
+    /// be parsed, two patches with the same number.
+    pub fn open(folder: &Path) -> Result<Self> {
+        let doing = || format!("reading the series {}", folder.display());
+        if !folder.is_dir() {
+            bail!(
+                "{}: there is no such folder; a series is a folder with a `series` file or with numbered *.patch files",
+                doing()
+            );
+        }
+        let list = folder.join("series");
+        let paths: Vec<PathBuf> = if list.is_file() {
+            let text = std::fs::read_to_string(&list).with_context(doing)?;
+            let entries = parse_list(&text).with_context(|| format!("in {}", list.display()))?;
+            for entry in &entries {
+                if !folder.join(&entry.path).is_file() {
+                    bail!(
+                        "{}:{}: `{}` is not there; an entry is the path of a patch, relative to the series file",
+                        list.display(),
+                        entry.line,
+                        entry.path.display()
+                    );
+                }
+            }
+            entries.into_iter().map(|entry| folder.join(entry.path)).collect()
+        } else {
+            let mut names: Vec<String> = Vec::new();
+            for entry in std::fs::read_dir(folder).with_context(doing)? {
+                names.push(
+                    entry
+                        .with_context(doing)?
+                        .file_name()
+                        .to_string_lossy()
+                        .into_owned(),
+                );
+            }
+            names.retain(|name| is_numbered_patch(name));
+            names.sort();
+            names.into_iter().map(|name| folder.join(name)).collect()
+        };
+        if paths.is_empty() {
+            bail!(
+                "{}: the series is empty: no entry in a `series` file and no file like 0001-x.patch",
+                doing()
+            );
+        }
+        let patches = paths
+            .iter()
+            .map(|path| Patch::read(path))
+            .collect::<Result<Vec<_>>>()
+            .with_context(doing)?;
+        refuse_duplicates(&patches).with_context(doing)?;
+        Ok(Series {
+            folder: folder.to_path_buf(),
+            patches,
+        })
+    }
+
+    /// The place of a patch in the series. See [`find`].
+    pub fn find(&self, wanted: &str) -> Result<usize> {
+        find(&self.patches, wanted).with_context(|| format!("in the series {}", self.folder.display()))
+    }
+}
+
+/// Parses a `series` file. A line is a path; what follows it may be `-p1` (what git writes), nothing else.
+pub fn parse_list(text: &str) -> Result<Vec<Entry>> {
+    let mut entries: Vec<Entry> = Vec::new();
+    for (at, line) in text.lines().enumerate() {
+        let line_number = at + 1;
+        // quilt: a `#` starts a comment at the start of a line or behind white space.
+        let line = match line.find('#') {
+            Some(hash) if hash == 0 || line[..hash].ends_with([' ', '\t']) => &line[..hash],
+            _ => line,
+        };
+        let mut words = line.split_whitespace();
+        let Some(path) = words.next() else { continue };
+        if let Some(option) = words.find(|word| *word != "-p1") {
+            bail!("line {line_number}: found `{option}` behind `{path}`; allowed is `-p1` or nothing");
+        }
+        if let Some(first) = entries.iter().find(|entry| entry.path == Path::new(path)) {
+            bail!(
+                "line {line_number}: `{path}` stands in line {} already",
+                first.line
+            );
+        }
+        entries.push(Entry {
+            path: PathBuf::from(path),
+            line: line_number,
+        });
+    }
+    Ok(entries)
+}
+
+fn is_numbered_patch(name: &str) -> bool {
+    let number = super::patch::leading_number(name);
+    // 0000 is the cover letter of git format-patch.
+    number.is_some_and(|number| number != 0) && name.ends_with(".patch")
+}
+
+fn refuse_duplicates(patches: &[Patch]) -> Result<()> {
+    for (at, patch) in patches.iter().enumerate() {
+        let twin = patches[..at]
+            .iter()
+            .find(|other| other.number.is_some() && other.number == patch.number);
+        if let (Some(twin), Some(number)) = (twin, patch.number) {
+            bail!(
+                "`{}` and `{}` both have the number {number:04}; each patch needs its own",
+                twin.name,
+                patch.name
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Finds a patch by number (`5`, `0005`), file name (with or without `.patch`) or subject. Errors list what there is.
+pub fn find(patches: &[Patch], wanted: &str) -> Result<usize> {
+    let by_number = wanted.parse::<u32>().ok();
+    let name = file_name(Path::new(wanted));
+    let matches = |patch: &Patch| {
+        by_number.is_some() && patch.number == by_number
+            || patch.name == name
+            || patch.name.strip_suffix(".patch") == Some(&name)
+            || patch.subject == wanted
+    };
+    if let Some(found) = patches.iter().position(matches) {
+        return Ok(found);
+    }
+    let there: Vec<String> = patches
+        .iter()
+        .map(|patch| format!("    {}  {}", patch.short_name(), patch.subject))
+        .collect();
+    bail!(
+        "there is no patch `{wanted}` (by number, file name or subject); there are:\n{}",
+        there.join("\n")
+    )
+}
+
+/// Why a patch may not be applied now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// It is applied already.
+    AlreadyApplied,
+    /// Earlier patches of the series, by place, are not applied and not skipped on purpose.
+    Needs(Vec<usize>),
+    /// Later patches, by place, are applied already: it would land on top of what was made to stand on it.
+    Under(Vec<usize>),
+}
+
+/// The order rule, quilt's and StGit's: a patch may be applied when all before it in the series are, apart from those
+/// that were `skipped` on purpose, and none behind it is. `applied[i]` is whether patch `i` is in the tree now.
+pub fn may_apply(applied: &[bool], skipped: &[usize], wanted: usize) -> std::result::Result<(), Refusal> {
+    if applied.get(wanted).copied().unwrap_or(false) {
+        return Err(Refusal::AlreadyApplied);
+    }
+    let missing: Vec<usize> = (0..wanted.min(applied.len()))
+        .filter(|at| !applied[*at] && !skipped.contains(at))
+        .collect();
+    if !missing.is_empty() {
+        return Err(Refusal::Needs(missing));
+    }
+    let above: Vec<usize> = (wanted + 1..applied.len()).filter(|at| applied[*at]).collect();
+    if above.is_empty() {
+        Ok(())
+    } else {
+        Err(Refusal::Under(above))
+    }
+}
+
+/// Places of the applied patches that stand on patch `reverted`: they have to go on without it.
+pub fn standing_on(applied: &[bool], reverted: usize) -> Vec<usize> {
+    (reverted + 1..applied.len()).filter(|at| applied[*at]).collect()
+}
+
+impl Series {
+    /// Says a [`Refusal`] in words, with the command that would do what is missing.
+    pub fn explain(&self, refusal: &Refusal, wanted: usize) -> String {
+        let names = |places: &[usize]| {
+            let names: Vec<String> = places.iter().map(|at| self.patches[*at].short_name()).collect();
+            names.join(" ")
+        };
+        let wanted_name = self.patches[wanted].short_name();
+        match refusal {
+            Refusal::AlreadyApplied => format!(
+                "{wanted_name} is applied already; `cargo xtask series` lists what is, `cargo xtask revert {wanted_name}` takes it back"
+            ),
+            Refusal::Needs(missing) => format!(
+                "{wanted_name} comes after {0} in the series, which is not applied: `cargo xtask apply {0} {wanted_name}` applies them in order",
+                names(missing)
+            ),
+            Refusal::Under(above) => format!(
+                "{wanted_name} comes before {0} in the series, and {0} is applied already: `cargo xtask revert {0}` first",
+                names(above)
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn patch(name: &str, subject: &str) -> Patch {
+        let mail = format!(
+            "From: A <a@b.c>\nDate: Tue, 3 Mar 2026 10:11:12 +0000\nSubject: [PATCH] {subject}\n\n---\n\
+             diff --git a/f b/f\n--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n+b\n"
+        );
+        Patch::parse(name, mail.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn lists_have_comments_and_relative_paths() {
+        let entries =
+            parse_list("# the series\n\n../release-fences/0004-x.patch # core\n0008-y.patch -p1\n").unwrap();
+        let lines: Vec<_> = entries
+            .iter()
+            .map(|e| (e.path.to_str().unwrap(), e.line))
+            .collect();
+        assert_eq!(
+            lines,
+            [("../release-fences/0004-x.patch", 3), ("0008-y.patch", 4)]
+        );
+    }
+
+    #[test]
+    fn bad_list_lines_are_named() {
+        assert_eq!(
+            parse_list("a\nb -p0\n").unwrap_err().to_string(),
+            "line 2: found `-p0` behind `b`; allowed is `-p1` or nothing"
+        );
+        assert_eq!(
+            parse_list("a\n\na\n").unwrap_err().to_string(),
+            "line 3: `a` stands in line 1 already"
+        );
+    }
+
+    #[test]
+    fn patches_are_found_by_number_name_and_subject() {
+        let patches = [
+            patch("0004-x.patch", "core: x"),
+            patch("0005-y.patch", "driver: y"),
+        ];
+        for wanted in [
+            "5",
+            "0005",
+            "0005-y.patch",
+            "0005-y",
+            "patches/s/0005-y.patch",
+            "driver: y",
+        ] {
+            assert_eq!(find(&patches, wanted).unwrap(), 1, "{wanted}");
+        }
+        let error = find(&patches, "9").unwrap_err().to_string();
+        assert!(
+            error.contains("no patch `9`") && error.contains("0004  core: x\n    0005  driver: y"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn order_is_the_series_order() {
+        assert_eq!(may_apply(&[true, false, false], &[], 1), Ok(()));
+        assert_eq!(
+            may_apply(&[true, false, false], &[], 2),
+            Err(Refusal::Needs(vec![1]))
+        );
+        assert_eq!(may_apply(&[true, false, false], &[1], 2), Ok(()));
+        assert_eq!(
+            may_apply(&[true, false, true], &[], 1),
+            Err(Refusal::Under(vec![2]))
+        );
+        assert_eq!(may_apply(&[true], &[], 0), Err(Refusal::AlreadyApplied));
+        assert_eq!(standing_on(&[true, true, false, true], 0), [1, 3]);
+    }
+
+    #[test]
+    fn folders_without_a_list_are_read_by_number() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, subject: &str| {
+            let mail = format!(
+                "From: A <a@b.c>\nDate: Tue, 3 Mar 2026 10:11:12 +0000\nSubject: {subject}\n\n---\n\
+                 diff --git a/f b/f\n--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n+b\n"
+            );
+            std::fs::write(folder.path().join(name), mail).unwrap();
+        };
+        let open = || Series::open(folder.path());
+        assert!(format!("{:#}", open().unwrap_err()).contains("the series is empty"));
+        write("0002-b.patch", "b");
+        write("0001-a.patch", "a");
+        std::fs::write(folder.path().join("0000-cover-letter.patch"), "no patch").unwrap();
+        let subjects: Vec<_> = open().unwrap().patches.into_iter().map(|p| p.subject).collect();
+        assert_eq!(subjects, ["a", "b"]);
+        write("0002-c.patch", "c");
+        assert!(
+            format!("{:#}", open().unwrap_err())
+                .contains("`0002-b.patch` and `0002-c.patch` both have the number 0002")
+        );
+        std::fs::write(folder.path().join("series"), "0002-c.patch\nnot-there.patch\n").unwrap();
+        let error = format!("{:#}", open().unwrap_err());
+        assert!(
+            error.contains("series:2: `not-there.patch` is not there"),
+            "{error}"
+        );
+    }
+}

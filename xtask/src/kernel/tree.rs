@@ -1,0 +1,338 @@
+//! The kernel tree that patches are applied to: a git work tree of our own on a branch of our own, so that the user's
+//! checkout, even a dirty one, is never touched.
+//!
+//! The branch is the truth; there are no notes of what is applied. A change of the branch happens in this order
+//! (invariant 11): new objects are written (nothing refers to them), the intent (`old` and `new` commit) is recorded and flushed
+//! in the lock file, the branch moves, the files that differ are rewritten one by one (each written
+//! beside and renamed), the index is written, the intent is taken away. Killed before the branch moves: nothing has
+//! happened. Killed after it: the next [`Tree::open`] sees the intent, compares each file with its old and its new content, and
+//! goes on; a file that is neither was edited by someone, and is named in an error instead.
+
+mod checkout;
+mod conflict;
+mod create;
+mod identity;
+mod in_memory;
+
+use super::patch::Patch;
+use super::series::Series;
+use anyhow::{Context, Result, bail};
+use git2::{Commit, Oid, Repository, Signature, Sort};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+/// An open work tree of our own. While it lives, no other process can open it.
+pub struct Tree {
+    repo: Repository,
+    worktree: PathBuf,
+    branch: String,
+    lock: File,
+    repaired: Vec<PathBuf>,
+}
+
+/// How a patch came into the tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum How {
+    /// Every hunk's context was there, maybe at another line.
+    Directly,
+    /// Merged with the blobs that the patch's `index` lines name as its base, as `git am --3way` does.
+    ThreeWay,
+}
+
+/// An applied patch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    /// The new commit, full hex.
+    pub commit: String,
+    /// Files of the work tree that were rewritten, added or removed.
+    pub files: Vec<PathBuf>,
+    /// Directly or by a merge.
+    pub how: How,
+}
+
+/// A patch that was taken back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reverted {
+    /// The commit that it had been, full hex.
+    pub commit: String,
+    /// Where the branch is now, full hex.
+    pub head: String,
+    /// Subjects of the later commits that were made anew without it, oldest first.
+    pub reapplied: Vec<String>,
+    /// Files of the work tree that were rewritten, added or removed.
+    pub files: Vec<PathBuf>,
+}
+
+impl Tree {
+    /// Opens the work tree at `worktree` of the repository at `repository`, on the branch `branch`; makes it if it is not there.
+    ///
+    /// `base` is a revision that patches are counted from; it is remembered as `refs/lockstep/<branch>/base`. Without it: the
+    /// remembered one, or HEAD of the repository for a new tree. Finishes what a killed process left half done.
+    ///
+    /// Errors: no git repository, an unknown revision, another process has it open, the folder is something else,
+    /// somebody checked out another branch in it, another base is asked for while patches are applied.
+    ///
+    /// Dies half-way: a work tree that is not whole (no marker in its git folder) is removed and made anew by the next call.
+    pub fn open(repository: &Path, worktree: &Path, branch: &str, base: Option<&str>) -> Result<Self> {
+        let doing = || {
+            format!(
+                "opening the work tree {} of {}",
+                worktree.display(),
+                repository.display()
+            )
+        };
+        let lock = checkout::take_lock(worktree).with_context(doing)?;
+        let repo = create::open_or_create(repository, worktree, branch, base).with_context(doing)?;
+        let mut tree = Tree {
+            repo,
+            worktree: worktree.to_path_buf(),
+            branch: branch.to_string(),
+            lock,
+            repaired: Vec::new(),
+        };
+        tree.repaired = tree.finish_interrupted().with_context(doing)?;
+        Ok(tree)
+    }
+
+    /// Files that [`Tree::open`] brought up to the branch, because a process had been killed while it wrote them.
+    pub fn repaired(&self) -> &[PathBuf] {
+        &self.repaired
+    }
+
+    /// Where the files are.
+    pub fn path(&self) -> &Path {
+        &self.worktree
+    }
+
+    /// The branch of our own.
+    pub fn branch(&self) -> &str {
+        &self.branch
+    }
+
+    /// The commit that the branch is at, full hex.
+    pub fn head(&self) -> Result<String> {
+        Ok(self.head_commit()?.id().to_string())
+    }
+
+    /// The commit that patches are counted from, full hex.
+    pub fn base(&self) -> Result<String> {
+        Ok(self.base_commit()?.id().to_string())
+    }
+
+    /// Seconds since 1970 of the base commit: a time stamp that stays the same while patches come and go.
+    pub fn base_time(&self) -> Result<i64> {
+        Ok(self.base_commit()?.time().seconds())
+    }
+
+    /// Subjects and ids (full hex) of the commits between base and HEAD, oldest first.
+    pub fn commits(&self) -> Result<Vec<(String, String)>> {
+        let mut commits = Vec::new();
+        for commit in self.stack()? {
+            commits.push((commit.id().to_string(), subject(&commit)));
+        }
+        Ok(commits)
+    }
+
+    /// Applies one patch: in memory first, then as a commit like that of `git am`, then in the files that differ; time
+    /// stamps of all others stay, so that make rebuilds little.
+    ///
+    /// Errors, with HEAD, index and files as they were: a hunk has no place (says which, what was expected, what is there), a
+    /// file that it would change was edited. What is left behind when it dies: see the module.
+    pub fn apply(&mut self, patch: &Patch) -> Result<Applied> {
+        let doing = || format!("applying {} ({})", patch.name, patch.subject);
+        let head = self.head_commit().with_context(doing)?;
+        let (tree, how) = in_memory::apply(&self.repo, &head.tree()?, patch).with_context(doing)?;
+        if tree == head.tree_id() {
+            bail!("{}: the tree has all of it already; nothing was changed", doing());
+        }
+        let commit = self.commit_of(patch, tree, &head).with_context(doing)?;
+        let (old, new) = (head.id(), commit);
+        drop(head);
+        let files = self
+            .move_branch(old, new, &format!("lockstep apply: {}", patch.subject))
+            .with_context(doing)?;
+        Ok(Applied {
+            commit: commit.to_string(),
+            files,
+            how,
+        })
+    }
+
+    /// Whether the patch would apply to HEAD now; changes nothing but for objects that nothing refers to.
+    pub fn check(&self, patch: &Patch) -> Result<How> {
+        let doing = || format!("applying {} ({})", patch.name, patch.subject);
+        let head = self.head_commit().with_context(doing)?;
+        Ok(in_memory::apply(&self.repo, &head.tree()?, patch)
+            .with_context(doing)?
+            .1)
+    }
+
+    /// Whether a list of patches would apply one on the other; as [`Tree::check`].
+    pub fn check_all(&self, patches: &[&Patch]) -> Result<()> {
+        let mut tree = self.head_commit()?.tree()?;
+        for patch in patches {
+            let doing = || format!("applying {} ({})", patch.name, patch.subject);
+            let (next, _) = in_memory::apply(&self.repo, &tree, patch).with_context(doing)?;
+            tree = self.repo.find_tree(next)?;
+        }
+        Ok(())
+    }
+
+    /// Takes back exactly one patch. At the top of the stack the branch moves to its parent; further down, the later
+    /// commits are made anew on its parent, in memory first.
+    ///
+    /// Errors, with everything as it was: it is not applied, a later commit cannot stand without it (named), a file that
+    /// would change was edited.
+    pub fn revert(&mut self, patch: &Patch) -> Result<Reverted> {
+        let doing = || format!("reverting {} ({})", patch.name, patch.subject);
+        let stack = self.stack().with_context(doing)?;
+        let mut found = None;
+        for (at, commit) in stack.iter().enumerate().rev() {
+            if identity::is_patch(&self.repo, commit, patch).with_context(doing)? {
+                found = Some(at);
+                break;
+            }
+        }
+        let Some(at) = found else {
+            bail!(
+                "{}: it is not applied: none of the {} commits on {} since its base is this patch",
+                doing(),
+                stack.len(),
+                self.branch
+            );
+        };
+        let mut tip = stack[at].parent(0).with_context(doing)?.id();
+        for later in &stack[at + 1..] {
+            tip = self.stand_on(later, tip).with_context(doing)?;
+        }
+        let commit = stack[at].id();
+        let reapplied = stack[at + 1..].iter().map(subject).collect();
+        let old = self.head_commit()?.id();
+        drop(stack);
+        let files = self
+            .move_branch(old, tip, &format!("lockstep revert: {}", patch.subject))
+            .with_context(doing)?;
+        Ok(Reverted {
+            commit: commit.to_string(),
+            head: tip.to_string(),
+            reapplied,
+            files,
+        })
+    }
+
+    /// For each patch of the series the commit between base and HEAD that is this patch by content, full hex.
+    pub fn applied(&self, series: &Series) -> Result<Vec<Option<String>>> {
+        self.applied_patches(&series.patches)
+    }
+
+    /// [`Tree::applied`] for patches that are no whole series.
+    pub fn applied_patches(&self, patches: &[Patch]) -> Result<Vec<Option<String>>> {
+        let stack = self.stack()?;
+        let mut result = Vec::with_capacity(patches.len());
+        for patch in patches {
+            let mut found = None;
+            for commit in stack.iter().rev() {
+                if identity::is_patch(&self.repo, commit, patch)? {
+                    found = Some(commit.id().to_string());
+                    break;
+                }
+            }
+            result.push(found);
+        }
+        Ok(result)
+    }
+
+    /// Moves the branch to any commit of this repository (a campaign's start, a bisection), files and all, as [`Tree::apply`]
+    /// does.
+    pub fn move_to(&mut self, commit: &str) -> Result<Vec<PathBuf>> {
+        let new = self.repo.revparse_single(commit)?.peel_to_commit()?.id();
+        let old = self.head_commit()?.id();
+        self.move_branch(old, new, "lockstep: move")
+    }
+
+    fn head_commit(&self) -> Result<Commit<'_>> {
+        let name = create::branch_ref(&self.branch);
+        Ok(self.repo.find_reference(&name)?.peel_to_commit()?)
+    }
+
+    fn base_commit(&self) -> Result<Commit<'_>> {
+        Ok(self
+            .repo
+            .find_reference(&create::base_ref(&self.branch))?
+            .peel_to_commit()?)
+    }
+
+    /// The commits between base and HEAD, oldest first.
+    fn stack(&self) -> Result<Vec<Commit<'_>>> {
+        let mut walk = self.repo.revwalk()?;
+        walk.push(self.head_commit()?.id())?;
+        walk.hide(self.base_commit()?.id())?;
+        walk.set_sorting(Sort::TOPOLOGICAL | Sort::REVERSE)?;
+        walk.simplify_first_parent()?;
+        walk.map(|id| Ok(self.repo.find_commit(id?)?)).collect()
+    }
+
+    fn commit_of(&self, patch: &Patch, tree: Oid, parent: &Commit) -> Result<Oid> {
+        let time = git2::Time::new(patch.date.seconds, patch.date.offset_minutes);
+        let author = Signature::new(&patch.author, &patch.email, &time).with_context(|| {
+            format!(
+                "`{} <{}>` cannot be the author of a commit",
+                patch.author, patch.email
+            )
+        })?;
+        let tree = self.repo.find_tree(tree)?;
+        Ok(self.repo.commit(
+            None,
+            &author,
+            &self.committer()?,
+            &patch.message(),
+            &tree,
+            &[parent],
+        )?)
+    }
+
+    /// The identity that git is configured with, or our own.
+    fn committer(&self) -> Result<Signature<'static>> {
+        match self.repo.signature() {
+            Ok(signature) => Ok(signature.to_owned()),
+            Err(_) => Ok(Signature::now("Lockstep", "lockstep@localhost")?),
+        }
+    }
+
+    /// Makes the change of `later` anew on top of `tip`, keeping author and message; gives the new commit.
+    fn stand_on(&self, later: &Commit, tip: Oid) -> Result<Oid> {
+        let onto = self.repo.find_commit(tip)?;
+        let mut merged = self.repo.cherrypick_commit(later, &onto, 0, None)?;
+        if merged.has_conflicts() {
+            let mut files: Vec<String> = merged
+                .conflicts()?
+                .filter_map(|conflict| conflict.ok())
+                .filter_map(|conflict| conflict.our.or(conflict.their).or(conflict.ancestor))
+                .map(|entry| String::from_utf8_lossy(&entry.path).into_owned())
+                .collect();
+            files.dedup();
+            bail!(
+                "`{}` ({}) was applied later and cannot stand without it (in {}); nothing was changed; revert that one first",
+                subject(later),
+                &later.id().to_string()[..12],
+                files.join(", ")
+            );
+        }
+        let tree = self.repo.find_tree(merged.write_tree_to(&self.repo)?)?;
+        let message = String::from_utf8_lossy(later.message_raw_bytes()).into_owned();
+        Ok(self.repo.commit(
+            None,
+            &later.author(),
+            &self.committer()?,
+            &message,
+            &tree,
+            &[&onto],
+        )?)
+    }
+}
+
+/// First line of a commit message.
+fn subject(commit: &Commit) -> String {
+    let message = String::from_utf8_lossy(commit.message_bytes()).into_owned();
+    message.lines().next().unwrap_or_default().to_string()
+}
