@@ -5,6 +5,7 @@ use crate::board::virt::{self, Different, VirtualBoard};
 use crate::campaign::build;
 use crate::campaign::stopwatch::Stopwatch;
 use crate::exit::Outcome;
+use crate::host::files;
 use crate::host::packages;
 use crate::host::requirements::{self, Distribution, Weight};
 use crate::kernel::Event;
@@ -106,8 +107,7 @@ pub fn needs(context: &Context, tree: &TreeFlags) -> Result<Needs> {
         (Some(_), Err(_)) => drop(place?),
         (_, Ok(_)) => {}
     }
-    let vanilla = vanilla_manifest(cache);
-    if vanilla.is_none() {
+    if vanilla_manifest(cache).is_none() {
         lines.push("build the vanilla kernel (about 8 minutes on two cores, 600 MB)".into());
     }
     if VirtualBoard::open(&context.folders).is_err() {
@@ -206,8 +206,8 @@ fn show(task: &Task, event: Event) {
     }
 }
 
-/// Builds vanilla from the tree's base, without any patch of ours, and stages it as `<cache>/vanilla`. Only once for each tree: the board's
-/// vanilla is what must survive, and it does not change under a campaign.
+/// Builds vanilla from the tree's base, without any patch of ours, and stages it as `<cache>/vanilla`: once for each tree, configuration and
+/// compiler. The board's vanilla is what must survive; it does not change under a campaign.
 fn vanilla(context: &Context, flags: &TreeFlags, watch: &mut Stopwatch) -> Result<Manifest> {
     let cache = &context.folders.cache;
     let place = Place::of(cache, flags.kernel.as_deref())?;
@@ -215,28 +215,44 @@ fn vanilla(context: &Context, flags: &TreeFlags, watch: &mut Stopwatch) -> Resul
     let mut tree = watch.time("prepare the work tree", || place.open())?;
     task.done(&place.key);
     let base = tree.base()?;
-    let staging = cache.join("vanilla");
-    if let Some(there) = vanilla_manifest(cache).filter(|manifest| manifest.commit == base) {
+    let toolchain = Toolchain::find()?;
+    let profile = Profile::vanilla(&context.folders.project);
+    let key = key(&base, &toolchain, &profile)?;
+    let key_file = cache.join("vanilla.key");
+    if std::fs::read_to_string(&key_file).is_ok_and(|known| known == key)
+        && let Some(there) = vanilla_manifest(cache)
+    {
         return Ok(there);
     }
     tree.move_to(&base)?;
     let builder = Builder {
         source: tree.path().to_path_buf(),
-        out: place.builds.join("vanilla"),
+        out: place.builds.join(&profile.name),
         cache: cache.clone(),
-        profile: Profile::vanilla(&context.folders.project),
-        toolchain: Toolchain::find()?,
+        profile,
+        toolchain,
         jobs: Builder::default_jobs(),
         timestamp: tree.base_time()?,
     };
+    let to = (cache.join("vanilla"), base);
     let built = build::build(
         &builder,
         &Base::AllNo,
         "setup",
         &[],
-        (&staging, &base),
+        (&to.0, &to.1),
         watch,
         context.ui,
     )?;
+    files::write_atomic(&key_file, key.as_bytes())?;
     Ok(built.manifest)
+}
+
+/// Names everything that vanilla is made from.
+fn key(base: &str, toolchain: &Toolchain, profile: &Profile) -> Result<String> {
+    let mut inputs = format!("{base}\n{}\n", toolchain.version);
+    for fragment in &profile.fragments {
+        inputs.push_str(&files::sha256_file(fragment)?);
+    }
+    Ok(files::sha256(inputs.as_bytes()))
 }
