@@ -1,27 +1,33 @@
 //! The kernel side: tree and series (git2), patches, Kconfig fragments and verdicts, toolchain, make, staging.
 //! *Architecture invariant:* knows nothing of boards, evidence or campaigns.
 
+pub mod build;
 pub mod changes;
 pub mod diff;
 pub mod kconfig;
 pub mod module;
 pub mod patch;
+pub mod place;
 pub mod series;
+pub mod source;
+pub mod stage;
 pub mod toolchain;
 pub mod tree;
 
 /// What a long piece of work tells whoever waits for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// Something begins: a line for a person.
+    /// Something begins that nobody knows the size of: a line for a person.
     Step(String),
-    /// How far the step is, in its own unit; `total` is an estimate and may be passed.
-    Count {
-        /// Done so far.
-        done: u64,
-        /// Expected in the end.
+    /// Something begins whose size is known about.
+    Work {
+        /// A line for a person.
+        title: String,
+        /// Expected in the end; an estimate that may be passed.
         total: u64,
     },
+    /// How much of the [`Event::Work`] is done.
+    Done(u64),
     /// Something that a person should read: a compiler warning, a trap in the configuration.
     Warning(String),
 }

@@ -1,0 +1,494 @@
+//! Configuring and building a kernel outside its tree, in an `O=` folder for each profile.
+//!
+//! Time, user, host and number of the build are fixed (Documentation/kbuild/reproducible-builds.rst), so an unchanged tree gives
+//! the same bytes, build ids included; measured with 7.3.4: vmlinux made anew from nothing is identical. `LOCALVERSION` is set, to nothing,
+//! since scripts/setlocalversion appends a `+` where it is unset and HEAD is no release tag.
+//!
+//! One make call for all goals: with nothing to do `Image modules dtbs` takes 3.5 s, of which `dtbs` are half a second.
+
+use super::kconfig::{self, Config, Definitions, Fragment, Merged, Outcome, SymbolVerdict};
+use super::toolchain::{KERNEL_ARCH, Toolchain};
+use super::{Event, Report};
+use crate::host::files::write_atomic;
+use crate::host::process;
+use anyhow::{Context, Result, bail};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use xshell::{Cmd, Shell, cmd};
+
+/// Longest time for a build: a debug kernel of a distribution's size on two slow cores.
+const BUILD_LIMIT: Duration = Duration::from_secs(6 * 3600);
+const CONFIG_LIMIT: Duration = Duration::from_secs(600);
+/// Lines `  CC file` of a whole build of the virtual board's lockdep kernel, 7.3.4: the estimate as long as no earlier build of this folder
+/// gave its own.
+const FIRST_ESTIMATE: u64 = 1_950;
+/// Programs that the kernel's own Makefiles start, and the Debian packages that have them.
+pub const HOST_TOOLS: [(&str, &str); 9] = [
+    ("make", "make"),
+    ("gcc", "gcc"),
+    ("flex", "flex"),
+    ("bison", "bison"),
+    ("bc", "bc"),
+    ("perl", "perl"),
+    ("depmod", "kmod"),
+    ("git", "git"),
+    ("nice", "coreutils"),
+];
+
+/// One kind of kernel: its name and what it asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Profile {
+    /// `vanilla`, `lockdep`: name of the `O=` folder and of the staging folder.
+    pub name: String,
+    /// Fragments in order; a later one wins.
+    pub fragments: Vec<PathBuf>,
+}
+
+impl Profile {
+    /// Vanilla of the virtual board; `project` has `kconfig-fragments/`.
+    pub fn vanilla(project: &Path) -> Self {
+        Self::of(project, "vanilla", &["virtual-board", "vanilla"])
+    }
+
+    /// The debug kernel of the virtual board.
+    pub fn lockdep(project: &Path) -> Self {
+        Self::of(
+            project,
+            "lockdep",
+            &["virtual-board", "lockdep", "function-trace"],
+        )
+    }
+
+    /// A profile made of fragments of `kconfig-fragments/`, by their names without `.config`.
+    pub fn of(project: &Path, name: &str, fragments: &[&str]) -> Self {
+        let path = |fragment: &&str| {
+            project
+                .join("kconfig-fragments")
+                .join(format!("{fragment}.config"))
+        };
+        Profile {
+            name: name.to_string(),
+            fragments: fragments.iter().map(path).collect(),
+        }
+    }
+
+    /// The same profile with one more fragment behind the others, such as `release-fences` once patch 0004 is there.
+    pub fn with(mut self, fragment: PathBuf) -> Self {
+        self.fragments.push(fragment);
+        self
+    }
+
+    fn merged(&self) -> Result<Merged> {
+        let fragments = self
+            .fragments
+            .iter()
+            .map(|path| Fragment::read(path))
+            .collect::<Result<Vec<_>>>()?;
+        let merged = kconfig::merge(&fragments);
+        if let Some(contradiction) = kconfig::contradictory(&merged.requests) {
+            bail!("profile {}: {contradiction}", self.name);
+        }
+        Ok(merged)
+    }
+}
+
+/// What the fragments are laid upon.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Base {
+    /// Everything off that nobody asks for: small and quick.
+    AllNo,
+    /// A `.config` of the user's, brought up to this kernel by `olddefconfig`.
+    File(PathBuf),
+}
+
+/// A configuration that is in force.
+#[derive(Debug, Clone)]
+pub struct Configured {
+    /// A verdict for each request; all are [`Outcome::Taken`].
+    pub verdicts: Vec<SymbolVerdict>,
+    /// Requests that a later fragment replaced.
+    pub overrides: Vec<kconfig::Override>,
+    /// What `make kernelrelease` says.
+    pub release: String,
+    /// The final configuration.
+    pub config: Config,
+    /// The `.config` that was there before, kept as `.config.pre-<campaign>`.
+    pub kept: Option<PathBuf>,
+}
+
+/// Some requests did not come true. `.config` is as it was.
+#[derive(Debug)]
+pub struct NotTaken {
+    /// A verdict for each request, explained where it is not [`Outcome::Taken`].
+    pub verdicts: Vec<SymbolVerdict>,
+}
+
+impl std::error::Error for NotTaken {}
+
+impl std::fmt::Display for NotTaken {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        let failed: Vec<_> = self
+            .verdicts
+            .iter()
+            .filter(|verdict| verdict.outcome != Outcome::Taken)
+            .collect();
+        write!(
+            f,
+            "{} of {} requested symbols are not as asked:",
+            failed.len(),
+            self.verdicts.len()
+        )?;
+        for SymbolVerdict {
+            request, got, why, ..
+        } in failed
+        {
+            let why = why.as_deref().unwrap_or("not known why");
+            write!(
+                f,
+                "\n    CONFIG_{}={} ({}:{}) became {got}: {why}",
+                request.symbol, request.value, request.fragment, request.line
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// Builds one profile of one tree.
+#[derive(Debug, Clone)]
+pub struct Builder {
+    /// The tree.
+    pub source: PathBuf,
+    /// The `O=` folder.
+    pub out: PathBuf,
+    /// The user's cache: ccache is below it.
+    pub cache: PathBuf,
+    /// The profile.
+    pub profile: Profile,
+    /// The compiler.
+    pub toolchain: Toolchain,
+    /// `-j`.
+    pub jobs: usize,
+    /// Time stamp that the kernel shows, seconds since 1970; has to stay the same from patch to patch:
+    /// [`super::tree::Tree::base_time`].
+    pub timestamp: i64,
+}
+
+impl Builder {
+    /// Number of jobs for this machine: its cores.
+    pub fn default_jobs() -> usize {
+        std::thread::available_parallelism().map_or(1, usize::from)
+    }
+
+    /// The log that every make call appends to.
+    pub fn log(&self) -> PathBuf {
+        self.out.join("lockstep-make.log")
+    }
+
+    /// Makes the profile's configuration beside `.config`, verifies each request, refuses traps, and only then puts it in
+    /// force. A configuration that comes out the same leaves `.config` as it is, so that nothing is built anew. The `.config`
+    /// that was there (the user's, for [`Base::File`]) is kept as `.config.pre-<campaign>`, once.
+    ///
+    /// `vanilla` are the releases that this build must not have (invariant 10). Errors, with `.config` as it was: a
+    /// fragment with a syntax error, [`NotTaken`], a trap, make fails. Dies half-way: `.config` is old or new.
+    pub fn configure(
+        &self,
+        base: &Base,
+        campaign: &str,
+        vanilla: &[String],
+        report: Report,
+    ) -> Result<Configured> {
+        let doing = || {
+            format!(
+                "configuring profile {} of {}",
+                self.profile.name,
+                self.source.display()
+            )
+        };
+        let merged = self.profile.merged().with_context(doing)?;
+        self.refuse_no_kernel()?;
+        fs::create_dir_all(&self.out).with_context(doing)?;
+        report(Event::Step(format!("configuring {}", self.profile.name)));
+        let next = self.out.join(".config.next");
+        self.make_config(base, &merged, &next).with_context(doing)?;
+        let text = fs::read_to_string(&next).with_context(doing)?;
+        let config = Config::parse(&text);
+        let mut verdicts = kconfig::verify(&merged.requests, &config);
+        if verdicts.iter().any(|verdict| verdict.outcome != Outcome::Taken) {
+            Definitions::read(&self.source, KERNEL_ARCH).explain_all(&mut verdicts, &config);
+            return Err(anyhow::Error::new(NotTaken { verdicts }).context(doing()));
+        }
+        let release = self.release_with(&config).with_context(doing)?;
+        for trap in kconfig::traps(&config, &release, vanilla) {
+            match trap.severity {
+                kconfig::Severity::Refuse => bail!("{}: {}", doing(), trap.text),
+                kconfig::Severity::Warn => report(Event::Warning(trap.text)),
+            }
+        }
+        let kept = self.keep_config(base, campaign).with_context(doing)?;
+        self.put_in_force(&next).with_context(doing)?;
+        // The tree may add to it (`localversion*` files), so that make has the last word.
+        let release = self.release().with_context(doing)?;
+        if vanilla.contains(&release) {
+            bail!(
+                "{}: the release would be `{release}`, which vanilla needs; ask for another CONFIG_LOCALVERSION",
+                doing()
+            );
+        }
+        Ok(Configured {
+            verdicts,
+            overrides: merged.overrides,
+            release,
+            config,
+            kept,
+        })
+    }
+
+    /// Builds `Image`, `modules` and `dtbs` (or other goals). The whole output goes to [`Builder::log`]; warnings of the compiler are
+    /// reported. Errors carry the end of the log.
+    pub fn make(&self, goals: &[&str], report: Report) -> Result<()> {
+        let record = self.out.join(".lockstep-lines");
+        let known = fs::read_to_string(&record)
+            .ok()
+            .and_then(|text| text.trim().parse().ok());
+        let total: u64 = known.unwrap_or(FIRST_ESTIMATE);
+        report(Event::Work {
+            title: format!("building {} of {}", goals.join(" "), self.profile.name),
+            total,
+        });
+        let mut done = 0;
+        let jobs = self.jobs.to_string();
+        let sh = Shell::new()?;
+        let cmd = self.environment(cmd!(sh, "nice -n 5 make -j{jobs} {goals...}"));
+        process::run_logged(cmd, &self.log(), BUILD_LIMIT, |line| {
+            if is_progress(line) {
+                done += 1;
+                report(Event::Done(done));
+            } else if line.contains(": warning: ") {
+                report(Event::Warning(line.to_string()));
+            }
+        })
+        .with_context(|| format!("building {} of {}", goals.join(" "), self.source.display()))?;
+        // Builds of a few files say nothing about a whole one.
+        if done > total / 2 && Some(done) != known {
+            write_atomic(&record, format!("{done}\n").as_bytes())?;
+        }
+        Ok(())
+    }
+
+    /// The release of the configuration in force, as `make kernelrelease` says it.
+    pub fn release(&self) -> Result<String> {
+        let sh = Shell::new()?;
+        // kernelrelease reads include/config/auto.conf without bringing it up to date.
+        let modified = |path: &str| {
+            fs::metadata(self.out.join(path))
+                .and_then(|metadata| metadata.modified())
+                .ok()
+        };
+        if modified("include/config/auto.conf") < modified(".config") {
+            process::run(self.environment(cmd!(sh, "make -s syncconfig")), CONFIG_LIMIT)?;
+        }
+        let text = process::read(self.environment(cmd!(sh, "make -s kernelrelease")), CONFIG_LIMIT)?;
+        let release = text.lines().last().unwrap_or_default().trim().to_string();
+        if release.is_empty() {
+            bail!("make kernelrelease said nothing");
+        }
+        Ok(release)
+    }
+
+    /// The release that a configuration will give: version of the Makefile, then CONFIG_LOCALVERSION (with LOCALVERSION set to
+    /// nothing and LOCALVERSION_AUTO off there is no more to it: scripts/setlocalversion).
+    fn release_with(&self, config: &Config) -> Result<String> {
+        let sh = Shell::new()?;
+        let version = process::read(self.environment(cmd!(sh, "make -s kernelversion")), CONFIG_LIMIT)?;
+        let version = version.lines().last().unwrap_or_default().trim().to_string();
+        Ok(match config.get("LOCALVERSION") {
+            Some(kconfig::Value::Text(local)) => format!("{version}{local}"),
+            _ => version,
+        })
+    }
+
+    fn refuse_no_kernel(&self) -> Result<()> {
+        super::place::refuse_no_kernel(&self.source)?;
+        super::place::refuse_path_for_make(&self.source)?;
+        super::place::refuse_path_for_make(&self.out)
+    }
+
+    fn make_config(&self, base: &Base, merged: &Merged, next: &Path) -> Result<()> {
+        let sh = Shell::new()?;
+        let cmd = match base {
+            Base::AllNo => {
+                let requests = self.out.join("lockstep-requests.config");
+                write_atomic(&requests, merged.to_config().as_bytes())?;
+                let _ = fs::remove_file(next);
+                cmd!(sh, "make -s allnoconfig").env("KCONFIG_ALLCONFIG", requests)
+            }
+            Base::File(path) => {
+                let base = fs::read_to_string(path)
+                    .with_context(|| format!("reading the base configuration {}", path.display()))?;
+                write_atomic(next, format!("{base}\n{}", merged.to_config()).as_bytes())?;
+                cmd!(sh, "make -s olddefconfig")
+            }
+        };
+        process::run(self.environment(cmd).env("KCONFIG_CONFIG", next), CONFIG_LIMIT)?;
+        Ok(())
+    }
+
+    /// Keeps what was there before this campaign; what a first run kept is never overwritten.
+    fn keep_config(&self, base: &Base, campaign: &str) -> Result<Option<PathBuf>> {
+        let kept = self.out.join(format!(".config.pre-{campaign}"));
+        if kept.exists() {
+            return Ok(Some(kept));
+        }
+        let earlier = match base {
+            Base::File(path) => path.clone(),
+            Base::AllNo => self.out.join(".config"),
+        };
+        match fs::read(&earlier) {
+            Ok(bytes) => {
+                write_atomic(&kept, &bytes)?;
+                Ok(Some(kept))
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).with_context(|| format!("keeping {}", earlier.display())),
+        }
+    }
+
+    fn put_in_force(&self, next: &Path) -> Result<()> {
+        let config = self.out.join(".config");
+        let bytes = fs::read(next)?;
+        if fs::read(&config).is_ok_and(|there| there == bytes) {
+            return Ok(fs::remove_file(next)?);
+        }
+        Ok(fs::rename(next, config)?)
+    }
+
+    /// The environment and variables of every make call; the same each time, or everything would be built anew.
+    pub(super) fn environment<'a>(&self, cmd: Cmd<'a>) -> Cmd<'a> {
+        let (source, out) = (&self.source, &self.out);
+        let prefix = &self.toolchain.prefix;
+        let mut output = std::ffi::OsString::from("O=");
+        output.push(out);
+        let cmd = cmd
+            .arg("-C")
+            .arg(source)
+            .arg(output)
+            .arg(format!("ARCH={KERNEL_ARCH}"))
+            .arg(format!("CROSS_COMPILE={prefix}"))
+            .arg(format!("CC={}", self.toolchain.cc()))
+            .env("LOCALVERSION", "")
+            .env("KBUILD_BUILD_TIMESTAMP", shown_time(self.timestamp))
+            .env("KBUILD_BUILD_USER", "lockstep")
+            .env("KBUILD_BUILD_HOST", "lockstep")
+            .env("KBUILD_BUILD_VERSION", "1")
+            .env("LC_ALL", "C")
+            .env_remove("MAKEFLAGS")
+            .env_remove("MAKELEVEL")
+            .env_remove("KCONFIG_CONFIG")
+            .env_remove("KCONFIG_ALLCONFIG");
+        self.toolchain.with_ccache(cmd, &self.cache)
+    }
+}
+
+/// A time as `date` shows it, which is what the kernel's own build takes.
+fn shown_time(seconds: i64) -> String {
+    let time = jiff::Timestamp::from_second(seconds).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    time.strftime("%a %b %e %H:%M:%S UTC %Y").to_string()
+}
+
+/// Whether a line of make's output stands for a piece of work: two spaces, a word in capitals, a file
+/// (`quiet_cmd_*` of the kernel's Makefiles).
+fn is_progress(line: &str) -> bool {
+    line.strip_prefix("  ").is_some_and(|rest| {
+        let word = rest.split_whitespace().next().unwrap_or_default();
+        !rest.starts_with(' ')
+            && word.len() > 1
+            && word
+                .chars()
+                .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
+            && !matches!(word, "CALL" | "CHK" | "SYNC" | "UPD" | "DESCEND")
+    })
+}
+
+/// Which of [`HOST_TOOLS`] are missing, as `program (package)`; all at once.
+pub fn missing_host_tools() -> Vec<String> {
+    HOST_TOOLS
+        .iter()
+        .filter(|(program, _)| which::which(program).is_err())
+        .map(|(program, package)| format!("{program} ({package})"))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_work_are_counted() {
+        for line in [
+            "  CC      drivers/a.o",
+            "  CC [M]  drivers/b.o",
+            "  DTC     arch/x.dtb",
+            "  LD [M]  x.ko",
+            "  HOSTCC  scripts/a",
+        ] {
+            assert!(is_progress(line), "{line}");
+        }
+        for line in [
+            "make[1]: Entering directory",
+            "  CALL    scripts/checksyscalls.sh",
+            "    CC x",
+            "drivers/a.c:1: warning: x",
+            "",
+        ] {
+            assert!(!is_progress(line), "{line}");
+        }
+    }
+
+    #[test]
+    fn times_look_like_those_of_date() {
+        assert_eq!(shown_time(1_767_225_600), "Thu Jan  1 00:00:00 UTC 2026");
+    }
+
+    #[test]
+    fn a_bad_fragment_or_a_contradiction_stops_before_anything_is_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            fs::create_dir_all(folder.path().join("kconfig-fragments")).unwrap();
+            fs::write(folder.path().join("kconfig-fragments").join(name), text).unwrap();
+        };
+        write("a.config", "CONFIG_A=yes\n");
+        let error = format!(
+            "{:#}",
+            Profile::of(folder.path(), "p", &["a"]).merged().unwrap_err()
+        );
+        assert!(error.contains("a.config:1:10: found `yes`"), "{error}");
+        write("a.config", "CONFIG_KASAN=y\n");
+        write("b.config", "CONFIG_KCSAN=y\n");
+        let error = format!(
+            "{:#}",
+            Profile::of(folder.path(), "p", &["a", "b"]).merged().unwrap_err()
+        );
+        assert!(error.contains("Build a kernel for each"), "{error}");
+        let error = format!(
+            "{:#}",
+            Profile::of(folder.path(), "p", &["c"]).merged().unwrap_err()
+        );
+        assert!(
+            error.contains("reading the fragment") && error.contains("c.config"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn failures_are_told_symbol_by_symbol() {
+        let asked = Fragment::parse("f.config", "CONFIG_A=y\nCONFIG_B=y\n").unwrap();
+        let mut verdicts = kconfig::verify(&asked.requests, &Config::parse("CONFIG_A=y\n"));
+        verdicts[1].why = Some("defined in x/Kconfig:3".into());
+        let text = NotTaken { verdicts }.to_string();
+        assert_eq!(
+            text,
+            "1 of 2 requested symbols are not as asked:\n    CONFIG_B=y (f.config:2) became n: defined in x/Kconfig:3"
+        );
+    }
+}

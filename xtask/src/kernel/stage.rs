@@ -1,0 +1,249 @@
+//! What a build made, put together in a folder of its own (never straight into `/lib/modules`), with its manifest.
+
+use super::build::Builder;
+use super::module;
+use super::{Event, Report};
+use crate::host::files::{sha256, write_atomic};
+use crate::host::process;
+use crate::manifest::{File, Kind, Manifest, SCHEMA_VERSION};
+use anyhow::{Context, Result, bail};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use walkdir::WalkDir;
+use xshell::{Shell, cmd};
+
+/// Name of the manifest in a staging folder.
+pub const MANIFEST: &str = "manifest.json";
+const LIMIT: Duration = Duration::from_secs(1800);
+
+impl Builder {
+    /// Puts Image, modules (stripped of debug information) and dtbs into `dest` and writes `dest/manifest.json`. Made beside
+    /// `dest` and renamed into place: a `dest` from before is gone only when the new one is whole. `commit` is what was built, full hex.
+    ///
+    /// Errors: modules_install fails; depmod has something to say (a symbol that no module gives); a module whose vermagic is not this
+    /// release (left over from another build). Dies half-way: `dest` is old or new, or for an instant
+    /// not there with the old one beside it as `<dest>.old`; `<dest>.new` may be left, and is removed by the next call.
+    pub fn stage(&self, dest: &Path, commit: &str, report: Report) -> Result<Manifest> {
+        let doing = || format!("staging {} in {}", self.profile.name, dest.display());
+        report(Event::Step(format!("staging {}", self.profile.name)));
+        let dest = std::path::absolute(dest).with_context(doing)?;
+        let new = beside(&dest, "new");
+        remove(&new)?;
+        fs::create_dir_all(&new).with_context(doing)?;
+        let release = self.release().with_context(doing)?;
+        self.install_modules(&new, &release).with_context(doing)?;
+        let boot = self.out.join("arch/arm64/boot");
+        fs::copy(boot.join("Image"), new.join("Image"))
+            .with_context(|| format!("{}: no Image was built", doing()))?;
+        copy_dtbs(&boot.join("dts"), &new.join("dtbs")).with_context(doing)?;
+        let vmlinux = fs::read(self.out.join("vmlinux")).with_context(doing)?;
+        let manifest = Manifest {
+            schema_version: SCHEMA_VERSION,
+            build_id: module::build_id(&vmlinux).with_context(|| format!("{}: reading vmlinux", doing()))?,
+            profile: self.profile.name.clone(),
+            commit: commit.to_string(),
+            files: describe(&new, &release).with_context(doing)?,
+            root: dest.clone(),
+            release,
+        };
+        let text = serde_json::to_vec_pretty(&manifest)?;
+        write_atomic(&new.join(MANIFEST), &text)?;
+        put_in_place(&new, &dest).with_context(doing)?;
+        Ok(manifest)
+    }
+
+    /// `modules_install` and depmod. The kernel's own depmod call ends with success whatever it says, so depmod runs once more,
+    /// with `-e`, and has to be silent.
+    fn install_modules(&self, new: &Path, release: &str) -> Result<()> {
+        let sh = Shell::new()?;
+        let mut path = std::ffi::OsString::from("INSTALL_MOD_PATH=");
+        path.push(new);
+        let install = cmd!(sh, "nice -n 5 make -s modules_install {path} INSTALL_MOD_STRIP=1");
+        process::run(self.environment(install), LIMIT)?;
+        let folder = new.join("lib/modules").join(release);
+        if !folder.is_dir() {
+            bail!("modules_install did not make {}", folder.display());
+        }
+        // Links into the build folder: a board has no use for them.
+        for link in ["build", "source"] {
+            let _ = fs::remove_file(folder.join(link));
+        }
+        let map = self.out.join("System.map");
+        let said = process::run(cmd!(sh, "depmod -e -F {map} -b {new} {release}"), LIMIT)?;
+        let words = [said.stdout, said.stderr].concat();
+        if !words.is_empty() {
+            bail!(
+                "depmod is not content with the modules:\n{}",
+                String::from_utf8_lossy(&words).trim_end()
+            );
+        }
+        Ok(())
+    }
+}
+
+/// Reads the manifest of a staging folder. Errors: none there, written by a newer Lockstep.
+pub fn read_manifest(folder: &Path) -> Result<Manifest> {
+    let path = folder.join(MANIFEST);
+    let doing = || format!("reading {}", path.display());
+    let bytes = fs::read(&path).with_context(doing)?;
+    let version: serde_json::Value = serde_json::from_slice(&bytes).with_context(doing)?;
+    let version = version
+        .get("schema-version")
+        .and_then(serde_json::Value::as_u64)
+        .unwrap_or_default();
+    if version > u64::from(SCHEMA_VERSION) {
+        bail!(
+            "{}: it has format {version}, and this Lockstep knows {SCHEMA_VERSION} only; build anew, or update Lockstep",
+            doing()
+        );
+    }
+    serde_json::from_slice(&bytes).with_context(doing)
+}
+
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".");
+    name.push(ending);
+    PathBuf::from(name)
+}
+
+fn remove(folder: &Path) -> Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("removing {}", folder.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn put_in_place(new: &Path, dest: &Path) -> Result<()> {
+    let old = beside(dest, "old");
+    remove(&old)?;
+    if dest.exists() {
+        fs::rename(dest, &old)?;
+    }
+    fs::rename(new, dest)?;
+    remove(&old)
+}
+
+/// Copies `*.dtb`, keeping folders. (`dtbs_install` would do the same in a make call of its own.)
+fn copy_dtbs(from: &Path, to: &Path) -> Result<()> {
+    if !from.is_dir() {
+        return Ok(());
+    }
+    for entry in WalkDir::new(from) {
+        let entry = entry?;
+        if entry.path().extension().is_some_and(|ending| ending == "dtb") {
+            let target = to.join(entry.path().strip_prefix(from)?);
+            if let Some(folder) = target.parent() {
+                fs::create_dir_all(folder)?;
+            }
+            fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}
+
+/// Every file of a staging folder, sorted.
+fn describe(root: &Path, release: &str) -> Result<Vec<File>> {
+    let mut files = Vec::new();
+    for entry in WalkDir::new(root).sort_by_file_name() {
+        let entry = entry?;
+        if entry.file_type().is_dir() {
+            continue;
+        }
+        let source = entry.path().strip_prefix(root)?.to_path_buf();
+        let kind = kind_of(&source)
+            .with_context(|| format!("{} does not belong in a staging folder", source.display()))?;
+        let bytes = fs::read(entry.path()).with_context(|| format!("reading {}", entry.path().display()))?;
+        let mut file = File {
+            kind,
+            size: bytes.len() as u64,
+            sha256: sha256(&bytes),
+            mode: entry.metadata()?.permissions().mode() & 0o7777,
+            source,
+            build_id: None,
+            content_sha256: None,
+        };
+        if kind == Kind::Module && file.source.extension().is_some_and(|ending| ending == "ko") {
+            let info =
+                module::module_info(&bytes).with_context(|| format!("reading {}", file.source.display()))?;
+            let magic = info.vermagic.unwrap_or_default();
+            if magic.split(' ').next() != Some(release) {
+                bail!(
+                    "{} was built for `{magic}`, not for {release}",
+                    file.source.display()
+                );
+            }
+            file.build_id = info.build_id;
+            file.content_sha256 = Some(info.content_sha256);
+        }
+        files.push(file);
+    }
+    files.sort_by(|a, b| a.source.cmp(&b.source));
+    Ok(files)
+}
+
+fn kind_of(source: &Path) -> Option<Kind> {
+    let name = source.file_name()?.to_str()?;
+    let module = [".ko", ".ko.zst", ".ko.xz", ".ko.gz"]
+        .iter()
+        .any(|ending| name.ends_with(ending));
+    match source.iter().next()?.to_str()? {
+        "Image" => Some(Kind::Image),
+        "dtbs" => Some(Kind::Dtb),
+        "lib" if module => Some(Kind::Module),
+        "lib" => Some(Kind::ModuleIndex),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_follow_from_paths() {
+        assert_eq!(kind_of(Path::new("Image")), Some(Kind::Image));
+        assert_eq!(kind_of(Path::new("dtbs/rockchip/a.dtb")), Some(Kind::Dtb));
+        assert_eq!(
+            kind_of(Path::new("lib/modules/r/kernel/a.ko.zst")),
+            Some(Kind::Module)
+        );
+        assert_eq!(
+            kind_of(Path::new("lib/modules/r/modules.dep")),
+            Some(Kind::ModuleIndex)
+        );
+        assert_eq!(kind_of(Path::new("vmlinux")), None);
+    }
+
+    #[test]
+    fn a_staging_folder_is_replaced_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let (new, dest) = (folder.path().join("s.new"), folder.path().join("s"));
+        for (text, old) in [("1", "0"), ("2", "1")] {
+            fs::create_dir(&new).unwrap();
+            fs::write(new.join("f"), text).unwrap();
+            put_in_place(&new, &dest).unwrap();
+            assert_eq!(
+                fs::read_to_string(dest.join("f")).unwrap(),
+                text,
+                "instead of {old}"
+            );
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_manifest_of_a_newer_format_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(MANIFEST), "{\"schema-version\": 99}").unwrap();
+        let error = format!("{:#}", read_manifest(folder.path()).unwrap_err());
+        assert!(
+            error.contains("format 99, and this Lockstep knows 1 only"),
+            "{error}"
+        );
+    }
+}
