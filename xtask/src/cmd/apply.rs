@@ -1,16 +1,163 @@
 //! `cargo xtask apply`.
 
 use super::Context;
+use super::series::Where;
 use crate::exit::Outcome;
-use anyhow::{Result, bail};
+use crate::kernel::patch::Patch;
+use crate::kernel::place::{BRANCH, Place};
+use crate::kernel::series::{Refusal, Series, may_apply};
+use crate::kernel::tree::{How, Stack, Tree};
+use anyhow::{Context as _, Result, bail};
 
 /// Arguments of `cargo xtask apply`.
 #[derive(Debug, clap::Args)]
-pub struct Apply {}
+#[command(
+    after_help = "Each patch becomes a commit as `git am` makes it, in a work tree of our own; only the files that differ \
+are written. A patch that does not apply changes nothing.
+
+Examples:
+  cargo xtask apply 0004 0005
+  cargo xtask apply 0005 --series patches/rehearsal --kernel ~/src/linux-rockchip"
+)]
+pub struct Apply {
+    /// Patches by number, file name or subject, in the order in which they are applied
+    #[arg(required = true, value_name = "PATCH")]
+    patches: Vec<String>,
+    #[command(flatten)]
+    which: Where,
+}
 
 impl Apply {
-    /// Runs the verb.
-    pub fn run(&self, _context: &Context) -> Result<Outcome> {
-        bail!("`cargo xtask apply` is not there yet")
+    /// Runs the verb. Either all named patches apply (tried in memory first), or nothing is changed.
+    pub fn run(&self, context: &Context) -> Result<Outcome> {
+        let series = self.which.patches(context)?;
+        let wanted: Vec<usize> = self
+            .patches
+            .iter()
+            .map(|name| series.find(name))
+            .collect::<Result<_>>()?;
+        let place = self.which.place(context)?;
+        let stack = Stack::peek(&place.repository, BRANCH)?;
+        let todo = in_order(&series, &stack, &wanted)?;
+        stack.check_all(&todo.iter().map(|at| &series.patches[*at]).collect::<Vec<_>>())?;
+        drop(stack);
+        for at in wanted.iter().filter(|at| !todo.contains(at)) {
+            context.ui.say(&format!(
+                "{} is applied already",
+                series.patches[*at].short_name()
+            ));
+        }
+        if context.global.dry_run {
+            return self.show_plan(context, &place, &series, &todo);
+        }
+        let mut tree = open(context, &place)?;
+        let mut commits = Vec::new();
+        for at in todo {
+            let patch = &series.patches[at];
+            let applied = tree.apply(patch)?;
+            let merged = if applied.how == How::ThreeWay {
+                " (merged: its context has moved)"
+            } else {
+                ""
+            };
+            context.ui.line(&format!(
+                "{} {}  {}{merged}, {} files",
+                patch.short_name(),
+                &applied.commit[..12],
+                patch.subject,
+                applied.files.len()
+            ));
+            commits.push(serde_json::json!({
+                "patch": patch.name, "commit": applied.commit, "files": applied.files, "merged": applied.how == How::ThreeWay
+            }));
+        }
+        context
+            .ui
+            .json(&serde_json::json!({ "tree": tree.path(), "branch": tree.branch(), "applied": commits }))?;
+        context.ui.say(&format!(
+            "the tree is {} on {}",
+            tree.path().display(),
+            tree.branch()
+        ));
+        context.ui.say(&format!(
+            "next: cargo xtask build-debug-kernel{}",
+            kernel_flag(&self.which)
+        ));
+        Ok(Outcome::Success)
     }
+
+    fn show_plan(
+        &self,
+        context: &Context,
+        place: &Place,
+        series: &Series,
+        todo: &[usize],
+    ) -> Result<Outcome> {
+        let names: Vec<&str> = todo.iter().map(|at| series.patches[*at].name.as_str()).collect();
+        let make = !place.worktree.exists();
+        if make {
+            context
+                .ui
+                .line(&format!("make the work tree {}", place.worktree.display()));
+        }
+        for name in &names {
+            context
+                .ui
+                .line(&format!("apply {name} in {}", place.worktree.display()));
+        }
+        context.ui.json(&serde_json::json!({
+            "dry_run": true, "tree": place.worktree, "make_work_tree": make, "apply": names
+        }))?;
+        Ok(Outcome::Success)
+    }
+}
+
+/// `--kernel PATH` again, for the next command.
+pub(super) fn kernel_flag(which: &Where) -> String {
+    which
+        .kernel
+        .as_ref()
+        .map(|path| format!(" --kernel {}", path.display()))
+        .unwrap_or_default()
+}
+
+/// The patches of `wanted` that are not applied yet, refused where the order of the series is broken.
+fn in_order(series: &Series, stack: &Stack, wanted: &[usize]) -> Result<Vec<usize>> {
+    let mut applied: Vec<bool> = stack.applied(series)?.iter().map(Option::is_some).collect();
+    let mut todo = Vec::new();
+    for at in wanted {
+        match may_apply(&applied, &[], *at) {
+            Ok(()) => {
+                applied[*at] = true;
+                todo.push(*at);
+            }
+            Err(Refusal::AlreadyApplied) => {}
+            Err(refusal) => bail!("{}; nothing was changed", series.explain(&refusal, *at)),
+        }
+    }
+    Ok(todo)
+}
+
+/// Opens the work tree with a task on the screen if it has to be made, and says what was repaired.
+pub(super) fn open(context: &Context, place: &Place) -> Result<Tree> {
+    let making =
+        (!place.worktree.exists()).then(|| context.ui.task("making a work tree of the kernel", None));
+    let tree = place
+        .open()
+        .with_context(|| format!("opening the kernel tree of {}", place.repository.display()))?;
+    if let Some(task) = making {
+        task.done(&place.worktree.display().to_string());
+    }
+    if !tree.repaired().is_empty() {
+        context.ui.say(&format!(
+            "an interrupted change was finished: {} files were brought up to the branch",
+            tree.repaired().len()
+        ));
+    }
+    Ok(tree)
+}
+
+/// Names for a sentence.
+pub(super) fn names<'a>(patches: impl Iterator<Item = &'a Patch>) -> String {
+    patches.map(Patch::short_name).collect::<Vec<_>>().join(", ")
 }

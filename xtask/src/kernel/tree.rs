@@ -21,11 +21,16 @@ use git2::{Commit, Oid, Repository, Signature, Sort};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-/// An open work tree of our own. While it lives, no other process can open it.
-pub struct Tree {
+/// The commits of a branch of ours, to be asked only.
+pub struct Stack {
     repo: Repository,
-    worktree: PathBuf,
     branch: String,
+}
+
+/// An open work tree of our own. While it lives, no other process can open it. What can be asked of it is in [`Stack`].
+pub struct Tree {
+    stack: Stack,
+    worktree: PathBuf,
     lock: File,
     repaired: Vec<PathBuf>,
 }
@@ -63,45 +68,16 @@ pub struct Reverted {
     pub files: Vec<PathBuf>,
 }
 
-impl Tree {
-    /// Opens the work tree at `worktree` of the repository at `repository`, on the branch `branch`; makes it if it is not there.
-    ///
-    /// `base` is a revision that patches are counted from; it is remembered as `refs/lockstep/<branch>/base`. Without it: the
-    /// remembered one, or HEAD of the repository for a new tree. Finishes what a killed process left half done.
-    ///
-    /// Errors: no git repository, an unknown revision, another process has it open, the folder is something else,
-    /// somebody checked out another branch in it, another base is asked for while patches are applied.
-    ///
-    /// Dies half-way: a work tree that is not whole (no marker in its git folder) is removed and made anew by the next call.
-    pub fn open(repository: &Path, worktree: &Path, branch: &str, base: Option<&str>) -> Result<Self> {
-        let doing = || {
-            format!(
-                "opening the work tree {} of {}",
-                worktree.display(),
-                repository.display()
-            )
-        };
-        let lock = checkout::take_lock(worktree).with_context(doing)?;
-        let repo = create::open_or_create(repository, worktree, branch, base).with_context(doing)?;
-        let mut tree = Tree {
-            repo,
-            worktree: worktree.to_path_buf(),
+impl Stack {
+    /// The stack of `branch` in the repository at `repository`, as it is now, without a lock and without making anything; where
+    /// the branch is not there yet, HEAD with nothing on it. Nothing is ever written through it.
+    pub fn peek(repository: &Path, branch: &str) -> Result<Self> {
+        let doing = || format!("opening the repository {}", repository.display());
+        let repo = Repository::open(repository).with_context(doing)?;
+        Ok(Stack {
+            repo: in_memory::Scratch::of(&repo).with_context(doing)?.0,
             branch: branch.to_string(),
-            lock,
-            repaired: Vec::new(),
-        };
-        tree.repaired = tree.finish_interrupted().with_context(doing)?;
-        Ok(tree)
-    }
-
-    /// Files that [`Tree::open`] brought up to the branch, because a process had been killed while it wrote them.
-    pub fn repaired(&self) -> &[PathBuf] {
-        &self.repaired
-    }
-
-    /// Where the files are.
-    pub fn path(&self) -> &Path {
-        &self.worktree
+        })
     }
 
     /// The branch of our own.
@@ -127,10 +103,133 @@ impl Tree {
     /// Subjects and ids (full hex) of the commits between base and HEAD, oldest first.
     pub fn commits(&self) -> Result<Vec<(String, String)>> {
         let mut commits = Vec::new();
-        for commit in self.stack()? {
+        for commit in self.commits_on_base()? {
             commits.push((commit.id().to_string(), subject(&commit)));
         }
         Ok(commits)
+    }
+
+    /// Whether the patch would apply to HEAD now; writes nothing.
+    pub fn check(&self, patch: &Patch) -> Result<How> {
+        let doing = || format!("applying {} ({})", patch.name, patch.subject);
+        let memory = in_memory::Scratch::of(&self.repo)?;
+        let head = memory
+            .0
+            .find_commit(self.head_commit()?.id())
+            .with_context(doing)?;
+        Ok(in_memory::apply(&memory.0, &head.tree()?, patch)
+            .with_context(doing)?
+            .1)
+    }
+
+    /// Whether a list of patches would apply one on the other; as [`Tree::check`].
+    pub fn check_all(&self, patches: &[&Patch]) -> Result<()> {
+        let memory = in_memory::Scratch::of(&self.repo)?;
+        let mut tree = memory.0.find_commit(self.head_commit()?.id())?.tree()?;
+        for patch in patches {
+            let doing = || format!("applying {} ({})", patch.name, patch.subject);
+            let (next, _) = in_memory::apply(&memory.0, &tree, patch).with_context(doing)?;
+            tree = memory.0.find_tree(next)?;
+        }
+        Ok(())
+    }
+
+    /// For each patch of the series the commit between base and HEAD that is this patch by content, full hex.
+    pub fn applied(&self, series: &Series) -> Result<Vec<Option<String>>> {
+        self.applied_patches(&series.patches)
+    }
+
+    /// [`Tree::applied`] for patches that are no whole series.
+    pub fn applied_patches(&self, patches: &[Patch]) -> Result<Vec<Option<String>>> {
+        let stack = self.commits_on_base()?;
+        let mut result = Vec::with_capacity(patches.len());
+        for patch in patches {
+            let mut found = None;
+            for commit in stack.iter().rev() {
+                if identity::is_patch(&self.repo, commit, patch)? {
+                    found = Some(commit.id().to_string());
+                    break;
+                }
+            }
+            result.push(found);
+        }
+        Ok(result)
+    }
+
+    fn head_commit(&self) -> Result<Commit<'_>> {
+        match self.repo.find_reference(&create::branch_ref(&self.branch)) {
+            Ok(branch) => Ok(branch.peel_to_commit()?),
+            Err(_) => Ok(self.repo.head()?.peel_to_commit()?),
+        }
+    }
+
+    fn base_commit(&self) -> Result<Commit<'_>> {
+        match self.repo.find_reference(&create::base_ref(&self.branch)) {
+            Ok(base) => Ok(base.peel_to_commit()?),
+            Err(_) => self.head_commit(),
+        }
+    }
+
+    /// The commits between base and HEAD, oldest first.
+    fn commits_on_base(&self) -> Result<Vec<Commit<'_>>> {
+        let mut walk = self.repo.revwalk()?;
+        walk.push(self.head_commit()?.id())?;
+        walk.hide(self.base_commit()?.id())?;
+        walk.set_sorting(Sort::TOPOLOGICAL | Sort::REVERSE)?;
+        walk.simplify_first_parent()?;
+        walk.map(|id| Ok(self.repo.find_commit(id?)?)).collect()
+    }
+}
+
+impl std::ops::Deref for Tree {
+    type Target = Stack;
+
+    fn deref(&self) -> &Stack {
+        &self.stack
+    }
+}
+
+impl Tree {
+    /// Opens the work tree at `worktree` of the repository at `repository`, on the branch `branch`; makes it if it is not there.
+    ///
+    /// `base` is a revision that patches are counted from; it is remembered as `refs/lockstep/<branch>/base`. Without it: the
+    /// remembered one, or HEAD of the repository for a new tree. Finishes what a killed process left half done.
+    ///
+    /// Errors: no git repository, an unknown revision, another process has it open, the folder is something else,
+    /// somebody checked out another branch in it, another base is asked for while patches are applied.
+    ///
+    /// Dies half-way: a work tree that is not whole (no marker in its git folder) is removed and made anew by the next call.
+    pub fn open(repository: &Path, worktree: &Path, branch: &str, base: Option<&str>) -> Result<Self> {
+        let doing = || {
+            format!(
+                "opening the work tree {} of {}",
+                worktree.display(),
+                repository.display()
+            )
+        };
+        let lock = checkout::take_lock(worktree).with_context(doing)?;
+        let repo = create::open_or_create(repository, worktree, branch, base).with_context(doing)?;
+        let mut tree = Tree {
+            stack: Stack {
+                repo,
+                branch: branch.to_string(),
+            },
+            worktree: worktree.to_path_buf(),
+            lock,
+            repaired: Vec::new(),
+        };
+        tree.repaired = tree.finish_interrupted().with_context(doing)?;
+        Ok(tree)
+    }
+
+    /// Files that [`Tree::open`] brought up to the branch, because a process had been killed while it wrote them.
+    pub fn repaired(&self) -> &[PathBuf] {
+        &self.repaired
+    }
+
+    /// Where the files are.
+    pub fn path(&self) -> &Path {
+        &self.worktree
     }
 
     /// Applies one patch: in memory first, then as a commit like that of `git am`, then in the files that differ; time
@@ -141,7 +240,7 @@ impl Tree {
     pub fn apply(&mut self, patch: &Patch) -> Result<Applied> {
         let doing = || format!("applying {} ({})", patch.name, patch.subject);
         let head = self.head_commit().with_context(doing)?;
-        let (tree, how) = in_memory::apply(&self.repo, &head.tree()?, patch).with_context(doing)?;
+        let (tree, how) = in_memory::apply(&self.stack.repo, &head.tree()?, patch).with_context(doing)?;
         if tree == head.tree_id() {
             bail!("{}: the tree has all of it already; nothing was changed", doing());
         }
@@ -158,26 +257,6 @@ impl Tree {
         })
     }
 
-    /// Whether the patch would apply to HEAD now; changes nothing but for objects that nothing refers to.
-    pub fn check(&self, patch: &Patch) -> Result<How> {
-        let doing = || format!("applying {} ({})", patch.name, patch.subject);
-        let head = self.head_commit().with_context(doing)?;
-        Ok(in_memory::apply(&self.repo, &head.tree()?, patch)
-            .with_context(doing)?
-            .1)
-    }
-
-    /// Whether a list of patches would apply one on the other; as [`Tree::check`].
-    pub fn check_all(&self, patches: &[&Patch]) -> Result<()> {
-        let mut tree = self.head_commit()?.tree()?;
-        for patch in patches {
-            let doing = || format!("applying {} ({})", patch.name, patch.subject);
-            let (next, _) = in_memory::apply(&self.repo, &tree, patch).with_context(doing)?;
-            tree = self.repo.find_tree(next)?;
-        }
-        Ok(())
-    }
-
     /// Takes back exactly one patch. At the top of the stack the branch moves to its parent; further down, the later
     /// commits are made anew on its parent, in memory first.
     ///
@@ -185,10 +264,10 @@ impl Tree {
     /// would change was edited.
     pub fn revert(&mut self, patch: &Patch) -> Result<Reverted> {
         let doing = || format!("reverting {} ({})", patch.name, patch.subject);
-        let stack = self.stack().with_context(doing)?;
+        let stack = self.commits_on_base().with_context(doing)?;
         let mut found = None;
         for (at, commit) in stack.iter().enumerate().rev() {
-            if identity::is_patch(&self.repo, commit, patch).with_context(doing)? {
+            if identity::is_patch(&self.stack.repo, commit, patch).with_context(doing)? {
                 found = Some(at);
                 break;
             }
@@ -198,7 +277,7 @@ impl Tree {
                 "{}: it is not applied: none of the {} commits on {} since its base is this patch",
                 doing(),
                 stack.len(),
-                self.branch
+                self.stack.branch
             );
         };
         let mut tip = stack[at].parent(0).with_context(doing)?.id();
@@ -220,56 +299,12 @@ impl Tree {
         })
     }
 
-    /// For each patch of the series the commit between base and HEAD that is this patch by content, full hex.
-    pub fn applied(&self, series: &Series) -> Result<Vec<Option<String>>> {
-        self.applied_patches(&series.patches)
-    }
-
-    /// [`Tree::applied`] for patches that are no whole series.
-    pub fn applied_patches(&self, patches: &[Patch]) -> Result<Vec<Option<String>>> {
-        let stack = self.stack()?;
-        let mut result = Vec::with_capacity(patches.len());
-        for patch in patches {
-            let mut found = None;
-            for commit in stack.iter().rev() {
-                if identity::is_patch(&self.repo, commit, patch)? {
-                    found = Some(commit.id().to_string());
-                    break;
-                }
-            }
-            result.push(found);
-        }
-        Ok(result)
-    }
-
     /// Moves the branch to any commit of this repository (a campaign's start, a bisection), files and all, as [`Tree::apply`]
     /// does.
     pub fn move_to(&mut self, commit: &str) -> Result<Vec<PathBuf>> {
-        let new = self.repo.revparse_single(commit)?.peel_to_commit()?.id();
+        let new = self.stack.repo.revparse_single(commit)?.peel_to_commit()?.id();
         let old = self.head_commit()?.id();
         self.move_branch(old, new, "lockstep: move")
-    }
-
-    fn head_commit(&self) -> Result<Commit<'_>> {
-        let name = create::branch_ref(&self.branch);
-        Ok(self.repo.find_reference(&name)?.peel_to_commit()?)
-    }
-
-    fn base_commit(&self) -> Result<Commit<'_>> {
-        Ok(self
-            .repo
-            .find_reference(&create::base_ref(&self.branch))?
-            .peel_to_commit()?)
-    }
-
-    /// The commits between base and HEAD, oldest first.
-    fn stack(&self) -> Result<Vec<Commit<'_>>> {
-        let mut walk = self.repo.revwalk()?;
-        walk.push(self.head_commit()?.id())?;
-        walk.hide(self.base_commit()?.id())?;
-        walk.set_sorting(Sort::TOPOLOGICAL | Sort::REVERSE)?;
-        walk.simplify_first_parent()?;
-        walk.map(|id| Ok(self.repo.find_commit(id?)?)).collect()
     }
 
     fn commit_of(&self, patch: &Patch, tree: Oid, parent: &Commit) -> Result<Oid> {
@@ -280,8 +315,8 @@ impl Tree {
                 patch.author, patch.email
             )
         })?;
-        let tree = self.repo.find_tree(tree)?;
-        Ok(self.repo.commit(
+        let tree = self.stack.repo.find_tree(tree)?;
+        Ok(self.stack.repo.commit(
             None,
             &author,
             &self.committer()?,
@@ -293,7 +328,7 @@ impl Tree {
 
     /// The identity that git is configured with, or our own.
     fn committer(&self) -> Result<Signature<'static>> {
-        match self.repo.signature() {
+        match self.stack.repo.signature() {
             Ok(signature) => Ok(signature.to_owned()),
             Err(_) => Ok(Signature::now("Lockstep", "lockstep@localhost")?),
         }
@@ -301,8 +336,8 @@ impl Tree {
 
     /// Makes the change of `later` anew on top of `tip`, keeping author and message; gives the new commit.
     fn stand_on(&self, later: &Commit, tip: Oid) -> Result<Oid> {
-        let onto = self.repo.find_commit(tip)?;
-        let mut merged = self.repo.cherrypick_commit(later, &onto, 0, None)?;
+        let onto = self.stack.repo.find_commit(tip)?;
+        let mut merged = self.stack.repo.cherrypick_commit(later, &onto, 0, None)?;
         if merged.has_conflicts() {
             let mut files: Vec<String> = merged
                 .conflicts()?
@@ -318,9 +353,12 @@ impl Tree {
                 files.join(", ")
             );
         }
-        let tree = self.repo.find_tree(merged.write_tree_to(&self.repo)?)?;
+        let tree = self
+            .stack
+            .repo
+            .find_tree(merged.write_tree_to(&self.stack.repo)?)?;
         let message = String::from_utf8_lossy(later.message_raw_bytes()).into_owned();
-        Ok(self.repo.commit(
+        Ok(self.stack.repo.commit(
             None,
             &later.author(),
             &self.committer()?,

@@ -64,7 +64,7 @@ impl Tree {
     /// that would be rewritten is not what `old` has. Dies half-way: see [`super`].
     pub(super) fn move_branch(&mut self, old: Oid, new: Oid, why: &str) -> Result<Vec<PathBuf>> {
         let moves = self.moves(old, new)?;
-        let mut index = self.repo.index()?;
+        let mut index = self.stack.repo.index()?;
         index.read(true)?;
         let edited: Vec<String> = moves
             .iter()
@@ -83,8 +83,9 @@ impl Tree {
             );
         }
         self.write_intent(&format!("{old} {new}\n"))?;
-        self.repo
-            .reference_matching(&create::branch_ref(&self.branch), new, true, old, why)?;
+        self.stack
+            .repo
+            .reference_matching(&create::branch_ref(&self.stack.branch), new, true, old, why)?;
         self.write_files(&moves, &mut index)?;
         self.write_intent("")?;
         Ok(moves.into_iter().map(|file| file.path).collect())
@@ -107,7 +108,7 @@ impl Tree {
             return Ok(Vec::new());
         };
         // The lock of the work tree is ours, and its last owner died: what it had locked in git is free.
-        for stale in [self.repo.path().join("index.lock"), self.ref_lock()] {
+        for stale in [self.stack.repo.path().join("index.lock"), self.ref_lock()] {
             if stale.exists() {
                 fs::remove_file(&stale).with_context(|| format!("removing {}", stale.display()))?;
             }
@@ -117,7 +118,7 @@ impl Tree {
             return Ok(Vec::new());
         }
         let moves = self.moves(old, new)?;
-        let mut index = self.repo.index()?;
+        let mut index = self.stack.repo.index()?;
         index.read(true)?;
         let behind: Vec<FileMove> = moves
             .into_iter()
@@ -151,7 +152,7 @@ impl Tree {
         let mut name = self
             .repo
             .commondir()
-            .join(create::branch_ref(&self.branch))
+            .join(create::branch_ref(&self.stack.branch))
             .into_os_string();
         name.push(".lock");
         PathBuf::from(name)
@@ -167,8 +168,8 @@ impl Tree {
     }
 
     fn moves(&self, old: Oid, new: Oid) -> Result<Vec<FileMove>> {
-        let old = self.repo.find_commit(old)?.tree()?;
-        let new = self.repo.find_commit(new)?.tree()?;
+        let old = self.stack.repo.find_commit(old)?.tree()?;
+        let new = self.stack.repo.find_commit(new)?.tree()?;
         let diff = self
             .repo
             .diff_tree_to_tree(Some(&old), Some(&new), Some(&mut DiffOptions::new()))?;
@@ -234,7 +235,7 @@ impl Tree {
     }
 
     fn write_file(&self, path: &Path, id: Oid, mode: FileMode) -> Result<()> {
-        let blob = self.repo.find_blob(id)?;
+        let blob = self.stack.repo.find_blob(id)?;
         let target = self.worktree.join(path);
         let writing = self.worktree.join(WRITING);
         drop(fs::remove_file(&writing));

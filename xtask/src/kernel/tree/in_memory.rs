@@ -13,6 +13,18 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+/// A second handle of a repository that writes new objects into memory only.
+pub(super) struct Scratch(pub(super) Repository);
+
+impl Scratch {
+    pub(super) fn of(repo: &Repository) -> Result<Self> {
+        let copy = Repository::open(repo.path())?;
+        // Above the priority of every backend that libgit2 adds itself (odb.c: 1 and 2).
+        copy.odb()?.add_new_mempack_backend(1000)?;
+        Ok(Scratch(copy))
+    }
+}
+
 /// Applies `patch` to `tree`; gives the new tree. Objects that nothing refers to may be written.
 /// Errors name the file and the hunk, what was expected and what is there.
 pub(super) fn apply(repo: &Repository, tree: &Tree, patch: &Patch) -> Result<(Oid, How)> {
