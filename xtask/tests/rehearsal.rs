@@ -1,0 +1,119 @@
+//! The main job, whole: a rehearsal that succeeds, and one that has to find a lock inversion. Both on the virtual board, with
+//! nothing faked; they need what `cargo xtask setup` makes, and make it if it is missing.
+
+use assert_cmd::Command;
+use serde_json::Value;
+
+const HASHES: &str = "find /boot/firmware /usr/lib/modules/$(uname -r) -type f ! -path '*lockdep*' -exec sha256sum {} + | \
+                      sort -k 2; grep -B99 -m1 'lockstep' /boot/firmware/extlinux/extlinux.conf | head -n -1 | sha256sum";
+
+fn xtask(arguments: &[&str]) -> Command {
+    let mut command = Command::cargo_bin("xtask").unwrap();
+    command
+        .args(arguments)
+        .timeout(std::time::Duration::from_secs(75 * 60));
+    command
+}
+
+fn stdout(arguments: &[&str]) -> String {
+    String::from_utf8(xtask(arguments).assert().success().get_output().stdout.clone()).unwrap()
+}
+
+/// Runs a rehearsal; gives its answer and its report. What it said on standard error is shown if the test fails.
+fn rehearse(arguments: &[&str], code: i32) -> (Value, String) {
+    let output = xtask(&[&["rehearse", "--yes", "--json"], arguments].concat())
+        .output()
+        .unwrap();
+    println!("{}", String::from_utf8_lossy(&output.stderr));
+    println!("{}", String::from_utf8_lossy(&output.stdout));
+    assert_eq!(output.status.code(), Some(code));
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let report = std::fs::read_to_string(answer["report"].as_str().unwrap()).unwrap();
+    (answer, report)
+}
+
+fn verdicts(answer: &Value) -> Vec<(String, String)> {
+    let rows = answer["run"]["rows"].as_array().unwrap();
+    rows.iter()
+        .filter_map(|row| {
+            Some((
+                row["id"].as_str()?.to_string(),
+                row["verdict"].as_str()?.to_string(),
+            ))
+        })
+        .collect()
+}
+
+/// What is on the board that is not ours, after a reset that nobody answers: so vanilla is the default, too.
+fn vanilla_after_a_reset() -> (String, String) {
+    stdout(&["board", "reset", "--yes"]);
+    let release = stdout(&["board", "ssh", "uname -r"]);
+    assert!(!release.contains("lockdep"), "vanilla is the default: {release}");
+    (release, stdout(&["board", "ssh", HASHES]))
+}
+
+fn expect(verdicts: &[(String, String)], expected: &[(&str, &str)]) {
+    let seen: Vec<(&str, &str)> = verdicts
+        .iter()
+        .map(|(id, verdict)| (id.as_str(), verdict.as_str()))
+        .collect();
+    assert_eq!(seen, expected);
+}
+
+#[test]
+fn a_rehearsal_succeeds_and_a_broken_patch_is_found_and_taken_back() {
+    stdout(&["setup", "--yes"]);
+    stdout(&["board", "up"]);
+    let before = vanilla_after_a_reset();
+
+    let (answer, report) = rehearse(&[], 0);
+    assert_eq!(answer["end"], "success");
+    let all = [("1.2", "pass"), ("2.1", "pass"), ("2.2", "pass"), ("2.3", "pass")];
+    let declared = [
+        ("2.4", "not-exercised"),
+        ("2.5", "not-exercised"),
+        ("2.6", "not-exercised"),
+    ];
+    expect(&verdicts(&answer), &[&all[..], &declared[..]].concat());
+    assert!(report.contains("# Campaign rehearsal: success"), "{report}");
+    assert_eq!(
+        vanilla_after_a_reset(),
+        before,
+        "vanilla's files are what they were"
+    );
+
+    let (answer, report) = rehearse(&["--break", "lock-inversion"], 11);
+    assert_eq!(answer["end"], "partial-success");
+    expect(
+        &verdicts(&answer),
+        &[("1.2", "pass"), ("2.1", "pass"), ("2.2", "regression")],
+    );
+    for lock in ["release_fence_publish_lock", "release_fence_signal_lock"] {
+        assert!(report.contains(lock), "the report names {lock}:\n{report}");
+    }
+    let evidence = answer["run"]["rows"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|row| row["id"] == "2.2")
+        .unwrap();
+    let folder = std::path::Path::new(evidence["evidence"].as_str().unwrap());
+    for file in ["serial.log", "kmsg.log", "journal.log", "pstore.tar"] {
+        assert!(folder.join(file).metadata().unwrap().len() > 0, "{file} is kept");
+    }
+    let series = stdout(&["series", "--series", "patches/rehearsal", "--json"]);
+    let series: Value = serde_json::from_str(&series).unwrap();
+    let applied: Vec<u64> = series["patches"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|patch| !patch["commit"].is_null())
+        .map(|patch| patch["number"].as_u64().unwrap())
+        .collect();
+    assert_eq!(applied, [4], "the broken patch was taken back, and nothing else");
+    assert_eq!(
+        vanilla_after_a_reset(),
+        before,
+        "vanilla's files are what they were"
+    );
+}
