@@ -108,9 +108,8 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Whether a report of this kind switches lockdep off: all of lockdep's own do except the RCU one
-    /// (kernel/locking/lockdep.c: `debug_locks_off()`); oopses do it through their taint, which is seen in the text.
-    pub const fn switches_lockdep_off(self) -> bool {
+    /// Whether it is a report of lockdep or of spinlock debugging about locks.
+    pub const fn is_about_locks(self) -> bool {
         use Kind::*;
         matches!(
             self,
@@ -126,6 +125,25 @@ impl Kind {
                 | LockingBug
                 | SpinlockBug
         )
+    }
+
+    /// Whether a report of this kind switches lockdep off: all about locks do, except the RCU one
+    /// (kernel/locking/lockdep.c: `debug_locks_off()`), and every oops does without a word about it (kernel/panic.c:
+    /// `oops_enter()`). Sanitizers do it through their taint, which is seen in the text.
+    pub const fn switches_lockdep_off(self) -> bool {
+        use Kind::*;
+        self.is_about_locks()
+            || matches!(
+                self,
+                NullDereference
+                    | PagingRequest
+                    | GeneralProtection
+                    | DivideError
+                    | Oops
+                    | StackOverflow
+                    | KernelBug
+                    | Panic
+            )
     }
 
     /// How bad it is, whatever the campaign thinks of it.

@@ -118,7 +118,7 @@ pub fn read(splat: &Splat) -> Option<LockReport> {
             report.wanted.get_or_insert(lock(&released["name"], place));
         } else if in_chain && line.class == Class::Frame {
             if let (Some(link), Some(frame)) = (report.chain.last_mut(), frames::frame(text))
-                && !machinery::machinery(frame.function, splat.header.kind)
+                && machinery::is_culprit(&frame, splat.header.kind)
             {
                 link.taken_by.push(frame.function.to_string());
             }

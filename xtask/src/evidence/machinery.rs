@@ -1,6 +1,7 @@
 //! Which functions of a stack are machinery, which are culprits, and which call somebody's entry point.
 
 use super::finding::Kind;
+use super::frames::{Frame, Trust};
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
@@ -125,7 +126,7 @@ const DISPATCHERS: &[&str] = &[
     "do_vfs_ioctl vfs_ioctl ksys_ioctl file_ioctl __do_sys_ioctl __se_sys_ioctl blkdev_ioctl compat_blkdev_ioctl \
      vfs_write __vfs_write vfs_read __vfs_read do_iter_* do_loop_readv_writev* do_readv_writev* vfs_iter_* vfs_readv \
      vfs_writev new_sync_* call_read_iter call_write_iter generic_file_splice_read filemap_splice_read kernel_read \
-     __kernel_read kernel_write __kernel_write vfs_fallocate vfs_fsync* do_dentry_open vfs_open __fput proc_reg_* \
+     __kernel_read kernel_write __kernel_write vfs_fallocate vfs_fsync* do_dentry_open full_proxy_* vfs_open __fput proc_reg_* \
      kernfs_fop_* integrity_kernel_read vfs_setxattr notify_change",
     // Sockets and packets.
     "sock_sendmsg* __sock_sendmsg* ____sys_sendmsg ___sys_sendmsg __sys_sendto sock_write_iter kernel_sendmsg \
@@ -171,6 +172,12 @@ impl Words {
                     .is_some_and(|rest| rest.contains(tail.trim_end_matches('*')))
             })
     }
+}
+
+/// Whether a frame may be the culprit of a report of this kind: it is sure, and no machinery. What is in a module is never
+/// machinery, whatever its name begins with.
+pub fn is_culprit(frame: &Frame, kind: Kind) -> bool {
+    frame.trust == Trust::Sure && (frame.module.is_some() || !machinery(frame.function, kind))
 }
 
 /// Whether a function is machinery for a report of this kind.
@@ -221,6 +228,20 @@ mod tests {
         ] {
             assert!(!machinery(name, Kind::HungTask), "{name}");
         }
+    }
+
+    #[test]
+    fn a_module_is_never_machinery() {
+        let mut frame = Frame {
+            function: "mutex_games",
+            module: None,
+            trust: Trust::Sure,
+        };
+        assert!(!is_culprit(&frame, Kind::Warning));
+        frame.module = Some("games");
+        assert!(is_culprit(&frame, Kind::Warning));
+        frame.trust = Trust::Leftover;
+        assert!(!is_culprit(&frame, Kind::Warning));
     }
 
     #[test]

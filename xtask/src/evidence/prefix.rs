@@ -91,7 +91,11 @@ pub fn syslog(line: &str) -> usize {
     let end = line.len().min(120);
     let head = String::from_utf8_lossy(&bytes[..end]);
     match head.find(" kernel: ") {
-        Some(at) if !head[..at].contains(": ") && line.is_char_boundary(at + 9) => at + 9,
+        Some(at)
+            if !head[..at].contains(": ") && !head[..at].ends_with(':') && line.is_char_boundary(at + 9) =>
+        {
+            at + 9
+        }
         _ => 0,
     }
 }

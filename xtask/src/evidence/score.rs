@@ -172,7 +172,7 @@ fn same_function(one: &str, other: &str) -> bool {
 fn is_kind(kind: Kind, name: &str) -> bool {
     use Kind::*;
     match name {
-        "LOCKDEP" => kind.switches_lockdep_off() || matches!(kind, SuspiciousRcu | PreemptibleCpuUse),
+        "LOCKDEP" => kind.is_about_locks() || matches!(kind, SuspiciousRcu | PreemptibleCpuUse),
         "WARNING" => matches!(
             kind,
             Warning | DebugObjects | DmaFence | CircularLocking | SuspiciousRcu

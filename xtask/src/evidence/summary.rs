@@ -14,7 +14,7 @@ use std::sync::LazyLock;
 /// Makes the finding of a report that has ended.
 pub fn summarise(splat: &Splat, source: &str) -> Finding {
     let kind = refine(splat);
-    let locks = kind.switches_lockdep_off().then(|| locks::read(splat)).flatten();
+    let locks = kind.is_about_locks().then(|| locks::read(splat)).flatten();
     let culprit = culprit(splat, kind, locks.as_ref());
     let function = culprit.map(|frame| frame.function.to_string());
     let who = who(splat);
@@ -25,7 +25,11 @@ pub fn summarise(splat: &Splat, source: &str) -> Finding {
         kind,
         severity,
         module: culprit.and_then(|frame| frame.module.map(String::from)),
-        damaged: damaged(splat, kind, function.is_some()),
+        damaged: damaged(
+            splat,
+            kind,
+            culprit.filter(|frame| machinery::is_culprit(frame, kind)),
+        ),
         lockdep_off: kind.switches_lockdep_off() || says_lockdep_off(splat),
         function,
         process: who.process,
@@ -100,7 +104,7 @@ fn refine(splat: &Splat) -> Kind {
 }
 
 fn is_about_locks(kind: Kind) -> bool {
-    kind.switches_lockdep_off() || kind == Kind::SuspiciousRcu
+    kind.is_about_locks() || kind == Kind::SuspiciousRcu
 }
 
 /// `add_taint(…, LOCKDEP_NOW_UNRELIABLE)` (kernel/panic.c) and lockdep's own words.
@@ -114,13 +118,18 @@ fn says_lockdep_off(splat: &Splat) -> bool {
 }
 
 fn culprit<'a>(splat: &'a Splat, kind: Kind, locks: Option<&'a LockReport>) -> Option<Frame<'a>> {
-    let guilty = |frame: &Frame| frame.trust == Trust::Sure && !machinery::machinery(frame.function, kind);
+    let guilty = |frame: &Frame| machinery::is_culprit(frame, kind);
     let from_stack = || splat.frames().into_iter().find(guilty);
+    // When all of it is machinery, the place where it happened is better than nothing.
+    let anywhere = || Some(frames_of_header(splat).next().or(splat.frames().first().copied()))?;
     match splat.header.blame {
         Blame::Nobody => None,
-        Blame::Trace => first_stack(splat, kind).or_else(|| named_in_header(splat, kind)),
-        Blame::Header => named_in_header(splat, kind).or_else(from_stack),
-        Blame::Counter => from_stack(),
+        Blame::Trace => first_stack(splat, kind).or_else(|| frames_of_header(splat).find(guilty)),
+        Blame::Header => frames_of_header(splat)
+            .find(guilty)
+            .or_else(from_stack)
+            .or_else(anywhere),
+        Blame::Counter => from_stack().or_else(anywhere),
         Blame::Entry => entry(splat, kind),
         Blame::LastFunction => splat.body().iter().find_map(|line| {
             let (_, function) = line.text.split_once("last function: ")?;
@@ -159,7 +168,7 @@ fn irq_safe_taker(splat: &Splat, kind: Kind) -> Option<Frame<'_>> {
     body[from..]
         .iter()
         .filter_map(|line| frames::frame(&line.text))
-        .find(|frame| frame.trust == Trust::Sure && !machinery::machinery(frame.function, kind))
+        .find(|frame| machinery::is_culprit(frame, kind))
 }
 
 /// The report's own stack; sanitizers print it right after the first line, lockdep at the end.
@@ -170,7 +179,7 @@ fn first_stack(splat: &Splat, kind: Kind) -> Option<Frame<'_>> {
     splat
         .frames()
         .into_iter()
-        .find(|frame| frame.trust == Trust::Sure && !machinery::machinery(frame.function, kind))
+        .find(|frame| machinery::is_culprit(frame, kind))
 }
 
 /// lockdep's `stack backtrace:` is the last one; the ones before tell the past.
@@ -180,15 +189,15 @@ fn last_stack(splat: &Splat, kind: Kind) -> Option<Frame<'_>> {
     body[start..]
         .iter()
         .filter_map(|line| frames::frame(&line.text))
-        .find(|frame| frame.trust == Trust::Sure && !machinery::machinery(frame.function, kind))
+        .find(|frame| machinery::is_culprit(frame, kind))
 }
 
-fn named_in_header<'a>(splat: &'a Splat, kind: Kind) -> Option<Frame<'a>> {
-    splat
-        .title_line()
-        .split([' ', ','])
-        .filter_map(frames::symbol)
-        .find(|frame| !machinery::machinery(frame.function, kind))
+/// Functions that the first line names, each with its module if that stands behind it.
+fn frames_of_header(splat: &Splat) -> impl Iterator<Item = Frame<'_>> {
+    let line = splat.title_line();
+    line.char_indices()
+        .filter(|&(at, c)| at == 0 || c == ' ')
+        .filter_map(|(at, _)| frames::symbol(line[at..].trim_start()))
 }
 
 /// Of the stalled context's stacks: the function that the innermost dispatcher called.
@@ -225,14 +234,14 @@ fn entry_of<'a>(stack: &[Frame<'a>], kind: Kind) -> Option<Frame<'a>> {
             }
         } else if frame.function.starts_with("smp_call_function") {
             return Some(*frame);
-        } else if !machinery::machinery(frame.function, kind) {
+        } else if machinery::is_culprit(frame, kind) {
             before = Some(*frame);
         }
     }
     None
 }
 
-fn damaged(splat: &Splat, kind: Kind, has_function: bool) -> bool {
+fn damaged(splat: &Splat, kind: Kind, culprit: Option<Frame>) -> bool {
     if splat.cut {
         return true;
     }
@@ -241,8 +250,8 @@ fn damaged(splat: &Splat, kind: Kind, has_function: bool) -> bool {
         let unwound = splat
             .frames()
             .iter()
-            .any(|frame| !machinery::machinery(frame.function, kind));
-        return !splat.stacks_are_whole() || (blames && !(has_function && unwound));
+            .any(|frame| frame.module.is_some() || !machinery::machinery(frame.function, kind));
+        return !splat.stacks_are_whole() || (blames && !(culprit.is_some() && unwound));
     }
     let started = splat.body().iter().any(|line| line.class == Class::StackStart);
     started && !splat.stacks_are_whole() && splat.header.blame != Blame::Header

@@ -1,0 +1,121 @@
+//! `cargo xtask logs` as a person runs it.
+
+use assert_cmd::Command;
+use std::fs;
+use std::path::Path;
+
+fn logs() -> Command {
+    let mut command = Command::cargo_bin("xtask").unwrap();
+    command.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/evidence"));
+    command
+}
+
+fn json(output: &[u8]) -> serde_json::Value {
+    serde_json::from_slice(output).unwrap()
+}
+
+#[test]
+fn an_error_gives_exit_code_3_and_a_block() {
+    let output = logs().args(["logs", "abba.log"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        said.contains("error: possible circular locking dependency: vim2m_fence_a vs vim2m_fence_b"),
+        "{said}"
+    );
+    assert!(said.contains("wanted: vim2m_fence_a, taken in take_ba"), "{said}");
+    assert!(said.contains("lockdep was switched off"), "{said}");
+}
+
+#[test]
+fn a_quiet_log_gives_exit_code_0() {
+    let output = logs()
+        .args(["logs", "-"])
+        .write_stdin("[    0.000000] Linux version 7\n[    1.000000] hello\n")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(
+        String::from_utf8(output.stdout).unwrap(),
+        "-: 0 errors, 0 warnings\n"
+    );
+}
+
+#[test]
+fn json_is_one_object_and_serves_as_baseline() {
+    let output = logs().args(["--json", "logs", "warn.log"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    let object = json(&output.stdout);
+    assert_eq!(object["schema_version"], 1);
+    assert_eq!(object["files"][0]["findings"][0]["kind"], "warning");
+    let folder = tempfile::tempdir().unwrap();
+    let saved = folder.path().join("baseline.json");
+    fs::write(&saved, &output.stdout).unwrap();
+
+    let known = logs()
+        .args(["logs", "warn.log", "--baseline"])
+        .arg(&saved)
+        .output()
+        .unwrap();
+    assert_eq!(known.status.code(), Some(0), "{known:?}");
+    let new = logs()
+        .args(["logs", "null.log", "--baseline"])
+        .arg(&saved)
+        .output()
+        .unwrap();
+    assert_eq!(new.status.code(), Some(3), "{new:?}");
+    assert!(
+        String::from_utf8(new.stdout)
+            .unwrap()
+            .contains("1 new, 0 more frequent, 0 known, 1 gone")
+    );
+}
+
+#[test]
+fn what_switches_lockdep_off_is_never_known() {
+    let output = logs()
+        .args(["logs", "abba.log", "--baseline", "abba.log"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(3));
+}
+
+#[test]
+fn a_file_that_is_not_there_is_one_clear_error() {
+    let output = logs().args(["logs", "nowhere.log"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        said.starts_with("error: reading nowhere.log: No such file"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_newer_baseline_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let saved = folder.path().join("baseline.json");
+    fs::write(&saved, r#"{"schema_version": 999, "files": []}"#).unwrap();
+    let output = logs()
+        .args(["logs", "warn.log", "--baseline"])
+        .arg(&saved)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        String::from_utf8(output.stderr)
+            .unwrap()
+            .contains("schema_version is 999")
+    );
+}
+
+#[test]
+fn help_has_an_example_and_the_exit_codes() {
+    let output = logs().args(["logs", "--help"]).output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        said.contains("cargo xtask logs --baseline baseline.json after-0005.log"),
+        "{said}"
+    );
+    assert!(said.contains("Exit code 3"), "{said}");
+}
