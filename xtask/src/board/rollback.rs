@@ -49,7 +49,7 @@ pub enum Copy {
 pub enum ExtlinuxChange {
     /// It is as the backup has it.
     None,
-    /// It gets the backup's bytes.
+    /// It gets the backup's bytes, without our label should the backup have been made with it.
     Restore,
 }
 
@@ -116,10 +116,12 @@ pub fn plan(board: &dyn Board, campaign: &str, host_folder: &Path) -> Result<Pla
         remove: ours(board, protected)?,
         by_hand: Vec::new(),
     };
+    let foreign = protected.foreign();
     for (path, was) in &manifest.inventory {
         let is = seen.get(path);
         if *path == protected.extlinux {
-            if is.and_then(Entry::sha256) != was.sha256() {
+            let now = script::read(board, path)?;
+            if now.is_none_or(|now| !foreign.as_ref().is_ok_and(|foreign| *foreign == now)) {
                 plan.extlinux = ExtlinuxChange::Restore;
             }
         } else if is.is_none_or(|is| !same(was, is)) {
@@ -150,26 +152,11 @@ pub fn execute(board: &dyn Board, plan: &Plan, host_folder: &Path) -> Result<Rol
     let protected = &manifest.protected;
     let writer = Writer::restoring(board, protected, &manifest.inventory);
     let mut sent = Sent::default();
-    let mut wanted: BTreeSet<PathBuf> = plan.restore.iter().cloned().collect();
     if plan.extlinux == ExtlinuxChange::Restore {
-        wanted.insert(protected.extlinux.clone());
+        sent.add(writer.put_extlinux(&protected.foreign()?)?);
     }
+    let wanted: BTreeSet<PathBuf> = plan.restore.iter().cloned().collect();
     let mut sources = sources(plan, &wanted, host_folder)?;
-    if plan.extlinux == ExtlinuxChange::Restore {
-        let bytes = match sources
-            .remove(&protected.extlinux)
-            .context("the backup has no extlinux.conf")?
-        {
-            Source::BoardFile(path) => {
-                script::read(board, &path)?.context("the backup's extlinux.conf is gone")?
-            }
-            Source::Bytes(bytes) => bytes,
-            Source::HostFile(path) => {
-                std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?
-            }
-        };
-        sent.add(writer.put_extlinux(&bytes)?);
-    }
     restore_files(&writer, &manifest, &plan.restore, &mut sources, &mut sent)?;
     writer.remove_strangers(&plan.strangers)?;
     writer.remove(&plan.remove)?;
@@ -180,7 +167,7 @@ pub fn execute(board: &dyn Board, plan: &Plan, host_folder: &Path) -> Result<Rol
         plan.by_hand.join("; ")
     );
     Ok(RolledBack {
-        restored: wanted.len(),
+        restored: wanted.len() + usize::from(plan.extlinux == ExtlinuxChange::Restore),
         removed: plan.strangers.len() + plan.remove.len(),
         sent,
     })
@@ -365,11 +352,17 @@ fn inventory_of_names(board: &dyn Board, paths: &[PathBuf]) -> Result<BTreeSet<P
 
 /// Hash for hash, after everything.
 fn check_restored(board: &dyn Board, manifest: &Manifest) -> Result<()> {
+    let protected = &manifest.protected;
+    let extlinux = script::read(board, &protected.extlinux)?;
+    ensure!(
+        extlinux == Some(protected.foreign()?),
+        "extlinux.conf is not what the backup has after the rollback: a person is needed"
+    );
     let seen = inventory::take(board, &covered(manifest))?;
     let wrong = manifest
         .inventory
         .iter()
-        .filter(|(_, was)| matches!(was.content, Content::File { .. }))
+        .filter(|(path, was)| matches!(was.content, Content::File { .. }) && **path != protected.extlinux)
         .find(|(path, was)| seen.get(*path).is_none_or(|is| is.sha256() != was.sha256()));
     match wrong {
         None => Ok(()),

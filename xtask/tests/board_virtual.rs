@@ -1,0 +1,272 @@
+//! Deploy, boot once, prove, come back and roll back on the virtual board: the real U-Boot, the real FAT, the real reset.
+//!
+//! Needs the board (`cargo xtask board up`) and a debug build's manifest in the cache (`lockdep/manifest.json`), and fails
+//! without them. `cargo xtask test` runs it; by hand: `cargo test --test board_virtual -- --ignored --nocapture`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+use xtask::board::backup::{self, Modules};
+use xtask::board::boot::{self, ConsentGiven, Limits, Method, Outcome, Permit, Progress, Reset, Why};
+use xtask::board::deploy::{self, Dtb, Nonce, Request};
+use xtask::board::preflight::{self, Backup};
+use xtask::board::proof::{self, Expected, Lockdep};
+use xtask::board::protected::Protected;
+use xtask::board::virt::VirtualBoard;
+use xtask::board::{Board, SerialLine as _, rollback, slot};
+use xtask::host::folders::Folders;
+use xtask::manifest::Manifest;
+
+const LABEL: &str = "arch_devices_lockdep";
+
+struct Bench {
+    board: VirtualBoard,
+    protected: Protected,
+    backup: backup::Verified,
+    capture: preflight::ProvenCapture,
+    manifest: Manifest,
+    host: PathBuf,
+    _host: tempfile::TempDir,
+}
+
+impl Bench {
+    fn open() -> Self {
+        let folders = Folders::find().unwrap();
+        let board = VirtualBoard::open(&folders).expect("the virtual board is made: `cargo xtask board up`");
+        board.up(&folders).unwrap();
+        board.wait_for_ssh(Duration::from_secs(180)).unwrap();
+        let manifest = folders.cache.join("lockdep/manifest.json");
+        let manifest =
+            std::fs::read(&manifest).expect("a debug kernel is built: `cargo xtask build-debug-kernel`");
+        let _host = tempfile::tempdir().unwrap();
+        let host = _host.path().join("backup");
+        let campaign = format!("test-{}", std::process::id());
+        let protected = Protected::compute(&board, LABEL).unwrap();
+        let backup = backup::make(&board, &protected, &campaign, &Modules::All, &host).unwrap();
+        let report = preflight::run(&board, &protected, Backup::Verified(&backup), 0).unwrap();
+        let capture = report.capture.expect("a capture works");
+        assert!(capture.serial() && capture.ramoops(), "{report:?}");
+        let manifest = serde_json::from_slice(&manifest).unwrap();
+        Bench {
+            board,
+            protected,
+            backup,
+            capture,
+            manifest,
+            host,
+            _host,
+        }
+    }
+
+    fn permit(&self) -> Permit<'_> {
+        Permit {
+            backup: &self.backup,
+            capture: self.capture,
+            consent: ConsentGiven::after_asking(),
+        }
+    }
+
+    fn request(&self) -> Request<'_> {
+        Request {
+            manifest: &self.manifest,
+            protected: &self.protected,
+            nonce: Nonce::fresh().unwrap(),
+            dtb: Dtb::Vanilla,
+            extra_append: vec![],
+        }
+    }
+
+    fn deploy(&self) -> Nonce {
+        let request = self.request();
+        let plan = deploy::plan(&self.board, &request).unwrap();
+        let deployed = deploy::execute(&self.board, &request, &plan, &mut |stage| {
+            eprintln!("deploy: {stage:?}")
+        })
+        .unwrap();
+        eprintln!("{deployed:?}");
+        assert!(deployed.sent.remarks.is_empty());
+        deployed.nonce
+    }
+
+    fn boot(&self, reset: Reset) -> boot::Boot {
+        boot::boot_once(
+            &self.board,
+            &self.protected,
+            Method::SerialMenu,
+            reset,
+            &self.permit(),
+            &mut tell,
+        )
+        .unwrap()
+    }
+
+    fn boot_vanilla(&self, reset: Reset) {
+        let boot =
+            boot::boot_vanilla(&self.board, &self.protected, reset, &self.permit(), &mut tell).unwrap();
+        let Outcome::FellBackToVanilla { answer, .. } = boot.outcome else {
+            panic!("{boot:?}")
+        };
+        eprintln!("vanilla after {:.1} s", answer.seconds);
+        self.protected.check(&self.board).unwrap();
+    }
+}
+
+fn tell(progress: &Progress) {
+    eprintln!("boot: {progress:?}");
+}
+
+#[test]
+#[ignore = "needs the virtual board"]
+fn a_slot_is_booted_once_proven_and_rolled_back() {
+    let bench = Bench::open();
+    let nonce = bench.deploy();
+    let again = deploy::plan(&bench.board, &bench.request()).unwrap();
+    assert!(
+        again.send.is_empty() && again.remove.is_empty(),
+        "the second deploy moves nothing: {again:?}"
+    );
+
+    let before = boot::look(&bench.board).unwrap();
+    let boot = bench.boot(Reset::Orderly);
+    let Outcome::Booted(answer) = &boot.outcome else {
+        panic!("{boot:?}")
+    };
+    eprintln!("booted after {:.1} s: {:?}", answer.seconds, boot.seen);
+    assert_eq!(boot.seen.answered.len(), 1);
+    assert!(
+        boot.seen
+            .appends
+            .iter()
+            .any(|append| append.contains(nonce.as_str()))
+    );
+
+    bench
+        .board
+        .run("modprobe vim2m", Duration::from_secs(30))
+        .unwrap();
+    let seen = proof::gather(&bench.board).unwrap();
+    let expected = Expected {
+        manifest: &bench.manifest,
+        nonce: nonce.as_str(),
+        boot_id_before: Some(&before.boot_id),
+        lockdep: Lockdep::Alive,
+        modules: &["vim2m".into()],
+    };
+    let proof = proof::prove(&expected, &seen);
+    assert!(proof.holds(), "{:#?}", proof.open().collect::<Vec<_>>());
+    assert!(proof.facts.len() > 6, "{proof:?}");
+    let other = Manifest {
+        build_id: "00".into(),
+        ..bench.manifest.clone()
+    };
+    assert!(
+        !proof::prove(
+            &Expected {
+                manifest: &other,
+                ..expected
+            },
+            &seen
+        )
+        .holds()
+    );
+
+    // A damaged slot is not booted, and not even the reboot happens.
+    let damage = format!("printf x >>/boot/firmware/Image-{}; sync", bench.manifest.release);
+    bench.board.run(&damage, Duration::from_secs(30)).unwrap();
+    let refused = boot::boot_once(
+        &bench.board,
+        &bench.protected,
+        Method::SerialMenu,
+        Reset::Orderly,
+        &bench.permit(),
+        &mut tell,
+    );
+    assert!(refused.unwrap_err().to_string().contains("does not verify"));
+
+    bench.boot_vanilla(Reset::Orderly);
+
+    let plan = rollback::plan(
+        &bench.board,
+        bench.backup.manifest().campaign.as_str(),
+        &bench.host,
+    )
+    .unwrap();
+    eprintln!("{}", plan.lines().join("\n"));
+    rollback::execute(&bench.board, &plan, &bench.host).unwrap();
+    let plan = rollback::plan(
+        &bench.board,
+        bench.backup.manifest().campaign.as_str(),
+        &bench.host,
+    )
+    .unwrap();
+    assert!(plan.is_empty(), "{plan:?}");
+    assert!(slot::read(&bench.board, &bench.protected).unwrap().is_none());
+    bench.boot_vanilla(Reset::Hard);
+    let conf = bench
+        .board
+        .run(
+            "cat /boot/firmware/extlinux/extlinux.conf",
+            Duration::from_secs(30),
+        )
+        .unwrap();
+    assert_eq!(
+        conf.stdout,
+        bench.protected.foreign().unwrap(),
+        "our label is gone after a hard reset, too"
+    );
+}
+
+#[test]
+#[ignore = "needs the virtual board"]
+fn a_kernel_that_dies_early_falls_back_and_says_so() {
+    let bench = Bench::open();
+    let request = Request {
+        extra_append: vec!["root=/dev/nowhere".into(), "rootwait=0".into()],
+        ..bench.request()
+    };
+    let plan = deploy::plan(&bench.board, &request).unwrap();
+    deploy::execute(&bench.board, &request, &plan, &mut |_| {}).unwrap();
+    let boot = bench.boot(Reset::Orderly);
+    eprintln!("{boot:?}");
+    match boot.outcome {
+        Outcome::FellBackToVanilla {
+            why: Why::ResetInTheMiddle { .. },
+            ..
+        } => {}
+        Outcome::Wedged { .. } => bench.board.hard_reset().unwrap(),
+        other => panic!("{other:?}"),
+    }
+    let limits = Limits::of(&bench.board);
+    bench.board.wait_for_ssh(limits.kernel).unwrap();
+    bench.protected.check(&bench.board).unwrap();
+}
+
+#[test]
+#[ignore = "needs the virtual board"]
+fn a_menu_that_waits_is_answered_with_vanilla() {
+    let bench = Bench::open();
+    bench.deploy();
+    // Noise in the countdown: the menu waits for ever.
+    let mark = std::fs::metadata(bench.board.line().log()).unwrap().len();
+    bench.board.hard_reset().unwrap();
+    let mut answered = None;
+    let mut noise = false;
+    for _ in 0..600 {
+        let log = std::fs::read(bench.board.line().log()).unwrap();
+        let text = String::from_utf8_lossy(&log[mark as usize..]).into_owned();
+        if !noise && text.ends_with("Enter choice: ") {
+            bench.board.serial().unwrap().write(b"x").unwrap();
+            noise = true;
+            std::thread::sleep(Duration::from_secs(5));
+        } else if noise {
+            answered = boot::answer_waiting_menu(&bench.board, &bench.protected).unwrap();
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(
+        answered, None,
+        "the line is not empty: a person typed, and a blind answer would be `x1`"
+    );
+    bench.board.hard_reset().unwrap();
+    bench.board.wait_for_ssh(Duration::from_secs(180)).unwrap();
+}
