@@ -6,7 +6,7 @@ use crate::board::ssh::Terminal;
 use crate::board::virt::{self, Different, Down, Status, Up, VirtualBoard};
 use crate::exit::Outcome;
 use crate::ui::Format;
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use std::io::IsTerminal;
 use std::time::Duration;
 
@@ -82,7 +82,8 @@ impl Board {
             Action::Down => down(context),
             Action::Status => status(context),
             Action::Ssh { command } => ssh(command, context),
-            Action::Console { write } => console::run(context, console::Direction::new(*write)),
+            Action::Console { write: true } => console::run(context, console::Direction::Write),
+            Action::Console { write: false } => console::run(context, console::Direction::Look),
             Action::Reset => reset(context),
             Action::Destroy => destroy(context),
         }
@@ -91,10 +92,12 @@ impl Board {
 
 /// What an action would do, with the state that it would find.
 fn dry_run(action: &Action, context: &Context) -> Result<Outcome> {
-    let found = VirtualBoard::open(&context.folders);
-    let made = found.is_ok();
-    let on = found.is_ok_and(|board| board.is_on());
-    let steps = plan(action, made, on);
+    let power = match VirtualBoard::open(&context.folders) {
+        Err(_) => Power::NotMade,
+        Ok(board) if board.is_on() => Power::On,
+        Ok(_) => Power::Off,
+    };
+    let steps = plan(action, power);
     for step in &steps {
         context.ui.line(step);
     }
@@ -104,7 +107,15 @@ fn dry_run(action: &Action, context: &Context) -> Result<Outcome> {
     Ok(Outcome::Success)
 }
 
-fn plan(action: &Action, made: bool, on: bool) -> Vec<&'static str> {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Power {
+    NotMade,
+    Off,
+    On,
+}
+
+fn plan(action: &Action, power: Power) -> Vec<&'static str> {
+    let (made, on) = (power != Power::NotMade, power == Power::On);
     match action {
         Action::Up(_) if on => vec!["the board is on: wait until it answers over ssh"],
         Action::Up(_) if made => vec!["start QEMU", "wait until the board answers over ssh"],
@@ -287,13 +298,9 @@ fn reset(context: &Context) -> Result<Outcome> {
 }
 
 fn destroy(context: &Context) -> Result<Outcome> {
-    let board = VirtualBoard::open(&context.folders)?;
-    let folder = board.folder().display().to_string();
-    let question = format!("Remove the virtual board with everything that is on its disk ({folder})?");
-    context.ui.confirm(context.global.consent(), &question)?;
-    board
-        .destroy(&context.folders)
-        .context("destroying the virtual board")?;
+    let question = "Remove the virtual board with everything that is on its disk?";
+    context.ui.confirm(context.global.consent(), question)?;
+    let folder = virt::destroy(&context.folders)?;
     context.ui.json(&serde_json::json!({ "destroyed": folder }))?;
     context
         .ui
@@ -345,10 +352,10 @@ mod tests {
             no_wait: false,
             limit: 1,
         };
-        let steps = plan(&Action::Up(flags), false, false);
+        let steps = plan(&Action::Up(flags), Power::NotMade);
         assert!(steps[0].contains("downloads"), "{steps:?}");
         assert_eq!(
-            plan(&Action::Down, true, false),
+            plan(&Action::Down, Power::Off),
             ["nothing: the board is off, or was never made"]
         );
     }

@@ -48,18 +48,15 @@ pub fn create(
     let key = key(vanilla, &qemu)?;
     let _lock = super::lock(folders)?;
     let folder = super::folder(folders);
-    if let Ok(board) = VirtualBoard::open(folders) {
-        match different {
-            _ if board.state.key == key => return Ok(board),
-            Different::Refuse => bail!(
+    if folder.join(super::STATE).exists() {
+        match VirtualBoard::open(folders) {
+            Ok(board) if board.state.key == key => return Ok(board),
+            _ if different == Different::Replace => {}
+            _ => bail!(
                 "there is a virtual board in {} that was made from another kernel, user land or QEMU: \
                  remove it with `cargo xtask board destroy` (what is on its disk is lost)",
                 folder.display()
             ),
-            Different::Replace => {
-                progress("removing the virtual board that was made from something else");
-                board.switch_off()?;
-            }
         }
     }
     let unfinished = folder.with_extension("new");
@@ -75,7 +72,8 @@ pub fn create(
     };
     state.write(&unfinished)?;
     if folder.exists() {
-        fs::remove_dir_all(&folder).with_context(|| format!("removing {}", folder.display()))?;
+        progress("removing the virtual board that was made from something else");
+        super::remove(&folder)?;
     }
     fs::rename(&unfinished, &folder).with_context(|| format!("naming {}", folder.display()))?;
     VirtualBoard::open(folders)
@@ -107,12 +105,8 @@ fn key(vanilla: &Manifest, qemu: &str) -> Result<String> {
 
 fn prepare_folder(unfinished: &Path) -> Result<()> {
     let doing = || format!("preparing {}", unfinished.display());
-    // One that was killed in the middle may have left its machine running.
-    if power::running(unfinished).is_some() {
-        power::cut(unfinished).with_context(doing)?;
-    }
     if unfinished.exists() {
-        fs::remove_dir_all(unfinished).with_context(doing)?;
+        super::remove(unfinished).with_context(doing)?;
     }
     fs::create_dir_all(unfinished).with_context(doing)?;
     // The sockets in it are the way into the machine.

@@ -37,10 +37,11 @@ pub struct Contents<'a> {
     pub login_key: &'a Path,
 }
 
-/// Free bytes that making a disk needs at most: the sparse copies and what they hold, and the modules twice.
+/// Free bytes that making a board needs at most: archive, image and copies of the user land (they are sparse, about
+/// 260 MiB each), what it will write, and the kernel a few times.
 pub fn needed_bytes(vanilla: &Manifest) -> u64 {
     let kernel: u64 = vanilla.files.iter().map(|file| file.size).sum();
-    (1 << 30) + 4 * kernel
+    (2 << 30) + 4 * kernel
 }
 
 /// Makes the disk at `disk`, working in the existing folder `work`. Dies half-way: an unfinished `disk`; call it again.

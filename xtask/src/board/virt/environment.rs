@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     const PRINTED: &str =
-        "printenv\r\narch=arm\r\nbootcmd=if a=b; then c; fi\r\n\r\nEnvironment size: 38/60 bytes\r\n=> ";
+        "printenv\r\narch=arm\r\nbootcmd=if a=b; then c; fi\r\n\r\nEnvironment size: 37/60 bytes\r\n=> ";
 
     #[test]
     fn what_is_printed_is_what_is_read() {
@@ -123,7 +123,7 @@ mod tests {
             .to_string();
         assert_eq!(
             error,
-            "U-Boot's variables have 37 bytes, and it says that they have 38"
+            "U-Boot's variables have 36 bytes, and it says that they have 37"
         );
         assert!(Environment::parse("arch=arm\r\n=> ").is_err());
     }

@@ -32,7 +32,7 @@ use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Version of [`State`] that this code writes.
 const SCHEMA_VERSION: u32 = 1;
@@ -129,6 +129,12 @@ impl VirtualBoard {
                 path.display()
             )
         })?;
+        if state.schema_version > SCHEMA_VERSION {
+            bail!(
+                "{} was written by a newer version of this tool: use that one, or `cargo xtask board destroy`",
+                path.display()
+            );
+        }
         Ok(VirtualBoard {
             serial: Serial::new(&folder),
             description: description(),
@@ -179,7 +185,7 @@ impl VirtualBoard {
             );
         }
         // Another program may take the port between the look and the start; so try again with another one.
-        for last_try in [false, false, true] {
+        for tries_left in (0..3).rev() {
             let port = free_port()?;
             files::write_atomic(&self.folder.join(PORT), port.to_string().as_bytes())?;
             let machine = Machine {
@@ -188,7 +194,7 @@ impl VirtualBoard {
             };
             match power::start(&machine) {
                 Ok(()) => return Ok(Up::Started),
-                Err(error) if !last_try && format!("{error:#}").contains("host forwarding") => {}
+                Err(error) if tries_left > 0 && format!("{error:#}").contains("host forwarding") => {}
                 Err(error) => return Err(error),
             }
         }
@@ -221,7 +227,26 @@ impl VirtualBoard {
         self.ssh()?
             .wait(left)
             .with_context(|| format!("the serial line ends with:\n{}", end()))?;
+        self.set_clock()?;
         Ok(started.elapsed())
+    }
+
+    /// Gives it the time of the host: a kernel without RTC_HCTOSYS starts at its user land's oldest possible time.
+    fn set_clock(&self) -> Result<()> {
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .context("reading the clock")?
+            .as_secs();
+        // systemd starts no boot earlier than the time of that file (systemd(1), /usr/lib/clock-epoch).
+        let script = format!("date -u -s @{now} > /dev/null && touch /usr/lib/clock-epoch");
+        let done = self.run(&script, Duration::from_secs(30))?;
+        if !done.status.success() {
+            bail!(
+                "setting the virtual board's clock: {}",
+                String::from_utf8_lossy(&done.stderr).trim()
+            );
+        }
+        Ok(())
     }
 
     /// Whether it has power.
@@ -256,16 +281,6 @@ impl VirtualBoard {
         }
         power::cut(&self.folder)?;
         Ok(Down::Cut)
-    }
-
-    /// Removes it with everything that is on its disk. Dies half-way: part of its files; it counts as not made then, as
-    /// soon as the first one is gone.
-    pub fn destroy(self, folders: &Folders) -> Result<()> {
-        let _lock = lock(folders)?;
-        self.cut_power()?;
-        let doing = || format!("removing {}", self.folder.display());
-        fs::remove_file(self.folder.join(STATE)).with_context(doing)?;
-        fs::remove_dir_all(&self.folder).with_context(doing)
     }
 
     /// What can be told of the board of this cache; asks it over ssh only if it has power.
@@ -352,6 +367,31 @@ impl Board for VirtualBoard {
         self.ssh()?.forget();
         Ok(())
     }
+}
+
+/// Removes the board of this cache, readable or not, with everything that is on its disk; gives the folder that is gone. Errors:
+/// there is none. Dies half-way: some of its files are left, and it counts as not made.
+pub fn destroy(folders: &Folders) -> Result<PathBuf> {
+    let _lock = lock(folders)?;
+    let folder = folder(folders);
+    if !folder.exists() {
+        bail!("there is no virtual board in {}", folder.display());
+    }
+    remove(&folder).map(|()| folder)
+}
+
+/// Cuts the power of the machine in a folder, if it runs (one that was killed in the middle may have left it on), and
+/// removes the folder. What says that a board is there goes first.
+fn remove(folder: &Path) -> Result<()> {
+    let doing = || format!("removing {}", folder.display());
+    if power::running(folder).is_some() {
+        power::cut(folder).with_context(doing)?;
+    }
+    let state = folder.join(STATE);
+    if state.exists() {
+        fs::remove_file(state).with_context(doing)?;
+    }
+    fs::remove_dir_all(folder).with_context(doing)
 }
 
 /// The vanilla kernel that set-up built: `<cache>/vanilla/manifest.json`. Errors: it is not there; names the command

@@ -27,13 +27,6 @@ pub enum Direction {
     Write,
 }
 
-impl Direction {
-    /// From the flag `--write`.
-    pub fn new(write: bool) -> Self {
-        if write { Direction::Write } else { Direction::Look }
-    }
-}
-
 /// Shows the line until a person leaves or the board goes off.
 pub fn run(context: &Context, direction: Direction) -> Result<Outcome> {
     let board = VirtualBoard::open(&context.folders)?;
@@ -96,8 +89,9 @@ fn follow(
         if let Some(connection) = &mut connection {
             drain(connection)?;
         }
+        let direction = connection.as_ref().map_or(Direction::Look, |_| Direction::Write);
         for typed in keys.try_iter() {
-            let (sent, leave) = until_leave(&typed, connection.is_some());
+            let (sent, leave) = until_leave(&typed, direction);
             if let Some(connection) = &mut connection {
                 send(connection, sent)?;
             }
@@ -110,8 +104,8 @@ fn follow(
 }
 
 /// What is to be sent of what was typed, and whether the person leaves.
-fn until_leave(typed: &[u8], writing: bool) -> (&[u8], bool) {
-    let leaves = |byte: &u8| *byte == LEAVE || (!writing && *byte == INTERRUPT);
+fn until_leave(typed: &[u8], direction: Direction) -> (&[u8], bool) {
+    let leaves = |byte: &u8| *byte == LEAVE || (direction == Direction::Look && *byte == INTERRUPT);
     match typed.iter().position(leaves) {
         Some(end) => (&typed[..end], true),
         None => (typed, false),
@@ -227,8 +221,8 @@ mod tests {
 
     #[test]
     fn the_leave_key_is_not_sent() {
-        assert_eq!(until_leave(b"ls\x1dx", true), (&b"ls"[..], true));
-        assert_eq!(until_leave(b"\x03", true), (&b"\x03"[..], false));
-        assert_eq!(until_leave(b"\x03", false), (&b""[..], true));
+        assert_eq!(until_leave(b"ls\x1dx", Direction::Write), (&b"ls"[..], true));
+        assert_eq!(until_leave(b"\x03", Direction::Write), (&b"\x03"[..], false));
+        assert_eq!(until_leave(b"\x03", Direction::Look), (&b""[..], true));
     }
 }

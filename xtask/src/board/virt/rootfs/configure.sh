@@ -45,28 +45,35 @@ X
 mkdir -p "$root/etc/systemd/network"
 ln -sf /dev/null "$root/etc/systemd/network/99-default.link"
 
-# --- clock, network and /boot/firmware in one process, before anything else
+# --- clock, /boot/firmware and network in one process, before anything else. The network comes last: whoever gets in over
+# ssh finds the rest done, and sshd can start meanwhile. The clock is read here where the kernel does not do it itself
+# (RTC_HCTOSYS); hwclock would wait for the next second. clock-epoch: systemd never goes behind its time.
+touch "$root/usr/lib/clock-epoch"
 put /usr/local/sbin/board-early <<-'X'
 	#!/bin/sh
-	hwclock --hctosys --utc
+	rtc=/sys/class/rtc/rtc0
+	if [ -r $rtc/since_epoch ] && ! grep -qs 1 $rtc/hctosys; then
+		read -r now < $rtc/since_epoch && date -u -s "@$now"
+	fi
+	mountpoint -q /boot/firmware || mount /boot/firmware
 	ip -batch - <<-I
 	link set eth0 up
 	addr add 10.0.2.15/24 dev eth0
 	route add default via 10.0.2.2
 	I
-	mountpoint -q /boot/firmware || mount /boot/firmware
 X
 chmod 755 "$root/usr/local/sbin/board-early"
 put /etc/systemd/system/early.service <<-X
 	[Unit]
-	Description=Clock, network and /boot/firmware
+	Description=Clock, /boot/firmware and network
 	DefaultDependencies=no
 	[Service]
 	Type=oneshot
 	RemainAfterExit=yes
 	ExecStart=/usr/local/sbin/board-early
+	[Install]
+	WantedBy=sysinit.target
 X
-
 # --- sshd: one kind of key, the cheapest algorithms to emulate, no PAM, no name look-ups; started as early as possible
 put /etc/ssh/sshd_config.d/board.conf <<-X
 	HostKey /etc/ssh/ssh_host_ed25519_key
@@ -85,8 +92,6 @@ put /etc/systemd/system/ssh.service <<-X
 	[Unit]
 	Description=OpenBSD Secure Shell server
 	DefaultDependencies=no
-	After=early.service
-	Wants=early.service
 	Conflicts=shutdown.target
 	Before=shutdown.target
 	[Service]
@@ -98,7 +103,7 @@ put /etc/systemd/system/ssh.service <<-X
 	WantedBy=sysinit.target
 X
 mkdir -p "$units/sysinit.target.wants"
-ln -s ../ssh.service "$units/sysinit.target.wants/ssh.service"
+ln -s ../ssh.service ../early.service "$units/sysinit.target.wants/"
 
 # --- a login on the serial line (console-getty needs no udev), after all else
 mkdir -p "$units/multi-user.target.wants"
@@ -118,6 +123,10 @@ mask systemd-update-utmp.service systemd-update-utmp-runlevel.service systemd-ra
 	systemd-remount-fs.service systemd-tmpfiles-setup-dev.service kmod-static-nodes.service
 mask proc-sys-fs-binfmt_misc.automount sys-fs-fuse-connections.mount sys-kernel-config.mount dev-hugepages.mount \
 	cryptsetup.target integritysetup.target veritysetup.target systemd-journald-audit.socket systemd-initctl.socket
+# The bus starts when somebody calls it (its socket does that); nothing here needs it to boot.
+rm "$root/usr/lib/systemd/system/multi-user.target.wants/dbus.service"
+mask modprobe@efi_pstore.service graphical.target systemd-sysext.service
+ln -sf /lib/systemd/system/multi-user.target "$units/default.target"
 # udev starts when the kernel announces something (its sockets do that); to go over all that is there already costs
 # seconds and finds nothing.
 mask systemd-udev-trigger.service
