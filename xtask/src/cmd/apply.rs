@@ -38,7 +38,7 @@ impl Apply {
             .collect::<Result<_>>()?;
         let place = self.which.place(context)?;
         let stack = Stack::peek(&place.repository, BRANCH)?;
-        let todo = in_order(&series, &stack, &wanted)?;
+        let todo = in_order(&series, &stack, &wanted, &self.which.flags())?;
         stack.check_all(&todo.iter().map(|at| &series.patches[*at]).collect::<Vec<_>>())?;
         drop(stack);
         for at in wanted.iter().filter(|at| !todo.contains(at)) {
@@ -122,7 +122,7 @@ pub(super) fn kernel_flag(which: &Where) -> String {
 }
 
 /// The patches of `wanted` that are not applied yet, refused where the order of the series is broken.
-fn in_order(series: &Series, stack: &Stack, wanted: &[usize]) -> Result<Vec<usize>> {
+fn in_order(series: &Series, stack: &Stack, wanted: &[usize], flags: &str) -> Result<Vec<usize>> {
     let mut applied: Vec<bool> = stack.applied(series)?.iter().map(Option::is_some).collect();
     let mut todo = Vec::new();
     for at in wanted {
@@ -132,7 +132,7 @@ fn in_order(series: &Series, stack: &Stack, wanted: &[usize]) -> Result<Vec<usiz
                 todo.push(*at);
             }
             Err(Refusal::AlreadyApplied) => {}
-            Err(refusal) => bail!("{}; nothing was changed", series.explain(&refusal, *at)),
+            Err(refusal) => bail!("{}; nothing was changed", series.explain(&refusal, *at, flags)),
         }
     }
     Ok(todo)

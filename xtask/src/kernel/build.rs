@@ -150,7 +150,7 @@ impl std::fmt::Display for NotTaken {
                 request.symbol, request.value, request.fragment, request.line
             )?;
         }
-        Ok(())
+        write!(f, "\n{}", kconfig::NOT_LOOKED_AT)
     }
 }
 
@@ -321,16 +321,18 @@ impl Builder {
                 let requests = self.out.join("lockstep-requests.config");
                 write_atomic(&requests, merged.to_config().as_bytes())?;
                 let _ = fs::remove_file(next);
-                cmd!(sh, "make -s allnoconfig").env("KCONFIG_ALLCONFIG", requests)
+                self.environment(cmd!(sh, "make -s allnoconfig"))
+                    .env("KCONFIG_ALLCONFIG", requests)
             }
             Base::File(path) => {
                 let base = fs::read_to_string(path)
                     .with_context(|| format!("reading the base configuration {}", path.display()))?;
                 write_atomic(next, format!("{base}\n{}", merged.to_config()).as_bytes())?;
-                cmd!(sh, "make -s olddefconfig")
+                self.environment(cmd!(sh, "make -s olddefconfig"))
             }
         };
-        process::run(self.environment(cmd).env("KCONFIG_CONFIG", next), CONFIG_LIMIT)?;
+        // The configuration in force stays as it is until the new one is found good.
+        process::run(cmd.env("KCONFIG_CONFIG", next), CONFIG_LIMIT)?;
         Ok(())
     }
 
@@ -488,7 +490,8 @@ mod tests {
         let text = NotTaken { verdicts }.to_string();
         assert_eq!(
             text,
-            "1 of 2 requested symbols are not as asked:\n    CONFIG_B=y (f.config:2) became n: defined in x/Kconfig:3"
+            "1 of 2 requested symbols are not as asked:\n    CONFIG_B=y (f.config:2) became n: defined in x/Kconfig:3\n\
+             (conditions of enclosing menus and `if` blocks were not looked at)"
         );
     }
 }

@@ -6,7 +6,7 @@
 mod explain;
 mod traps;
 
-pub use explain::Definitions;
+pub use explain::{Definitions, NOT_LOOKED_AT};
 pub use traps::{Severity, Trap, contradictory, traps};
 
 use anyhow::{Context, Result, bail};

@@ -198,8 +198,9 @@ pub fn standing_on(applied: &[bool], reverted: usize) -> Vec<usize> {
 }
 
 impl Series {
-    /// Says a [`Refusal`] in words, with the command that would do what is missing.
-    pub fn explain(&self, refusal: &Refusal, wanted: usize) -> String {
+    /// Says a [`Refusal`] in words, with the command that would do what is missing; `flags` (such as ` --series FOLDER`) are put behind
+    /// that command.
+    pub fn explain(&self, refusal: &Refusal, wanted: usize, flags: &str) -> String {
         let names = |places: &[usize]| {
             let names: Vec<String> = places.iter().map(|at| self.patches[*at].short_name()).collect();
             names.join(" ")
@@ -210,11 +211,12 @@ impl Series {
                 "{wanted_name} is applied already; `cargo xtask series` lists what is, `cargo xtask revert {wanted_name}` takes it back"
             ),
             Refusal::Needs(missing) => format!(
-                "{wanted_name} comes after {0} in the series, which is not applied: `cargo xtask apply {0} {wanted_name}` applies them in order",
+                "{wanted_name} needs what stands before it in the series: `cargo xtask apply {} {wanted_name}{flags}` applies them in order",
                 names(missing)
             ),
             Refusal::Under(above) => format!(
-                "{wanted_name} comes before {0} in the series, and {0} is applied already: `cargo xtask revert {0}` first",
+                "{wanted_name} comes before patches of the series that are applied already: `cargo xtask revert{flags}` takes them back, \
+                 the last one first ({})",
                 names(above)
             ),
         }
