@@ -127,6 +127,27 @@ fn warnings_and_oopses() {
 }
 
 #[test]
+fn ends_of_the_kernel() {
+    check("lkdtm_PANIC", &["panic: dumptest, panicked, lockdep off"]);
+    check(
+        "lkdtm_EXHAUST_STACK",
+        &["stack overflow in recursive_loop [lkdtm], panicked, lockdep off"],
+    );
+    check(
+        "lkdtm_WRITE_RO",
+        &["bad paging request in lkdtm_WRITE_RO [lkdtm], lockdep off"],
+    );
+    check(
+        "lkdtm_BUG",
+        &[
+            "kernel BUG in lkdtm_BUG [lkdtm], lockdep off",
+            "WARNING in __switch_to",
+            "WARNING in ct_kernel_exit",
+        ],
+    );
+}
+
+#[test]
 fn hangs() {
     check(
         "lkdtm_HUNG_TASK",

@@ -23,7 +23,7 @@ pub enum Class {
     Counter,
     /// Registers, held locks, memory around an address, …
     Detail,
-    /// `---[ end trace`.
+    /// `---[ end trace`, `---[ end Kernel panic`, `Rebooting in 10 seconds..`.
     End,
     /// Anything: maybe somebody else's line.
     Other,
@@ -170,7 +170,7 @@ pub fn classify(text: &str) -> Class {
     if trimmed.len() >= 20 && trimmed.bytes().all(|b| b == b'=') {
         return Class::Rule;
     }
-    if trimmed.starts_with("---[ end ") {
+    if trimmed.starts_with("---[ end ") || trimmed.starts_with("Rebooting in ") {
         return Class::End;
     }
     if STACK_START.is_match(text) {

@@ -6,7 +6,7 @@ use super::headers::{Blame, Body};
 use super::locks::{self, LockReport};
 use super::machinery;
 use super::record::Record;
-use super::splat::{Class, Splat};
+use super::splat::{Class, Line, Splat};
 use regex::Regex;
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -41,7 +41,7 @@ pub fn summarise(splat: &Splat, source: &str) -> Finding {
         line: first.map_or(0, |line| line.number),
         offset: first.map_or(0, |line| line.offset),
         excerpt: splat.lines.iter().map(|line| line.text.clone()).collect(),
-        panicked: splat.panicked,
+        panicked: splat.panicked || says_panic(splat),
         locks,
     }
 }
@@ -115,6 +115,11 @@ fn says_lockdep_off(splat: &Splat) -> bool {
                 .text
                 .contains("turning off the locking correctness validator")
     })
+}
+
+fn says_panic(splat: &Splat) -> bool {
+    let says = |line: &Line| line.text.contains("Kernel panic - not syncing");
+    splat.lines.iter().any(says)
 }
 
 fn culprit<'a>(splat: &'a Splat, kind: Kind, locks: Option<&'a LockReport>) -> Option<Frame<'a>> {
@@ -244,6 +249,21 @@ fn entry_of<'a>(stack: &[Frame<'a>], kind: Kind) -> Option<Frame<'a>> {
 fn damaged(splat: &Splat, kind: Kind, culprit: Option<Frame>) -> bool {
     if splat.cut {
         return true;
+    }
+    // These name an oops or a warning that should stand before them: `die()`, kernel/panic.c: `check_panic_on_warn()`.
+    let title = splat.title_line();
+    if kind == Kind::Panic && (title.contains("Fatal exception") || title.contains("panic_on_warn")) {
+        return true;
+    }
+    // A kernel without CONFIG_DEBUG_BUGVERBOSE panics without a stack (kernel/panic.c: `vpanic()`).
+    let says_no_more = matches!(kind, Kind::Panic | Kind::StackOverflow)
+        && splat.lines.last().is_some_and(|line| line.class == Class::End)
+        && !splat
+            .body()
+            .iter()
+            .any(|line| matches!(line.class, Class::Frame | Class::StackStart));
+    if says_no_more {
+        return false;
     }
     let blames = splat.header.blame != Blame::Nobody;
     if splat.header.body == Body::Stack && kind != Kind::OutOfMemory {
