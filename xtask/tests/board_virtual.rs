@@ -14,6 +14,8 @@ use xtask::board::protected::Protected;
 use xtask::board::virt::VirtualBoard;
 use xtask::board::{Board, SerialLine as _, rollback, slot};
 use xtask::host::folders::Folders;
+use xtask::kernel::place::Place;
+use xtask::kernel::stage;
 use xtask::manifest::Manifest;
 
 const LABEL: &str = "arch_devices_lockdep";
@@ -34,9 +36,9 @@ impl Bench {
         let board = VirtualBoard::open(&folders).expect("the virtual board is made: `cargo xtask board up`");
         board.up(&folders).unwrap();
         board.wait_for_ssh(Duration::from_secs(180)).unwrap();
-        let manifest = folders.cache.join("lockdep/manifest.json");
-        let manifest =
-            std::fs::read(&manifest).expect("a debug kernel is built: `cargo xtask build-debug-kernel`");
+        let staging = Place::of(&folders.cache, None).unwrap().staging.join("lockdep");
+        let manifest = stage::read_manifest(&staging)
+            .expect("a debug kernel is built: `cargo xtask build-debug-kernel`");
         let _host = tempfile::tempdir().unwrap();
         let host = _host.path().join("backup");
         let campaign = format!("test-{}", std::process::id());
@@ -45,7 +47,6 @@ impl Bench {
         let report = preflight::run(&board, &protected, Backup::Verified(&backup), 0).unwrap();
         let capture = report.capture.expect("a capture works");
         assert!(capture.serial() && capture.ramoops(), "{report:?}");
-        let manifest = serde_json::from_slice(&manifest).unwrap();
         Bench {
             board,
             protected,

@@ -209,10 +209,7 @@ pub fn execute(
         || plan.run_depmod;
     if touched {
         on_stage(Stage::RemovingLabel);
-        let without = extlinux::remove(&config, &protected.test_label)?;
-        if without.bytes != config.bytes() {
-            sent.add(writer.put_extlinux(&without.bytes)?);
-        }
+        sent.add(withdraw(board, protected)?);
         // The claim to the files comes before the files (invariant 11's way of thinking): without it they would be strangers.
         sent.add(put_record(
             &writer,
@@ -246,6 +243,17 @@ pub fn execute(
         removed: plan.remove.len(),
         notes: edit.notes,
     })
+}
+
+/// Takes our label out of extlinux.conf, and nothing else: what lies in the slot can no longer be chosen. Safe to do twice; it is the old
+/// file or the new one if it dies half-way.
+pub fn withdraw(board: &dyn Board, protected: &Protected) -> Result<Sent> {
+    let config = Config::parse(&read_extlinux(board, protected)?);
+    let without = extlinux::remove(&config, &protected.test_label)?;
+    if without.bytes == config.bytes() {
+        return Ok(Sent::default());
+    }
+    Writer::new(board, protected).put_extlinux(&without.bytes)
 }
 
 fn install(writer: &Writer, plan: &Plan, sent: &mut Sent, on_stage: &mut dyn FnMut(Stage)) -> Result<()> {

@@ -87,9 +87,12 @@ impl BuildDebugKernel {
         let mut screen = Screen::new(context.ui);
         let started = Instant::now();
         let configured = builder
-            .configure(&base, &self.campaign, &self.vanilla(&place), &mut |event| {
-                screen.show(event)
-            })
+            .configure(
+                &base,
+                &self.campaign,
+                &self.vanilla(&context.folders.cache),
+                &mut |event| screen.show(event),
+            )
             .inspect_err(|error| {
                 if let Some(failed) = error.downcast_ref::<NotTaken>() {
                     table(context.ui, &failed.verdicts);
@@ -127,11 +130,11 @@ impl BuildDebugKernel {
     }
 
     /// Releases that are taken: those named, and that of the vanilla kernel built here.
-    fn vanilla(&self, place: &Place) -> Vec<String> {
+    fn vanilla(&self, cache: &Path) -> Vec<String> {
         let mut releases = self.vanilla_release.clone();
         if self.profile != "vanilla" {
             releases.extend(
-                stage::read_manifest(&place.staging.join("vanilla"))
+                stage::read_manifest(&cache.join("vanilla"))
                     .ok()
                     .map(|manifest| manifest.release),
             );

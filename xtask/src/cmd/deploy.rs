@@ -4,22 +4,21 @@ use super::Context;
 use super::open_board::BoardFlags;
 use crate::board::deploy::{self, Deployed, Dtb, Nonce, Plan, Request, Stage};
 use crate::exit::Outcome;
-use crate::manifest::{self, Manifest};
-use anyhow::{Context as _, Result, bail};
-use std::path::{Path, PathBuf};
+use crate::kernel::place::Place;
+use crate::kernel::stage;
+use anyhow::Result;
+use std::path::PathBuf;
 
 /// Arguments of `cargo xtask deploy`.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Example:\n  cargo xtask deploy --board virtual --manifest ~/.cache/lockstep/lockdep/manifest.json\n\nOnly what \
+#[command(after_help = "Example:\n  cargo xtask deploy --board virtual\n\nOnly what \
                   differs is sent. Vanilla stays the default and is not touched; our label is absent while its files \
-                  change, and comes back when all of them verify on the board."
-)]
+                  change, and comes back when all of them verify on the board.")]
 pub struct Deploy {
     #[command(flatten)]
     board: BoardFlags,
-    /// Manifest of the build [default: the last debug kernel that was built]
-    #[arg(long, value_name = "FILE")]
+    /// Staging folder of the build, with its manifest.json [default: the last lockdep kernel of the imported tree]
+    #[arg(long, value_name = "FOLDER")]
     manifest: Option<PathBuf>,
     /// Device tree of the build to boot with (`dtbs/rockchip/x.dtb`) [default: a copy of vanilla's own]
     #[arg(long, value_name = "PATH")]
@@ -32,11 +31,11 @@ pub struct Deploy {
 impl Deploy {
     /// Runs the verb.
     pub fn run(&self, context: &Context) -> Result<Outcome> {
-        let path = self
-            .manifest
-            .clone()
-            .unwrap_or_else(|| context.folders.cache.join("lockdep/manifest.json"));
-        let manifest = read_manifest(&path)?;
+        let folder = match &self.manifest {
+            Some(folder) => folder.clone(),
+            None => Place::of(&context.folders.cache, None)?.staging.join("lockdep"),
+        };
+        let manifest = stage::read_manifest(&folder)?;
         let protected = self.board.protected(context)?;
         let board = self.board.open(context)?;
         let board = board.as_ref();
@@ -79,26 +78,6 @@ impl Deploy {
         context.ui.line("next: `cargo xtask bisect-apply`");
         Ok(Outcome::Success)
     }
-}
-
-fn read_manifest(path: &Path) -> Result<Manifest> {
-    let bytes = std::fs::read(path).with_context(|| {
-        format!(
-            "reading the build's manifest {} (make one with `cargo xtask build-debug-kernel`)",
-            path.display()
-        )
-    })?;
-    let manifest: Manifest = serde_json::from_slice(&bytes)
-        .with_context(|| format!("{} is no manifest of a build", path.display()))?;
-    if manifest.schema_version > manifest::SCHEMA_VERSION {
-        bail!(
-            "{} has format {}, newer than this program knows ({})",
-            path.display(),
-            manifest.schema_version,
-            manifest::SCHEMA_VERSION
-        );
-    }
-    Ok(manifest)
 }
 
 /// A plan for people.
