@@ -14,6 +14,7 @@ use super::stopwatch::Stopwatch;
 use super::verdict::{self, Verdict};
 use crate::board::Board;
 use crate::board::boot::{ConsentGiven, Permit};
+use crate::board::deploy;
 use crate::evidence::finding::Finding;
 use crate::host::files;
 use crate::manifest::Manifest;
@@ -354,8 +355,8 @@ impl Engine<'_> {
         }))
     }
 
-    /// Takes back exactly this patch (invariant 14): tree and configuration; the board gets vanilla, and the debug slot is replaced by the
-    /// next deploy. What was captured stays.
+    /// Takes back exactly this patch (invariant 14): tree, configuration, and on the board our label, so that the kernel with the patch cannot
+    /// be chosen any more; the next deploy brings it back. What was captured stays.
     fn take_back(
         &mut self,
         index: usize,
@@ -365,7 +366,8 @@ impl Engine<'_> {
         watch: &mut Stopwatch,
         row: &mut RowRecord,
     ) -> Result<()> {
-        let step = &self.campaign.steps[index];
+        let campaign = self.campaign;
+        let step = &campaign.steps[index];
         let inputs = json!({ "patch": step.patch });
         let act = || self.workshop.revert(&step.patch);
         let head = watch.time("take back", || {
@@ -378,6 +380,18 @@ impl Engine<'_> {
             step.patch,
             head.get(..12).unwrap_or(&head)
         ));
+        let ready = state.ready.as_ref().context("the board was not prepared")?;
+        let act = || deploy::withdraw(self.board, &ready.protected);
+        let inputs = json!({ "label": ready.protected.test_label });
+        match journal.act(&step.id, "withdraw-label", inputs, act, |sent| json!(sent)) {
+            Ok(_) => row.facts.push(format!(
+                "the label {} was taken out: the kernel with this patch cannot be chosen any more",
+                ready.protected.test_label
+            )),
+            Err(error) => row
+                .reasons
+                .push(format!("the label could not be taken out: {error:#}")),
+        }
         Ok(())
     }
 
