@@ -61,6 +61,8 @@ impl BuildDebugKernel {
     pub fn run(&self, context: &Context) -> Result<Outcome> {
         let place = Place::of(&context.folders.cache, self.kernel.as_deref())?;
         let profile = self.profile(&context.folders.project)?;
+        // A mistake in a fragment is told before a work tree is made.
+        profile.merged()?;
         let dest = place.staging.join(&self.profile);
         if context.global.dry_run {
             return self.show_plan(context, &place, &profile, &dest);

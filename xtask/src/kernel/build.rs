@@ -79,7 +79,8 @@ impl Profile {
         self
     }
 
-    fn merged(&self) -> Result<Merged> {
+    /// Reads and merges the fragments. Errors: one that cannot be read or parsed, requests that contradict each other.
+    pub fn merged(&self) -> Result<Merged> {
         let fragments = self
             .fragments
             .iter()
