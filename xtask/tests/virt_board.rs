@@ -6,8 +6,8 @@
 use std::net::TcpListener;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use xtask::board::virt::{self, Different, Down, Up, VirtualBoard};
 use xtask::board::Board;
+use xtask::board::virt::{self, Different, Down, Up, VirtualBoard};
 use xtask::host::folders::Folders;
 
 const BOOT: Duration = Duration::from_secs(180);
