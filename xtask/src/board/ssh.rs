@@ -101,7 +101,7 @@ impl Ssh {
         loop {
             let left = limit.saturating_sub(started.elapsed());
             // One try must not eat the whole limit: a connection that a booting board swallowed never answers.
-            let one_try = left.clamp(Duration::from_secs(1), Duration::from_secs(10));
+            let one_try = left.clamp(Duration::from_secs(1), Duration::from_secs(30));
             match self.run_with_input("true", &[], one_try) {
                 Ok(_) => return Ok(started.elapsed()),
                 Err(error) if started.elapsed() >= limit => {
@@ -152,7 +152,8 @@ impl Ssh {
         let mut words: Vec<OsString> = Vec::new();
         let mut option = |text: String| words.extend(["-o".into(), OsString::from(text)]);
         option("BatchMode=yes".into());
-        option("ConnectTimeout=5".into());
+        // Covers the greeting, too. A board that boots needs its time for it, and each new try costs it more.
+        option("ConnectTimeout=30".into());
         option("ServerAliveInterval=2".into());
         option("ServerAliveCountMax=3".into());
         match connection {

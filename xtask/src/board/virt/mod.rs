@@ -16,7 +16,7 @@ mod tools;
 
 pub use create::{Different, create};
 pub use disk::VANILLA_LABEL;
-pub use qemu::Machine;
+pub use qemu::{Machine, Ports};
 pub use serial::{Connection, Serial};
 pub use tools::{FIRMWARE, PROGRAMS};
 
@@ -29,7 +29,7 @@ use crate::manifest::Manifest;
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::io::Read;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -37,7 +37,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 /// Version of [`State`] that this code writes.
 const SCHEMA_VERSION: u32 = 1;
 const STATE: &str = "board.json";
-const PORT: &str = "ssh.port";
+const PORTS: &str = "ports.json";
 const LOGIN_KEY: &str = "key";
 const KNOWN_HOSTS: &str = "known_hosts";
 const HOST_ALIAS: &str = "lockstep-virtual-board";
@@ -186,11 +186,11 @@ impl VirtualBoard {
         }
         // Another program may take the port between the look and the start; so try again with another one.
         for tries_left in (0..3).rev() {
-            let port = free_port()?;
-            files::write_atomic(&self.folder.join(PORT), port.to_string().as_bytes())?;
+            let ports = free_ports()?;
+            files::write_atomic(&self.folder.join(PORTS), &serde_json::to_vec_pretty(&ports)?)?;
             let machine = Machine {
                 write_log: write_log.map(Path::to_path_buf),
-                ..machine(&self.folder, port)?
+                ..machine(&self.folder, ports)?
             };
             match power::start(&machine) {
                 Ok(()) => return Ok(Up::Started),
@@ -207,11 +207,10 @@ impl VirtualBoard {
         let started = Instant::now();
         let end = || serial::end(&self.serial.since(0).unwrap_or_default());
         loop {
-            let Some(port) = self.port().filter(|_| self.is_on()) else {
+            let Some(ports) = self.ports().filter(|_| self.is_on()) else {
                 bail!("the virtual board is off; its serial line ended with:\n{}", end());
             };
-            // The look costs the board nothing while it boots, and a login that hangs in a boot costs seconds.
-            if greets(port, Duration::from_secs(1)) {
+            if refuses(ports.closed, Duration::from_millis(500)) {
                 break;
             }
             if started.elapsed() >= limit {
@@ -302,11 +301,10 @@ impl VirtualBoard {
         status.vanilla = Some(board.state.release.clone());
         status.serial_log = Some(board.serial.log());
         status.pid = power::running(&board.folder);
-        status.ssh_port = status.pid.and_then(|_| board.port());
-        // A look first: a board that is booting would hold a whole login until the limit.
-        if status
-            .ssh_port
-            .is_some_and(|port| greets(port, Duration::from_secs(2)))
+        let ports = status.pid.and_then(|_| board.ports());
+        status.ssh_port = ports.map(|ports| ports.ssh);
+        // A board whose network is not up would hold a login until the limit.
+        if ports.is_some_and(|ports| refuses(ports.closed, Duration::from_secs(2)))
             && let Ok(said) = board.run("uname -r", Duration::from_secs(15))
         {
             status.answers = true;
@@ -317,12 +315,12 @@ impl VirtualBoard {
 
     /// The way in. Errors: it never had power.
     pub fn ssh(&self) -> Result<Ssh> {
-        let port = self
-            .port()
+        let ports = self
+            .ports()
             .context("the virtual board is off: `cargo xtask board up`")?;
         Ok(Ssh::new(Target {
             destination: "root@127.0.0.1".into(),
-            port: Some(port),
+            port: Some(ports.ssh),
             key: Some(self.folder.join(LOGIN_KEY)),
             known_host: Some(KnownHost {
                 file: self.folder.join(KNOWN_HOSTS),
@@ -332,13 +330,9 @@ impl VirtualBoard {
         }))
     }
 
-    /// The port of the last start.
-    fn port(&self) -> Option<u16> {
-        fs::read_to_string(self.folder.join(PORT))
-            .ok()?
-            .trim()
-            .parse()
-            .ok()
+    /// The ports of the last start.
+    fn ports(&self) -> Option<Ports> {
+        serde_json::from_slice(&fs::read(self.folder.join(PORTS)).ok()?).ok()
     }
 }
 
@@ -412,35 +406,40 @@ pub fn vanilla_manifest(folders: &Folders) -> Result<Manifest> {
     Ok(manifest)
 }
 
-/// Whether an ssh server greets on a port of this machine within `limit`. QEMU accepts connections for a board that does not
-/// listen yet, so only the greeting counts (RFC 4253, 4.2).
-fn greets(port: u16, limit: Duration) -> bool {
-    let connected = TcpStream::connect_timeout(&([127, 0, 0, 1], port).into(), limit);
-    let Ok(mut stream) = connected else {
+/// Whether the board's network is up: it refuses a connection to a port where nothing listens. QEMU itself accepts every
+/// connection, and closes it when the board has refused.
+fn refuses(port: u16, limit: Duration) -> bool {
+    let Ok(mut stream) = TcpStream::connect_timeout(&([127, 0, 0, 1], port).into(), limit) else {
         return false;
     };
-    let mut greeting = [0; 4];
-    let heard = stream.set_read_timeout(Some(limit)).is_ok()
-        && stream.read_exact(&mut greeting).is_ok()
-        && greeting == *b"SSH-";
-    // Without a farewell the server would wait for a login that does not come.
-    drop(stream.write_all(b"\r\n"));
-    heard
+    if stream.set_read_timeout(Some(limit)).is_err() {
+        return false;
+    }
+    match stream.read(&mut [0]) {
+        Ok(read) => read == 0,
+        Err(error) => error.kind() == std::io::ErrorKind::ConnectionReset,
+    }
 }
 
-fn machine(folder: &Path, ssh_port: u16) -> Result<Machine> {
+fn machine(folder: &Path, ports: Ports) -> Result<Machine> {
     Ok(Machine {
         firmware: tools::firmware()?,
         folder: folder.to_path_buf(),
-        ssh_port,
+        ports,
         write_log: None,
     })
 }
 
-/// A port of 127.0.0.1 that is free now.
-fn free_port() -> Result<u16> {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).context("looking for a free port")?;
-    Ok(listener.local_addr().context("looking for a free port")?.port())
+/// Ports of 127.0.0.1 that are free now.
+fn free_ports() -> Result<Ports> {
+    let listen = || TcpListener::bind(("127.0.0.1", 0)).context("looking for a free port");
+    // Both are held until both are known, so that they differ.
+    let (ssh, closed) = (listen()?, listen()?);
+    let port = |listener: &TcpListener| listener.local_addr().map(|address| address.port());
+    Ok(Ports {
+        ssh: port(&ssh)?,
+        closed: port(&closed)?,
+    })
 }
 
 fn folder(folders: &Folders) -> PathBuf {

@@ -3,6 +3,7 @@
 //! Pure: values in, an argument list out. Every path is relative to the board's folder, where QEMU is started:
 //! the path of a Unix socket must fit into 107 bytes (unix(7), `sun_path`), and a cache folder may be longer than that.
 
+use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
 /// Program name of the emulator.
@@ -24,6 +25,9 @@ pub const SERIAL_ID: &str = "serial";
 /// Where QEMU writes its process id.
 pub const PID_FILE: &str = "qemu.pid";
 
+/// Port of the board where nothing listens: discard (RFC 863), which Debian does not have.
+const CLOSED_PORT: u16 = 9;
+
 /// Everything that differs from one start to the next. *Architecture invariant:* nothing in here may change the device
 /// tree that QEMU makes; the tree on the disk was dumped once, from these same arguments.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,10 +37,21 @@ pub struct Machine {
     /// The board's folder, absolute. It is in the arguments (`-pidfile`) so that a process can be told from another one
     /// that got the same id later.
     pub folder: PathBuf,
-    /// Port on 127.0.0.1 that is forwarded to the board's sshd.
-    pub ssh_port: u16,
+    /// Ports on 127.0.0.1 that lead to the board.
+    pub ports: Ports,
     /// Record every write and flush of the disk, in order, into this file (absolute; the kernel's dm-log-writes format).
     pub write_log: Option<PathBuf>,
+}
+
+/// Ports on 127.0.0.1 that QEMU forwards to the board.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Ports {
+    /// To its sshd.
+    pub ssh: u16,
+    /// To a port where nothing listens. A board whose network is up refuses a connection there, at the price of one
+    /// packet; a look at sshd would cost it a process each, which a booting board has no time for.
+    pub closed: u16,
 }
 
 impl Machine {
@@ -72,8 +87,12 @@ impl Machine {
         add("-drive", format!("if=pflash,unit=1,format=raw,file={FLASH}"));
         self.disk(&mut add);
         // Nothing listens beyond loopback, and the guest reaches nothing outside (restrict).
-        let forward = format!("hostfwd=tcp:127.0.0.1:{}-10.0.2.15:22", self.ssh_port);
-        add("-netdev", format!("user,id=net,restrict=on,{forward}"));
+        let forward = |host: u16, guest: u16| format!("hostfwd=tcp:127.0.0.1:{host}-10.0.2.15:{guest}");
+        let (ssh, closed) = (
+            forward(self.ports.ssh, 22),
+            forward(self.ports.closed, CLOSED_PORT),
+        );
+        add("-netdev", format!("user,id=net,restrict=on,{ssh},{closed}"));
         // romfile= : network boot firmware is in a package that nobody needs for this.
         add("-device", "virtio-net-pci,netdev=net,romfile=".into());
         add("-device", "virtio-rng-pci".into());
@@ -126,7 +145,10 @@ mod tests {
         Machine {
             firmware: "/usr/lib/u-boot/qemu_arm64/u-boot.bin".into(),
             folder: "/cache/boards/virtual".into(),
-            ssh_port: 2222,
+            ports: Ports {
+                ssh: 2222,
+                closed: 2223,
+            },
             write_log: None,
         }
     }
@@ -152,7 +174,8 @@ mod tests {
         let network = values(&arguments, "-netdev");
         assert_eq!(
             network,
-            ["user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:2222-10.0.2.15:22"]
+            ["user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:2222-10.0.2.15:22,\
+                 hostfwd=tcp:127.0.0.1:2223-10.0.2.15:9"]
         );
         for socket in values(&arguments, "-qmp")
             .iter()

@@ -5,7 +5,6 @@ put() {
 	mkdir -p "$(dirname "$root$1")"
 	cat > "$root$1"
 }
-units="$root/etc/systemd/system"
 
 put /etc/hostname <<-X
 	virtual
@@ -13,12 +12,15 @@ X
 put /etc/hosts <<-X
 	127.0.0.1 localhost virtual
 X
-# noauto: mounted by early.service below, without waiting for udev to announce the partition. dirsync: what is renamed on
-# FAT must be on the disk when the call returns.
+# All of it is mounted by early.service below with one process, without waiting for udev to announce the partition. dirsync:
+# what is renamed on FAT must be on the disk when the call returns.
 mkdir -p "$root/boot/firmware"
 put /etc/fstab <<-X
 	/dev/vda2 / ext4 defaults 0 0
-	/dev/vda1 /boot/firmware vfat dirsync,umask=0022,noauto 0 0
+	/dev/vda1 /boot/firmware vfat dirsync,umask=0022 0 0
+	tmpfs /tmp tmpfs mode=1777,nosuid,nodev 0 0
+	debugfs /sys/kernel/debug debugfs nosuid,nodev,noexec 0 0
+	tracefs /sys/kernel/tracing tracefs nosuid,nodev,noexec 0 0
 X
 # An identity from the start: without one systemd takes each boot for the first, and sets everything up anew.
 od -An -N16 -tx1 /dev/urandom | tr -d ' \n' | sed 's/$/\n/' > "$root/etc/machine-id"
@@ -27,6 +29,7 @@ sed -i 's/^root:[^:]*:/root::/' "$root/etc/shadow"
 rm -f "$root"/etc/ssh/ssh_host_*_key* "$root/root/.bashrc" "$root/root/.profile"
 
 # --- systemd: alive for the watchdog, a journal that survives, short waits on the way down
+units="$root/etc/systemd/system"
 put /etc/systemd/system.conf.d/board.conf <<-X
 	[Manager]
 	RuntimeWatchdogSec=20
@@ -40,6 +43,12 @@ put /etc/systemd/journald.conf.d/board.conf <<-X
 	SystemMaxUse=128M
 	RateLimitIntervalSec=0
 	Audit=no
+X
+# The root file system is writable from the start: journald can write to it at once, and need not copy later
+# (systemd-journal-flush) what it kept in /run.
+put /etc/systemd/system/systemd-journald.service.d/board.conf <<-X
+	[Service]
+	ExecStartPre=/usr/bin/touch /run/systemd/journal/flushed
 X
 # eth0 keeps its name.
 mkdir -p "$root/etc/systemd/network"
@@ -55,12 +64,18 @@ put /usr/local/sbin/board-early <<-'X'
 	if [ -r $rtc/since_epoch ] && ! grep -qs 1 $rtc/hctosys; then
 		read -r now < $rtc/since_epoch && date -u -s "@$now"
 	fi
-	mountpoint -q /boot/firmware || mount /boot/firmware
+	# Not every kernel has all of them.
+	mount -a 2> /dev/null
 	ip -batch - <<-I
 	link set eth0 up
 	addr add 10.0.2.15/24 dev eth0
 	route add default via 10.0.2.2
 	I
+	while read -r _ folder _; do
+		[ "$folder" != /boot/firmware ] || exit 0
+	done < /proc/mounts
+	echo "/boot/firmware is not mounted" >&2
+	exit 1
 X
 chmod 755 "$root/usr/local/sbin/board-early"
 put /etc/systemd/system/early.service <<-X
@@ -71,8 +86,6 @@ put /etc/systemd/system/early.service <<-X
 	Type=oneshot
 	RemainAfterExit=yes
 	ExecStart=/usr/local/sbin/board-early
-	[Install]
-	WantedBy=sysinit.target
 X
 # --- sshd: one kind of key, the cheapest algorithms to emulate, no PAM, no name look-ups; started as early as possible
 put /etc/ssh/sshd_config.d/board.conf <<-X
@@ -87,7 +100,7 @@ put /etc/ssh/sshd_config.d/board.conf <<-X
 	PrintLastLog no
 	X11Forwarding no
 X
-rm -f "$units/sshd.service" "$units/multi-user.target.wants/ssh.service"
+rm -f "$units/sshd.service"
 put /etc/systemd/system/ssh.service <<-X
 	[Unit]
 	Description=OpenBSD Secure Shell server
@@ -99,38 +112,31 @@ put /etc/systemd/system/ssh.service <<-X
 	RuntimeDirectory=sshd
 	KillMode=process
 	Restart=always
-	[Install]
-	WantedBy=sysinit.target
 X
-mkdir -p "$units/sysinit.target.wants"
-ln -s ../ssh.service ../early.service "$units/sysinit.target.wants/"
 
-# --- a login on the serial line (console-getty needs no udev), after all else
-mkdir -p "$units/multi-user.target.wants"
-ln -s /lib/systemd/system/console-getty.service "$units/multi-user.target.wants/console-getty.service"
-
-# --- what nobody needs here
-mask() {
-	for unit; do ln -sf /dev/null "$units/$unit"; done
+# --- what starts at all. Each unit that a target wants is loaded even if it is masked or has nothing to do, so the lists that
+# came with the packages are replaced: no timers, no logind, no utmp, no tmpfiles (what they would make is in the image),
+# no udev coldplug (udev starts by its sockets when the kernel announces something; going over all that is there costs seconds
+# and finds nothing), no bus before somebody calls it. The login on the serial line needs no udev.
+lib=/usr/lib/systemd/system
+rm -rf "$units"/*.wants
+for target in sysinit multi-user timers getty graphical local-fs remote-fs; do
+	rm -rf "$root$lib/$target.target.wants"
+done
+wants() {
+	mkdir -p "$units/$1.wants"
+	ln -s "$2" "$units/$1.wants/"
 }
-mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer \
-	systemd-tmpfiles-clean.timer man-db.timer
-mask getty.target getty-static.service systemd-logind.service systemd-user-sessions.service remote-fs.target \
-	systemd-ask-password-wall.path systemd-ask-password-console.path
-mask systemd-update-utmp.service systemd-update-utmp-runlevel.service systemd-random-seed.service \
-	systemd-firstboot.service systemd-machine-id-commit.service systemd-sysusers.service systemd-repart.service \
-	systemd-pcrphase.service systemd-pcrphase-sysinit.service systemd-binfmt.service systemd-modules-load.service \
-	systemd-remount-fs.service systemd-tmpfiles-setup-dev.service kmod-static-nodes.service
-mask proc-sys-fs-binfmt_misc.automount sys-fs-fuse-connections.mount sys-kernel-config.mount dev-hugepages.mount \
-	cryptsetup.target integritysetup.target veritysetup.target systemd-journald-audit.socket systemd-initctl.socket
-# The bus starts when somebody calls it (its socket does that); nothing here needs it to boot.
-rm "$root/usr/lib/systemd/system/multi-user.target.wants/dbus.service"
-mask modprobe@efi_pstore.service graphical.target systemd-sysext.service
-ln -sf /lib/systemd/system/multi-user.target "$units/default.target"
-# udev starts when the kernel announces something (its sockets do that); to go over all that is there already costs
-# seconds and finds nothing.
-mask systemd-udev-trigger.service
-rm "$root/usr/lib/systemd/system/sysinit.target.wants/systemd-udevd.service"
+wants sysinit.target ../early.service
+wants sysinit.target ../ssh.service
+wants sysinit.target $lib/systemd-journald.service
+wants sysinit.target $lib/systemd-pstore.service
+wants multi-user.target $lib/console-getty.service
+ln -sf $lib/multi-user.target "$units/default.target"
+for unit in systemd-journald-audit.socket systemd-initctl.socket systemd-journal-flush.service systemd-remount-fs.service \
+	modprobe@efi_pstore.service systemd-tmpfiles-setup.service systemd-sysctl.service graphical.target; do
+	ln -sf /dev/null "$units/$unit"
+done
 # Each generator is one more process before the first unit.
 mkdir -p "$root/etc/systemd/system-generators"
 for generator in "$root"/usr/lib/systemd/system-generators/*; do
