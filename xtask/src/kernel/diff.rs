@@ -396,7 +396,7 @@ fn closing_quote(text: &[u8]) -> Option<usize> {
 }
 
 fn unquote(path: &[u8]) -> PathBuf {
-    to_path(&unquoted_bytes(path))
+    to_path(unquoted_bytes(path))
 }
 
 fn to_path(bytes: impl AsRef<[u8]>) -> PathBuf {
