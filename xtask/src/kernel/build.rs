@@ -106,7 +106,7 @@ pub enum Base {
 /// A configuration that is in force.
 #[derive(Debug, Clone)]
 pub struct Configured {
-    /// A verdict for each request; all are [`Outcome::Taken`].
+    /// A verdict for each request; all are good.
     pub verdicts: Vec<SymbolVerdict>,
     /// Requests that a later fragment replaced.
     pub overrides: Vec<kconfig::Override>,
@@ -121,7 +121,7 @@ pub struct Configured {
 /// Some requests did not come true. `.config` is as it was.
 #[derive(Debug)]
 pub struct NotTaken {
-    /// A verdict for each request, explained where it is not [`Outcome::Taken`].
+    /// A verdict for each request, explained where it is not good.
     pub verdicts: Vec<SymbolVerdict>,
 }
 
@@ -132,7 +132,7 @@ impl std::fmt::Display for NotTaken {
         let failed: Vec<_> = self
             .verdicts
             .iter()
-            .filter(|verdict| verdict.outcome != Outcome::Taken)
+            .filter(|verdict| !verdict.is_good())
             .collect();
         write!(
             f,
@@ -217,6 +217,8 @@ impl Builder {
         let mut verdicts = kconfig::verify(&merged.requests, &config);
         if verdicts.iter().any(|verdict| verdict.outcome != Outcome::Taken) {
             Definitions::read(&self.source, KERNEL_ARCH).explain_all(&mut verdicts, &config);
+        }
+        if !verdicts.iter().all(SymbolVerdict::is_good) {
             return Err(anyhow::Error::new(NotTaken { verdicts }).context(doing()));
         }
         let release = self.release_with(&config).with_context(doing)?;

@@ -3,8 +3,11 @@
 //!
 //! Grammar: "Generating patch text with -p" of git-diff(1), and the unified format of POSIX diff(1).
 
+mod paths;
+
 use anyhow::{Result, bail};
-use std::path::{Path, PathBuf};
+use paths::{either, header_paths, named_path, unquote, with_quotes};
+use std::path::{Component, Path, PathBuf};
 
 /// One file of a diff.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,6 +77,14 @@ pub fn scan(name: &str, bytes: &[u8], first_line: usize) -> Result<Scanned> {
     })
 }
 
+/// What happens to a file as a whole.
+#[derive(PartialEq, Eq)]
+enum Life {
+    Stays,
+    New,
+    Deleted,
+}
+
 struct Scanner<'a> {
     name: &'a str,
     lines: Vec<&'a [u8]>,
@@ -108,13 +119,10 @@ impl<'a> Scanner<'a> {
             );
         }
         let shown = trim_end(&header["diff --git ".len()..]);
-        let (mut old, mut new) = match header_paths(shown) {
-            Some((old, new)) => (Some(old), Some(new)),
-            None => (None, None),
-        };
+        let (old, new) = header_paths(shown).unzip();
         let mut change = FileChange {
-            old: None,
-            new: None,
+            old,
+            new,
             blobs: None,
             new_mode: None,
             hunks: 0,
@@ -123,13 +131,35 @@ impl<'a> Scanner<'a> {
         let header_at = self.text.len();
         self.take();
         let header_end = self.text.len();
-        let (mut is_new, mut is_deleted) = (false, false);
+        let kind = self.header_lines(&mut change)?;
+        change.old = change.old.filter(|_| kind != Life::New);
+        change.new = change.new.filter(|_| kind != Life::Deleted);
+        if change.old.is_none() && change.new.is_none() {
+            bail!(
+                "{}:{line}: `diff --git {}` does not name a file below `a/` and `b/`",
+                self.name,
+                String::from_utf8_lossy(shown)
+            );
+        }
+        if shown.iter().filter(|byte| **byte == b' ').count() > 1 && !shown.starts_with(b"\"") {
+            let old = either(&change.old, &change.new, "a/");
+            let new = either(&change.new, &change.old, "b/");
+            let header = [b"diff --git ".as_slice(), &old, b" ", &new, b"\n"].concat();
+            self.text.splice(header_at..header_end, header);
+        }
+        self.refuse_escapes(&change)?;
+        Ok(change)
+    }
+
+    /// The lines behind `diff --git`, up to the next file.
+    fn header_lines(&mut self, change: &mut FileChange) -> Result<Life> {
+        let mut life = Life::Stays;
         while let Some(line) = self.peek() {
             if line.starts_with(b"diff --git ") || line == b"-- \n" || line.trim_ascii().is_empty() {
                 break;
             }
             if line.starts_with(b"@@ ") {
-                self.hunks(&mut change)?;
+                self.hunks(change)?;
                 break;
             }
             if line.starts_with(b"GIT binary patch") {
@@ -137,20 +167,19 @@ impl<'a> Scanner<'a> {
                 break;
             }
             if let Some(path) = line.strip_prefix(b"--- ") {
-                old = named_path(path, b"a/").or(old);
+                change.old = named_path(path, b"a/").or(change.old.take());
             } else if let Some(path) = line.strip_prefix(b"+++ ") {
-                new = named_path(path, b"b/").or(new);
+                change.new = named_path(path, b"b/").or(change.new.take());
             } else if let Some(path) = strip_any(line, &[b"rename from ", b"copy from "]) {
-                old = Some(unquote(trim_end(path)));
+                change.old = Some(unquote(trim_end(path)));
             } else if let Some(path) = strip_any(line, &[b"rename to ", b"copy to "]) {
-                new = Some(unquote(trim_end(path)));
-            } else if let Some(mode) = strip_any(line, &[b"new file mode ", b"new mode "]) {
-                is_new |= line.starts_with(b"new file");
-                change.new_mode = std::str::from_utf8(trim_end(mode))
-                    .ok()
-                    .and_then(|mode| u32::from_str_radix(mode, 8).ok());
+                change.new = Some(unquote(trim_end(path)));
+            } else if let Some(mode) = line.strip_prefix(b"new file mode ") {
+                (life, change.new_mode) = (Life::New, octal(mode));
+            } else if let Some(mode) = line.strip_prefix(b"new mode ") {
+                change.new_mode = octal(mode);
             } else if line.starts_with(b"deleted file mode ") {
-                is_deleted = true;
+                life = Life::Deleted;
             } else if let Some(ids) = line.strip_prefix(b"index ") {
                 change.blobs = blob_ids(ids);
             } else if strip_any(
@@ -160,7 +189,8 @@ impl<'a> Scanner<'a> {
             .is_none()
             {
                 bail!(
-                    "{}:{}: found `{}` in the header of a file's diff; allowed here: an extended header of git-diff(1), `--- `, `+++ ` or `@@ `",
+                    "{}:{}: found `{}` in the header of a file's diff; allowed here: an extended header of git-diff(1), \
+                     `--- `, `+++ ` or `@@ `",
                     self.name,
                     self.line_number(),
                     String::from_utf8_lossy(trim_end(line))
@@ -169,39 +199,20 @@ impl<'a> Scanner<'a> {
             self.text.extend(with_quotes(line));
             self.at += 1;
         }
-        change.old = old.filter(|_| !is_new);
-        change.new = new.filter(|_| !is_deleted);
-        if change.old.is_none() && change.new.is_none() {
-            bail!(
-                "{}:{line}: `diff --git {}` does not name a file below `a/` and `b/`",
+        Ok(life)
+    }
+
+    fn refuse_escapes(&self, change: &FileChange) -> Result<()> {
+        let escapes = |path: &&Path| !path.components().all(|part| matches!(part, Component::Normal(_)));
+        match change.paths().find(escapes) {
+            Some(path) => bail!(
+                "{}:{}: the path `{}` leaves the tree; a patch may name files below the tree's root only",
                 self.name,
-                String::from_utf8_lossy(shown)
-            );
+                change.line,
+                path.display()
+            ),
+            None => Ok(()),
         }
-        if shown.iter().filter(|byte| **byte == b' ').count() > 1 && !shown.starts_with(b"\"") {
-            let header = [
-                b"diff --git ".as_slice(),
-                &either(&change.old, &change.new, "a/"),
-                b" ",
-                &either(&change.new, &change.old, "b/"),
-                b"\n",
-            ]
-            .concat();
-            self.text.splice(header_at..header_end, header);
-        }
-        for path in change.paths() {
-            let escapes = path
-                .components()
-                .any(|part| !matches!(part, std::path::Component::Normal(_)));
-            if escapes {
-                bail!(
-                    "{}:{line}: the path `{}` leaves the tree; a patch may name files below the tree's root only",
-                    self.name,
-                    path.display()
-                );
-            }
-        }
-        Ok(change)
     }
 
     fn hunks(&mut self, change: &mut FileChange) -> Result<()> {
@@ -288,51 +299,16 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// One side of a `diff --git` line, in quotes.
-fn either(side: &Option<PathBuf>, other: &Option<PathBuf>, prefix: &str) -> Vec<u8> {
-    let path = side.as_deref().or(other.as_deref()).unwrap_or(Path::new(""));
-    quoted(prefix.as_bytes(), path.as_os_str().as_encoded_bytes())
-}
-
-/// A path in double quotes: libgit2 reads names with spaces only so.
-fn quoted(prefix: &[u8], path: &[u8]) -> Vec<u8> {
-    let mut bytes = [b"\"", prefix].concat();
-    for byte in path {
-        if matches!(byte, b'"' | b'\\') {
-            bytes.push(b'\\');
-        }
-        bytes.push(*byte);
-    }
-    bytes.push(b'"');
-    bytes
-}
-
-/// A header line that ends in a path, with the path in quotes if it has spaces.
-fn with_quotes(line: &[u8]) -> Vec<u8> {
-    let keys: [&[u8]; 6] = [
-        b"--- ",
-        b"+++ ",
-        b"rename from ",
-        b"rename to ",
-        b"copy from ",
-        b"copy to ",
-    ];
-    let Some(key) = keys.into_iter().find(|key| line.starts_with(key)) else {
-        return line.to_vec();
-    };
-    let path = trim_end(&line[key.len()..]);
-    if path.starts_with(b"\"") || !path.contains(&b' ') {
-        return line.to_vec();
-    }
-    [key, &quoted(b"", path), b"\n"].concat()
-}
-
 fn trim_end(line: &[u8]) -> &[u8] {
     line.trim_ascii_end()
 }
 
 fn strip_any<'a>(line: &'a [u8], prefixes: &[&[u8]]) -> Option<&'a [u8]> {
     prefixes.iter().find_map(|prefix| line.strip_prefix(*prefix))
+}
+
+fn octal(mode: &[u8]) -> Option<u32> {
+    u32::from_str_radix(std::str::from_utf8(trim_end(mode)).ok()?, 8).ok()
 }
 
 /// Old and new line counts of `@@ -l,s +l,s @@`; a missing count is 1.
@@ -357,94 +333,6 @@ fn blob_ids(ids: &[u8]) -> Option<(String, String)> {
     let text = std::str::from_utf8(ids).ok()?;
     let (old, new) = text.split_whitespace().next()?.split_once("..")?;
     Some((old.to_string(), new.to_string()))
-}
-
-/// The path of a `---` or `+++` line, without its prefix; `None` for `/dev/null`.
-fn named_path(path: &[u8], prefix: &[u8]) -> Option<PathBuf> {
-    // git puts a tab behind a name with spaces.
-    let path = trim_end(path.split(|byte| *byte == b'\t').next().unwrap_or(path));
-    let path = unquoted_bytes(path);
-    path.strip_prefix(prefix).map(to_path)
-}
-
-/// Both paths of `diff --git a/X b/Y`, where that can be told: where X and Y are the same, or quoted. Others follow
-/// from later header lines.
-fn header_paths(shown: &[u8]) -> Option<(PathBuf, PathBuf)> {
-    if shown.starts_with(b"\"") {
-        let end = closing_quote(shown)?;
-        let old = unquoted_bytes(&shown[..=end]);
-        let new = unquoted_bytes(shown.get(end + 2..)?);
-        return Some((
-            to_path(old.strip_prefix(b"a/")?),
-            to_path(new.strip_prefix(b"b/")?),
-        ));
-    }
-    // `a/X b/X`: both halves have the same length.
-    let half = shown.len().checked_sub(1)? / 2;
-    let (old, new) = (shown.get(..half)?, shown.get(half + 1..)?);
-    let (old, new) = (old.strip_prefix(b"a/")?, new.strip_prefix(b"b/")?);
-    (old == new).then(|| (to_path(old), to_path(new)))
-}
-
-fn closing_quote(text: &[u8]) -> Option<usize> {
-    let mut escaped = false;
-    text.iter().enumerate().skip(1).find_map(|(at, byte)| {
-        let closes = *byte == b'"' && !escaped;
-        escaped = *byte == b'\\' && !escaped;
-        closes.then_some(at)
-    })
-}
-
-fn unquote(path: &[u8]) -> PathBuf {
-    to_path(&unquoted_bytes(path))
-}
-
-fn to_path(bytes: impl AsRef<[u8]>) -> PathBuf {
-    use std::os::unix::ffi::OsStrExt;
-    PathBuf::from(std::ffi::OsStr::from_bytes(bytes.as_ref()))
-}
-
-/// Undoes the quoting of `core.quotePath`: a name in double quotes with C escapes (git-config(1)).
-fn unquoted_bytes(path: &[u8]) -> Vec<u8> {
-    let Some(inner) = path.strip_prefix(b"\"").and_then(|path| path.strip_suffix(b"\"")) else {
-        return path.to_vec();
-    };
-    let mut bytes = Vec::with_capacity(inner.len());
-    let mut rest = inner;
-    while let [first, tail @ ..] = rest {
-        rest = tail;
-        if *first != b'\\' {
-            bytes.push(*first);
-            continue;
-        }
-        let octal: Vec<u8> = rest
-            .iter()
-            .copied()
-            .take(3)
-            .take_while(|c| (b'0'..=b'7').contains(c))
-            .collect();
-        if !octal.is_empty() {
-            bytes.push(octal.iter().fold(0u8, |value, digit| {
-                value.wrapping_mul(8).wrapping_add(digit - b'0')
-            }));
-            rest = &rest[octal.len()..];
-            continue;
-        }
-        if let [escaped, tail @ ..] = rest {
-            bytes.push(match escaped {
-                b'n' => b'\n',
-                b't' => b'\t',
-                b'a' => 7,
-                b'b' => 8,
-                b'v' => 11,
-                b'f' => 12,
-                b'r' => b'\r',
-                other => *other,
-            });
-            rest = tail;
-        }
-    }
-    bytes
 }
 
 #[cfg(test)]

@@ -100,6 +100,20 @@ fn unescape(inner: &str) -> Option<String> {
     }
 }
 
+/// Whether a kernel has to know a symbol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Need {
+    /// Yes.
+    Always,
+    /// Asked for only where the kernel defines it: a comment line `# lockstep: if-defined` stands right before the
+    /// request.
+    IfDefined,
+}
+
+/// The comment that makes the next request [`Need::IfDefined`].
+const IF_DEFINED: &str = "# lockstep: if-defined";
+
 /// One symbol that a fragment asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Request {
@@ -107,6 +121,8 @@ pub struct Request {
     pub symbol: String,
     /// What is asked for.
     pub value: Value,
+    /// Whether it may be missing in some kernels.
+    pub need: Need,
     /// Name of the fragment.
     pub fragment: String,
     /// Line in it, from 1.
@@ -133,8 +149,13 @@ impl Fragment {
     /// Parses the text of the fragment `name`.
     pub fn parse(name: &str, text: &str) -> Result<Self> {
         let mut requests: Vec<Request> = Vec::new();
+        let mut need = Need::Always;
         for (at, line) in text.lines().enumerate() {
             let line_number = at + 1;
+            if line.trim() == IF_DEFINED {
+                need = Need::IfDefined;
+                continue;
+            }
             let parsed = parse_line(line).map_err(|bad| {
                 anyhow::anyhow!(
                     "{name}:{line_number}:{}: found `{}`; {}",
@@ -154,6 +175,7 @@ impl Fragment {
             requests.push(Request {
                 symbol,
                 value,
+                need: std::mem::replace(&mut need, Need::Always),
                 fragment: name.to_string(),
                 line: line_number,
             });
@@ -319,6 +341,8 @@ pub enum Outcome {
     Changed,
     /// Asked for, and off in the end.
     Dropped,
+    /// [`Need::IfDefined`], and this kernel does not define it: as good as taken.
+    NotInThisKernel,
 }
 
 /// The verdict on one request.
@@ -332,6 +356,13 @@ pub struct SymbolVerdict {
     pub outcome: Outcome,
     /// Why, as far as it is known; see [`Definitions::explain`].
     pub why: Option<String>,
+}
+
+impl SymbolVerdict {
+    /// Whether the request got what it asked for.
+    pub fn is_good(&self) -> bool {
+        matches!(self.outcome, Outcome::Taken | Outcome::NotInThisKernel)
+    }
 }
 
 /// Compares each request with the final configuration. Explanations are added by [`Definitions::explain_all`].
@@ -411,6 +442,27 @@ mod tests {
             error("CONFIG_A=y\n\nCONFIG_A=n\n")
                 .starts_with("f.config:3:1: found CONFIG_A a second time; it stands in line 1")
         );
+    }
+
+    #[test]
+    fn some_symbols_are_asked_for_only_where_they_are_defined() {
+        let requests = fragment("# lockstep: if-defined\nCONFIG_A=y\nCONFIG_B=y\n").requests;
+        assert_eq!(
+            (requests[0].need, requests[1].need),
+            (Need::IfDefined, Need::Always)
+        );
+        let mut definitions = Definitions::default();
+        definitions.add(Path::new("Kconfig"), "config OTHER\n\tbool\n");
+        let mut verdicts = verify(&requests, &Config::default());
+        definitions.explain_all(&mut verdicts, &Config::default());
+        assert_eq!(
+            (verdicts[0].outcome, verdicts[1].outcome),
+            (Outcome::NotInThisKernel, Outcome::Dropped)
+        );
+        definitions.add(Path::new("Kconfig"), "config A\n\tbool \"a\"\n");
+        let mut verdicts = verify(&requests, &Config::default());
+        definitions.explain_all(&mut verdicts, &Config::default());
+        assert_eq!(verdicts[0].outcome, Outcome::Dropped);
     }
 
     #[test]

@@ -116,7 +116,7 @@ fn content_of(elf: &ElfFile64<'_, Endianness>) -> Result<String> {
 }
 
 fn is_loaded(section: &ElfSection64<'_, '_, Endianness>) -> bool {
-    matches!(section.flags(), SectionFlags::Elf { sh_flags, .. } if sh_flags.0 & u64::from(SHF_ALLOC.0) != 0)
+    matches!(section.flags(), SectionFlags::Elf { sh_flags, .. } if sh_flags.0 & SHF_ALLOC.0 != 0)
 }
 
 /// What a relocation points to, by name: places in the symbol table change with each link.

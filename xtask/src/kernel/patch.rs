@@ -376,7 +376,6 @@ mod tests {
         let quoted = MAIL
             .replace("8bit", "quoted-printable")
             .replace("Jürgen Müller <jm@example.org>\n---", "J=C3=BCrgen\n---")
-            .replace("index 1..2", "index 1..2")
             .replace("+b\n", "+b =3D=20=\n c\n");
         let patch = parse(&quoted);
         assert!(patch.body.ends_with("Signed-off-by: Jürgen"), "{}", patch.body);

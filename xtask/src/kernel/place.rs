@@ -72,11 +72,11 @@ impl Place {
     }
 }
 
-/// What make and file systems take in a file name without a thought.
+/// What make, the shell scripts of the kernel and file systems take in a path without a thought: `7.3.4-1-bpo13-1`.
 fn plain(name: &str) -> String {
     name.chars()
         .map(|c| {
-            if c.is_ascii_alphanumeric() || "-_.+~".contains(c) {
+            if c.is_ascii_alphanumeric() || "-_.".contains(c) {
                 c
             } else {
                 '-'

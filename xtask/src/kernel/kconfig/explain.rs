@@ -3,7 +3,7 @@
 //! This reads, it does not evaluate: conditions of enclosing `if` and `menu` blocks and ranges are not looked at, and each
 //! list of explanations ends with [`NOT_LOOKED_AT`].
 
-use super::{Config, Outcome, SymbolVerdict, Value, is_symbol_character};
+use super::{Config, Need, Outcome, SymbolVerdict, Value, is_symbol_character};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -129,13 +129,17 @@ impl Definitions {
         }
     }
 
-    /// Puts a reason beside each verdict that is not [`Outcome::Taken`].
+    /// Puts a reason beside each verdict that is not good, and finds [`Outcome::NotInThisKernel`].
     pub fn explain_all(&self, verdicts: &mut [SymbolVerdict], config: &Config) {
         for verdict in verdicts
             .iter_mut()
             .filter(|verdict| verdict.outcome != Outcome::Taken)
         {
-            verdict.why = Some(self.explain(&verdict.request.symbol, verdict.outcome, config));
+            let symbol = &verdict.request.symbol;
+            verdict.why = Some(self.explain(symbol, verdict.outcome, config));
+            if verdict.request.need == Need::IfDefined && !self.symbols.contains_key(symbol) {
+                verdict.outcome = Outcome::NotInThisKernel;
+            }
         }
     }
 

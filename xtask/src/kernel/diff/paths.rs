@@ -1,0 +1,131 @@
+//! Paths in the header of a diff: prefixes, quotes, spaces.
+
+use super::trim_end;
+use std::path::{Path, PathBuf};
+
+/// One side of a `diff --git` line, in quotes.
+pub(super) fn either(side: &Option<PathBuf>, other: &Option<PathBuf>, prefix: &str) -> Vec<u8> {
+    let path = side.as_deref().or(other.as_deref()).unwrap_or(Path::new(""));
+    quoted(prefix.as_bytes(), path.as_os_str().as_encoded_bytes())
+}
+
+/// A path in double quotes: libgit2 reads names with spaces only so.
+fn quoted(prefix: &[u8], path: &[u8]) -> Vec<u8> {
+    let mut bytes = [b"\"", prefix].concat();
+    for byte in path {
+        if matches!(byte, b'"' | b'\\') {
+            bytes.push(b'\\');
+        }
+        bytes.push(*byte);
+    }
+    bytes.push(b'"');
+    bytes
+}
+
+/// A header line that ends in a path, with the path in quotes if it has spaces.
+pub(super) fn with_quotes(line: &[u8]) -> Vec<u8> {
+    let keys: [&[u8]; 6] = [
+        b"--- ",
+        b"+++ ",
+        b"rename from ",
+        b"rename to ",
+        b"copy from ",
+        b"copy to ",
+    ];
+    let Some(key) = keys.into_iter().find(|key| line.starts_with(key)) else {
+        return line.to_vec();
+    };
+    let path = trim_end(&line[key.len()..]);
+    if path.starts_with(b"\"") || !path.contains(&b' ') {
+        return line.to_vec();
+    }
+    [key, &quoted(b"", path), b"\n"].concat()
+}
+
+/// The path of a `---` or `+++` line, without its prefix; `None` for `/dev/null`.
+pub(super) fn named_path(path: &[u8], prefix: &[u8]) -> Option<PathBuf> {
+    // git puts a tab behind a name with spaces.
+    let path = trim_end(path.split(|byte| *byte == b'\t').next().unwrap_or(path));
+    let path = unquoted_bytes(path);
+    path.strip_prefix(prefix).map(to_path)
+}
+
+/// Both paths of `diff --git a/X b/Y`, where that can be told: where X and Y are the same, or quoted. Others follow
+/// from later header lines.
+pub(super) fn header_paths(shown: &[u8]) -> Option<(PathBuf, PathBuf)> {
+    if shown.starts_with(b"\"") {
+        let end = closing_quote(shown)?;
+        let old = unquoted_bytes(&shown[..=end]);
+        let new = unquoted_bytes(shown.get(end + 2..)?);
+        return Some((
+            to_path(old.strip_prefix(b"a/")?),
+            to_path(new.strip_prefix(b"b/")?),
+        ));
+    }
+    // `a/X b/X`: both halves have the same length.
+    let half = shown.len().checked_sub(1)? / 2;
+    let (old, new) = (shown.get(..half)?, shown.get(half + 1..)?);
+    let (old, new) = (old.strip_prefix(b"a/")?, new.strip_prefix(b"b/")?);
+    (old == new).then(|| (to_path(old), to_path(new)))
+}
+
+fn closing_quote(text: &[u8]) -> Option<usize> {
+    let mut escaped = false;
+    text.iter().enumerate().skip(1).find_map(|(at, byte)| {
+        let closes = *byte == b'"' && !escaped;
+        escaped = *byte == b'\\' && !escaped;
+        closes.then_some(at)
+    })
+}
+
+pub(super) fn unquote(path: &[u8]) -> PathBuf {
+    to_path(unquoted_bytes(path))
+}
+
+fn to_path(bytes: impl AsRef<[u8]>) -> PathBuf {
+    use std::os::unix::ffi::OsStrExt;
+    PathBuf::from(std::ffi::OsStr::from_bytes(bytes.as_ref()))
+}
+
+/// Undoes the quoting of `core.quotePath`: a name in double quotes with C escapes (git-config(1)).
+fn unquoted_bytes(path: &[u8]) -> Vec<u8> {
+    let Some(inner) = path.strip_prefix(b"\"").and_then(|path| path.strip_suffix(b"\"")) else {
+        return path.to_vec();
+    };
+    let mut bytes = Vec::with_capacity(inner.len());
+    let mut rest = inner;
+    while let [first, tail @ ..] = rest {
+        rest = tail;
+        if *first != b'\\' {
+            bytes.push(*first);
+            continue;
+        }
+        let octal: Vec<u8> = rest
+            .iter()
+            .copied()
+            .take(3)
+            .take_while(|c| (b'0'..=b'7').contains(c))
+            .collect();
+        if !octal.is_empty() {
+            bytes.push(octal.iter().fold(0u8, |value, digit| {
+                value.wrapping_mul(8).wrapping_add(digit - b'0')
+            }));
+            rest = &rest[octal.len()..];
+            continue;
+        }
+        if let [escaped, tail @ ..] = rest {
+            bytes.push(match escaped {
+                b'n' => b'\n',
+                b't' => b'\t',
+                b'a' => 7,
+                b'b' => 8,
+                b'v' => 11,
+                b'f' => 12,
+                b'r' => b'\r',
+                other => *other,
+            });
+            rest = tail;
+        }
+    }
+    bytes
+}
