@@ -3,9 +3,9 @@
 
 use super::inventory::{self, Content, Difference, Entry, Inventory};
 use super::protected::Protected;
-use super::writer::Writer;
+use super::writer::{Keep, Put, Source, Writer};
 use super::{Board, script};
-use crate::host::files::{sha256_file, write_atomic};
+use crate::host::files::{sha256, sha256_file, write_atomic};
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -102,7 +102,8 @@ pub fn make(
     let folder = board_folder(board, campaign)?;
     let known = known_manifest(board, &folder, host_folder)?;
     let roots = roots(protected, modules)?;
-    let seen = inventory::take(board, &roots)?;
+    let mut seen = inventory::take(board, &roots)?;
+    without_our_label(protected, &mut seen)?;
     let manifest = match known {
         Some(known) => {
             same_vanilla(&known, &seen, &folder)?;
@@ -270,6 +271,8 @@ fn each_in_archive(
         };
         each(place, entry, bytes)?;
     }
+    // Behind the last file comes the end of the frame, and with it the checksum of everything before.
+    std::io::copy(&mut archive.into_inner(), &mut std::io::sink()).with_context(doing)?;
     Ok(())
 }
 
@@ -345,6 +348,7 @@ fn copy_on_board(board: &dyn Board, protected: &Protected, manifest: &Manifest, 
     let writer = Writer::new(board, protected);
     let paths: Vec<PathBuf> = manifest.inventory.keys().cloned().collect();
     let stage = writer.take_snapshot(&paths, folder)?;
+    strip_copy(&writer, manifest, &stage)?;
     whole(
         "the new backup on the board",
         &stage,
@@ -352,6 +356,45 @@ fn copy_on_board(board: &dyn Board, protected: &Protected, manifest: &Manifest, 
     )?;
     let bytes = serde_json::to_vec_pretty(manifest).context("writing the backup's manifest")?;
     writer.keep_snapshot(&stage, folder, &bytes)
+}
+
+/// A backup never holds our label: it would come back with a rollback, and without its slot.
+fn without_our_label(protected: &Protected, inventory: &mut Inventory) -> Result<()> {
+    let foreign = protected.foreign()?;
+    let entry = inventory
+        .get_mut(&protected.extlinux)
+        .context("extlinux.conf is gone")?;
+    entry.content = Content::File {
+        size: foreign.len() as u64,
+        sha256: sha256(&foreign),
+    };
+    Ok(())
+}
+
+/// Puts extlinux.conf without our label over its copy in a backup that is being made.
+fn strip_copy(writer: &Writer, manifest: &Manifest, stage: &Path) -> Result<()> {
+    let path = &manifest.protected.extlinux;
+    let entry = &manifest.inventory[path];
+    let bytes = manifest.protected.foreign()?;
+    let copy = stage
+        .join("files")
+        .join(path.strip_prefix("/").context("a path is not absolute")?);
+    let (Some(folder), Some(name)) = (copy.parent(), copy.file_name()) else {
+        bail!("extlinux.conf has no name")
+    };
+    let put = Put {
+        target: name.into(),
+        sha256: sha256(&bytes),
+        size: bytes.len() as u64,
+        source: Source::Bytes(bytes),
+        mode: entry.mode,
+        keep: Some(Keep {
+            owner: entry.owner,
+            modified: entry.modified,
+        }),
+    };
+    writer.put(folder, &[put])?;
+    Ok(())
 }
 
 fn pull(board: &dyn Board, manifest: &Manifest, folder: &Path, host_folder: &Path) -> Result<()> {

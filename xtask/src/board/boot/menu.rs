@@ -231,7 +231,21 @@ pub(super) fn answer_waiting(line: &dyn SerialLine, vanilla: &Choice) -> Result<
     log.read_to_end(&mut bytes).with_context(doing)?;
     let mut watch = Watch::default();
     watch.feed(&bytes);
-    if watch.phase() != Phase::MenuWaits {
+    if watch.half_typed() {
+        // Noise would become a part of the number: a carriage return turns it into "not found", and the menu comes again.
+        line.write(b"\r")?;
+        let since = Instant::now();
+        while watch.half_typed() || watch.phase() == Phase::Bootloader {
+            if since.elapsed() > Duration::from_secs(10) {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+            let mut more = Vec::new();
+            log.read_to_end(&mut more).with_context(doing)?;
+            watch.feed(&more);
+        }
+    }
+    if watch.phase() != Phase::MenuWaits || watch.half_typed() {
         return Ok(None);
     }
     let Some(number) = serial::number_for(watch.entries(), vanilla.number, &vanilla.shown) else {

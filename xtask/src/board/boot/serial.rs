@@ -96,6 +96,15 @@ impl Watch {
         &self.entries
     }
 
+    /// Whether something stands behind a prompt that waits: noise, or a half-typed answer. The countdown is over then.
+    pub fn half_typed(&self) -> bool {
+        let line = String::from_utf8_lossy(&self.line);
+        let behind = line.trim_start_matches('\r').strip_prefix(PROMPT);
+        matches!(self.phase, Phase::Bootloader | Phase::MenuWaits | Phase::Loading)
+            && !self.entries.is_empty()
+            && behind.is_some_and(|behind| !behind.trim().is_empty())
+    }
+
     /// Takes the next bytes and gives what they showed.
     pub fn feed(&mut self, bytes: &[u8]) -> Vec<Event> {
         let mut events = Vec::new();
@@ -278,6 +287,17 @@ mod tests {
             assert_eq!(events.last(), Some(&Event::Login));
             assert_eq!(watch.phase(), Phase::Login);
         }
+    }
+
+    #[test]
+    fn noise_behind_the_prompt_is_seen() {
+        let mut watch = Watch::default();
+        watch.feed(UBOOT.as_bytes());
+        assert!(!watch.half_typed());
+        watch.feed(b"x");
+        assert!(watch.half_typed());
+        watch.feed(LOADING.as_bytes());
+        assert!(!watch.half_typed());
     }
 
     #[test]

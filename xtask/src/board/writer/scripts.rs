@@ -105,7 +105,10 @@ list=$(mktemp)
 trap 'rm -f "$list"' EXIT
 cat >"$list"
 xargs -0 rm -rf -- <"$list"
-sync
+xargs -0 dirname -z -- <"$list" | sort -zu | xargs -0 -n1 sh -c '
+    folder=$1
+    while [ ! -e "$folder" ]; do folder=$(dirname -- "$folder"); done
+    sync -f "$folder"' sh
 "#;
 
 /// `depmod` for one release.

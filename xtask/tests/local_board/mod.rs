@@ -1,0 +1,228 @@
+//! A board in a folder: the real scripts run with the real programs on real files, in a mount name space and a root folder of
+//! their own. What it is not: no FAT, no U-Boot, no reboot; `uname` and `depmod` are stand-ins. Needs root, as the boards do.
+
+use std::cell::{Cell, RefCell};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use xshell::{Shell, cmd};
+use xtask::board::{Board, Description, SerialLine};
+use xtask::host::files::sha256;
+use xtask::host::process::{self, Finished};
+use xtask::manifest::{File, Kind, Manifest};
+
+pub const LABEL: &str = "arch_devices_lockdep";
+pub const VANILLA: &str = "7.3.4-devices";
+pub const DEBUG: &str = "7.3.4-lockdep+";
+pub const EXTLINUX: &str = "# mine\nprompt 1\ntimeout 20\ndefault arch_devices\n\nlabel arch_devices\n\tkernel /Image-7.3.4-devices\n\tfdt /dtbs/virt.dtb\n\tappend root=/dev/vda2 rw quiet\n# end";
+
+/// When a script is killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Death {
+    /// Before the script with this number (from 0) starts; and nothing answers from then on.
+    Before(usize),
+    /// In the script with this number, before this command of it.
+    Within(usize, usize),
+}
+
+pub struct LocalBoard {
+    folder: tempfile::TempDir,
+    /// `/boot/firmware`, on a file system of its own as on a board.
+    firmware: tempfile::TempDir,
+    description: Description,
+    calls: Cell<usize>,
+    death: Cell<Option<Death>>,
+    writing: RefCell<Vec<usize>>,
+}
+
+impl LocalBoard {
+    pub fn new() -> Self {
+        // In memory: hundreds of flushes to a busy disk would take minutes.
+        let folder = tempfile::tempdir_in("/dev/shm").unwrap();
+        let board = LocalBoard {
+            description: Description {
+                name: "local".into(),
+                boot_folder: "/boot/firmware".into(),
+                extlinux: "/boot/firmware/extlinux/extlinux.conf".into(),
+                vanilla_label: "arch_devices".into(),
+                backup_folder: "/var/lib/lockstep/backups".into(),
+                boot_limit: Duration::from_secs(1),
+            },
+            folder,
+            // Another one than the root's, and in memory where there is one.
+            firmware: tempfile::tempdir_in("/run")
+                .or_else(|_| tempfile::tempdir())
+                .unwrap(),
+            calls: Cell::new(0),
+            death: Cell::new(None),
+            writing: RefCell::new(Vec::new()),
+        };
+        for name in [
+            "root/boot/firmware",
+            "root/var/lib",
+            "root/tmp",
+            "root/proc",
+            "root/dev",
+            "root/etc",
+            "root/usr",
+            "upper/lib/modules",
+            "upper/local/bin",
+            "work",
+        ] {
+            fs::create_dir_all(board.folder.path().join(name)).unwrap();
+        }
+        for name in ["bin", "sbin", "lib", "lib64"] {
+            std::os::unix::fs::symlink(format!("usr/{name}"), board.at("/").join(name)).unwrap();
+        }
+        board.file(
+            "/usr/local/bin/uname",
+            &format!("#!/bin/sh\necho {VANILLA}\n"),
+            0o755,
+        );
+        let depmod = "#!/bin/sh\ncd \"/lib/modules/$1\" && find . -name '*.ko' | sort >modules.dep.new && mv modules.dep.new modules.dep\n";
+        board.file("/usr/local/bin/depmod", depmod, 0o755);
+        fs::write(board.folder.path().join("cmdline"), "root=/dev/vda2 rw quiet\n").unwrap();
+        board.file("/boot/firmware/extlinux/extlinux.conf", EXTLINUX, 0o644);
+        board.file(
+            "/boot/firmware/Image-7.3.4-devices",
+            "vanilla image Linux version 7.3.4-devices (x)",
+            0o755,
+        );
+        board.file("/boot/firmware/dtbs/virt.dtb", "vanilla dtb", 0o644);
+        for name in ["kernel/a.ko", "kernel/b c.ko", "modules.dep"] {
+            board.file(
+                &format!("/usr/lib/modules/{VANILLA}/{name}"),
+                &format!("vanilla {name}"),
+                0o644,
+            );
+        }
+        board
+    }
+
+    /// A path of the board, on the host.
+    pub fn at(&self, path: &str) -> PathBuf {
+        let below = path.trim_start_matches('/');
+        let firmware = below.strip_prefix("boot/firmware");
+        match (below.strip_prefix("usr/"), firmware) {
+            (Some(below), _) => self.folder.path().join("upper").join(below),
+            (_, Some(below)) => self.firmware.path().join(below.trim_start_matches('/')),
+            (None, None) => self.folder.path().join("root").join(below),
+        }
+    }
+
+    pub fn file(&self, path: &str, content: &str, mode: u32) {
+        let path = self.at(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, content).unwrap();
+        fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+    }
+
+    pub fn host(&self) -> PathBuf {
+        self.folder.path().join("host")
+    }
+
+    /// Numbers of the scripts since the last [`LocalBoard::kill`] that wrote something: all of those flush.
+    pub fn writing(&self) -> Vec<usize> {
+        self.writing.borrow().clone()
+    }
+
+    /// Sets when the next scripts die; counts from 0 again.
+    pub fn kill(&self, death: Option<Death>) {
+        self.death.set(death);
+        self.calls.set(0);
+        self.writing.borrow_mut().clear();
+    }
+}
+
+impl Board for LocalBoard {
+    fn description(&self) -> &Description {
+        &self.description
+    }
+
+    fn run_with_input(&self, script: &str, input: &[u8], limit: Duration) -> anyhow::Result<Finished> {
+        let call = self.calls.replace(self.calls.get() + 1);
+        if script.contains("sync") {
+            self.writing.borrow_mut().push(call);
+        }
+        let mut shell = "sh".to_string();
+        let mut trap = String::new();
+        match self.death.get() {
+            Some(Death::Before(dead)) | Some(Death::Within(dead, _)) if call > dead => {
+                anyhow::bail!("the board is dead")
+            }
+            Some(Death::Before(dead)) if call == dead => anyhow::bail!("the board died"),
+            Some(Death::Within(dead, command)) if call == dead => {
+                shell = "bash".into();
+                trap = format!("n=0\ntrap '[ $((n++)) -lt {command} ] || kill -9 $$' DEBUG\n");
+            }
+            _ => {}
+        }
+        let folder = self.folder.path();
+        fs::write(folder.join("root/tmp/script"), format!("{trap}{script}"))?;
+        let (root, firmware) = (folder.join("root"), self.firmware.path());
+        let setting_up = r#"set -e
+mount -t overlay overlay -o "lowerdir=/usr,upperdir=$1/upper,workdir=$1/work" "$2/usr"
+mount --bind "$4" "$2/boot/firmware"
+mount --bind /dev "$2/dev"
+mount -t proc proc "$2/proc"
+mount --bind "$1/cmdline" "$2/proc/cmdline"
+exec env PATH=/usr/local/bin:/usr/sbin:/usr/bin chroot "$2" "$3" /tmp/script"#;
+        let sh = Shell::new()?;
+        process::finish_with_input(
+            cmd!(
+                sh,
+                "unshare -m sh -c {setting_up} sh {folder} {root} {shell} {firmware}"
+            ),
+            input,
+            limit,
+        )
+    }
+
+    fn answers(&self, _limit: Duration) -> bool {
+        true
+    }
+
+    fn serial(&self) -> Option<&dyn SerialLine> {
+        None
+    }
+
+    fn hard_reset(&self) -> anyhow::Result<()> {
+        anyhow::bail!("a folder has no reset line")
+    }
+}
+
+/// A build in a folder: Image, two modules and an index.
+pub fn build(folder: &Path, release: &str, content: &str) -> Manifest {
+    let mut files = Vec::new();
+    let modules = format!("lib/modules/{release}");
+    for (kind, name) in [
+        (Kind::Image, "Image".to_string()),
+        (Kind::Module, format!("{modules}/kernel/drivers/vim2m.ko")),
+        (Kind::Module, format!("{modules}/kernel/drivers/v4l2-mem2mem.ko")),
+        (Kind::ModuleIndex, format!("{modules}/modules.order")),
+        (Kind::ModuleIndex, format!("{modules}/modules.dep")),
+    ] {
+        let bytes = format!("{name} {content}");
+        let path = folder.join(&name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, &bytes).unwrap();
+        files.push(File {
+            kind,
+            source: name.into(),
+            size: bytes.len() as u64,
+            sha256: sha256(bytes.as_bytes()),
+            mode: 0o644,
+            build_id: None,
+            content_sha256: None,
+        });
+    }
+    Manifest {
+        schema_version: 1,
+        release: release.into(),
+        build_id: "aa".into(),
+        profile: "lockdep".into(),
+        commit: "c".into(),
+        root: folder.into(),
+        files,
+    }
+}
