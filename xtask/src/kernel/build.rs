@@ -1,10 +1,11 @@
 //! Configuring and building a kernel outside its tree, in an `O=` folder for each profile.
 //!
-//! Time, user, host and number of the build are fixed (Documentation/kbuild/reproducible-builds.rst), so an unchanged tree gives
-//! the same bytes, build ids included; measured with 7.3.4: vmlinux made anew from nothing is identical. `LOCALVERSION` is set, to nothing,
-//! since scripts/setlocalversion appends a `+` where it is unset and HEAD is no release tag.
+//! Time, user, host and number of the build are fixed (Documentation/kbuild/reproducible-builds.rst), so that a link of unchanged
+//! objects gives the same bytes, build id included; measured with 7.3.4: built twice from nothing in the same folder, every file of the
+//! manifest has the same hash. `LOCALVERSION` is set, to nothing, since scripts/setlocalversion
+//! appends a `+` where it is unset and HEAD is no release tag.
 //!
-//! One make call for all goals: with nothing to do `Image modules dtbs` takes 3.5 s, of which `dtbs` are half a second.
+//! One make call for all goals: with nothing to do `Image modules dtbs` takes 5.4 s on two busy cores, `dtbs` alone 1.4 s of it.
 
 use super::kconfig::{self, Config, Definitions, Fragment, Merged, Outcome, SymbolVerdict};
 use super::toolchain::{KERNEL_ARCH, Toolchain};

@@ -11,7 +11,8 @@ use std::path::PathBuf;
 pub struct Changes {
     /// The release differs: nothing of the old slot can be kept.
     pub release: bool,
-    /// The Image differs. Time, user, host and number of the build are fixed, so an unchanged tree gives the same bytes.
+    /// The Image differs. Time, user, host and number of the build are fixed, so that linking it anew from the same
+    /// objects gives the same bytes.
     pub image: bool,
     /// Device tree blobs that differ or are new, as paths below the staging folder.
     pub dtbs: Vec<PathBuf>,

@@ -3,10 +3,10 @@
 //! One package is fetched with a private apt configuration (apt.conf(5)): sources, lists and caches of its own, so that the
 //! machine's apt is neither read beyond the address of its mirror nor changed.
 //!
-//! Measured on two cores with 7.3.4 (94,000 files, 1.8 GB): download 5 s, unpacking the package and its tarball 13 s, `git add` 25 s, commit
-//! 1 s; the work tree that [`super::tree`] makes of it 10 s. `git add` streams every blob into one pack without compression
-//! (`core.bigFileThreshold=1`, `core.compression=0`); with git's defaults it took 90 s. The repository is bare, so that the files
-//! are on the disk once, in the work tree.
+//! Measured with 7.3.4 (94,000 files, 1.8 GB) on two idle cores: unpacking the tarball 12 s, `git add` 25 s, commit 1 s; the work tree that
+//! [`super::tree`] makes of it 10 s. (With both cores busy with something else: 20, 111 and 26 s.) `git add` streams every blob into
+//! one pack without compression (`core.bigFileThreshold=1`, `core.compression=0`); with git's defaults it took 90 s. The repository is
+//! bare, so that the files are on the disk once, in the work tree.
 
 pub mod apt;
 
