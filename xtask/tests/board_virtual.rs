@@ -1,7 +1,6 @@
 //! Deploy, boot once, prove, come back and roll back on the virtual board: the real U-Boot, the real FAT, the real reset.
 //!
-//! Needs the board (`cargo xtask board up`) and a debug build's manifest in the cache (`lockdep/manifest.json`), and fails
-//! without them. `cargo xtask test` runs it; by hand: `cargo test --test board_virtual -- --ignored --nocapture`.
+//! Needs the board (`cargo xtask setup`) and a debug kernel (`cargo xtask build-debug-kernel`), and fails without them.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -116,7 +115,6 @@ fn tell(progress: &Progress) {
 }
 
 #[test]
-#[ignore = "needs the virtual board"]
 fn a_slot_is_booted_once_proven_and_rolled_back() {
     let bench = Bench::open();
     let nonce = bench.deploy();
@@ -217,7 +215,6 @@ fn a_slot_is_booted_once_proven_and_rolled_back() {
 }
 
 #[test]
-#[ignore = "needs the virtual board"]
 fn a_kernel_that_dies_early_falls_back_and_says_so() {
     let bench = Bench::open();
     let request = Request {
@@ -242,7 +239,6 @@ fn a_kernel_that_dies_early_falls_back_and_says_so() {
 }
 
 #[test]
-#[ignore = "needs the virtual board"]
 fn a_menu_that_waits_is_answered_with_vanilla() {
     let bench = Bench::open();
     bench.deploy();
