@@ -1,6 +1,7 @@
 //! `cargo xtask bisect-apply`: a campaign, row by row.
 
 use super::Context;
+use super::open_board::backup_folder;
 use super::setup::TreeFlags;
 use crate::board::Board;
 use crate::board::boot::ConsentGiven;

@@ -9,6 +9,16 @@ use anyhow::{Context as _, Result, bail};
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// `.lockstep/backups/<board>/<campaign>`. A virtual board that was made from other things is another board: its folder has the name of what it was
+/// made from, so that the backup of one is never held against the other.
+pub fn backup_folder(context: &Context, board: &str, campaign: &str) -> PathBuf {
+    let board = match VirtualBoard::open(&context.folders) {
+        Ok(made) if board == "virtual" => format!("virtual-{}", made.instance()),
+        _ => board.to_string(),
+    };
+    context.folders.state.join("backups").join(board).join(campaign)
+}
+
 /// Flags of every verb that touches a board.
 #[derive(Debug, Clone, clap::Args)]
 pub struct BoardFlags {
@@ -41,12 +51,7 @@ impl BoardFlags {
 
     /// The campaign's backup folder on this host.
     pub fn backup_folder(&self, context: &Context) -> PathBuf {
-        context
-            .folders
-            .state
-            .join("backups")
-            .join(&self.board)
-            .join(&self.campaign)
+        backup_folder(context, &self.board, &self.campaign)
     }
 
     /// The manifest of the campaign's backup, if pre-flight made one.

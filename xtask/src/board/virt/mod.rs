@@ -148,6 +148,11 @@ impl VirtualBoard {
         &self.folder
     }
 
+    /// Names what it was made from: kernel, user land, machine. A board made from the same things has the same name.
+    pub fn instance(&self) -> &str {
+        self.state.key.get(..8).unwrap_or(&self.state.key)
+    }
+
     /// Release of vanilla.
     pub fn vanilla_release(&self) -> &str {
         &self.state.release
