@@ -149,12 +149,7 @@ pub fn run(
         board,
         workshop,
         smoke_files: vec![("release_fence".into(), probe)],
-        backups: context
-            .folders
-            .state
-            .join("backups")
-            .join(&campaign.board)
-            .join(&campaign.name),
+        backups: backup_folder(context, &campaign.board, &campaign.name),
         folder: folder.clone(),
         consent,
         ui: context.ui,
