@@ -1,7 +1,9 @@
 //! The workshop: series, tree and compiler of a campaign, and what one build of it gives.
 
 use super::file::Campaign;
+use super::screen::Screen;
 use super::stopwatch::Stopwatch;
+use crate::kernel::Report;
 use crate::kernel::build::{Base, Builder, Profile};
 use crate::kernel::changes;
 use crate::kernel::patch::Patch;
@@ -9,9 +11,8 @@ use crate::kernel::place::Place;
 use crate::kernel::series::Series;
 use crate::kernel::toolchain::Toolchain;
 use crate::kernel::tree::Tree;
-use crate::kernel::{Event, Report};
 use crate::manifest::Manifest;
-use crate::ui::{Task, Ui};
+use crate::ui::Ui;
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 
@@ -151,54 +152,53 @@ impl Workshop {
         };
         let head = self.tree.head()?;
         let staging = self.place.staging.join(&builder.profile.name);
-        build(
-            &builder,
-            &self.base,
-            &self.campaign,
-            &self.vanilla,
-            (&staging, &head),
-            watch,
-            ui,
-        )
+        let order = Order {
+            base: &self.base,
+            campaign: &self.campaign,
+            vanilla: &self.vanilla,
+            goals: &["Image", "modules", "dtbs"],
+            staging: &staging,
+            commit: &head,
+        };
+        build(&builder, &order, watch, ui)
     }
 }
 
-/// Configures, makes and stages one kernel; shows it on the screen. `to` is the staging folder and the commit that is built.
-pub fn build(
-    builder: &Builder,
-    base: &Base,
-    campaign: &str,
-    vanilla: &[String],
-    to: (&Path, &str),
-    watch: &mut Stopwatch,
-    ui: &Ui,
-) -> Result<Built> {
-    let task = ui.task(&format!("build the {} kernel", builder.profile.name), Some(1));
-    let mut warnings = Vec::new();
-    let mut progress = |event| show(&task, &mut warnings, event);
-    let report: Report = &mut progress;
-    let configured = watch.time("configure", || builder.configure(base, campaign, vanilla, report))?;
-    watch.time("build", || builder.make(&["Image", "modules", "dtbs"], report))?;
-    let manifest = watch.time("stage", || builder.stage(to.0, to.1, report))?;
-    let mut facts = vec![format!(
+/// What is asked of one build.
+pub struct Order<'a> {
+    /// What the fragments are laid upon.
+    pub base: &'a Base,
+    /// Names the copy of a `.config` that was there before.
+    pub campaign: &'a str,
+    /// Releases that it must not have (invariant 10).
+    pub vanilla: &'a [String],
+    /// Goals of make.
+    pub goals: &'a [&'a str],
+    /// Staging folder.
+    pub staging: &'a Path,
+    /// What is built, full hex.
+    pub commit: &'a str,
+}
+
+/// Configures, makes and stages one kernel; shows it on the screen.
+pub fn build(builder: &Builder, order: &Order, watch: &mut Stopwatch, ui: &Ui) -> Result<Built> {
+    let mut screen = Screen::new(ui);
+    let mut show = |event| screen.show(event);
+    let report: Report = &mut show;
+    let configured = watch.time("configure", || {
+        builder.configure(order.base, order.campaign, order.vanilla, report)
+    })?;
+    watch.time("build", || builder.make(order.goals, report))?;
+    let manifest = watch.time("stage", || builder.stage(order.staging, order.commit, report))?;
+    screen.end();
+    let facts = vec![format!(
         "{} built: {} of {} requested symbols are as asked, {} files staged",
         manifest.release,
         configured.verdicts.len(),
         configured.verdicts.len(),
         manifest.files.len()
     )];
-    facts.extend(warnings);
-    task.done(&manifest.release);
     Ok(Built { manifest, facts })
-}
-
-fn show(task: &Task, warnings: &mut Vec<String>, event: Event) {
-    match event {
-        Event::Step(step) => task.detail(&step),
-        Event::Work { title, total } => task.part(&title, total),
-        Event::Done(done) => task.position(done),
-        Event::Warning(warning) => warnings.push(format!("warning: {warning}")),
-    }
 }
 
 /// What the plan says is rebuilt, beside what really changed (invariant 12): the difference is told.

@@ -12,6 +12,7 @@ pub mod plan;
 pub mod preflight;
 pub mod record;
 pub mod report;
+pub mod screen;
 pub mod smoke;
 pub mod stopwatch;
 pub mod verdict;

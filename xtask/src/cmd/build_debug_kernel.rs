@@ -2,21 +2,18 @@
 
 use super::Context;
 use super::apply::open;
+use crate::campaign::screen::Screen;
 use crate::exit::Outcome;
-use crate::kernel::Event;
 use crate::kernel::build::{Base, Builder, Configured, NotTaken, Profile, missing_host_tools};
 use crate::kernel::kconfig::SymbolVerdict;
 use crate::kernel::place::Place;
 use crate::kernel::stage;
 use crate::kernel::toolchain::Toolchain;
 use crate::manifest::{Kind, Manifest};
-use crate::ui::{Task, Ui};
+use crate::ui::Ui;
 use anyhow::{Result, bail};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-
-/// How many compiler warnings are shown; the log has them all.
-const WARNINGS_SHOWN: usize = 10;
 
 /// Arguments of `cargo xtask build-debug-kernel`.
 #[derive(Debug, clap::Args)]
@@ -231,57 +228,5 @@ fn table(ui: &Ui, verdicts: &[SymbolVerdict]) {
             request.value.to_string(),
             verdict.got.to_string()
         ));
-    }
-}
-
-/// Events of the kernel side as tasks on the screen.
-pub(super) struct Screen<'a> {
-    ui: &'a Ui,
-    task: Option<Task<'a>>,
-    warnings: usize,
-}
-
-impl<'a> Screen<'a> {
-    /// Nothing is shown yet.
-    pub(super) fn new(ui: &'a Ui) -> Self {
-        Screen {
-            ui,
-            task: None,
-            warnings: 0,
-        }
-    }
-
-    /// Shows one event.
-    pub(super) fn show(&mut self, event: Event) {
-        match event {
-            Event::Step(title) => {
-                self.end();
-                self.task = Some(self.ui.task(&title, None));
-            }
-            Event::Work { title, total } => {
-                self.end();
-                self.task = Some(self.ui.task(&title, Some(total)));
-            }
-            Event::Done(done) => {
-                if let Some(task) = &self.task {
-                    task.position(done);
-                }
-            }
-            Event::Warning(text) => {
-                self.warnings += 1;
-                if self.warnings <= WARNINGS_SHOWN {
-                    self.ui.warn(&text);
-                } else if self.warnings == WARNINGS_SHOWN + 1 {
-                    self.ui.warn("more warnings are in the log");
-                }
-            }
-        }
-    }
-
-    /// Ends the last step.
-    pub(super) fn end(&mut self) {
-        if let Some(task) = self.task.take() {
-            task.done("");
-        }
     }
 }

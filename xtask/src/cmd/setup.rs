@@ -2,20 +2,19 @@
 
 use super::{Context, doctor};
 use crate::board::virt::{self, Different, VirtualBoard};
-use crate::campaign::build;
+use crate::campaign::build::{self, Order};
+use crate::campaign::screen::Screen;
 use crate::campaign::stopwatch::Stopwatch;
 use crate::exit::Outcome;
 use crate::host::files;
 use crate::host::packages;
 use crate::host::requirements::{self, Distribution, Weight};
-use crate::kernel::Event;
 use crate::kernel::build::{Base, Builder, Profile};
 use crate::kernel::place::Place;
 use crate::kernel::source;
 use crate::kernel::stage;
 use crate::kernel::toolchain::Toolchain;
 use crate::manifest::Manifest;
-use crate::ui::Task;
 use anyhow::{Context as _, Result, bail};
 use std::path::{Path, PathBuf};
 
@@ -192,18 +191,14 @@ fn install(context: &Context) -> Result<()> {
 }
 
 fn import(context: &Context) -> Result<()> {
-    let task = context.ui.task("fetch and import the kernel source", None);
-    let imported = source::ensure(&context.folders.cache, &mut |event| show(&task, event))?;
-    task.done(&imported.version);
+    let mut screen = Screen::new(context.ui);
+    let imported = source::ensure(&context.folders.cache, &mut |event| screen.show(event))?;
+    screen.end();
+    context.ui.say(&format!(
+        "kernel source: Linux {} as Debian has it",
+        imported.version
+    ));
     Ok(())
-}
-
-fn show(task: &Task, event: Event) {
-    match event {
-        Event::Step(text) | Event::Warning(text) => task.detail(&text),
-        Event::Work { title, total } => task.part(&title, total),
-        Event::Done(done) => task.position(done),
-    }
 }
 
 /// Builds vanilla from the tree's base, without any patch of ours, and stages it as `<cache>/vanilla`: once for each tree, configuration and
@@ -234,16 +229,16 @@ fn vanilla(context: &Context, flags: &TreeFlags, watch: &mut Stopwatch) -> Resul
         jobs: Builder::default_jobs(),
         timestamp: tree.base_time()?,
     };
-    let to = (cache.join("vanilla"), base);
-    let built = build::build(
-        &builder,
-        &Base::AllNo,
-        "setup",
-        &[],
-        (&to.0, &to.1),
-        watch,
-        context.ui,
-    )?;
+    let order = Order {
+        base: &Base::AllNo,
+        campaign: "setup",
+        vanilla: &[],
+        // The board boots with its own machine's tree.
+        goals: &["Image", "modules"],
+        staging: &cache.join("vanilla"),
+        commit: &base,
+    };
+    let built = build::build(&builder, &order, watch, context.ui)?;
     files::write_atomic(&key_file, key.as_bytes())?;
     Ok(built.manifest)
 }
