@@ -4,7 +4,8 @@ use super::Context;
 use super::apply::open;
 use crate::campaign::screen::Screen;
 use crate::exit::Outcome;
-use crate::kernel::build::{Base, Builder, Configured, NotTaken, Profile, missing_host_tools};
+use crate::host::requirements::{self, Purpose};
+use crate::kernel::build::{Base, Builder, Configured, NotTaken, Profile};
 use crate::kernel::kconfig::SymbolVerdict;
 use crate::kernel::place::Place;
 use crate::kernel::stage;
@@ -64,13 +65,7 @@ impl BuildDebugKernel {
         if context.global.dry_run {
             return self.show_plan(context, &place, &profile, &dest);
         }
-        let missing = missing_host_tools();
-        if !missing.is_empty() {
-            bail!(
-                "programs that the build needs are missing: {}; `cargo xtask doctor` says what to install",
-                missing.join(", ")
-            );
-        }
+        requirements::require(&[Purpose::Kernel])?;
         let toolchain = Toolchain::find()?;
         let tree = open(context, &place)?;
         let builder = Builder {

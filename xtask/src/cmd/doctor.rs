@@ -2,7 +2,7 @@
 
 use super::Context;
 use crate::exit::Outcome;
-use crate::host::requirements::{self, Distribution, REQUIREMENTS, Requirement, Weight};
+use crate::host::requirements::{Distribution, REQUIREMENTS, Requirement, Weight};
 use anyhow::Result;
 use serde::Serialize;
 
@@ -81,17 +81,9 @@ fn row(requirement: &Requirement, distribution: Distribution) -> Row {
     let found = requirement.found();
     Row {
         name: requirement.name(),
-        purpose: requirement.purpose,
+        purpose: requirement.purpose.text(),
         weight: requirement.weight,
         remedy: found.is_none().then(|| requirement.remedy(distribution)),
         found,
     }
-}
-
-/// What is missing on this host.
-pub fn missing() -> Vec<&'static requirements::Requirement> {
-    REQUIREMENTS
-        .iter()
-        .filter(|requirement| requirement.found().is_none())
-        .collect()
 }

@@ -1,6 +1,6 @@
 //! `cargo xtask setup`: everything that a rehearsal needs, each part made once and kept in the cache.
 
-use super::{Context, doctor};
+use super::Context;
 use crate::board::virt::{self, Different, VirtualBoard};
 use crate::campaign::build::{self, Order};
 use crate::campaign::screen::Screen;
@@ -87,7 +87,7 @@ impl Needs {
 pub fn needs(context: &Context, tree: &TreeFlags) -> Result<Needs> {
     let cache = &context.folders.cache;
     let mut lines = Vec::new();
-    let missing = doctor::missing();
+    let missing = requirements::missing(&[]);
     if !missing.is_empty() {
         let packages = requirements::missing_debian_packages(&missing);
         lines.push(format!(
@@ -143,7 +143,7 @@ pub fn ensure(context: &Context, tree: &TreeFlags, watch: &mut Stopwatch) -> Res
 }
 
 fn install(context: &Context) -> Result<()> {
-    let missing = doctor::missing();
+    let missing = requirements::missing(&[]);
     let needed: Vec<_> = missing
         .iter()
         .filter(|requirement| requirement.weight == Weight::Needed)
@@ -175,7 +175,7 @@ fn install(context: &Context) -> Result<()> {
     let log = context.folders.cache.join("apt.log");
     packages::install(&names, &log, |line| task.detail(line))?;
     task.done("");
-    let still = doctor::missing();
+    let still = requirements::missing(&[]);
     if still
         .iter()
         .any(|requirement| requirement.weight == Weight::Needed)

@@ -2,9 +2,10 @@
 //!
 //! `doctor` shows this, `setup` installs from it, `rehearse` stops on it: one table for all of them.
 
+use anyhow::{Result, bail};
 use serde::Serialize;
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// How a requirement is looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +28,7 @@ pub struct Requirement {
     /// Arch Linux's package, where it is known.
     pub arch: Option<&'static str>,
     /// What cannot be done without it.
-    pub purpose: &'static str,
+    pub purpose: Purpose,
     /// Whether the work can go on without it.
     pub weight: Weight,
 }
@@ -42,169 +43,220 @@ pub enum Weight {
     Useful,
 }
 
-const KERNEL: &str = "build the kernel";
-const DISK: &str = "make the virtual board's disk";
-const ROOTFS: &str = "make the virtual board's root file system";
-const BOARD: &str = "run the virtual board";
-const SOURCE: &str = "fetch and import the kernel source";
+/// What a requirement is needed for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Debian's kernel source as a git repository.
+    Source,
+    /// Kernel builds.
+    Kernel,
+    /// The probe, a user-space program for the board.
+    Probe,
+    /// Making and running the virtual board.
+    VirtualBoard,
+    /// Nothing but speed.
+    Speed,
+}
+
+impl Purpose {
+    /// In print, behind "needed to".
+    pub const fn text(self) -> &'static str {
+        match self {
+            Purpose::Source => "fetch and import the kernel source",
+            Purpose::Kernel => "build the kernel",
+            Purpose::Probe => "build the probe",
+            Purpose::VirtualBoard => "make and run the virtual board",
+            Purpose::Speed => "build the second time faster",
+        }
+    }
+}
+
+use Purpose::{Kernel, Probe as ProbeBuild, Source, VirtualBoard};
 
 /// `/usr/lib/u-boot/qemu_arm64/u-boot.bin` of Debian's u-boot-qemu.
 pub const U_BOOT: &str = "/usr/lib/u-boot/qemu_arm64/u-boot.bin";
 
 /// Everything that a rehearsal needs of a host.
 pub const REQUIREMENTS: &[Requirement] = &[
-    need(Probe::Program("git"), "git", Some("git"), Some("git"), SOURCE),
-    need(Probe::Program("tar"), "tar", Some("tar"), Some("tar"), SOURCE),
-    need(Probe::Program("xz"), "xz-utils", Some("xz"), Some("xz"), SOURCE),
+    need(Probe::Program("git"), "git", Some("git"), Some("git"), Source),
+    need(Probe::Program("tar"), "tar", Some("tar"), Some("tar"), Source),
+    need(Probe::Program("xz"), "xz-utils", Some("xz"), Some("xz"), Source),
     need(
         Probe::Program("dpkg-deb"),
         "dpkg",
         Some("dpkg"),
         Some("dpkg"),
-        SOURCE,
+        Source,
     ),
-    need(Probe::Program("make"), "make", Some("make"), Some("make"), KERNEL),
-    need(Probe::Program("gcc"), "gcc", Some("gcc"), Some("gcc"), KERNEL),
+    need(Probe::Program("make"), "make", Some("make"), Some("make"), Kernel),
+    need(Probe::Program("gcc"), "gcc", Some("gcc"), Some("gcc"), Kernel),
     need(
         Probe::Program("aarch64-linux-gnu-gcc"),
         "gcc-aarch64-linux-gnu",
         Some("gcc-aarch64-linux-gnu"),
         Some("aarch64-linux-gnu-gcc"),
-        KERNEL,
+        Kernel,
     ),
     need(
         Probe::File("/usr/aarch64-linux-gnu/include/stdio.h"),
         "libc6-dev-arm64-cross",
         None,
         Some("aarch64-linux-gnu-glibc"),
-        "build the probe",
+        ProbeBuild,
     ),
-    need(Probe::Program("flex"), "flex", Some("flex"), Some("flex"), KERNEL),
+    need(Probe::Program("flex"), "flex", Some("flex"), Some("flex"), Kernel),
     need(
         Probe::Program("bison"),
         "bison",
         Some("bison"),
         Some("bison"),
-        KERNEL,
+        Kernel,
     ),
-    need(Probe::Program("bc"), "bc", Some("bc"), Some("bc"), KERNEL),
-    need(Probe::Program("perl"), "perl", Some("perl"), Some("perl"), KERNEL),
+    need(Probe::Program("bc"), "bc", Some("bc"), Some("bc"), Kernel),
+    need(Probe::Program("perl"), "perl", Some("perl"), Some("perl"), Kernel),
     need(
         Probe::File("/usr/include/openssl/ssl.h"),
         "libssl-dev",
         Some("openssl-devel"),
         Some("openssl"),
-        KERNEL,
+        Kernel,
     ),
     need(
         Probe::File("/usr/include/libelf.h"),
         "libelf-dev",
         Some("elfutils-libelf-devel"),
         Some("libelf"),
-        KERNEL,
+        Kernel,
     ),
-    need(Probe::Program("cpio"), "cpio", Some("cpio"), Some("cpio"), KERNEL),
+    need(Probe::Program("cpio"), "cpio", Some("cpio"), Some("cpio"), Kernel),
     need(
         Probe::Program("rsync"),
         "rsync",
         Some("rsync"),
         Some("rsync"),
-        KERNEL,
+        Kernel,
     ),
     need(
         Probe::Program("depmod"),
         "kmod",
         Some("kmod"),
         Some("kmod"),
-        KERNEL,
+        Kernel,
     ),
     need(
         Probe::Program("dtc"),
         "device-tree-compiler",
         Some("dtc"),
         Some("dtc"),
-        BOARD,
+        VirtualBoard,
     ),
     need(
         Probe::Program("fdtoverlay"),
         "device-tree-compiler",
         Some("dtc"),
         Some("dtc"),
-        BOARD,
+        VirtualBoard,
     ),
     need(
         Probe::Program("sfdisk"),
         "fdisk",
         Some("util-linux"),
         Some("util-linux"),
-        DISK,
+        VirtualBoard,
     ),
     need(
         Probe::Program("mcopy"),
         "mtools",
         Some("mtools"),
         Some("mtools"),
-        DISK,
+        VirtualBoard,
     ),
     need(
         Probe::Program("mkfs.vfat"),
         "dosfstools",
         Some("dosfstools"),
         Some("dosfstools"),
-        DISK,
+        VirtualBoard,
+    ),
+    need(
+        Probe::Program("debugfs"),
+        "e2fsprogs",
+        Some("e2fsprogs"),
+        Some("e2fsprogs"),
+        VirtualBoard,
+    ),
+    need(
+        Probe::Program("e2fsck"),
+        "e2fsprogs",
+        Some("e2fsprogs"),
+        Some("e2fsprogs"),
+        VirtualBoard,
+    ),
+    need(
+        Probe::Program("fdtput"),
+        "device-tree-compiler",
+        Some("dtc"),
+        Some("dtc"),
+        VirtualBoard,
     ),
     need(
         Probe::Program("mke2fs"),
         "e2fsprogs",
         Some("e2fsprogs"),
         Some("e2fsprogs"),
-        DISK,
+        VirtualBoard,
     ),
     need(
         Probe::Program("mmdebstrap"),
         "mmdebstrap",
         Some("mmdebstrap"),
         None,
-        ROOTFS,
+        VirtualBoard,
     ),
-    need(Probe::Program("arch-test"), "arch-test", None, None, ROOTFS),
+    need(Probe::Program("arch-test"), "arch-test", None, None, VirtualBoard),
     need(
         Probe::Program("qemu-aarch64-static"),
         "qemu-user-static",
         Some("qemu-user-static"),
         Some("qemu-user-static"),
-        ROOTFS,
+        VirtualBoard,
     ),
     need(
         Probe::Program("update-binfmts"),
         "binfmt-support",
         None,
         None,
-        ROOTFS,
+        VirtualBoard,
     ),
     need(
         Probe::Program("qemu-system-aarch64"),
         "qemu-system-arm",
         Some("qemu-system-aarch64"),
         Some("qemu-system-aarch64"),
-        BOARD,
+        VirtualBoard,
     ),
-    need(Probe::File(U_BOOT), "u-boot-qemu", None, None, BOARD),
+    need(Probe::File(U_BOOT), "u-boot-qemu", None, None, VirtualBoard),
     need(
         Probe::Program("ssh"),
         "openssh-client",
         Some("openssh-clients"),
         Some("openssh"),
-        BOARD,
+        VirtualBoard,
     ),
     need(
         Probe::Program("ssh-keygen"),
         "openssh-client",
         Some("openssh"),
         Some("openssh"),
-        BOARD,
+        VirtualBoard,
     ),
-    need(Probe::Program("zstd"), "zstd", Some("zstd"), Some("zstd"), BOARD),
+    need(
+        Probe::Program("zstd"),
+        "zstd",
+        Some("zstd"),
+        Some("zstd"),
+        VirtualBoard,
+    ),
     Requirement {
         weight: Weight::Useful,
         ..need(
@@ -212,7 +264,7 @@ pub const REQUIREMENTS: &[Requirement] = &[
             "ccache",
             Some("ccache"),
             Some("ccache"),
-            "build the second time faster",
+            Purpose::Speed,
         )
     },
 ];
@@ -222,7 +274,7 @@ const fn need(
     debian: &'static str,
     fedora: Option<&'static str>,
     arch: Option<&'static str>,
-    purpose: &'static str,
+    purpose: Purpose,
 ) -> Requirement {
     Requirement {
         probe,
@@ -310,6 +362,48 @@ impl Requirement {
     }
 }
 
+/// What is missing on this host for `purposes`; all of it for none.
+pub fn missing(purposes: &[Purpose]) -> Vec<&'static Requirement> {
+    REQUIREMENTS
+        .iter()
+        .filter(|requirement| purposes.is_empty() || purposes.contains(&requirement.purpose))
+        .filter(|requirement| requirement.found().is_none())
+        .collect()
+}
+
+/// Fails, naming everything that is missing for `purposes` and the packages that bring it.
+pub fn require(purposes: &[Purpose]) -> Result<()> {
+    let missing = missing(purposes);
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<&str> = missing.iter().map(|requirement| requirement.name()).collect();
+    bail!(
+        "missing on this machine: {}; `cargo xtask setup` installs what is missing (apt-get install {}), `cargo xtask doctor` tells more",
+        names.join(", "),
+        missing_debian_packages(&missing).join(" ")
+    )
+}
+
+/// Where a program of the table is. Errors: it is not there; names the package.
+pub fn find(program: &str) -> Result<PathBuf> {
+    if let Ok(path) = which::which_in(program, Some(search_path()), "/") {
+        return Ok(path);
+    }
+    match REQUIREMENTS
+        .iter()
+        .find(|requirement| requirement.name() == program)
+    {
+        Some(requirement) => {
+            bail!(
+                "`{program}` is not on this machine: {}",
+                requirement.remedy(Distribution::of_this_host())
+            )
+        }
+        None => bail!("`{program}` is not on this machine"),
+    }
+}
+
 /// `PATH` and the folders of the system's own tools, which are not in the `PATH` of every user (`depmod`, `mke2fs`, `sfdisk`).
 pub fn search_path() -> OsString {
     let mut path = std::env::var_os("PATH").unwrap_or_default();
@@ -374,6 +468,21 @@ mod tests {
             .collect();
         assert_eq!(missing.len(), 2);
         assert_eq!(missing_debian_packages(&missing), ["openssh-client"]);
+    }
+
+    #[test]
+    fn a_missing_program_names_its_package() {
+        let error = find("lockstep-no-such-program").unwrap_err().to_string();
+        assert!(
+            error.contains("`lockstep-no-such-program` is not on this machine"),
+            "{error}"
+        );
+        let mcopy = REQUIREMENTS.iter().find(|r| r.name() == "mcopy").unwrap();
+        assert!(
+            mcopy
+                .remedy(Distribution::Debian)
+                .contains("apt-get install mtools")
+        );
     }
 
     #[test]

@@ -24,19 +24,6 @@ const CONFIG_LIMIT: Duration = Duration::from_secs(600);
 /// Lines `  CC file` of a whole build of the virtual board's lockdep kernel, 7.3.4: the estimate as long as no earlier build of this folder
 /// gave its own.
 const FIRST_ESTIMATE: u64 = 1_950;
-/// Programs that the kernel's own Makefiles start, and the Debian packages that have them.
-pub const HOST_TOOLS: [(&str, &str); 9] = [
-    ("make", "make"),
-    ("gcc", "gcc"),
-    ("flex", "flex"),
-    ("bison", "bison"),
-    ("bc", "bc"),
-    ("perl", "perl"),
-    ("depmod", "kmod"),
-    ("git", "git"),
-    ("nice", "coreutils"),
-];
-
 /// One kind of kernel: its name and what it asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Profile {
@@ -414,15 +401,6 @@ fn is_progress(line: &str) -> bool {
                 .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
             && !matches!(word, "CALL" | "CHK" | "SYNC" | "UPD" | "DESCEND")
     })
-}
-
-/// Which of [`HOST_TOOLS`] are missing, as `program (package)`; all at once.
-pub fn missing_host_tools() -> Vec<String> {
-    HOST_TOOLS
-        .iter()
-        .filter(|(program, _)| which::which(program).is_err())
-        .map(|(program, package)| format!("{program} ({package})"))
-        .collect()
 }
 
 #[cfg(test)]

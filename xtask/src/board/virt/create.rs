@@ -7,6 +7,7 @@ use super::serial::Serial;
 use super::{State, VirtualBoard, disk, power, rootfs, tools};
 use crate::board::SerialLine;
 use crate::host::folders::Folders;
+use crate::host::requirements::{self, Purpose};
 use crate::host::{files, process};
 use crate::manifest::Manifest;
 use anyhow::{Context, Result, bail};
@@ -43,7 +44,7 @@ pub fn create(
     different: Different,
     progress: &mut dyn FnMut(&str),
 ) -> Result<VirtualBoard> {
-    tools::require_all()?;
+    requirements::require(&[Purpose::VirtualBoard])?;
     let qemu = tools::qemu_version()?;
     let key = key(vanilla, &qemu)?;
     let _lock = super::lock(folders)?;
@@ -82,7 +83,7 @@ pub fn create(
 /// Name of everything that a board is made from.
 fn key(vanilla: &Manifest, qemu: &str) -> Result<String> {
     let manifest = serde_json::to_string(vanilla)?;
-    let firmware = files::sha256_file(&tools::firmware()?)?;
+    let firmware = files::sha256_file(Path::new(requirements::U_BOOT))?;
     let machine = Machine {
         firmware: "".into(),
         folder: "".into(),
@@ -194,8 +195,8 @@ fn make_tree(machine: &Machine) -> Result<std::path::PathBuf> {
         ["machine.dtb", "ramoops.dtso", "ramoops.dtbo", "virt.dtb"].map(|name| machine.folder.join(name));
     power::dump_tree(machine, &own)?;
     files::write_atomic(&source, RAMOOPS.as_bytes())?;
-    let (dtc, fdtoverlay) = (tools::find("dtc")?, tools::find("fdtoverlay")?);
-    let fdtput = tools::find("fdtput")?;
+    let (dtc, fdtoverlay) = (requirements::find("dtc")?, requirements::find("fdtoverlay")?);
+    let fdtput = requirements::find("fdtput")?;
     let sh = Shell::new()?;
     process::run(cmd!(sh, "{dtc} -@ -q -I dts -O dtb -o {overlay} {source}"), LIMIT)?;
     process::run(cmd!(sh, "{fdtoverlay} -i {own} -o {merged} {overlay}"), LIMIT)

@@ -1,8 +1,8 @@
 //! The disk of the virtual board: GPT, a FAT partition for `/boot/firmware`, an ext4 root. Made without mounting anything and
 //! without root: mtools fill the FAT, debugfs adds to the ext4.
 
-use super::{rootfs, tools};
-use crate::host::{files, process};
+use super::rootfs;
+use crate::host::{files, process, requirements};
 use crate::manifest::{Kind, Manifest};
 use anyhow::{Context, Result, bail};
 use std::fs;
@@ -118,14 +118,14 @@ fn partition(disk: &Path) -> Result<()> {
     let doing = || format!("making {}", disk.display());
     let file = fs::File::create(disk).with_context(doing)?;
     file.set_len(DISK_SIZE << 20).with_context(doing)?;
-    let sfdisk = tools::find("sfdisk")?;
+    let sfdisk = requirements::find("sfdisk")?;
     let sh = Shell::new()?;
     process::run_with_input(
         cmd!(sh, "{sfdisk} --quiet {disk}"),
         partition_table().as_bytes(),
         LIMIT,
     )?;
-    let vfat = tools::find("mkfs.vfat")?;
+    let vfat = requirements::find("mkfs.vfat")?;
     let (offset, blocks) = (
         format!("--offset={}", FAT_START * 2048),
         (FAT_SIZE * 1024).to_string(),
@@ -170,7 +170,7 @@ fn fill_fat(disk: &Path, contents: &Contents, work: &Path) -> Result<()> {
         &fat.join("extlinux/extlinux.conf"),
         extlinux_conf(release).as_bytes(),
     )?;
-    let mcopy = tools::find("mcopy")?;
+    let mcopy = requirements::find("mcopy")?;
     let target = format!("{}@@{}M", disk.display(), FAT_START);
     let names: Vec<PathBuf> = fs::read_dir(&fat)?
         .map(|entry| Ok(entry?.path()))
@@ -215,7 +215,7 @@ fn stage_modules(vanilla: &Manifest, added: &Path) -> Result<()> {
     }
     let modules = added.join("usr/lib/modules").join(release);
     fs::create_dir_all(&modules).with_context(|| format!("making {}", modules.display()))?;
-    let depmod = tools::find("depmod")?;
+    let depmod = requirements::find("depmod")?;
     let base = added.join("usr");
     let sh = Shell::new()?;
     process::run(cmd!(sh, "{depmod} -b {base} {release}"), LIMIT)?;
@@ -226,7 +226,7 @@ fn stage_modules(vanilla: &Manifest, added: &Path) -> Result<()> {
 /// and the file system check do.
 fn add_to_ext4(image: &Path, added: &Path) -> Result<()> {
     let commands = debugfs_commands(added)?;
-    let (debugfs, e2fsck) = (tools::find("debugfs")?, tools::find("e2fsck")?);
+    let (debugfs, e2fsck) = (requirements::find("debugfs")?, requirements::find("e2fsck")?);
     let sh = Shell::new()?;
     let said = process::run_with_input(cmd!(sh, "{debugfs} -w -f - {image}"), commands.as_bytes(), LIMIT)?;
     let errors: Vec<String> = String::from_utf8_lossy(&said.stderr)

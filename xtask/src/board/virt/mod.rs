@@ -18,13 +18,13 @@ pub use create::{Different, create};
 pub use disk::VANILLA_LABEL;
 pub use qemu::{Machine, Ports};
 pub use serial::{Connection, Serial};
-pub use tools::{FIRMWARE, PROGRAMS};
 
 use super::ssh::{KnownHost, Ssh, Target};
 use super::{Board, Description, SerialLine};
 use crate::host::files;
 use crate::host::folders::Folders;
 use crate::host::process::Finished;
+use crate::host::requirements;
 use crate::manifest::Manifest;
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
@@ -428,7 +428,7 @@ fn refuses(port: u16, limit: Duration) -> bool {
 
 fn machine(folder: &Path, ports: Ports) -> Result<Machine> {
     Ok(Machine {
-        firmware: tools::firmware()?,
+        firmware: PathBuf::from(requirements::U_BOOT),
         folder: folder.to_path_buf(),
         ports,
         write_log: None,

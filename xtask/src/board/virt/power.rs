@@ -2,8 +2,7 @@
 
 use super::qemu::{self, Machine};
 use super::qmp::Qmp;
-use super::tools;
-use crate::host::process;
+use crate::host::{process, requirements};
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal};
 use std::path::Path;
@@ -51,7 +50,7 @@ pub fn dump_tree(machine: &Machine, file: &Path) -> Result<()> {
 }
 
 fn run_qemu(machine: &Machine, arguments: &[String]) -> Result<()> {
-    let qemu = tools::find(qemu::PROGRAM)?;
+    let qemu = requirements::find(qemu::PROGRAM)?;
     let sh = Shell::new()?;
     // The paths in the arguments are relative to it: see `qemu`.
     sh.change_dir(&machine.folder);
