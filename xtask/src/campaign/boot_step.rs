@@ -248,6 +248,12 @@ impl BootStep<'_> {
                 .failed_tests
                 .push(format!("loading {}: {said}", self.load.join(", ")));
         }
+        let said = armed.text();
+        booted.seen.not_run.extend(
+            said.lines()
+                .filter(|line| line.starts_with(exercise::UNKNOWN))
+                .map(String::from),
+        );
         for (test, exit) in &self.tests {
             let result = watch.time("smoke tests", || self.smoke(rig, test, *exit))?;
             say(&format!(

@@ -8,7 +8,10 @@ use crate::board::quote;
 /// Where tracefs is mounted (`Documentation/trace/ftrace.rst`, "The File System").
 const TRACEFS: &str = "/sys/kernel/tracing";
 
-/// The script that loads modules and starts counting. It prints `no such function: NAME` for what cannot be
+/// Begins a line about a function that cannot be traced: it is not there, or was inlined.
+pub const UNKNOWN: &str = "no such function";
+
+/// The script that loads modules and starts counting. It prints `no such function: NAME` ([`UNKNOWN`]) for what cannot be
 /// traced, and fails if a module cannot be loaded.
 pub fn arm(modules: &[String], functions: &[String]) -> String {
     let mut script = String::from("set -e\n");
@@ -27,7 +30,7 @@ pub fn arm(modules: &[String], functions: &[String]) -> String {
     for function in functions {
         let function = quote(function);
         script.push_str(&format!(
-            "echo {function} 2>/dev/null >>set_ftrace_filter || echo no such function: {function}\n"
+            "echo {function} 2>/dev/null >>set_ftrace_filter || echo {UNKNOWN}: {function}\n"
         ));
     }
     // An empty filter would trace every function of the kernel.

@@ -2,8 +2,9 @@
 //! rest to standard error; with `--json` standard output carries exactly one object.
 
 use anyhow::{Result, bail};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde::Serialize;
+use std::cell::Cell;
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
@@ -36,6 +37,8 @@ pub enum Consent {
 pub struct Ui {
     format: Format,
     started: Instant,
+    /// Progress bars stand aside while a line is printed.
+    bars: MultiProgress,
 }
 
 impl Ui {
@@ -44,6 +47,7 @@ impl Ui {
         Ui {
             format,
             started: Instant::now(),
+            bars: MultiProgress::new(),
         }
     }
 
@@ -81,7 +85,8 @@ impl Ui {
     /// Something that goes on, to standard error, with the time since the start in front.
     pub fn say(&self, text: &str) {
         let seconds = self.started.elapsed().as_secs();
-        eprintln!("[{:>2}:{:02}] {}", seconds / 60, seconds % 60, visible(text));
+        self.bars
+            .suspend(|| eprintln!("[{:>2}:{:02}] {}", seconds / 60, seconds % 60, visible(text)));
     }
 
     /// Bytes as they are, to standard output: the serial line on a person's terminal. The caller has made them safe, or the
@@ -108,7 +113,9 @@ impl Ui {
     /// elsewhere two plain lines, one when it starts and one when it ends with the time that it took.
     pub fn task(&self, title: &str, total: Option<u64>) -> Task<'_> {
         let bar = if std::io::stderr().is_terminal() {
-            let bar = total.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
+            let bar = self
+                .bars
+                .add(total.map_or_else(ProgressBar::new_spinner, ProgressBar::new));
             let template = match total {
                 Some(_) => "        {msg} {wide_bar} {pos}/{len} {elapsed} (about {eta} left)",
                 None => "        {spinner} {msg} {elapsed}",
@@ -124,8 +131,10 @@ impl Ui {
         Task {
             ui: self,
             bar,
+            total,
             title: title.to_string(),
             started: Instant::now(),
+            told: Cell::new(Instant::now()),
         }
     }
 
@@ -153,21 +162,29 @@ impl Ui {
 pub struct Task<'a> {
     ui: &'a Ui,
     bar: ProgressBar,
+    total: Option<u64>,
     title: String,
     started: Instant,
+    /// When the last plain line about it was printed.
+    told: Cell<Instant>,
 }
 
-impl Task<'_> {
-    /// A part of it begins whose size is known about.
-    pub fn part(&self, text: &str, total: u64) {
-        self.detail(text);
-        self.bar.set_length(total);
-        self.bar.set_position(0);
-    }
+/// How often a long task says how far it is where there is no terminal.
+const TELL_EVERY: Duration = Duration::from_secs(60);
 
-    /// How much of the part is done.
+impl Task<'_> {
+    /// How much is done, in the unit of the total, which is an estimate and may be passed.
     pub fn position(&self, done: u64) {
         self.bar.set_position(done);
+        let Some(total) = self
+            .total
+            .filter(|_| self.bar.is_hidden() && self.told.get().elapsed() > TELL_EVERY)
+        else {
+            return;
+        };
+        self.told.set(Instant::now());
+        let percent = 100 * done.min(total) / total.max(1);
+        self.ui.say(&format!("{}: about {percent} % done", self.title));
     }
 
     /// What it is doing right now (shown on a terminal only).
