@@ -288,6 +288,13 @@ pub fn default_is_vanilla(board: &dyn Board, protected: &Protected) -> Result<()
     slot::check_default(&read_config(board, protected)?, protected)
 }
 
+/// Whether extlinux.conf has our label, so that somebody at the menu could choose it.
+pub fn offers_our_label(board: &dyn Board, protected: &Protected) -> Result<bool> {
+    Ok(read_config(board, protected)?
+        .label(&protected.test_label)
+        .is_some())
+}
+
 fn permit_is_for(permit: &Permit, protected: &Protected) -> Result<()> {
     let backed_up = &permit.backup.manifest().protected;
     if backed_up.board != protected.board || backed_up.release != protected.release {

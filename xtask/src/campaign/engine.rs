@@ -331,10 +331,7 @@ impl Engine<'_> {
                 .push("nothing on this board runs the code of this patch".into());
         }
         for finding in harvest::new_findings(&state.baseline, &booted.findings) {
-            booted.seen.new_findings.push(match &finding.locks {
-                Some(locks) => format!("{} (locks: {})", finding.title, locks.names().join(", ")),
-                None => finding.title.clone(),
-            });
+            booted.seen.new_findings.push(finding.title.clone());
             row.findings.push(FindingRecord {
                 title: finding.title,
                 severity: format!("{:?}", finding.severity).to_lowercase(),

@@ -8,7 +8,6 @@ use crate::board::backup::{self, Made, Modules, Verified};
 use crate::board::boot;
 use crate::board::preflight::{self, Backup, ProvenCapture, Status};
 use crate::board::protected::Protected;
-use crate::board::slot;
 use crate::board::writer::{Put, Source, Writer};
 use crate::host::files;
 use anyhow::{Context as _, Result, bail, ensure};
@@ -159,12 +158,11 @@ pub fn vanilla_stands(board: &dyn Board, protected: &Protected) -> Result<Vec<St
         protected.release
     );
     boot::default_is_vanilla(board, protected)?;
-    let slot = match slot::read(board, protected)? {
-        Some(record) => format!(
-            "label {} still boots {} when it is chosen",
-            record.label, record.release
-        ),
-        None => "there is no debug slot on the board".to_string(),
+    let label = &protected.test_label;
+    let slot = if boot::offers_our_label(board, protected)? {
+        format!("label {label} still boots the last debug kernel when somebody chooses it")
+    } else {
+        format!("there is no label {label}: no debug kernel can be chosen")
     };
     Ok(vec![
         format!(
