@@ -104,3 +104,43 @@ fn an_unknown_broken_variant_is_refused_with_what_there_is() {
         "{said}"
     );
 }
+
+#[test]
+fn without_qemu_the_board_is_not_made_and_the_package_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = folder.path().join("cache");
+    std::fs::create_dir_all(cache.join("vanilla")).unwrap();
+    let manifest = r#"{"schema-version":1,"release":"7.3.4-devices","build-id":"00","profile":"vanilla","commit":"00",
+                      "root":"/nowhere","files":[]}"#;
+    std::fs::write(cache.join("vanilla/manifest.json"), manifest).unwrap();
+    let mut command = xtask(&["board", "up"]);
+    let output = command
+        .env("PATH", folder.path())
+        .env("LOCKSTEP_CACHE", &cache)
+        .assert()
+        .code(1)
+        .get_output()
+        .clone();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        said.contains("qemu-system-aarch64") && said.contains("qemu-system-arm"),
+        "{said}"
+    );
+    assert!(!cache.join("boards").exists(), "nothing was made");
+}
+
+#[test]
+fn a_rehearsal_with_a_tree_that_is_none_says_so_before_anything_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = folder.path().join("cache");
+    let mut command = xtask(&["rehearse", "--yes", "--kernel", folder.path().to_str().unwrap()]);
+    let output = command
+        .env("LOCKSTEP_CACHE", &cache)
+        .assert()
+        .code(1)
+        .get_output()
+        .clone();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("no git repository"), "{said}");
+    assert!(!cache.exists(), "nothing was made");
+}

@@ -125,9 +125,11 @@ pub fn prepare(context: &Context, row: &mut RowRecord) -> Result<Ready> {
     })
 }
 
-/// Puts the files of the smoke tests beside the backups, through the one writer.
+/// Folder on the board that smoke tests run in.
+const SMOKE_FOLDER: &str = "/var/lib/lockstep/smoke";
+
+/// Puts the files of the smoke tests where the tests run, through the one writer.
 fn push(context: &Context, protected: &Protected) -> Result<String> {
-    let base = context.board.description().backup_folder.join("smoke");
     let mut puts = Vec::new();
     for (name, path) in context.smoke_files {
         puts.push(Put {
@@ -142,9 +144,9 @@ fn push(context: &Context, protected: &Protected) -> Result<String> {
         });
     }
     Writer::new(context.board, protected)
-        .put(&base, &puts)
+        .put(Path::new(SMOKE_FOLDER), &puts)
         .context("pushing what the smoke tests need")?;
-    Ok(base.display().to_string())
+    Ok(SMOKE_FOLDER.to_string())
 }
 
 /// Vanilla runs, is the default, and every protected file has the hash that it had. Errors name what is not so.

@@ -1,7 +1,7 @@
 //! `cargo xtask bisect-apply`: a campaign, row by row.
 
 use super::Context;
-use super::open_board::backup_folder;
+use super::open_board::{backup_folder, lock};
 use super::setup::TreeFlags;
 use crate::board::Board;
 use crate::board::boot::ConsentGiven;
@@ -15,9 +15,7 @@ use crate::campaign::report;
 use crate::exit::Outcome;
 use crate::kernel::toolchain::Toolchain;
 use anyhow::{Context as _, Result, bail};
-use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// Arguments of `cargo xtask bisect-apply`.
 #[derive(Debug, clap::Args)]
@@ -158,19 +156,6 @@ pub fn run(
     tell(context, &record, &folder)
 }
 
-/// One run a board. The lock is the operating system's: it is gone when its holder is.
-fn lock(context: &Context, board: &str) -> Result<File> {
-    let path = context.folders.cache.join(format!("{board}.campaign.lock"));
-    let file = File::create(&path).with_context(|| format!("making the lock {}", path.display()))?;
-    if file.try_lock().is_err() {
-        bail!(
-            "another campaign runs on board `{board}` (it holds {}): wait for it, or stop it",
-            path.display()
-        );
-    }
-    Ok(file)
-}
-
 /// `.lockstep/runs/<campaign>/<time>`: one folder a run, never used twice.
 fn run_folder(context: &Context, campaign: &Campaign) -> Result<PathBuf> {
     let time = jiff::Zoned::now().strftime("%Y%m%dT%H%M%S").to_string();
@@ -215,9 +200,4 @@ fn tell(context: &Context, record: &RunRecord, folder: &Path) -> Result<Outcome>
         End::Failure => Outcome::RolledBack,
         End::PersonNeeded => Outcome::PersonNeeded,
     })
-}
-
-/// How long a campaign is thought to take, for print.
-pub fn estimate(plan: &[Planned]) -> Duration {
-    plan.iter().map(|row| row.estimate).sum()
 }

@@ -1,7 +1,7 @@
 //! `cargo xtask deploy`.
 
 use super::Context;
-use super::open_board::BoardFlags;
+use super::open_board::{BoardFlags, lock};
 use crate::board::deploy::{self, Deployed, Dtb, Nonce, Plan, Request, Stage};
 use crate::exit::Outcome;
 use crate::kernel::place::Place;
@@ -37,6 +37,7 @@ impl Deploy {
         };
         let manifest = stage::read_manifest(&folder)?;
         let protected = self.board.protected(context)?;
+        let _lock = lock(context, &self.board.board)?;
         let board = self.board.open(context)?;
         let board = board.as_ref();
         let request = Request {

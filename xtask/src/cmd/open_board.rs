@@ -6,6 +6,7 @@ use crate::board::backup::{self, Manifest};
 use crate::board::protected::Protected;
 use crate::board::virt::VirtualBoard;
 use anyhow::{Context as _, Result, bail};
+use std::fs::File;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -17,6 +18,21 @@ pub fn backup_folder(context: &Context, board: &str, campaign: &str) -> PathBuf 
         _ => board.to_string(),
     };
     context.folders.state.join("backups").join(board).join(campaign)
+}
+
+/// One writer a board: a campaign, a deploy or a rollback at a time. The lock is the operating system's: it is gone when its holder is.
+pub fn lock(context: &Context, board: &str) -> Result<File> {
+    let path = context.folders.cache.join(format!("{board}.campaign.lock"));
+    let doing = || format!("making the lock {}", path.display());
+    std::fs::create_dir_all(&context.folders.cache).with_context(doing)?;
+    let file = File::create(&path).with_context(doing)?;
+    if file.try_lock().is_err() {
+        bail!(
+            "something else of ours works on board `{board}` (it holds {}): wait for it, or stop it",
+            path.display()
+        );
+    }
+    Ok(file)
 }
 
 /// Flags of every verb that touches a board.

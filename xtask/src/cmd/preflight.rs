@@ -1,7 +1,7 @@
 //! `cargo xtask preflight`.
 
 use super::Context;
-use super::open_board::BoardFlags;
+use super::open_board::{BoardFlags, lock};
 use crate::board::Board;
 use crate::board::backup::{self, Made, Modules, Verified};
 use crate::board::preflight::{self, Backup, Check, Report, Status};
@@ -49,6 +49,7 @@ struct BackupAnswer {
 impl Preflight {
     /// Runs the verb.
     pub fn run(&self, context: &Context) -> Result<Outcome> {
+        let _lock = lock(context, &self.board.board)?;
         let board = self.board.open(context)?;
         let board = board.as_ref();
         let known = self.board.backup_manifest(context)?;

@@ -1,7 +1,7 @@
 //! `cargo xtask rollback`.
 
 use super::Context;
-use super::open_board::BoardFlags;
+use super::open_board::{BoardFlags, lock};
 use crate::board::boot;
 use crate::board::rollback;
 use crate::exit::Outcome;
@@ -21,6 +21,7 @@ pub struct Rollback {
 impl Rollback {
     /// Runs the verb.
     pub fn run(&self, context: &Context) -> Result<Outcome> {
+        let _lock = lock(context, &self.board.board)?;
         let board = self.board.open(context)?;
         let board = board.as_ref();
         let folder = self.board.backup_folder(context);

@@ -10,10 +10,11 @@ use crate::host::files;
 use crate::host::packages;
 use crate::host::requirements::{self, Distribution, Weight};
 use crate::kernel::build::{Base, Builder, Profile};
-use crate::kernel::place::Place;
+use crate::kernel::place::{BRANCH, Place};
 use crate::kernel::source;
 use crate::kernel::stage;
 use crate::kernel::toolchain::Toolchain;
+use crate::kernel::tree::Stack;
 use crate::manifest::Manifest;
 use anyhow::{Context as _, Result, bail};
 use std::path::{Path, PathBuf};
@@ -106,10 +107,14 @@ pub fn needs(context: &Context, tree: &TreeFlags) -> Result<Needs> {
         (Some(_), Err(_)) => drop(place?),
         (_, Ok(_)) => {}
     }
-    if vanilla_manifest(cache).is_none() {
+    let board_is_there = VirtualBoard::open(&context.folders).is_ok();
+    if !vanilla_is_current(context, tree) {
         lines.push("build the vanilla kernel (about 8 minutes on two cores, 600 MB)".into());
+        if board_is_there {
+            lines.push("make the virtual board anew around it: what is on its disk now is lost".into());
+        }
     }
-    if VirtualBoard::open(&context.folders).is_err() {
+    if !board_is_there {
         lines.push(
             "make the virtual board: a Debian arm64 root file system (100 MB to download, about 5 minutes), a disk of \
              2 GB (700 MB in use)"
@@ -241,6 +246,22 @@ fn vanilla(context: &Context, flags: &TreeFlags, watch: &mut Stopwatch) -> Resul
     let built = build::build(&builder, &order, watch, context.ui)?;
     files::write_atomic(&key_file, key.as_bytes())?;
     Ok(built.manifest)
+}
+
+/// Whether the vanilla kernel that was staged is what would be built now.
+fn vanilla_is_current(context: &Context, flags: &TreeFlags) -> bool {
+    let cache = &context.folders.cache;
+    let now = || -> Result<String> {
+        let place = Place::of(cache, flags.kernel.as_deref())?;
+        let base = Stack::peek(&place.repository, BRANCH)?.base()?;
+        key(
+            &base,
+            &Toolchain::find()?,
+            &Profile::vanilla(&context.folders.project),
+        )
+    };
+    let known = std::fs::read_to_string(cache.join("vanilla.key")).ok();
+    vanilla_manifest(cache).is_some() && known.is_some() && known == now().ok()
 }
 
 /// Names everything that vanilla is made from.
