@@ -7,7 +7,6 @@ use crate::board::virt::{self, Different, Down, Status, Up, VirtualBoard};
 use crate::exit::Outcome;
 use crate::ui::Format;
 use anyhow::{Result, bail};
-use std::io::IsTerminal;
 use std::time::Duration;
 
 mod console;
@@ -260,7 +259,7 @@ fn ssh(command: &[String], context: &Context) -> Result<Outcome> {
         context.ui.json(&result)?;
         return Ok(outcome_of(finished.status.code()));
     }
-    let person = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    let person = context.ui.is_interactive();
     let terminal = if person {
         Terminal::Allocate
     } else {

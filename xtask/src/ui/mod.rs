@@ -56,6 +56,11 @@ impl Ui {
         self.format
     }
 
+    /// Whether a person sits at both ends: input and results go through a terminal.
+    pub fn is_interactive(&self) -> bool {
+        std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
+    }
+
     /// A result for people; nothing with `--json`.
     pub fn line(&self, text: &str) {
         if self.format == Format::Text {
