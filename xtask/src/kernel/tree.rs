@@ -13,6 +13,7 @@ mod conflict;
 mod create;
 mod identity;
 mod in_memory;
+mod relocate;
 
 use super::patch::Patch;
 use super::series::Series;

@@ -5,6 +5,7 @@
 
 use super::How;
 use super::conflict;
+use super::relocate::relocate;
 use crate::kernel::diff::FileChange;
 use crate::kernel::patch::Patch;
 use anyhow::{Context, Result, bail};
@@ -33,11 +34,31 @@ pub(super) fn apply(repo: &Repository, tree: &Tree, patch: &Patch) -> Result<(Oi
     let small = small_tree(repo, tree, patch)?;
     match repo.apply_to_tree(&small, &diff, None) {
         Ok(index) => Ok((put_back(repo, tree, patch, &index)?, How::Directly)),
-        Err(error) => match three_way(repo, &small, patch, &diff)? {
-            Some(index) => Ok((put_back(repo, tree, patch, &index)?, How::ThreeWay)),
-            None => bail!("{}", conflict::explain(repo, tree, &diff, error.message())),
-        },
+        Err(error) => {
+            if let Some(index) = moved(repo, &small, patch) {
+                return Ok((put_back(repo, tree, patch, &index)?, How::Directly));
+            }
+            match three_way(repo, &small, patch, &diff)? {
+                Some(index) => Ok((put_back(repo, tree, patch, &index)?, How::ThreeWay)),
+                None => bail!("{}", conflict::explain(repo, tree, &diff, error.message())),
+            }
+        }
     }
+}
+
+/// What `git apply` does with lines that moved; `None` where some hunk has no place.
+fn moved(repo: &Repository, tree: &Tree, patch: &Patch) -> Option<Index> {
+    let content = |path: &Path| {
+        Some(
+            repo.find_blob(tree.get_path(path).ok()?.id())
+                .ok()?
+                .content()
+                .to_vec(),
+        )
+    };
+    let text = relocate(&patch.diff, &patch.files, content)?;
+    repo.apply_to_tree(tree, &Diff::from_buffer(&text).ok()?, None)
+        .ok()
 }
 
 fn entry(path: &Path, id: Oid, mode: i32) -> IndexEntry {
