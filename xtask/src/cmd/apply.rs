@@ -7,6 +7,7 @@ use crate::kernel::patch::Patch;
 use crate::kernel::place::{BRANCH, Place};
 use crate::kernel::series::{Refusal, Series, may_apply};
 use crate::kernel::tree::{How, Stack, Tree};
+use crate::ui;
 use anyhow::{Context as _, Result, bail};
 
 /// Arguments of `cargo xtask apply`.
@@ -56,16 +57,16 @@ impl Apply {
             let patch = &series.patches[at];
             let applied = tree.apply(patch)?;
             let merged = if applied.how == How::ThreeWay {
-                " (merged: its context has moved)"
+                " (merged: its context is another one here)"
             } else {
                 ""
             };
             context.ui.line(&format!(
-                "{} {}  {}{merged}, {} files",
+                "{} {}  {}{merged}, {}",
                 patch.short_name(),
                 &applied.commit[..12],
                 patch.subject,
-                applied.files.len()
+                ui::count(applied.files.len(), "file")
             ));
             commits.push(serde_json::json!({
                 "patch": patch.name, "commit": applied.commit, "files": applied.files, "merged": applied.how == How::ThreeWay

@@ -7,6 +7,7 @@ use crate::exit::Outcome;
 use crate::kernel::place::BRANCH;
 use crate::kernel::series::standing_on;
 use crate::kernel::tree::Stack;
+use crate::ui;
 use anyhow::{Result, bail};
 
 /// Arguments of `cargo xtask revert`.
@@ -66,10 +67,10 @@ impl Revert {
         let mut tree = open(context, &place)?;
         let reverted = tree.revert(patch)?;
         context.ui.line(&format!(
-            "{} {} is taken back: {} files; HEAD is {}",
+            "{} {} is taken back: {}; HEAD is {}",
             patch.short_name(),
             &reverted.commit[..12],
-            reverted.files.len(),
+            ui::count(reverted.files.len(), "file"),
             &reverted.head[..12]
         ));
         context.ui.json(&serde_json::json!({

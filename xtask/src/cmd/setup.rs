@@ -8,6 +8,7 @@ use crate::campaign::stopwatch::Stopwatch;
 use crate::exit::Outcome;
 use crate::host::files;
 use crate::host::packages;
+use crate::host::process;
 use crate::host::requirements::{self, Distribution, Weight};
 use crate::kernel::build::{Base, Builder, Profile};
 use crate::kernel::place::{BRANCH, Place};
@@ -16,8 +17,9 @@ use crate::kernel::stage;
 use crate::kernel::toolchain::Toolchain;
 use crate::kernel::tree::Stack;
 use crate::manifest::Manifest;
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use std::path::{Path, PathBuf};
+use xshell::{Shell, cmd};
 
 /// Arguments of `cargo xtask setup`.
 #[derive(Debug, clap::Args)]
@@ -132,6 +134,9 @@ fn vanilla_manifest(cache: &Path) -> Option<Manifest> {
 pub fn ensure(context: &Context, tree: &TreeFlags, watch: &mut Stopwatch) -> Result<VirtualBoard> {
     let cache = &context.folders.cache;
     std::fs::create_dir_all(cache).with_context(|| format!("making the cache folder {}", cache.display()))?;
+    if !needs(context, tree)?.is_empty() {
+        authenticate()?;
+    }
     watch.time("install packages", || install(context))?;
     if tree.kernel.is_none() {
         watch.time("fetch and import the kernel source", || import(context))?;
@@ -145,6 +150,17 @@ pub fn ensure(context: &Context, tree: &TreeFlags, watch: &mut Stopwatch) -> Res
         task.done(board.vanilla_release());
         Ok(board)
     })
+}
+
+/// Where sudo is needed it asks for the password now, while the terminal is free.
+fn authenticate() -> Result<()> {
+    let prefix = packages::root_prefix()?;
+    if prefix == "sudo" {
+        let sh = Shell::new()?;
+        let status = process::run_interactive(cmd!(sh, "sudo -v"))?;
+        ensure!(status.success(), "sudo was refused, and set-up needs it");
+    }
+    Ok(())
 }
 
 fn install(context: &Context) -> Result<()> {

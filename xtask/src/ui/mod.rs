@@ -212,6 +212,12 @@ impl Task<'_> {
     }
 }
 
+/// `1 file`, `2 files`.
+pub fn count(number: usize, thing: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {thing}{plural}")
+}
+
 /// Text from a board, a log or a patch made safe for a terminal: control characters other than newline and tab are shown
 /// as `\u{…}` escapes, so that nothing printed can move the cursor or change the terminal.
 pub fn visible(text: &str) -> String {
