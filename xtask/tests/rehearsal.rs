@@ -3,6 +3,7 @@
 
 use assert_cmd::Command;
 use serde_json::Value;
+use std::process::Stdio;
 
 const HASHES: &str = "find /boot/firmware /usr/lib/modules/$(uname -r) -type f ! -path '*lockdep*' -exec sha256sum {} + | \
                       sort -k 2; grep -B99 -m1 'lockstep' /boot/firmware/extlinux/extlinux.conf | head -n -1 | sha256sum";
@@ -19,14 +20,21 @@ fn stdout(arguments: &[&str]) -> String {
     String::from_utf8(xtask(arguments).assert().success().get_output().stdout.clone()).unwrap()
 }
 
-/// Runs a rehearsal; gives its answer and its report. What it said on standard error is shown if the test fails.
+/// Runs a rehearsal; gives its answer and its report. What it says goes on to standard error as it comes: it takes minutes.
 fn rehearse(arguments: &[&str], code: i32) -> (Value, String) {
-    let output = xtask(&[&["rehearse", "--yes", "--json"], arguments].concat())
-        .output()
-        .unwrap();
-    println!("{}", String::from_utf8_lossy(&output.stderr));
-    println!("{}", String::from_utf8_lossy(&output.stdout));
-    assert_eq!(output.status.code(), Some(code));
+    let program = assert_cmd::cargo::cargo_bin("xtask");
+    let mut command = std::process::Command::new(program);
+    command
+        .args(["rehearse", "--yes", "--json"])
+        .args(arguments)
+        .stderr(Stdio::inherit());
+    let output = command.output().unwrap();
+    assert_eq!(
+        output.status.code(),
+        Some(code),
+        "{}",
+        String::from_utf8_lossy(&output.stdout)
+    );
     let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
     let report = std::fs::read_to_string(answer["report"].as_str().unwrap()).unwrap();
     (answer, report)

@@ -70,7 +70,10 @@ impl Test {
             {
                 stage(
                     "virtual board",
-                    cmd!(sh, "cargo test --no-fail-fast --test {name} -- --test-threads=1"),
+                    cmd!(
+                        sh,
+                        "cargo test --no-fail-fast --test {name} -- --test-threads=1 --nocapture"
+                    ),
                 )?;
             }
             Ok(())
