@@ -2,8 +2,8 @@
 //! what goes wrong with the board or this machine is an error, and the board is left to vanilla.
 
 use super::boot_step::{BootStep, Booted, Rig};
-use super::build::Workshop;
-use super::file::{Campaign, Expectation, SmokeTest};
+use super::build::{Workshop, told_and_real};
+use super::file::{Campaign, Expectation, SmokeTest, Step};
 use super::harvest;
 use super::journal::Journal;
 use super::plan::{Action, Planned};
@@ -66,6 +66,42 @@ impl State {
             End::PartialSuccess
         }
     }
+}
+
+/// A row that is being executed: where its actions are recorded, timed and told.
+struct Work<'j> {
+    journal: &'j mut Journal,
+    watch: Stopwatch,
+    row: RowRecord,
+}
+
+impl Work<'_> {
+    /// Does `act` between its intent and its outcome in the journal, and adds its time to `phase`.
+    fn act<T>(
+        &mut self,
+        (phase, action): (&str, &str),
+        inputs: serde_json::Value,
+        act: impl FnOnce() -> Result<T>,
+        result: impl FnOnce(&T) -> serde_json::Value,
+    ) -> Result<T> {
+        let (journal, id) = (&mut *self.journal, &self.row.id);
+        self.watch
+            .time(phase, || journal.act(id, action, inputs, act, result))
+    }
+}
+
+/// What one boot is asked for.
+struct Asked<'a> {
+    load: &'a [String],
+    tests: Vec<(&'a SmokeTest, i32)>,
+    exercise: &'a [String],
+}
+
+/// Where the board is after a boot of the debug slot.
+#[derive(PartialEq, Eq)]
+enum Place {
+    OnVanilla,
+    Lost,
 }
 
 /// How a row ended.
@@ -132,58 +168,65 @@ impl Engine<'_> {
     ) -> Result<Next> {
         let started = Instant::now();
         self.ui.say(&format!("{} {}", planned.id, planned.title));
-        let mut row = RowRecord {
+        let row = RowRecord {
             id: planned.id.clone(),
             title: planned.title.clone(),
             estimated_s: planned.estimate.as_secs_f64(),
             ..RowRecord::default()
         };
-        let mut watch = Stopwatch::default();
-        let next = match planned.action {
-            Action::Preflight => self.preflight(&planned.id, state, journal, &mut watch, &mut row),
-            Action::BuildBaseline => self.build(&planned.id, state, journal, &mut watch, &mut row),
-            Action::BootBaseline => self.baseline(&planned.id, state, journal, &mut watch, &mut row),
-            Action::Patch(index) => self.patch(index, state, journal, &mut watch, &mut row),
-            Action::Close => self.close(&planned.id, state, journal, &mut row),
+        let mut work = Work {
+            journal,
+            watch: Stopwatch::default(),
+            row,
         };
+        let next = match planned.action {
+            Action::Preflight => self.preflight(state, &mut work),
+            Action::BuildBaseline => self.build(state, &mut work),
+            Action::BootBaseline => self.baseline(state, &mut work),
+            Action::Patch(index) => self.patch(index, state, &mut work),
+            Action::Close => self.close(state, &mut work),
+        };
+        let mut row = work.row;
         row.took_s = started.elapsed().as_secs_f64();
-        row.phases = watch.phases;
+        row.phases = work.watch.phases;
         if let Some(manifest) = &state.manifest {
             record.release = manifest.release.clone();
         }
-        let outcome = row.verdict.map_or("done", Verdict::text);
+        let outcome = match &next {
+            Err(error) => {
+                row.reasons.push(format!("{error:#}"));
+                "could not be finished"
+            }
+            Ok(_) => row.verdict.map_or("done", Verdict::text),
+        };
         self.ui
             .say(&format!("{} {outcome} ({:.0} s)", planned.id, row.took_s));
-        for reason in &row.reasons {
-            self.ui.say(&format!("    {reason}"));
-        }
+        row.reasons
+            .iter()
+            .for_each(|reason| self.ui.say(&format!("    {reason}")));
         record.rows.push(row);
         self.keep(record)?;
         next.with_context(|| format!("in step {} ({})", planned.id, planned.title))
     }
 
-    fn preflight(
-        &mut self,
-        id: &str,
-        state: &mut State,
-        journal: &mut Journal,
-        watch: &mut Stopwatch,
-        row: &mut RowRecord,
-    ) -> Result<Next> {
-        let removed = watch.time("take patches back", || {
-            let inputs = json!({ "tree": self.workshop.tree_path() });
-            journal.act(
-                id,
-                "reset-tree",
-                inputs,
-                || self.workshop.start_over(),
-                |removed| json!(removed),
-            )
-        })?;
+    /// Adds facts to the row, and says them.
+    fn tell(&self, work: &mut Work, facts: Vec<String>) {
+        facts.iter().for_each(|fact| self.ui.say(&format!("    {fact}")));
+        work.row.facts.extend(facts);
+    }
+
+    fn preflight(&mut self, state: &mut State, work: &mut Work) -> Result<Next> {
+        let inputs = json!({ "tree": self.workshop.tree_path() });
+        let start_over = || self.workshop.start_over();
+        let removed = work.act(
+            ("take patches back", "reset-tree"),
+            inputs,
+            start_over,
+            |removed| json!(removed),
+        )?;
         if removed > 0 {
-            row.facts.push(format!(
-                "{removed} patches of an earlier run were taken back from the tree"
-            ));
+            let fact = format!("{removed} patches of an earlier run were taken back from the tree");
+            self.tell(work, vec![fact]);
         }
         let inputs = json!({ "board": self.campaign.board, "backups": self.backups });
         let context = preflight::Context {
@@ -192,61 +235,45 @@ impl Engine<'_> {
             backups: &self.backups,
             smoke_files: &self.smoke_files,
         };
-        let act = || preflight::prepare(&context, row);
-        let ready = watch.time("preflight", || {
-            journal.act(id, "preflight", inputs, act, |_| json!("ready"))
-        })?;
-        for fact in &row.facts {
-            self.ui.say(&format!("    {fact}"));
-        }
-        let release = &ready.protected.release;
-        self.workshop.protect_release(release);
+        let mut facts = Vec::new();
+        let prepare = || preflight::prepare(&context, &mut facts);
+        let ready = work.act(("preflight", "preflight"), inputs, prepare, |_| json!("ready"))?;
+        self.tell(work, facts);
+        self.workshop.protect_release(&ready.protected.release);
         state.known_dumps = ready.known_dumps.clone();
         state.ready = Some(ready);
         Ok(Next::Go)
     }
 
-    fn build(
-        &mut self,
-        id: &str,
-        state: &mut State,
-        journal: &mut Journal,
-        watch: &mut Stopwatch,
-        row: &mut RowRecord,
-    ) -> Result<Next> {
+    fn build(&mut self, state: &mut State, work: &mut Work) -> Result<Next> {
         let inputs = json!({ "fragments": state.fragments, "head": self.workshop.head()? });
-        let act = || self.workshop.build(&state.fragments, watch, self.ui);
+        let Work { journal, watch, row } = work;
+        let build = || self.workshop.build(&state.fragments, watch, self.ui);
         let built = journal.act(
-            id,
+            &row.id,
             "build",
             inputs,
-            act,
+            build,
             |built| json!({ "release": built.manifest.release, "build-id": built.manifest.build_id }),
         )?;
-        row.facts.extend(built.facts);
-        for fact in &row.facts {
-            self.ui.say(&format!("    {fact}"));
-        }
+        self.tell(work, built.facts);
         state.manifest = Some(built.manifest);
         Ok(Next::Go)
     }
 
-    fn baseline(
-        &mut self,
-        id: &str,
-        state: &mut State,
-        journal: &mut Journal,
-        watch: &mut Stopwatch,
-        row: &mut RowRecord,
-    ) -> Result<Next> {
+    fn baseline(&mut self, state: &mut State, work: &mut Work) -> Result<Next> {
         let mut load: Vec<String> = Vec::new();
         for module in self.campaign.steps.iter().flat_map(|step| &step.load) {
             if !load.contains(module) {
                 load.push(module.clone());
             }
         }
-        let tests = self.campaign.tests_of_baseline();
-        let mut booted = self.boot(id, &load, tests, &[], state, journal, watch, row)?;
+        let asked = Asked {
+            load: &load,
+            tests: self.campaign.tests_of_baseline(),
+            exercise: &[],
+        };
+        let mut booted = self.boot(asked, state, work)?;
         state.baseline = std::mem::take(&mut booted.findings);
         // There is nothing to compare with: whatever a checker says about the debug kernel alone is its own fault.
         let splats = state.baseline.iter().filter(|finding| finding.lockdep_off);
@@ -254,76 +281,50 @@ impl Engine<'_> {
             .seen
             .new_findings
             .extend(splats.map(|finding| finding.title.clone()));
-        row.facts
+        work.row
+            .facts
             .push(format!("the baseline has {} findings", state.baseline.len()));
-        let not_back = self.settle(id, booted, Expectation::Exercised, journal, row)?;
-        Ok(match (not_back, row.verdict) {
-            (true, _) => Next::Stop(End::PersonNeeded),
-            (false, Some(Verdict::Pass)) => Next::Go,
-            (false, _) => {
-                row.reasons.push(format!(
-                    "the debug kernel itself is at fault, not the series; its fragments: {}",
-                    self.campaign
-                        .kernel
-                        .fragments
-                        .iter()
-                        .map(|f| f.display().to_string())
-                        .collect::<Vec<_>>()
-                        .join(", ")
-                ));
-                Next::Stop(End::Failure)
-            }
-        })
+        if self.settle(booted, Expectation::Exercised, work)? == Place::Lost {
+            return Ok(Next::Stop(End::PersonNeeded));
+        }
+        if work.row.verdict == Some(Verdict::Pass) {
+            return Ok(Next::Go);
+        }
+        let fragments = &self.campaign.kernel.fragments;
+        let fragments: Vec<String> = fragments.iter().map(|path| path.display().to_string()).collect();
+        work.row.reasons.push(format!(
+            "the debug kernel itself is at fault, not the series; its fragments: {}",
+            fragments.join(", ")
+        ));
+        Ok(Next::Stop(End::Failure))
     }
 
-    fn patch(
-        &mut self,
-        index: usize,
-        state: &mut State,
-        journal: &mut Journal,
-        watch: &mut Stopwatch,
-        row: &mut RowRecord,
-    ) -> Result<Next> {
+    fn patch(&mut self, index: usize, state: &mut State, work: &mut Work) -> Result<Next> {
         let campaign = self.campaign;
         let step = &campaign.steps[index];
-        let applied = watch.time("apply", || {
-            let inputs = json!({ "patch": step.patch, "sha256": self.workshop.patch_hash(&step.patch)? });
-            journal.act(
-                &step.id,
-                "apply",
-                inputs,
-                || self.workshop.apply(&step.patch),
-                |applied| json!(applied),
-            )
-        })?;
-        row.facts.push(format!(
+        let inputs = json!({ "patch": step.patch, "sha256": self.workshop.patch_hash(&step.patch)? });
+        let apply = || self.workshop.apply(&step.patch);
+        let applied = work.act(("apply", "apply"), inputs, apply, |applied| json!(applied))?;
+        work.row.facts.push(format!(
             "applied as commit {}",
             applied.get(..12).unwrap_or(&applied)
         ));
         let before = (state.manifest.clone(), state.fragments.len());
         state.fragments.extend(step.fragments.iter().cloned());
-        if let Err(error) = self.build(&step.id, state, journal, watch, row) {
-            row.verdict = Some(Verdict::BuildFailed);
-            row.reasons.push(format!("{error:#}"));
-            self.take_back(index, before, state, journal, watch, row)?;
+        if let Err(error) = self.build(state, work) {
+            work.row.verdict = Some(Verdict::BuildFailed);
+            work.row.reasons.push(format!("{error:#}"));
+            self.take_back(step, before, state, work)?;
             return Ok(Next::Stop(state.end_without_this_patch()));
         }
-        row.facts.extend(super::build::told_and_real(
-            &step.rebuild,
-            before.0.as_ref(),
-            state.manifest.as_ref(),
-        ));
-        let tests = campaign.tests_of(step);
-        let mut booted = self.boot(
-            &step.id,
-            &step.load,
-            tests,
-            &step.exercise,
-            state,
-            journal,
-            watch,
-            row,
-        )?;
+        let facts = told_and_real(&step.rebuild, before.0.as_ref(), state.manifest.as_ref());
+        self.tell(work, facts);
+        let asked = Asked {
+            load: &step.load,
+            tests: campaign.tests_of(step),
+            exercise: &step.exercise,
+        };
+        let mut booted = self.boot(asked, state, work)?;
         if step.exercise.is_empty() {
             booted
                 .seen
@@ -332,23 +333,22 @@ impl Engine<'_> {
         }
         for finding in harvest::new_findings(&state.baseline, &booted.findings) {
             booted.seen.new_findings.push(finding.title.clone());
-            row.findings.push(FindingRecord {
+            work.row.findings.push(FindingRecord {
                 title: finding.title,
                 severity: format!("{:?}", finding.severity).to_lowercase(),
                 source: finding.source,
                 excerpt: finding.excerpt.join("\n"),
             });
         }
-        let not_back = self.settle(&step.id, booted, step.expect, journal, row)?;
-        if row.verdict == Some(Verdict::Pass) || (row.as_declared && !not_back) {
+        let board = self.settle(booted, step.expect, work)?;
+        if board == Place::OnVanilla && (work.row.verdict == Some(Verdict::Pass) || work.row.as_declared) {
             state.passed += 1;
             return Ok(Next::Go);
         }
-        self.take_back(index, before, state, journal, watch, row)?;
-        Ok(Next::Stop(if not_back {
-            End::PersonNeeded
-        } else {
-            state.end_without_this_patch()
+        self.take_back(step, before, state, work)?;
+        Ok(Next::Stop(match board {
+            Place::Lost => End::PersonNeeded,
+            Place::OnVanilla => state.end_without_this_patch(),
         }))
     }
 
@@ -356,66 +356,50 @@ impl Engine<'_> {
     /// be chosen any more; the next deploy brings it back. What was captured stays.
     fn take_back(
         &mut self,
-        index: usize,
+        step: &Step,
         before: (Option<Manifest>, usize),
         state: &mut State,
-        journal: &mut Journal,
-        watch: &mut Stopwatch,
-        row: &mut RowRecord,
+        work: &mut Work,
     ) -> Result<()> {
-        let campaign = self.campaign;
-        let step = &campaign.steps[index];
         let inputs = json!({ "patch": step.patch });
-        let act = || self.workshop.revert(&step.patch);
-        let head = watch.time("take back", || {
-            journal.act(&step.id, "revert", inputs, act, |head| json!(head))
-        })?;
+        let revert = || self.workshop.revert(&step.patch);
+        let head = work.act(("take back", "revert"), inputs, revert, |head| json!(head))?;
         state.manifest = before.0;
         state.fragments.truncate(before.1);
-        row.facts.push(format!(
-            "{} was taken back, and nothing else: the tree is at {} again",
-            step.patch,
-            head.get(..12).unwrap_or(&head)
-        ));
+        let head = head.get(..12).unwrap_or(&head);
+        let mut facts = vec![format!(
+            "{} was taken back, and nothing else: the tree is at {head} again",
+            step.patch
+        )];
         let ready = state.ready.as_ref().context("the board was not prepared")?;
-        let act = || deploy::withdraw(self.board, &ready.protected);
-        let inputs = json!({ "label": ready.protected.test_label });
-        match journal.act(&step.id, "withdraw-label", inputs, act, |sent| json!(sent)) {
-            Ok(_) => row.facts.push(format!(
-                "the label {} was taken out: the kernel with this patch cannot be chosen any more",
-                ready.protected.test_label
+        let label = &ready.protected.test_label;
+        let withdraw = || deploy::withdraw(self.board, &ready.protected);
+        let inputs = json!({ "label": label });
+        match work.act(("take back", "withdraw-label"), inputs, withdraw, |sent| {
+            json!(sent)
+        }) {
+            Ok(_) => facts.push(format!(
+                "the label {label} was taken out: the kernel with this patch cannot be chosen any more"
             )),
-            Err(error) => row
+            Err(error) => work
+                .row
                 .reasons
                 .push(format!("the label could not be taken out: {error:#}")),
         }
+        self.tell(work, facts);
         Ok(())
     }
 
-    #[allow(
-        clippy::too_many_arguments,
-        reason = "one boot joins everything that a row has"
-    )]
-    fn boot(
-        &self,
-        id: &str,
-        load: &[String],
-        tests: Vec<(&SmokeTest, i32)>,
-        exercise: &[String],
-        state: &mut State,
-        journal: &mut Journal,
-        watch: &mut Stopwatch,
-        row: &mut RowRecord,
-    ) -> Result<Booted> {
+    fn boot(&self, asked: Asked, state: &mut State, work: &mut Work) -> Result<Booted> {
         let ready = state.ready.as_ref().context("the board was not prepared")?;
         let manifest = state.manifest.as_ref().context("nothing was built")?;
-        let evidence = self.folder.join("evidence").join(id);
+        let evidence = self.folder.join("evidence").join(&work.row.id);
         let step = BootStep {
-            id,
+            id: &work.row.id,
             manifest,
-            load,
-            tests,
-            exercise,
+            load: asked.load,
+            tests: asked.tests,
+            exercise: asked.exercise,
             log_rules: &self.campaign.log,
             evidence: &evidence,
             known_dumps: &state.known_dumps,
@@ -430,24 +414,17 @@ impl Engine<'_> {
             },
             smoke_folder: &ready.smoke_folder,
         };
-        row.evidence = Some(evidence.clone());
-        let booted = step.run(&rig, journal, watch, &mut |line| {
-            self.ui.say(&format!("    {line}"))
-        })?;
+        let say = &mut |line: &str| self.ui.say(&format!("    {line}"));
+        let booted = step.run(&rig, work.journal, &mut work.watch, say)?;
+        work.row.evidence = Some(evidence);
         state.known_dumps = booted.dumps.clone();
         Ok(booted)
     }
 
-    /// Judges, records, and tells whether the board needs a person.
-    fn settle(
-        &self,
-        id: &str,
-        booted: Booted,
-        expect: Expectation,
-        journal: &mut Journal,
-        row: &mut RowRecord,
-    ) -> Result<bool> {
+    /// Judges and records; tells where the board is.
+    fn settle(&self, booted: Booted, expect: Expectation, work: &mut Work) -> Result<Place> {
         let (verdict, reasons) = verdict::judge(&booted.seen);
+        let row = &mut work.row;
         row.as_declared = verdict == Verdict::NotExercised && expect == Expectation::NotExercised;
         row.verdict = Some(verdict);
         row.reasons = reasons;
@@ -458,27 +435,26 @@ impl Engine<'_> {
             row.reasons
                 .push(format!("the board is not back on vanilla: {why}"));
         }
-        journal.verdict(
-            id,
-            json!({ "verdict": verdict, "reasons": row.reasons, "seen": booted.seen }),
-        )?;
-        Ok(booted.not_back.is_some())
+        let detail = json!({ "verdict": verdict, "reasons": row.reasons, "seen": booted.seen });
+        work.journal.verdict(&row.id, detail)?;
+        Ok(if booted.not_back.is_some() {
+            Place::Lost
+        } else {
+            Place::OnVanilla
+        })
     }
 
-    fn close(&self, id: &str, state: &State, journal: &mut Journal, row: &mut RowRecord) -> Result<Next> {
+    fn close(&self, state: &State, work: &mut Work) -> Result<Next> {
         let Some(ready) = &state.ready else {
             return Ok(Next::Go);
         };
-        let act = || preflight::vanilla_stands(self.board, &ready.protected);
-        match journal.act(id, "close", json!({}), act, |facts| json!(facts)) {
-            Ok(facts) => row.facts = facts,
+        let look = || preflight::vanilla_stands(self.board, &ready.protected);
+        match work.act(("close", "close"), json!({}), look, |facts| json!(facts)) {
+            Ok(facts) => self.tell(work, facts),
             Err(error) => {
-                row.reasons.push(format!("{error:#}"));
+                work.row.reasons.push(format!("{error:#}"));
                 return Ok(Next::Stop(End::PersonNeeded));
             }
-        }
-        for fact in &row.facts {
-            self.ui.say(&format!("    {fact}"));
         }
         Ok(Next::Go)
     }

@@ -2,7 +2,6 @@
 
 use super::file::Campaign;
 use super::harvest;
-use super::record::RowRecord;
 use crate::board::Board;
 use crate::board::backup::{self, Made, Modules, Verified};
 use crate::board::boot;
@@ -45,7 +44,7 @@ pub struct Context<'a> {
 
 /// Backs vanilla up (or verifies the backup that is there), checks, and pushes what smoke tests need. Errors: a check failed. Dying
 /// half-way it leaves what [`backup::make`] and [`Writer::put`] leave; vanilla is not touched.
-pub fn prepare(context: &Context, row: &mut RowRecord) -> Result<Ready> {
+pub fn prepare(context: &Context, facts: &mut Vec<String>) -> Result<Ready> {
     let board = context.board;
     let label = &context.campaign.kernel.label;
     let protected = match backup::host_manifest(context.backups)? {
@@ -68,7 +67,7 @@ pub fn prepare(context: &Context, row: &mut RowRecord) -> Result<Ready> {
         &Modules::All,
         context.backups,
     )?;
-    row.facts.push(match backup.made() {
+    facts.push(match backup.made() {
         Made::Nothing => format!(
             "backups of vanilla {} were there and read back whole",
             protected.release
@@ -82,7 +81,7 @@ pub fn prepare(context: &Context, row: &mut RowRecord) -> Result<Ready> {
     });
     let report = preflight::run(board, &protected, Backup::Verified(&backup), BOOT_SPACE)?;
     for check in report.checks.iter().filter(|check| check.status != Status::Pass) {
-        row.facts.push(format!(
+        facts.push(format!(
             "{} {:?}: {} {}",
             check.title, check.status, check.reason, check.fix
         ));
@@ -97,7 +96,7 @@ pub fn prepare(context: &Context, row: &mut RowRecord) -> Result<Ready> {
             bail!("the board is not ready for a campaign:\n{}", list.join("\n"));
         }
     };
-    row.facts.push(format!(
+    facts.push(format!(
         "capture: serial {}, ramoops {}",
         if capture.serial() {
             "seen to work"
