@@ -120,7 +120,7 @@ fn a_rehearsal_succeeds_and_a_broken_patch_is_found_and_taken_back() {
         .as_array()
         .unwrap()
         .iter()
-        .filter(|patch| !patch["commit"].is_null())
+        .filter(|patch| !patch["applied"].is_null())
         .map(|patch| patch["number"].as_u64().unwrap())
         .collect();
     assert_eq!(applied, [4], "the broken patch was taken back, and nothing else");
