@@ -5,6 +5,9 @@ use assert_cmd::Command;
 use serde_json::Value;
 use std::process::Stdio;
 
+/// The checkout: paths on the command line are relative to it.
+const PROJECT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+
 /// Hashes of all that is not ours: boot files and vanilla's modules, and extlinux.conf without our label.
 const HASHES: &str = "find /boot/firmware /usr/lib/modules/$(uname -r) -type f ! -path '*lockdep*' ! -name extlinux.conf \
                       -exec sha256sum {} + | sort -k 2; \
@@ -13,6 +16,7 @@ const HASHES: &str = "find /boot/firmware /usr/lib/modules/$(uname -r) -type f !
 fn xtask(arguments: &[&str]) -> Command {
     let mut command = Command::cargo_bin("xtask").unwrap();
     command
+        .current_dir(PROJECT)
         .args(arguments)
         .timeout(std::time::Duration::from_secs(75 * 60));
     command
@@ -27,6 +31,7 @@ fn rehearse(arguments: &[&str], code: i32) -> (Value, String) {
     let program = assert_cmd::cargo::cargo_bin("xtask");
     let mut command = std::process::Command::new(program);
     command
+        .current_dir(PROJECT)
         .args(["rehearse", "--yes"])
         .args(arguments)
         .stderr(Stdio::inherit());
