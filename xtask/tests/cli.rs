@@ -92,6 +92,21 @@ fn a_rehearsal_s_dry_run_prints_the_plan_and_touches_nothing() {
 }
 
 #[test]
+fn a_dry_run_of_the_tests_names_the_stages_and_runs_none() {
+    let text = stdout(&mut xtask(&["test", "--dry-run"]));
+    for word in [
+        "cargo fmt",
+        "cargo clippy",
+        "--test tidy",
+        "setup --yes",
+        "--test rehearsal",
+    ] {
+        assert!(text.contains(word), "{word} is not named:\n{text}");
+    }
+    assert!(!text.contains("passed"), "{text}");
+}
+
+#[test]
 fn an_unknown_broken_variant_is_refused_with_what_there_is() {
     let output = xtask(&["rehearse", "--dry-run", "--break", "everything"])
         .assert()

@@ -35,7 +35,12 @@ impl Test {
         sh.change_dir(project);
         let log = context.folders.state.join("test.log");
         let mut counts = Counts::default();
+        let dry_run = context.global.dry_run;
         let mut stage = |title: &str, cmd: Cmd| -> Result<()> {
+            if dry_run {
+                context.ui.line(&format!("{title}: {cmd}"));
+                return Ok(());
+            }
             context.ui.say(&format!("{title}: {cmd}"));
             process::run_logged(cmd, &log, LIMIT, |line| {
                 context.ui.say(line);
@@ -79,6 +84,9 @@ impl Test {
             Ok(())
         };
         let outcome = run();
+        if dry_run {
+            return outcome.map(|()| Outcome::Success);
+        }
         context
             .ui
             .line(&format!("{} passed, {} failed", counts.passed, counts.failed));
