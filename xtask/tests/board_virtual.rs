@@ -269,3 +269,38 @@ fn a_menu_that_waits_is_answered_with_vanilla() {
     let answer = boot::look(&bench.board).unwrap();
     assert!(boot::is_vanilla(&answer, &bench.protected), "{answer:?}");
 }
+
+/// PID 1 still feeds the watchdog, and nothing answers: what a wedge in the network or the display looks like from outside.
+#[test]
+fn a_board_that_answers_nothing_is_reset_into_vanilla() {
+    let bench = Bench::open();
+    bench.deploy();
+    let boot = bench.boot(Reset::Orderly);
+    assert!(matches!(boot.outcome, Outcome::Booted(_)), "{boot:?}");
+    let cut = "nohup sh -c 'sleep 1; for n in /sys/class/net/e*; do ip link set \"${n##*/}\" down; done' >/dev/null 2>&1 &";
+    assert!(
+        bench
+            .board
+            .run(cut, Duration::from_secs(20))
+            .unwrap()
+            .status
+            .success()
+    );
+    std::thread::sleep(Duration::from_secs(4));
+    assert!(
+        !bench.board.answers(Duration::from_secs(4)),
+        "the board is out of reach"
+    );
+    let orderly = boot::boot_vanilla(
+        &bench.board,
+        &bench.protected,
+        Reset::Orderly,
+        &bench.permit(),
+        &mut tell,
+    );
+    assert!(
+        orderly.is_err(),
+        "an orderly restart needs a board that can be asked: {orderly:?}"
+    );
+    bench.boot_vanilla(Reset::Hard);
+}

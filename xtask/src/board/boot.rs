@@ -13,6 +13,9 @@ use std::time::{Duration, Instant};
 
 pub use menu::Seen;
 
+/// How long a board may take to answer before it counts as not answering.
+const ANSWER_LIMIT: Duration = Duration::from_secs(4);
+
 /// A way to boot our label once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -205,21 +208,19 @@ pub fn boot_once(
     let ours = menu::Choice::of(&config, &protected.test_label)?;
     let vanilla = menu::Choice::of(&config, &protected.vanilla_label)?;
     menu::shows_a_menu(&config)?;
-    let (old, seen, answer) = restart(
-        board,
-        menu::Plan {
-            first: ours,
-            then: vanilla,
-        },
-        reset,
-        on_progress,
-    )?;
+    let old = look(board)?;
+    let plan = menu::Plan {
+        first: ours,
+        then: vanilla,
+    };
+    let (seen, answer) = restart(board, Some(&old), plan, reset, on_progress)?;
     let nonce = format!("lockstep.nonce={}", record.nonce);
     let outcome = judge(&seen, answer, &old, protected, &record.release, &nonce);
     Ok(Boot { outcome, seen })
 }
 
-/// Restarts into vanilla and proves it: its release, its command line, a new boot id.
+/// Restarts into vanilla and proves it: its release, its command line, a new boot id. Vanilla's hashes are compared before, and where the board
+/// does not answer any more (only with [`Reset::Hard`]) as soon as vanilla does.
 pub fn boot_vanilla(
     board: &dyn Board,
     protected: &Protected,
@@ -228,25 +229,33 @@ pub fn boot_vanilla(
     on_progress: &mut dyn FnMut(&Progress),
 ) -> Result<Boot> {
     permit_is_for(permit, protected)?;
-    protected.check(board)?;
-    let config = read_config(board, protected)?;
-    slot::check_default(&config, protected)?;
+    let wedged_before = reset == Reset::Hard && !board.answers(ANSWER_LIMIT);
+    let (old, config) = if wedged_before {
+        // Our label stands last, so vanilla has the same number without it.
+        (None, Config::parse(&protected.foreign()?))
+    } else {
+        protected.check(board)?;
+        let config = read_config(board, protected)?;
+        slot::check_default(&config, protected)?;
+        (Some(look(board)?), config)
+    };
     let vanilla = menu::Choice::of(&config, &protected.vanilla_label)?;
-    let (_, seen, answer) = restart(
-        board,
-        menu::Plan {
-            first: vanilla.clone(),
-            then: vanilla,
-        },
-        reset,
-        on_progress,
-    )?;
+    let plan = menu::Plan {
+        first: vanilla.clone(),
+        then: vanilla,
+    };
+    let (seen, answer) = restart(board, old.as_ref(), plan, reset, on_progress)?;
     let outcome = match answer {
         None => wedged(&seen),
-        Some(answer) if is_vanilla(&answer, protected) => Outcome::FellBackToVanilla {
-            why: Why::NoMenu,
-            answer,
-        },
+        Some(answer) if is_vanilla(&answer, protected) => {
+            if wedged_before {
+                protected.check(board)?;
+            }
+            Outcome::FellBackToVanilla {
+                why: Why::NoMenu,
+                answer,
+            }
+        }
         Some(answer) => Outcome::OtherKernel(answer),
     };
     Ok(Boot { outcome, seen })
@@ -314,15 +323,16 @@ fn read_config(board: &dyn Board, protected: &Protected) -> Result<Config> {
     Ok(Config::parse(&bytes))
 }
 
-/// Restarts, answers the menu, waits for a new boot id: the answer before, what was seen, the answer after.
+/// Restarts, answers the menu, waits for a boot id that is not the `old` one: what was seen, and the answer. Without an old one any answer counts that
+/// comes after U-Boot was seen.
 fn restart(
     board: &dyn Board,
+    old: Option<&Answer>,
     plan: menu::Plan,
     reset: Reset,
     on_progress: &mut dyn FnMut(&Progress),
-) -> Result<(Answer, Seen, Option<Answer>)> {
+) -> Result<(Seen, Option<Answer>)> {
     let limits = Limits::of(board);
-    let old = look(board)?;
     let line = board.serial().with_context(|| {
         format!(
             "board `{}` has no serial line: the method serial-menu cannot be used",
@@ -349,9 +359,9 @@ fn restart(
             kernel_since = None;
         } else if kernel_since.get_or_insert_with(Instant::now).elapsed() > Duration::from_secs(1) {
             // Asked only while a kernel runs: a menu must not wait behind a connection that hangs.
-            if board.answers(Duration::from_secs(4))
+            if board.answers(ANSWER_LIMIT)
                 && let Ok(mut seen) = look(board)
-                && seen.boot_id != old.boot_id
+                && old.is_none_or(|old| seen.boot_id != old.boot_id)
             {
                 seen.seconds = started.elapsed().as_secs_f64();
                 answer = Some(seen);
@@ -364,7 +374,7 @@ fn restart(
         std::thread::sleep(POLL);
     }
     attendant.attend(on_progress)?;
-    Ok((old, attendant.into_seen(), answer))
+    Ok((attendant.into_seen(), answer))
 }
 
 /// How often the log is looked at: U-Boot's shortest countdown is a second.
