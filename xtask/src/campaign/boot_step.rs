@@ -336,6 +336,10 @@ impl BootStep<'_> {
         let reset = match outcome {
             Outcome::FellBackToVanilla { .. } => return Ok(()),
             Outcome::Wedged { .. } => Reset::Hard,
+            // It may have stopped answering since: then only the reset line is left.
+            Outcome::Booted(_) | Outcome::OtherKernel(_) if !rig.board.answers(Duration::from_secs(10)) => {
+                Reset::Hard
+            }
             Outcome::Booted(_) | Outcome::OtherKernel(_) => Reset::Orderly,
         };
         let act = || boot::boot_vanilla(rig.board, rig.protected, reset, &rig.permit, &mut |_| {});
