@@ -2,7 +2,7 @@
 //!
 //! Needs the board (`cargo xtask setup`) and a debug kernel (`cargo xtask build-debug-kernel`), and fails without them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use xtask::board::backup::{self, Modules};
 use xtask::board::boot::{self, ConsentGiven, Limits, Method, Outcome, Permit, Progress, Reset, Why};
@@ -15,9 +15,20 @@ use xtask::board::{Board, SerialLine as _, rollback, slot};
 use xtask::host::folders::Folders;
 use xtask::kernel::place::Place;
 use xtask::kernel::stage;
+use xtask::kernel::toolchain::Toolchain;
 use xtask::manifest::Manifest;
 
 const LABEL: &str = "arch_devices_lockdep";
+
+/// The slot's first user space, built for the board.
+fn slot_init(folders: &Folders) -> PathBuf {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("slot-init");
+    let sources = ["slot_init.c", "lease.c", "restore.c"].map(|name| source.join(name));
+    let out = folders.cache.join("probe/slot_init");
+    let sources: Vec<&Path> = sources.iter().map(PathBuf::as_path).collect();
+    Toolchain::find().unwrap().compile_probe(&sources, &out).unwrap();
+    out
+}
 
 struct Bench {
     board: VirtualBoard,
@@ -26,6 +37,7 @@ struct Bench {
     capture: preflight::ProvenCapture,
     manifest: Manifest,
     host: PathBuf,
+    init: PathBuf,
     _host: tempfile::TempDir,
 }
 
@@ -52,6 +64,7 @@ impl Bench {
             backup,
             capture,
             manifest,
+            init: slot_init(&folders),
             host,
             _host,
         }
@@ -72,6 +85,7 @@ impl Bench {
             nonce: Nonce::fresh().unwrap(),
             dtb: Dtb::Vanilla,
             extra_append: vec![],
+            init: Some(self.init.clone()),
         }
     }
 
@@ -102,7 +116,7 @@ impl Bench {
     fn boot_vanilla(&self, reset: Reset) {
         let boot =
             boot::boot_vanilla(&self.board, &self.protected, reset, &self.permit(), &mut tell).unwrap();
-        let Outcome::FellBackToVanilla { answer, .. } = boot.outcome else {
+        let Outcome::Booted(answer) = boot.outcome else {
             panic!("{boot:?}")
         };
         eprintln!("vanilla after {:.1} s", answer.seconds);

@@ -1,95 +1,37 @@
 //! Boot methods: how our label gets one attempt while vanilla stays the default (invariant 2), and how the board comes back.
 //! *Architecture invariant:* only this module reboots a board or writes its serial line.
 
+mod default_swap;
+mod kexec;
+mod manual;
 mod menu;
+mod method;
+mod restart;
 pub mod serial;
+mod serial_menu;
+mod situation;
+pub mod uboot_env;
 
 use super::extlinux::Config;
 use super::protected::Protected;
+use super::slot::Place;
 use super::{Board, script, slot};
 use anyhow::{Context, Result, bail};
+use method::{Target, Way};
+use restart::Restart;
 use serde::Serialize;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 pub use menu::Seen;
+pub use method::{Guarantee, Method, choose};
+pub use restart::{Limits, Reset};
+pub use situation::Situation;
 
 /// How long a board may take to answer before it counts as not answering.
 const ANSWER_LIMIT: Duration = Duration::from_secs(4);
 
-/// A way to boot our label once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Method {
-    /// Picks the label's number at U-Boot's menu on the serial line.
-    SerialMenu,
-}
-
-/// What a boot method promises, and what it does not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct Guarantee {
-    /// What holds whatever happens.
-    pub promises: &'static [&'static str],
-    /// What it needs or leaves open.
-    pub leaves_open: &'static [&'static str],
-}
-
-impl Method {
-    /// What the method promises, and what it does not.
-    pub fn guarantee(self) -> Guarantee {
-        match self {
-            Method::SerialMenu => Guarantee {
-                promises: &[
-                    "nothing on the board is changed for the boot: vanilla is the default before, during and after it",
-                    "any reset that nobody answers boots vanilla",
-                    "the label's number is taken from the printed menu and has to agree with the file",
-                ],
-                leaves_open: &[
-                    "it needs a serial line that can be written and a menu (`prompt 1` and a timeout above 0)",
-                    "noise on the line in U-Boot's countdown stops the countdown; a menu that waits is answered with \
-                     vanilla's number while this program watches",
-                    "a kernel that wedges with its watchdog fed stays until somebody resets the board",
-                ],
-            },
-        }
-    }
-}
-
-/// How the board is made to restart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Reset {
-    /// `systemctl reboot`; when no U-Boot is seen within [`Limits::down`], the reset line.
-    Orderly,
-    /// The reset line at once: nothing is flushed.
-    Hard,
-}
-
-/// Limits of the parts of a boot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// From the request to U-Boot's first line.
-    pub down: Duration,
-    /// From U-Boot's first line to the kernel's.
-    pub bootloader: Duration,
-    /// From the kernel's first line to an answer over ssh.
-    pub kernel: Duration,
-}
-
-impl Limits {
-    /// Limits for a board whose description says how long a boot takes at most.
-    pub fn of(board: &dyn Board) -> Self {
-        let whole = board.description().boot_limit;
-        // systemd's own limit for stopping a unit is 90 s (DefaultTimeoutStopSec).
-        Limits {
-            down: Duration::from_secs(120),
-            bootloader: Duration::from_secs(120).min(whole),
-            kernel: whole,
-        }
-    }
-}
-
 /// What has to be there before a board may be rebooted (invariant 9). Each part can only be had by doing its check.
+#[derive(Clone, Copy)]
 pub struct Permit<'a> {
     /// A backup whose copies were read back.
     pub backup: &'a super::backup::Verified,
@@ -110,13 +52,13 @@ impl ConsentGiven {
     }
 }
 
-/// How an attempt to boot our label ended.
+/// How an attempt to boot a label ended.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
-    /// The slot's kernel answers, with our nonce on its command line.
+    /// What was asked for answers: the slot's kernel with our nonce on its command line, or vanilla.
     Booted(Answer),
-    /// Vanilla answers.
+    /// Our label was asked for, and vanilla answers.
     FellBackToVanilla {
         /// Why, as far as the line showed it.
         why: Why,
@@ -140,6 +82,8 @@ pub enum Outcome {
 pub enum Why {
     /// U-Boot showed no menu, so there was nothing to answer.
     NoMenu,
+    /// Nothing was seen that tells why: there is no serial line, or it showed nothing.
+    NotSeen,
     /// The printed menu did not agree with extlinux.conf, so our number was not typed.
     MenuDiffers,
     /// U-Boot skipped our label, with its words.
@@ -149,7 +93,7 @@ pub enum Why {
         /// The kernel's last words, if it panicked.
         panic: Option<String>,
     },
-    /// U-Boot booted another label although our number was typed.
+    /// U-Boot booted another label although ours was asked for.
     ChoiceNotTaken,
 }
 
@@ -182,16 +126,19 @@ pub struct Boot {
 pub enum Progress {
     /// The restart was asked for.
     Asked,
-    /// No U-Boot within the limit: the reset line is pulled.
+    /// No restart was seen within the limit: the board is reset by force.
     PullingReset,
+    /// A person has to do this.
+    Person(String),
     /// The menu was answered with this number.
     Answered(usize),
     /// The line showed something.
     Line(serial::Event),
 }
 
-/// Boots our label once. Before the reboot vanilla's hashes are compared (invariant 1) and the whole slot is
-/// verified (invariant 6). Dying half-way it leaves a board that boots vanilla at its next reset, or that runs the slot.
+/// Boots our label once. Before the reboot vanilla's hashes are compared (invariant 1) and the whole slot is verified (invariant 6). Errors:
+/// either fails, or the method cannot be used on this board as it is. Dying half-way it leaves a board that boots vanilla at its next
+/// reset, or that runs the slot; what a method leaves open is in its [`Guarantee`].
 pub fn boot_once(
     board: &dyn Board,
     protected: &Protected,
@@ -200,27 +147,75 @@ pub fn boot_once(
     permit: &Permit,
     on_progress: &mut dyn FnMut(&Progress),
 ) -> Result<Boot> {
-    let Method::SerialMenu = method;
     permit_is_for(permit, protected)?;
     protected.check(board)?;
     let record = slot::verify(board, protected)?;
     let config = read_config(board, protected)?;
-    let ours = menu::Choice::of(&config, &protected.test_label)?;
-    let vanilla = menu::Choice::of(&config, &protected.vanilla_label)?;
-    menu::shows_a_menu(&config)?;
+    let label = config.label(&protected.test_label).context("our label is gone")?;
+    let append = label.append.as_ref().map_or("", |append| append.value.as_str());
+    choose_for(board, protected, Some(method))?;
     let old = look(board)?;
-    let plan = menu::Plan {
-        first: ours,
-        then: vanilla,
+    let place = Place::of(protected, &record.release)?;
+    let target = Target {
+        board,
+        protected,
+        record: &record,
+        place: &place,
+        append,
     };
-    let (seen, answer) = restart(board, Some(&old), plan, reset, on_progress)?;
+    let how = method.implementation();
+    let restart = Restart {
+        board,
+        old: Some(&old),
+        plan: plan(&config, protected, how.way())?,
+        way: how.way(),
+        reset,
+        command: how.restart_command(),
+    };
+    if let Some(instruction) = how.instruction(&target) {
+        on_progress(&Progress::Person(instruction));
+    }
+    if let Err(error) = how.arm(&target) {
+        let taken_back = how
+            .disarm(board, protected)
+            .map(|_| "; what was prepared is taken back");
+        return Err(error).with_context(|| format!("preparing the boot{}", taken_back.unwrap_or_default()));
+    }
+    let (seen, answer) = restart.run(on_progress)?;
     let nonce = format!("lockstep.nonce={}", record.nonce);
     let outcome = judge(&seen, answer, &old, protected, &record.release, &nonce);
+    if !matches!(outcome, Outcome::Wedged { .. }) {
+        // Nothing to do after an attempt that went as it should.
+        how.disarm(board, protected)
+            .context("taking back what the boot method prepared")?;
+        default_is_vanilla(board, protected)?;
+    }
     Ok(Boot { outcome, seen })
 }
 
-/// Restarts into vanilla and proves it: its release, its command line, a new boot id. Vanilla's hashes are compared before, and where the board
-/// does not answer any more (only with [`Reset::Hard`]) as soon as vanilla does.
+/// The boot method for this board as it is: `wanted`, or the best one. See [`choose`].
+pub fn choose_for(board: &dyn Board, protected: &Protected, wanted: Option<Method>) -> Result<Method> {
+    let config = read_config(board, protected)?;
+    let allowed = &board.description().boot_methods;
+    choose(wanted, allowed, &Situation::of(board, protected, &config)?)
+}
+
+/// What is typed at U-Boot's menu.
+fn plan(config: &Config, protected: &Protected, way: Way) -> Result<menu::Plan> {
+    let vanilla = menu::Choice::of(config, &protected.vanilla_label)?;
+    Ok(menu::Plan {
+        first: match way {
+            Way::AnswerMenu => Some(menu::Choice::of(config, &protected.test_label)?),
+            Way::LeaveMenu => None,
+            Way::NoBootloader => Some(vanilla.clone()),
+        },
+        then: vanilla,
+    })
+}
+
+/// Restarts into vanilla and proves it: its release, its command line, a new boot id. Whatever a boot method prepared and never used is taken
+/// back first. Vanilla's hashes are compared before, and where the board does not answer any more (only with a [`Reset`] that does not
+/// ask it) as soon as vanilla does.
 pub fn boot_vanilla(
     board: &dyn Board,
     protected: &Protected,
@@ -234,31 +229,53 @@ pub fn boot_vanilla(
         // Our label stands last, so vanilla has the same number without it.
         (None, Config::parse(&protected.foreign()?))
     } else {
+        disarm(board, protected)?;
         protected.check(board)?;
         let config = read_config(board, protected)?;
         slot::check_default(&config, protected)?;
         (Some(look(board)?), config)
     };
     let vanilla = menu::Choice::of(&config, &protected.vanilla_label)?;
-    let plan = menu::Plan {
-        first: vanilla.clone(),
-        then: vanilla,
+    let restart = Restart {
+        board,
+        old: old.as_ref(),
+        plan: menu::Plan {
+            first: Some(vanilla.clone()),
+            then: vanilla,
+        },
+        way: Way::AnswerMenu,
+        reset,
+        command: method::ORDERLY_RESTART,
     };
-    let (seen, answer) = restart(board, old.as_ref(), plan, reset, on_progress)?;
+    let (seen, answer) = restart.run(on_progress)?;
     let outcome = match answer {
         None => wedged(&seen),
         Some(answer) if is_vanilla(&answer, protected) => {
             if wedged_before {
+                disarm(board, protected)?;
                 protected.check(board)?;
+                default_is_vanilla(board, protected)?;
             }
-            Outcome::FellBackToVanilla {
-                why: Why::NoMenu,
-                answer,
-            }
+            Outcome::Booted(answer)
         }
         Some(answer) => Outcome::OtherKernel(answer),
     };
     Ok(Boot { outcome, seen })
+}
+
+/// Takes back what any boot method prepared and did not use; gives the methods that had left something.
+pub fn disarm(board: &dyn Board, protected: &Protected) -> Result<Vec<Method>> {
+    let mut left = Vec::new();
+    for method in Method::ALL {
+        let taken_back = method
+            .implementation()
+            .disarm(board, protected)
+            .with_context(|| format!("taking back what the boot method {} prepared", method.name()))?;
+        if taken_back {
+            left.push(method);
+        }
+    }
+    Ok(left)
 }
 
 /// A menu that waits, and that nobody of ours asked for, is answered with vanilla's number (invariant 8). Looks at
@@ -323,76 +340,6 @@ fn read_config(board: &dyn Board, protected: &Protected) -> Result<Config> {
     Ok(Config::parse(&bytes))
 }
 
-/// Restarts, answers the menu, waits for a boot id that is not the `old` one: what was seen, and the answer. Without an old one any answer counts that
-/// comes after U-Boot was seen.
-fn restart(
-    board: &dyn Board,
-    old: Option<&Answer>,
-    plan: menu::Plan,
-    reset: Reset,
-    on_progress: &mut dyn FnMut(&Progress),
-) -> Result<(Seen, Option<Answer>)> {
-    let limits = Limits::of(board);
-    let line = board.serial().with_context(|| {
-        format!(
-            "board `{}` has no serial line: the method serial-menu cannot be used",
-            board.description().name
-        )
-    })?;
-    let mut attendant = menu::Attendant::new(line, plan)?;
-    let started = Instant::now();
-    ask_for_restart(board, reset)?;
-    on_progress(&Progress::Asked);
-    let mut pulled = reset == Reset::Hard;
-    let mut kernel_since: Option<Instant> = None;
-    let mut answer = None;
-    loop {
-        attendant.attend(on_progress)?;
-        let phase = attendant.phase();
-        if !attendant.seen().banner && !pulled && started.elapsed() > limits.down {
-            on_progress(&Progress::PullingReset);
-            board.hard_reset()?;
-            pulled = true;
-        }
-        let in_kernel = attendant.seen().banner && phase >= serial::Phase::Kernel;
-        if !in_kernel {
-            kernel_since = None;
-        } else if kernel_since.get_or_insert_with(Instant::now).elapsed() > Duration::from_secs(1) {
-            // Asked only while a kernel runs: a menu must not wait behind a connection that hangs.
-            if board.answers(ANSWER_LIMIT)
-                && let Ok(mut seen) = look(board)
-                && old.is_none_or(|old| seen.boot_id != old.boot_id)
-            {
-                seen.seconds = started.elapsed().as_secs_f64();
-                answer = Some(seen);
-                break;
-            }
-        }
-        if started.elapsed() > limits.down + limits.bootloader + limits.kernel {
-            break;
-        }
-        std::thread::sleep(POLL);
-    }
-    attendant.attend(on_progress)?;
-    Ok((attendant.into_seen(), answer))
-}
-
-/// How often the log is looked at: U-Boot's shortest countdown is a second.
-const POLL: Duration = Duration::from_millis(50);
-
-/// Only this function restarts a board. The connection dies with the board, so its words do not count.
-fn ask_for_restart(board: &dyn Board, reset: Reset) -> Result<()> {
-    match reset {
-        Reset::Hard => board.hard_reset(),
-        Reset::Orderly => {
-            // In the background, so that the answer comes before the connection goes.
-            let asking = "sync\n(sleep 1; systemctl reboot || reboot) >/dev/null 2>&1 &\n";
-            drop(board.run(asking, Duration::from_secs(30)));
-            Ok(())
-        }
-    }
-}
-
 fn judge(
     seen: &Seen,
     answer: Option<Answer>,
@@ -433,7 +380,9 @@ fn why(seen: &Seen, release: &str) -> Why {
         Why::SkippedLabel(words.clone())
     } else if seen.menu_differs {
         Why::MenuDiffers
-    } else if seen.answered.is_empty() {
+    } else if !seen.banner {
+        Why::NotSeen
+    } else if seen.answered.is_empty() && !seen.left_alone {
         Why::NoMenu
     } else if seen.resets > 1 {
         Why::ResetInTheMiddle {

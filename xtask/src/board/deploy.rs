@@ -6,7 +6,7 @@ use super::inventory::{self, Inventory};
 use super::protected::Protected;
 use super::slot::{self, Place, Record, State};
 use super::writer::{Put, Sent, Source, Writer};
-use super::{Board, script};
+use super::{Board, lease, script, slot_init};
 use crate::host::files::sha256;
 use crate::manifest::{self, Kind, Manifest};
 use anyhow::{Context, Result, bail, ensure};
@@ -44,6 +44,8 @@ pub struct Request<'a> {
     pub dtb: Dtb,
     /// Words for the end of the command line.
     pub extra_append: Vec<String>,
+    /// The slot's first user space, built for the board, on this host (`slot_init`); without it no lease is held.
+    pub init: Option<PathBuf>,
 }
 
 /// Where the slot's device tree comes from.
@@ -177,7 +179,11 @@ pub fn plan(board: &dyn Board, request: &Request) -> Result<Plan> {
     Ok(Plan {
         label: protected.test_label.clone(),
         release: manifest.release.clone(),
-        append: append(&protected.append, request.nonce.as_str(), &request.extra_append),
+        append: append(
+            &protected.append,
+            request.nonce.as_str(),
+            &last_words(board, request, &place),
+        ),
         unchanged: wanted.len() - send.len(),
         run_depmod: !(whole && module_puts.is_empty() && remove.is_empty()),
         module_puts: module_puts.into_iter().map(|(_, put)| put).collect(),
@@ -336,6 +342,9 @@ fn wanted(request: &Request, place: &Place) -> Result<Vec<(PathBuf, Put)>> {
     if let (Some(dtb), Some(vanilla)) = (&place.dtb, &request.protected.dtb) {
         wanted.push((dtb.clone(), dtb_put(request, file_name(dtb)?, vanilla)?));
     }
+    if let Some(program) = &request.init {
+        wanted.push((slot_init::path(place), init_put(program, &manifest.release)?));
+    }
     let folder = Path::new("lib/modules").join(&manifest.release);
     for file in manifest
         .files
@@ -356,6 +365,29 @@ fn wanted(request: &Request, place: &Place) -> Result<Vec<(PathBuf, Put)>> {
         wanted.push((place.modules.join(below), from_host(manifest, file, target)));
     }
     Ok(wanted)
+}
+
+fn init_put(program: &Path, release: &str) -> Result<Put> {
+    let bytes = std::fs::read(program).with_context(|| format!("reading {}", program.display()))?;
+    Ok(Put {
+        target: Path::new(release).join("lockstep/init"),
+        source: Source::HostFile(program.to_path_buf()),
+        sha256: sha256(&bytes),
+        size: bytes.len() as u64,
+        mode: 0o755,
+        keep: None,
+    })
+}
+
+/// What ends the command line: the lease, and what the request asks for.
+fn last_words(board: &dyn Board, request: &Request, place: &Place) -> Vec<String> {
+    let lease = lease::first(board.description());
+    let mut words = match &request.init {
+        Some(_) => slot_init::words(&slot_init::path(place), lease, &request.protected.append),
+        None => Vec::new(),
+    };
+    words.extend(request.extra_append.iter().cloned());
+    words
 }
 
 fn dtb_put(request: &Request, target: PathBuf, vanilla: &Path) -> Result<Put> {
@@ -475,19 +507,26 @@ fn enough_space(
 /// Vanilla's command line without what would hide messages (invariant 16), with what shows them, and with an end to a panic
 /// (invariant 4) and the nonce (invariant 15). An `initrd=` is dropped: it would load vanilla's.
 pub fn append(vanilla: &str, nonce: &str, extra: &[String]) -> String {
-    const DROPPED: [&str; 7] = [
+    const DROPPED: [&str; 10] = [
         "loglevel=",
         "panic=",
         "log_buf_len=",
         "lockstep.nonce=",
+        "lockstep.lease=",
+        "lockstep.init=",
+        "lockstep.restore=",
         "initrd=",
         "sysrq_always_enabled=",
         "ignore_loglevel=",
     ];
     const DROPPED_WORDS: [&str; 4] = ["quiet", "ignore_loglevel", "sysrq_always_enabled", "splash"];
-    let kept = vanilla
-        .split_whitespace()
-        .filter(|word| !DROPPED_WORDS.contains(word) && !DROPPED.iter().any(|start| word.starts_with(start)));
+    let dropped = |word: &str| {
+        DROPPED_WORDS.contains(&word)
+            || DROPPED.iter().any(|start| word.starts_with(start))
+            // Ours goes on to it.
+            || (word.starts_with("init=") && extra.iter().any(|word| word.starts_with("init=")))
+    };
+    let kept = vanilla.split_whitespace().filter(|word| !dropped(word));
     let nonce = format!("lockstep.nonce={nonce}");
     let ours = [
         "ignore_loglevel",

@@ -9,10 +9,12 @@
 
 mod edit;
 mod lint;
+mod once;
 mod scan;
 
 pub use edit::{Block, Edit, foreign, ours, remove, set};
 pub use lint::{Finding, Severity, lint};
+pub use once::default_once;
 
 use std::ops::Range;
 

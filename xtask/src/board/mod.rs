@@ -6,12 +6,14 @@ pub mod boot;
 pub mod deploy;
 pub mod extlinux;
 pub mod inventory;
+pub mod lease;
 pub mod preflight;
 pub mod proof;
 pub mod protected;
 pub mod rollback;
 pub mod script;
 pub mod slot;
+pub mod slot_init;
 pub mod ssh;
 pub mod virt;
 pub mod writer;
@@ -80,6 +82,10 @@ pub struct Description {
     pub backup_folder: PathBuf,
     /// Longest time from reset to an answer over ssh, vanilla or debug kernel.
     pub boot_limit: Duration,
+    /// U-Boot was seen to boot vanilla with its built-in environment, as it does when the stored one is damaged.
+    pub environment_defaults_boot_vanilla: bool,
+    /// Boot methods that may be used on it.
+    pub boot_methods: Vec<boot::Method>,
 }
 
 /// Quotes a word for the POSIX shell of a board: *the* quoting function; whatever comes from data goes through it.

@@ -10,6 +10,7 @@ use super::verdict::Seen;
 use crate::board::Board;
 use crate::board::boot::{self, Method, Outcome, Permit, Reset};
 use crate::board::deploy::{self, Dtb, Nonce, Request};
+use crate::board::lease::Leased;
 use crate::board::proof::{self, Expected, Lockdep};
 use crate::board::protected::Protected;
 use crate::evidence::finding::Finding;
@@ -42,6 +43,7 @@ pub struct BootStep<'a> {
 }
 
 /// The board with everything that has to be known for a reboot.
+#[derive(Clone, Copy)]
 pub struct Rig<'a> {
     /// The board.
     pub board: &'a dyn Board,
@@ -51,6 +53,10 @@ pub struct Rig<'a> {
     pub permit: Permit<'a>,
     /// Folder on the board with what smoke tests need.
     pub smoke_folder: &'a str,
+    /// The slot's first user space, built for the board, on this host.
+    pub slot_init: &'a Path,
+    /// How the slot gets its one attempt.
+    pub method: Method,
 }
 
 /// What one boot gave.
@@ -91,13 +97,13 @@ impl BootStep<'_> {
             journal.act(
                 self.id,
                 "boot-once",
-                json!({ "label": rig.protected.test_label, "nonce": nonce.as_str() }),
+                json!({ "label": rig.protected.test_label, "nonce": nonce.as_str(), "method": rig.method }),
                 || {
                     let progress = &mut |_: &boot::Progress| {};
                     boot::boot_once(
                         rig.board,
                         rig.protected,
-                        Method::SerialMenu,
+                        rig.method,
                         Reset::Orderly,
                         &rig.permit,
                         progress,
@@ -107,12 +113,17 @@ impl BootStep<'_> {
             )
         })?;
         let mut harvest = Harvest::default();
+        let leased = Leased::new(rig.board);
         match &boot.outcome {
             Outcome::Booted(answer) => {
                 say(&format!(
                     "{} answers after {:.0} s",
                     answer.release, answer.seconds
                 ));
+                let rig = &Rig {
+                    board: &leased,
+                    ..*rig
+                };
                 let tested = self.prove_and_test(rig, &before, nonce.as_str(), &mut booted, watch, say);
                 if let Err(error) = tested {
                     booted.seen.lost.push(format!("{error:#}"));
@@ -203,6 +214,7 @@ impl BootStep<'_> {
             nonce: nonce.clone(),
             dtb: Dtb::Vanilla,
             extra_append: Vec::new(),
+            init: Some(rig.slot_init.to_path_buf()),
         };
         let inputs = json!({ "release": self.manifest.release, "build-id": self.manifest.build_id });
         let act = || {
@@ -347,7 +359,7 @@ impl BootStep<'_> {
             json!(boot)
         })?;
         match boot.outcome {
-            Outcome::FellBackToVanilla { answer, .. } => {
+            Outcome::Booted(answer) => {
                 say(&format!(
                     "back on {} after {:.0} s",
                     answer.release, answer.seconds

@@ -35,6 +35,8 @@ pub struct Engine<'a> {
     pub workshop: Workshop,
     /// Files for `$LOCKSTEP` on the board: name and where they are on this host.
     pub smoke_files: Vec<(String, PathBuf)>,
+    /// The slot's first user space, built for the board.
+    pub slot_init: PathBuf,
     /// Folder of backups on this host.
     pub backups: PathBuf,
     /// Folder of this run.
@@ -413,6 +415,8 @@ impl Engine<'_> {
                 consent: self.consent,
             },
             smoke_folder: &ready.smoke_folder,
+            slot_init: &self.slot_init,
+            method: ready.method,
         };
         let say = &mut |line: &str| self.ui.say(&format!("    {line}"));
         let booted = step.run(&rig, work.journal, &mut work.watch, say)?;

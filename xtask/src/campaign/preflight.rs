@@ -4,7 +4,7 @@ use super::file::Campaign;
 use super::harvest;
 use crate::board::Board;
 use crate::board::backup::{self, Made, Modules, Verified};
-use crate::board::boot;
+use crate::board::boot::{self, Method};
 use crate::board::preflight::{self, Backup, ProvenCapture, Status};
 use crate::board::protected::Protected;
 use crate::board::writer::{Put, Source, Writer};
@@ -28,6 +28,8 @@ pub struct Ready {
     pub smoke_folder: String,
     /// pstore records that are there already, by file name.
     pub known_dumps: BTreeSet<String>,
+    /// How our label gets its one attempt.
+    pub method: Method,
 }
 
 /// What pre-flight is told.
@@ -109,6 +111,8 @@ pub fn prepare(context: &Context, facts: &mut Vec<String>) -> Result<Ready> {
             "not there"
         }
     ));
+    let method = boot::choose_for(board, &protected, None)?;
+    facts.push(format!("boot method: {}", method.name()));
     let smoke_folder = push(context, &protected)?;
     let mut known_dumps = BTreeSet::new();
     let scratch = tempfile::tempdir().context("making a temporary folder")?;
@@ -121,6 +125,7 @@ pub fn prepare(context: &Context, facts: &mut Vec<String>) -> Result<Ready> {
         capture,
         smoke_folder,
         known_dumps,
+        method,
     })
 }
 

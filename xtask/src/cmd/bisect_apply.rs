@@ -136,7 +136,8 @@ pub fn run(
     let _lock = lock(context, &campaign.board)?;
     let kernel = flags.tree.kernel.as_deref();
     let workshop = Workshop::open(&context.folders.project, &context.folders.cache, kernel, campaign)?;
-    let probe = compile_probe(context)?;
+    let probe = compile(context, "release_fence", "probe")?;
+    let slot_init = compile(context, "slot_init", "slot-init")?;
     let task = context.ui.task("switch the board on", None);
     board.up(&context.folders)?;
     board.wait_for_ssh(board.description().boot_limit)?;
@@ -147,6 +148,7 @@ pub fn run(
         board,
         workshop,
         smoke_files: vec![("release_fence".into(), probe)],
+        slot_init,
         backups: backup_folder(context, &campaign.board, &campaign.name),
         folder: folder.clone(),
         consent,
@@ -166,8 +168,9 @@ fn run_folder(context: &Context, campaign: &Campaign) -> Result<PathBuf> {
     Ok(folder)
 }
 
-fn compile_probe(context: &Context) -> Result<PathBuf> {
-    let folder = context.folders.project.join("xtask/probe");
+/// Builds one of our C programs for the board: all that is in a folder of `xtask/`.
+pub fn compile(context: &Context, name: &str, folder: &str) -> Result<PathBuf> {
+    let folder = context.folders.project.join("xtask").join(folder);
     let mut sources = Vec::new();
     for entry in std::fs::read_dir(&folder).with_context(|| format!("reading {}", folder.display()))? {
         let path = entry?.path();
@@ -176,7 +179,7 @@ fn compile_probe(context: &Context) -> Result<PathBuf> {
         }
     }
     sources.sort();
-    let out = context.folders.cache.join("probe/release_fence");
+    let out = context.folders.cache.join("probe").join(name);
     let sources: Vec<&Path> = sources.iter().map(PathBuf::as_path).collect();
     Toolchain::find()?.compile_probe(&sources, &out)?;
     Ok(out)

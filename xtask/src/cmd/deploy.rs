@@ -1,6 +1,7 @@
 //! `cargo xtask deploy`.
 
 use super::Context;
+use super::bisect_apply::compile;
 use super::open_board::{BoardFlags, lock};
 use crate::board::deploy::{self, Deployed, Dtb, Nonce, Plan, Request, Stage};
 use crate::exit::Outcome;
@@ -46,6 +47,7 @@ impl Deploy {
             nonce: Nonce::fresh()?,
             dtb: self.dtb.clone().map_or(Dtb::Vanilla, Dtb::Built),
             extra_append: self.append.clone(),
+            init: Some(compile(context, "slot_init", "slot-init")?),
         };
         let task = context
             .ui

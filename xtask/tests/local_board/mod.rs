@@ -47,6 +47,8 @@ impl LocalBoard {
                 vanilla_label: "arch_devices".into(),
                 backup_folder: "/var/lib/lockstep/backups".into(),
                 boot_limit: Duration::from_secs(1),
+                environment_defaults_boot_vanilla: false,
+                boot_methods: Vec::new(),
             },
             folder,
             // Another one than the root's, and in memory where there is one.

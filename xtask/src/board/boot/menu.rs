@@ -4,7 +4,7 @@
 use super::Progress;
 use super::serial::{self, Entry, Event, Phase, Watch};
 use crate::board::SerialLine;
-use crate::board::extlinux::{Behaviour, Config};
+use crate::board::extlinux::Config;
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 use std::fs::File;
@@ -36,14 +36,14 @@ impl Choice {
 /// What is answered.
 #[derive(Debug, Clone)]
 pub(super) struct Plan {
-    /// At the first menu.
-    pub first: Choice,
+    /// At the first menu; without it that menu is left to its countdown.
+    pub first: Option<Choice>,
     /// At every later one: vanilla.
     pub then: Choice,
 }
 
 /// What the line showed during a boot.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Seen {
     /// Where in the log this boot begins, in bytes.
@@ -56,6 +56,8 @@ pub struct Seen {
     pub resets: usize,
     /// Numbers that were typed.
     pub answered: Vec<usize>,
+    /// The first menu was left to its countdown, as it should be.
+    pub left_alone: bool,
     /// A printed menu did not agree with extlinux.conf.
     pub menu_differs: bool,
     /// Entry that U-Boot said it boots, last.
@@ -72,17 +74,6 @@ pub struct Seen {
     pub panic: Option<String>,
     /// What the line showed last.
     pub last_phase: Phase,
-}
-
-/// Errors: nobody would be asked, or the menu would wait for ever if we were not there.
-pub(super) fn shows_a_menu(config: &Config) -> Result<()> {
-    match config.behaviour() {
-        Behaviour::Asks { .. } => Ok(()),
-        other => bail!(
-            "the method serial-menu needs a menu with a timeout, but with this extlinux.conf U-Boot {other}: set \
-             `prompt 1` and a `timeout` of 20 or more by hand"
-        ),
-    }
 }
 
 /// Reads the log from where it is now and answers.
@@ -106,17 +97,7 @@ impl<'a> Attendant<'a> {
         let seen = Seen {
             log_from: from,
             log_to: from,
-            banner: false,
-            resets: 0,
-            answered: Vec::new(),
-            menu_differs: false,
-            booting: None,
-            retrieved: Vec::new(),
-            appends: Vec::new(),
-            skipped: Vec::new(),
-            linux: Vec::new(),
-            panic: None,
-            last_phase: Phase::Unknown,
+            ..Seen::default()
         };
         Ok(Attendant {
             line,
@@ -182,10 +163,14 @@ impl<'a> Attendant<'a> {
     /// The first menu gets the wanted number, once; every later one vanilla's. A number is typed only where the printed
     /// entry agrees with the file; a menu that differs is left to its countdown.
     fn answer(&mut self, entries: &[Entry], on_progress: &mut dyn FnMut(&Progress)) -> Result<()> {
-        let wanted = if self.seen.answered.is_empty() && !self.seen.menu_differs {
-            &self.plan.first
-        } else {
-            &self.plan.then
+        let first = self.seen.answered.is_empty() && !self.seen.menu_differs && !self.seen.left_alone;
+        let wanted = match &self.plan.first {
+            None if first => {
+                self.seen.left_alone = true;
+                return Ok(());
+            }
+            Some(wanted) if first => wanted,
+            _ => &self.plan.then,
         };
         let mut number = serial::number_for(entries, wanted.number, &wanted.shown);
         if number.is_none() {

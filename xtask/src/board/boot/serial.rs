@@ -7,10 +7,11 @@
 use serde::Serialize;
 
 /// What a serial line showed last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Phase {
     /// Nothing that is known. The line is not written.
+    #[default]
     Unknown,
     /// Firmware or U-Boot: a stray byte stops its countdown.
     Bootloader,

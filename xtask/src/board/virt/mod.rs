@@ -19,6 +19,7 @@ pub use disk::VANILLA_LABEL;
 pub use qemu::{Machine, Ports};
 pub use serial::{Connection, Serial};
 
+use super::boot::Method;
 use super::ssh::{KnownHost, Ssh, Target};
 use super::{Board, Description, SerialLine};
 use crate::host::files;
@@ -469,5 +470,7 @@ fn description() -> Description {
         vanilla_label: VANILLA_LABEL.into(),
         backup_folder: "/var/backups/lockstep".into(),
         boot_limit: BOOT_LIMIT,
+        environment_defaults_boot_vanilla: true,
+        boot_methods: Method::ALL.to_vec(),
     }
 }

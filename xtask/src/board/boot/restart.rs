@@ -1,0 +1,203 @@
+//! The restart itself: asks for it, attends the serial line, waits until the board answers as somebody new.
+
+use super::menu::{Attendant, Plan, Seen};
+use super::method::Way;
+use super::serial::Phase;
+use super::{ANSWER_LIMIT, Answer, Progress, look};
+use crate::board::{Board, SerialLine};
+use anyhow::{Context, Result, bail};
+use serde::Serialize;
+use std::time::{Duration, Instant};
+
+/// How the board is made to restart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reset {
+    /// `systemctl reboot` (or what the boot method has instead); when no restart is seen within [`Limits::down`], by force.
+    Orderly,
+    /// The reset line, the power, or the kernel's own reset over the serial line, at once: nothing is flushed.
+    Hard,
+    /// A crash on purpose (`sysrq c`) with `panic=10`: the way of a kernel that panics.
+    Crash,
+    /// Nobody feeds the watchdog any more: the way of a kernel that hangs.
+    Watchdog,
+}
+
+/// Limits of the parts of a boot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// From the request to U-Boot's first line (or the new kernel's, for a boot without it).
+    pub down: Duration,
+    /// From U-Boot's first line to the kernel's.
+    pub bootloader: Duration,
+    /// From the kernel's first line to an answer over ssh.
+    pub kernel: Duration,
+}
+
+impl Limits {
+    /// Limits for a board whose description says how long a boot takes at most.
+    pub fn of(board: &dyn Board) -> Self {
+        let whole = board.description().boot_limit;
+        // systemd's own limit for stopping a unit is 90 s (DefaultTimeoutStopSec).
+        Limits {
+            down: Duration::from_secs(120),
+            bootloader: Duration::from_secs(120).min(whole),
+            kernel: whole,
+        }
+    }
+
+    fn whole(&self) -> Duration {
+        self.down + self.bootloader + self.kernel
+    }
+}
+
+/// How often the log is looked at: U-Boot's shortest countdown is a second.
+const POLL: Duration = Duration::from_millis(50);
+/// How often a board without a serial line is asked: a connection to one that is down takes as long as its limit.
+const ASK_EVERY: Duration = Duration::from_secs(2);
+
+/// One restart.
+pub(super) struct Restart<'a> {
+    pub board: &'a dyn Board,
+    /// What answered before; without it any answer counts that comes after U-Boot was seen.
+    pub old: Option<&'a Answer>,
+    pub plan: Plan,
+    pub way: Way,
+    pub reset: Reset,
+    /// The shell command of [`Reset::Orderly`].
+    pub command: &'a str,
+}
+
+impl Restart<'_> {
+    /// Restarts, answers the menu, waits for a boot id that is not the old one: what was seen, and the answer.
+    pub fn run(self, on_progress: &mut dyn FnMut(&Progress)) -> Result<(Seen, Option<Answer>)> {
+        match self.board.serial() {
+            Some(line) => self.with_line(line, on_progress),
+            None if self.old.is_some() => self.blind(on_progress),
+            None => bail!(
+                "board `{}` does not answer and has no serial line: a person has to look at it",
+                self.board.description().name
+            ),
+        }
+    }
+
+    fn with_line(
+        self,
+        line: &dyn SerialLine,
+        on_progress: &mut dyn FnMut(&Progress),
+    ) -> Result<(Seen, Option<Answer>)> {
+        let limits = Limits::of(self.board);
+        let mut attendant = Attendant::new(line, self.plan.clone())?;
+        let started = Instant::now();
+        self.ask(on_progress)?;
+        let mut forced = self.reset == Reset::Hard;
+        let mut kernel_since: Option<Instant> = None;
+        let mut answer = None;
+        loop {
+            attendant.attend(on_progress)?;
+            let seen = attendant.seen();
+            let restarted = seen.banner || (self.way == Way::NoBootloader && !seen.linux.is_empty());
+            if !restarted && !forced && started.elapsed() > limits.down {
+                on_progress(&Progress::PullingReset);
+                by_force(self.board, attendant.phase())?;
+                forced = true;
+            }
+            if !(restarted && attendant.phase() >= Phase::Kernel) {
+                kernel_since = None;
+            } else if kernel_since.get_or_insert_with(Instant::now).elapsed() > Duration::from_secs(1) {
+                // Asked only while a kernel runs: a menu must not wait behind a connection that hangs.
+                answer = self.somebody_new(started);
+            }
+            if answer.is_some() || started.elapsed() > limits.whole() {
+                break;
+            }
+            std::thread::sleep(POLL);
+        }
+        attendant.attend(on_progress)?;
+        Ok((attendant.into_seen(), answer))
+    }
+
+    /// Without a serial line there is nothing to see but an answer.
+    fn blind(self, on_progress: &mut dyn FnMut(&Progress)) -> Result<(Seen, Option<Answer>)> {
+        let limits = Limits::of(self.board);
+        let started = Instant::now();
+        self.ask(on_progress)?;
+        let mut answer = None;
+        let mut gone = self.reset == Reset::Hard;
+        while answer.is_none() && started.elapsed() < limits.whole() {
+            std::thread::sleep(ASK_EVERY);
+            answer = self.somebody_new(started);
+            gone |= !self.board.answers(ANSWER_LIMIT);
+            if !gone && started.elapsed() > limits.down {
+                on_progress(&Progress::PullingReset);
+                by_force(self.board, Phase::Unknown)?;
+                gone = true;
+            }
+        }
+        Ok((Seen::default(), answer))
+    }
+
+    fn somebody_new(&self, started: Instant) -> Option<Answer> {
+        if !self.board.answers(ANSWER_LIMIT) {
+            return None;
+        }
+        let mut seen = look(self.board).ok()?;
+        if self.old.is_some_and(|old| seen.boot_id == old.boot_id) {
+            return None;
+        }
+        seen.seconds = started.elapsed().as_secs_f64();
+        Some(seen)
+    }
+
+    /// Only this function and [`by_force`] restart a board. The connection dies with the board, so its words do not count.
+    fn ask(&self, on_progress: &mut dyn FnMut(&Progress)) -> Result<()> {
+        let script = match self.reset {
+            Reset::Hard => {
+                by_force(self.board, Phase::Unknown)?;
+                on_progress(&Progress::Asked);
+                return Ok(());
+            }
+            // In the background, so that the answer comes before the connection goes.
+            Reset::Orderly => format!("sync\n(sleep 1; {}) >/dev/null 2>&1 &\n", self.command),
+            Reset::Crash => CRASH.to_string(),
+            Reset::Watchdog => STARVE.to_string(),
+        };
+        drop(self.board.run(&script, Duration::from_secs(30)));
+        on_progress(&Progress::Asked);
+        Ok(())
+    }
+}
+
+/// Everything is on the disk and read-only before the crash: what is tried is the way back, not the file system.
+const CRASH: &str = "echo 10 >/proc/sys/kernel/panic
+sync
+(sleep 1; echo s >/proc/sysrq-trigger; echo u >/proc/sysrq-trigger; sleep 1; echo c >/proc/sysrq-trigger) >/dev/null 2>&1 &
+";
+
+/// systemd lets go of the watchdog when its interval is 0 (org.freedesktop.systemd1, RuntimeWatchdogUSec); then somebody holds it open and never
+/// feeds it (Documentation/watchdog/watchdog-api.rst).
+const STARVE: &str = "sync
+busctl set-property org.freedesktop.systemd1 /org/freedesktop/systemd1 org.freedesktop.systemd1.Manager RuntimeWatchdogUSec t 0 2>/dev/null
+(sleep 1; echo s >/proc/sysrq-trigger; echo u >/proc/sysrq-trigger; exec 3>/dev/watchdog0 && echo . >&3; sleep 600) >/dev/null 2>&1 &
+";
+
+/// Resets a board that is out of reach: its reset and power commands, then the kernel's own reset over the serial line (BREAK and `b`), which is
+/// only tried where a kernel was seen last (invariant 8). Errors: there is none, or none obeyed; a person is needed then.
+fn by_force(board: &dyn Board, phase: Phase) -> Result<()> {
+    let Err(error) = board.hard_reset() else {
+        return Ok(());
+    };
+    let line = board
+        .serial()
+        .filter(|_| phase >= Phase::Kernel && phase != Phase::Panicked);
+    let Some(line) = line else {
+        return Err(error)
+            .context("the board is out of reach: press its reset button, or take its power for ten seconds");
+    };
+    for key in [b"s", b"u", b"b"] {
+        line.send_break()?;
+        line.write(key)?;
+        std::thread::sleep(Duration::from_secs(1));
+    }
+    Ok(())
+}

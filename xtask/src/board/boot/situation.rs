@@ -1,0 +1,173 @@
+//! What boot methods have to know of a board, looked at while vanilla runs.
+
+use super::uboot_env;
+use crate::board::extlinux::{Behaviour, Config};
+use crate::board::protected::Protected;
+use crate::board::{Board, script};
+use anyhow::{Context, Result};
+use serde::Serialize;
+
+/// What was found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Situation {
+    /// There is a serial line, and it can be written.
+    pub serial: bool,
+    /// What U-Boot does with extlinux.conf when nobody touches the line.
+    #[serde(skip)]
+    pub behaviour: Behaviour,
+    /// What kexec needs.
+    pub kexec: Kexec,
+    /// pstore is backed by ramoops.
+    pub ramoops_armed: bool,
+    /// The running device tree reserves a ramoops region.
+    pub ramoops_reserved: bool,
+    /// U-Boot's environment as the running system sees it.
+    pub environment: Environment,
+    /// Block device and file system type of the boot folder.
+    pub boot_device: Option<(String, String)>,
+}
+
+/// What kexec needs of vanilla.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Kexec {
+    /// The program is there.
+    pub tool: bool,
+    /// kexec_file_load(2) is there.
+    pub file_load: bool,
+    /// What forbids it: lockdown, `kernel.kexec_load_disabled`.
+    pub locked: Option<String>,
+}
+
+/// U-Boot's environment as fw_printenv(8) reads it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Environment {
+    /// Why it cannot be read.
+    pub problem: Option<String>,
+    /// Places that `/etc/fw_env.config` names: two are a redundant environment.
+    pub copies: usize,
+    /// `bootcmd` begins with [`uboot_env::HOOK`].
+    pub hooked: bool,
+    /// A `pxe_label_override` that is stored.
+    pub sticky_label: Option<String>,
+    /// The board's description says that U-Boot's built-in defaults were seen to boot vanilla.
+    pub defaults_proven: bool,
+}
+
+/// One script, so that it costs one connection. `kexec -s -l` of a file that is no kernel fails in any case; the words tell whether the
+/// system call is there (kexec-tools: \"syscall kexec_file_load not available\", ENOSYS).
+const LOOK: &str = r#"export LC_ALL=C
+for tool in kexec fw_printenv fw_setenv; do command -v $tool >/dev/null && echo "tool=$tool"; done
+if command -v kexec >/dev/null; then
+    said=$(kexec -s -l /dev/null 2>&1)
+    case $said in *'not available'*|*'not implemented'*) ;; *) echo file_load=1 ;; esac
+fi
+echo "disabled=$(cat /proc/sys/kernel/kexec_load_disabled 2>/dev/null)"
+echo "lockdown=$(cat /sys/kernel/security/lockdown 2>/dev/null)"
+echo "pstore=$(cat /sys/module/pstore/parameters/backend 2>/dev/null)"
+for node in /proc/device-tree/reserved-memory/*; do
+    [ -e "$node/compatible" ] && tr '\0' '\n' <"$node/compatible" | grep -qx ramoops && echo reserved=1
+done
+if command -v fw_printenv >/dev/null; then
+    if said=$(fw_printenv 2>&1); then
+        printf '%s\n' "$said" | sed -n 's/^bootcmd=/bootcmd=/p; s/^pxe_label_override=/sticky=/p'
+        echo "copies=$(grep -c '^[[:space:]]*[^#[:space:]]' /etc/fw_env.config)"
+    else
+        printf 'env_problem=%s\n' "$(printf '%s' "$said" | tail -n1)"
+    fi
+fi
+"#;
+
+impl Situation {
+    /// Looks at the board. Changes nothing.
+    pub fn of(board: &dyn Board, protected: &Protected, config: &Config) -> Result<Self> {
+        let folder = protected
+            .extlinux
+            .parent()
+            .context("extlinux.conf has no folder")?;
+        let mount = format!(
+            "df --output=source,fstype {} | tail -n1 | sed 's/^/boot=/'\n",
+            script::word(folder)?
+        );
+        let looking = format!("{LOOK}{mount}");
+        let text = script::ask(board, "looking at what boot methods need", &looking, script::LOOK)?.text();
+        Ok(Self::read(
+            &text,
+            board.serial().is_some(),
+            config.behaviour(),
+            board.description().environment_defaults_boot_vanilla,
+        ))
+    }
+
+    fn read(text: &str, serial: bool, behaviour: Behaviour, defaults_proven: bool) -> Self {
+        let fields = script::fields(text);
+        let get = |key: &str| fields.get(key).copied().unwrap_or_default();
+        let tool = |name: &str| text.lines().any(|line| line.strip_prefix("tool=") == Some(name));
+        let problem = match get("env_problem") {
+            _ if !tool("fw_printenv") || !tool("fw_setenv") => {
+                Some("fw_printenv and fw_setenv are not there (package libubootenv-tool)".to_string())
+            }
+            "" => None,
+            words => Some(words.to_string()),
+        };
+        let locked = match (get("disabled"), get("lockdown")) {
+            ("1", _) => Some("kernel.kexec_load_disabled is 1".to_string()),
+            (_, lockdown) if lockdown.contains("[integrity]") || lockdown.contains("[confidentiality]") => {
+                Some(format!("lockdown is on: {lockdown}"))
+            }
+            _ => None,
+        };
+        let mut boot = get("boot").split_whitespace();
+        let boot_device = match (boot.next(), boot.next()) {
+            (Some(device), Some(kind)) if device.starts_with("/dev/") => {
+                Some((device.to_string(), kind.to_string()))
+            }
+            _ => None,
+        };
+        Situation {
+            serial,
+            behaviour,
+            kexec: Kexec {
+                tool: tool("kexec"),
+                file_load: get("file_load") == "1",
+                locked,
+            },
+            ramoops_armed: get("pstore") == "ramoops",
+            ramoops_reserved: get("reserved") == "1",
+            environment: Environment {
+                problem,
+                copies: get("copies").parse().unwrap_or(0),
+                hooked: get("bootcmd").starts_with(uboot_env::HOOK.trim_end()),
+                sticky_label: Some(get("sticky").to_string()).filter(|label| !label.is_empty()),
+                defaults_proven,
+            },
+            boot_device,
+        }
+    }
+
+    /// A board on which every method can be used.
+    #[cfg(test)]
+    pub(super) fn for_tests() -> Self {
+        Situation {
+            serial: true,
+            behaviour: Config::parse(b"prompt 1\ntimeout 30\nlabel a\nkernel /a\n").behaviour(),
+            kexec: Kexec {
+                tool: true,
+                file_load: true,
+                locked: None,
+            },
+            ramoops_armed: true,
+            ramoops_reserved: true,
+            environment: Environment {
+                problem: None,
+                copies: 2,
+                hooked: true,
+                sticky_label: None,
+                defaults_proven: false,
+            },
+            boot_device: Some(("/dev/vda1".into(), "vfat".into())),
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! The lease: a test boot ends by itself unless the host renews it (invariant 4). `xtask/slot-init/lease.c` holds it on the board; this is the
+//! host's side.
+
+use super::{Board, Description, SerialLine};
+use crate::host::process::Finished;
+use anyhow::{Result, bail};
+use std::time::Duration;
+
+/// What a renewal adds to the limit of the command that it comes with: time for the next command to be thought of.
+const MARGIN: Duration = Duration::from_secs(60);
+/// Where the board's side looks (`DEADLINE` in lease.c).
+const FOLDER: &str = "/run/lockstep";
+
+/// The first end of a lease, in seconds since the kernel's start: as long as a boot may take, and some to connect.
+pub fn first(board: &Description) -> u64 {
+    (board.boot_limit + MARGIN).as_secs()
+}
+
+/// A board whose lease is renewed by each command, for as long as the command may take.
+pub struct Leased<'a> {
+    board: &'a dyn Board,
+}
+
+impl<'a> Leased<'a> {
+    /// Renews with every command from now on.
+    pub fn new(board: &'a dyn Board) -> Self {
+        Leased { board }
+    }
+}
+
+impl Board for Leased<'_> {
+    fn description(&self) -> &Description {
+        self.board.description()
+    }
+
+    fn run_with_input(&self, script: &str, input: &[u8], limit: Duration) -> Result<Finished> {
+        let renewing = renewal(limit + MARGIN);
+        self.board
+            .run_with_input(&format!("({renewing}) 2>/dev/null\n{script}"), input, limit)
+    }
+
+    fn answers(&self, limit: Duration) -> bool {
+        self.board.answers(limit)
+    }
+
+    fn serial(&self) -> Option<&dyn SerialLine> {
+        self.board.serial()
+    }
+
+    fn hard_reset(&self) -> Result<()> {
+        self.board.hard_reset()
+    }
+}
+
+/// The shell commands that let the lease end so long from now. The board's side reads the file at any instant: it is renamed into place.
+fn renewal(left: Duration) -> String {
+    format!(
+        "mkdir -p {FOLDER} && read -r up rest </proc/uptime && echo $((${{up%%.*}} + {})) >{FOLDER}/lease.new && mv {FOLDER}/lease.new \
+         {FOLDER}/lease",
+        left.as_secs()
+    )
+}
+
+/// Lets the lease of the boot that runs end so long from now. Errors: the board does not answer, or no lease is held there.
+pub fn renew(board: &dyn Board, left: Duration) -> Result<()> {
+    let script = format!(
+        "{}\ncat /proc/[0-9]*/comm | grep -qx lockstep-lease",
+        renewal(left)
+    );
+    let done = board.run(&script, Duration::from_secs(30))?;
+    if !done.status.success() {
+        bail!(
+            "no lease is held on board `{}`: what runs there was not booted by Lockstep",
+            board.description().name
+        );
+    }
+    Ok(())
+}
