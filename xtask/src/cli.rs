@@ -78,6 +78,8 @@ pub enum Command {
     Preflight(cmd::preflight::Preflight),
     /// Install the debug kernel beside vanilla, under its own release and label
     Deploy(cmd::deploy::Deploy),
+    /// Boot our label once, or go back to vanilla
+    Boot(cmd::boot::Boot),
     /// Run a campaign: patch by patch, one boot and one verdict each
     BisectApply(cmd::bisect_apply::BisectApply),
     /// Put vanilla back exactly as it was, and take away all that is ours

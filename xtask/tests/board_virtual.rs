@@ -2,131 +2,15 @@
 //!
 //! Needs the board (`cargo xtask setup`) and a debug kernel (`cargo xtask build-debug-kernel`), and fails without them.
 
-use std::path::{Path, PathBuf};
+mod virtual_bench;
+
 use std::time::Duration;
-use xtask::board::backup::{self, Modules};
-use xtask::board::boot::{self, ConsentGiven, Limits, Method, Outcome, Permit, Progress, Reset, Why};
-use xtask::board::deploy::{self, Dtb, Nonce, Request};
-use xtask::board::preflight::{self, Backup};
+use virtual_bench::{Bench, tell};
+use xtask::board::boot::{self, Limits, Method, Outcome, Reset, Why};
+use xtask::board::deploy::{self, Request};
 use xtask::board::proof::{self, Expected, Lockdep};
-use xtask::board::protected::Protected;
-use xtask::board::virt::VirtualBoard;
 use xtask::board::{Board, SerialLine as _, rollback, slot};
-use xtask::host::folders::Folders;
-use xtask::kernel::place::Place;
-use xtask::kernel::stage;
-use xtask::kernel::toolchain::Toolchain;
 use xtask::manifest::Manifest;
-
-const LABEL: &str = "arch_devices_lockdep";
-
-/// The slot's first user space, built for the board.
-fn slot_init(folders: &Folders) -> PathBuf {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("slot-init");
-    let sources = ["slot_init.c", "lease.c", "restore.c"].map(|name| source.join(name));
-    let out = folders.cache.join("probe/slot_init");
-    let sources: Vec<&Path> = sources.iter().map(PathBuf::as_path).collect();
-    Toolchain::find().unwrap().compile_probe(&sources, &out).unwrap();
-    out
-}
-
-struct Bench {
-    board: VirtualBoard,
-    protected: Protected,
-    backup: backup::Verified,
-    capture: preflight::ProvenCapture,
-    manifest: Manifest,
-    host: PathBuf,
-    init: PathBuf,
-    _host: tempfile::TempDir,
-}
-
-impl Bench {
-    fn open() -> Self {
-        let folders = Folders::find().unwrap();
-        let board = VirtualBoard::open(&folders).expect("the virtual board is made: `cargo xtask board up`");
-        board.up(&folders).unwrap();
-        board.wait_for_ssh(Duration::from_secs(180)).unwrap();
-        let staging = Place::of(&folders.cache, None).unwrap().staging.join("lockdep");
-        let manifest = stage::read_manifest(&staging)
-            .expect("a debug kernel is built: `cargo xtask build-debug-kernel`");
-        let _host = tempfile::tempdir().unwrap();
-        let host = _host.path().join("backup");
-        let campaign = format!("test-{}", std::process::id());
-        let protected = Protected::compute(&board, LABEL).unwrap();
-        let backup = backup::make(&board, &protected, &campaign, &Modules::All, &host).unwrap();
-        let report = preflight::run(&board, &protected, Backup::Verified(&backup), 0).unwrap();
-        let capture = report.capture.expect("a capture works");
-        assert!(capture.serial() && capture.ramoops(), "{report:?}");
-        Bench {
-            board,
-            protected,
-            backup,
-            capture,
-            manifest,
-            init: slot_init(&folders),
-            host,
-            _host,
-        }
-    }
-
-    fn permit(&self) -> Permit<'_> {
-        Permit {
-            backup: &self.backup,
-            capture: self.capture,
-            consent: ConsentGiven::after_asking(),
-        }
-    }
-
-    fn request(&self) -> Request<'_> {
-        Request {
-            manifest: &self.manifest,
-            protected: &self.protected,
-            nonce: Nonce::fresh().unwrap(),
-            dtb: Dtb::Vanilla,
-            extra_append: vec![],
-            init: Some(self.init.clone()),
-        }
-    }
-
-    fn deploy(&self) -> Nonce {
-        let request = self.request();
-        let plan = deploy::plan(&self.board, &request).unwrap();
-        let deployed = deploy::execute(&self.board, &request, &plan, &mut |stage| {
-            eprintln!("deploy: {stage:?}")
-        })
-        .unwrap();
-        eprintln!("{deployed:?}");
-        assert!(deployed.sent.remarks.is_empty());
-        deployed.nonce
-    }
-
-    fn boot(&self, reset: Reset) -> boot::Boot {
-        boot::boot_once(
-            &self.board,
-            &self.protected,
-            Method::SerialMenu,
-            reset,
-            &self.permit(),
-            &mut tell,
-        )
-        .unwrap()
-    }
-
-    fn boot_vanilla(&self, reset: Reset) {
-        let boot =
-            boot::boot_vanilla(&self.board, &self.protected, reset, &self.permit(), &mut tell).unwrap();
-        let Outcome::Booted(answer) = boot.outcome else {
-            panic!("{boot:?}")
-        };
-        eprintln!("vanilla after {:.1} s", answer.seconds);
-        self.protected.check(&self.board).unwrap();
-    }
-}
-
-fn tell(progress: &Progress) {
-    eprintln!("boot: {progress:?}");
-}
 
 #[test]
 fn a_slot_is_booted_once_proven_and_rolled_back() {
@@ -139,7 +23,7 @@ fn a_slot_is_booted_once_proven_and_rolled_back() {
     );
 
     let before = boot::look(&bench.board).unwrap();
-    let boot = bench.boot(Reset::Orderly);
+    let boot = bench.boot(Method::SerialMenu, Reset::Orderly);
     let Outcome::Booted(answer) = &boot.outcome else {
         panic!("{boot:?}")
     };
@@ -237,7 +121,7 @@ fn a_kernel_that_dies_early_falls_back_and_says_so() {
     };
     let plan = deploy::plan(&bench.board, &request).unwrap();
     deploy::execute(&bench.board, &request, &plan, &mut |_| {}).unwrap();
-    let boot = bench.boot(Reset::Orderly);
+    let boot = bench.boot(Method::SerialMenu, Reset::Orderly);
     eprintln!("{boot:?}");
     match boot.outcome {
         Outcome::FellBackToVanilla {
@@ -289,7 +173,7 @@ fn a_menu_that_waits_is_answered_with_vanilla() {
 fn a_board_that_answers_nothing_is_reset_into_vanilla() {
     let bench = Bench::open();
     bench.deploy();
-    let boot = bench.boot(Reset::Orderly);
+    let boot = bench.boot(Method::SerialMenu, Reset::Orderly);
     assert!(matches!(boot.outcome, Outcome::Booted(_)), "{boot:?}");
     let cut = "nohup sh -c 'sleep 1; for n in /sys/class/net/e*; do ip link set \"${n##*/}\" down; done' >/dev/null 2>&1 &";
     assert!(

@@ -136,7 +136,17 @@ pub fn make(
 
 /// Reads both copies back. Errors name the first files that differ, and in which copy.
 pub fn verify(board: &dyn Board, campaign: &str, host_folder: &Path) -> Result<Verified> {
-    let folder = board_folder(board, campaign)?;
+    let verified = verify_archive(board, campaign, host_folder)?;
+    whole(
+        "the backup on the board",
+        &verified.on_board,
+        board_copy_differences(board, &verified.manifest, &verified.on_board)?,
+    )?;
+    Ok(verified)
+}
+
+/// Reads the copy on the host back: all that can be done for a board that does not answer.
+pub fn verify_archive(board: &dyn Board, campaign: &str, host_folder: &Path) -> Result<Verified> {
     let manifest = host_manifest(host_folder)?.with_context(|| {
         format!(
             "there is no backup in {}: run `cargo xtask preflight`",
@@ -150,18 +160,13 @@ pub fn verify(board: &dyn Board, campaign: &str, host_folder: &Path) -> Result<V
         manifest.protected.board
     );
     whole(
-        "the backup on the board",
-        &folder,
-        board_copy_differences(board, &manifest, &folder)?,
-    )?;
-    whole(
         "the backup on this host",
         host_folder,
         archive_differences(&manifest, host_folder)?,
     )?;
     Ok(Verified {
+        on_board: board_folder(board, campaign)?,
         manifest,
-        on_board: folder,
         on_host: host_folder.to_path_buf(),
         made: Made::Nothing,
     })

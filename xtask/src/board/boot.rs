@@ -36,9 +36,18 @@ pub struct Permit<'a> {
     /// A backup whose copies were read back.
     pub backup: &'a super::backup::Verified,
     /// A capture that is proven.
-    pub capture: super::preflight::ProvenCapture,
+    pub capture: Capture,
     /// Somebody said yes, knowing who is logged in.
     pub consent: ConsentGiven,
+}
+
+/// The capture of a reboot.
+#[derive(Debug, Clone, Copy)]
+pub enum Capture {
+    /// Seen to work.
+    Proven(super::preflight::ProvenCapture),
+    /// The board does not answer, so nothing can be proven any more: good for a way back to vanilla, and for nothing else.
+    OutOfReach,
 }
 
 /// Somebody was asked and said yes, or `--yes` was given.
@@ -97,6 +106,23 @@ pub enum Why {
     ChoiceNotTaken,
 }
 
+impl Why {
+    /// In words.
+    pub fn text(&self) -> String {
+        match self {
+            Why::NoMenu => "U-Boot showed no menu".into(),
+            Why::NotSeen => "nothing was seen that tells why".into(),
+            Why::MenuDiffers => "the printed menu did not agree with extlinux.conf".into(),
+            Why::SkippedLabel(words) => format!("U-Boot skipped our label: {words}"),
+            Why::ResetInTheMiddle { panic } => format!(
+                "our kernel started, and the board was reset before it answered ({})",
+                panic.as_deref().unwrap_or("no panic was seen")
+            ),
+            Why::ChoiceNotTaken => "U-Boot booted another label although ours was asked for".into(),
+        }
+    }
+}
+
 /// What a board says of itself when it answers.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -148,6 +174,9 @@ pub fn boot_once(
     on_progress: &mut dyn FnMut(&Progress),
 ) -> Result<Boot> {
     permit_is_for(permit, protected)?;
+    let Capture::Proven(_) = permit.capture else {
+        bail!("no capture is proven: a test boot without one would teach nothing")
+    };
     protected.check(board)?;
     let record = slot::verify(board, protected)?;
     let config = read_config(board, protected)?;
@@ -228,6 +257,8 @@ pub fn boot_vanilla(
     let (old, config) = if wedged_before {
         // Our label stands last, so vanilla has the same number without it.
         (None, Config::parse(&protected.foreign()?))
+    } else if let Capture::OutOfReach = permit.capture {
+        bail!("the board answers: prove its capture first (`cargo xtask preflight`)")
     } else {
         disarm(board, protected)?;
         protected.check(board)?;

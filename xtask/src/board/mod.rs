@@ -15,7 +15,9 @@ pub mod script;
 pub mod slot;
 pub mod slot_init;
 pub mod ssh;
+pub mod state;
 pub mod virt;
+pub mod way_back;
 pub mod writer;
 
 use crate::host::process::Finished;
@@ -84,6 +86,8 @@ pub struct Description {
     pub boot_limit: Duration,
     /// U-Boot was seen to boot vanilla with its built-in environment, as it does when the stored one is damaged.
     pub environment_defaults_boot_vanilla: bool,
+    /// [`Board::hard_reset`] can do something.
+    pub has_reset: bool,
     /// Boot methods that may be used on it.
     pub boot_methods: Vec<boot::Method>,
 }

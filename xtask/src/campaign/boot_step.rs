@@ -133,10 +133,10 @@ impl BootStep<'_> {
                 }
             }
             Outcome::FellBackToVanilla { why, .. } => {
-                booted
-                    .seen
-                    .lost
-                    .push(format!("vanilla came up instead of the debug kernel: {why:?}"));
+                booted.seen.lost.push(format!(
+                    "vanilla came up instead of the debug kernel: {}",
+                    why.text()
+                ));
             }
             Outcome::OtherKernel(answer) => {
                 booted

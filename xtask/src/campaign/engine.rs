@@ -13,7 +13,7 @@ use super::report;
 use super::stopwatch::Stopwatch;
 use super::verdict::{self, Verdict};
 use crate::board::Board;
-use crate::board::boot::{ConsentGiven, Permit};
+use crate::board::boot::{Capture, ConsentGiven, Permit};
 use crate::board::deploy;
 use crate::evidence::finding::Finding;
 use crate::host::files;
@@ -236,6 +236,7 @@ impl Engine<'_> {
             campaign: self.campaign,
             backups: &self.backups,
             smoke_files: &self.smoke_files,
+            consent: self.consent,
         };
         let mut facts = Vec::new();
         let prepare = || preflight::prepare(&context, &mut facts);
@@ -411,7 +412,7 @@ impl Engine<'_> {
             protected: &ready.protected,
             permit: Permit {
                 backup: &ready.backup,
-                capture: ready.capture,
+                capture: Capture::Proven(ready.capture),
                 consent: self.consent,
             },
             smoke_folder: &ready.smoke_folder,

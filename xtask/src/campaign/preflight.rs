@@ -4,9 +4,10 @@ use super::file::Campaign;
 use super::harvest;
 use crate::board::Board;
 use crate::board::backup::{self, Made, Modules, Verified};
-use crate::board::boot::{self, Method};
+use crate::board::boot::{self, Capture, ConsentGiven, Method, Permit};
 use crate::board::preflight::{self, Backup, ProvenCapture, Status};
 use crate::board::protected::Protected;
+use crate::board::way_back;
 use crate::board::writer::{Put, Source, Writer};
 use crate::host::files;
 use anyhow::{Context as _, Result, bail, ensure};
@@ -42,6 +43,8 @@ pub struct Context<'a> {
     pub backups: &'a Path,
     /// Files for the smoke tests.
     pub smoke_files: &'a [(String, PathBuf)],
+    /// Somebody said yes to the reboots.
+    pub consent: ConsentGiven,
 }
 
 /// Backs vanilla up (or verifies the backup that is there), checks, and pushes what smoke tests need. Errors: a check failed. Dying
@@ -111,6 +114,12 @@ pub fn prepare(context: &Context, facts: &mut Vec<String>) -> Result<Ready> {
             "not there"
         }
     ));
+    let permit = Permit {
+        backup: &backup,
+        capture: Capture::Proven(capture),
+        consent: context.consent,
+    };
+    facts.extend(prove_way_back(board, &protected, &permit, context.backups)?);
     let method = boot::choose_for(board, &protected, None)?;
     facts.push(format!("boot method: {}", method.name()));
     let smoke_folder = push(context, &protected)?;
@@ -127,6 +136,36 @@ pub fn prepare(context: &Context, facts: &mut Vec<String>) -> Result<Ready> {
         known_dumps,
         method,
     })
+}
+
+/// Every path back to vanilla that this board has, each tried once for this vanilla (invariant 3).
+fn prove_way_back(
+    board: &dyn Board,
+    protected: &Protected,
+    permit: &Permit,
+    backups: &Path,
+) -> Result<Vec<String>> {
+    let folder = backups.parent().unwrap_or(backups);
+    let mut facts = Vec::new();
+    for reset in way_back::needed(board)? {
+        let known = way_back::known(folder, protected);
+        let proven = match known.into_iter().find(|proven| proven.reset == reset) {
+            Some(proven) => proven,
+            None => way_back::prove(board, protected, reset, permit, folder, &mut |_| {})?,
+        };
+        facts.push(format!(
+            "way back by {}: vanilla answered after {:.0} s{} (tried {})",
+            reset.name(),
+            proven.seconds,
+            match proven.pmsg {
+                Some(true) => ", and a word in /dev/pmsg0 survived",
+                Some(false) => ", and a word in /dev/pmsg0 did not survive",
+                None => "",
+            },
+            proven.when.get(..16).unwrap_or(&proven.when)
+        ));
+    }
+    Ok(facts)
 }
 
 /// Folder on the board that smoke tests run in.

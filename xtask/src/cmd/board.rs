@@ -1,6 +1,7 @@
 //! `cargo xtask board`: the virtual board as a thing with a power switch, a shell and a serial line.
 
 use super::Context;
+use super::open_board::BoardFlags;
 use crate::board::Board as _;
 use crate::board::ssh::Terminal;
 use crate::board::virt::{self, Different, Down, Status, Up, VirtualBoard};
@@ -10,6 +11,7 @@ use anyhow::{Result, bail};
 use std::time::Duration;
 
 mod console;
+mod state;
 
 /// Longest time from power-on to ssh that `up` waits by default, seconds.
 const BOOT_SECONDS: u64 = 180;
@@ -38,6 +40,9 @@ enum Action {
     /// Tell whether it is there, on, and answers
     #[command(after_help = "Example:\n  cargo xtask board status --json")]
     Status,
+    /// Tell what runs on a board: label, release, build id, taint, lockdep, lease
+    #[command(after_help = "Example:\n  cargo xtask board state --board virtual")]
+    State(BoardFlags),
     /// Run a command on it, or open a shell
     #[command(after_help = "Example:\n  cargo xtask board ssh journalctl -k -b -1")]
     Ssh {
@@ -80,6 +85,7 @@ impl Board {
             Action::Up(flags) => up(flags, context),
             Action::Down => down(context),
             Action::Status => status(context),
+            Action::State(flags) => state::run(flags, context),
             Action::Ssh { command } => ssh(command, context),
             Action::Console { write: true } => console::run(context, console::Direction::Write),
             Action::Console { write: false } => console::run(context, console::Direction::Look),
@@ -128,7 +134,7 @@ fn plan(action: &Action, power: Power) -> Vec<&'static str> {
         Action::Reset if on => vec!["reset the board; nothing is flushed"],
         Action::Destroy if made => vec!["cut the board's power", "remove its disk, its keys and its log"],
         Action::Ssh { .. } if on => vec!["run the command on the board"],
-        Action::Status => vec!["ask the board how it is"],
+        Action::Status | Action::State(_) => vec!["ask the board how it is"],
         Action::Console { .. } if made => vec!["show the board's serial line"],
         _ => vec!["nothing: the board is off, or was never made"],
     }

@@ -3,6 +3,7 @@
 pub mod apply;
 pub mod bisect_apply;
 pub mod board;
+pub mod boot;
 pub mod build_debug_kernel;
 pub mod deploy;
 pub mod doctor;
@@ -51,6 +52,7 @@ pub fn run(cli: &Cli, ui: &Ui) -> Result<Outcome> {
         Command::Preflight(verb) => verb.run(&context),
         Command::Deploy(verb) => verb.run(&context),
         Command::BisectApply(verb) => verb.run(&context),
+        Command::Boot(verb) => verb.run(&context),
         Command::Rollback(verb) => verb.run(&context),
         Command::Logs(verb) => verb.run(&context),
         Command::Board(verb) => verb.run(&context),

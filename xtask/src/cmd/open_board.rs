@@ -50,12 +50,17 @@ pub struct BoardFlags {
 }
 
 impl BoardFlags {
-    /// The board, which answers. Errors: no such board, or it does not answer.
-    pub fn open(&self, context: &Context) -> Result<Box<dyn Board>> {
-        let board: Box<dyn Board> = match self.board.as_str() {
+    /// The board, whether it answers or not. Errors: no such board.
+    pub fn open_silent(&self, context: &Context) -> Result<Box<dyn Board>> {
+        Ok(match self.board.as_str() {
             "virtual" => Box::new(VirtualBoard::open(&context.folders)?),
             other => bail!("there is no board `{other}`; there is: virtual"),
-        };
+        })
+    }
+
+    /// The board, which answers. Errors: no such board, or it does not answer.
+    pub fn open(&self, context: &Context) -> Result<Box<dyn Board>> {
+        let board = self.open_silent(context)?;
         if !board.answers(Duration::from_secs(20)) {
             bail!(
                 "board `{}` does not answer over ssh: switch it on (`cargo xtask board up`), or look at its serial line",

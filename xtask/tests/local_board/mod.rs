@@ -48,6 +48,7 @@ impl LocalBoard {
                 backup_folder: "/var/lib/lockstep/backups".into(),
                 boot_limit: Duration::from_secs(1),
                 environment_defaults_boot_vanilla: false,
+                has_reset: false,
                 boot_methods: Vec::new(),
             },
             folder,

@@ -52,7 +52,9 @@ pub struct Seen {
     pub log_to: u64,
     /// U-Boot was seen.
     pub banner: bool,
-    /// How often it was seen: more than once is a reset in the middle.
+    /// The restart that was asked for did not come, and the board was reset by force.
+    pub forced: bool,
+    /// How often U-Boot was seen: more than once is a reset in the middle.
     pub resets: usize,
     /// Numbers that were typed.
     pub answered: Vec<usize>,

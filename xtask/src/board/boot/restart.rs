@@ -6,21 +6,33 @@ use super::serial::Phase;
 use super::{ANSWER_LIMIT, Answer, Progress, look};
 use crate::board::{Board, SerialLine};
 use anyhow::{Context, Result, bail};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
 
 /// How the board is made to restart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reset {
     /// `systemctl reboot` (or what the boot method has instead); when no restart is seen within [`Limits::down`], by force.
     Orderly,
     /// The reset line, the power, or the kernel's own reset over the serial line, at once: nothing is flushed.
     Hard,
-    /// A crash on purpose (`sysrq c`) with `panic=10`: the way of a kernel that panics.
+    /// A crash on purpose (`sysrq c`) with a `panic` timeout: the way of a kernel that panics.
     Crash,
     /// Nobody feeds the watchdog any more: the way of a kernel that hangs.
     Watchdog,
+}
+
+impl Reset {
+    /// What it is, in words.
+    pub fn name(self) -> &'static str {
+        match self {
+            Reset::Orderly => "an orderly reboot",
+            Reset::Hard => "a forced reset",
+            Reset::Crash => "a panic",
+            Reset::Watchdog => "the watchdog",
+        }
+    }
 }
 
 /// Limits of the parts of a boot.
@@ -114,7 +126,9 @@ impl Restart<'_> {
             std::thread::sleep(POLL);
         }
         attendant.attend(on_progress)?;
-        Ok((attendant.into_seen(), answer))
+        let mut seen = attendant.into_seen();
+        seen.forced = forced && self.reset != Reset::Hard;
+        Ok((seen, answer))
     }
 
     /// Without a serial line there is nothing to see but an answer.
@@ -123,7 +137,7 @@ impl Restart<'_> {
         let started = Instant::now();
         self.ask(on_progress)?;
         let mut answer = None;
-        let mut gone = self.reset == Reset::Hard;
+        let (mut gone, mut forced) = (self.reset == Reset::Hard, false);
         while answer.is_none() && started.elapsed() < limits.whole() {
             std::thread::sleep(ASK_EVERY);
             answer = self.somebody_new(started);
@@ -131,10 +145,14 @@ impl Restart<'_> {
             if !gone && started.elapsed() > limits.down {
                 on_progress(&Progress::PullingReset);
                 by_force(self.board, Phase::Unknown)?;
-                gone = true;
+                (gone, forced) = (true, true);
             }
         }
-        Ok((Seen::default(), answer))
+        let seen = Seen {
+            forced,
+            ..Seen::default()
+        };
+        Ok((seen, answer))
     }
 
     fn somebody_new(&self, started: Instant) -> Option<Answer> {
@@ -169,15 +187,17 @@ impl Restart<'_> {
 }
 
 /// Everything is on the disk and read-only before the crash: what is tried is the way back, not the file system.
-const CRASH: &str = "echo 10 >/proc/sys/kernel/panic
+const CRASH: &str = "echo 1 >/proc/sys/kernel/panic
 sync
 (sleep 1; echo s >/proc/sysrq-trigger; echo u >/proc/sysrq-trigger; sleep 1; echo c >/proc/sysrq-trigger) >/dev/null 2>&1 &
 ";
 
-/// systemd lets go of the watchdog when its interval is 0 (org.freedesktop.systemd1, RuntimeWatchdogUSec); then somebody holds it open and never
-/// feeds it (Documentation/watchdog/watchdog-api.rst).
+/// systemd lets go of the watchdog when its interval is 0 (org.freedesktop.systemd1, RuntimeWatchdogUSec), and the driver keeps the timeout that it had
+/// set, 10 s; then somebody holds it open and never feeds it (Documentation/watchdog/watchdog-api.rst).
 const STARVE: &str = "sync
-busctl set-property org.freedesktop.systemd1 /org/freedesktop/systemd1 org.freedesktop.systemd1.Manager RuntimeWatchdogUSec t 0 2>/dev/null
+for time in 10000000 0; do
+    busctl set-property org.freedesktop.systemd1 /org/freedesktop/systemd1 org.freedesktop.systemd1.Manager RuntimeWatchdogUSec t $time 2>/dev/null
+done
 (sleep 1; echo s >/proc/sysrq-trigger; echo u >/proc/sysrq-trigger; exec 3>/dev/watchdog0 && echo . >&3; sleep 600) >/dev/null 2>&1 &
 ";
 

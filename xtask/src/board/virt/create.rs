@@ -6,6 +6,7 @@ use super::qemu::{self, Machine};
 use super::serial::Serial;
 use super::{State, VirtualBoard, disk, power, rootfs, tools};
 use crate::board::SerialLine;
+use crate::board::boot::uboot_env::HOOK;
 use crate::host::folders::Folders;
 use crate::host::requirements::{self, Purpose};
 use crate::host::{files, process};
@@ -100,6 +101,7 @@ fn key(vanilla: &Manifest, qemu: &str) -> Result<String> {
         &conf,
         RAMOOPS,
         FDT_ADDRESS,
+        HOOK,
         &rootfs::image_key(),
     ]))
 }
@@ -225,6 +227,12 @@ fn set_environment(machine: &Machine, release: &str) -> Result<()> {
     if !virtio.is_empty() {
         environment.set("boot_targets", &virtio.join(" "));
     }
+    // For the boot method uboot-env.
+    let bootcmd = environment
+        .get("bootcmd")
+        .context("U-Boot has no bootcmd: it would boot nothing")?;
+    let hooked = format!("{HOOK}{bootcmd}");
+    environment.set("bootcmd", &hooked);
     let path = machine.folder.join(qemu::FLASH);
     let doing = || format!("writing U-Boot's environment to {}", path.display());
     let mut flash = fs::File::options().write(true).open(&path).with_context(doing)?;

@@ -471,6 +471,7 @@ fn description() -> Description {
         backup_folder: "/var/backups/lockstep".into(),
         boot_limit: BOOT_LIMIT,
         environment_defaults_boot_vanilla: true,
+        has_reset: true,
         boot_methods: Method::ALL.to_vec(),
     }
 }

@@ -16,6 +16,7 @@ const PACKAGES: &[&str] = &[
     "iproute2",
     "kexec-tools",
     "kmod",
+    "libubootenv-tool",
     "openssh-server",
     "procps",
     "systemd-sysv",

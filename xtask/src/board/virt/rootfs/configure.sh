@@ -22,6 +22,10 @@ put /etc/fstab <<-X
 	debugfs /sys/kernel/debug debugfs nosuid,nodev,noexec 0 0
 	tracefs /sys/kernel/tracing tracefs nosuid,nodev,noexec 0 0
 X
+# U-Boot's environment in the second flash, which Linux joins to the first: /dev/mtd0 from 64 MiB on, one sector of 256 KiB.
+put /etc/fw_env.config <<-X
+	/dev/mtd0 0x4000000 0x40000 0x40000
+X
 # An identity from the start: without one systemd takes each boot for the first, and sets everything up anew.
 od -An -N16 -tx1 /dev/urandom | tr -d ' \n' | sed 's/$/\n/' > "$root/etc/machine-id"
 # The way in is ssh by key and the serial console, which only the owner of QEMU's socket has: no password there.

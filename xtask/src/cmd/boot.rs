@@ -1,0 +1,226 @@
+//! `cargo xtask boot`.
+
+use super::Context;
+use super::open_board::{BoardFlags, lock};
+use crate::board::boot::{
+    self, Boot as Booting, Capture, ConsentGiven, Method, Outcome as Ended, Permit, Progress, Reset,
+};
+use crate::board::protected::Protected;
+use crate::board::{Board, backup, lease, preflight, slot};
+use crate::exit::Outcome;
+use anyhow::{Context as _, Result, bail};
+use std::time::Duration;
+
+/// Arguments of `cargo xtask boot`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example:\n  cargo xtask boot arch_devices_lockdep --stay 30\n  cargo xtask boot vanilla\n  cargo xtask boot \
+                  arch_devices_lockdep --method kexec --dry-run\n\nOur label gets one attempt: vanilla stays what boots \
+                  unattended. Exit code 10: vanilla came up instead; 20: nothing answers, and a person is needed."
+)]
+pub struct Boot {
+    /// Our label, or `vanilla`
+    #[arg(value_name = "LABEL")]
+    target: String,
+    #[command(flatten)]
+    board: BoardFlags,
+    /// Boot method [default: the best one that the board allows and that needs nobody at it]
+    #[arg(long)]
+    method: Option<Method>,
+    /// How long our label may run before its lease ends it, in minutes
+    #[arg(long, value_name = "MINUTES", default_value_t = 30)]
+    stay: u64,
+    /// How vanilla is restarted: by force when it does not answer any more
+    #[arg(long)]
+    force: bool,
+}
+
+impl Boot {
+    /// Runs the verb.
+    pub fn run(&self, context: &Context) -> Result<Outcome> {
+        let _lock = lock(context, &self.board.board)?;
+        let board = match self.force {
+            true => self.board.open_silent(context)?,
+            false => self.board.open(context)?,
+        };
+        let board = board.as_ref();
+        let protected = self.board.protected(context)?;
+        let ours = match self.target.as_str() {
+            "vanilla" => false,
+            name if *name == protected.vanilla_label => false,
+            name if *name == protected.test_label => true,
+            other => bail!(
+                "`{other}` cannot be booted: there are `{}` (vanilla) and `{}` (ours)",
+                protected.vanilla_label,
+                protected.test_label
+            ),
+        };
+        if ours {
+            self.ours(context, board, &protected)
+        } else {
+            self.vanilla(context, board, &protected)
+        }
+    }
+
+    fn ours(&self, context: &Context, board: &dyn Board, protected: &Protected) -> Result<Outcome> {
+        let method = boot::choose_for(board, protected, self.method)?;
+        let record = slot::verify(board, protected)?;
+        context.ui.line(&format!(
+            "label `{}` boots {} (build id {}) by the method {}",
+            record.label,
+            record.release,
+            record.build_id,
+            method.name()
+        ));
+        let guarantee = method.guarantee();
+        for line in guarantee.promises {
+            context.ui.line(&format!("  + {line}"));
+        }
+        for line in guarantee.leaves_open {
+            context.ui.line(&format!("  - {line}"));
+        }
+        if context.global.dry_run {
+            context.ui.json(&serde_json::json!({
+                "dry_run": true, "method": method, "guarantee": guarantee, "release": record.release
+            }))?;
+            return Ok(Outcome::Success);
+        }
+        let question = format!("Reboot board `{}` into `{}`?", self.board.board, record.label);
+        let (backup, capture, consent) = self.permit(context, board, protected, &question)?;
+        let permit = Permit {
+            backup: &backup,
+            capture,
+            consent,
+        };
+        let booted = watched(context, |progress| {
+            boot::boot_once(board, protected, method, Reset::Orderly, &permit, progress)
+        })?;
+        let outcome = self.tell(context, &booted)?;
+        if matches!(booted.outcome, Ended::Booted(_)) {
+            match lease::renew(board, Duration::from_secs(self.stay * 60)) {
+                Ok(()) => context.ui.line(&format!(
+                    "its lease ends in {} minutes: then it resets itself into vanilla",
+                    self.stay
+                )),
+                Err(error) => context.ui.warn(&format!("{error:#}")),
+            }
+            context.ui.line("next: `cargo xtask boot vanilla`");
+        }
+        Ok(outcome)
+    }
+
+    fn vanilla(&self, context: &Context, board: &dyn Board, protected: &Protected) -> Result<Outcome> {
+        let reset = if self.force { Reset::Hard } else { Reset::Orderly };
+        if context.global.dry_run {
+            let step = format!(
+                "restart board `{}` into vanilla by {}",
+                self.board.board,
+                reset.name()
+            );
+            context.ui.line(&step);
+            context
+                .ui
+                .json(&serde_json::json!({ "dry_run": true, "plan": [step] }))?;
+            return Ok(Outcome::Success);
+        }
+        let question = format!(
+            "Restart board `{}` into vanilla by {}?",
+            self.board.board,
+            reset.name()
+        );
+        let (backup, capture, consent) = self.permit(context, board, protected, &question)?;
+        let permit = Permit {
+            backup: &backup,
+            capture,
+            consent,
+        };
+        let booted = watched(context, |progress| {
+            boot::boot_vanilla(board, protected, reset, &permit, progress)
+        })?;
+        self.tell(context, &booted)
+    }
+
+    /// What a reboot needs (invariant 9): the backup read back, a capture that works, and a yes that knows who is logged in.
+    fn permit(
+        &self,
+        context: &Context,
+        board: &dyn Board,
+        protected: &Protected,
+        question: &str,
+    ) -> Result<(backup::Verified, Capture, ConsentGiven)> {
+        let folder = self.board.backup_folder(context);
+        if self.force && !board.answers(Duration::from_secs(5)) {
+            context.ui.confirm(context.global.consent(), question)?;
+            let verified = backup::verify_archive(board, &self.board.campaign, &folder)?;
+            return Ok((verified, Capture::OutOfReach, ConsentGiven::after_asking()));
+        }
+        let task = context.ui.task("reading the backups back", None);
+        let verified = backup::make(
+            board,
+            protected,
+            &self.board.campaign,
+            &backup::Modules::All,
+            &folder,
+        )?;
+        task.done("");
+        let report = preflight::run(board, protected, preflight::Backup::Verified(&verified), 0)?;
+        let capture = report
+            .capture
+            .context("no capture works on this board (`cargo xtask preflight` says why): a silent reset would teach nothing")?;
+        for user in &report.logged_in {
+            context.ui.line(&format!("logged in: {user}"));
+        }
+        context.ui.confirm(context.global.consent(), question)?;
+        Ok((verified, Capture::Proven(capture), ConsentGiven::after_asking()))
+    }
+
+    fn tell(&self, context: &Context, booted: &Booting) -> Result<Outcome> {
+        context.ui.json(booted)?;
+        let (line, outcome) = match &booted.outcome {
+            Ended::Booted(answer) => (
+                format!("{} answers after {:.1} s", answer.release, answer.seconds),
+                Outcome::Success,
+            ),
+            Ended::FellBackToVanilla { why, answer } => (
+                format!("vanilla {} came up instead: {}", answer.release, why.text()),
+                Outcome::RolledBack,
+            ),
+            Ended::OtherKernel(answer) => (
+                format!(
+                    "{} answers, which is neither our slot nor vanilla",
+                    answer.release
+                ),
+                Outcome::PersonNeeded,
+            ),
+            Ended::Wedged { phase, panic } => (
+                format!(
+                    "nothing answers; last seen on the serial line: {phase:?}, {}",
+                    panic.as_deref().unwrap_or("no panic")
+                ),
+                Outcome::PersonNeeded,
+            ),
+        };
+        context.ui.line(&line);
+        if outcome == Outcome::PersonNeeded {
+            context.ui.line("next: `cargo xtask boot vanilla --force`");
+        }
+        Ok(outcome)
+    }
+}
+
+/// Runs a boot with a line of progress.
+pub fn watched(
+    context: &Context,
+    boot: impl FnOnce(&mut dyn FnMut(&Progress)) -> Result<Booting>,
+) -> Result<Booting> {
+    let task = context.ui.task("rebooting", None);
+    let booted = boot(&mut |progress| match progress {
+        Progress::Asked => task.detail("going down"),
+        Progress::PullingReset => task.detail("it does not go down: resetting by force"),
+        Progress::Answered(number) => task.detail(&format!("answered the menu with {number}")),
+        Progress::Person(what) => context.ui.warn(&format!("a person is needed: {what}")),
+        Progress::Line(event) => task.detail(&format!("{event:?}")),
+    })?;
+    task.done("");
+    Ok(booted)
+}
