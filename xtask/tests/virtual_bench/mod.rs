@@ -7,6 +7,7 @@
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use xtask::board::Board as _;
 use xtask::board::backup::{self, Modules};
 use xtask::board::boot::{self, ConsentGiven, Method, Outcome, Permit, Progress, Reset};
 use xtask::board::deploy::{self, Dtb, Nonce, Request};
@@ -47,7 +48,12 @@ impl Bench {
         let folders = Folders::find().unwrap();
         let board = VirtualBoard::open(&folders).expect("the virtual board is made: `cargo xtask board up`");
         board.up(&folders).unwrap();
-        board.wait_for_ssh(Duration::from_secs(180)).unwrap();
+        // An earlier test may have failed half-way, and left it wedged or with our slot.
+        let lost = board.wait_for_ssh(Duration::from_secs(90)).is_err();
+        if lost || boot::look(&board).unwrap().cmdline.contains("lockstep.nonce=") {
+            board.hard_reset().unwrap();
+            board.wait_for_ssh(Duration::from_secs(180)).unwrap();
+        }
         let staging = Place::of(&folders.cache, None).unwrap().staging.join("lockdep");
         let manifest = stage::read_manifest(&staging)
             .expect("a debug kernel is built: `cargo xtask build-debug-kernel`");

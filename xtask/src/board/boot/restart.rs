@@ -192,13 +192,20 @@ sync
 (sleep 1; echo s >/proc/sysrq-trigger; echo u >/proc/sysrq-trigger; sleep 1; echo c >/proc/sysrq-trigger) >/dev/null 2>&1 &
 ";
 
-/// systemd lets go of the watchdog when its interval is 0 (org.freedesktop.systemd1, RuntimeWatchdogUSec), and the driver keeps the timeout that it had
-/// set, 10 s; then somebody holds it open and never feeds it (Documentation/watchdog/watchdog-api.rst).
+/// Where systemd feeds the watchdog it is frozen (cgroup v2 freezer: Documentation/admin-guide/cgroup-v2.rst), with a timeout of 10 s before
+/// (org.freedesktop.systemd1, RuntimeWatchdogUSec). Elsewhere somebody holds the watchdog open and never feeds it
+/// (Documentation/watchdog/watchdog-api.rst).
 const STARVE: &str = "sync
-for time in 10000000 0; do
-    busctl set-property org.freedesktop.systemd1 /org/freedesktop/systemd1 org.freedesktop.systemd1.Manager RuntimeWatchdogUSec t $time 2>/dev/null
-done
-(sleep 1; echo s >/proc/sysrq-trigger; echo u >/proc/sysrq-trigger; exec 3>/dev/watchdog0 && echo . >&3; sleep 600) >/dev/null 2>&1 &
+busctl set-property org.freedesktop.systemd1 /org/freedesktop/systemd1 org.freedesktop.systemd1.Manager RuntimeWatchdogUSec t 10000000 2>/dev/null
+(
+    sleep 1; echo s >/proc/sysrq-trigger; echo u >/proc/sysrq-trigger
+    if [ -w /sys/fs/cgroup/init.scope/cgroup.freeze ]; then
+        echo 1 >/sys/fs/cgroup/init.scope/cgroup.freeze
+    else
+        exec 3>/dev/watchdog0 && echo . >&3
+    fi
+    sleep 600
+) >/dev/null 2>&1 &
 ";
 
 /// Resets a board that is out of reach: its reset and power commands, then the kernel's own reset over the serial line (BREAK and `b`), which is
