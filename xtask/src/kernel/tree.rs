@@ -13,7 +13,6 @@ mod conflict;
 mod create;
 mod identity;
 mod in_memory;
-mod relocate;
 
 use super::patch::Patch;
 use super::series::Series;
@@ -26,6 +25,8 @@ use std::path::{Path, PathBuf};
 pub struct Stack {
     repo: Repository,
     branch: String,
+    /// The commit that the patches were made on, where the user named one.
+    made_on: Option<Oid>,
 }
 
 /// An open work tree of our own. While it lives, no other process can open it. What can be asked of it is in [`Stack`].
@@ -78,7 +79,25 @@ impl Stack {
         Ok(Stack {
             repo: in_memory::Scratch::of(&repo).with_context(doing)?.0,
             branch: branch.to_string(),
+            made_on: None,
         })
+    }
+
+    /// Names the revision that the patches were made on: a patch whose lines are not there, and whose `index` lines name blobs that this
+    /// repository does not have, is merged from there. Errors: it names no commit.
+    pub fn made_on(&mut self, revision: &str) -> Result<()> {
+        self.made_on = Some(create::commit_of(&self.repo, revision)?);
+        Ok(())
+    }
+
+    /// What a merge may begin from beside the blobs of `index` lines: the named revision, and the series' base.
+    fn merge_bases<'r>(&self, repo: &'r Repository) -> Result<Vec<git2::Tree<'r>>> {
+        let commits = [self.made_on, Some(self.base_commit()?.id())];
+        let mut trees = Vec::new();
+        for id in commits.into_iter().flatten() {
+            trees.push(repo.find_commit(id)?.tree()?);
+        }
+        Ok(trees)
     }
 
     /// The branch of our own.
@@ -118,7 +137,8 @@ impl Stack {
             .0
             .find_commit(self.head_commit()?.id())
             .with_context(doing)?;
-        Ok(in_memory::apply(&memory.0, &head.tree()?, patch)
+        let bases = self.merge_bases(&memory.0)?;
+        Ok(in_memory::apply(&memory.0, &head.tree()?, patch, &bases, Some(head.id()))
             .with_context(doing)?
             .1)
     }
@@ -126,10 +146,12 @@ impl Stack {
     /// Whether a list of patches would apply one on the other; as [`Tree::check`].
     pub fn check_all(&self, patches: &[&Patch]) -> Result<()> {
         let memory = in_memory::Scratch::of(&self.repo)?;
-        let mut tree = memory.0.find_commit(self.head_commit()?.id())?.tree()?;
+        let head = self.head_commit()?.id();
+        let bases = self.merge_bases(&memory.0)?;
+        let mut tree = memory.0.find_commit(head)?.tree()?;
         for patch in patches {
             let doing = || format!("applying {} ({})", patch.name, patch.subject);
-            let (next, _) = in_memory::apply(&memory.0, &tree, patch).with_context(doing)?;
+            let (next, _) = in_memory::apply(&memory.0, &tree, patch, &bases, Some(head)).with_context(doing)?;
             tree = memory.0.find_tree(next)?;
         }
         Ok(())
@@ -190,6 +212,12 @@ impl std::ops::Deref for Tree {
     }
 }
 
+impl std::ops::DerefMut for Tree {
+    fn deref_mut(&mut self) -> &mut Stack {
+        &mut self.stack
+    }
+}
+
 impl Tree {
     /// Opens the work tree at `worktree` of the repository at `repository`, on the branch `branch`; makes it if it is not there.
     ///
@@ -214,6 +242,7 @@ impl Tree {
             stack: Stack {
                 repo,
                 branch: branch.to_string(),
+                made_on: None,
             },
             worktree: worktree.to_path_buf(),
             lock,
@@ -241,7 +270,12 @@ impl Tree {
     pub fn apply(&mut self, patch: &Patch) -> Result<Applied> {
         let doing = || format!("applying {} ({})", patch.name, patch.subject);
         let head = self.head_commit().with_context(doing)?;
-        let (tree, how) = in_memory::apply(&self.stack.repo, &head.tree()?, patch).with_context(doing)?;
+        let repo = &self.stack.repo;
+        let (tree, how) = self
+            .stack
+            .merge_bases(repo)
+            .and_then(|bases| in_memory::apply(repo, &head.tree()?, patch, &bases, Some(head.id())))
+            .with_context(doing)?;
         if tree == head.tree_id() {
             bail!("{}: the tree has all of it already; nothing was changed", doing());
         }
@@ -309,8 +343,15 @@ impl Tree {
     }
 
     fn commit_of(&self, patch: &Patch, tree: Oid, parent: &Commit) -> Result<Oid> {
-        let time = git2::Time::new(patch.date.seconds, patch.date.offset_minutes);
-        let author = Signature::new(&patch.author, &patch.email, &time).with_context(|| {
+        let author = match patch.date {
+            Some(date) => Signature::new(
+                &patch.author,
+                &patch.email,
+                &git2::Time::new(date.seconds, date.offset_minutes),
+            ),
+            None => Signature::now(&patch.author, &patch.email),
+        };
+        let author = author.with_context(|| {
             format!(
                 "`{} <{}>` cannot be the author of a commit",
                 patch.author, patch.email
