@@ -4,11 +4,12 @@
 //! Grammar: "Generating patch text with -p" of git-diff(1), and the unified format of POSIX diff(1).
 
 pub mod hunks;
+pub mod patch_id;
 mod paths;
 
 use anyhow::{Result, bail};
 use hunks::{Hunk, Line, Range};
-use paths::{either, header_paths, named_path, unquote, with_quotes};
+use paths::{header_paths, named_path, unquote};
 use std::path::{Component, Path, PathBuf};
 
 /// One file of a diff.
@@ -167,8 +168,8 @@ impl<'a> Scanner<'a> {
             line,
         };
         self.refuse_escapes(&change)?;
-        let path = Some(path);
-        let (a, b) = (either(&path, &None, "a/"), either(&path, &None, "b/"));
+        let path = path.as_os_str().as_encoded_bytes();
+        let (a, b) = ([b"a/", path].concat(), [b"b/", path].concat());
         let text = &mut self.text;
         text.extend([b"diff --git ".as_slice(), &a, b" ", &b, b"\n"].concat());
         match life {
@@ -211,9 +212,7 @@ impl<'a> Scanner<'a> {
             binary: None,
             line,
         };
-        let header_at = self.text.len();
         self.take();
-        let header_end = self.text.len();
         let kind = self.header_lines(&mut change)?;
         change.old = change.old.filter(|_| kind != Life::New);
         change.new = change.new.filter(|_| kind != Life::Deleted);
@@ -223,12 +222,6 @@ impl<'a> Scanner<'a> {
                 self.name,
                 String::from_utf8_lossy(shown)
             );
-        }
-        if shown.iter().filter(|byte| **byte == b' ').count() > 1 && !shown.starts_with(b"\"") {
-            let old = either(&change.old, &change.new, "a/");
-            let new = either(&change.new, &change.old, "b/");
-            let header = [b"diff --git ".as_slice(), &old, b" ", &new, b"\n"].concat();
-            self.text.splice(header_at..header_end, header);
         }
         self.refuse_escapes(&change)?;
         Ok(change)
@@ -291,8 +284,7 @@ impl<'a> Scanner<'a> {
                     String::from_utf8_lossy(trim_end(line))
                 );
             }
-            self.text.extend(with_quotes(line));
-            self.at += 1;
+            self.take();
         }
         if !whole {
             bail!(
@@ -596,8 +588,8 @@ mod tests {
             [(path("f c"), path("f c")), (None, path("new")), (path("gone"), None)]
         );
         let text = String::from_utf8(scanned.text).unwrap();
-        assert!(text.starts_with("diff --git \"a/f c\" \"b/f c\"\n--- \"a/f c\"\n"), "{text}");
-        assert!(text.contains("new file mode 100644\n--- /dev/null\n+++ \"b/new\"\n"), "{text}");
+        assert!(text.starts_with("diff --git a/f c b/f c\n--- a/f c\n"), "{text}");
+        assert!(text.contains("new file mode 100644\n--- /dev/null\n+++ b/new\n"), "{text}");
     }
 
     #[test]

@@ -5,6 +5,7 @@
 mod author;
 mod mail;
 pub mod mbox;
+mod rewrite;
 mod words;
 
 use super::diff::{self, FileChange};
@@ -13,6 +14,7 @@ use anyhow::{Context, Result, bail};
 use author::single_spaced;
 pub use author::AuthorDate;
 pub use mail::Scissors;
+pub use rewrite::with_diff_of;
 use std::path::{Path, PathBuf};
 
 /// One patch.
@@ -121,6 +123,11 @@ impl Patch {
             }
         }
         paths
+    }
+
+    /// `git patch-id --stable` of it: what it changes, whatever its message.
+    pub fn patch_id(&self) -> String {
+        diff::patch_id::stable(&self.diff)
     }
 
     /// How a person would name it: its number as `git format-patch` writes it, else its file name.

@@ -11,8 +11,10 @@
 mod checkout;
 mod conflict;
 mod create;
+mod export;
 mod identity;
 mod in_memory;
+mod refresh;
 
 use super::patch::Patch;
 use super::series::Series;
@@ -20,6 +22,42 @@ use anyhow::{Context, Result, bail};
 use git2::{Commit, Oid, Repository, Signature, Sort};
 use std::fs::File;
 use std::path::{Path, PathBuf};
+
+pub use refresh::Refreshed;
+
+/// A commit that cannot stand without another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Blocked {
+    /// Its subject.
+    pub subject: String,
+    /// Full hex.
+    pub commit: String,
+    /// The files in which it needs the other one's lines.
+    pub files: Vec<String>,
+}
+
+impl std::fmt::Display for Blocked {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        write!(
+            f,
+            "`{}` ({}) was applied later and cannot stand without it (in {}); nothing was changed",
+            self.subject,
+            &self.commit[..12],
+            self.files.join(", ")
+        )
+    }
+}
+
+impl std::error::Error for Blocked {}
+
+/// What happens to later commits when one is taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Later {
+    /// They are made anew without it.
+    Stay,
+    /// They are taken back together with it.
+    GoToo,
+}
 
 /// The commits of a branch of ours, to be asked only.
 pub struct Stack {
@@ -66,6 +104,8 @@ pub struct Reverted {
     pub head: String,
     /// Subjects of the later commits that were made anew without it, oldest first.
     pub reapplied: Vec<String>,
+    /// Subjects of the later commits that were taken back with it, oldest first.
+    pub taken_along: Vec<String>,
     /// Files of the work tree that were rewritten, added or removed.
     pub files: Vec<PathBuf>,
 }
@@ -98,6 +138,11 @@ impl Stack {
             trees.push(repo.find_commit(id)?.tree()?);
         }
         Ok(trees)
+    }
+
+    /// The git folder of the repository.
+    pub fn repository(&self) -> PathBuf {
+        self.repo.commondir().to_path_buf()
     }
 
     /// The branch of our own.
@@ -295,9 +340,14 @@ impl Tree {
     /// Takes back exactly one patch. At the top of the stack the branch moves to its parent; further down, the later
     /// commits are made anew on its parent, in memory first.
     ///
-    /// Errors, with everything as it was: it is not applied, a later commit cannot stand without it (named), a file that
+    /// Errors, with everything as it was: it is not applied, a later commit cannot stand without it ([`Blocked`]), a file that
     /// would change was edited.
     pub fn revert(&mut self, patch: &Patch) -> Result<Reverted> {
+        self.take_back(patch, Later::Stay)
+    }
+
+    /// [`Tree::revert`], with a choice about what was applied later.
+    pub fn take_back(&mut self, patch: &Patch, later: Later) -> Result<Reverted> {
         let doing = || format!("reverting {} ({})", patch.name, patch.subject);
         let stack = self.commits_on_base().with_context(doing)?;
         let mut found = None;
@@ -316,11 +366,18 @@ impl Tree {
             );
         };
         let mut tip = stack[at].parent(0).with_context(doing)?.id();
-        for later in &stack[at + 1..] {
-            tip = self.stand_on(later, tip).with_context(doing)?;
+        let subjects: Vec<String> = stack[at + 1..].iter().map(subject).collect();
+        let (reapplied, taken_along) = match later {
+            Later::Stay => (subjects, Vec::new()),
+            Later::GoToo => (Vec::new(), subjects),
+        };
+        for commit in stack[at + 1..].iter().filter(|_| later == Later::Stay) {
+            tip = match self.stand_on(commit, tip).with_context(doing)? {
+                Ok(tip) => tip,
+                Err(blocked) => return Err(blocked).with_context(doing),
+            };
         }
         let commit = stack[at].id();
-        let reapplied = stack[at + 1..].iter().map(subject).collect();
         let old = self.head_commit()?.id();
         drop(stack);
         let files = self
@@ -330,6 +387,7 @@ impl Tree {
             commit: commit.to_string(),
             head: tip.to_string(),
             reapplied,
+            taken_along,
             files,
         })
     }
@@ -376,8 +434,8 @@ impl Tree {
         }
     }
 
-    /// Makes the change of `later` anew on top of `tip`, keeping author and message; gives the new commit.
-    fn stand_on(&self, later: &Commit, tip: Oid) -> Result<Oid> {
+    /// Makes the change of `later` anew on top of `tip`, keeping author and message; gives the new commit, or why there is none.
+    fn stand_on(&self, later: &Commit, tip: Oid) -> Result<std::result::Result<Oid, Blocked>> {
         let onto = self.stack.repo.find_commit(tip)?;
         let mut merged = self.stack.repo.cherrypick_commit(later, &onto, 0, None)?;
         if merged.has_conflicts() {
@@ -388,26 +446,25 @@ impl Tree {
                 .map(|entry| String::from_utf8_lossy(&entry.path).into_owned())
                 .collect();
             files.dedup();
-            bail!(
-                "`{}` ({}) was applied later and cannot stand without it (in {}); nothing was changed; revert that one first",
-                subject(later),
-                &later.id().to_string()[..12],
-                files.join(", ")
-            );
+            return Ok(Err(Blocked {
+                subject: subject(later),
+                commit: later.id().to_string(),
+                files,
+            }));
         }
         let tree = self
             .stack
             .repo
             .find_tree(merged.write_tree_to(&self.stack.repo)?)?;
         let message = String::from_utf8_lossy(later.message_raw_bytes()).into_owned();
-        Ok(self.stack.repo.commit(
+        Ok(Ok(self.stack.repo.commit(
             None,
             &later.author(),
             &self.committer()?,
             &message,
             &tree,
             &[&onto],
-        )?)
+        )?))
     }
 }
 

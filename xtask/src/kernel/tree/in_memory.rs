@@ -26,10 +26,10 @@ impl Scratch {
 }
 
 /// A file: its blob and its mode.
-type File = (Oid, u32);
+pub(super) type File = (Oid, u32);
 
 /// Files by path; `None` where one goes away.
-type Files = BTreeMap<PathBuf, Option<File>>;
+pub(super) type Files = BTreeMap<PathBuf, Option<File>>;
 
 /// Why a file of a patch does not fit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -241,7 +241,7 @@ fn small_tree<'a>(repo: &'a Repository, tree: &Tree, patch: &Patch) -> Result<Tr
 }
 
 /// The tree with the files put in, or taken out. What goes is taken out first: a file may take the place of a folder.
-fn put_back(repo: &Repository, tree: &Tree, files: &Files) -> Result<Oid> {
+pub(super) fn put_back(repo: &Repository, tree: &Tree, files: &Files) -> Result<Oid> {
     let mut root = tree.id();
     let (gone, there): (Vec<_>, Vec<_>) = files.iter().partition(|(_, file)| file.is_none());
     for (path, file) in gone.into_iter().chain(there) {
