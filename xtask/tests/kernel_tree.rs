@@ -314,9 +314,13 @@ fn a_patch_that_does_not_fit_changes_nothing_and_says_where() {
     let rig = Rig::new(&CHANGES[..1]);
     let series = rig.series();
     let file = &series.paths[0];
-    let text = fs::read_to_string(file).unwrap().replace(" line 29\n", " line twenty-nine\n");
+    let text = fs::read_to_string(file)
+        .unwrap()
+        .replace(" line 29\n", " line twenty-nine\n");
     // The blobs of its `index` line are nobody's, so there is nothing to merge from.
-    let text = regex::Regex::new("(?m)^index .*$").unwrap().replace(&text, "index 0123456..1234567 100644");
+    let text = regex::Regex::new("(?m)^index .*$")
+        .unwrap()
+        .replace(&text, "index 0123456..1234567 100644");
     let broken = Patch::parse("0001-broken.patch", text.as_bytes()).unwrap();
     let mut tree = rig.tree();
     let everything = snapshot(rig.folder.path());
@@ -329,7 +333,10 @@ fn a_patch_that_does_not_fit_changes_nothing_and_says_where() {
         error.contains("line 30 was expected to be `line twenty-nine`, but there is `line 29`; "),
         "{error}"
     );
-    assert!(error.contains("\"base\" (Tester, ") && error.contains("last touched that line"), "{error}");
+    assert!(
+        error.contains("\"base\" (Tester, ") && error.contains("last touched that line"),
+        "{error}"
+    );
     let mut after = snapshot(rig.folder.path());
     // Objects that nothing refers to are all that may be new.
     after.retain(|path, _| {

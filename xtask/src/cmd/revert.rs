@@ -52,14 +52,21 @@ impl Revert {
             );
         };
         let applied: Vec<bool> = commits.iter().map(Option::is_some).collect();
-        let together = format!("`cargo xtask revert {} --with-later{}`", patch.short_name(), self.which.flags());
+        let together = format!(
+            "`cargo xtask revert {} --with-later{}`",
+            patch.short_name(),
+            self.which.flags()
+        );
         if !self.with_later && !self.alone {
             refuse_users(&series, at, &applied, &together)?;
         }
         let later = standing_on(&applied, at);
         if self.with_later && !later.is_empty() {
             let later = names(later.iter().map(|at| &series.patches[*at]));
-            context.ui.say(&format!("{later} came later, and will be taken back with {}", patch.short_name()));
+            context.ui.say(&format!(
+                "{later} came later, and will be taken back with {}",
+                patch.short_name()
+            ));
         } else if !later.is_empty() {
             let later = names(later.iter().map(|at| &series.patches[*at]));
             context.ui.say(&format!(
@@ -80,11 +87,17 @@ impl Revert {
             return Ok(Outcome::Success);
         }
         let mut tree = open(context, &place)?;
-        let rule = if self.with_later { Later::GoToo } else { Later::Stay };
-        let reverted = tree.take_back(patch, rule).map_err(|error| match error.is::<Blocked>() {
-            true => error.context(format!("{together} takes all of them back together")),
-            false => error,
-        })?;
+        let rule = if self.with_later {
+            Later::GoToo
+        } else {
+            Later::Stay
+        };
+        let reverted = tree
+            .take_back(patch, rule)
+            .map_err(|error| match error.is::<Blocked>() {
+                true => error.context(format!("{together} takes all of them back together")),
+                false => error,
+            })?;
         for subject in reverted.taken_along.iter().rev() {
             context.ui.line(&format!("taken back, too: {subject}"));
         }
@@ -114,7 +127,10 @@ fn refuse_users(series: &Series, at: usize, applied: &[bool], together: &str) ->
         return Ok(());
     }
     let short = |at: usize| series.patches[at].short_name();
-    let said: Vec<String> = users.iter().map(|(later, what)| format!("{} uses {what}", short(*later))).collect();
+    let said: Vec<String> = users
+        .iter()
+        .map(|(later, what)| format!("{} uses {what}", short(*later)))
+        .collect();
     bail!(
         "{} is what later patches stand on: {}; nothing was changed. {together} takes all of them back together; `--alone` takes only this one, and \
          the tree will hardly build",

@@ -54,7 +54,10 @@ impl Review {
             bail!("reviewing {}: a review needs a name: `--by NAME`", patch.name);
         };
         if decision == Decision::Reject && self.note.trim().is_empty() {
-            bail!("reviewing {}: a rejection needs a reason, so that somebody can act on it: `--note TEXT`", patch.name);
+            bail!(
+                "reviewing {}: a rejection needs a reason, so that somebody can act on it: `--note TEXT`",
+                patch.name
+            );
         }
         let entry = review::Review {
             patch: patch.name.clone(),
@@ -71,12 +74,23 @@ impl Review {
         if !context.global.dry_run {
             review::add(file, &entry)?;
         }
-        let verb = if context.global.dry_run { "would add to" } else { "added to" };
-        context.ui.line(&format!("{} {}: {}", patch.short_name(), patch.subject, state.sentence()));
+        let verb = if context.global.dry_run {
+            "would add to"
+        } else {
+            "added to"
+        };
+        context.ui.line(&format!(
+            "{} {}: {}",
+            patch.short_name(),
+            patch.subject,
+            state.sentence()
+        ));
         context.ui.json(&json!({
             "dry_run": context.global.dry_run, "file": review::file_of(file), "review": entry, "state": state
         }))?;
-        context.ui.say(&format!("{verb} {}", review::file_of(file).display()));
+        context
+            .ui
+            .say(&format!("{verb} {}", review::file_of(file).display()));
         let next = match state {
             State::Approved(_) => format!("cargo xtask apply {}{}", patch.short_name(), self.which.flags()),
             _ => format!("cargo xtask review{}", self.which.flags()),
@@ -91,17 +105,28 @@ impl Review {
             bail!("a review is an approval or a rejection: add `--approve` or `--reject`");
         }
         let mut rows = Vec::new();
-        for (at, patch) in series.patches.iter().enumerate().filter(|(at, _)| only.is_none_or(|only| only == *at)) {
+        for (at, patch) in series
+            .patches
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| only.is_none_or(|only| only == *at))
+        {
             let state = review::state(patch, &review::read(&series.paths[at])?);
-            context.ui.line(&format!("{:<6} {}", patch.short_name(), patch.subject));
+            context
+                .ui
+                .line(&format!("{:<6} {}", patch.short_name(), patch.subject));
             context.ui.line(&format!("       {}", state.sentence()));
             let trailers = patch.trailers("Reviewed-by");
             for name in &trailers {
-                context.ui.line(&format!("       Reviewed-by: {name} (in the message; opens no gate)"));
+                context.ui.line(&format!(
+                    "       Reviewed-by: {name} (in the message; opens no gate)"
+                ));
             }
             rows.push(json!({ "patch": patch.name, "review": state, "reviewed_by": trailers }));
         }
-        context.ui.json(&json!({ "series": series.folder, "patches": rows }))?;
+        context
+            .ui
+            .json(&json!({ "series": series.folder, "patches": rows }))?;
         context.ui.say(&format!(
             "next: cargo xtask review PATCH --approve --by NAME --note TEXT{}",
             self.which.flags()

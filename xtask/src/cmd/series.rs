@@ -157,11 +157,18 @@ const COLUMNS: usize = 100;
 
 fn table(context: &Context, rows: &[Overview]) {
     let width = |of: fn(&Overview) -> String, least: usize, most: usize| {
-        rows.iter().map(|row| of(row).chars().count()).max().unwrap_or(0).clamp(least, most)
+        rows.iter()
+            .map(|row| of(row).chars().count())
+            .max()
+            .unwrap_or(0)
+            .clamp(least, most)
     };
     let rebuilds = width(|row| row.scope.short(), 8, 22);
     let review = width(|row| row.review.short(), 6, 22);
-    let head = format!("{:<5} {:<12}  {:<rebuilds$}  {:<review$}  subject", "patch", "applied", "rebuilds", "review");
+    let head = format!(
+        "{:<5} {:<12}  {:<rebuilds$}  {:<review$}  subject",
+        "patch", "applied", "rebuilds", "review"
+    );
     context.ui.line(&head);
     for row in rows {
         let applied = row.applied.as_deref().map_or("-", |commit| &commit[..12]);

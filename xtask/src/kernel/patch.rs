@@ -11,8 +11,8 @@ mod words;
 use super::diff::{self, FileChange};
 use crate::host::files::sha256;
 use anyhow::{Context, Result, bail};
-use author::single_spaced;
 pub use author::AuthorDate;
+use author::single_spaced;
 pub use mail::Scissors;
 pub use rewrite::with_diff_of;
 use std::path::{Path, PathBuf};
@@ -167,7 +167,10 @@ fn refuse_damage(name: &str, bytes: &[u8]) -> Result<()> {
     if bytes.trim_ascii().is_empty() {
         bail!("{name}: the file is empty");
     }
-    let first = bytes.split_inclusive(|byte| *byte == b'\n').next().unwrap_or_default();
+    let first = bytes
+        .split_inclusive(|byte| *byte == b'\n')
+        .next()
+        .unwrap_or_default();
     if first.ends_with(b"\r\n") {
         bail!(
             "{name}:1: the line ends in CR LF: a mail program or an editor has converted the line ends of this patch; \
@@ -336,7 +339,10 @@ mod tests {
         assert!(error(&format!("{MAIL}{MAIL}")).contains("0005-x.patch:30: a second mail starts here"));
         assert!(error("diff --git a/f b/f\n").contains("no `From: NAME <ADDRESS>` header"));
         assert!(error(&MAIL.replace("Subject", "X-Subject")).contains("no `Subject: [PATCH] TEXT` header"));
-        assert!(error(&MAIL.replace("Tue, 3 Mar", "Soon")).contains("found `Soon 2026 10:11:12 -0330`; a date is like"));
+        assert!(
+            error(&MAIL.replace("Tue, 3 Mar", "Soon"))
+                .contains("found `Soon 2026 10:11:12 -0330`; a date is like")
+        );
         assert!(
             error(&MAIL.replace("+b\n-- \n2.39.2\n\n", ""))
                 .contains("0005-x.patch:26: found the end of the file")
@@ -350,7 +356,9 @@ mod tests {
 
     #[test]
     fn trailers_are_those_of_the_last_paragraph() {
-        let text = MAIL.replace("More.", "Reviewed-by: nobody\n").replace("\n---\n", "\nreviewed-by: Ann <ann@x>\n---\n");
+        let text = MAIL
+            .replace("More.", "Reviewed-by: nobody\n")
+            .replace("\n---\n", "\nreviewed-by: Ann <ann@x>\n---\n");
         assert_eq!(parse(&text).trailers("Reviewed-by"), ["Ann <ann@x>"]);
     }
 

@@ -94,8 +94,14 @@ impl State {
         match self {
             State::Approved(review) => format!("approved by {}", review.by),
             State::Rejected(review) => format!("rejected by {}", review.by),
-            State::Stale { changed: Changed::Message, .. } => "stale: message changed".into(),
-            State::Stale { changed: Changed::Diff, .. } => "stale: diff changed".into(),
+            State::Stale {
+                changed: Changed::Message,
+                ..
+            } => "stale: message changed".into(),
+            State::Stale {
+                changed: Changed::Diff,
+                ..
+            } => "stale: diff changed".into(),
             State::None => "-".into(),
         }
     }
@@ -107,8 +113,16 @@ impl State {
                 Decision::Approve => "approved",
                 Decision::Reject => "rejected",
             };
-            let note = if review.note.is_empty() { String::new() } else { format!(": {}", review.note) };
-            format!("{done} by {} on {}{note}", review.by, review.date.get(..10).unwrap_or(&review.date))
+            let note = if review.note.is_empty() {
+                String::new()
+            } else {
+                format!(": {}", review.note)
+            };
+            format!(
+                "{done} by {} on {}{note}",
+                review.by,
+                review.date.get(..10).unwrap_or(&review.date)
+            )
         };
         match self {
             State::Approved(review) | State::Rejected(review) => who(review),
@@ -143,8 +157,14 @@ pub fn state(patch: &Patch, reviews: &[Review]) -> State {
     let same_diff = reviews.iter().rfind(|review| review.patch_id == patch_id);
     let same_name = || reviews.iter().rfind(|review| review.patch == patch.name);
     match (same_diff, same_diff.or_else(same_name)) {
-        (Some(last), _) => State::Stale { last: last.clone(), changed: Changed::Message },
-        (None, Some(last)) => State::Stale { last: last.clone(), changed: Changed::Diff },
+        (Some(last), _) => State::Stale {
+            last: last.clone(),
+            changed: Changed::Message,
+        },
+        (None, Some(last)) => State::Stale {
+            last: last.clone(),
+            changed: Changed::Diff,
+        },
         (None, None) => State::None,
     }
 }
@@ -178,7 +198,9 @@ pub fn add(patch: &Path, review: &Review) -> Result<()> {
     read(patch)?;
     let file = file_of(patch);
     let before = std::fs::read_to_string(&file).unwrap_or_else(|_| HEAD.to_string());
-    let entry = toml::to_string(&Reviews { reviews: vec![review.clone()] })?;
+    let entry = toml::to_string(&Reviews {
+        reviews: vec![review.clone()],
+    })?;
     let gap = if before.ends_with('\n') { "\n" } else { "\n\n" };
     write_atomic(&file, format!("{before}{gap}{entry}").as_bytes())
 }
@@ -213,13 +235,34 @@ mod tests {
         let reviews = [review(&first, "Ann", Decision::Approve)];
         assert!(state(&first, &reviews).is_open());
         let reworded = state(&patch("Why not.", "b"), &reviews);
-        assert!(matches!(reworded, State::Stale { changed: Changed::Message, .. }), "{reworded:?}");
+        assert!(
+            matches!(
+                reworded,
+                State::Stale {
+                    changed: Changed::Message,
+                    ..
+                }
+            ),
+            "{reworded:?}"
+        );
         assert!(!reworded.is_open());
         let edited = state(&patch("Why.", "c"), &reviews);
-        assert!(matches!(edited, State::Stale { changed: Changed::Diff, .. }) && !edited.is_open(), "{edited:?}");
+        assert!(
+            matches!(
+                edited,
+                State::Stale {
+                    changed: Changed::Diff,
+                    ..
+                }
+            ) && !edited.is_open(),
+            "{edited:?}"
+        );
         assert_eq!(state(&first, &[]), State::None);
         // Another name for the same content is the same patch.
-        let renamed = Patch { name: "0009-y.patch".into(), ..first };
+        let renamed = Patch {
+            name: "0009-y.patch".into(),
+            ..first
+        };
         assert!(state(&renamed, &reviews).is_open());
     }
 
@@ -251,13 +294,32 @@ mod tests {
         let before = std::fs::read_to_string(file_of(&file)).unwrap();
         add(&file, &review(&other, "Bob", Decision::Reject)).unwrap();
         let after = std::fs::read_to_string(file_of(&file)).unwrap();
-        assert!(after.starts_with(&before) && before.starts_with("# SPDX-License-Identifier"), "{after}");
+        assert!(
+            after.starts_with(&before) && before.starts_with("# SPDX-License-Identifier"),
+            "{after}"
+        );
         let reviews = read(&file).unwrap();
-        assert_eq!(reviews, [review(&one, "Ann", Decision::Approve), review(&other, "Bob", Decision::Reject)]);
-        std::fs::write(file_of(&file), after.replace("decision = \"reject\"", "decision = \"maybe\"")).unwrap();
+        assert_eq!(
+            reviews,
+            [
+                review(&one, "Ann", Decision::Approve),
+                review(&other, "Bob", Decision::Reject)
+            ]
+        );
+        std::fs::write(
+            file_of(&file),
+            after.replace("decision = \"reject\"", "decision = \"maybe\""),
+        )
+        .unwrap();
         let broken = std::fs::read_to_string(file_of(&file)).unwrap();
-        let error = format!("{:#}", add(&file, &review(&one, "Ann", Decision::Approve)).unwrap_err());
-        assert!(error.contains("reviews.toml") && error.contains("unknown variant `maybe`"), "{error}");
+        let error = format!(
+            "{:#}",
+            add(&file, &review(&one, "Ann", Decision::Approve)).unwrap_err()
+        );
+        assert!(
+            error.contains("reviews.toml") && error.contains("unknown variant `maybe`"),
+            "{error}"
+        );
         assert_eq!(std::fs::read_to_string(file_of(&file)).unwrap(), broken);
     }
 }

@@ -183,9 +183,11 @@ impl Stack {
             .find_commit(self.head_commit()?.id())
             .with_context(doing)?;
         let bases = self.merge_bases(&memory.0)?;
-        Ok(in_memory::apply(&memory.0, &head.tree()?, patch, &bases, Some(head.id()))
-            .with_context(doing)?
-            .1)
+        Ok(
+            in_memory::apply(&memory.0, &head.tree()?, patch, &bases, Some(head.id()))
+                .with_context(doing)?
+                .1,
+        )
     }
 
     /// Whether a list of patches would apply one on the other; as [`Tree::check`].
@@ -196,7 +198,8 @@ impl Stack {
         let mut tree = memory.0.find_commit(head)?.tree()?;
         for patch in patches {
             let doing = || format!("applying {} ({})", patch.name, patch.subject);
-            let (next, _) = in_memory::apply(&memory.0, &tree, patch, &bases, Some(head)).with_context(doing)?;
+            let (next, _) =
+                in_memory::apply(&memory.0, &tree, patch, &bases, Some(head)).with_context(doing)?;
             tree = memory.0.find_tree(next)?;
         }
         Ok(())

@@ -29,7 +29,11 @@ pub struct Check {
 }
 
 /// What checkpatch.pl reads beside itself.
-const FILES: [&str; 3] = ["scripts/checkpatch.pl", "scripts/spelling.txt", "scripts/const_structs.checkpatch"];
+const FILES: [&str; 3] = [
+    "scripts/checkpatch.pl",
+    "scripts/spelling.txt",
+    "scripts/const_structs.checkpatch",
+];
 
 /// Longest time for one patch.
 const LIMIT: Duration = Duration::from_secs(300);
@@ -62,20 +66,38 @@ impl Check {
             let (patch, file) = (&series.patches[at], &series.paths[at]);
             let said = checkpatch(tools.path(), file)?;
             let Some(summary) = summary(&said) else {
-                bail!("checkpatch.pl came to no result about {}; it said:\n{said}", file.display());
+                bail!(
+                    "checkpatch.pl came to no result about {}; it said:\n{said}",
+                    file.display()
+                );
             };
             found_errors |= !summary.starts_with("total: 0 errors");
-            let text = format!("# SPDX-License-Identifier: GPL-2.0-only\n{CHECKED}{}\n{said}\n", patch.sha256);
+            let text = format!(
+                "# SPDX-License-Identifier: GPL-2.0-only\n{CHECKED}{}\n{said}\n",
+                patch.sha256
+            );
             write_atomic(&beside(file), text.as_bytes())?;
-            context.ui.line(&format!("{:<6} {summary}  {}", patch.short_name(), patch.subject));
+            context
+                .ui
+                .line(&format!("{:<6} {summary}  {}", patch.short_name(), patch.subject));
             for line in said.lines().filter(|line| is_finding(line)) {
                 context.ui.line(&format!("       {line}"));
             }
-            results.push(serde_json::json!({ "patch": patch.name, "summary": summary, "file": beside(file) }));
+            results
+                .push(serde_json::json!({ "patch": patch.name, "summary": summary, "file": beside(file) }));
         }
-        context.ui.json(&serde_json::json!({ "series": series.folder, "checked": results }))?;
-        context.ui.say(&format!("the whole of it is in *.check beside the patches; next: cargo xtask series{}", self.which.flags()));
-        Ok(if found_errors { Outcome::CheckFailed } else { Outcome::Success })
+        context
+            .ui
+            .json(&serde_json::json!({ "series": series.folder, "checked": results }))?;
+        context.ui.say(&format!(
+            "the whole of it is in *.check beside the patches; next: cargo xtask series{}",
+            self.which.flags()
+        ));
+        Ok(if found_errors {
+            Outcome::CheckFailed
+        } else {
+            Outcome::Success
+        })
     }
 }
 
@@ -85,7 +107,9 @@ fn tools(stack: &Stack) -> Result<tempfile::TempDir> {
     for name in FILES {
         match stack.file(Path::new(name)) {
             Some(text) => write_atomic(&folder.path().join(name), text.as_bytes())?,
-            None if name == FILES[0] => bail!("the kernel tree has no {name}, so there is nothing to check with"),
+            None if name == FILES[0] => {
+                bail!("the kernel tree has no {name}, so there is nothing to check with")
+            }
             None => {}
         }
     }
@@ -94,18 +118,28 @@ fn tools(stack: &Stack) -> Result<tempfile::TempDir> {
 
 /// What checkpatch.pl says; its exit status is 1 where it has found something.
 fn checkpatch(tools: &Path, patch: &Path) -> Result<String> {
-    which::which("perl").context("looking for perl, which checkpatch.pl is written in: `apt install perl`")?;
+    which::which("perl")
+        .context("looking for perl, which checkpatch.pl is written in: `apt install perl`")?;
     let sh = Shell::new()?;
     let patch = patch.canonicalize()?;
     sh.change_dir(tools);
-    let command = cmd!(sh, "perl scripts/checkpatch.pl --no-tree --color=never --show-types {patch}");
+    let command = cmd!(
+        sh,
+        "perl scripts/checkpatch.pl --no-tree --color=never --show-types {patch}"
+    );
     let finished = process::finish(command, LIMIT).context("running checkpatch.pl")?;
-    Ok(format!("{}{}", finished.text(), String::from_utf8_lossy(&finished.stderr)))
+    Ok(format!(
+        "{}{}",
+        finished.text(),
+        String::from_utf8_lossy(&finished.stderr)
+    ))
 }
 
 /// `total: 0 errors, 1 warnings, 20 lines checked`.
 fn summary(said: &str) -> Option<&str> {
-    said.lines().find(|line| line.starts_with("total: ")).map(str::trim_end)
+    said.lines()
+        .find(|line| line.starts_with("total: "))
+        .map(str::trim_end)
 }
 
 fn is_finding(line: &str) -> bool {

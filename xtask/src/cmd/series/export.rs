@@ -35,16 +35,25 @@ impl Export {
             for (commit, subject) in &commits {
                 context.ui.line(&format!("write {} {subject}", &commit[..12]));
             }
-            context.ui.json(&serde_json::json!({ "dry_run": true, "folder": folder, "commits": commits }))?;
+            context
+                .ui
+                .json(&serde_json::json!({ "dry_run": true, "folder": folder, "commits": commits }))?;
             return Ok(Outcome::Success);
         }
         let names = stack.export(&folder)?;
         for name in &names {
             context.ui.line(&folder.join(name).display().to_string());
         }
-        context.ui.json(&serde_json::json!({ "folder": folder, "patches": names }))?;
-        context.ui.say(&format!("{} written", ui::count(names.len(), "patch file")));
-        context.ui.say(&format!("next: cargo xtask series check --series {}", folder.display()));
+        context
+            .ui
+            .json(&serde_json::json!({ "folder": folder, "patches": names }))?;
+        context
+            .ui
+            .say(&format!("{} written", ui::count(names.len(), "patch file")));
+        context.ui.say(&format!(
+            "next: cargo xtask series check --series {}",
+            folder.display()
+        ));
         Ok(Outcome::Success)
     }
 }

@@ -35,7 +35,11 @@ impl Import {
     pub fn run(&self, context: &Context) -> Result<Outcome> {
         let doing = || format!("importing {}", self.mbox.display());
         let bytes = std::fs::read(&self.mbox).with_context(doing)?;
-        let scissors = if self.scissors { Scissors::Cut } else { Scissors::Kept };
+        let scissors = if self.scissors {
+            Scissors::Cut
+        } else {
+            Scissors::Kept
+        };
         let found = import::read(&bytes, scissors).with_context(doing)?;
         let folder = self.folder(context)?;
         if folder.exists() && std::fs::read_dir(&folder).with_context(doing)?.next().is_some() {
@@ -69,8 +73,15 @@ impl Import {
         }
         let list = import::list(&found.files, &self.mbox);
         write_atomic(&folder.join("series"), list.as_bytes()).with_context(doing)?;
-        context.ui.say(&format!("{} in {}", ui::count(names.len(), "patch file"), folder.display()));
-        context.ui.say(&format!("next: cargo xtask series check --series {}", folder.display()));
+        context.ui.say(&format!(
+            "{} in {}",
+            ui::count(names.len(), "patch file"),
+            folder.display()
+        ));
+        context.ui.say(&format!(
+            "next: cargo xtask series check --series {}",
+            folder.display()
+        ));
         Ok(Outcome::Success)
     }
 

@@ -68,7 +68,11 @@ pub(super) fn of(series: &Series, stack: Option<&Stack>) -> Result<Vec<Overview>
             kconfig: needs::new_symbols(patch),
             scope: scope::of(patch, read),
             review: review::state(patch, &review::read(file)?),
-            reviewed_by: patch.trailers("Reviewed-by").into_iter().map(String::from).collect(),
+            reviewed_by: patch
+                .trailers("Reviewed-by")
+                .into_iter()
+                .map(String::from)
+                .collect(),
             uses: uses.collect(),
             checkpatch: super::check::last_result(file, patch),
             files: patch.touched_files().into_iter().map(PathBuf::from).collect(),
@@ -81,7 +85,11 @@ fn date(patch: &Patch) -> Option<String> {
     let date = patch.date?;
     let offset = jiff::tz::Offset::from_seconds(date.offset_minutes * 60).ok()?;
     let time = jiff::Timestamp::from_second(date.seconds).ok()?;
-    Some(time.to_zoned(offset.to_time_zone()).strftime("%Y-%m-%dT%H:%M:%S%:z").to_string())
+    Some(
+        time.to_zoned(offset.to_time_zone())
+            .strftime("%Y-%m-%dT%H:%M:%S%:z")
+            .to_string(),
+    )
 }
 
 impl Overview {
@@ -120,13 +128,22 @@ impl Overview {
         for (module, symbol) in &self.scope.modules {
             parts.push(format!("{module} ({symbol})"));
         }
-        parts.extend(self.scope.folders.iter().map(|folder| format!("something in {}/", folder.display())));
+        parts.extend(
+            self.scope
+                .folders
+                .iter()
+                .map(|folder| format!("something in {}/", folder.display())),
+        );
         if self.scope.configuration {
             parts.push("the configuration".into());
         }
         if self.scope.device_trees {
             parts.push("device trees".into());
         }
-        if parts.is_empty() { "nothing".into() } else { parts.join(", ") }
+        if parts.is_empty() {
+            "nothing".into()
+        } else {
+            parts.join(", ")
+        }
     }
 }

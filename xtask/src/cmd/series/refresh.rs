@@ -58,9 +58,18 @@ impl Refresh {
         }
         written.extend(follow(&tree, &series, &applied, at)?);
         if refreshed.files.is_empty() && written.is_empty() {
-            bail!("refreshing {}: no file of {} was edited; nothing was changed", patch.name, tree.path().display());
+            bail!(
+                "refreshing {}: no file of {} was edited; nothing was changed",
+                patch.name,
+                tree.path().display()
+            );
         }
-        context.ui.line(&format!("{} {}  {}", patch.short_name(), &refreshed.commit[..12], patch.subject));
+        context.ui.line(&format!(
+            "{} {}  {}",
+            patch.short_name(),
+            &refreshed.commit[..12],
+            patch.subject
+        ));
         for file in &written {
             context.ui.line(&format!("  written: {}", file.display()));
         }
@@ -68,16 +77,25 @@ impl Refresh {
             context.ui.say(&format!("made anew on it: {subject}"));
         }
         if !refreshed.unknown.is_empty() {
-            context.ui.warn(&format!("left out, since git does not know them (`git add` takes them in): {}", list(&refreshed.unknown)));
+            context.ui.warn(&format!(
+                "left out, since git does not know them (`git add` takes them in): {}",
+                list(&refreshed.unknown)
+            ));
         }
         if before.is_open() {
-            context.ui.warn(&format!("{} was approved; the edited patch needs a new review", patch.short_name()));
+            context.ui.warn(&format!(
+                "{} was approved; the edited patch needs a new review",
+                patch.short_name()
+            ));
         }
         context.ui.json(&serde_json::json!({
             "patch": patch.name, "commit": refreshed.commit, "files": refreshed.files, "written": written,
             "restacked": refreshed.restacked, "left_out": refreshed.unknown
         }))?;
-        context.ui.say(&format!("next: cargo xtask build-debug-kernel{}", super::super::apply::kernel_flag(&self.which)));
+        context.ui.say(&format!(
+            "next: cargo xtask build-debug-kernel{}",
+            super::super::apply::kernel_flag(&self.which)
+        ));
         Ok(Outcome::Success)
     }
 
@@ -108,7 +126,10 @@ fn rewrite(tree: &Tree, patch: &Patch, file: &Path, commit: &str) -> Result<bool
     let read = Patch::parse(&patch.name, &new).with_context(doing)?;
     let wanted = Patch::parse("mail", &mail).with_context(doing)?;
     if read.message() != patch.message() || read.patch_id() != wanted.patch_id() {
-        bail!("{}: the new file would not be the commit {commit}; it was left as it is", doing());
+        bail!(
+            "{}: the new file would not be the commit {commit}; it was left as it is",
+            doing()
+        );
     }
     if new == old || read.patch_id() == patch.patch_id() {
         return Ok(false);
@@ -121,7 +142,9 @@ fn rewrite(tree: &Tree, patch: &Patch, file: &Path, commit: &str) -> Result<bool
 fn follow(tree: &Tree, series: &Series, before: &[Option<String>], at: usize) -> Result<Vec<PathBuf>> {
     let now = tree.applied(series)?;
     let mut written = Vec::new();
-    for later in (at + 1..series.patches.len()).filter(|later| before[*later].is_some() && now[*later].is_none()) {
+    for later in
+        (at + 1..series.patches.len()).filter(|later| before[*later].is_some() && now[*later].is_none())
+    {
         let patch = &series.patches[later];
         let commits = tree.commits()?;
         let Some((commit, _)) = commits.iter().rfind(|(_, subject)| *subject == patch.subject) else {
@@ -135,5 +158,9 @@ fn follow(tree: &Tree, series: &Series, before: &[Option<String>], at: usize) ->
 }
 
 fn list(paths: &[PathBuf]) -> String {
-    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
+    paths
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect::<Vec<_>>()
+        .join(", ")
 }

@@ -28,13 +28,17 @@ impl Show {
             context.ui.line(&format!("\n{body}"));
         }
         let tree = stack.as_ref().map(Stack::repository);
-        context.ui.json(&serde_json::json!({ "series": series.folder, "tree": tree, "patch": row, "message": body }))?;
+        context.ui.json(
+            &serde_json::json!({ "series": series.folder, "tree": tree, "patch": row, "message": body }),
+        )?;
         let next = match (row.review.is_open(), &row.applied) {
             (false, _) => format!("review {} --approve --by NAME --note TEXT", row.short),
             (true, None) => format!("apply {}", row.short),
             (true, Some(_)) => "build-debug-kernel".into(),
         };
-        context.ui.say(&format!("next: cargo xtask {next}{}", self.which.flags()));
+        context
+            .ui
+            .say(&format!("next: cargo xtask {next}{}", self.which.flags()));
         Ok(Outcome::Success)
     }
 }

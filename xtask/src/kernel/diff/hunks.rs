@@ -43,7 +43,11 @@ impl Hunk {
 
     fn side(&self, origin: u8) -> Vec<&[u8]> {
         let of_side = |line: &&Line| line.origin == b' ' || line.origin == origin;
-        self.lines.iter().filter(of_side).map(|line| line.text.as_slice()).collect()
+        self.lines
+            .iter()
+            .filter(of_side)
+            .map(|line| line.text.as_slice())
+            .collect()
     }
 
     /// Where its lines are in `image`, if anywhere.
@@ -56,7 +60,10 @@ impl Hunk {
             *at <= last
                 && (!at_beginning || *at == 0)
                 && (!at_end || *at == last)
-                && before.iter().zip(&image[*at..]).all(|(wanted, (there, ours))| !ours && wanted == there)
+                && before
+                    .iter()
+                    .zip(&image[*at..])
+                    .all(|(wanted, (there, ours))| !ours && wanted == there)
         };
         let expected = match (at_beginning, at_end) {
             (true, _) => 0,
@@ -82,7 +89,10 @@ pub fn apply(hunks: &[Hunk], content: &[u8]) -> Result<Vec<u8>, usize> {
         let after = hunk.side(b'+').into_iter().map(|line| (line, true));
         image.splice(at..at + hunk.before().len(), after);
     }
-    Ok(image.into_iter().flat_map(|(line, _)| line.iter().copied()).collect())
+    Ok(image
+        .into_iter()
+        .flat_map(|(line, _)| line.iter().copied())
+        .collect())
 }
 
 #[cfg(test)]
@@ -100,12 +110,18 @@ mod tests {
 
     #[test]
     fn hunks_stay_where_they_fit() {
-        check("a\nb\nc\nd\ne\nf\ng\nh\ni\nj\n", Ok("a\nb\nc\nnew\nd\ne\nf\ng\ni\nj\n"));
+        check(
+            "a\nb\nc\nd\ne\nf\ng\nh\ni\nj\n",
+            Ok("a\nb\nc\nnew\nd\ne\nf\ng\ni\nj\n"),
+        );
     }
 
     #[test]
     fn hunks_follow_their_lines() {
-        check("x\ny\na\nb\nc\nd\ne\ng\nh\ni\nj\n", Ok("x\ny\na\nb\nc\nnew\nd\ne\ng\ni\nj\n"));
+        check(
+            "x\ny\na\nb\nc\nd\ne\ng\nh\ni\nj\n",
+            Ok("x\ny\na\nb\nc\nnew\nd\ne\ng\ni\nj\n"),
+        );
         check("b\nc\nd\ng\nh\ni\nj\n", Ok("b\nc\nnew\nd\ng\ni\nj\n"));
     }
 
@@ -117,6 +133,9 @@ mod tests {
 
     #[test]
     fn of_two_places_the_nearer_is_taken_and_forwards_first() {
-        check("b\nc\nd\nx\nb\nc\nd\ng\nh\ni\nj\n", Ok("b\nc\nnew\nd\nx\nb\nc\nd\ng\ni\nj\n"));
+        check(
+            "b\nc\nd\nx\nb\nc\nd\ng\nh\ni\nj\n",
+            Ok("b\nc\nnew\nd\nx\nb\nc\nd\ng\ni\nj\n"),
+        );
     }
 }

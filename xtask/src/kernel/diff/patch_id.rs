@@ -57,7 +57,11 @@ pub fn stable(diff: &[u8]) -> String {
                 *new = new.saturating_sub(usize::from(matches!(line[0], b'+' | b' ')));
             }
         }
-        let text: Vec<u8> = line.iter().copied().filter(|byte| !b" \t\n\r".contains(byte)).collect();
+        let text: Vec<u8> = line
+            .iter()
+            .copied()
+            .filter(|byte| !b" \t\n\r".contains(byte))
+            .collect();
         hash.update(&text);
     }
     add(&mut sum, &mut hash);
@@ -78,6 +82,9 @@ fn add(sum: &mut [u8; 20], hash: &mut Sha1) {
 fn ids(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let at = line.windows(2).position(|two| two == b"..")?;
     let rest = &line[at + 2..];
-    let end = rest.iter().position(u8::is_ascii_whitespace).unwrap_or(rest.len());
+    let end = rest
+        .iter()
+        .position(u8::is_ascii_whitespace)
+        .unwrap_or(rest.len());
     Some((&line[..at], &rest[..end]))
 }

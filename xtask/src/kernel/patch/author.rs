@@ -17,8 +17,12 @@ pub(super) fn name_and_address(from: &str) -> Option<(String, String)> {
     let text = without_quotes(&single_spaced(from));
     let (name, address) = match text.find('@') {
         Some(at) => {
-            let start = text[..at].rfind(|c: char| c == '<' || c.is_ascii_whitespace()).map_or(0, |at| at + 1);
-            let end = text[at..].find(|c: char| c == '>' || c.is_ascii_whitespace()).map_or(text.len(), |end| at + end);
+            let start = text[..at]
+                .rfind(|c: char| c == '<' || c.is_ascii_whitespace())
+                .map_or(0, |at| at + 1);
+            let end = text[at..]
+                .find(|c: char| c == '>' || c.is_ascii_whitespace())
+                .map_or(text.len(), |end| at + end);
             let before = text[..start].strip_suffix('<').unwrap_or(&text[..start]);
             let behind = text.get(end + 1..).unwrap_or_default();
             (format!("{before} {behind}"), text[start..end].to_string())
@@ -79,7 +83,9 @@ pub(super) fn single_spaced(text: &str) -> String {
 /// A date as mails have it (RFC 5322), as git shows it, in ISO 8601, or in seconds since 1970. Errors name what is allowed.
 pub(super) fn date(text: &str) -> Result<AuthorDate> {
     let text = single_spaced(text);
-    let found = rfc5322(&text).or_else(|| seconds(&text)).or_else(|| other_forms(&text));
+    let found = rfc5322(&text)
+        .or_else(|| seconds(&text))
+        .or_else(|| other_forms(&text));
     match found {
         Some(date) => Ok(date),
         None => bail!(
@@ -110,10 +116,15 @@ fn seconds(text: &str) -> Option<AuthorDate> {
 }
 
 fn other_forms(text: &str) -> Option<AuthorDate> {
-    ["%Y-%m-%d %H:%M:%S %z", "%Y-%m-%dT%H:%M:%S%:z", "%Y-%m-%dT%H:%M:%S%z", "%a %b %d %H:%M:%S %Y %z"]
-        .iter()
-        .find_map(|form| jiff::Zoned::strptime(form, text).ok())
-        .map(|date| of(&date))
+    [
+        "%Y-%m-%d %H:%M:%S %z",
+        "%Y-%m-%dT%H:%M:%S%:z",
+        "%Y-%m-%dT%H:%M:%S%z",
+        "%a %b %d %H:%M:%S %Y %z",
+    ]
+    .iter()
+    .find_map(|form| jiff::Zoned::strptime(form, text).ok())
+    .map(|date| of(&date))
 }
 
 fn of(date: &jiff::Zoned) -> AuthorDate {
@@ -133,8 +144,16 @@ mod tests {
             ("Ann Other <ann@x.org>", "Ann Other", "ann@x.org"),
             ("\"Other, Ann\" <ann@x.org>", "Other, Ann", "ann@x.org"),
             ("ann@x.org (Ann Other)", "Ann Other", "ann@x.org"),
-            ("Ann (work) Other <ann@x.org> (x)", "Ann (work) Other (x)", "ann@x.org"),
-            ("\"Ann \\\"A\\\" Other\" <ann@x.org>", "Ann \"A\" Other", "ann@x.org"),
+            (
+                "Ann (work) Other <ann@x.org> (x)",
+                "Ann (work) Other (x)",
+                "ann@x.org",
+            ),
+            (
+                "\"Ann \\\"A\\\" Other\" <ann@x.org>",
+                "Ann \"A\" Other",
+                "ann@x.org",
+            ),
             ("<ann@x.org>", "ann@x.org", "ann@x.org"),
             ("ann@x.org", "ann@x.org", "ann@x.org"),
             ("Ann <ann>", "Ann", "ann"),
@@ -147,7 +166,10 @@ mod tests {
 
     #[test]
     fn dates_are_read_in_the_forms_that_occur() {
-        let wanted = AuthorDate { seconds: 1_772_545_272, offset_minutes: -210 };
+        let wanted = AuthorDate {
+            seconds: 1_772_545_272,
+            offset_minutes: -210,
+        };
         for text in [
             "Tue, 3 Mar 2026 10:11:12 -0330",
             "Wed, 3 Mar 2026 10:11:12 -0330",
@@ -161,6 +183,11 @@ mod tests {
         ] {
             assert_eq!(date(text).unwrap(), wanted, "{text}");
         }
-        assert!(date("yesterday").unwrap_err().to_string().contains("found `yesterday`"));
+        assert!(
+            date("yesterday")
+                .unwrap_err()
+                .to_string()
+                .contains("found `yesterday`")
+        );
     }
 }

@@ -65,7 +65,7 @@ pub(super) fn read(bytes: &[u8], scissors: Scissors) -> Result<Mail> {
     };
     reader.headers(Whose::Mail)?;
     reader.body()?;
-    Ok(reader.finish())
+    reader.finish()
 }
 
 /// The lines of a file, with their numbers.
@@ -177,15 +177,17 @@ impl Reader<'_> {
                 line.extend_from_slice(more[1..].trim_ascii_end());
                 self.lines.next();
             }
-            self.header(&line, whose);
+            let number = self.lines.number.saturating_sub(1);
+            self.header(&line, whose)
+                .with_context(|| format!("line {number}"))?;
         }
         Ok(())
     }
 
-    fn header(&mut self, line: &[u8], whose: Whose) {
+    fn header(&mut self, line: &[u8], whose: Whose) -> Result<()> {
         if let Some((place, value)) = self.mail.find(line) {
             if whose == Whose::Mail || place.is_none() {
-                *place = Some(words::decode(value));
+                *place = Some(words::decode(value)?);
             }
         } else if let Some(value) = value_of(line, "Content-Type") {
             let value = String::from_utf8_lossy(value).into_owned();
@@ -211,6 +213,7 @@ impl Reader<'_> {
         } else if let Some(value) = value_of(line, "Message-ID") {
             self.out.message_id = Some(String::from_utf8_lossy(value).trim().to_string());
         }
+        Ok(())
     }
 
     fn body(&mut self) -> Result<()> {
@@ -231,7 +234,9 @@ impl Reader<'_> {
     }
 
     fn is_boundary(&self, line: &[u8]) -> bool {
-        self.boundaries.last().is_some_and(|boundary| line.starts_with(boundary))
+        self.boundaries
+            .last()
+            .is_some_and(|boundary| line.starts_with(boundary))
     }
 
     /// Skips the preamble of a multipart and reads the headers of its first part.
@@ -315,12 +320,12 @@ impl Reader<'_> {
         if self.stage == Stage::BodyHeaders {
             if line == b"\n" || line.is_empty() {
                 if !self.open.is_empty() {
-                    self.close_header();
+                    self.close_header()?;
                     self.stage = Stage::Message;
                 }
                 return Ok(());
             }
-            if self.body_header(line) {
+            if self.body_header(line)? {
                 return Ok(());
             }
             self.stage = Stage::Message;
@@ -353,48 +358,52 @@ impl Reader<'_> {
     }
 
     /// Takes `From:`, `Date:` and `Subject:` at the head of the message; `false`: the line is no header.
-    fn body_header(&mut self, line: &[u8]) -> bool {
+    fn body_header(&mut self, line: &[u8]) -> Result<bool> {
         if !self.open.is_empty() && matches!(line[0], b' ' | b'\t') {
             if self.scissors == Scissors::Cut && is_scissors(&String::from_utf8_lossy(line)) {
-                self.close_header();
-                return false;
+                self.close_header()?;
+                return Ok(false);
             }
             if self.open.ends_with(b"\n") {
                 self.open.pop();
             }
             self.open.extend_from_slice(line);
-            return true;
+            return Ok(true);
         }
-        self.close_header();
+        self.close_header()?;
         if let Some(rest) = line.strip_prefix(b">From") {
-            return rest.first().is_some_and(u8::is_ascii_whitespace) && is_git_separator(&line[1..]);
+            return Ok(rest.first().is_some_and(u8::is_ascii_whitespace) && is_git_separator(&line[1..]));
         }
-        if line.strip_prefix(b"[PATCH]").is_some_and(|rest| rest.first().is_some_and(u8::is_ascii_whitespace)) {
+        if line
+            .strip_prefix(b"[PATCH]")
+            .is_some_and(|rest| rest.first().is_some_and(u8::is_ascii_whitespace))
+        {
             self.body.subject = Some(words::guess(line));
-            return true;
+            return Ok(true);
         }
         match self.body.find(line) {
             Some((place, _)) if place.is_none() => {
                 self.open = line.to_vec();
-                true
+                Ok(true)
             }
-            _ => false,
+            _ => Ok(false),
         }
     }
 
-    fn close_header(&mut self) {
+    fn close_header(&mut self) -> Result<()> {
         let line = std::mem::take(&mut self.open);
         if let Some((place, value)) = self.body.find(&line) {
-            *place = Some(words::decode(value));
+            *place = Some(words::decode(value)?);
         }
+        Ok(())
     }
 
-    fn finish(mut self) -> Mail {
-        self.close_header();
+    fn finish(mut self) -> Result<Mail> {
+        self.close_header()?;
         self.out.from = self.body.from.or(self.mail.from);
         self.out.subject = self.body.subject.or(self.mail.subject);
         self.out.date = self.body.date.or(self.mail.date);
-        self.out
+        Ok(self.out)
     }
 }
 
@@ -402,7 +411,8 @@ impl Reader<'_> {
 fn value_of<'l>(line: &'l [u8], name: &str) -> Option<&'l [u8]> {
     let (key, value) = line.split_at_checked(name.len())?;
     let value = value.strip_prefix(b":")?;
-    key.eq_ignore_ascii_case(name.as_bytes()).then(|| value.trim_ascii_start())
+    key.eq_ignore_ascii_case(name.as_bytes())
+        .then(|| value.trim_ascii_start())
 }
 
 /// `name="VALUE"` or `name=VALUE` in a `Content-Type`.
@@ -420,7 +430,10 @@ fn is_header(line: &[u8]) -> bool {
     if line.starts_with(b"From ") || line.starts_with(b">From ") {
         return true;
     }
-    let name = line.iter().take_while(|byte| byte.is_ascii_graphic() && **byte != b':').count();
+    let name = line
+        .iter()
+        .take_while(|byte| byte.is_ascii_graphic() && **byte != b':')
+        .count();
     line.get(name) == Some(&b':')
 }
 
@@ -457,7 +470,10 @@ fn is_scissors(line: &str) -> bool {
         } else if rest[0] == b'-' {
             inside = true;
             perforation += 1;
-        } else if [b">8", b"8<", b">%", b"%<"].iter().any(|mark| rest.starts_with(*mark)) {
+        } else if [b">8", b"8<", b">%", b"%<"]
+            .iter()
+            .any(|mark| rest.starts_with(*mark))
+        {
             inside = true;
             perforation += 2;
             marks += 1;
@@ -471,52 +487,4 @@ fn is_scissors(line: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn scissors_are_what_git_takes_for_scissors() {
-        for (line, yes) in [
-            ("-- >8 --\n", true),
-            ("- - - 8< - - - cut here - - - 8< - - -\n", true),
-            (">8\n", false),
-            ("a long line of text about >8 and other things\n", false),
-            ("----------\n", false),
-        ] {
-            assert_eq!(is_scissors(line), yes, "{line}");
-        }
-    }
-
-    #[test]
-    fn a_line_of_dashes_in_the_message_is_no_end() {
-        for (line, yes) in [
-            ("---\n", true),
-            ("--- \n", true),
-            ("--- a/f\n", true),
-            ("diff -u\n", true),
-            ("Index: f\n", true),
-            ("----\n", false),
-            ("---  two\n", false),
-        ] {
-            assert_eq!(ends_message(line.as_bytes()), yes, "{line}");
-        }
-    }
-
-    #[test]
-    fn parts_of_a_mail_are_joined() {
-        let text = "From: a\nContent-Type: multipart/mixed; boundary=\"xx\"\n\nThis is a multi-part message.\n\
-            --xx\nContent-Type: text/plain; charset=iso-8859-1\nContent-Transfer-Encoding: quoted-printable\n\n\
-            W=FC=\ny.\n---\n--xx\nContent-Type: text/x-patch\nContent-Transfer-Encoding: base64\n\nZGlmZiAt\nLQo=\n--xx--\n";
-        let mail = read(text.as_bytes(), Scissors::Kept).unwrap();
-        assert_eq!(mail.message, "W\u{fc}y.\n");
-        assert_eq!(String::from_utf8(mail.patch).unwrap(), "---\ndiff --\n\n");
-        assert!(!mail.plain);
-    }
-
-    #[test]
-    fn flowed_lines_are_joined_as_git_joins_them() {
-        let text = "Subject: s\nContent-Type: text/plain; format=flowed; delsp=yes\n\nlong \nline\n  x\n-- \n";
-        let mail = read(text.as_bytes(), Scissors::Kept).unwrap();
-        assert_eq!(mail.message, "longline\n x\n-- \n");
-    }
-}
+mod tests;

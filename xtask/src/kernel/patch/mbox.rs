@@ -31,7 +31,11 @@ pub fn split(bytes: &[u8]) -> Result<Vec<Letter>> {
         if is_from_line(line) {
             quoted = line.starts_with(b"From mboxrd@z ");
             letters.push(Letter {
-                bytes: if is_git_separator(line) { line.to_vec() } else { NO_COMMIT.to_vec() },
+                bytes: if is_git_separator(line) {
+                    line.to_vec()
+                } else {
+                    NO_COMMIT.to_vec()
+                },
                 line: at + 1,
             });
             continue;
@@ -73,11 +77,20 @@ pub(super) fn is_from_line(line: &[u8]) -> bool {
         return false;
     };
     let digit = |at: Option<usize>| at.and_then(|at| rest.get(at)).is_some_and(u8::is_ascii_digit);
-    let times = [colon.checked_sub(4), colon.checked_sub(2), colon.checked_sub(1), Some(colon + 1), Some(colon + 2)];
+    let times = [
+        colon.checked_sub(4),
+        colon.checked_sub(2),
+        colon.checked_sub(1),
+        Some(colon + 1),
+        Some(colon + 2),
+    ];
     let year = rest.get(colon + 3..).unwrap_or_default().trim_ascii_start();
-    let year = year.iter().take_while(|byte| byte.is_ascii_digit()).fold(0u32, |year, digit| {
-        year.saturating_mul(10).saturating_add(u32::from(digit - b'0'))
-    });
+    let year = year
+        .iter()
+        .take_while(|byte| byte.is_ascii_digit())
+        .fold(0u32, |year, digit| {
+            year.saturating_mul(10).saturating_add(u32::from(digit - b'0'))
+        });
     times.into_iter().all(digit) && year > 90
 }
 
@@ -89,7 +102,14 @@ mod tests {
         let letters = split(text.as_bytes()).unwrap();
         letters
             .into_iter()
-            .map(|letter| String::from_utf8(letter.bytes).unwrap().split_once('\n').unwrap().1.to_string())
+            .map(|letter| {
+                String::from_utf8(letter.bytes)
+                    .unwrap()
+                    .split_once('\n')
+                    .unwrap()
+                    .1
+                    .to_string()
+            })
             .collect()
     }
 
@@ -97,12 +117,16 @@ mod tests {
     fn a_mailbox_is_taken_apart_at_its_from_lines() {
         let text = "From git@z Thu Jan  1 00:00:00 1970\nSubject: a\n\n>From here\nFrom there on\n\
                     From me@x Thu Jan  1 00:00:00 1970\nSubject: b\n";
-        assert_eq!(texts(text), ["Subject: a\n\n>From here\nFrom there on\n", "Subject: b\n"]);
+        assert_eq!(
+            texts(text),
+            ["Subject: a\n\n>From here\nFrom there on\n", "Subject: b\n"]
+        );
     }
 
     #[test]
     fn the_quoting_of_mboxrd_is_undone() {
-        let text = "From mboxrd@z Thu Jan  1 00:00:00 1970\nSubject: a\n\n>From here\n>>From there\n> quoted\n";
+        let text =
+            "From mboxrd@z Thu Jan  1 00:00:00 1970\nSubject: a\n\n>From here\n>>From there\n> quoted\n";
         assert_eq!(texts(text), ["Subject: a\n\nFrom here\n>From there\n> quoted\n"]);
     }
 
@@ -110,6 +134,11 @@ mod tests {
     fn a_single_mail_is_a_mailbox_too() {
         assert_eq!(texts("\nSubject: a\n\nx\n"), ["Subject: a\n\nx\n"]);
         assert!(split(b" \n").unwrap_err().to_string().contains("empty"));
-        assert!(split(b"Subject: a\r\n").unwrap_err().to_string().contains("line 1: the line ends in CR LF"));
+        assert!(
+            split(b"Subject: a\r\n")
+                .unwrap_err()
+                .to_string()
+                .contains("line 1: the line ends in CR LF")
+        );
     }
 }

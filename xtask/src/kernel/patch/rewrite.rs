@@ -20,7 +20,10 @@ pub fn with_diff_of(patch: &Patch, old: &[u8], mail: &[u8]) -> Vec<u8> {
     let (Some(diff), head) = (diff_of(mail), &old[..start]) else {
         return mail.to_vec();
     };
-    let notes = head.windows(5).rposition(|window| window == b"\n---\n").map_or(head.len(), |at| at + 5);
+    let notes = head
+        .windows(5)
+        .rposition(|window| window == b"\n---\n")
+        .map_or(head.len(), |at| at + 5);
     let mut text = head[..notes].to_vec();
     let mut kept: Vec<&[u8]> = head[notes..]
         .split_inclusive(|byte| *byte == b'\n')
@@ -37,7 +40,10 @@ pub fn with_diff_of(patch: &Patch, old: &[u8], mail: &[u8]) -> Vec<u8> {
         text.extend_from_slice(stat_of(mail));
     }
     text.extend_from_slice(&mail[diff..]);
-    let signature = old.windows(5).rposition(|window| window == b"\n-- \n").filter(|at| *at > start);
+    let signature = old
+        .windows(5)
+        .rposition(|window| window == b"\n-- \n")
+        .filter(|at| *at > start);
     if let Some(at) = signature {
         // git puts an empty line behind the diff; a binary patch ends in one of its own.
         let binary = patch_text_is_binary(&text[start.min(text.len())..]);
@@ -66,7 +72,10 @@ fn diff_of(mail: &[u8]) -> Option<usize> {
 /// The diffstat, with the empty line behind it.
 fn stat_of(mail: &[u8]) -> &[u8] {
     let Some(diff) = diff_of(mail) else { return b"" };
-    let start = mail[..diff].windows(5).rposition(|window| window == b"\n---\n").map_or(diff, |at| at + 5);
+    let start = mail[..diff]
+        .windows(5)
+        .rposition(|window| window == b"\n---\n")
+        .map_or(diff, |at| at + 5);
     &mail[start..diff]
 }
 
@@ -77,7 +86,9 @@ mod tests {
     #[test]
     fn message_notes_and_signature_stay() {
         let head = "From 0 Mon Sep 17 00:00:00 2001\nFrom: A <a@b.c>\nSubject: [PATCH v3] x\n\nWhy.\n---\nSPDX-License-Identifier: GPL-2.0-only\n\n";
-        let old = format!("{head} f | 2 +-\n 1 file changed, 1 insertion(+), 1 deletion(-)\n\ndiff --git a/f b/f\n--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n+b\n-- \n2.39\n\n");
+        let old = format!(
+            "{head} f | 2 +-\n 1 file changed, 1 insertion(+), 1 deletion(-)\n\ndiff --git a/f b/f\n--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n+b\n-- \n2.39\n\n"
+        );
         let patch = Patch::parse("0001-x.patch", old.as_bytes()).unwrap();
         let stat = " f | 3 ++-\n 1 file changed, 2 insertions(+), 1 deletion(-)\n\n";
         let diff = "diff --git a/f b/f\n--- a/f\n+++ b/f\n@@ -1 +1,2 @@\n-a\n+b\n+c\n";

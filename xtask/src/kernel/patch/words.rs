@@ -1,16 +1,18 @@
 //! Bytes of a mail as text: encoded words (RFC 2047), base64 and quoted-printable (RFC 2045), character sets.
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use encoding_rs::Encoding;
 
-/// A header's value with its encoded words decoded. As git does, white space between two of them goes away, and a
-/// value with a broken one stays as it is.
-pub(super) fn decode(value: &[u8]) -> String {
+/// A header's value with its encoded words decoded. As git does, white space between two of them goes away. Errors: a broken one.
+pub(super) fn decode(value: &[u8]) -> Result<String> {
     let raw = guess(value);
-    try_decode(&raw).unwrap_or(raw)
+    decoded(&raw)?.with_context(|| {
+        format!("found `{raw}` in a header; what begins with `=?` has to be an encoded word, `=?CHARSET?Q?TEXT?=` or `=?CHARSET?B?TEXT?=`")
+    })
 }
 
-fn try_decode(raw: &str) -> Option<String> {
+/// `None`: an encoded word without its end, or of an unknown encoding.
+fn decoded(raw: &str) -> Result<Option<String>> {
     let mut out = String::new();
     let mut rest = raw;
     let mut first = true;
@@ -19,20 +21,25 @@ fn try_decode(raw: &str) -> Option<String> {
         if first || !between.bytes().all(|byte| byte.is_ascii_whitespace()) {
             out.push_str(between);
         }
-        let (charset, behind) = rest[at + 2..].split_once('?')?;
-        let (encoding, behind) = behind.split_once('?')?;
-        let (text, behind) = behind.split_once("?=")?;
+        let word = rest[at + 2..].split_once('?').and_then(|(charset, rest)| {
+            let (encoding, rest) = rest.split_once('?')?;
+            let (text, behind) = rest.split_once("?=")?;
+            Some((charset, encoding, text, behind))
+        });
+        let Some((charset, encoding, text, behind)) = word else {
+            return Ok(None);
+        };
         let bytes = match encoding {
             "b" | "B" => base64(text.as_bytes()),
             "q" | "Q" => quoted_printable(text.replace('_', " ").as_bytes()),
-            _ => return None,
+            _ => return Ok(None),
         };
-        out.push_str(&to_utf8(&bytes, charset).ok()?);
+        out.push_str(&to_utf8(&bytes, charset)?);
         rest = behind;
         first = false;
     }
     out.push_str(rest);
-    Some(out)
+    Ok(Some(out))
 }
 
 /// Base64; what is not of its alphabet is passed over.
@@ -103,7 +110,10 @@ pub(super) fn to_utf8(bytes: &[u8], charset: &str) -> Result<String> {
         bail!("the mail says that its text is us-ascii, and there are other bytes in it");
     }
     // The web's tables, which the library has, take windows-1252 for ISO 8859-1.
-    if ["iso-8859-1", "iso8859-1", "latin1"].iter().any(|name| charset.eq_ignore_ascii_case(name)) {
+    if ["iso-8859-1", "iso8859-1", "latin1"]
+        .iter()
+        .any(|name| charset.eq_ignore_ascii_case(name))
+    {
         return Ok(bytes.iter().map(|byte| char::from(*byte)).collect());
     }
     let Some(encoding) = Encoding::for_label(charset.as_bytes()) else {
@@ -130,9 +140,19 @@ mod tests {
     #[test]
     fn encoded_words_of_several_sets_are_joined() {
         let value = b"a =?UTF-8?q?J=C3=BCr?=  =?iso-8859-1?Q?gen_M=FC?= =?KOI8-R?B?8NLJ18XU?= b";
-        assert_eq!(decode(value), "a J\u{fc}rgen M\u{fc}Привет b");
-        assert_eq!(decode(b"=?no-such-set?q?a?= b"), "=?no-such-set?q?a?= b");
-        assert_eq!(decode(b"=?utf-8?x?a?= b"), "=?utf-8?x?a?= b");
+        assert_eq!(decode(value).unwrap(), "a J\u{fc}rgen M\u{fc}Привет b");
+        assert!(
+            decode(b"=?no-such-set?q?a?= b")
+                .unwrap_err()
+                .to_string()
+                .contains("`no-such-set` is unknown")
+        );
+        assert!(
+            decode(b"=?utf-8?x?a?= b")
+                .unwrap_err()
+                .to_string()
+                .contains("found `=?utf-8?x?a?= b`")
+        );
     }
 
     #[test]
@@ -145,8 +165,18 @@ mod tests {
 
     #[test]
     fn wrong_sets_are_named() {
-        assert!(to_utf8(b"\xff", "us-ascii").unwrap_err().to_string().contains("us-ascii"));
-        assert!(to_utf8(b"a", "utf-77").unwrap_err().to_string().contains("`utf-77` is unknown"));
+        assert!(
+            to_utf8(b"\xff", "us-ascii")
+                .unwrap_err()
+                .to_string()
+                .contains("us-ascii")
+        );
+        assert!(
+            to_utf8(b"a", "utf-77")
+                .unwrap_err()
+                .to_string()
+                .contains("`utf-77` is unknown")
+        );
         assert_eq!(guess(b"\xfc"), "\u{fc}");
     }
 }

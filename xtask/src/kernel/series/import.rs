@@ -44,7 +44,10 @@ pub fn read(bytes: &[u8], scissors: Scissors) -> Result<Import> {
         }
     }
     if found.is_empty() {
-        bail!("there is no patch in the mailbox: none of its {} mails holds a diff", left_out.len());
+        bail!(
+            "there is no patch in the mailbox: none of its {} mails holds a diff",
+            left_out.len()
+        );
     }
     put_in_order(&mut found)?;
     let mut files = Vec::new();
@@ -75,7 +78,9 @@ fn number(subject: &str) -> Option<Number> {
     let mut rest = subject;
     while let Some((inside, behind)) = rest.find('[').and_then(|at| rest[at + 1..].split_once(']')) {
         for word in inside.split_whitespace() {
-            let numbers = word.split_once('/').and_then(|(n, m)| Some((n.parse().ok()?, m.parse().ok()?)));
+            let numbers = word
+                .split_once('/')
+                .and_then(|(n, m)| Some((n.parse().ok()?, m.parse().ok()?)));
             if let Some((n, m)) = numbers {
                 return Some(Number { n, m });
             }
@@ -86,11 +91,16 @@ fn number(subject: &str) -> Option<Number> {
 }
 
 fn is_answer(subject: &str) -> bool {
-    subject.get(..3).is_some_and(|start| start.eq_ignore_ascii_case("re:"))
+    subject
+        .get(..3)
+        .is_some_and(|start| start.eq_ignore_ascii_case("re:"))
 }
 
 fn put_in_order(found: &mut [(Option<Number>, Letter, Envelope)]) -> Result<()> {
-    let numbered: Vec<(Number, usize)> = found.iter().filter_map(|(n, letter, _)| Some(((*n)?, letter.line))).collect();
+    let numbered: Vec<(Number, usize)> = found
+        .iter()
+        .filter_map(|(n, letter, _)| Some(((*n)?, letter.line)))
+        .collect();
     if numbered.is_empty() {
         return Ok(());
     }
@@ -109,17 +119,27 @@ fn put_in_order(found: &mut [(Option<Number>, Letter, Envelope)]) -> Result<()> 
         );
     }
     for n in 1..=m {
-        match numbered.iter().filter(|(number, _)| number.n == n).collect::<Vec<_>>().as_slice() {
+        match numbered
+            .iter()
+            .filter(|(number, _)| number.n == n)
+            .collect::<Vec<_>>()
+            .as_slice()
+        {
             [_] => {}
             [] => {
                 let missing: Vec<String> = (1..=m)
                     .filter(|n| numbered.iter().all(|(number, _)| number.n != *n))
                     .map(|n| format!("{n}/{m}"))
                     .collect();
-                bail!("patch {} is not in the mailbox; all of the series has to be", missing.join(", "));
+                bail!(
+                    "patch {} is not in the mailbox; all of the series has to be",
+                    missing.join(", ")
+                );
             }
             [(_, one), (_, other), ..] => {
-                bail!("line {other}: patch {n}/{m} is there twice, first in line {one}: two versions of the series?")
+                bail!(
+                    "line {other}: patch {n}/{m} is there twice, first in line {one}: two versions of the series?"
+                )
             }
         }
     }
@@ -137,14 +157,31 @@ fn cuts(bytes: &[u8]) -> Result<bool> {
 
 /// The mail as `git format-patch` would have written it, since a patch file is read without scissors.
 fn without_what_was_cut(patch: &Patch, bytes: &[u8]) -> Vec<u8> {
-    let mut text = bytes.split_inclusive(|byte| *byte == b'\n').next().unwrap_or_default().to_vec();
-    text.extend(format!("From: \"{}\" <{}>\n", patch.author.replace('"', "\\\""), patch.email).bytes());
+    let mut text = bytes
+        .split_inclusive(|byte| *byte == b'\n')
+        .next()
+        .unwrap_or_default()
+        .to_vec();
+    text.extend(
+        format!(
+            "From: \"{}\" <{}>\n",
+            patch.author.replace('"', "\\\""),
+            patch.email
+        )
+        .bytes(),
+    );
     if let Some(date) = patch.date {
         let sign = if date.offset_minutes < 0 { '-' } else { '+' };
         let (hours, minutes) = (date.offset_minutes.abs() / 60, date.offset_minutes.abs() % 60);
         text.extend(format!("Date: @{} {sign}{hours:02}{minutes:02}\n", date.seconds).bytes());
     }
-    text.extend(format!("Subject: [PATCH] {}\nMIME-Version: 1.0\nContent-Type: text/plain; charset=UTF-8\n", patch.subject).bytes());
+    text.extend(
+        format!(
+            "Subject: [PATCH] {}\nMIME-Version: 1.0\nContent-Type: text/plain; charset=UTF-8\n",
+            patch.subject
+        )
+        .bytes(),
+    );
     text.extend(format!("Content-Transfer-Encoding: 8bit\n\n{}\n---\n\n", patch.body).bytes());
     text.extend_from_slice(&patch.diff);
     text.extend_from_slice(b"-- \n\n");
@@ -204,36 +241,61 @@ mod tests {
         .unwrap();
         let names: Vec<&str> = import.files.iter().map(|file| file.name.as_str()).collect();
         assert_eq!(names, ["0001-media-a.patch", "0002-media-b.patch"]);
-        assert_eq!(import.left_out, ["Re: [PATCH v2 1/2] media: a", "[PATCH v2 0/2] all of it"]);
-        assert_eq!(list(&import.files, Path::new("x/v2.mbx")).lines().nth(2), Some("0001-media-a.patch"));
+        assert_eq!(
+            import.left_out,
+            ["Re: [PATCH v2 1/2] media: a", "[PATCH v2 0/2] all of it"]
+        );
+        assert_eq!(
+            list(&import.files, Path::new("x/v2.mbx")).lines().nth(2),
+            Some("0001-media-a.patch")
+        );
     }
 
     #[test]
     fn what_is_no_whole_series_is_refused() {
-        assert!(error(&[("[PATCH 1/3] a", DIFF), ("[PATCH 3/3] c", DIFF)]).contains("patch 2/3 is not in the mailbox"));
-        assert!(error(&[("[PATCH 1/1] a", DIFF), ("[PATCH v2 1/1] a", DIFF)]).contains("patch 1/1 is there twice"));
-        assert!(error(&[("[PATCH 1/1] a", DIFF), ("[PATCH 1/2] a", DIFF)]).contains("has to hold one series"));
+        assert!(
+            error(&[("[PATCH 1/3] a", DIFF), ("[PATCH 3/3] c", DIFF)])
+                .contains("patch 2/3 is not in the mailbox")
+        );
+        assert!(
+            error(&[("[PATCH 1/1] a", DIFF), ("[PATCH v2 1/1] a", DIFF)])
+                .contains("patch 1/1 is there twice")
+        );
+        assert!(
+            error(&[("[PATCH 1/1] a", DIFF), ("[PATCH 1/2] a", DIFF)]).contains("has to hold one series")
+        );
         assert!(error(&[("[PATCH 1/1] a", DIFF), ("[PATCH] b", DIFF)]).contains("has no number like"));
         assert!(error(&[("[PATCH 1/1] a", "No diff.")]).contains("there is no diff in it"));
         assert!(error(&[("hello", "world")]).contains("there is no patch in the mailbox"));
-        assert!(error(&[("[PATCH 1/1] a", &DIFF.replace("+b\n", ""))]).contains("in the mail of line 1 (`[PATCH 1/1] a`)"));
+        assert!(
+            error(&[("[PATCH 1/1] a", &DIFF.replace("+b\n", ""))])
+                .contains("in the mail of line 1 (`[PATCH 1/1] a`)")
+        );
     }
 
     #[test]
     fn scissors_cut_when_they_are_asked_to() {
-        let body = format!("Hello,\n\nhow about this?\n\n-- >8 --\nFrom: Bob <bob@x>\nSubject: [PATCH] the real one\n\n{DIFF}");
+        let body = format!(
+            "Hello,\n\nhow about this?\n\n-- >8 --\nFrom: Bob <bob@x>\nSubject: [PATCH] the real one\n\n{DIFF}"
+        );
         let text = mail("an idea", &body);
         let kept = read(text.as_bytes(), Scissors::Kept).unwrap();
         assert_eq!(kept.files[0].patch.subject, "an idea");
         assert!(kept.files[0].patch.scissors.is_some());
         let cut = read(text.as_bytes(), Scissors::Cut).unwrap();
         let patch = &cut.files[0].patch;
-        assert_eq!((patch.subject.as_str(), patch.author.as_str(), patch.body.as_str()), ("the real one", "Bob", "Why."));
+        assert_eq!(
+            (patch.subject.as_str(), patch.author.as_str(), patch.body.as_str()),
+            ("the real one", "Bob", "Why.")
+        );
     }
 
     #[test]
     fn names_are_made_as_git_makes_them() {
-        assert_eq!(slug("media: vim2m: opt in, to (release) fences..."), "media-vim2m-opt-in-to-release-fences");
+        assert_eq!(
+            slug("media: vim2m: opt in, to (release) fences..."),
+            "media-vim2m-opt-in-to-release-fences"
+        );
         assert_eq!(slug("[media] \u{e4}nderung"), "media-nderung");
     }
 }

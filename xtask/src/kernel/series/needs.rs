@@ -8,7 +8,9 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 /// Words before a `(` at the start of a line that are no name of a function.
-const KEYWORDS: [&str; 9] = ["if", "for", "while", "switch", "return", "sizeof", "do", "else", "defined"];
+const KEYWORDS: [&str; 9] = [
+    "if", "for", "while", "switch", "return", "sizeof", "do", "else", "defined",
+];
 
 /// Shorter names say too little to be told apart.
 const SHORTEST: usize = 5;
@@ -37,7 +39,11 @@ fn regex(text: &str) -> Regex {
 /// Added (`+`) or removed (`-`) lines, with the file that they are of.
 fn lines(patch: &Patch, origin: u8) -> impl Iterator<Item = (&Path, String)> {
     patch.files.iter().flat_map(move |change| {
-        let path = change.new.as_deref().or(change.old.as_deref()).unwrap_or(Path::new(""));
+        let path = change
+            .new
+            .as_deref()
+            .or(change.old.as_deref())
+            .unwrap_or(Path::new(""));
         let lines = change.hunks.iter().flat_map(|hunk| &hunk.lines);
         lines
             .filter(move |line| line.origin == origin)
@@ -46,7 +52,8 @@ fn lines(patch: &Patch, origin: u8) -> impl Iterator<Item = (&Path, String)> {
 }
 
 fn is_kconfig(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("Kconfig"))
+    path.file_name()
+        .is_some_and(|name| name.to_string_lossy().starts_with("Kconfig"))
 }
 
 /// Kconfig symbols that the patch adds, without `CONFIG_`, in its order.
@@ -79,12 +86,18 @@ fn defined(patch: &Patch) -> BTreeSet<String> {
     names.retain(|name| {
         name.len() >= SHORTEST && !KEYWORDS.contains(&name.as_str()) && !removed.contains(name)
     });
-    names.extend(new_symbols(patch).into_iter().map(|symbol| format!("CONFIG_{symbol}")));
+    names.extend(
+        new_symbols(patch)
+            .into_iter()
+            .map(|symbol| format!("CONFIG_{symbol}")),
+    );
     names
 }
 
 fn words(line: &str) -> Vec<String> {
-    WORD.find_iter(line).map(|word| word.as_str().to_string()).collect()
+    WORD.find_iter(line)
+        .map(|word| word.as_str().to_string())
+        .collect()
 }
 
 /// Names in the lines that the patch adds; in Kconfig files what they depend on, with `CONFIG_`.
@@ -93,7 +106,9 @@ fn used(patch: &Patch) -> BTreeSet<String> {
     for (path, line) in lines(patch, b'+') {
         if is_kconfig(path) {
             let text = line.trim_start();
-            let refers = ["depends on ", "select ", "imply ", "if ", "default "].iter().any(|word| text.starts_with(word));
+            let refers = ["depends on ", "select ", "imply ", "if ", "default "]
+                .iter()
+                .any(|word| text.starts_with(word));
             if refers {
                 names.extend(words(text).into_iter().map(|word| format!("CONFIG_{word}")));
             }
@@ -132,7 +147,13 @@ mod tests {
     fn functions_members_and_symbols_are_found() {
         let header = patch(
             "core.h",
-            &["struct vb2_fence {", "\tbool supports_fences:1;", "};", "#define VB2_LIMIT 3", "bool vb2_begin_fence(void);"],
+            &[
+                "struct vb2_fence {",
+                "\tbool supports_fences:1;",
+                "};",
+                "#define VB2_LIMIT 3",
+                "bool vb2_begin_fence(void);",
+            ],
         );
         for (line, name) in [
             ("\tcookie = vb2_begin_fence();", "vb2_begin_fence"),
@@ -143,16 +164,25 @@ mod tests {
             assert_eq!(needs(&patch("driver.c", &[line]), &header), [name], "{line}");
         }
         assert!(needs(&patch("driver.c", &["\tif (something_else())"]), &header).is_empty());
-        let own = patch("driver.c", &["bool vb2_begin_fence(void)", "\tvb2_begin_fence();"]);
+        let own = patch(
+            "driver.c",
+            &["bool vb2_begin_fence(void)", "\tvb2_begin_fence();"],
+        );
         assert!(needs(&own, &header).is_empty());
     }
 
     #[test]
     fn kconfig_symbols_are_found_in_code_and_in_kconfig() {
-        let core = patch("drivers/Kconfig", &["config FENCES", "\tbool \"Fences\"", "\tdepends on MEDIA"]);
+        let core = patch(
+            "drivers/Kconfig",
+            &["config FENCES", "\tbool \"Fences\"", "\tdepends on MEDIA"],
+        );
         assert_eq!(new_symbols(&core), ["FENCES"]);
         let depends = patch("lib/Kconfig", &["config USER", "\tdepends on FENCES && X"]);
         assert_eq!(needs(&depends, &core), ["CONFIG_FENCES"]);
-        assert_eq!(needs(&patch("a.c", &["#ifdef CONFIG_FENCES"]), &core), ["CONFIG_FENCES"]);
+        assert_eq!(
+            needs(&patch("a.c", &["#ifdef CONFIG_FENCES"]), &core),
+            ["CONFIG_FENCES"]
+        );
     }
 }

@@ -36,7 +36,11 @@ impl Scope {
         if self.configuration && parts.is_empty() {
             parts.push("configuration".into());
         }
-        if parts.is_empty() { "nothing".into() } else { parts.join(", ") }
+        if parts.is_empty() {
+            "nothing".into()
+        } else {
+            parts.join(", ")
+        }
     }
 }
 
@@ -50,10 +54,23 @@ pub fn of(patch: &Patch, read: impl Fn(&Path) -> Option<String>) -> Scope {
 }
 
 fn add(scope: &mut Scope, path: &Path, read: &impl Fn(&Path) -> Option<String>) {
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let name = path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
     let folder = path.parent().unwrap_or(Path::new(""));
-    let extension = path.extension().unwrap_or_default().to_string_lossy().into_owned();
-    let top = path.iter().next().unwrap_or_default().to_string_lossy().into_owned();
+    let extension = path
+        .extension()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    let top = path
+        .iter()
+        .next()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
     let in_include = path.iter().any(|part| part == "include");
     if ["Documentation", "tools", "samples", "LICENSES"].contains(&top.as_str()) || extension == "rst" {
         return;
@@ -63,7 +80,11 @@ fn add(scope: &mut Scope, path: &Path, read: &impl Fn(&Path) -> Option<String>) 
         (_, "dts" | "dtsi" | "dtso") => scope.device_trees = true,
         (_, "h") if in_include => scope.kernel = true,
         (_, "c" | "S" | "rs") => {
-            let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            let stem = path
+                .file_stem()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
             match product(folder, &stem, read) {
                 Product::Module(module, symbol) => drop(scope.modules.insert(module, symbol)),
                 Product::Kernel => scope.kernel = true,
@@ -111,7 +132,10 @@ fn only_product(folder: &Path, read: &impl Fn(&Path) -> Option<String>) -> Optio
 
 fn makefile(folder: &Path, read: &impl Fn(&Path) -> Option<String>) -> Option<Makefile> {
     // kbuild takes Kbuild before Makefile (scripts/Makefile.build).
-    ["Kbuild", "Makefile"].iter().find_map(|name| read(&folder.join(name))).map(|text| Makefile::parse(&text))
+    ["Kbuild", "Makefile"]
+        .iter()
+        .find_map(|name| read(&folder.join(name)))
+        .map(|text| Makefile::parse(&text))
 }
 
 /// The lists of a kbuild Makefile (Documentation/kbuild/makefiles.rst).
@@ -128,13 +152,22 @@ impl Makefile {
         let mut makefile = Makefile::default();
         for line in text.replace("\\\n", " ").lines() {
             let line = line.split('#').next().unwrap_or_default();
-            let Some((left, right)) = line.split_once('=') else { continue };
+            let Some((left, right)) = line.split_once('=') else {
+                continue;
+            };
             let left = left.trim_end_matches([':', '+', '?', ' ', '\t']).trim();
-            let objects = right.split_whitespace().filter(|word| word.ends_with(".o")).map(String::from);
-            let Some((name, condition)) = left.rsplit_once('-') else { continue };
+            let objects = right
+                .split_whitespace()
+                .filter(|word| word.ends_with(".o"))
+                .map(String::from);
+            let Some((name, condition)) = left.rsplit_once('-') else {
+                continue;
+            };
             if name == "obj" {
                 let condition = condition.trim_start_matches("$(").trim_end_matches(')');
-                makefile.objects.extend(objects.map(|object| (object, condition.to_string())));
+                makefile
+                    .objects
+                    .extend(objects.map(|object| (object, condition.to_string())));
             } else {
                 makefile.parts.push((name.to_string(), objects.collect()));
             }
@@ -182,7 +215,9 @@ mod tests {
             Some(text.to_string())
         };
         let mut scope = Scope::default();
-        files.iter().for_each(|file| add(&mut scope, Path::new(file), &read));
+        files
+            .iter()
+            .for_each(|file| add(&mut scope, Path::new(file), &read));
         scope
     }
 
@@ -190,7 +225,12 @@ mod tests {
     fn makefiles_tell_the_module() {
         let module = |scope: Scope| scope.modules.into_iter().next().unwrap();
         let hantro = ("hantro_vpu".to_string(), "CONFIG_V_HANTRO".to_string());
-        for file in ["drivers/v/hantro_drv.c", "drivers/v/rockchip_hw.c", "drivers/v/sub/vp9.c", "drivers/v/hantro.h"] {
+        for file in [
+            "drivers/v/hantro_drv.c",
+            "drivers/v/rockchip_hw.c",
+            "drivers/v/sub/vp9.c",
+            "drivers/v/hantro.h",
+        ] {
             assert_eq!(module(scope(&[file])), hantro, "{file}");
         }
         assert_eq!(module(scope(&["mm/y.c"])).0, "y");

@@ -170,9 +170,11 @@ impl Tree {
     fn moves(&self, old: Oid, new: Oid) -> Result<Vec<FileMove>> {
         let old = self.stack.repo.find_commit(old)?.tree()?;
         let new = self.stack.repo.find_commit(new)?.tree()?;
-        let diff = self
-            .repo
-            .diff_tree_to_tree(Some(&old), Some(&new), Some(DiffOptions::new().include_typechange(true)))?;
+        let diff = self.repo.diff_tree_to_tree(
+            Some(&old),
+            Some(&new),
+            Some(DiffOptions::new().include_typechange(true)),
+        )?;
         let mut moves = Vec::new();
         for delta in diff.deltas() {
             let side = |file: git2::DiffFile, there: bool| there.then(|| (file.id(), file.mode()));

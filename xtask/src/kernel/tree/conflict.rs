@@ -17,7 +17,11 @@ pub(super) fn explain(
     change: &FileChange,
     misfit: &Misfit,
 ) -> String {
-    let old = change.old.as_deref().or(change.new.as_deref()).unwrap_or(Path::new(""));
+    let old = change
+        .old
+        .as_deref()
+        .or(change.new.as_deref())
+        .unwrap_or(Path::new(""));
     let new = change.new.as_deref().unwrap_or(old);
     // Where patches are tried one on the other, a file may be one that no commit has: nobody can be named then.
     let head = head.filter(|head| {
@@ -26,15 +30,34 @@ pub(super) fn explain(
         of_head.is_ok_and(|of_head| [old, new].iter().all(|path| id(&of_head, path) == id(tree, path)))
     });
     let said = match misfit {
-        Misfit::Absent => format!("{}: the patch changes this file, but the tree does not have it", old.display()),
-        Misfit::There => format!("{}: the patch makes this file, but the tree has it already", new.display()),
-        Misfit::InTheWay => format!("{}: the tree has a folder where the patch has a file, or the other way round", new.display()),
-        Misfit::OtherKind => format!("{}: the tree has a symbolic link where the patch has a file, or the other way round", old.display()),
-        Misfit::Rest => format!("{}: the patch takes this file away, but the file has more lines than the patch knows", old.display()),
+        Misfit::Absent => format!(
+            "{}: the patch changes this file, but the tree does not have it",
+            old.display()
+        ),
+        Misfit::There => format!(
+            "{}: the patch makes this file, but the tree has it already",
+            new.display()
+        ),
+        Misfit::InTheWay => format!(
+            "{}: the tree has a folder where the patch has a file, or the other way round",
+            new.display()
+        ),
+        Misfit::OtherKind => format!(
+            "{}: the tree has a symbolic link where the patch has a file, or the other way round",
+            old.display()
+        ),
+        Misfit::Rest => format!(
+            "{}: the patch takes this file away, but the file has more lines than the patch knows",
+            old.display()
+        ),
         Misfit::Binary(reason) => format!("{}: the binary patch does not fit: {reason}", old.display()),
         Misfit::Hunk(at) => {
             let content = content(repo, tree, old);
-            return format!("{}: {}", old.display(), hunk_misfit(repo, head, change, *at, old, &content));
+            return format!(
+                "{}: {}",
+                old.display(),
+                hunk_misfit(repo, head, change, *at, old, &content)
+            );
         }
     };
     match (misfit, head) {
@@ -46,7 +69,10 @@ pub(super) fn explain(
 }
 
 fn content(repo: &Repository, tree: &Tree, path: &Path) -> Vec<u8> {
-    let entry = tree.get_path(path).ok().filter(|entry| entry.kind() == Some(ObjectType::Blob));
+    let entry = tree
+        .get_path(path)
+        .ok()
+        .filter(|entry| entry.kind() == Some(ObjectType::Blob));
     entry
         .and_then(|entry| repo.find_blob(entry.id()).ok())
         .map(|blob| blob.content().to_vec())
@@ -64,18 +90,28 @@ fn hunk_misfit(
     let hunk = &change.hunks[at];
     let lines: Vec<&[u8]> = content.split_inclusive(|byte| *byte == b'\n').collect();
     let start = hunk.old.start.saturating_sub(1);
-    let said = format!("hunk {} of {} (`{}`) does not fit: ", at + 1, change.hunks.len(), hunk.header);
+    let said = format!(
+        "hunk {} of {} (`{}`) does not fit: ",
+        at + 1,
+        change.hunks.len(),
+        hunk.header
+    );
     let Some(misfit) = misfit(&hunk.before(), &lines, start) else {
         return said + &all_there(hunk, change, at, content);
     };
     let found = match &misfit.found {
         Some(line) if line.trim_end_matches('\n') == misfit.expected.trim_end_matches('\n') => {
-            format!("`{}` with another end of line or file", line.trim_end_matches('\n'))
+            format!(
+                "`{}` with another end of line or file",
+                line.trim_end_matches('\n')
+            )
         }
         Some(line) => format!("`{}`", line.trim_end_matches('\n')),
         None => "the end of the file".to_string(),
     };
-    let author = head.map(|head| last_touch(repo, head, path, misfit.line.min(lines.len()))).unwrap_or_default();
+    let author = head
+        .map(|head| last_touch(repo, head, path, misfit.line.min(lines.len())))
+        .unwrap_or_default();
     format!(
         "{said}line {} was expected to be `{}`, but there is {found}{author}",
         misfit.line,
@@ -85,14 +121,25 @@ fn hunk_misfit(
 
 /// Every line that the hunk needs stands together somewhere, and it has no place all the same.
 fn all_there(hunk: &Hunk, change: &FileChange, at: usize, content: &[u8]) -> String {
-    let place = if hunk.old.start <= 1 { "the beginning" } else { "the end" };
+    let place = if hunk.old.start <= 1 {
+        "the beginning"
+    } else {
+        "the end"
+    };
     if hunks::apply(std::slice::from_ref(hunk), content).is_err() {
         return format!(
             "its lines are there, but not at {place} of the file, where a hunk without context on that side belongs (`git diff` with context \
              lines, without `-U0`, tells where)"
         );
     }
-    format!("its lines are there, but the {} before it changed them", if at == 1 || change.hunks.len() == 2 { "hunk" } else { "hunks" })
+    format!(
+        "its lines are there, but the {} before it changed them",
+        if at == 1 || change.hunks.len() == 2 {
+            "hunk"
+        } else {
+            "hunks"
+        }
+    )
 }
 
 /// `; COMMIT "SUBJECT" (AUTHOR, DATE) last touched that line`.
@@ -129,7 +176,10 @@ fn last_change(repo: &Repository, head: Oid, path: &Path) -> String {
         return String::new();
     }
     let blob = |commit: &Commit| commit.tree().ok()?.get_path(path).ok().map(|entry| entry.id());
-    for commit in walk.take(COMMITS).filter_map(|id| repo.find_commit(id.ok()?).ok()) {
+    for commit in walk
+        .take(COMMITS)
+        .filter_map(|id| repo.find_commit(id.ok()?).ok())
+    {
         let before = commit.parent(0).ok().and_then(|parent| blob(&parent));
         if blob(&commit) != before {
             return format!("; {} last touched the file", named(repo, &commit));
@@ -140,7 +190,8 @@ fn last_change(repo: &Repository, head: Oid, path: &Path) -> String {
 
 fn named(repo: &Repository, commit: &Commit) -> String {
     let author = commit.author();
-    let day = jiff::Timestamp::from_second(commit.time().seconds()).map(|time| time.strftime("%Y-%m-%d").to_string());
+    let day = jiff::Timestamp::from_second(commit.time().seconds())
+        .map(|time| time.strftime("%Y-%m-%d").to_string());
     let id = commit.id().to_string();
     // What a shallow clone, or an import, begins with says nothing about who wrote a line.
     let first = if commit.parent_count() == 0 || repo.is_shallow() && commit.parent(0).is_err() {
@@ -170,11 +221,16 @@ struct NearMiss {
 fn misfit(expected: &[&[u8]], lines: &[&[u8]], start: usize) -> Option<NearMiss> {
     let equal_at = |offset: usize| {
         let pairs = expected.iter().enumerate();
-        pairs.filter(|(at, line)| lines.get(offset + at) == Some(line)).count()
+        pairs
+            .filter(|(at, line)| lines.get(offset + at) == Some(line))
+            .count()
     };
     let best = (0..=lines.len())
         .max_by_key(|offset| (equal_at(*offset), std::cmp::Reverse(offset.abs_diff(start))))?;
-    let (at, line) = expected.iter().enumerate().find(|(at, line)| lines.get(best + at) != Some(*line))?;
+    let (at, line) = expected
+        .iter()
+        .enumerate()
+        .find(|(at, line)| lines.get(best + at) != Some(*line))?;
     let text = |line: &[u8]| String::from_utf8_lossy(line).into_owned();
     Some(NearMiss {
         line: best + at + 1,
@@ -203,7 +259,10 @@ mod tests {
 
     #[test]
     fn lines_that_moved_fit() {
-        assert_eq!(misfit(&lines(&["c", "d"]), &lines(&["a", "b", "c", "d"]), 0), None);
+        assert_eq!(
+            misfit(&lines(&["c", "d"]), &lines(&["a", "b", "c", "d"]), 0),
+            None
+        );
     }
 
     #[test]

@@ -35,16 +35,32 @@ const FORM: [&str; 19] = [
 impl Stack {
     fn format_patch<'s>(&self, sh: &'s Shell, arguments: &[&str]) -> Cmd<'s> {
         let folder = self.repo.path();
-        let set = ["-c", "i18n.logOutputEncoding=UTF-8", "-c", "core.quotePath=true", "-c", "format.mboxrd=false"];
-        cmd!(sh, "git --git-dir {folder} {set...} format-patch {FORM...} {arguments...}")
-            .env("GIT_CONFIG_GLOBAL", "/dev/null")
-            .env("GIT_CONFIG_NOSYSTEM", "1")
+        let set = [
+            "-c",
+            "i18n.logOutputEncoding=UTF-8",
+            "-c",
+            "core.quotePath=true",
+            "-c",
+            "format.mboxrd=false",
+        ];
+        cmd!(
+            sh,
+            "git --git-dir {folder} {set...} format-patch {FORM...} {arguments...}"
+        )
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .env("GIT_CONFIG_NOSYSTEM", "1")
     }
 
     /// A commit (full hex) as `git format-patch` writes it.
     pub fn mail_of(&self, commit: &str) -> Result<Vec<u8>> {
         let sh = Shell::new()?;
-        let arguments = ["--stdout", "--no-numbered", "--subject-prefix=PATCH", "-1", commit];
+        let arguments = [
+            "--stdout",
+            "--no-numbered",
+            "--subject-prefix=PATCH",
+            "-1",
+            commit,
+        ];
         Ok(process::run(self.format_patch(&sh, &arguments), LIMIT)?.stdout)
     }
 
@@ -55,16 +71,25 @@ impl Stack {
     pub fn export(&self, folder: &Path) -> Result<Vec<PathBuf>> {
         let doing = || format!("exporting the applied patches to {}", folder.display());
         if folder.exists() && std::fs::read_dir(folder).with_context(doing)?.next().is_some() {
-            bail!("{}: the folder is not empty, and nothing is overwritten; name a new one", doing());
+            bail!(
+                "{}: the folder is not empty, and nothing is overwritten; name a new one",
+                doing()
+            );
         }
         let range = format!("{}..{}", self.base()?, self.head()?);
         if self.commits()?.is_empty() {
-            bail!("{}: no patch is applied on {}; nothing was written", doing(), self.branch());
+            bail!(
+                "{}: no patch is applied on {}; nothing was written",
+                doing(),
+                self.branch()
+            );
         }
         let out = folder.display().to_string();
         let sh = Shell::new()?;
         let arguments = ["--numbered", "--subject-prefix=PATCH", "-o", &out, &range];
-        let listed = process::run(self.format_patch(&sh, &arguments), LIMIT).with_context(doing)?.text();
+        let listed = process::run(self.format_patch(&sh, &arguments), LIMIT)
+            .with_context(doing)?
+            .text();
         let names: Vec<PathBuf> = listed
             .lines()
             .filter_map(|line| Some(PathBuf::from(Path::new(line).file_name()?)))

@@ -52,8 +52,15 @@ fn lines_of_patch(patch: &Patch) -> Vec<u8> {
     let mut bytes = Vec::new();
     for change in &patch.files {
         let path = change.new.as_ref().or(change.old.as_ref());
-        let path = path.map(|path| path.as_os_str().as_encoded_bytes()).unwrap_or_default();
-        for line in change.hunks.iter().flat_map(|hunk| &hunk.lines).filter(|line| line.origin != b' ') {
+        let path = path
+            .map(|path| path.as_os_str().as_encoded_bytes())
+            .unwrap_or_default();
+        for line in change
+            .hunks
+            .iter()
+            .flat_map(|hunk| &hunk.lines)
+            .filter(|line| line.origin != b' ')
+        {
             push_line(&mut bytes, path, line.origin, &line.text);
         }
     }

@@ -64,7 +64,12 @@ pub(super) fn apply(
         Ok(files) => return Ok((put_back(repo, tree, &files)?, How::Directly)),
         Err(misfit) => misfit,
     };
-    if let Some(index) = three_way(repo, tree, patch, blobs_of_index_lines(repo, tree, patch)?.as_ref())? {
+    if let Some(index) = three_way(
+        repo,
+        tree,
+        patch,
+        blobs_of_index_lines(repo, tree, patch)?.as_ref(),
+    )? {
         return Ok((merged(repo, tree, patch, &index)?, How::ThreeWay));
     }
     for base in made_on {
@@ -72,7 +77,10 @@ pub(super) fn apply(
             return Ok((merged(repo, tree, patch, &index)?, How::ThreeWay));
         }
     }
-    bail!("{}", conflict::explain(repo, tree, head, &patch.files[at], &misfit))
+    bail!(
+        "{}",
+        conflict::explain(repo, tree, head, &patch.files[at], &misfit)
+    )
 }
 
 /// The files after the patch; the inner error is the first file that does not fit, by its place in the patch.
@@ -81,7 +89,11 @@ fn files_after(repo: &Repository, tree: &Tree, patch: &Patch) -> Result<Result<F
     for (at, change) in patch.files.iter().enumerate() {
         match file_after(repo, tree, &files, patch, change)? {
             Ok(after) => {
-                if let Some(old) = change.old.as_ref().filter(|_| !change.copied && change.old != change.new) {
+                if let Some(old) = change
+                    .old
+                    .as_ref()
+                    .filter(|_| !change.copied && change.old != change.new)
+                {
                     // Another part of the patch may have put a new file there already.
                     if !files.contains_key(old) {
                         files.insert(old.clone(), None);
@@ -99,7 +111,9 @@ fn files_after(repo: &Repository, tree: &Tree, patch: &Patch) -> Result<Result<F
 
 fn file_in(tree: &Tree, path: &Path) -> Result<Option<File>, Misfit> {
     match tree.get_path(path) {
-        Ok(entry) if entry.kind() == Some(ObjectType::Blob) => Ok(Some((entry.id(), entry.filemode() as u32))),
+        Ok(entry) if entry.kind() == Some(ObjectType::Blob) => {
+            Ok(Some((entry.id(), entry.filemode() as u32)))
+        }
         Ok(_) => Err(Misfit::InTheWay),
         Err(_) => Ok(None),
     }
@@ -154,9 +168,16 @@ fn file_after(
         },
     };
     if change.new.is_none() {
-        return Ok(if after.is_empty() { Ok(None) } else { Err(Misfit::Rest) });
+        return Ok(if after.is_empty() {
+            Ok(None)
+        } else {
+            Err(Misfit::Rest)
+        });
     }
-    let mode = change.new_mode.or(before.map(|(_, mode)| mode)).unwrap_or(0o100_644);
+    let mode = change
+        .new_mode
+        .or(before.map(|(_, mode)| mode))
+        .unwrap_or(0o100_644);
     Ok(Ok(Some((repo.blob(&after)?, mode))))
 }
 
@@ -168,7 +189,10 @@ fn not_free(tree: &Tree, files: &Files, patch: &Patch, path: &Path) -> Option<Mi
         };
         matches!(files.get(path), Some(None)) || patch.files.iter().any(gone)
     };
-    let above = path.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty());
+    let above = path
+        .ancestors()
+        .skip(1)
+        .filter(|folder| !folder.as_os_str().is_empty());
     for folder in above {
         if matches!(file_in(tree, folder), Ok(Some(_))) && !leaves(folder) {
             return Some(Misfit::InTheWay);
@@ -193,20 +217,33 @@ fn binary_after(repo: &Repository, change: &FileChange, section: &[u8], content:
         Ok(Oid::hash_object(ObjectType::Blob, content)?.to_string() == *id)
     };
     if !nothing(old) && !is(content, old)? {
-        bail!("its content is not the one that the patch was made from ({})", &old[..12]);
+        bail!(
+            "its content is not the one that the patch was made from ({})",
+            &old[..12]
+        );
     }
     if nothing(new) {
         return Ok(Vec::new());
     }
-    let text = [format!("diff --git a/f b/f\nindex {old}..{new} 100644\n").as_bytes(), section].concat();
+    let text = [
+        format!("diff --git a/f b/f\nindex {old}..{new} 100644\n").as_bytes(),
+        section,
+    ]
+    .concat();
     let mut index = Index::new()?;
     index.add(&entry(Path::new("f"), repo.blob(content)?, 0o100_644))?;
     let tree = repo.find_tree(index.write_tree_to(repo)?)?;
     let applied = repo.apply_to_tree(&tree, &Diff::from_buffer(&text)?, None)?;
-    let id = applied.get_path(Path::new("f"), 0).context("nothing is left of it")?.id;
+    let id = applied
+        .get_path(Path::new("f"), 0)
+        .context("nothing is left of it")?
+        .id;
     let after = repo.find_blob(id)?.content().to_vec();
     if !is(&after, new)? {
-        bail!("what the binary patch makes is not what its `index` line says ({})", &new[..12]);
+        bail!(
+            "what the binary patch makes is not what its `index` line says ({})",
+            &new[..12]
+        );
     }
     Ok(after)
 }
@@ -246,8 +283,8 @@ pub(super) fn put_back(repo: &Repository, tree: &Tree, files: &Files) -> Result<
     let (gone, there): (Vec<_>, Vec<_>) = files.iter().partition(|(_, file)| file.is_none());
     for (path, file) in gone.into_iter().chain(there) {
         let parts: Vec<&OsStr> = path.iter().collect();
-        root =
-            with_file(repo, Some(root), &parts, *file)?.map_or_else(|| repo.treebuilder(None)?.write(), Ok)?;
+        root = with_file(repo, Some(root), &parts, *file)?
+            .map_or_else(|| repo.treebuilder(None)?.write(), Ok)?;
     }
     Ok(root)
 }
@@ -312,7 +349,10 @@ fn blobs_of_index_lines<'a>(repo: &'a Repository, ours: &Tree, patch: &Patch) ->
             None => None,
         };
         let Some(id) = known else { return Ok(None) };
-        let mode = change.old_mode.or(there.map(|(_, mode)| mode)).unwrap_or(0o100_644);
+        let mode = change
+            .old_mode
+            .or(there.map(|(_, mode)| mode))
+            .unwrap_or(0o100_644);
         index.add(&entry(path, id, mode))?;
     }
     Ok(Some(repo.find_tree(index.write_tree_to(repo)?)?))

@@ -37,18 +37,27 @@ impl Tree {
         let at = self.place_of(&stack, patch).with_context(doing)?;
         if edited.is_empty() {
             let commit = stack[at].id().to_string();
-            return Ok(Refreshed { commit, files: Vec::new(), restacked: Vec::new(), unknown });
+            return Ok(Refreshed {
+                commit,
+                files: Vec::new(),
+                restacked: Vec::new(),
+                unknown,
+            });
         }
         let head = self.head_commit()?;
         let wanted = in_memory::put_back(&self.stack.repo, &head.tree()?, &edited).with_context(doing)?;
         if wanted == head.tree_id() {
-            bail!("{}: the edits come to nothing: every file is as the commit has it", doing());
+            bail!(
+                "{}: the edits come to nothing: every file is as the commit has it",
+                doing()
+            );
         }
         let (commit, tip) = self.stack_with_edits(&stack, at, wanted).with_context(doing)?;
         let restacked = stack[at + 1..].iter().map(subject).collect();
         let old = head.id();
         drop((stack, head));
-        self.adopt(old, tip, &format!("lockstep refresh: {}", patch.subject)).with_context(doing)?;
+        self.adopt(old, tip, &format!("lockstep refresh: {}", patch.subject))
+            .with_context(doing)?;
         Ok(Refreshed {
             commit: commit.to_string(),
             files: edited.into_keys().collect(),
@@ -68,8 +77,13 @@ impl Tree {
             subject(commit) == patch.subject && commit.author().email_bytes() == patch.email.as_bytes()
         };
         match stack.iter().filter(same).collect::<Vec<_>>().as_slice() {
-            [one] => Ok(stack.iter().position(|commit| commit.id() == one.id()).unwrap_or(0)),
-            _ => bail!("it is not applied, so no edits can be taken into it; `cargo xtask series` lists what is"),
+            [one] => Ok(stack
+                .iter()
+                .position(|commit| commit.id() == one.id())
+                .unwrap_or(0)),
+            _ => bail!(
+                "it is not applied, so no edits can be taken into it; `cargo xtask series` lists what is"
+            ),
         }
     }
 
@@ -94,8 +108,14 @@ impl Tree {
         let parents: Vec<Commit> = patch.parents().collect();
         let parents: Vec<&Commit> = parents.iter().collect();
         let message = String::from_utf8_lossy(patch.message_raw_bytes()).into_owned();
-        let commit =
-            repo.commit(None, &patch.author(), &self.committer()?, &message, &repo.find_tree(tree)?, &parents)?;
+        let commit = repo.commit(
+            None,
+            &patch.author(),
+            &self.committer()?,
+            &message,
+            &repo.find_tree(tree)?,
+            &parents,
+        )?;
         let mut tip = commit;
         for later in &stack[at + 1..] {
             tip = match self.stand_on(later, tip)? {
@@ -108,7 +128,9 @@ impl Tree {
             };
         }
         if repo.find_commit(tip)?.tree_id() != wanted {
-            bail!("the edits and the later patches do not come to what the work tree holds; nothing was changed");
+            bail!(
+                "the edits and the later patches do not come to what the work tree holds; nothing was changed"
+            );
         }
         Ok((commit, tip))
     }
@@ -116,7 +138,10 @@ impl Tree {
     /// Edited files with what they hold now, and files that git does not know.
     fn edited(&self) -> Result<(in_memory::Files, Vec<PathBuf>)> {
         let mut options = StatusOptions::new();
-        options.include_untracked(true).include_ignored(false).recurse_untracked_dirs(true);
+        options
+            .include_untracked(true)
+            .include_ignored(false)
+            .recurse_untracked_dirs(true);
         let (mut edited, mut unknown) = (BTreeMap::new(), Vec::new());
         for status in self.stack.repo.statuses(Some(&mut options))?.iter() {
             let path = PathBuf::from(std::ffi::OsStr::from_bytes(status.path_bytes()));
@@ -124,7 +149,9 @@ impl Tree {
                 unknown.push(path);
                 continue;
             }
-            let file = self.blob_of(&path).with_context(|| format!("reading {}", path.display()))?;
+            let file = self
+                .blob_of(&path)
+                .with_context(|| format!("reading {}", path.display()))?;
             edited.insert(path, file);
         }
         Ok((edited, unknown))
@@ -134,7 +161,9 @@ impl Tree {
     /// [`Tree::move_branch`].
     fn adopt(&mut self, old: Oid, new: Oid, why: &str) -> Result<()> {
         self.write_intent(&format!("{old} {new}\n"))?;
-        self.stack.repo.reference_matching(&create::branch_ref(&self.stack.branch), new, true, old, why)?;
+        self.stack
+            .repo
+            .reference_matching(&create::branch_ref(&self.stack.branch), new, true, old, why)?;
         self.index_files(old, new)?;
         self.write_intent("")
     }
