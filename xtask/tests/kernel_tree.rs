@@ -8,7 +8,7 @@ use std::process::Command;
 use tempfile::TempDir;
 use xtask::kernel::patch::Patch;
 use xtask::kernel::series::Series;
-use xtask::kernel::tree::{How, Tree};
+use xtask::kernel::tree::{How, Stack, Tree};
 
 struct Rig {
     folder: TempDir,
@@ -589,4 +589,27 @@ fn a_patch_is_known_by_its_content_not_by_its_title() {
     let mut other: Patch = series.patches[1].clone();
     other.subject = "reworded".into();
     assert_eq!(tree.applied_patches(&[other]).unwrap(), [None]);
+}
+
+#[test]
+fn a_clone_that_brought_our_branch_knows_what_is_applied() {
+    let rig = Rig::new(&CHANGES[..2]);
+    let series = rig.series();
+    let mut tree = rig.tree();
+    tree.apply(&series.patches[0]).unwrap();
+    drop(tree);
+    // A clone takes branches along, and not where they begin.
+    let clone = rig.folder.path().join("clone");
+    let name = clone.to_str().unwrap();
+    git(rig.folder.path(), &["clone", "-q", "--bare", "repo", name]);
+    let peeked = Stack::peek(&clone, "lockstep/tree").unwrap();
+    assert!(peeked.applied(&series).unwrap()[0].is_some());
+    let tree = Tree::open(
+        &clone,
+        &rig.folder.path().join("other/tree"),
+        "lockstep/tree",
+        None,
+    )
+    .unwrap();
+    assert_eq!(tree.applied(&series).unwrap(), peeked.applied(&series).unwrap());
 }

@@ -237,7 +237,8 @@ impl Stack {
     fn base_commit(&self) -> Result<Commit<'_>> {
         match self.repo.find_reference(&create::base_ref(&self.branch)) {
             Ok(base) => Ok(base.peel_to_commit()?),
-            Err(_) => self.head_commit(),
+            // As a new work tree would begin: where a clone brought our branch and not its base, too.
+            Err(_) => Ok(self.repo.head()?.peel_to_commit()?),
         }
     }
 

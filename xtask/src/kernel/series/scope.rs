@@ -1,6 +1,7 @@
 //! What a patch makes make build anew, as far as the files that it touches and the Makefiles beside them tell. The build decides in the end (what
 //! depends on a change ships with it); this is for the eye, before anything is built.
 
+use crate::kernel::diff::hunks;
 use crate::kernel::patch::Patch;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,21 +45,44 @@ impl Scope {
     }
 }
 
-/// The scope of a patch; `read` gives a text file of the tree.
+/// The scope of a patch; `read` gives a text file of the tree. A Makefile is taken as the patch makes it.
 pub fn of(patch: &Patch, read: impl Fn(&Path) -> Option<String>) -> Scope {
+    let read = |path: &Path| {
+        let text = read(path);
+        let change = patch
+            .files
+            .iter()
+            .find(|change| change.new.as_deref() == Some(path));
+        let Some(change) = change else { return text };
+        let before = text.clone().unwrap_or_default();
+        match hunks::apply(&change.hunks, before.as_bytes()) {
+            Ok(after) => Some(String::from_utf8_lossy(&after).into_owned()),
+            Err(_) => text,
+        }
+    };
     let mut scope = Scope::default();
-    for path in patch.touched_files() {
-        add(&mut scope, path, &read);
+    let files = patch.touched_files();
+    for path in &files {
+        // What a Makefile's change makes is seen by the files that it lists, where the patch has some beside it.
+        let beside = |other: &&Path| *other != *path && other.parent() == path.parent() && !is_kconfig(other);
+        if !(is_makefile(path) && files.iter().any(beside)) {
+            add(&mut scope, path, &read);
+        }
     }
     scope
 }
 
+fn is_makefile(path: &Path) -> bool {
+    path.file_name()
+        .is_some_and(|name| name == "Makefile" || name == "Kbuild")
+}
+
+fn is_kconfig(path: &Path) -> bool {
+    path.file_name()
+        .is_some_and(|name| name.to_string_lossy().starts_with("Kconfig"))
+}
+
 fn add(scope: &mut Scope, path: &Path, read: &impl Fn(&Path) -> Option<String>) {
-    let name = path
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
     let folder = path.parent().unwrap_or(Path::new(""));
     let extension = path
         .extension()
@@ -75,11 +99,11 @@ fn add(scope: &mut Scope, path: &Path, read: &impl Fn(&Path) -> Option<String>) 
     if ["Documentation", "tools", "samples", "LICENSES"].contains(&top.as_str()) || extension == "rst" {
         return;
     }
-    match (name.as_str(), extension.as_str()) {
-        (name, _) if name.starts_with("Kconfig") => scope.configuration = true,
-        (_, "dts" | "dtsi" | "dtso") => scope.device_trees = true,
-        (_, "h") if in_include => scope.kernel = true,
-        (_, "c" | "S" | "rs") => {
+    match extension.as_str() {
+        _ if is_kconfig(path) => scope.configuration = true,
+        "dts" | "dtsi" | "dtso" => scope.device_trees = true,
+        "h" if in_include => scope.kernel = true,
+        "c" | "S" | "rs" => {
             let stem = path
                 .file_stem()
                 .unwrap_or_default()
@@ -234,6 +258,18 @@ mod tests {
             assert_eq!(module(scope(&[file])), hantro, "{file}");
         }
         assert_eq!(module(scope(&["mm/y.c"])).0, "y");
+    }
+
+    #[test]
+    fn a_new_object_is_found_in_the_makefile_that_the_patch_makes() {
+        let mail = "From: A <a@b.c>\nSubject: x\n\n---\ndiff --git a/mm/Makefile b/mm/Makefile\n--- a/mm/Makefile\n+++ b/mm/Makefile\n\
+            @@ -1 +1,2 @@\n obj-y := a.o\n+obj-m += b.o\ndiff --git a/mm/b.c b/mm/b.c\nnew file mode 100644\n--- /dev/null\n+++ b/mm/b.c\n\
+            @@ -0,0 +1 @@\n+int b;\n";
+        let patch = Patch::parse("p", mail.as_bytes()).unwrap();
+        let scope = of(&patch, |path| {
+            (path == Path::new("mm/Makefile")).then(|| "obj-y := a.o\n".to_string())
+        });
+        assert_eq!(scope.short(), "b");
     }
 
     #[test]
