@@ -613,3 +613,48 @@ fn a_clone_that_brought_our_branch_knows_what_is_applied() {
     .unwrap();
     assert_eq!(tree.applied(&series).unwrap(), peeked.applied(&series).unwrap());
 }
+
+#[test]
+fn a_refresh_that_was_killed_is_made_good() {
+    let rig = Rig::new(&CHANGES[..2]);
+    let series = rig.series();
+    let mut tree = rig.tree();
+    for patch in &series.patches {
+        tree.apply(patch).unwrap();
+    }
+    let old = tree.head().unwrap();
+    edit(
+        &rig.worktree(),
+        "drivers/media/driver.c",
+        "opts in",
+        "opts in, fixed",
+    );
+    let refreshed = tree.refresh(&series.patches[1]).unwrap();
+    assert_eq!(refreshed.files, [PathBuf::from("drivers/media/driver.c")]);
+    let new = tree.head().unwrap();
+    drop(tree);
+    // As a kill leaves it behind the move of the branch: the files are new, the index is old, the patch file is old.
+    fs::write(
+        rig.folder.path().join("trees/key/tree.lock"),
+        format!("{old} {new}\n"),
+    )
+    .unwrap();
+    git(&rig.worktree(), &["read-tree", &old]);
+    let mut tree = rig.tree();
+    assert_eq!(git(&rig.worktree(), &["status", "--porcelain"]), "");
+    let again = tree.refresh(&series.patches[1]).unwrap();
+    assert_eq!((again.commit, again.files), (refreshed.commit, Vec::new()));
+    // As it leaves it before that: nothing has happened.
+    edit(&rig.worktree(), "drivers/media/driver.c", "fixed", "fixed twice");
+    drop(tree);
+    fs::write(
+        rig.folder.path().join("trees/key/tree.lock"),
+        format!("{new} {}\n", "1".repeat(40)),
+    )
+    .unwrap();
+    assert_eq!(rig.tree().head().unwrap(), new);
+    assert_eq!(
+        git(&rig.worktree(), &["status", "--porcelain"]),
+        " M drivers/media/driver.c"
+    );
+}

@@ -195,7 +195,7 @@ impl<'a> Scanner<'a> {
         if header.ends_with(b"\r\n") {
             bail!(
                 "{}:{line}: the line ends in CR LF: a mail program or an editor has converted the line ends of this patch; \
-                 write it anew with `git format-patch`, or take it from the list with `b4 am`",
+                 write it anew with `git format-patch`, take it from the list with `b4 am`, or undo it with `sed -i 's/\\r$//' FILE`",
                 self.name
             );
         }

@@ -174,7 +174,7 @@ fn refuse_damage(name: &str, bytes: &[u8]) -> Result<()> {
     if first.ends_with(b"\r\n") {
         bail!(
             "{name}:1: the line ends in CR LF: a mail program or an editor has converted the line ends of this patch; \
-             write it anew with `git format-patch`, or take it from the list with `b4 am`"
+             write it anew with `git format-patch`, take it from the list with `b4 am`, or undo it with `sed -i 's/\\r$//' FILE`"
         );
     }
     let mut separators = bytes

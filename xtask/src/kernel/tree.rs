@@ -59,6 +59,8 @@ pub enum Later {
     GoToo,
 }
 
+const NOTHING_NEW: &str = "the tree has all of it already; nothing was changed";
+
 /// The commits of a branch of ours, to be asked only.
 pub struct Stack {
     repo: Repository,
@@ -200,6 +202,9 @@ impl Stack {
             let doing = || format!("applying {} ({})", patch.name, patch.subject);
             let (next, _) =
                 in_memory::apply(&memory.0, &tree, patch, &bases, Some(head)).with_context(doing)?;
+            if next == tree.id() {
+                bail!("{}: {NOTHING_NEW}", doing());
+            }
             tree = memory.0.find_tree(next)?;
         }
         Ok(())
@@ -326,7 +331,7 @@ impl Tree {
             .and_then(|bases| in_memory::apply(repo, &head.tree()?, patch, &bases, Some(head.id())))
             .with_context(doing)?;
         if tree == head.tree_id() {
-            bail!("{}: the tree has all of it already; nothing was changed", doing());
+            bail!("{}: {NOTHING_NEW}", doing());
         }
         let commit = self.commit_of(patch, tree, &head).with_context(doing)?;
         let (old, new) = (head.id(), commit);

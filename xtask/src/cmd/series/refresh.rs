@@ -120,7 +120,13 @@ impl Refresh {
 fn rewrite(tree: &Tree, patch: &Patch, file: &Path, commit: &str) -> Result<bool> {
     let doing = || format!("writing {} anew", file.display());
     let old = std::fs::read(file).with_context(doing)?;
-    let mail = tree.mail_of(commit).with_context(doing)?;
+    let ids = patch
+        .files
+        .iter()
+        .filter(|file| file.binary.is_none())
+        .filter_map(|file| file.blobs.as_ref());
+    let digits = ids.map(|(old, _)| old.len()).max().unwrap_or(40);
+    let mail = tree.mail_of(commit, digits).with_context(doing)?;
     let new = with_diff_of(patch, &old, &mail);
     // What cannot be read again, or says something else, is never written over a patch.
     let read = Patch::parse(&patch.name, &new).with_context(doing)?;

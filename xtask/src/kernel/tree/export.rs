@@ -10,8 +10,7 @@ use xshell::{Cmd, Shell, cmd};
 const LIMIT: Duration = Duration::from_secs(600);
 
 /// What a user's configuration could change about the form of a patch (git-config(1), `format.*` and `diff.*`).
-const FORM: [&str; 19] = [
-    "--full-index",
+const FORM: [&str; 18] = [
     "--binary",
     "--zero-commit",
     "--no-signature",
@@ -51,13 +50,23 @@ impl Stack {
         .env("GIT_CONFIG_NOSYSTEM", "1")
     }
 
-    /// A commit (full hex) as `git format-patch` writes it.
-    pub fn mail_of(&self, commit: &str) -> Result<Vec<u8>> {
+    /// A commit (full hex) as `git format-patch` writes it, with ids of at least `digits` in its `index` lines (those of binary files are
+    /// always whole).
+    pub fn mail_of(&self, commit: &str, digits: usize) -> Result<Vec<u8>> {
         let sh = Shell::new()?;
+        // Where there are files, git finds the attributes that say where a function begins.
+        if let Some(files) = self.repo.workdir() {
+            sh.change_dir(files);
+        }
+        let digits = match digits {
+            40.. => "--full-index".to_string(),
+            _ => format!("--abbrev={}", digits.max(7)),
+        };
         let arguments = [
             "--stdout",
             "--no-numbered",
             "--subject-prefix=PATCH",
+            &digits,
             "-1",
             commit,
         ];
@@ -86,7 +95,14 @@ impl Stack {
         }
         let out = folder.display().to_string();
         let sh = Shell::new()?;
-        let arguments = ["--numbered", "--subject-prefix=PATCH", "-o", &out, &range];
+        let arguments = [
+            "--full-index",
+            "--numbered",
+            "--subject-prefix=PATCH",
+            "-o",
+            &out,
+            &range,
+        ];
         let listed = process::run(self.format_patch(&sh, &arguments), LIMIT)
             .with_context(doing)?
             .text();
