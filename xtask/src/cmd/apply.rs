@@ -24,8 +24,8 @@ pub struct Apply {
     /// Patches by number, file name or subject, in the order in which they are applied
     #[arg(required = true, value_name = "PATCH")]
     patches: Vec<String>,
-    /// The commit that the patches were made on: where their lines are not there and their `index` lines name unknown blobs, they are
-    /// merged from it
+    /// The commit that the patches were made on: where their lines are not there and their `index` lines name
+    /// unknown blobs, they are merged from it
     #[arg(long, value_name = "REVISION")]
     made_on: Option<String>,
     #[command(flatten)]

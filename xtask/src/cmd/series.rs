@@ -25,8 +25,8 @@ pub struct Where {
     /// Folder of the series: a `series` file, or numbered *.patch files [default: patches/release-fences]
     #[arg(long, value_name = "FOLDER")]
     pub series: Option<PathBuf>,
-    /// A kernel git tree of yours; it gets a work tree of our own, your checkout is not touched [default: Debian's newest,
-    /// as `setup` imported it]
+    /// A kernel git tree of yours; it gets a work tree of our own, your checkout is not touched [default: Debian's
+    /// newest, as `setup` imported it]
     #[arg(long, value_name = "PATH")]
     pub kernel: Option<PathBuf>,
     /// The commit that patches are counted from [default: HEAD of the tree when it was first used]
@@ -51,7 +51,8 @@ impl Where {
         Ok(place)
     }
 
-    /// The commits of the tree, to look at. Without any tree a series is still of use, so there may be none; a tree that was named has to be there.
+    /// The commits of the tree, to look at. Without any tree a series is still of use, so there may be none; a tree
+    /// that was named has to be there.
     fn stack(&self, context: &Context) -> Result<Option<Stack>> {
         match self.place(context) {
             Err(_) if self.kernel.is_none() => Ok(None),

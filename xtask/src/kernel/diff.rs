@@ -1,5 +1,5 @@
-//! The diff of a patch, scanned: what it does to which files, and whether it is whole, so that an error names a line of the patch
-//! file.
+//! The diff of a patch, scanned: what it does to which files, and whether it is whole, so that an error names a
+//! line of the patch file.
 //!
 //! Grammar: "Generating patch text with -p" of git-diff(1), and the unified format of POSIX diff(1).
 
@@ -51,8 +51,8 @@ impl FileChange {
 pub struct Scanned {
     /// The files, in the order of the patch.
     pub files: Vec<FileChange>,
-    /// The bytes of the diff alone: no notes before it, no signature behind it, and a space in front of context lines that a
-    /// mail program emptied (`git apply` takes them so, too).
+    /// The bytes of the diff alone: no notes before it, no signature behind it, and a space in front of context
+    /// lines that a mail program emptied (`git apply` takes them so, too).
     pub text: Vec<u8>,
 }
 
@@ -136,8 +136,8 @@ impl<'a> Scanner<'a> {
         starts(0, b"--- ") && starts(1, b"+++ ") && starts(2, b"@@ -")
     }
 
-    /// A file of a diff that git did not write: the first folder of its names goes away (`-p1`), and of two names the new one is
-    /// taken, or the shorter one if the new one only adds to it.
+    /// A file of a diff that git did not write: the first folder of its names goes away (`-p1`), and of two names
+    /// the new one is taken, or the shorter one if the new one only adds to it.
     fn plain_file(&mut self) -> Result<FileChange> {
         let line = self.line_number();
         let old = plain_path(&self.lines[self.at][4..]);
@@ -264,9 +264,9 @@ impl<'a> Scanner<'a> {
             } else if let Some(path) = strip_any(line, &[b"rename to ", b"copy to "]) {
                 change.new = Some(unquote(trim_end(path)));
             } else if let Some(mode) = line.strip_prefix(b"new file mode ") {
-                (life, change.new_mode) = (Life::New, octal(mode));
+                (life, change.new_mode) = (Life::New, Some(self.mode(mode)?));
             } else if let Some(mode) = line.strip_prefix(b"new mode ") {
-                change.new_mode = octal(mode);
+                change.new_mode = Some(self.mode(mode)?);
             } else if let Some(mode) = line.strip_prefix(b"old mode ") {
                 change.old_mode = octal(mode);
             } else if let Some(mode) = line.strip_prefix(b"deleted file mode ") {
@@ -294,6 +294,21 @@ impl<'a> Scanner<'a> {
             );
         }
         Ok(life)
+    }
+
+    /// A mode that a file of the kernel can have, as git keeps it: 0644, 0755, or a symbolic link.
+    fn mode(&self, text: &[u8]) -> Result<u32> {
+        match octal(text) {
+            Some(mode) if mode & 0o170_000 == 0o100_000 && mode & 0o100 != 0 => Ok(0o100_755),
+            Some(mode) if mode & 0o170_000 == 0o100_000 => Ok(0o100_644),
+            Some(mode) if mode & 0o170_000 == 0o120_000 => Ok(0o120_000),
+            _ => bail!(
+                "{}:{}: found the mode `{}`; allowed are 100644, 100755 and 120000 (a submodule has no place in a kernel patch)",
+                self.name,
+                self.line_number(),
+                String::from_utf8_lossy(trim_end(text))
+            ),
+        }
     }
 
     /// git's rule: without full ids nobody can tell that the binary content is the one that is meant.

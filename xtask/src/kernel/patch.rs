@@ -30,7 +30,8 @@ pub struct Patch {
     pub author: String,
     /// The author's address.
     pub email: String,
-    /// When the author wrote it; `None` where the mail has no date, and then it is when the patch is applied, as with `git am`.
+    /// When the author wrote it; `None` where the mail has no date, and then it is when the patch is applied, as
+    /// with `git am`.
     pub date: Option<AuthorDate>,
     /// The commit message behind the subject, trailers included; ends without a newline, may be empty.
     pub body: String,
@@ -104,7 +105,8 @@ impl Patch {
         }
     }
 
-    /// Values of a trailer such as `Reviewed-by`, in their order (git-interpret-trailers(1): `KEY: VALUE` in the last paragraph).
+    /// Values of a trailer such as `Reviewed-by`, in their order (git-interpret-trailers(1): `KEY: VALUE` in the
+    /// last paragraph).
     pub fn trailers(&self, key: &str) -> Vec<&str> {
         let last = self.body.rsplit("\n\n").next().unwrap_or_default();
         last.lines()

@@ -1,8 +1,8 @@
 //! The review gate: who approved or rejected which content of a patch.
 //!
-//! Reviews stand in `reviews.toml` beside the patch, in the repository, and are only ever added to, so that the history remains. An approval is
-//! bound to the whole file (SHA-256) and says the patch id, too: of an edited patch it can be told whether the diff or only the message changed. It has
-//! lost its approval either way.
+//! Reviews stand in `reviews.toml` beside the patch, in the repository, and are only ever added to, so that the
+//! history remains. An approval is bound to the whole file (SHA-256) and says the patch id, too: of an edited patch
+//! it can be told whether the diff or only the message changed. It has lost its approval either way.
 
 use super::patch::Patch;
 use crate::host::files::write_atomic;
@@ -138,8 +138,9 @@ impl State {
     }
 }
 
-/// The rule. For the content that is there, the last word of each reviewer counts, and one rejection outweighs every approval. Names of
-/// files do not matter for that, so a patch may be renamed; they tell which older reviews were of this patch.
+/// The rule. For the content that is there, the last word of each reviewer counts, and one rejection outweighs
+/// every approval. Names of files do not matter for that, so a patch may be renamed; they tell which older reviews
+/// were of this patch.
 pub fn state(patch: &Patch, reviews: &[Review]) -> State {
     let mut last_words: Vec<&Review> = Vec::new();
     for review in reviews.iter().filter(|review| review.sha256 == patch.sha256) {
@@ -189,7 +190,8 @@ pub fn read(patch: &Path) -> Result<Vec<Review>> {
     }
 }
 
-/// Adds a review beside the patch file `patch`; all that stands there already stays as it is. Dies half-way: the old file is there.
+/// Adds a review beside the patch file `patch`; all that stands there already stays as it is. Dies half-way: the
+/// old file is there.
 pub fn add(patch: &Path, review: &Review) -> Result<()> {
     if review.by.trim().is_empty() {
         bail!("a review needs a name: `--by NAME`");

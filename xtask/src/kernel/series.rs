@@ -235,8 +235,8 @@ impl Series {
             .collect()
     }
 
-    /// Says a [`Refusal`] in words, with the command that would do what is missing; `flags` (such as ` --series FOLDER`) are put behind
-    /// that command.
+    /// Says a [`Refusal`] in words, with the command that would do what is missing; `flags` (such as ` --series
+    /// FOLDER`) are put behind that command.
     pub fn explain(&self, refusal: &Refusal, wanted: usize, flags: &str) -> String {
         let names = |places: &[usize]| {
             let names: Vec<String> = places.iter().map(|at| self.patches[*at].short_name()).collect();

@@ -2,11 +2,12 @@
 //! checkout, even a dirty one, is never touched.
 //!
 //! The branch is the truth; there are no notes of what is applied. A change of the branch happens in this order
-//! (invariant 11): new objects are written (nothing refers to them), the intent (`old` and `new` commit) is recorded and flushed
-//! in the lock file, the branch moves, the files that differ are rewritten one by one (each written
-//! beside and renamed), the index is written, the intent is taken away. Killed before the branch moves: nothing has
-//! happened. Killed after it: the next [`Tree::open`] sees the intent, compares each file with its old and its new content, and
-//! goes on; a file that is neither was edited by someone, and is named in an error instead.
+//! (invariant 11): new objects are written (nothing refers to them), the intent (`old` and `new` commit) is
+//! recorded and flushed in the lock file, the branch moves, the files that differ are rewritten one by one (each
+//! written beside and renamed), the index is written, the intent is taken away. Killed before the branch moves:
+//! nothing has happened. Killed after it: the next [`Tree::open`] sees the intent, compares each file with its old
+//! and its new content, and goes on; a file that is neither was edited by someone, and is named in an error
+//! instead.
 
 mod checkout;
 mod conflict;
@@ -113,8 +114,8 @@ pub struct Reverted {
 }
 
 impl Stack {
-    /// The stack of `branch` in the repository at `repository`, as it is now, without a lock and without making anything; where
-    /// the branch is not there yet, HEAD with nothing on it. Nothing is ever written through it.
+    /// The stack of `branch` in the repository at `repository`, as it is now, without a lock and without making
+    /// anything; where the branch is not there yet, HEAD with nothing on it. Nothing is ever written through it.
     pub fn peek(repository: &Path, branch: &str) -> Result<Self> {
         let doing = || format!("opening the repository {}", repository.display());
         let repo = Repository::open(repository).with_context(doing)?;
@@ -125,8 +126,8 @@ impl Stack {
         })
     }
 
-    /// Names the revision that the patches were made on: a patch whose lines are not there, and whose `index` lines name blobs that this
-    /// repository does not have, is merged from there. Errors: it names no commit.
+    /// Names the revision that the patches were made on: a patch whose lines are not there, and whose `index` lines
+    /// name blobs that this repository does not have, is merged from there. Errors: it names no commit.
     pub fn made_on(&mut self, revision: &str) -> Result<()> {
         self.made_on = Some(create::commit_of(&self.repo, revision)?);
         Ok(())
@@ -273,15 +274,18 @@ impl std::ops::DerefMut for Tree {
 }
 
 impl Tree {
-    /// Opens the work tree at `worktree` of the repository at `repository`, on the branch `branch`; makes it if it is not there.
+    /// Opens the work tree at `worktree` of the repository at `repository`, on the branch `branch`; makes it if it
+    /// is not there.
     ///
-    /// `base` is a revision that patches are counted from; it is remembered as `refs/lockstep/<branch>/base`. Without it: the
-    /// remembered one, or HEAD of the repository for a new tree. Finishes what a killed process left half done.
+    /// `base` is a revision that patches are counted from; it is remembered as `refs/lockstep/<branch>/base`.
+    /// Without it: the remembered one, or HEAD of the repository for a new tree. Finishes what a killed process
+    /// left half done.
     ///
     /// Errors: no git repository, an unknown revision, another process has it open, the folder is something else,
     /// somebody checked out another branch in it, another base is asked for while patches are applied.
     ///
-    /// Dies half-way: a work tree that is not whole (no marker in its git folder) is removed and made anew by the next call.
+    /// Dies half-way: a work tree that is not whole (no marker in its git folder) is removed and made anew by the
+    /// next call.
     pub fn open(repository: &Path, worktree: &Path, branch: &str, base: Option<&str>) -> Result<Self> {
         let doing = || {
             format!(
@@ -319,8 +323,8 @@ impl Tree {
     /// Applies one patch: in memory first, then as a commit like that of `git am`, then in the files that differ; time
     /// stamps of all others stay, so that make rebuilds little.
     ///
-    /// Errors, with HEAD, index and files as they were: a hunk has no place (says which, what was expected, what is there), a
-    /// file that it would change was edited. What is left behind when it dies: see the module.
+    /// Errors, with HEAD, index and files as they were: a hunk has no place (says which, what was expected, what is
+    /// there), a file that it would change was edited. What is left behind when it dies: see the module.
     pub fn apply(&mut self, patch: &Patch) -> Result<Applied> {
         let doing = || format!("applying {} ({})", patch.name, patch.subject);
         let head = self.head_commit().with_context(doing)?;
@@ -349,8 +353,8 @@ impl Tree {
     /// Takes back exactly one patch. At the top of the stack the branch moves to its parent; further down, the later
     /// commits are made anew on its parent, in memory first.
     ///
-    /// Errors, with everything as it was: it is not applied, a later commit cannot stand without it ([`Blocked`]), a file that
-    /// would change was edited.
+    /// Errors, with everything as it was: it is not applied, a later commit cannot stand without it ([`Blocked`]),
+    /// a file that would change was edited.
     pub fn revert(&mut self, patch: &Patch) -> Result<Reverted> {
         self.take_back(patch, Later::Stay)
     }
@@ -401,8 +405,8 @@ impl Tree {
         })
     }
 
-    /// Moves the branch to any commit of this repository (a campaign's start, a bisection), files and all, as [`Tree::apply`]
-    /// does.
+    /// Moves the branch to any commit of this repository (a campaign's start, a bisection), files and all, as
+    /// [`Tree::apply`] does.
     pub fn move_to(&mut self, commit: &str) -> Result<Vec<PathBuf>> {
         let new = self.stack.repo.revparse_single(commit)?.peel_to_commit()?.id();
         let old = self.head_commit()?.id();
@@ -443,7 +447,8 @@ impl Tree {
         }
     }
 
-    /// Makes the change of `later` anew on top of `tip`, keeping author and message; gives the new commit, or why there is none.
+    /// Makes the change of `later` anew on top of `tip`, keeping author and message; gives the new commit, or why
+    /// there is none.
     fn stand_on(&self, later: &Commit, tip: Oid) -> Result<std::result::Result<Oid, Blocked>> {
         let onto = self.stack.repo.find_commit(tip)?;
         let mut merged = self.stack.repo.cherrypick_commit(later, &onto, 0, None)?;

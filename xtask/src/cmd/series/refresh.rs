@@ -30,7 +30,8 @@ pub struct Refresh {
 }
 
 impl Refresh {
-    /// Runs the verb. Dies half-way: the commit has the edits and the patch file has not; the same command writes the file then.
+    /// Runs the verb. Dies half-way: the commit has the edits and the patch file has not; the same command writes
+    /// the file then.
     pub fn run(&self, context: &Context) -> Result<Outcome> {
         let series = self.which.patches(context)?;
         let place = self.which.place(context)?;

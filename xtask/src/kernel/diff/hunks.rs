@@ -1,8 +1,9 @@
 //! Hunks, and the file that they make of another: the places are those that `git apply` finds.
 //!
-//! Its rule (git's apply.c: `find_pos()`, `match_fragment()`, `apply_one_fragment()`): every context line has to be there, newline
-//! included; the search begins where the header says and goes outward, forwards first; a hunk that begins at line 1 stays at the
-//! beginning, one without context behind it at the end; no hunk takes lines that an earlier one has put there.
+//! Its rule (git's apply.c: `find_pos()`, `match_fragment()`, `apply_one_fragment()`): every context line has to be
+//! there, newline included; the search begins where the header says and goes outward, forwards first; a hunk that
+//! begins at line 1 stays at the beginning, one without context behind it at the end; no hunk takes lines that an
+//! earlier one has put there.
 
 /// A range of lines in a hunk header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -112,6 +112,7 @@ fn diffs_that_git_did_not_write_get_its_header() {
 #[test]
 fn what_git_apply_refuses_is_refused() {
     let header = "diff --git a/f b/f\n";
+    assert!(error(&format!("{header}new file mode 160000\n")).contains("found the mode `160000`"));
     for (text, said) in [
         (
             "index 1..2\nBinary files a/f and b/f differ\n",

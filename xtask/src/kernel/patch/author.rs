@@ -11,8 +11,8 @@ pub struct AuthorDate {
     pub offset_minutes: i32,
 }
 
-/// Name and address of a `From:` value, by the rules of `handle_from` in git's mailinfo.c and of ident.c: the word with the first
-/// `@` is the address, what remains is the name. `None`: neither.
+/// Name and address of a `From:` value, by the rules of `handle_from` in git's mailinfo.c and of ident.c: the word
+/// with the first `@` is the address, what remains is the name. `None`: neither.
 pub(super) fn name_and_address(from: &str) -> Option<(String, String)> {
     let text = without_quotes(&single_spaced(from));
     let (name, address) = match text.find('@') {
@@ -80,7 +80,8 @@ pub(super) fn single_spaced(text: &str) -> String {
     text.split_ascii_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// A date as mails have it (RFC 5322), as git shows it, in ISO 8601, or in seconds since 1970. Errors name what is allowed.
+/// A date as mails have it (RFC 5322), as git shows it, in ISO 8601, or in seconds since 1970. Errors name what is
+/// allowed.
 pub(super) fn date(text: &str) -> Result<AuthorDate> {
     let text = single_spaced(text);
     let found = rfc5322(&text)

@@ -1,7 +1,7 @@
 //! A mail taken apart as git-mailinfo(1) takes it apart: headers, commit message, patch.
 //!
-//! The rules are those of git's mailinfo.c (RFC 2045 transfer encodings, RFC 2046 multipart, RFC 3676 format=flowed, headers in
-//! the body, `patchbreak`, scissors); a test compares the commits with those of `git am`.
+//! The rules are those of git's mailinfo.c (RFC 2045 transfer encodings, RFC 2046 multipart, RFC 3676
+//! format=flowed, headers in the body, `patchbreak`, scissors); a test compares the commits with those of `git am`.
 
 use super::words::{self, base64, quoted_printable, to_utf8};
 use anyhow::{Context, Result, bail};
@@ -455,8 +455,8 @@ fn ends_message(line: &[u8]) -> bool {
     dashes || line.starts_with(b"diff -") || line.starts_with(b"Index: ")
 }
 
-/// git-mailinfo(1): mainly dashes and scissors (`>8`, `8<`, `>%`, `%<`), with words like "cut here" between them. At least eight
-/// columns, more than a third of them perforation, and less than half of that blank.
+/// git-mailinfo(1): mainly dashes and scissors (`>8`, `8<`, `>%`, `%<`), with words like "cut here" between them.
+/// At least eight columns, more than a third of them perforation, and less than half of that blank.
 fn is_scissors(line: &str) -> bool {
     let bytes = line.as_bytes();
     let (mut perforation, mut gaps, mut marks, mut at) = (0, 0, 0, 0);

@@ -15,9 +15,9 @@ pub struct Letter {
 /// What git puts where no commit is known.
 const NO_COMMIT: &[u8] = b"From 0000000000000000000000000000000000000000 Mon Sep 17 00:00:00 2001\n";
 
-/// Takes a mailbox apart at the lines that git-mailsplit(1) takes for `From ` lines. public-inbox and b4 write `mboxrd@z` as the
-/// sender of a mailbox in which a `>` was put before `From ` lines of the text: it is taken away again. A file without any `From `
-/// line is one mail. Errors: nothing in it, converted line ends.
+/// Takes a mailbox apart at the lines that git-mailsplit(1) takes for `From ` lines. public-inbox and b4 write
+/// `mboxrd@z` as the sender of a mailbox in which a `>` was put before `From ` lines of the text: it is taken away
+/// again. A file without any `From ` line is one mail. Errors: nothing in it, converted line ends.
 pub fn split(bytes: &[u8]) -> Result<Vec<Letter>> {
     let mut letters: Vec<Letter> = Vec::new();
     let mut quoted = false;

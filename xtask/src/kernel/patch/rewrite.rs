@@ -10,8 +10,8 @@ static STAT: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(forms).expect("the expression is a constant")
 });
 
-/// The bytes of the patch file `old`, which holds `patch`, with the diff (and the diffstat) of `mail`, which `git format-patch` wrote. Where the old file is
-/// encoded, `mail` is taken whole: its message is the same.
+/// The bytes of the patch file `old`, which holds `patch`, with the diff (and the diffstat) of `mail`, which `git
+/// format-patch` wrote. Where the old file is encoded, `mail` is taken whole: its message is the same.
 pub fn with_diff_of(patch: &Patch, old: &[u8], mail: &[u8]) -> Vec<u8> {
     let (Some(first), true) = (patch.files.first(), patch.plain) else {
         return mail.to_vec();

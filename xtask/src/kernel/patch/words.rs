@@ -3,7 +3,8 @@
 use anyhow::{Context, Result, bail};
 use encoding_rs::Encoding;
 
-/// A header's value with its encoded words decoded. As git does, white space between two of them goes away. Errors: a broken one.
+/// A header's value with its encoded words decoded. As git does, white space between two of them goes away. Errors:
+/// a broken one.
 pub(super) fn decode(value: &[u8]) -> Result<String> {
     let raw = guess(value);
     decoded(&raw)?.with_context(|| {

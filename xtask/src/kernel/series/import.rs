@@ -25,8 +25,9 @@ pub struct Import {
     pub left_out: Vec<String>,
 }
 
-/// Reads a mailbox. The order is that of the `[PATCH n/m]` numbers. Errors, with the line of the mailbox: a number that is missing or there twice, a
-/// series that is not one (different m), a patch that cannot be read, no patch at all.
+/// Reads a mailbox. The order is that of the `[PATCH n/m]` numbers. Errors, with the line of the mailbox: a number
+/// that is missing or there twice, a series that is not one (different m), a patch that cannot be read, no patch at
+/// all.
 pub fn read(bytes: &[u8], scissors: Scissors) -> Result<Import> {
     let mut found: Vec<(Option<Number>, Letter, Envelope)> = Vec::new();
     let mut left_out = Vec::new();

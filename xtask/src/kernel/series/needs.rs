@@ -1,5 +1,6 @@
-//! What one patch of a series needs of another, where their lines show it: a function, type, macro, member or Kconfig symbol that an
-//! earlier one adds and a later one uses. Not seeing any proves nothing; seeing one is a reason that a person understands.
+//! What one patch of a series needs of another, where their lines show it: a function, type, macro, member or
+//! Kconfig symbol that an earlier one adds and a later one uses. Not seeing any proves nothing; seeing one is a
+//! reason that a person understands.
 
 use crate::kernel::patch::Patch;
 use regex::Regex;

@@ -1,5 +1,6 @@
-//! What a patch makes make build anew, as far as the files that it touches and the Makefiles beside them tell. The build decides in the end (what
-//! depends on a change ships with it); this is for the eye, before anything is built.
+//! What a patch makes make build anew, as far as the files that it touches and the Makefiles beside them tell. The
+//! build decides in the end (what depends on a change ships with it); this is for the eye, before anything is
+//! built.
 
 use crate::kernel::diff::hunks;
 use crate::kernel::patch::Patch;
@@ -10,7 +11,8 @@ use std::path::{Path, PathBuf};
 /// What is rebuilt.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Scope {
-    /// Modules, with the Kconfig symbol that each hangs on (built-in where that is `y`): `hantro_vpu`, `CONFIG_VIDEO_HANTRO`.
+    /// Modules, with the Kconfig symbol that each hangs on (built-in where that is `y`): `hantro_vpu`,
+    /// `CONFIG_VIDEO_HANTRO`.
     pub modules: BTreeMap<String, String>,
     /// Files in `include/` and built-in objects: whatever uses them, the kernel itself included.
     pub kernel: bool,
@@ -130,7 +132,8 @@ enum Product {
     Unknown,
 }
 
-/// What becomes of the object `stem` of a folder: the Makefile there says it, or one further up that lists it with its folder.
+/// What becomes of the object `stem` of a folder: the Makefile there says it, or one further up that lists it with
+/// its folder.
 fn product(folder: &Path, stem: &str, read: &impl Fn(&Path) -> Option<String>) -> Product {
     let mut object = format!("{stem}.o");
     for above in folder.ancestors() {

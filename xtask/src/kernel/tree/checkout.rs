@@ -218,7 +218,8 @@ impl Tree {
         }
     }
 
-    /// The blob of what stands at a path of the work tree, written into the repository, with its mode; `None` where nothing is there.
+    /// The blob of what stands at a path of the work tree, written into the repository, with its mode; `None` where
+    /// nothing is there.
     pub(super) fn blob_of(&self, path: &Path) -> Result<Option<(Oid, u32)>> {
         let full = self.worktree.join(path);
         match self.content(path) {

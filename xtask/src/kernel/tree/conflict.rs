@@ -6,7 +6,8 @@ use crate::kernel::diff::hunks::{self, Hunk};
 use git2::{BlameOptions, Commit, ObjectType, Oid, Repository, Sort, Tree};
 use std::path::Path;
 
-/// Commits of a history that are looked through for the one that last touched a line. A kernel's whole history would take minutes.
+/// Commits of a history that are looked through for the one that last touched a line. A kernel's whole history
+/// would take minutes.
 const COMMITS: usize = 20_000;
 
 /// Says what part of the patch does not fit the tree of the commit `head`.
@@ -216,8 +217,8 @@ struct NearMiss {
     found: Option<String>,
 }
 
-/// Where the lines come nearest to what is `expected` (the most equal lines; among equals nearest to `start`, from 0), the first
-/// line that differs; `None` if they are there somewhere.
+/// Where the lines come nearest to what is `expected` (the most equal lines; among equals nearest to `start`, from
+/// 0), the first line that differs; `None` if they are there somewhere.
 fn misfit(expected: &[&[u8]], lines: &[&[u8]], start: usize) -> Option<NearMiss> {
     let equal_at = |offset: usize| {
         let pairs = expected.iter().enumerate();

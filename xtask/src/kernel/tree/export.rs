@@ -50,8 +50,8 @@ impl Stack {
         .env("GIT_CONFIG_NOSYSTEM", "1")
     }
 
-    /// A commit (full hex) as `git format-patch` writes it, with ids of at least `digits` in its `index` lines (those of binary files are
-    /// always whole).
+    /// A commit (full hex) as `git format-patch` writes it, with ids of at least `digits` in its `index` lines
+    /// (those of binary files are always whole).
     pub fn mail_of(&self, commit: &str, digits: usize) -> Result<Vec<u8>> {
         let sh = Shell::new()?;
         // Where there are files, git finds the attributes that say where a function begins.
@@ -73,8 +73,8 @@ impl Stack {
         Ok(process::run(self.format_patch(&sh, &arguments), LIMIT)?.stdout)
     }
 
-    /// Writes the commits between base and HEAD as numbered files into a new or empty folder, with a `series` file; gives the names in their
-    /// order. Errors: nothing is applied; the folder holds something.
+    /// Writes the commits between base and HEAD as numbered files into a new or empty folder, with a `series` file;
+    /// gives the names in their order. Errors: nothing is applied; the folder holds something.
     ///
     /// Dies half-way: the folder holds some of the files, and no `series` file.
     pub fn export(&self, folder: &Path) -> Result<Vec<PathBuf>> {

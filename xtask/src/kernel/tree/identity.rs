@@ -8,8 +8,8 @@ use git2::{Commit, Diff, DiffFindOptions, DiffOptions, Repository};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-/// A commit is the patch if applying the patch to the commit's parent makes the commit's tree (whatever
-/// algorithm its diff was made with), or, where that needs a merge, if both add and remove the same lines of the same files.
+/// A commit is the patch if applying the patch to the commit's parent makes the commit's tree (whatever algorithm
+/// its diff was made with), or, where that needs a merge, if both add and remove the same lines of the same files.
 pub(super) fn is_patch(repo: &Repository, commit: &Commit, patch: &Patch) -> Result<bool> {
     let Ok(parent) = commit.parent(0) else {
         return Ok(false);

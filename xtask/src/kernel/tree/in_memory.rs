@@ -50,9 +50,10 @@ pub(super) enum Misfit {
     Binary(String),
 }
 
-/// Applies `patch` to `tree`; gives the new tree. Objects that nothing refers to may be written. Where its lines are not there, it
-/// is merged as `git am --3way` does, from the blobs of its `index` lines or else from one of the trees `made_on`.
-/// Errors name the file and the hunk, what was expected, what is there and who wrote that; `head` is the commit of `tree`.
+/// Applies `patch` to `tree`; gives the new tree. Objects that nothing refers to may be written. Where its lines
+/// are not there, it is merged as `git am --3way` does, from the blobs of its `index` lines or else from one of the
+/// trees `made_on`. Errors name the file and the hunk, what was expected, what is there and who wrote that; `head`
+/// is the commit of `tree`.
 pub(super) fn apply(
     repo: &Repository,
     tree: &Tree,
@@ -208,8 +209,9 @@ fn not_free(tree: &Tree, files: &Files, patch: &Patch, path: &Path) -> Option<Mi
     }
 }
 
-/// The content after a binary patch (git-diff(1) `--binary`). libgit2 undoes base 85, zlib and deltas, for a file of a plain name. The ids of the
-/// `index` line are the measure, as with git: the content before and after has to have them.
+/// The content after a binary patch (git-diff(1) `--binary`). libgit2 undoes base 85, zlib and deltas, for a file
+/// of a plain name. The ids of the `index` line are the measure, as with git: the content before and after has to
+/// have them.
 fn binary_after(repo: &Repository, change: &FileChange, section: &[u8], content: &[u8]) -> Result<Vec<u8>> {
     let (old, new) = change.blobs.as_ref().context("it has no `index` line")?;
     let nothing = |id: &str| id.bytes().all(|byte| byte == b'0');

@@ -22,14 +22,14 @@ pub struct Refreshed {
 }
 
 impl Tree {
-    /// Takes every edit of the work tree into the commit of `patch`; later commits are made anew on it, in memory first. The files themselves
-    /// stay as they are: they have the edits already.
+    /// Takes every edit of the work tree into the commit of `patch`; later commits are made anew on it, in memory
+    /// first. The files themselves stay as they are: they have the edits already.
     ///
-    /// Errors, with everything as it was: the patch is not applied; nothing was edited; the edits are of lines that a later patch
-    /// brought; a later patch cannot stand on the edited one.
+    /// Errors, with everything as it was: the patch is not applied; nothing was edited; the edits are of lines that
+    /// a later patch brought; a later patch cannot stand on the edited one.
     ///
-    /// Dies half-way: as [`Tree::apply`]. The patch file is the caller's to write; where that failed, the same call finds the commit by its subject and gives
-    /// it again.
+    /// Dies half-way: as [`Tree::apply`]. The patch file is the caller's to write; where that failed, the same call
+    /// finds the commit by its subject and gives it again.
     pub fn refresh(&mut self, patch: &Patch) -> Result<Refreshed> {
         let doing = || format!("refreshing {} ({})", patch.name, patch.subject);
         let (edited, unknown) = self.edited().with_context(doing)?;
