@@ -68,12 +68,14 @@ pub enum Command {
     Test(cmd::test::Test),
     /// Build the debug kernel and stage it: Image, modules, dtbs and a manifest
     BuildDebugKernel(cmd::build_debug_kernel::BuildDebugKernel),
-    /// List the patches of a series and which of them are applied
+    /// The patches of a series: list, show, import, export, refresh, check
     Series(cmd::series::Series),
     /// Apply patches of a series to the tree, a commit for each
     Apply(cmd::apply::Apply),
     /// Take exactly one patch back
     Revert(cmd::revert::Revert),
+    /// Approve or reject the content of a patch, or list the reviews
+    Review(cmd::review::Review),
     /// Look whether a campaign may start on this board: backups, capture, protected files
     Preflight(cmd::preflight::Preflight),
     /// Install the debug kernel beside vanilla, under its own release and label

@@ -231,7 +231,7 @@ fn a_patch_that_does_not_apply() {
     let error = rig.error(&mut rig.on_tree(&["apply", "4", "5"]));
     assert!(error.contains("applying 0005-two.patch"), "{error}");
     assert!(
-        error.contains("core.c: hunk 1 (`@@ -1,3 +1,3 @@`) does not fit"),
+        error.contains("core.c: hunk 1 of 1 (`@@ -1,3 +1,3 @@`) does not fit"),
         "{error}"
     );
     assert!(

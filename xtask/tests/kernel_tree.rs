@@ -8,7 +8,7 @@ use std::process::Command;
 use tempfile::TempDir;
 use xtask::kernel::patch::Patch;
 use xtask::kernel::series::Series;
-use xtask::kernel::tree::{How, Tree};
+use xtask::kernel::tree::{How, Stack, Tree};
 
 struct Rig {
     folder: TempDir,
@@ -313,21 +313,28 @@ fn a_patch_that_a_later_one_stands_on_is_kept() {
 fn a_patch_that_does_not_fit_changes_nothing_and_says_where() {
     let rig = Rig::new(&CHANGES[..1]);
     let series = rig.series();
-    let mut broken = series.patches[0].clone();
-    let diff = String::from_utf8(broken.diff)
+    let file = &series.paths[0];
+    let text = fs::read_to_string(file)
         .unwrap()
         .replace(" line 29\n", " line twenty-nine\n");
-    broken.diff = diff.replace("index ", "index 0").into_bytes();
-    broken.files[0].blobs = Some(("0".repeat(12), "1".repeat(12)));
+    // The blobs of its `index` line are nobody's, so there is nothing to merge from.
+    let text = regex::Regex::new("(?m)^index .*$")
+        .unwrap()
+        .replace(&text, "index 0123456..1234567 100644");
+    let broken = Patch::parse("0001-broken.patch", text.as_bytes()).unwrap();
     let mut tree = rig.tree();
     let everything = snapshot(rig.folder.path());
     let error = format!("{:#}", tree.apply(&broken).unwrap_err());
     assert!(
-        error.contains("drivers/media/core.c: hunk 1 (`@@ -29,6 +29,7 @@ line 27`) does not fit"),
+        error.contains("drivers/media/core.c: hunk 1 of 1 (`@@ -29,6 +29,7 @@ line 27`) does not fit"),
         "{error}"
     );
     assert!(
-        error.contains("line 30 was expected to be `line twenty-nine`, but there is `line 29`"),
+        error.contains("line 30 was expected to be `line twenty-nine`, but there is `line 29`; "),
+        "{error}"
+    );
+    assert!(
+        error.contains("\"base\" (Tester, ") && error.contains("last touched that line"),
         "{error}"
     );
     let mut after = snapshot(rig.folder.path());
@@ -582,4 +589,72 @@ fn a_patch_is_known_by_its_content_not_by_its_title() {
     let mut other: Patch = series.patches[1].clone();
     other.subject = "reworded".into();
     assert_eq!(tree.applied_patches(&[other]).unwrap(), [None]);
+}
+
+#[test]
+fn a_clone_that_brought_our_branch_knows_what_is_applied() {
+    let rig = Rig::new(&CHANGES[..2]);
+    let series = rig.series();
+    let mut tree = rig.tree();
+    tree.apply(&series.patches[0]).unwrap();
+    drop(tree);
+    // A clone takes branches along, and not where they begin.
+    let clone = rig.folder.path().join("clone");
+    let name = clone.to_str().unwrap();
+    git(rig.folder.path(), &["clone", "-q", "--bare", "repo", name]);
+    let peeked = Stack::peek(&clone, "lockstep/tree").unwrap();
+    assert!(peeked.applied(&series).unwrap()[0].is_some());
+    let tree = Tree::open(
+        &clone,
+        &rig.folder.path().join("other/tree"),
+        "lockstep/tree",
+        None,
+    )
+    .unwrap();
+    assert_eq!(tree.applied(&series).unwrap(), peeked.applied(&series).unwrap());
+}
+
+#[test]
+fn a_refresh_that_was_killed_is_made_good() {
+    let rig = Rig::new(&CHANGES[..2]);
+    let series = rig.series();
+    let mut tree = rig.tree();
+    for patch in &series.patches {
+        tree.apply(patch).unwrap();
+    }
+    let old = tree.head().unwrap();
+    edit(
+        &rig.worktree(),
+        "drivers/media/driver.c",
+        "opts in",
+        "opts in, fixed",
+    );
+    let refreshed = tree.refresh(&series.patches[1]).unwrap();
+    assert_eq!(refreshed.files, [PathBuf::from("drivers/media/driver.c")]);
+    let new = tree.head().unwrap();
+    drop(tree);
+    // As a kill leaves it behind the move of the branch: the files are new, the index is old, the patch file is old.
+    fs::write(
+        rig.folder.path().join("trees/key/tree.lock"),
+        format!("{old} {new}\n"),
+    )
+    .unwrap();
+    git(&rig.worktree(), &["read-tree", &old]);
+    let mut tree = rig.tree();
+    assert_eq!(git(&rig.worktree(), &["status", "--porcelain"]), "");
+    let again = tree.refresh(&series.patches[1]).unwrap();
+    assert_eq!((again.commit, again.files), (refreshed.commit, Vec::new()));
+    // As it leaves it before that: nothing has happened.
+    edit(&rig.worktree(), "drivers/media/driver.c", "fixed", "fixed twice");
+    drop(tree);
+    fs::write(
+        rig.folder.path().join("trees/key/tree.lock"),
+        format!("{new} {}\n", "1".repeat(40)),
+    )
+    .unwrap();
+    assert_eq!(rig.tree().head().unwrap(), new);
+    assert_eq!(
+        git(&rig.worktree(), &["status", "--porcelain"]),
+        " M drivers/media/driver.c"
+    );
 }

@@ -24,6 +24,10 @@ pub struct Apply {
     /// Patches by number, file name or subject, in the order in which they are applied
     #[arg(required = true, value_name = "PATCH")]
     patches: Vec<String>,
+    /// The commit that the patches were made on: where their lines are not there and their `index` lines name
+    /// unknown blobs, they are merged from it
+    #[arg(long, value_name = "REVISION")]
+    made_on: Option<String>,
     #[command(flatten)]
     which: Where,
 }
@@ -38,7 +42,10 @@ impl Apply {
             .map(|name| series.find(name))
             .collect::<Result<_>>()?;
         let place = self.which.place(context)?;
-        let stack = Stack::peek(&place.repository, BRANCH)?;
+        let mut stack = Stack::peek(&place.repository, BRANCH)?;
+        if let Some(revision) = &self.made_on {
+            stack.made_on(revision)?;
+        }
         let todo = in_order(&series, &stack, &wanted, &self.which.flags())?;
         stack.check_all(&todo.iter().map(|at| &series.patches[*at]).collect::<Vec<_>>())?;
         drop(stack);
@@ -52,6 +59,9 @@ impl Apply {
             return self.show_plan(context, &place, &series, &todo);
         }
         let mut tree = open(context, &place)?;
+        if let Some(revision) = &self.made_on {
+            tree.made_on(revision)?;
+        }
         let mut commits = Vec::new();
         for at in todo {
             let patch = &series.patches[at];

@@ -12,6 +12,7 @@ pub mod open_board;
 pub mod preflight;
 pub mod rehearse;
 pub mod revert;
+pub mod review;
 pub mod rollback;
 pub mod series;
 pub mod setup;
@@ -49,6 +50,7 @@ pub fn run(cli: &Cli, ui: &Ui) -> Result<Outcome> {
         Command::Series(verb) => verb.run(&context),
         Command::Apply(verb) => verb.run(&context),
         Command::Revert(verb) => verb.run(&context),
+        Command::Review(verb) => verb.run(&context),
         Command::Preflight(verb) => verb.run(&context),
         Command::Deploy(verb) => verb.run(&context),
         Command::BisectApply(verb) => verb.run(&context),

@@ -5,24 +5,32 @@ use super::apply::{kernel_flag, names, open};
 use super::series::Where;
 use crate::exit::Outcome;
 use crate::kernel::place::BRANCH;
-use crate::kernel::series::standing_on;
-use crate::kernel::tree::Stack;
+use crate::kernel::series::{Series, standing_on};
+use crate::kernel::tree::{Blocked, Later, Stack};
 use crate::ui;
 use anyhow::{Result, bail};
 
 /// Arguments of `cargo xtask revert`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Exactly this patch is taken back. Later ones stay: they are made anew without it, and where one cannot \
-stand without it, nothing is changed and that one is named.
+    after_help = "Exactly this patch is taken back. Later ones stay: they are made anew without it. Where one cannot stand without it, or uses what it \
+adds (a function, a Kconfig symbol), nothing is changed and that one is named; `--with-later` takes them all back together. More than was named is never \
+taken back without it, not even with `--yes`.
 
 Examples:
   cargo xtask revert 0005
+  cargo xtask revert 0004 --with-later
   cargo xtask revert 0005 --series patches/rehearsal --kernel ~/src/linux-rockchip"
 )]
 pub struct Revert {
     /// The patch, by number, file name or subject
     patch: String,
+    /// Take back all that was applied after it as well
+    #[arg(long)]
+    with_later: bool,
+    /// Take back this one even though later ones use what it adds: the tree will hardly build
+    #[arg(long, conflicts_with = "with_later")]
+    alone: bool,
     #[command(flatten)]
     which: Where,
 }
@@ -44,8 +52,22 @@ impl Revert {
             );
         };
         let applied: Vec<bool> = commits.iter().map(Option::is_some).collect();
+        let together = format!(
+            "`cargo xtask revert {} --with-later{}`",
+            patch.short_name(),
+            self.which.flags()
+        );
+        if !self.with_later && !self.alone {
+            refuse_users(&series, at, &applied, &together)?;
+        }
         let later = standing_on(&applied, at);
-        if !later.is_empty() {
+        if self.with_later && !later.is_empty() {
+            let later = names(later.iter().map(|at| &series.patches[*at]));
+            context.ui.say(&format!(
+                "{later} came later, and will be taken back with {}",
+                patch.short_name()
+            ));
+        } else if !later.is_empty() {
             let later = names(later.iter().map(|at| &series.patches[*at]));
             context.ui.say(&format!(
                 "{later} came later, and will be made anew without {}",
@@ -60,12 +82,25 @@ impl Revert {
                 place.worktree.display()
             ));
             context.ui.json(&serde_json::json!({
-                "dry_run": true, "tree": place.worktree, "revert": patch.name, "commit": commit
+                "dry_run": true, "tree": place.worktree, "revert": patch.name, "commit": commit, "with_later": self.with_later
             }))?;
             return Ok(Outcome::Success);
         }
         let mut tree = open(context, &place)?;
-        let reverted = tree.revert(patch)?;
+        let rule = if self.with_later {
+            Later::GoToo
+        } else {
+            Later::Stay
+        };
+        let reverted = tree
+            .take_back(patch, rule)
+            .map_err(|error| match error.is::<Blocked>() {
+                true => error.context(format!("{together} takes all of them back together")),
+                false => error,
+            })?;
+        for subject in reverted.taken_along.iter().rev() {
+            context.ui.line(&format!("taken back, too: {subject}"));
+        }
         context.ui.line(&format!(
             "{} {} is taken back: {}; HEAD is {}",
             patch.short_name(),
@@ -75,7 +110,7 @@ impl Revert {
         ));
         context.ui.json(&serde_json::json!({
             "tree": tree.path(), "branch": tree.branch(), "patch": patch.name, "commit": reverted.commit,
-            "head": reverted.head, "reapplied": reverted.reapplied, "files": reverted.files
+            "head": reverted.head, "reapplied": reverted.reapplied, "taken_along": reverted.taken_along, "files": reverted.files
         }))?;
         context.ui.say(&format!(
             "next: cargo xtask build-debug-kernel{}",
@@ -83,4 +118,23 @@ impl Revert {
         ));
         Ok(Outcome::Success)
     }
+}
+
+/// Errors where an applied later patch uses what this one adds: text may stand without it, and the build would fail.
+fn refuse_users(series: &Series, at: usize, applied: &[bool], together: &str) -> Result<()> {
+    let users = series.users_of(at, applied);
+    if users.is_empty() {
+        return Ok(());
+    }
+    let short = |at: usize| series.patches[at].short_name();
+    let said: Vec<String> = users
+        .iter()
+        .map(|(later, what)| format!("{} uses {what}", short(*later)))
+        .collect();
+    bail!(
+        "{} is what later patches stand on: {}; nothing was changed. {together} takes all of them back together; `--alone` takes only this one, and \
+         the tree will hardly build",
+        short(at),
+        said.join("; ")
+    )
 }

@@ -1,12 +1,19 @@
 //! `cargo xtask series`.
 
+mod check;
+mod export;
+mod import;
+mod overview;
+mod refresh;
+mod show;
+
 use super::Context;
 use crate::exit::Outcome;
 use crate::kernel::place::{BRANCH, Place};
 use crate::kernel::series::Series as Patches;
 use crate::kernel::tree::Stack;
 use anyhow::Result;
-use serde::Serialize;
+use overview::Overview;
 use std::path::PathBuf;
 
 /// The series that is used where none is named, below the project.
@@ -18,8 +25,8 @@ pub struct Where {
     /// Folder of the series: a `series` file, or numbered *.patch files [default: patches/release-fences]
     #[arg(long, value_name = "FOLDER")]
     pub series: Option<PathBuf>,
-    /// A kernel git tree of yours; it gets a work tree of our own, your checkout is not touched [default: Debian's newest,
-    /// as `setup` imported it]
+    /// A kernel git tree of yours; it gets a work tree of our own, your checkout is not touched [default: Debian's
+    /// newest, as `setup` imported it]
     #[arg(long, value_name = "PATH")]
     pub kernel: Option<PathBuf>,
     /// The commit that patches are counted from [default: HEAD of the tree when it was first used]
@@ -44,6 +51,15 @@ impl Where {
         Ok(place)
     }
 
+    /// The commits of the tree, to look at. Without any tree a series is still of use, so there may be none; a tree
+    /// that was named has to be there.
+    fn stack(&self, context: &Context) -> Result<Option<Stack>> {
+        match self.place(context) {
+            Err(_) if self.kernel.is_none() => Ok(None),
+            place => Ok(Some(Stack::peek(&place?.repository, BRANCH)?)),
+        }
+    }
+
     /// The flags that name the same series and tree in another command, with a space in front.
     pub(super) fn flags(&self) -> String {
         let mut flags = String::new();
@@ -58,80 +74,120 @@ impl Where {
 
 /// Arguments of `cargo xtask series`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "The table: number, whether it is applied and by which commit, what it makes make build anew (as far as the Makefiles \
+tell), review, subject. `--long` and `series show` tell all of it.
+
+Examples:
   cargo xtask series
-  cargo xtask series --series patches/rehearsal --kernel ~/src/linux-rockchip")]
+  cargo xtask series --long --series patches/rehearsal --kernel ~/src/linux-rockchip
+  cargo xtask series show 0004
+  cargo xtask series import ~/v3_20261101_fences.mbx"
+)]
 pub struct Series {
     #[command(flatten)]
     which: Where,
+    /// Everything that is known of each patch
+    #[arg(long)]
+    long: bool,
+    #[command(subcommand)]
+    verb: Option<Verb>,
 }
 
-#[derive(Serialize)]
-struct Row {
-    number: Option<u32>,
-    name: String,
-    subject: String,
-    author: String,
-    sha256: String,
-    files: Vec<PathBuf>,
-    /// The commit that is this patch by content; absent where it is not applied.
-    applied: Option<String>,
+/// What can be done with a series.
+#[derive(Debug, clap::Subcommand)]
+enum Verb {
+    /// Everything that is known of one patch
+    Show(show::Show),
+    /// Make a series of a mailbox, as `b4 am` writes it
+    Import(import::Import),
+    /// Write what is applied as patches, as `git format-patch` does
+    Export(export::Export),
+    /// Take edits of the work tree into the patch that they belong to, and write its file anew
+    Refresh(refresh::Refresh),
+    /// Run the tree's own checkpatch.pl on each patch
+    Check(check::Check),
 }
 
 impl Series {
-    /// Runs the verb. Reads only.
+    /// Runs the verb.
     pub fn run(&self, context: &Context) -> Result<Outcome> {
-        let series = self.which.patches(context)?;
-        // Without any tree the list is still of use; a tree that was named has to be there.
-        let place = match self.which.place(context) {
-            Err(_) if self.which.kernel.is_none() => None,
-            place => Some(place?),
-        };
-        let applied = match &place {
-            Some(place) => Stack::peek(&place.repository, BRANCH)?.applied(&series)?,
-            None => vec![None; series.patches.len()],
-        };
-        let rows: Vec<Row> = series
-            .patches
-            .iter()
-            .zip(applied)
-            .map(|(patch, applied)| Row {
-                number: patch.number,
-                name: patch.name.clone(),
-                subject: patch.subject.clone(),
-                author: format!("{} <{}>", patch.author, patch.email),
-                sha256: patch.sha256.clone(),
-                files: patch.touched_files().into_iter().map(PathBuf::from).collect(),
-                applied,
-            })
-            .collect();
-        for (patch, row) in series.patches.iter().zip(&rows) {
-            let state = row
-                .applied
-                .as_ref()
-                .map_or("-".to_string(), |commit| commit[..12].to_string());
-            context.ui.line(&format!(
-                "{:<6} {state:<12}  {}  ({})",
-                patch.short_name(),
-                row.subject,
-                patch.author
-            ));
+        match &self.verb {
+            None => self.list(context),
+            Some(Verb::Show(verb)) => verb.run(context),
+            Some(Verb::Import(verb)) => verb.run(context),
+            Some(Verb::Export(verb)) => verb.run(context),
+            Some(Verb::Refresh(verb)) => verb.run(context),
+            Some(Verb::Check(verb)) => verb.run(context),
         }
-        let tree = place.as_ref().map(|place| place.repository.display().to_string());
+    }
+
+    /// Lists the patches. Reads only.
+    fn list(&self, context: &Context) -> Result<Outcome> {
+        let series = self.which.patches(context)?;
+        let stack = self.which.stack(context)?;
+        let rows = overview::of(&series, stack.as_ref())?;
+        if self.long {
+            for row in &rows {
+                row.tell(context);
+            }
+        } else {
+            table(context, &rows);
+        }
+        let tree = stack.as_ref().map(Stack::repository);
         context
             .ui
             .json(&serde_json::json!({ "series": series.folder, "tree": tree, "patches": rows }))?;
-        match (place, rows.iter().position(|row| row.applied.is_none())) {
+        match (stack, rows.iter().find(|row| row.applied.is_none())) {
             (None, _) => context.ui.say("no kernel tree yet; next: cargo xtask setup"),
-            (Some(_), Some(at)) => context.ui.say(&format!(
-                "next: cargo xtask apply {}{}",
-                series.patches[at].short_name(),
-                self.which.flags()
-            )),
+            (Some(_), Some(row)) => {
+                let command = format!("cargo xtask apply {}{}", row.short, self.which.flags());
+                context.ui.say(&format!("next: {command}"));
+            }
             (Some(_), None) => context
                 .ui
                 .say("all are applied; next: cargo xtask build-debug-kernel"),
         }
         Ok(Outcome::Success)
     }
+}
+
+/// Columns of the table: with the subject, a hundred.
+const COLUMNS: usize = 100;
+
+fn table(context: &Context, rows: &[Overview]) {
+    let width = |of: fn(&Overview) -> String, least: usize, most: usize| {
+        rows.iter()
+            .map(|row| of(row).chars().count())
+            .max()
+            .unwrap_or(0)
+            .clamp(least, most)
+    };
+    let rebuilds = width(|row| row.scope.short(), 8, 22);
+    let review = width(|row| row.review.short(), 6, 22);
+    let head = format!(
+        "{:<5} {:<12}  {:<rebuilds$}  {:<review$}  subject",
+        "patch", "applied", "rebuilds", "review"
+    );
+    context.ui.line(&head);
+    for row in rows {
+        let applied = row.applied.as_deref().map_or("-", |commit| &commit[..12]);
+        let front = format!(
+            "{:<5} {applied:<12}  {:<rebuilds$}  {:<review$}  ",
+            row.short,
+            cut(&row.scope.short(), rebuilds),
+            cut(&row.review.short(), review)
+        );
+        let left = COLUMNS.saturating_sub(front.chars().count()).max(20);
+        context.ui.line(&format!("{front}{}", cut(&row.subject, left)));
+    }
+}
+
+/// A text of at most `width` characters, its end marked where some are left out.
+fn cut(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_string();
+    }
+    text.chars().take(width.saturating_sub(1)).chain(['…']).collect()
 }

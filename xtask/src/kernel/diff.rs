@@ -1,12 +1,15 @@
-//! The diff of a patch, scanned: which files it touches, and whether it is whole. Applying is libgit2's work; this
-//! finds damage first, so that the error names a line of the patch file.
+//! The diff of a patch, scanned: what it does to which files, and whether it is whole, so that an error names a
+//! line of the patch file.
 //!
 //! Grammar: "Generating patch text with -p" of git-diff(1), and the unified format of POSIX diff(1).
 
+pub mod hunks;
+pub mod patch_id;
 mod paths;
 
 use anyhow::{Result, bail};
-use paths::{either, header_paths, named_path, unquote, with_quotes};
+use hunks::{Hunk, Line, Range};
+use paths::{header_paths, named_path, unquote};
 use std::path::{Component, Path, PathBuf};
 
 /// One file of a diff.
@@ -20,8 +23,14 @@ pub struct FileChange {
     pub blobs: Option<(String, String)>,
     /// Mode after, where the patch sets it (new file or changed mode), for example `0o100755`.
     pub new_mode: Option<u32>,
-    /// Number of hunks; 0 for a pure rename, a mode change or a binary patch.
-    pub hunks: usize,
+    /// Mode before, where the patch says it.
+    pub old_mode: Option<u32>,
+    /// The file of the old name stays.
+    pub copied: bool,
+    /// Its hunks; none for a pure rename, a mode change or a binary patch.
+    pub hunks: Vec<Hunk>,
+    /// The lines from `GIT binary patch` on.
+    pub binary: Option<Vec<u8>>,
     /// Line of `diff --git` in the patch file, from 1.
     pub line: usize,
 }
@@ -42,8 +51,8 @@ impl FileChange {
 pub struct Scanned {
     /// The files, in the order of the patch.
     pub files: Vec<FileChange>,
-    /// The bytes of the diff alone: no notes before it, no signature behind it, and a space in front of context lines that a
-    /// mail program emptied (`git apply` takes them so, too).
+    /// The bytes of the diff alone: no notes before it, no signature behind it, and a space in front of context
+    /// lines that a mail program emptied (`git apply` takes them so, too).
     pub text: Vec<u8>,
 }
 
@@ -62,13 +71,15 @@ pub fn scan(name: &str, bytes: &[u8], first_line: usize) -> Result<Scanned> {
     while let Some(line) = scanner.peek() {
         if line.starts_with(b"diff --git ") {
             files.push(scanner.file()?);
+        } else if scanner.at_plain_header() {
+            files.push(scanner.plain_file()?);
         } else {
             scanner.at += 1;
         }
     }
     if files.is_empty() {
         bail!(
-            "{name}: holds no `diff --git` line, so it changes nothing; a patch has to be as `git format-patch` writes it"
+            "{name}: holds no diff, so it changes nothing; a patch has to be as `git format-patch` writes it"
         );
     }
     Ok(Scanned {
@@ -77,8 +88,15 @@ pub fn scan(name: &str, bytes: &[u8], first_line: usize) -> Result<Scanned> {
     })
 }
 
+/// Whether a diff, or what is left of one, stands anywhere in the bytes.
+pub fn is_there(bytes: &[u8]) -> bool {
+    bytes
+        .split(|byte| *byte == b'\n')
+        .any(|line| line.starts_with(b"diff --git ") || line.starts_with(b"@@ -"))
+}
+
 /// What happens to a file as a whole.
-#[derive(PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Life {
     Stays,
     New,
@@ -108,13 +126,76 @@ impl<'a> Scanner<'a> {
         self.at += 1;
     }
 
+    /// At `--- `, `+++ ` and a hunk without `diff --git` before them, as quilt and diff(1) write it.
+    fn at_plain_header(&self) -> bool {
+        let starts = |offset: usize, with: &[u8]| {
+            self.lines
+                .get(self.at + offset)
+                .is_some_and(|line| line.starts_with(with))
+        };
+        starts(0, b"--- ") && starts(1, b"+++ ") && starts(2, b"@@ -")
+    }
+
+    /// A file of a diff that git did not write: the first folder of its names goes away (`-p1`), and of two names
+    /// the new one is taken, or the shorter one if the new one only adds to it.
+    fn plain_file(&mut self) -> Result<FileChange> {
+        let line = self.line_number();
+        let old = plain_path(&self.lines[self.at][4..]);
+        let new = plain_path(&self.lines[self.at + 1][4..]);
+        let (life, path) = match (old, new) {
+            (PlainPath::Nothing, PlainPath::Is(new)) => (Life::New, new),
+            (PlainPath::Is(old), PlainPath::Nothing) => (Life::Deleted, old),
+            (PlainPath::Is(old), PlainPath::Is(new)) => {
+                let bytes = |path: &PathBuf| path.as_os_str().as_encoded_bytes().to_vec();
+                let longer = bytes(&new).starts_with(&bytes(&old));
+                (Life::Stays, if longer { old } else { new })
+            }
+            _ => bail!(
+                "{}:{line}: `{}` and the line behind it name no file below a folder such as `a/` and `b/`",
+                self.name,
+                String::from_utf8_lossy(trim_end(self.lines[self.at]))
+            ),
+        };
+        let mut change = FileChange {
+            old: (life != Life::New).then(|| path.clone()),
+            new: (life != Life::Deleted).then(|| path.clone()),
+            blobs: None,
+            new_mode: (life == Life::New).then_some(0o100644),
+            old_mode: None,
+            copied: false,
+            hunks: Vec::new(),
+            binary: None,
+            line,
+        };
+        self.refuse_escapes(&change)?;
+        let path = path.as_os_str().as_encoded_bytes();
+        let (a, b) = ([b"a/", path].concat(), [b"b/", path].concat());
+        let text = &mut self.text;
+        text.extend([b"diff --git ".as_slice(), &a, b" ", &b, b"\n"].concat());
+        match life {
+            Life::New => text.extend_from_slice(b"new file mode 100644\n"),
+            Life::Deleted => text.extend_from_slice(b"deleted file mode 100644\n"),
+            Life::Stays => {}
+        }
+        let nothing = b"/dev/null".to_vec();
+        let (a, b) = match life {
+            Life::New => (nothing, b),
+            Life::Deleted => (a, nothing),
+            Life::Stays => (a, b),
+        };
+        text.extend([b"--- ".as_slice(), &a, b"\n+++ ", &b, b"\n"].concat());
+        self.at += 2;
+        self.hunks(&mut change, life)?;
+        Ok(change)
+    }
+
     fn file(&mut self) -> Result<FileChange> {
         let header = self.lines[self.at];
         let line = self.line_number();
         if header.ends_with(b"\r\n") {
             bail!(
                 "{}:{line}: the line ends in CR LF: a mail program or an editor has converted the line ends of this patch; \
-                 write it anew with `git format-patch`, or take it from the list with `b4 am`",
+                 write it anew with `git format-patch`, take it from the list with `b4 am`, or undo it with `sed -i 's/\\r$//' FILE`",
                 self.name
             );
         }
@@ -125,12 +206,13 @@ impl<'a> Scanner<'a> {
             new,
             blobs: None,
             new_mode: None,
-            hunks: 0,
+            old_mode: None,
+            copied: false,
+            hunks: Vec::new(),
+            binary: None,
             line,
         };
-        let header_at = self.text.len();
         self.take();
-        let header_end = self.text.len();
         let kind = self.header_lines(&mut change)?;
         change.old = change.old.filter(|_| kind != Life::New);
         change.new = change.new.filter(|_| kind != Life::Deleted);
@@ -141,12 +223,6 @@ impl<'a> Scanner<'a> {
                 String::from_utf8_lossy(shown)
             );
         }
-        if shown.iter().filter(|byte| **byte == b' ').count() > 1 && !shown.starts_with(b"\"") {
-            let old = either(&change.old, &change.new, "a/");
-            let new = either(&change.new, &change.old, "b/");
-            let header = [b"diff --git ".as_slice(), &old, b" ", &new, b"\n"].concat();
-            self.text.splice(header_at..header_end, header);
-        }
         self.refuse_escapes(&change)?;
         Ok(change)
     }
@@ -154,40 +230,52 @@ impl<'a> Scanner<'a> {
     /// The lines behind `diff --git`, up to the next file.
     fn header_lines(&mut self, change: &mut FileChange) -> Result<Life> {
         let mut life = Life::Stays;
+        let mut whole = false;
         while let Some(line) = self.peek() {
             if line.starts_with(b"diff --git ") || line == b"-- \n" || line.trim_ascii().is_empty() {
                 break;
             }
             if line.starts_with(b"@@ ") {
-                self.hunks(change)?;
-                break;
+                self.hunks(change, life)?;
+                return Ok(life);
             }
             if line.starts_with(b"GIT binary patch") {
+                self.refuse_short_ids(change)?;
+                let start = self.text.len();
                 self.binary();
-                break;
+                change.binary = Some(self.text[start..].to_vec());
+                return Ok(life);
             }
+            if line.starts_with(b"Binary files ") {
+                bail!(
+                    "{}:{}: the content of this binary file is not in the patch; `git format-patch` without `--no-binary` puts it there",
+                    self.name,
+                    self.line_number()
+                );
+            }
+            whole |= strip_any(line, &[b"rename ", b"copy ", b"new ", b"old mode", b"deleted "]).is_some();
             if let Some(path) = line.strip_prefix(b"--- ") {
                 change.old = named_path(path, b"a/").or(change.old.take());
             } else if let Some(path) = line.strip_prefix(b"+++ ") {
                 change.new = named_path(path, b"b/").or(change.new.take());
             } else if let Some(path) = strip_any(line, &[b"rename from ", b"copy from "]) {
                 change.old = Some(unquote(trim_end(path)));
+                change.copied = line.starts_with(b"copy");
             } else if let Some(path) = strip_any(line, &[b"rename to ", b"copy to "]) {
                 change.new = Some(unquote(trim_end(path)));
             } else if let Some(mode) = line.strip_prefix(b"new file mode ") {
-                (life, change.new_mode) = (Life::New, octal(mode));
+                (life, change.new_mode) = (Life::New, Some(self.mode(mode)?));
             } else if let Some(mode) = line.strip_prefix(b"new mode ") {
-                change.new_mode = octal(mode);
-            } else if line.starts_with(b"deleted file mode ") {
-                life = Life::Deleted;
+                change.new_mode = Some(self.mode(mode)?);
+            } else if let Some(mode) = line.strip_prefix(b"old mode ") {
+                change.old_mode = octal(mode);
+            } else if let Some(mode) = line.strip_prefix(b"deleted file mode ") {
+                (life, change.old_mode) = (Life::Deleted, octal(mode));
             } else if let Some(ids) = line.strip_prefix(b"index ") {
                 change.blobs = blob_ids(ids);
-            } else if strip_any(
-                line,
-                &[b"old mode ", b"similarity index ", b"dissimilarity index "],
-            )
-            .is_none()
-            {
+                let mode = ids.split(|byte| *byte == b' ').nth(1).and_then(octal);
+                change.old_mode = mode.or(change.old_mode);
+            } else if strip_any(line, &[b"similarity index ", b"dissimilarity index "]).is_none() {
                 bail!(
                     "{}:{}: found `{}` in the header of a file's diff; allowed here: an extended header of git-diff(1), \
                      `--- `, `+++ ` or `@@ `",
@@ -196,10 +284,48 @@ impl<'a> Scanner<'a> {
                     String::from_utf8_lossy(trim_end(line))
                 );
             }
-            self.text.extend(with_quotes(line));
-            self.at += 1;
+            self.take();
+        }
+        if !whole {
+            bail!(
+                "{}:{}: `diff --git` is followed by no hunk and no change of a name or a mode: the patch is cut off or was edited by hand",
+                self.name,
+                change.line
+            );
         }
         Ok(life)
+    }
+
+    /// A mode that a file of the kernel can have, as git keeps it: 0644, 0755, or a symbolic link.
+    fn mode(&self, text: &[u8]) -> Result<u32> {
+        match octal(text) {
+            Some(mode) if mode & 0o170_000 == 0o100_000 && mode & 0o100 != 0 => Ok(0o100_755),
+            Some(mode) if mode & 0o170_000 == 0o100_000 => Ok(0o100_644),
+            Some(mode) if mode & 0o170_000 == 0o120_000 => Ok(0o120_000),
+            _ => bail!(
+                "{}:{}: found the mode `{}`; allowed are 100644, 100755 and 120000 (a submodule has no place in a kernel patch)",
+                self.name,
+                self.line_number(),
+                String::from_utf8_lossy(trim_end(text))
+            ),
+        }
+    }
+
+    /// git's rule: without full ids nobody can tell that the binary content is the one that is meant.
+    fn refuse_short_ids(&self, change: &FileChange) -> Result<()> {
+        let full = |id: &str| id.len() >= 40;
+        if change
+            .blobs
+            .as_ref()
+            .is_some_and(|(old, new)| full(old) && full(new))
+        {
+            return Ok(());
+        }
+        bail!(
+            "{}:{}: a binary patch needs the full ids in its `index` line; `git format-patch --full-index` writes them",
+            self.name,
+            change.line
+        )
     }
 
     fn refuse_escapes(&self, change: &FileChange) -> Result<()> {
@@ -215,7 +341,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    fn hunks(&mut self, change: &mut FileChange) -> Result<()> {
+    fn hunks(&mut self, change: &mut FileChange, life: Life) -> Result<()> {
         while let Some(header) = self.peek() {
             if !header.starts_with(b"@@ ") {
                 break;
@@ -228,9 +354,27 @@ impl<'a> Scanner<'a> {
                     String::from_utf8_lossy(trim_end(header))
                 );
             };
+            let (misfit, what) = match life {
+                Life::New => (old.count > 0, "makes a new file, but needs lines that are there"),
+                Life::Deleted => (new.count > 0, "takes a file away, but leaves lines of it"),
+                Life::Stays => (false, ""),
+            };
+            if misfit {
+                bail!(
+                    "{}:{at}: `{}` {what}",
+                    self.name,
+                    String::from_utf8_lossy(trim_end(header))
+                );
+            }
             self.take();
-            self.hunk_lines(at, old, new)?;
-            change.hunks += 1;
+            let mut hunk = Hunk {
+                header: String::from_utf8_lossy(trim_end(header)).into_owned(),
+                old,
+                new,
+                lines: Vec::new(),
+            };
+            self.hunk_lines(at, &mut hunk)?;
+            change.hunks.push(hunk);
         }
         if let Some(line) = self.peek() {
             let surplus =
@@ -247,17 +391,23 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    /// The lines of one hunk, whose header stands in line `header` and promises `old` and `new` lines.
-    fn hunk_lines(&mut self, header: usize, mut old: usize, mut new: usize) -> Result<()> {
+    /// The lines of one hunk, whose header stands in line `header`.
+    fn hunk_lines(&mut self, header: usize, hunk: &mut Hunk) -> Result<()> {
+        let (mut old, mut new) = (hunk.old.count, hunk.new.count);
         loop {
             let line = self.peek();
             if line.is_some_and(|line| line.starts_with(b"\\")) {
+                // "\ No newline at end of file", in whatever language: of the line before.
+                if let Some(last) = hunk.lines.last_mut().filter(|last| last.text.ends_with(b"\n")) {
+                    last.text.pop();
+                }
                 self.take();
                 continue;
             }
             if old == 0 && new == 0 {
                 return Ok(());
             }
+            let mut empty = false;
             match line.and_then(|line| line.first()) {
                 Some(b' ') if old > 0 && new > 0 => (old, new) = (old - 1, new - 1),
                 Some(b'-') if old > 0 => old -= 1,
@@ -265,6 +415,7 @@ impl<'a> Scanner<'a> {
                 Some(b'\n') if old > 0 && new > 0 => {
                     (old, new) = (old - 1, new - 1);
                     self.text.push(b' ');
+                    empty = true;
                 }
                 _ => {
                     let found = match line {
@@ -279,6 +430,11 @@ impl<'a> Scanner<'a> {
                     );
                 }
             }
+            let text = line.unwrap_or_default();
+            hunk.lines.push(Line {
+                origin: if empty { b' ' } else { text[0] },
+                text: if empty { text } else { &text[1..] }.to_vec(),
+            });
             self.take();
         }
     }
@@ -311,21 +467,40 @@ fn octal(mode: &[u8]) -> Option<u32> {
     u32::from_str_radix(std::str::from_utf8(trim_end(mode)).ok()?, 8).ok()
 }
 
-/// Old and new line counts of `@@ -l,s +l,s @@`; a missing count is 1.
-fn hunk_counts(header: &[u8]) -> Option<(usize, usize)> {
-    let text = std::str::from_utf8(header.strip_prefix(b"@@ -")?)
-        .map_or_else(
-            |error| std::str::from_utf8(&header[4..4 + error.valid_up_to()]),
-            Ok,
-        )
-        .ok()?;
-    let (ranges, _) = text.split_once(" @@")?;
-    let (old, new) = ranges.split_once(" +")?;
-    let count = |range: &str| match range.split_once(',') {
-        Some((line, count)) => line.parse::<usize>().ok().and(count.parse().ok()),
-        None => range.parse::<usize>().ok().map(|_| 1),
+enum PlainPath {
+    Nothing,
+    Is(PathBuf),
+    Unusable,
+}
+
+/// The path of a `---` or `+++` line without its first folder.
+fn plain_path(line: &[u8]) -> PlainPath {
+    let name = trim_end(line.split(|byte| *byte == b'\t').next().unwrap_or(line));
+    if name == b"/dev/null" {
+        return PlainPath::Nothing;
+    }
+    let path = unquote(name);
+    let mut parts = path.components();
+    parts.next();
+    match parts.as_path() {
+        path if path.as_os_str().is_empty() => PlainPath::Unusable,
+        path => PlainPath::Is(path.to_path_buf()),
+    }
+}
+
+/// Old and new range of `@@ -l,s +l,s @@`; a missing count is 1.
+fn hunk_counts(header: &[u8]) -> Option<(Range, Range)> {
+    let text = header.strip_prefix(b"@@ -")?;
+    let end = text.windows(3).position(|window| window == b" @@")?;
+    let (old, new) = std::str::from_utf8(&text[..end]).ok()?.split_once(" +")?;
+    let range = |range: &str| {
+        let (start, count) = range.split_once(',').unwrap_or((range, "1"));
+        Some(Range {
+            start: start.parse().ok()?,
+            count: count.parse().ok()?,
+        })
     };
-    Some((count(old)?, count(new)?))
+    Some((range(old)?, range(new)?))
 }
 
 /// `abc123..def456[ 100644]`.
@@ -336,93 +511,4 @@ fn blob_ids(ids: &[u8]) -> Option<(String, String)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const CHANGE: &str = "diff --git a/f b/f\nindex 1234567..89abcde 100644\n--- a/f\n+++ b/f\n@@ -1,2 +1,3 @@ fn\n a\n+b\n c\n";
-
-    fn error(text: &str) -> String {
-        scan("p.patch", text.as_bytes(), 10).unwrap_err().to_string()
-    }
-
-    #[test]
-    fn notes_and_signature_are_left_out() {
-        let text = format!("---\n notes\n f | 1 +\n\n{CHANGE}-- \n2.39.2\n\n");
-        let scanned = scan("p.patch", text.as_bytes(), 10).unwrap();
-        assert_eq!(String::from_utf8(scanned.text).unwrap(), CHANGE);
-        assert_eq!(scanned.files[0].line, 14);
-        assert_eq!(scanned.files[0].hunks, 1);
-        assert_eq!(scanned.files[0].blobs, Some(("1234567".into(), "89abcde".into())));
-    }
-
-    #[test]
-    fn a_short_hunk_is_named_with_its_lines() {
-        let error = error("diff --git a/f b/f\n--- a/f\n+++ b/f\n@@ -1,2 +1,3 @@\n a\n+b\n-- \n2.39\n");
-        // `-- ` is taken for a removed line, as git takes it; what is missing then shows at the line after it.
-        assert!(error.starts_with("p.patch:17: found `2.39`"), "{error}");
-        assert!(
-            error.contains("the hunk of line 13 still needs 0 old and 1 new lines"),
-            "{error}"
-        );
-    }
-
-    #[test]
-    fn a_long_hunk_is_named() {
-        let error = error(&format!("{CHANGE}+d\n"));
-        assert!(error.starts_with("p.patch:18: found `+d`"), "{error}");
-    }
-
-    #[test]
-    fn converted_line_ends_are_named_as_such() {
-        let error = error(&CHANGE.replace('\n', "\r\n"));
-        assert!(error.contains("p.patch:10: the line ends in CR LF"), "{error}");
-    }
-
-    #[test]
-    fn a_carriage_return_inside_a_line_of_the_file_is_no_damage() {
-        scan("p", CHANGE.replace("+b\n", "+b\r\n").as_bytes(), 1).unwrap();
-    }
-
-    #[test]
-    fn emptied_context_lines_get_their_space_back() {
-        let text = "diff --git a/f b/f\n--- a/f\n+++ b/f\n@@ -1,2 +1,3 @@\n\n+b\n c\n";
-        let scanned = scan("p", text.as_bytes(), 1).unwrap();
-        assert!(
-            String::from_utf8(scanned.text)
-                .unwrap()
-                .contains("@@\n \n+b\n c\n")
-        );
-    }
-
-    #[test]
-    fn renames_new_deleted_and_quoted_files_are_known() {
-        let text = "diff --git a/x y b/z\nsimilarity index 100%\nrename from x y\nrename to z\n\
-                    diff --git a/new b/new\nnew file mode 100644\nindex 0000000..e69de29\n\
-                    diff --git a/gone b/gone\ndeleted file mode 100644\nindex e69de29..0000000\n\
-                    diff --git \"a/\\303\\244\" \"b/\\303\\244\"\nold mode 100644\nnew mode 100755\n";
-        let files = scan("p", text.as_bytes(), 1).unwrap().files;
-        let paths: Vec<_> = files.iter().map(|f| (f.old.clone(), f.new.clone())).collect();
-        let path = |p: &str| Some(PathBuf::from(p));
-        assert_eq!(paths[0], (path("x y"), path("z")));
-        assert_eq!(paths[1], (None, path("new")));
-        assert_eq!(paths[2], (path("gone"), None));
-        assert_eq!(paths[3], (path("ä"), path("ä")));
-    }
-
-    #[test]
-    fn a_path_that_leaves_the_tree_is_refused() {
-        let error = error("diff --git a/../f b/../f\n--- a/../f\n+++ b/../f\n@@ -1 +1 @@\n-a\n+b\n");
-        assert!(error.contains("leaves the tree"), "{error}");
-    }
-
-    #[test]
-    fn a_patch_without_a_diff_changes_nothing() {
-        assert!(error("some text\n").contains("no `diff --git` line"));
-    }
-
-    #[test]
-    fn a_broken_hunk_header_is_shown() {
-        let error = error("diff --git a/f b/f\n--- a/f\n+++ b/f\n@@ -1,x +1 @@\n");
-        assert!(error.starts_with("p.patch:13: found `@@ -1,x +1 @@`"), "{error}");
-    }
-}
+mod tests;

@@ -1,23 +1,21 @@
 //! A patch as `git format-patch` writes it, read as `git am` reads it: the commit that it makes and the diff.
 //!
-//! The message follows git's `mailinfo.c` (`cleanup_subject`, `patchbreak`, in-body headers) and `stripspace`; a test
-//! compares the commits with those of `git am`.
+//! A test compares the commits with those of `git am`.
+
+mod author;
+mod mail;
+pub mod mbox;
+mod rewrite;
+mod words;
 
 use super::diff::{self, FileChange};
 use crate::host::files::sha256;
 use anyhow::{Context, Result, bail};
-use mail_parser::MessageParser;
-use mail_parser::{Encoding, MimeHeaders};
+pub use author::AuthorDate;
+use author::single_spaced;
+pub use mail::Scissors;
+pub use rewrite::with_diff_of;
 use std::path::{Path, PathBuf};
-
-/// When the author wrote it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AuthorDate {
-    /// Seconds since 1970-01-01 00:00 UTC.
-    pub seconds: i64,
-    /// Offset of the author's clock from UTC, minutes.
-    pub offset_minutes: i32,
-}
 
 /// One patch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,8 +30,9 @@ pub struct Patch {
     pub author: String,
     /// The author's address.
     pub email: String,
-    /// When the author wrote it.
-    pub date: AuthorDate,
+    /// When the author wrote it; `None` where the mail has no date, and then it is when the patch is applied, as
+    /// with `git am`.
+    pub date: Option<AuthorDate>,
     /// The commit message behind the subject, trailers included; ends without a newline, may be empty.
     pub body: String,
     /// The diff alone, as libgit2 takes it.
@@ -42,6 +41,10 @@ pub struct Patch {
     pub files: Vec<FileChange>,
     /// SHA-256 of the whole file, lower-case hex: what a review approves.
     pub sha256: String,
+    /// Line of a scissors line in the message; git-am(1) cuts there only when it is asked to.
+    pub scissors: Option<usize>,
+    /// The file holds the diff as it is: no transfer encoding, no parts.
+    pub plain: bool,
 }
 
 impl Patch {
@@ -54,56 +57,43 @@ impl Patch {
 
     /// Parses the bytes of the patch file called `name`.
     pub fn parse(name: &str, bytes: &[u8]) -> Result<Self> {
+        Self::parse_mail(name, bytes, Scissors::Kept)
+    }
+
+    /// [`Patch::parse`], with a choice about scissors lines.
+    pub fn parse_mail(name: &str, bytes: &[u8], scissors: Scissors) -> Result<Self> {
         refuse_damage(name, bytes)?;
-        let mail = match bytes.strip_prefix(b"From ") {
-            Some(_) => &bytes[line_end(bytes)..],
-            None => bytes,
-        };
-        let lines_before = bytes[..bytes.len() - mail.len()]
-            .iter()
-            .filter(|b| **b == b'\n')
-            .count();
-        let message = MessageParser::default()
-            .parse(mail)
-            .filter(|message| message.from().is_some())
+        let mail = mail::read(bytes, scissors).with_context(|| name.to_string())?;
+        let (author, email) = mail
+            .from
+            .as_deref()
+            .and_then(author::name_and_address)
             .with_context(|| missing(name, "From: NAME <ADDRESS>"))?;
-        let sender = message
-            .from()
-            .and_then(|from| from.first())
-            .with_context(|| missing(name, "From: NAME <ADDRESS>"))?;
-        let mut header = Header {
-            author: sender.name().unwrap_or_default().to_string(),
-            email: sender
-                .address()
-                .with_context(|| missing(name, "From: NAME <ADDRESS>"))?
-                .to_string(),
-            date: message.date().map(author_date),
-            subject: message.subject().unwrap_or_default().to_string(),
-        };
-        let (body, first_line) = body_bytes(&message, mail);
-        let body = body.as_ref();
-        let cut = message_end(body);
-        let text = String::from_utf8_lossy(&body[..cut]);
-        let text = header.take_in_body_headers(&text);
-        let subject = cleanup_subject(&header.subject);
-        if subject.is_empty() {
+        let date = mail.date.as_deref().filter(|date| !date.trim().is_empty());
+        let date = date
+            .map(author::date)
+            .transpose()
+            .with_context(|| format!("{name}: in the header `Date:`"))?;
+        let header = cleanup_subject(&mail.subject.unwrap_or_default());
+        let message = stripspace(&format!("{header}\n\n{}", mail.message));
+        let (subject, body) = message.split_once('\n').unwrap_or((&message, ""));
+        if header.is_empty() {
             bail!("{}", missing(name, "Subject: [PATCH] TEXT"));
         }
-        let diff_line = lines_before + first_line + body[..cut].iter().filter(|b| **b == b'\n').count();
-        let scanned = diff::scan(name, &body[cut..], diff_line)?;
+        let scanned = diff::scan(name, &mail.patch, mail.patch_line)?;
         Ok(Patch {
             name: name.to_string(),
             number: leading_number(name),
-            subject,
-            author: author_name(&header.author, &header.email),
-            email: header.email,
-            date: header
-                .date
-                .with_context(|| missing(name, "Date: DAY, DATE TIME ZONE"))?,
-            body: stripspace(text),
+            subject: subject.to_string(),
+            author,
+            email,
+            date,
+            body: body.trim_start_matches('\n').to_string(),
             diff: scanned.text,
             files: scanned.files,
             sha256: sha256(bytes),
+            scissors: mail.scissors,
+            plain: mail.plain,
         })
     }
 
@@ -113,6 +103,17 @@ impl Patch {
             "" => format!("{}\n", self.subject),
             body => format!("{}\n\n{body}\n", self.subject),
         }
+    }
+
+    /// Values of a trailer such as `Reviewed-by`, in their order (git-interpret-trailers(1): `KEY: VALUE` in the
+    /// last paragraph).
+    pub fn trailers(&self, key: &str) -> Vec<&str> {
+        let last = self.body.rsplit("\n\n").next().unwrap_or_default();
+        last.lines()
+            .filter_map(|line| line.split_once(':'))
+            .filter(|(found, _)| found.eq_ignore_ascii_case(key))
+            .map(|(_, value)| value.trim())
+            .collect()
     }
 
     /// Every path that the patch reads or writes, in its order, each once.
@@ -126,6 +127,11 @@ impl Patch {
         paths
     }
 
+    /// `git patch-id --stable` of it: what it changes, whatever its message.
+    pub fn patch_id(&self) -> String {
+        diff::patch_id::stable(&self.diff)
+    }
+
     /// How a person would name it: its number as `git format-patch` writes it, else its file name.
     pub fn short_name(&self) -> String {
         self.number
@@ -133,53 +139,25 @@ impl Patch {
     }
 }
 
-struct Header {
-    author: String,
-    email: String,
-    date: Option<AuthorDate>,
-    subject: String,
+/// What the header of a mail says, without its diff: enough to sort a mailbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Envelope {
+    /// `Subject:` as it is, with its `[PATCH …]`.
+    pub subject: String,
+    /// `Message-ID:`.
+    pub message_id: Option<String>,
+    /// Whether anything stands in it that could be a diff.
+    pub has_diff: bool,
 }
 
-impl Header {
-    /// `From:`, `Date:` and `Subject:` at the very start of the body replace the mail's own, as git-format-patch(1)
-    /// `--from` writes them; gives the text behind them.
-    fn take_in_body_headers<'a>(&mut self, text: &'a str) -> &'a str {
-        let mut rest = text.trim_start_matches(['\n', '\r', ' ', '\t']);
-        let mut found = false;
-        loop {
-            let line = rest.lines().next().unwrap_or_default();
-            let Some((key, value)) = line.split_once(": ") else {
-                break;
-            };
-            let parsed = match key {
-                "From" => MessageParser::default()
-                    .parse(format!("From: {value}\n\n").as_bytes())
-                    .and_then(|mail| {
-                        let sender = mail.from()?.first()?.clone().into_owned();
-                        self.email = sender.address()?.to_string();
-                        self.author = sender.name().unwrap_or_default().to_string();
-                        Some(())
-                    }),
-                "Date" => mail_parser::DateTime::parse_rfc822(value)
-                    .map(|date| self.date = Some(author_date(&date))),
-                "Subject" => {
-                    self.subject = value.to_string();
-                    Some(())
-                }
-                _ => None,
-            };
-            if parsed.is_none() {
-                break;
-            }
-            found = true;
-            rest = rest
-                .get(line.len()..)
-                .unwrap_or_default()
-                .trim_start_matches('\r');
-            rest = rest.strip_prefix('\n').unwrap_or(rest);
-        }
-        if found { rest } else { text }
-    }
+/// Reads the header of a mail.
+pub fn envelope(bytes: &[u8]) -> Result<Envelope> {
+    let mail = mail::read(bytes, Scissors::Kept)?;
+    Ok(Envelope {
+        subject: single_spaced(&mail.subject.unwrap_or_default()),
+        message_id: mail.message_id,
+        has_diff: diff::is_there(&mail.patch),
+    })
 }
 
 fn missing(name: &str, header: &str) -> String {
@@ -191,93 +169,27 @@ fn refuse_damage(name: &str, bytes: &[u8]) -> Result<()> {
     if bytes.trim_ascii().is_empty() {
         bail!("{name}: the file is empty");
     }
-    if bytes[..line_end(bytes)].ends_with(b"\r\n") {
+    let first = bytes
+        .split_inclusive(|byte| *byte == b'\n')
+        .next()
+        .unwrap_or_default();
+    if first.ends_with(b"\r\n") {
         bail!(
             "{name}:1: the line ends in CR LF: a mail program or an editor has converted the line ends of this patch; \
-             write it anew with `git format-patch`, or take it from the list with `b4 am`"
+             write it anew with `git format-patch`, take it from the list with `b4 am`, or undo it with `sed -i 's/\\r$//' FILE`"
         );
     }
-    let separators: Vec<usize> = bytes
-        .split(|byte| *byte == b'\n')
+    let mut separators = bytes
+        .split_inclusive(|byte| *byte == b'\n')
         .enumerate()
-        .filter(|(_, line)| is_separator(line))
-        .map(|(at, _)| at + 1)
-        .collect();
-    if let [_, second, ..] = separators.as_slice() {
+        .filter(|(_, line)| mbox::is_from_line(line));
+    if let (Some(_), Some((second, _))) = (separators.next(), separators.next()) {
         bail!(
-            "{name}:{second}: a second patch starts here; allowed is one patch a file (`git mailsplit` takes them apart)"
+            "{name}:{}: a second mail starts here; allowed is one patch a file (`cargo xtask series import MBOX` takes a mailbox apart)",
+            second + 1
         );
     }
     Ok(())
-}
-
-/// `From <40 hex digits> Mon Sep 17 00:00:00 2001`: the first line of each patch of git-format-patch(1).
-fn is_separator(line: &[u8]) -> bool {
-    line.strip_prefix(b"From ").is_some_and(|rest| {
-        rest.len() > 41
-            && rest[..40].iter().all(u8::is_ascii_hexdigit)
-            && rest[40..].starts_with(b" Mon Sep 17 00:00:00 2001")
-    })
-}
-
-fn line_end(bytes: &[u8]) -> usize {
-    bytes
-        .iter()
-        .position(|byte| *byte == b'\n')
-        .map_or(bytes.len(), |at| at + 1)
-}
-
-/// The decoded body, and the number of its first line in the mail, counted from 1 (of the encoded body where it is encoded: no closer
-/// line can be named there).
-fn body_bytes<'a>(message: &'a mail_parser::Message, mail: &'a [u8]) -> (std::borrow::Cow<'a, [u8]>, usize) {
-    let root = message.root_part();
-    let start = (root.offset_body as usize).min(mail.len());
-    let first_line = mail[..start].iter().filter(|b| **b == b'\n').count() + 1;
-    let utf8 = root
-        .content_type()
-        .and_then(|kind| kind.attribute("charset"))
-        .is_none_or(|charset| {
-            charset.eq_ignore_ascii_case("utf-8") || charset.eq_ignore_ascii_case("us-ascii")
-        });
-    if root.encoding == Encoding::None && utf8 {
-        // The bytes as they are: a diff may hold any.
-        return (mail[start..].into(), first_line);
-    }
-    (root.contents().into(), first_line)
-}
-
-/// The name without quotes, which git takes out, too; the address if there is no name.
-fn author_name(name: &str, email: &str) -> String {
-    let name = name
-        .replace('"', "")
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ");
-    if name.is_empty() { email.to_string() } else { name }
-}
-
-fn author_date(date: &mail_parser::DateTime) -> AuthorDate {
-    let minutes = i32::from(date.tz_hour) * 60 + i32::from(date.tz_minute);
-    AuthorDate {
-        seconds: date.to_timestamp(),
-        offset_minutes: if date.tz_before_gmt { -minutes } else { minutes },
-    }
-}
-
-/// Where the commit message ends: `patchbreak` of git's mailinfo.c.
-fn message_end(body: &[u8]) -> usize {
-    let mut at = 0;
-    for line in body.split_inclusive(|byte| *byte == b'\n') {
-        let dashes = line.strip_prefix(b"---").is_some_and(|rest| {
-            rest.trim_ascii().is_empty()
-                || rest.len() > 2 && rest[0] == b' ' && !rest[1].is_ascii_whitespace()
-        });
-        if dashes || line.starts_with(b"diff -") || line.starts_with(b"Index: ") {
-            return at;
-        }
-        at += line.len();
-    }
-    at
 }
 
 /// The subject without `Re:` and `[…]` in front, and with white space made single: `cleanup_subject` and `cleanup_space`
@@ -297,19 +209,22 @@ fn cleanup_subject(subject: &str) -> String {
             break;
         }
     }
-    rest.split_whitespace().collect::<Vec<_>>().join(" ")
+    single_spaced(rest)
 }
+
+/// White space to git: no other character, such as a no-break space.
+const SPACE: [char; 4] = [' ', '\t', '\n', '\r'];
 
 /// White space at line ends, empty lines at both ends and repeated empty lines go away: git-stripspace(1). No newline
 /// at the end.
 fn stripspace(text: &str) -> String {
     let mut kept: Vec<&str> = Vec::new();
-    for line in text.lines().map(str::trim_end) {
+    for line in text.split('\n').map(|line| line.trim_end_matches(SPACE)) {
         if !line.is_empty() || kept.last().is_some_and(|last| !last.is_empty()) {
             kept.push(line);
         }
     }
-    kept.join("\n").trim_end().to_string()
+    kept.join("\n").trim_end_matches(SPACE).to_string()
 }
 
 /// The number that a file name starts with: `0004-x.patch` → 4.
@@ -359,8 +274,8 @@ mod tests {
             (patch.author.as_str(), patch.email.as_str()),
             ("Jürgen Müller", "jm@example.org")
         );
-        assert_eq!(patch.date.offset_minutes, -210);
-        assert_eq!(patch.date.seconds, 1_772_545_272);
+        assert_eq!(patch.date.unwrap().offset_minutes, -210);
+        assert_eq!(patch.date.unwrap().seconds, 1_772_545_272);
         assert_eq!(
             patch.body,
             "Why.\n\nMore.\n\nSigned-off-by: Jürgen Müller <jm@example.org>"
@@ -399,10 +314,10 @@ mod tests {
         );
         assert_eq!(
             patch.date,
-            AuthorDate {
+            Some(AuthorDate {
                 seconds: 1_772_582_400,
                 offset_minutes: 0
-            }
+            })
         );
         assert!(patch.body.starts_with("Why.\n"));
     }
@@ -420,25 +335,33 @@ mod tests {
     }
 
     #[test]
-    fn a_line_of_dashes_in_the_message_is_no_end() {
-        assert_eq!(message_end(b"a\n----\nb\n--- \nc"), 9);
-        assert_eq!(message_end(b"a\n--- a/f\n"), 2);
-        assert_eq!(message_end(b"a\n---  two\n"), 11);
-        assert_eq!(message_end(b"a\ndiff -u\n"), 2);
-    }
-
-    #[test]
     fn damage_is_named() {
         assert!(error("").contains("the file is empty"));
         assert!(error(&MAIL.replace('\n', "\r\n")).contains("0005-x.patch:1: the line ends in CR LF"));
-        assert!(error(&format!("{MAIL}{MAIL}")).contains("0005-x.patch:30: a second patch starts here"));
+        assert!(error(&format!("{MAIL}{MAIL}")).contains("0005-x.patch:30: a second mail starts here"));
         assert!(error("diff --git a/f b/f\n").contains("no `From: NAME <ADDRESS>` header"));
         assert!(error(&MAIL.replace("Subject", "X-Subject")).contains("no `Subject: [PATCH] TEXT` header"));
-        assert!(error(&MAIL.replace("Date: ", "X-Date: ")).contains("no `Date:"));
+        assert!(
+            error(&MAIL.replace("Tue, 3 Mar", "Soon"))
+                .contains("found `Soon 2026 10:11:12 -0330`; a date is like")
+        );
         assert!(
             error(&MAIL.replace("+b\n-- \n2.39.2\n\n", ""))
                 .contains("0005-x.patch:26: found the end of the file")
         );
+    }
+
+    #[test]
+    fn a_mail_without_a_date_is_dated_when_it_is_applied() {
+        assert_eq!(parse(&MAIL.replace("Date: ", "X-Date: ")).date, None);
+    }
+
+    #[test]
+    fn trailers_are_those_of_the_last_paragraph() {
+        let text = MAIL
+            .replace("More.", "Reviewed-by: nobody\n")
+            .replace("\n---\n", "\nreviewed-by: Ann <ann@x>\n---\n");
+        assert_eq!(parse(&text).trailers("Reviewed-by"), ["Ann <ann@x>"]);
     }
 
     #[test]

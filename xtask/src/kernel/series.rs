@@ -1,5 +1,9 @@
 //! A series: a folder with a `series` file (quilt(1): a path a line, comments behind `#`) or with plain numbered files.
 
+pub mod import;
+pub mod needs;
+pub mod scope;
+
 use super::patch::{Patch, file_name};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
@@ -11,6 +15,8 @@ pub struct Series {
     pub folder: PathBuf,
     /// At least one patch.
     pub patches: Vec<Patch>,
+    /// The file of each patch.
+    pub paths: Vec<PathBuf>,
 }
 
 /// One entry of a `series` file.
@@ -78,6 +84,7 @@ impl Series {
         Ok(Series {
             folder: folder.to_path_buf(),
             patches,
+            paths,
         })
     }
 
@@ -197,9 +204,39 @@ pub fn standing_on(applied: &[bool], reverted: usize) -> Vec<usize> {
     (reverted + 1..applied.len()).filter(|at| applied[*at]).collect()
 }
 
+/// Most names that are given as a reason.
+const NAMED: usize = 3;
+
 impl Series {
-    /// Says a [`Refusal`] in words, with the command that would do what is missing; `flags` (such as ` --series FOLDER`) are put behind
-    /// that command.
+    /// `; 0005 uses NAME, which 0004 adds`, for each of the earlier patches where that can be seen.
+    fn reasons(&self, wanted: usize, earlier: &[usize]) -> String {
+        let mut said = String::new();
+        for at in earlier {
+            let names = needs::needs(&self.patches[wanted], &self.patches[*at]);
+            if !names.is_empty() {
+                said += &format!(
+                    "; {} uses {}, which {} adds",
+                    self.patches[wanted].short_name(),
+                    few(&names),
+                    self.patches[*at].short_name()
+                );
+            }
+        }
+        said
+    }
+
+    /// Of the applied patches behind `at`, those that use what it adds, with the names.
+    pub fn users_of(&self, at: usize, applied: &[bool]) -> Vec<(usize, String)> {
+        standing_on(applied, at)
+            .into_iter()
+            .map(|later| (later, needs::needs(&self.patches[later], &self.patches[at])))
+            .filter(|(_, names)| !names.is_empty())
+            .map(|(later, names)| (later, few(&names)))
+            .collect()
+    }
+
+    /// Says a [`Refusal`] in words, with the command that would do what is missing; `flags` (such as ` --series
+    /// FOLDER`) are put behind that command.
     pub fn explain(&self, refusal: &Refusal, wanted: usize, flags: &str) -> String {
         let names = |places: &[usize]| {
             let names: Vec<String> = places.iter().map(|at| self.patches[*at].short_name()).collect();
@@ -211,8 +248,9 @@ impl Series {
                 "{wanted_name} is applied already; `cargo xtask series` lists what is, `cargo xtask revert {wanted_name}` takes it back"
             ),
             Refusal::Needs(missing) => format!(
-                "{wanted_name} needs what stands before it in the series: `cargo xtask apply {} {wanted_name}{flags}` applies them in order",
-                names(missing)
+                "{wanted_name} needs what stands before it in the series: `cargo xtask apply {} {wanted_name}{flags}` applies them in order{}",
+                names(missing),
+                self.reasons(wanted, missing)
             ),
             Refusal::Under(above) => format!(
                 "{wanted_name} comes before patches of the series that are applied already: `cargo xtask revert{flags}` takes them back, \
@@ -220,6 +258,15 @@ impl Series {
                 names(above)
             ),
         }
+    }
+}
+
+/// The first names of a list, and how many more there are.
+fn few(names: &[String]) -> String {
+    let shown = names[..names.len().min(NAMED)].join(", ");
+    match names.len().saturating_sub(NAMED) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
     }
 }
 

@@ -2,18 +2,20 @@
 //! checkout, even a dirty one, is never touched.
 //!
 //! The branch is the truth; there are no notes of what is applied. A change of the branch happens in this order
-//! (invariant 11): new objects are written (nothing refers to them), the intent (`old` and `new` commit) is recorded and flushed
-//! in the lock file, the branch moves, the files that differ are rewritten one by one (each written
-//! beside and renamed), the index is written, the intent is taken away. Killed before the branch moves: nothing has
-//! happened. Killed after it: the next [`Tree::open`] sees the intent, compares each file with its old and its new content, and
-//! goes on; a file that is neither was edited by someone, and is named in an error instead.
+//! (invariant 11): new objects are written (nothing refers to them), the intent (`old` and `new` commit) is
+//! recorded and flushed in the lock file, the branch moves, the files that differ are rewritten one by one (each
+//! written beside and renamed), the index is written, the intent is taken away. Killed before the branch moves:
+//! nothing has happened. Killed after it: the next [`Tree::open`] sees the intent, compares each file with its old
+//! and its new content, and goes on; a file that is neither was edited by someone, and is named in an error
+//! instead.
 
 mod checkout;
 mod conflict;
 mod create;
+mod export;
 mod identity;
 mod in_memory;
-mod relocate;
+mod refresh;
 
 use super::patch::Patch;
 use super::series::Series;
@@ -22,10 +24,50 @@ use git2::{Commit, Oid, Repository, Signature, Sort};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+pub use refresh::Refreshed;
+
+/// A commit that cannot stand without another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Blocked {
+    /// Its subject.
+    pub subject: String,
+    /// Full hex.
+    pub commit: String,
+    /// The files in which it needs the other one's lines.
+    pub files: Vec<String>,
+}
+
+impl std::fmt::Display for Blocked {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        write!(
+            f,
+            "`{}` ({}) was applied later and cannot stand without it (in {}); nothing was changed",
+            self.subject,
+            &self.commit[..12],
+            self.files.join(", ")
+        )
+    }
+}
+
+impl std::error::Error for Blocked {}
+
+/// What happens to later commits when one is taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Later {
+    /// They are made anew without it.
+    Stay,
+    /// They are taken back together with it.
+    GoToo,
+}
+
+const NOTHING_NEW: &str = "the tree has all of it already; nothing was changed";
+
 /// The commits of a branch of ours, to be asked only.
 pub struct Stack {
     repo: Repository,
     branch: String,
+    /// The commit that the patches were made on, where the user named one.
+    made_on: Option<Oid>,
 }
 
 /// An open work tree of our own. While it lives, no other process can open it. What can be asked of it is in [`Stack`].
@@ -65,20 +107,45 @@ pub struct Reverted {
     pub head: String,
     /// Subjects of the later commits that were made anew without it, oldest first.
     pub reapplied: Vec<String>,
+    /// Subjects of the later commits that were taken back with it, oldest first.
+    pub taken_along: Vec<String>,
     /// Files of the work tree that were rewritten, added or removed.
     pub files: Vec<PathBuf>,
 }
 
 impl Stack {
-    /// The stack of `branch` in the repository at `repository`, as it is now, without a lock and without making anything; where
-    /// the branch is not there yet, HEAD with nothing on it. Nothing is ever written through it.
+    /// The stack of `branch` in the repository at `repository`, as it is now, without a lock and without making
+    /// anything; where the branch is not there yet, HEAD with nothing on it. Nothing is ever written through it.
     pub fn peek(repository: &Path, branch: &str) -> Result<Self> {
         let doing = || format!("opening the repository {}", repository.display());
         let repo = Repository::open(repository).with_context(doing)?;
         Ok(Stack {
             repo: in_memory::Scratch::of(&repo).with_context(doing)?.0,
             branch: branch.to_string(),
+            made_on: None,
         })
+    }
+
+    /// Names the revision that the patches were made on: a patch whose lines are not there, and whose `index` lines
+    /// name blobs that this repository does not have, is merged from there. Errors: it names no commit.
+    pub fn made_on(&mut self, revision: &str) -> Result<()> {
+        self.made_on = Some(create::commit_of(&self.repo, revision)?);
+        Ok(())
+    }
+
+    /// What a merge may begin from beside the blobs of `index` lines: the named revision, and the series' base.
+    fn merge_bases<'r>(&self, repo: &'r Repository) -> Result<Vec<git2::Tree<'r>>> {
+        let commits = [self.made_on, Some(self.base_commit()?.id())];
+        let mut trees = Vec::new();
+        for id in commits.into_iter().flatten() {
+            trees.push(repo.find_commit(id)?.tree()?);
+        }
+        Ok(trees)
+    }
+
+    /// The git folder of the repository.
+    pub fn repository(&self) -> PathBuf {
+        self.repo.commondir().to_path_buf()
     }
 
     /// The branch of our own.
@@ -118,18 +185,27 @@ impl Stack {
             .0
             .find_commit(self.head_commit()?.id())
             .with_context(doing)?;
-        Ok(in_memory::apply(&memory.0, &head.tree()?, patch)
-            .with_context(doing)?
-            .1)
+        let bases = self.merge_bases(&memory.0)?;
+        Ok(
+            in_memory::apply(&memory.0, &head.tree()?, patch, &bases, Some(head.id()))
+                .with_context(doing)?
+                .1,
+        )
     }
 
     /// Whether a list of patches would apply one on the other; as [`Tree::check`].
     pub fn check_all(&self, patches: &[&Patch]) -> Result<()> {
         let memory = in_memory::Scratch::of(&self.repo)?;
-        let mut tree = memory.0.find_commit(self.head_commit()?.id())?.tree()?;
+        let head = self.head_commit()?.id();
+        let bases = self.merge_bases(&memory.0)?;
+        let mut tree = memory.0.find_commit(head)?.tree()?;
         for patch in patches {
             let doing = || format!("applying {} ({})", patch.name, patch.subject);
-            let (next, _) = in_memory::apply(&memory.0, &tree, patch).with_context(doing)?;
+            let (next, _) =
+                in_memory::apply(&memory.0, &tree, patch, &bases, Some(head)).with_context(doing)?;
+            if next == tree.id() {
+                bail!("{}: {NOTHING_NEW}", doing());
+            }
             tree = memory.0.find_tree(next)?;
         }
         Ok(())
@@ -167,7 +243,8 @@ impl Stack {
     fn base_commit(&self) -> Result<Commit<'_>> {
         match self.repo.find_reference(&create::base_ref(&self.branch)) {
             Ok(base) => Ok(base.peel_to_commit()?),
-            Err(_) => self.head_commit(),
+            // As a new work tree would begin: where a clone brought our branch and not its base, too.
+            Err(_) => Ok(self.repo.head()?.peel_to_commit()?),
         }
     }
 
@@ -190,16 +267,25 @@ impl std::ops::Deref for Tree {
     }
 }
 
+impl std::ops::DerefMut for Tree {
+    fn deref_mut(&mut self) -> &mut Stack {
+        &mut self.stack
+    }
+}
+
 impl Tree {
-    /// Opens the work tree at `worktree` of the repository at `repository`, on the branch `branch`; makes it if it is not there.
+    /// Opens the work tree at `worktree` of the repository at `repository`, on the branch `branch`; makes it if it
+    /// is not there.
     ///
-    /// `base` is a revision that patches are counted from; it is remembered as `refs/lockstep/<branch>/base`. Without it: the
-    /// remembered one, or HEAD of the repository for a new tree. Finishes what a killed process left half done.
+    /// `base` is a revision that patches are counted from; it is remembered as `refs/lockstep/<branch>/base`.
+    /// Without it: the remembered one, or HEAD of the repository for a new tree. Finishes what a killed process
+    /// left half done.
     ///
     /// Errors: no git repository, an unknown revision, another process has it open, the folder is something else,
     /// somebody checked out another branch in it, another base is asked for while patches are applied.
     ///
-    /// Dies half-way: a work tree that is not whole (no marker in its git folder) is removed and made anew by the next call.
+    /// Dies half-way: a work tree that is not whole (no marker in its git folder) is removed and made anew by the
+    /// next call.
     pub fn open(repository: &Path, worktree: &Path, branch: &str, base: Option<&str>) -> Result<Self> {
         let doing = || {
             format!(
@@ -214,6 +300,7 @@ impl Tree {
             stack: Stack {
                 repo,
                 branch: branch.to_string(),
+                made_on: None,
             },
             worktree: worktree.to_path_buf(),
             lock,
@@ -236,14 +323,19 @@ impl Tree {
     /// Applies one patch: in memory first, then as a commit like that of `git am`, then in the files that differ; time
     /// stamps of all others stay, so that make rebuilds little.
     ///
-    /// Errors, with HEAD, index and files as they were: a hunk has no place (says which, what was expected, what is there), a
-    /// file that it would change was edited. What is left behind when it dies: see the module.
+    /// Errors, with HEAD, index and files as they were: a hunk has no place (says which, what was expected, what is
+    /// there), a file that it would change was edited. What is left behind when it dies: see the module.
     pub fn apply(&mut self, patch: &Patch) -> Result<Applied> {
         let doing = || format!("applying {} ({})", patch.name, patch.subject);
         let head = self.head_commit().with_context(doing)?;
-        let (tree, how) = in_memory::apply(&self.stack.repo, &head.tree()?, patch).with_context(doing)?;
+        let repo = &self.stack.repo;
+        let (tree, how) = self
+            .stack
+            .merge_bases(repo)
+            .and_then(|bases| in_memory::apply(repo, &head.tree()?, patch, &bases, Some(head.id())))
+            .with_context(doing)?;
         if tree == head.tree_id() {
-            bail!("{}: the tree has all of it already; nothing was changed", doing());
+            bail!("{}: {NOTHING_NEW}", doing());
         }
         let commit = self.commit_of(patch, tree, &head).with_context(doing)?;
         let (old, new) = (head.id(), commit);
@@ -261,9 +353,14 @@ impl Tree {
     /// Takes back exactly one patch. At the top of the stack the branch moves to its parent; further down, the later
     /// commits are made anew on its parent, in memory first.
     ///
-    /// Errors, with everything as it was: it is not applied, a later commit cannot stand without it (named), a file that
-    /// would change was edited.
+    /// Errors, with everything as it was: it is not applied, a later commit cannot stand without it ([`Blocked`]),
+    /// a file that would change was edited.
     pub fn revert(&mut self, patch: &Patch) -> Result<Reverted> {
+        self.take_back(patch, Later::Stay)
+    }
+
+    /// [`Tree::revert`], with a choice about what was applied later.
+    pub fn take_back(&mut self, patch: &Patch, later: Later) -> Result<Reverted> {
         let doing = || format!("reverting {} ({})", patch.name, patch.subject);
         let stack = self.commits_on_base().with_context(doing)?;
         let mut found = None;
@@ -282,11 +379,18 @@ impl Tree {
             );
         };
         let mut tip = stack[at].parent(0).with_context(doing)?.id();
-        for later in &stack[at + 1..] {
-            tip = self.stand_on(later, tip).with_context(doing)?;
+        let subjects: Vec<String> = stack[at + 1..].iter().map(subject).collect();
+        let (reapplied, taken_along) = match later {
+            Later::Stay => (subjects, Vec::new()),
+            Later::GoToo => (Vec::new(), subjects),
+        };
+        for commit in stack[at + 1..].iter().filter(|_| later == Later::Stay) {
+            tip = match self.stand_on(commit, tip).with_context(doing)? {
+                Ok(tip) => tip,
+                Err(blocked) => return Err(blocked).with_context(doing),
+            };
         }
         let commit = stack[at].id();
-        let reapplied = stack[at + 1..].iter().map(subject).collect();
         let old = self.head_commit()?.id();
         drop(stack);
         let files = self
@@ -296,12 +400,13 @@ impl Tree {
             commit: commit.to_string(),
             head: tip.to_string(),
             reapplied,
+            taken_along,
             files,
         })
     }
 
-    /// Moves the branch to any commit of this repository (a campaign's start, a bisection), files and all, as [`Tree::apply`]
-    /// does.
+    /// Moves the branch to any commit of this repository (a campaign's start, a bisection), files and all, as
+    /// [`Tree::apply`] does.
     pub fn move_to(&mut self, commit: &str) -> Result<Vec<PathBuf>> {
         let new = self.stack.repo.revparse_single(commit)?.peel_to_commit()?.id();
         let old = self.head_commit()?.id();
@@ -309,8 +414,15 @@ impl Tree {
     }
 
     fn commit_of(&self, patch: &Patch, tree: Oid, parent: &Commit) -> Result<Oid> {
-        let time = git2::Time::new(patch.date.seconds, patch.date.offset_minutes);
-        let author = Signature::new(&patch.author, &patch.email, &time).with_context(|| {
+        let author = match patch.date {
+            Some(date) => Signature::new(
+                &patch.author,
+                &patch.email,
+                &git2::Time::new(date.seconds, date.offset_minutes),
+            ),
+            None => Signature::now(&patch.author, &patch.email),
+        };
+        let author = author.with_context(|| {
             format!(
                 "`{} <{}>` cannot be the author of a commit",
                 patch.author, patch.email
@@ -335,8 +447,9 @@ impl Tree {
         }
     }
 
-    /// Makes the change of `later` anew on top of `tip`, keeping author and message; gives the new commit.
-    fn stand_on(&self, later: &Commit, tip: Oid) -> Result<Oid> {
+    /// Makes the change of `later` anew on top of `tip`, keeping author and message; gives the new commit, or why
+    /// there is none.
+    fn stand_on(&self, later: &Commit, tip: Oid) -> Result<std::result::Result<Oid, Blocked>> {
         let onto = self.stack.repo.find_commit(tip)?;
         let mut merged = self.stack.repo.cherrypick_commit(later, &onto, 0, None)?;
         if merged.has_conflicts() {
@@ -347,26 +460,25 @@ impl Tree {
                 .map(|entry| String::from_utf8_lossy(&entry.path).into_owned())
                 .collect();
             files.dedup();
-            bail!(
-                "`{}` ({}) was applied later and cannot stand without it (in {}); nothing was changed; revert that one first",
-                subject(later),
-                &later.id().to_string()[..12],
-                files.join(", ")
-            );
+            return Ok(Err(Blocked {
+                subject: subject(later),
+                commit: later.id().to_string(),
+                files,
+            }));
         }
         let tree = self
             .stack
             .repo
             .find_tree(merged.write_tree_to(&self.stack.repo)?)?;
         let message = String::from_utf8_lossy(later.message_raw_bytes()).into_owned();
-        Ok(self.stack.repo.commit(
+        Ok(Ok(self.stack.repo.commit(
             None,
             &later.author(),
             &self.committer()?,
             &message,
             &tree,
             &[&onto],
-        )?)
+        )?))
     }
 }
 

@@ -1,46 +1,7 @@
 //! Paths in the header of a diff: prefixes, quotes, spaces.
 
 use super::trim_end;
-use std::path::{Path, PathBuf};
-
-/// One side of a `diff --git` line, in quotes.
-pub(super) fn either(side: &Option<PathBuf>, other: &Option<PathBuf>, prefix: &str) -> Vec<u8> {
-    let path = side.as_deref().or(other.as_deref()).unwrap_or(Path::new(""));
-    quoted(prefix.as_bytes(), path.as_os_str().as_encoded_bytes())
-}
-
-/// A path in double quotes: libgit2 reads names with spaces only so.
-fn quoted(prefix: &[u8], path: &[u8]) -> Vec<u8> {
-    let mut bytes = [b"\"", prefix].concat();
-    for byte in path {
-        if matches!(byte, b'"' | b'\\') {
-            bytes.push(b'\\');
-        }
-        bytes.push(*byte);
-    }
-    bytes.push(b'"');
-    bytes
-}
-
-/// A header line that ends in a path, with the path in quotes if it has spaces.
-pub(super) fn with_quotes(line: &[u8]) -> Vec<u8> {
-    let keys: [&[u8]; 6] = [
-        b"--- ",
-        b"+++ ",
-        b"rename from ",
-        b"rename to ",
-        b"copy from ",
-        b"copy to ",
-    ];
-    let Some(key) = keys.into_iter().find(|key| line.starts_with(key)) else {
-        return line.to_vec();
-    };
-    let path = trim_end(&line[key.len()..]);
-    if path.starts_with(b"\"") || !path.contains(&b' ') {
-        return line.to_vec();
-    }
-    [key, &quoted(b"", path), b"\n"].concat()
-}
+use std::path::PathBuf;
 
 /// The path of a `---` or `+++` line, without its prefix; `None` for `/dev/null`.
 pub(super) fn named_path(path: &[u8], prefix: &[u8]) -> Option<PathBuf> {

@@ -158,7 +158,7 @@ impl Tree {
         PathBuf::from(name)
     }
 
-    fn write_intent(&mut self, text: &str) -> Result<()> {
+    pub(super) fn write_intent(&mut self, text: &str) -> Result<()> {
         self.lock.set_len(0)?;
         self.lock.rewind()?;
         self.lock.write_all(text.as_bytes())?;
@@ -170,9 +170,11 @@ impl Tree {
     fn moves(&self, old: Oid, new: Oid) -> Result<Vec<FileMove>> {
         let old = self.stack.repo.find_commit(old)?.tree()?;
         let new = self.stack.repo.find_commit(new)?.tree()?;
-        let diff = self
-            .repo
-            .diff_tree_to_tree(Some(&old), Some(&new), Some(&mut DiffOptions::new()))?;
+        let diff = self.repo.diff_tree_to_tree(
+            Some(&old),
+            Some(&new),
+            Some(DiffOptions::new().include_typechange(true)),
+        )?;
         let mut moves = Vec::new();
         for delta in diff.deltas() {
             let side = |file: git2::DiffFile, there: bool| there.then(|| (file.id(), file.mode()));
@@ -214,6 +216,37 @@ impl Tree {
             Ok((Ok(id), mode)) => Content::Is(id, mode),
             _ => Content::Other,
         }
+    }
+
+    /// The blob of what stands at a path of the work tree, written into the repository, with its mode; `None` where
+    /// nothing is there.
+    pub(super) fn blob_of(&self, path: &Path) -> Result<Option<(Oid, u32)>> {
+        let full = self.worktree.join(path);
+        match self.content(path) {
+            Content::Absent => Ok(None),
+            Content::Other => bail!("it is a folder now, or cannot be read"),
+            Content::Is(_, mode) => {
+                let bytes = match mode {
+                    FileMode::Link => fs::read_link(&full)?.into_os_string().into_encoded_bytes(),
+                    _ => fs::read(&full)?,
+                };
+                Ok(Some((self.stack.repo.blob(&bytes)?, u32::from(mode))))
+            }
+        }
+    }
+
+    /// Brings the index, and no file, from one commit to another.
+    pub(super) fn index_files(&self, old: Oid, new: Oid) -> Result<()> {
+        let mut index = self.stack.repo.index()?;
+        index.read(true)?;
+        for file in self.moves(old, new)? {
+            match file.new {
+                None if index.get_path(&file.path, 0).is_some() => index.remove(&file.path, 0)?,
+                None => {}
+                Some((id, mode)) => index.add(&self.index_entry(&file.path, id, mode)?)?,
+            }
+        }
+        index.write().context("writing the index of the work tree")
     }
 
     /// Rewrites the files, then the index, whose entries of all other files stay.

@@ -1,115 +1,242 @@
-//! Why a patch does not apply: which hunk of which file, what was expected there, what is there.
+//! Why a patch does not apply: which hunk of which file, what was expected there, what is there, and who wrote that.
 
-use git2::{Delta, Diff, Patch, Repository, Tree};
+use super::in_memory::Misfit;
+use crate::kernel::diff::FileChange;
+use crate::kernel::diff::hunks::{self, Hunk};
+use git2::{BlameOptions, Commit, ObjectType, Oid, Repository, Sort, Tree};
+use std::path::Path;
 
-/// Says which part of the diff has no place in the tree. `reason` is libgit2's own word, for what is not seen here.
-pub(super) fn explain(repo: &Repository, tree: &Tree, diff: &Diff, reason: &str) -> String {
-    for at in 0..diff.deltas().len() {
-        let Ok(Some(patch)) = Patch::from_diff(diff, at) else {
-            continue;
-        };
-        let Some(path) = patch
-            .delta()
-            .old_file()
-            .path()
-            .or(patch.delta().new_file().path())
-            .map(|p| p.to_path_buf())
-        else {
-            continue;
-        };
-        let there = tree
-            .get_path(&path)
-            .ok()
-            .and_then(|entry| repo.find_blob(entry.id()).ok())
-            .map(|blob| String::from_utf8_lossy(blob.content()).into_owned());
-        match (patch.delta().status() == Delta::Added, there) {
-            (true, Some(_)) => {
-                return format!(
-                    "{}: the patch makes this file, but the tree has it already",
-                    path.display()
-                );
-            }
-            (true, None) => {}
-            (false, None) => {
-                return format!(
-                    "{}: the patch changes this file, but the tree does not have it",
-                    path.display()
-                );
-            }
-            (false, Some(text)) => {
-                let lines: Vec<&str> = text.lines().collect();
-                if let Some(said) = first_misfit(&patch, &lines) {
-                    return format!("{}: {said}", path.display());
-                }
-            }
+/// Commits of a history that are looked through for the one that last touched a line. A kernel's whole history
+/// would take minutes.
+const COMMITS: usize = 20_000;
+
+/// Says what part of the patch does not fit the tree of the commit `head`.
+pub(super) fn explain(
+    repo: &Repository,
+    tree: &Tree,
+    head: Option<Oid>,
+    change: &FileChange,
+    misfit: &Misfit,
+) -> String {
+    let old = change
+        .old
+        .as_deref()
+        .or(change.new.as_deref())
+        .unwrap_or(Path::new(""));
+    let new = change.new.as_deref().unwrap_or(old);
+    // Where patches are tried one on the other, a file may be one that no commit has: nobody can be named then.
+    let head = head.filter(|head| {
+        let of_head = repo.find_commit(*head).and_then(|commit| commit.tree());
+        let id = |tree: &Tree, path| tree.get_path(path).ok().map(|entry| entry.id());
+        of_head.is_ok_and(|of_head| [old, new].iter().all(|path| id(&of_head, path) == id(tree, path)))
+    });
+    let said = match misfit {
+        Misfit::Absent => format!(
+            "{}: the patch changes this file, but the tree does not have it",
+            old.display()
+        ),
+        Misfit::There => format!(
+            "{}: the patch makes this file, but the tree has it already",
+            new.display()
+        ),
+        Misfit::InTheWay => format!(
+            "{}: the tree has a folder where the patch has a file, or the other way round",
+            new.display()
+        ),
+        Misfit::OtherKind => format!(
+            "{}: the tree has a symbolic link where the patch has a file, or the other way round",
+            old.display()
+        ),
+        Misfit::Rest => format!(
+            "{}: the patch takes this file away, but the file has more lines than the patch knows",
+            old.display()
+        ),
+        Misfit::Binary(reason) => format!("{}: the binary patch does not fit: {reason}", old.display()),
+        Misfit::Hunk(at) => {
+            let content = content(repo, tree, old);
+            return format!(
+                "{}: {}",
+                old.display(),
+                hunk_misfit(repo, head, change, *at, old, &content)
+            );
         }
+    };
+    match (misfit, head) {
+        (Misfit::There | Misfit::Rest | Misfit::Binary(_), Some(head)) => {
+            said + &last_change(repo, head, if *misfit == Misfit::There { new } else { old })
+        }
+        _ => said,
     }
-    reason.to_string()
 }
 
-fn first_misfit(patch: &Patch, lines: &[&str]) -> Option<String> {
-    for hunk_at in 0..patch.num_hunks() {
-        let (hunk, count) = patch.hunk(hunk_at).ok()?;
-        let mut expected = Vec::new();
-        for line_at in 0..count {
-            let line = patch.line_in_hunk(hunk_at, line_at).ok()?;
-            if matches!(line.origin(), ' ' | '-') {
-                expected.push(
-                    String::from_utf8_lossy(line.content())
-                        .trim_end_matches('\n')
-                        .to_string(),
-                );
-            }
+fn content(repo: &Repository, tree: &Tree, path: &Path) -> Vec<u8> {
+    let entry = tree
+        .get_path(path)
+        .ok()
+        .filter(|entry| entry.kind() == Some(ObjectType::Blob));
+    entry
+        .and_then(|entry| repo.find_blob(entry.id()).ok())
+        .map(|blob| blob.content().to_vec())
+        .unwrap_or_default()
+}
+
+fn hunk_misfit(
+    repo: &Repository,
+    head: Option<Oid>,
+    change: &FileChange,
+    at: usize,
+    path: &Path,
+    content: &[u8],
+) -> String {
+    let hunk = &change.hunks[at];
+    let lines: Vec<&[u8]> = content.split_inclusive(|byte| *byte == b'\n').collect();
+    let start = hunk.old.start.saturating_sub(1);
+    let said = format!(
+        "hunk {} of {} (`{}`) does not fit: ",
+        at + 1,
+        change.hunks.len(),
+        hunk.header
+    );
+    let Some(misfit) = misfit(&hunk.before(), &lines, start) else {
+        return said + &all_there(hunk, change, at, content);
+    };
+    let found = match &misfit.found {
+        Some(line) if line.trim_end_matches('\n') == misfit.expected.trim_end_matches('\n') => {
+            format!(
+                "`{}` with another end of line or file",
+                line.trim_end_matches('\n')
+            )
         }
-        let header = String::from_utf8_lossy(hunk.header()).trim_end().to_string();
-        let start = (hunk.old_start() as usize).saturating_sub(1);
-        if let Some(misfit) = misfit(&expected, lines, start) {
-            let found = match misfit.found {
-                Some(line) => format!("`{line}`"),
-                None => "the end of the file".to_string(),
-            };
-            return Some(format!(
-                "hunk {} (`{header}`) does not fit: line {} was expected to be `{}`, but there is {found}",
-                hunk_at + 1,
-                misfit.line,
-                misfit.expected
-            ));
+        Some(line) => format!("`{}`", line.trim_end_matches('\n')),
+        None => "the end of the file".to_string(),
+    };
+    let author = head
+        .map(|head| last_touch(repo, head, path, misfit.line.min(lines.len())))
+        .unwrap_or_default();
+    format!(
+        "{said}line {} was expected to be `{}`, but there is {found}{author}",
+        misfit.line,
+        misfit.expected.trim_end_matches('\n')
+    )
+}
+
+/// Every line that the hunk needs stands together somewhere, and it has no place all the same.
+fn all_there(hunk: &Hunk, change: &FileChange, at: usize, content: &[u8]) -> String {
+    let place = if hunk.old.start <= 1 {
+        "the beginning"
+    } else {
+        "the end"
+    };
+    if hunks::apply(std::slice::from_ref(hunk), content).is_err() {
+        return format!(
+            "its lines are there, but not at {place} of the file, where a hunk without context on that side belongs (`git diff` with context \
+             lines, without `-U0`, tells where)"
+        );
+    }
+    format!(
+        "its lines are there, but the {} before it changed them",
+        if at == 1 || change.hunks.len() == 2 {
+            "hunk"
+        } else {
+            "hunks"
+        }
+    )
+}
+
+/// `; COMMIT "SUBJECT" (AUTHOR, DATE) last touched that line`.
+fn last_touch(repo: &Repository, head: Oid, path: &Path, line: usize) -> String {
+    if line == 0 || longer_than(repo, head, COMMITS) {
+        return last_change(repo, head, path);
+    }
+    let mut options = BlameOptions::new();
+    options.newest_commit(head).min_line(line).max_line(line);
+    let Ok(blame) = repo.blame_file(path, Some(&mut options)) else {
+        return String::new();
+    };
+    let Some(hunk) = blame.get_line(line) else {
+        return String::new();
+    };
+    match repo.find_commit(hunk.final_commit_id()) {
+        Ok(commit) => format!("; {} last touched that line", named(repo, &commit)),
+        Err(_) => String::new(),
+    }
+}
+
+fn longer_than(repo: &Repository, head: Oid, limit: usize) -> bool {
+    let Ok(mut walk) = repo.revwalk() else { return true };
+    walk.push(head).is_err() || walk.nth(limit).is_some()
+}
+
+/// `; COMMIT … last touched the file`: for a history that is too long for more, along first parents.
+fn last_change(repo: &Repository, head: Oid, path: &Path) -> String {
+    let Ok(mut walk) = repo.revwalk() else {
+        return String::new();
+    };
+    let started = walk.push(head).and_then(|()| walk.set_sorting(Sort::TOPOLOGICAL));
+    if started.is_err() || walk.simplify_first_parent().is_err() {
+        return String::new();
+    }
+    let blob = |commit: &Commit| commit.tree().ok()?.get_path(path).ok().map(|entry| entry.id());
+    for commit in walk
+        .take(COMMITS)
+        .filter_map(|id| repo.find_commit(id.ok()?).ok())
+    {
+        let before = commit.parent(0).ok().and_then(|parent| blob(&parent));
+        if blob(&commit) != before {
+            return format!("; {} last touched the file", named(repo, &commit));
         }
     }
-    None
+    String::new()
+}
+
+fn named(repo: &Repository, commit: &Commit) -> String {
+    let author = commit.author();
+    let day = jiff::Timestamp::from_second(commit.time().seconds())
+        .map(|time| time.strftime("%Y-%m-%d").to_string());
+    let id = commit.id().to_string();
+    // What a shallow clone, or an import, begins with says nothing about who wrote a line.
+    let first = if commit.parent_count() == 0 || repo.is_shallow() && commit.parent(0).is_err() {
+        ", the first commit of this history,"
+    } else {
+        ""
+    };
+    format!(
+        "{} \"{}\" ({}, {}){first}",
+        &id[..12],
+        super::subject(commit),
+        String::from_utf8_lossy(author.name_bytes()),
+        day.unwrap_or_default()
+    )
 }
 
 #[derive(Debug, PartialEq, Eq)]
-struct Misfit {
+struct NearMiss {
     /// Line of the file, from 1.
     line: usize,
     expected: String,
     found: Option<String>,
 }
 
-/// Where the lines come nearest to what is `expected` (the most equal lines; among equals nearest to `start`, from 0), the first
-/// line that differs; `None` if they are there somewhere.
-fn misfit(expected: &[String], lines: &[&str], start: usize) -> Option<Misfit> {
+/// Where the lines come nearest to what is `expected` (the most equal lines; among equals nearest to `start`, from
+/// 0), the first line that differs; `None` if they are there somewhere.
+fn misfit(expected: &[&[u8]], lines: &[&[u8]], start: usize) -> Option<NearMiss> {
     let equal_at = |offset: usize| {
-        expected
-            .iter()
-            .enumerate()
-            .filter(|(at, line)| lines.get(offset + at) == Some(&line.as_str()))
+        let pairs = expected.iter().enumerate();
+        pairs
+            .filter(|(at, line)| lines.get(offset + at) == Some(line))
             .count()
     };
     let best = (0..=lines.len())
         .max_by_key(|offset| (equal_at(*offset), std::cmp::Reverse(offset.abs_diff(start))))?;
-    if equal_at(best) == expected.len() {
-        return None;
-    }
     let (at, line) = expected
         .iter()
         .enumerate()
-        .find(|(at, line)| lines.get(best + at) != Some(&line.as_str()))?;
-    Some(Misfit {
+        .find(|(at, line)| lines.get(best + at) != Some(*line))?;
+    let text = |line: &[u8]| String::from_utf8_lossy(line).into_owned();
+    Some(NearMiss {
         line: best + at + 1,
-        expected: line.clone(),
-        found: lines.get(best + at).map(|line| line.to_string()),
+        expected: text(line),
+        found: lines.get(best + at).map(|line| text(line)),
     })
 }
 
@@ -117,14 +244,14 @@ fn misfit(expected: &[String], lines: &[&str], start: usize) -> Option<Misfit> {
 mod tests {
     use super::*;
 
-    fn expected(lines: &[&str]) -> Vec<String> {
-        lines.iter().map(|line| line.to_string()).collect()
+    fn lines<'a>(lines: &[&'a str]) -> Vec<&'a [u8]> {
+        lines.iter().map(|line| line.as_bytes()).collect()
     }
 
     #[test]
     fn the_nearest_place_is_compared() {
-        let file = ["a", "b", "c", "d", "b", "X", "d"];
-        let misfit = misfit(&expected(&["b", "Y", "d"]), &file, 4).unwrap();
+        let file = lines(&["a", "b", "c", "d", "b", "X", "d"]);
+        let misfit = misfit(&lines(&["b", "Y", "d"]), &file, 4).unwrap();
         assert_eq!(
             (misfit.line, misfit.expected.as_str(), misfit.found.as_deref()),
             (6, "Y", Some("X"))
@@ -133,12 +260,15 @@ mod tests {
 
     #[test]
     fn lines_that_moved_fit() {
-        assert_eq!(misfit(&expected(&["c", "d"]), &["a", "b", "c", "d"], 0), None);
+        assert_eq!(
+            misfit(&lines(&["c", "d"]), &lines(&["a", "b", "c", "d"]), 0),
+            None
+        );
     }
 
     #[test]
     fn the_end_of_the_file_is_named() {
-        let misfit = misfit(&expected(&["d", "e"]), &["c", "d"], 1).unwrap();
+        let misfit = misfit(&lines(&["d", "e"]), &lines(&["c", "d"]), 1).unwrap();
         assert_eq!((misfit.line, misfit.found), (3, None));
     }
 }

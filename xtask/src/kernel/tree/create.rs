@@ -151,7 +151,7 @@ fn create(
     crate::host::files::write_atomic(&marker, b"")
 }
 
-fn commit_of(repo: &Repository, revision: &str) -> Result<Oid> {
+pub(super) fn commit_of(repo: &Repository, revision: &str) -> Result<Oid> {
     repo.revparse_single(revision)
         .and_then(|object| object.peel_to_commit())
         .map(|commit| commit.id())

@@ -1,18 +1,17 @@
 //! Applying a patch to a git tree without touching any file.
 //!
-//! libgit2 reads the whole tree that it applies to; a kernel has 94,000 entries. So the files of the patch alone are taken
-//! into a small tree, the patch is applied to that, and the result is put back.
+//! A kernel has 94,000 files: only those of the patch are read, and only the folders on their way are written anew.
 
 use super::How;
 use super::conflict;
-use super::relocate::relocate;
-use crate::kernel::diff::FileChange;
+use crate::kernel::diff::{FileChange, hunks};
 use crate::kernel::patch::Patch;
 use anyhow::{Context, Result, bail};
 use git2::{Diff, FileMode, Index, IndexEntry, IndexTime, ObjectType, Oid, Repository, Tree};
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A second handle of a repository that writes new objects into memory only.
 pub(super) struct Scratch(pub(super) Repository);
@@ -26,48 +25,239 @@ impl Scratch {
     }
 }
 
-/// Applies `patch` to `tree`; gives the new tree. Objects that nothing refers to may be written.
-/// Errors name the file and the hunk, what was expected and what is there.
-pub(super) fn apply(repo: &Repository, tree: &Tree, patch: &Patch) -> Result<(Oid, How)> {
-    let diff = Diff::from_buffer(&patch.diff)
-        .with_context(|| format!("{}: libgit2 cannot read its diff", patch.name))?;
-    let small = small_tree(repo, tree, patch)?;
-    match repo.apply_to_tree(&small, &diff, None) {
-        Ok(index) => Ok((put_back(repo, tree, patch, &index)?, How::Directly)),
-        Err(error) => {
-            if let Some(index) = moved(repo, &small, patch) {
-                return Ok((put_back(repo, tree, patch, &index)?, How::Directly));
-            }
-            match three_way(repo, &small, patch, &diff)? {
-                Some(index) => Ok((put_back(repo, tree, patch, &index)?, How::ThreeWay)),
-                None => bail!("{}", conflict::explain(repo, tree, &diff, error.message())),
-            }
+/// A file: its blob and its mode.
+pub(super) type File = (Oid, u32);
+
+/// Files by path; `None` where one goes away.
+pub(super) type Files = BTreeMap<PathBuf, Option<File>>;
+
+/// Why a file of a patch does not fit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Misfit {
+    /// It is to be changed and is not there.
+    Absent,
+    /// It is to be made and is there.
+    There,
+    /// A folder is there, or a file where a folder has to be.
+    InTheWay,
+    /// A link where the patch has a file, or the other way round.
+    OtherKind,
+    /// This hunk has no place, counted from 0.
+    Hunk(usize),
+    /// It is to be taken away, but has more lines than the patch knows.
+    Rest,
+    /// Its content is not the one that a binary patch was made from, or the patch is damaged.
+    Binary(String),
+}
+
+/// Applies `patch` to `tree`; gives the new tree. Objects that nothing refers to may be written. Where its lines
+/// are not there, it is merged as `git am --3way` does, from the blobs of its `index` lines or else from one of the
+/// trees `made_on`. Errors name the file and the hunk, what was expected, what is there and who wrote that; `head`
+/// is the commit of `tree`.
+pub(super) fn apply(
+    repo: &Repository,
+    tree: &Tree,
+    patch: &Patch,
+    made_on: &[Tree],
+    head: Option<Oid>,
+) -> Result<(Oid, How)> {
+    let (at, misfit) = match files_after(repo, tree, patch)? {
+        Ok(files) => return Ok((put_back(repo, tree, &files)?, How::Directly)),
+        Err(misfit) => misfit,
+    };
+    if let Some(index) = three_way(
+        repo,
+        tree,
+        patch,
+        blobs_of_index_lines(repo, tree, patch)?.as_ref(),
+    )? {
+        return Ok((merged(repo, tree, patch, &index)?, How::ThreeWay));
+    }
+    for base in made_on {
+        if let Some(index) = three_way(repo, tree, patch, Some(&small_tree(repo, base, patch)?))? {
+            return Ok((merged(repo, tree, patch, &index)?, How::ThreeWay));
         }
+    }
+    bail!(
+        "{}",
+        conflict::explain(repo, tree, head, &patch.files[at], &misfit)
+    )
+}
+
+/// The files after the patch; the inner error is the first file that does not fit, by its place in the patch.
+fn files_after(repo: &Repository, tree: &Tree, patch: &Patch) -> Result<Result<Files, (usize, Misfit)>> {
+    let mut files = Files::new();
+    for (at, change) in patch.files.iter().enumerate() {
+        match file_after(repo, tree, &files, patch, change)? {
+            Ok(after) => {
+                if let Some(old) = change
+                    .old
+                    .as_ref()
+                    .filter(|_| !change.copied && change.old != change.new)
+                {
+                    // Another part of the patch may have put a new file there already.
+                    if !files.contains_key(old) {
+                        files.insert(old.clone(), None);
+                    }
+                }
+                if let Some(new) = &change.new {
+                    files.insert(new.clone(), after);
+                }
+            }
+            Err(misfit) => return Ok(Err((at, misfit))),
+        }
+    }
+    Ok(Ok(files))
+}
+
+fn file_in(tree: &Tree, path: &Path) -> Result<Option<File>, Misfit> {
+    match tree.get_path(path) {
+        Ok(entry) if entry.kind() == Some(ObjectType::Blob) => {
+            Ok(Some((entry.id(), entry.filemode() as u32)))
+        }
+        Ok(_) => Err(Misfit::InTheWay),
+        Err(_) => Ok(None),
     }
 }
 
-/// What `git apply` does with lines that moved; `None` where some hunk has no place.
-fn moved(repo: &Repository, tree: &Tree, patch: &Patch) -> Option<Index> {
-    let content = |path: &Path| {
-        Some(
-            repo.find_blob(tree.get_path(path).ok()?.id())
-                .ok()?
-                .content()
-                .to_vec(),
-        )
+/// What one part of the patch makes of its file; `files` is what the parts before it made.
+fn file_after(
+    repo: &Repository,
+    tree: &Tree,
+    files: &Files,
+    patch: &Patch,
+    change: &FileChange,
+) -> Result<Result<Option<File>, Misfit>> {
+    let moves = change.old.is_some() && change.new.is_some() && change.old != change.new;
+    let before = match &change.old {
+        None => None,
+        Some(path) => {
+            // git: renames and copies do not depend on the order of the patch's parts; others go on from the part before.
+            let there = match files.get(path).filter(|_| !moves) {
+                Some(earlier) => Ok(*earlier),
+                None => file_in(tree, path),
+            };
+            match there {
+                Ok(Some(file)) => Some(file),
+                Ok(None) => return Ok(Err(Misfit::Absent)),
+                Err(misfit) => return Ok(Err(misfit)),
+            }
+        }
     };
-    let text = relocate(&patch.diff, &patch.files, content)?;
-    repo.apply_to_tree(tree, &Diff::from_buffer(&text).ok()?, None)
-        .ok()
+    if let (Some(mode), Some((_, there))) = (change.old_mode, before)
+        && mode & 0o170_000 != there & 0o170_000
+    {
+        return Ok(Err(Misfit::OtherKind));
+    }
+    if let Some(path) = change.new.as_deref().filter(|_| moves || change.old.is_none())
+        && let Some(misfit) = not_free(tree, files, patch, path)
+    {
+        return Ok(Err(misfit));
+    }
+    let content = match before {
+        Some((id, _)) => repo.find_blob(id)?.content().to_vec(),
+        None => Vec::new(),
+    };
+    let after = match &change.binary {
+        Some(section) => match binary_after(repo, change, section, &content) {
+            Ok(after) => after,
+            Err(reason) => return Ok(Err(Misfit::Binary(format!("{reason:#}")))),
+        },
+        None => match hunks::apply(&change.hunks, &content) {
+            Ok(after) => after,
+            Err(hunk) => return Ok(Err(Misfit::Hunk(hunk))),
+        },
+    };
+    if change.new.is_none() {
+        return Ok(if after.is_empty() {
+            Ok(None)
+        } else {
+            Err(Misfit::Rest)
+        });
+    }
+    let mode = change
+        .new_mode
+        .or(before.map(|(_, mode)| mode))
+        .unwrap_or(0o100_644);
+    Ok(Ok(Some((repo.blob(&after)?, mode))))
 }
 
-fn entry(path: &Path, id: Oid, mode: i32) -> IndexEntry {
+/// What keeps a new file from being made at `path`.
+fn not_free(tree: &Tree, files: &Files, patch: &Patch, path: &Path) -> Option<Misfit> {
+    let leaves = |path: &Path| {
+        let gone = |change: &FileChange| {
+            !change.copied && change.old.as_deref() == Some(path) && change.new.as_deref() != Some(path)
+        };
+        matches!(files.get(path), Some(None)) || patch.files.iter().any(gone)
+    };
+    let above = path
+        .ancestors()
+        .skip(1)
+        .filter(|folder| !folder.as_os_str().is_empty());
+    for folder in above {
+        if matches!(file_in(tree, folder), Ok(Some(_))) && !leaves(folder) {
+            return Some(Misfit::InTheWay);
+        }
+    }
+    let made = matches!(files.get(path), Some(Some(_)));
+    match file_in(tree, path) {
+        _ if made => Some(Misfit::There),
+        Ok(None) => None,
+        Ok(Some(_)) if leaves(path) => None,
+        Ok(Some(_)) => Some(Misfit::There),
+        Err(misfit) => Some(misfit),
+    }
+}
+
+/// The content after a binary patch (git-diff(1) `--binary`). libgit2 undoes base 85, zlib and deltas, for a file
+/// of a plain name. The ids of the `index` line are the measure, as with git: the content before and after has to
+/// have them.
+fn binary_after(repo: &Repository, change: &FileChange, section: &[u8], content: &[u8]) -> Result<Vec<u8>> {
+    let (old, new) = change.blobs.as_ref().context("it has no `index` line")?;
+    let nothing = |id: &str| id.bytes().all(|byte| byte == b'0');
+    let is = |content: &[u8], id: &str| -> Result<bool> {
+        Ok(Oid::hash_object(ObjectType::Blob, content)?.to_string() == *id)
+    };
+    if !nothing(old) && !is(content, old)? {
+        bail!(
+            "its content is not the one that the patch was made from ({})",
+            &old[..12]
+        );
+    }
+    if nothing(new) {
+        return Ok(Vec::new());
+    }
+    let text = [
+        format!("diff --git a/f b/f\nindex {old}..{new} 100644\n").as_bytes(),
+        section,
+    ]
+    .concat();
+    let mut index = Index::new()?;
+    index.add(&entry(Path::new("f"), repo.blob(content)?, 0o100_644))?;
+    let tree = repo.find_tree(index.write_tree_to(repo)?)?;
+    let applied = repo.apply_to_tree(&tree, &Diff::from_buffer(&text)?, None)?;
+    let id = applied
+        .get_path(Path::new("f"), 0)
+        .context("nothing is left of it")?
+        .id;
+    let after = repo.find_blob(id)?.content().to_vec();
+    if !is(&after, new)? {
+        bail!(
+            "what the binary patch makes is not what its `index` line says ({})",
+            &new[..12]
+        );
+    }
+    Ok(after)
+}
+
+fn entry(path: &Path, id: Oid, mode: u32) -> IndexEntry {
+    let never = IndexTime::new(0, 0);
     IndexEntry {
-        ctime: IndexTime::new(0, 0),
-        mtime: IndexTime::new(0, 0),
+        ctime: never,
+        mtime: never,
         dev: 0,
         ino: 0,
-        mode: mode as u32,
+        mode,
         uid: 0,
         gid: 0,
         file_size: 0,
@@ -82,55 +272,33 @@ fn entry(path: &Path, id: Oid, mode: i32) -> IndexEntry {
 fn small_tree<'a>(repo: &'a Repository, tree: &Tree, patch: &Patch) -> Result<Tree<'a>> {
     let mut index = Index::new()?;
     for path in patch.touched_files() {
-        if let Ok(found) = tree.get_path(path) {
-            if found.kind() != Some(ObjectType::Blob) {
-                bail!(
-                    "{}: the patch changes a file, but the tree has a folder there",
-                    path.display()
-                );
-            }
-            index.add(&entry(path, found.id(), found.filemode()))?;
+        if let Ok(Some((id, mode))) = file_in(tree, path) {
+            index.add(&entry(path, id, mode))?;
         }
     }
     Ok(repo.find_tree(index.write_tree_to(repo)?)?)
 }
 
-fn put_back(repo: &Repository, tree: &Tree, patch: &Patch, result: &Index) -> Result<Oid> {
+/// The tree with the files put in, or taken out. What goes is taken out first: a file may take the place of a folder.
+pub(super) fn put_back(repo: &Repository, tree: &Tree, files: &Files) -> Result<Oid> {
     let mut root = tree.id();
-    for path in patch.touched_files() {
-        let file = result
-            .get_path(path, 0)
-            .map(|entry| (entry.id, mode_after(tree, patch, path, entry.mode)));
+    let (gone, there): (Vec<_>, Vec<_>) = files.iter().partition(|(_, file)| file.is_none());
+    for (path, file) in gone.into_iter().chain(there) {
         let parts: Vec<&OsStr> = path.iter().collect();
-        root =
-            with_file(repo, Some(root), &parts, file)?.map_or_else(|| repo.treebuilder(None)?.write(), Ok)?;
+        root = with_file(repo, Some(root), &parts, *file)?
+            .map_or_else(|| repo.treebuilder(None)?.write(), Ok)?;
     }
     Ok(root)
 }
 
-/// The mode that a file has after the patch: what the patch sets, else what it had, under its old name too. (libgit2
-/// takes 0644 where the diff names no mode, as with a rename without a change.)
-fn mode_after(tree: &Tree, patch: &Patch, path: &Path, found: u32) -> i32 {
-    let Some(change) = patch
-        .files
-        .iter()
-        .rev()
-        .find(|change| change.new.as_deref() == Some(path))
-    else {
-        return found as i32;
-    };
-    let before = || {
-        change
-            .old
-            .as_deref()
-            .and_then(|old| tree.get_path(old).ok())
-            .map(|entry| entry.filemode())
-    };
-    change
-        .new_mode
-        .map(|mode| mode as i32)
-        .or_else(before)
-        .unwrap_or(found as i32)
+/// [`put_back`] of what a merge gave.
+fn merged(repo: &Repository, tree: &Tree, patch: &Patch, index: &Index) -> Result<Oid> {
+    let mut files = Files::new();
+    for path in patch.touched_files() {
+        let file = index.get_path(path, 0).map(|entry| (entry.id, entry.mode));
+        files.insert(path.to_path_buf(), file);
+    }
+    put_back(repo, tree, &files)
 }
 
 /// The tree `old` with one file put in, or taken out for `None`; `None` if nothing is left in it. Trees beside the
@@ -139,7 +307,7 @@ fn with_file(
     repo: &Repository,
     old: Option<Oid>,
     parts: &[&OsStr],
-    file: Option<(Oid, i32)>,
+    file: Option<File>,
 ) -> Result<Option<Oid>> {
     let (name, inner) = parts
         .split_first()
@@ -147,7 +315,7 @@ fn with_file(
     let old = old.map(|id| repo.find_tree(id)).transpose()?;
     let mut builder = repo.treebuilder(old.as_ref())?;
     let entry = if inner.is_empty() {
-        file
+        file.map(|(id, mode)| (id, mode as i32))
     } else {
         let below = builder
             .get(name)?
@@ -167,36 +335,39 @@ fn with_file(
     })
 }
 
-/// What `git am --3way` does: the patch applied to the blobs that it was made from, merged with what is there. `None`
-/// where this repository does not have those blobs, or the merge conflicts.
-fn three_way(repo: &Repository, ours: &Tree, patch: &Patch, diff: &Diff) -> Result<Option<Index>> {
+/// The tree of the blobs that the patch's `index` lines name; `None` where this repository does not have them.
+fn blobs_of_index_lines<'a>(repo: &'a Repository, ours: &Tree, patch: &Patch) -> Result<Option<Tree<'a>>> {
     let mut index = Index::new()?;
     for change in &patch.files {
-        let FileChange {
-            old: Some(path),
-            blobs,
-            ..
-        } = change
-        else {
-            continue;
-        };
-        let known = match blobs {
+        let Some(path) = &change.old else { continue };
+        let there = file_in(ours, path).ok().flatten();
+        let known = match &change.blobs {
             Some((old, _)) => repo
                 .find_object_by_prefix(old, Some(ObjectType::Blob))
                 .ok()
                 .map(|blob| blob.id()),
             // A pure rename or mode change names no blob: what is there will do.
-            None => ours.get_path(path).ok().map(|entry| entry.id()),
+            None if change.hunks.is_empty() => there.map(|(id, _)| id),
+            None => None,
         };
         let Some(id) = known else { return Ok(None) };
-        let mode = ours.get_path(path).map_or(0o100644, |entry| entry.filemode());
+        let mode = change
+            .old_mode
+            .or(there.map(|(_, mode)| mode))
+            .unwrap_or(0o100_644);
         index.add(&entry(path, id, mode))?;
     }
-    let base = repo.find_tree(index.write_tree_to(repo)?)?;
-    let Ok(mut patched) = repo.apply_to_tree(&base, diff, None) else {
+    Ok(Some(repo.find_tree(index.write_tree_to(repo)?)?))
+}
+
+/// What `git am --3way` does: the patch applied to what it was made from, merged with what is there. `None`
+/// where it does not apply to that, or the merge conflicts.
+fn three_way(repo: &Repository, ours: &Tree, patch: &Patch, base: Option<&Tree>) -> Result<Option<Index>> {
+    let Some(base) = base else { return Ok(None) };
+    let Ok(files) = files_after(repo, base, patch)? else {
         return Ok(None);
     };
-    let theirs = repo.find_tree(patched.write_tree_to(repo)?)?;
-    let merged = repo.merge_trees(&base, ours, &theirs, None)?;
+    let theirs = repo.find_tree(put_back(repo, base, &files)?)?;
+    let merged = repo.merge_trees(base, &small_tree(repo, ours, patch)?, &theirs, None)?;
     Ok((!merged.has_conflicts()).then_some(merged))
 }

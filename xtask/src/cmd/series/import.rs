@@ -1,0 +1,98 @@
+//! `cargo xtask series import`.
+
+use super::Context;
+use crate::exit::Outcome;
+use crate::host::files::write_atomic;
+use crate::kernel::patch::Scissors;
+use crate::kernel::series::import;
+use crate::ui;
+use anyhow::{Context as _, Result, bail};
+use std::path::{Path, PathBuf};
+
+/// Arguments of `cargo xtask series import`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Every mail with a diff becomes a numbered file, byte for byte, in the order of its [PATCH n/m]; cover letter and answers are left \
+out. The quoting of an mboxrd (public-inbox, b4) is undone. Nothing is overwritten, and a series that is not whole is refused.
+
+Example:
+  b4 am -o /tmp 20261101-fences-v3@example.org
+  cargo xtask series import /tmp/v3_20261101_fences.mbx --into patches/fences"
+)]
+pub struct Import {
+    /// The mailbox
+    mbox: PathBuf,
+    /// A new or empty folder for the series [default: patches/ and the name of the mailbox]
+    #[arg(long, value_name = "FOLDER")]
+    into: Option<PathBuf>,
+    /// Leave out what stands before a scissors line (`-- >8 --`), as `git am --scissors` does
+    #[arg(long)]
+    scissors: bool,
+}
+
+impl Import {
+    /// Runs the verb. Dies half-way: the folder holds some patches, and no `series` file.
+    pub fn run(&self, context: &Context) -> Result<Outcome> {
+        let doing = || format!("importing {}", self.mbox.display());
+        let bytes = std::fs::read(&self.mbox).with_context(doing)?;
+        let scissors = if self.scissors {
+            Scissors::Cut
+        } else {
+            Scissors::Kept
+        };
+        let found = import::read(&bytes, scissors).with_context(doing)?;
+        let folder = self.folder(context)?;
+        if folder.exists() && std::fs::read_dir(&folder).with_context(doing)?.next().is_some() {
+            bail!(
+                "{}: {} is there and not empty, and nothing is overwritten; name a new folder with `--into`",
+                doing(),
+                folder.display()
+            );
+        }
+        for file in &found.files {
+            context.ui.line(&format!("{}  {}", file.name, file.patch.subject));
+            if let Some(line) = file.patch.scissors {
+                context.ui.warn(&format!(
+                    "{}:{line}: a scissors line; what stands before it became part of the message, as with `git am` (`--scissors` leaves it out)",
+                    file.name
+                ));
+            }
+        }
+        for subject in &found.left_out {
+            context.ui.say(&format!("left out, no patch: {subject}"));
+        }
+        let names: Vec<&str> = found.files.iter().map(|file| file.name.as_str()).collect();
+        context.ui.json(&serde_json::json!({
+            "dry_run": context.global.dry_run, "series": folder, "patches": names, "left_out": found.left_out
+        }))?;
+        if context.global.dry_run {
+            return Ok(Outcome::Success);
+        }
+        for file in &found.files {
+            write_atomic(&folder.join(&file.name), &file.bytes).with_context(doing)?;
+        }
+        let list = import::list(&found.files, &self.mbox);
+        write_atomic(&folder.join("series"), list.as_bytes()).with_context(doing)?;
+        context.ui.say(&format!(
+            "{} in {}",
+            ui::count(names.len(), "patch file"),
+            folder.display()
+        ));
+        context.ui.say(&format!(
+            "next: cargo xtask series check --series {}",
+            folder.display()
+        ));
+        Ok(Outcome::Success)
+    }
+
+    fn folder(&self, context: &Context) -> Result<PathBuf> {
+        if let Some(folder) = &self.into {
+            return Ok(folder.clone());
+        }
+        let name = self.mbox.file_stem().unwrap_or_default();
+        if name.is_empty() {
+            bail!("{} names no file", self.mbox.display());
+        }
+        Ok(context.folders.project.join("patches").join(Path::new(name)))
+    }
+}

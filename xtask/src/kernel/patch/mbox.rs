@@ -1,0 +1,144 @@
+//! A mailbox taken apart: `From ` lines of mbox, and the quoting of mboxrd.
+
+use super::mail::is_git_separator;
+use anyhow::{Result, bail};
+
+/// One mail of a mailbox, with a first line as `git format-patch` writes it, so that it can stand as a patch file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Letter {
+    /// The mail, its first line included.
+    pub bytes: Vec<u8>,
+    /// Line of the mailbox in which it begins, from 1.
+    pub line: usize,
+}
+
+/// What git puts where no commit is known.
+const NO_COMMIT: &[u8] = b"From 0000000000000000000000000000000000000000 Mon Sep 17 00:00:00 2001\n";
+
+/// Takes a mailbox apart at the lines that git-mailsplit(1) takes for `From ` lines. public-inbox and b4 write
+/// `mboxrd@z` as the sender of a mailbox in which a `>` was put before `From ` lines of the text: it is taken away
+/// again. A file without any `From ` line is one mail. Errors: nothing in it, converted line ends.
+pub fn split(bytes: &[u8]) -> Result<Vec<Letter>> {
+    let mut letters: Vec<Letter> = Vec::new();
+    let mut quoted = false;
+    for (at, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
+        if line.ends_with(b"\r\n") && letters.last().is_none_or(|letter| letter.line == at + 1) {
+            bail!(
+                "line {}: the line ends in CR LF: the line ends of this mailbox have been converted; `b4 am` writes it as it was sent",
+                at + 1
+            );
+        }
+        if is_from_line(line) {
+            quoted = line.starts_with(b"From mboxrd@z ");
+            letters.push(Letter {
+                bytes: if is_git_separator(line) {
+                    line.to_vec()
+                } else {
+                    NO_COMMIT.to_vec()
+                },
+                line: at + 1,
+            });
+            continue;
+        }
+        let Some(letter) = letters.last_mut() else {
+            if !line.trim_ascii().is_empty() {
+                letters.push(Letter {
+                    bytes: [NO_COMMIT, line].concat(),
+                    line: at + 1,
+                });
+            }
+            continue;
+        };
+        let text = match quoted && is_quoted_from(line) {
+            true => &line[1..],
+            false => line,
+        };
+        letter.bytes.extend_from_slice(text);
+    }
+    if letters.is_empty() {
+        bail!("the mailbox is empty");
+    }
+    Ok(letters)
+}
+
+/// `>From `, `>>From ` and so on (mboxrd).
+fn is_quoted_from(line: &[u8]) -> bool {
+    let marks = line.iter().take_while(|byte| **byte == b'>').count();
+    marks > 0 && line[marks..].starts_with(b"From ")
+}
+
+/// git's rule (builtin/mailsplit.c): `From `, somewhere behind it a time like `11:22`, and a year behind that.
+pub(super) fn is_from_line(line: &[u8]) -> bool {
+    let line = line.trim_ascii_end();
+    let Some(rest) = line.strip_prefix(b"From ").filter(|_| line.len() >= 20) else {
+        return false;
+    };
+    let Some(colon) = rest.iter().rposition(|byte| *byte == b':') else {
+        return false;
+    };
+    let digit = |at: Option<usize>| at.and_then(|at| rest.get(at)).is_some_and(u8::is_ascii_digit);
+    let times = [
+        colon.checked_sub(4),
+        colon.checked_sub(2),
+        colon.checked_sub(1),
+        Some(colon + 1),
+        Some(colon + 2),
+    ];
+    let year = rest.get(colon + 3..).unwrap_or_default().trim_ascii_start();
+    let year = year
+        .iter()
+        .take_while(|byte| byte.is_ascii_digit())
+        .fold(0u32, |year, digit| {
+            year.saturating_mul(10).saturating_add(u32::from(digit - b'0'))
+        });
+    times.into_iter().all(digit) && year > 90
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(text: &str) -> Vec<String> {
+        let letters = split(text.as_bytes()).unwrap();
+        letters
+            .into_iter()
+            .map(|letter| {
+                String::from_utf8(letter.bytes)
+                    .unwrap()
+                    .split_once('\n')
+                    .unwrap()
+                    .1
+                    .to_string()
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_mailbox_is_taken_apart_at_its_from_lines() {
+        let text = "From git@z Thu Jan  1 00:00:00 1970\nSubject: a\n\n>From here\nFrom there on\n\
+                    From me@x Thu Jan  1 00:00:00 1970\nSubject: b\n";
+        assert_eq!(
+            texts(text),
+            ["Subject: a\n\n>From here\nFrom there on\n", "Subject: b\n"]
+        );
+    }
+
+    #[test]
+    fn the_quoting_of_mboxrd_is_undone() {
+        let text =
+            "From mboxrd@z Thu Jan  1 00:00:00 1970\nSubject: a\n\n>From here\n>>From there\n> quoted\n";
+        assert_eq!(texts(text), ["Subject: a\n\nFrom here\n>From there\n> quoted\n"]);
+    }
+
+    #[test]
+    fn a_single_mail_is_a_mailbox_too() {
+        assert_eq!(texts("\nSubject: a\n\nx\n"), ["Subject: a\n\nx\n"]);
+        assert!(split(b" \n").unwrap_err().to_string().contains("empty"));
+        assert!(
+            split(b"Subject: a\r\n")
+                .unwrap_err()
+                .to_string()
+                .contains("line 1: the line ends in CR LF")
+        );
+    }
+}

@@ -1,0 +1,293 @@
+//! What a patch makes make build anew, as far as the files that it touches and the Makefiles beside them tell. The
+//! build decides in the end (what depends on a change ships with it); this is for the eye, before anything is
+//! built.
+
+use crate::kernel::diff::hunks;
+use crate::kernel::patch::Patch;
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// What is rebuilt.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Scope {
+    /// Modules, with the Kconfig symbol that each hangs on (built-in where that is `y`): `hantro_vpu`,
+    /// `CONFIG_VIDEO_HANTRO`.
+    pub modules: BTreeMap<String, String>,
+    /// Files in `include/` and built-in objects: whatever uses them, the kernel itself included.
+    pub kernel: bool,
+    /// Folders of which the Makefiles do not say what comes of the file.
+    pub folders: BTreeSet<PathBuf>,
+    /// Kconfig files: the configuration is made anew.
+    pub configuration: bool,
+    /// Device trees.
+    pub device_trees: bool,
+}
+
+impl Scope {
+    /// In few words: `hantro_vpu`, `kernel`, `nothing`.
+    pub fn short(&self) -> String {
+        let mut parts: Vec<String> = Vec::new();
+        if self.kernel {
+            parts.push("kernel".into());
+        }
+        parts.extend(self.modules.keys().cloned());
+        parts.extend(self.folders.iter().map(|folder| format!("{}/", folder.display())));
+        if self.device_trees {
+            parts.push("dtbs".into());
+        }
+        if self.configuration && parts.is_empty() {
+            parts.push("configuration".into());
+        }
+        if parts.is_empty() {
+            "nothing".into()
+        } else {
+            parts.join(", ")
+        }
+    }
+}
+
+/// The scope of a patch; `read` gives a text file of the tree. A Makefile is taken as the patch makes it.
+pub fn of(patch: &Patch, read: impl Fn(&Path) -> Option<String>) -> Scope {
+    let read = |path: &Path| {
+        let text = read(path);
+        let change = patch
+            .files
+            .iter()
+            .find(|change| change.new.as_deref() == Some(path));
+        let Some(change) = change else { return text };
+        let before = text.clone().unwrap_or_default();
+        match hunks::apply(&change.hunks, before.as_bytes()) {
+            Ok(after) => Some(String::from_utf8_lossy(&after).into_owned()),
+            Err(_) => text,
+        }
+    };
+    let mut scope = Scope::default();
+    let files = patch.touched_files();
+    for path in &files {
+        // What a Makefile's change makes is seen by the files that it lists, where the patch has some beside it.
+        let beside = |other: &&Path| *other != *path && other.parent() == path.parent() && !is_kconfig(other);
+        if !(is_makefile(path) && files.iter().any(beside)) {
+            add(&mut scope, path, &read);
+        }
+    }
+    scope
+}
+
+fn is_makefile(path: &Path) -> bool {
+    path.file_name()
+        .is_some_and(|name| name == "Makefile" || name == "Kbuild")
+}
+
+fn is_kconfig(path: &Path) -> bool {
+    path.file_name()
+        .is_some_and(|name| name.to_string_lossy().starts_with("Kconfig"))
+}
+
+fn add(scope: &mut Scope, path: &Path, read: &impl Fn(&Path) -> Option<String>) {
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let extension = path
+        .extension()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    let top = path
+        .iter()
+        .next()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    let in_include = path.iter().any(|part| part == "include");
+    if ["Documentation", "tools", "samples", "LICENSES"].contains(&top.as_str()) || extension == "rst" {
+        return;
+    }
+    match extension.as_str() {
+        _ if is_kconfig(path) => scope.configuration = true,
+        "dts" | "dtsi" | "dtso" => scope.device_trees = true,
+        "h" if in_include => scope.kernel = true,
+        "c" | "S" | "rs" => {
+            let stem = path
+                .file_stem()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
+            match product(folder, &stem, read) {
+                Product::Module(module, symbol) => drop(scope.modules.insert(module, symbol)),
+                Product::Kernel => scope.kernel = true,
+                Product::Unknown => drop(scope.folders.insert(folder.to_path_buf())),
+            }
+        }
+        // A header of a folder, its Makefile: whatever is built there, if it is one thing.
+        _ => match only_product(folder, read) {
+            Some((module, symbol)) => drop(scope.modules.insert(module, symbol)),
+            None if folder.as_os_str().is_empty() => scope.kernel = true,
+            None => drop(scope.folders.insert(folder.to_path_buf())),
+        },
+    }
+}
+
+enum Product {
+    Module(String, String),
+    Kernel,
+    Unknown,
+}
+
+/// What becomes of the object `stem` of a folder: the Makefile there says it, or one further up that lists it with
+/// its folder.
+fn product(folder: &Path, stem: &str, read: &impl Fn(&Path) -> Option<String>) -> Product {
+    let mut object = format!("{stem}.o");
+    for above in folder.ancestors() {
+        if let Some(makefile) = makefile(above, read)
+            && let Some(found) = makefile.product(&object)
+        {
+            return found;
+        }
+        let Some(last) = above.file_name() else { break };
+        object = format!("{}/{object}", last.to_string_lossy());
+    }
+    Product::Unknown
+}
+
+/// The one module of a folder.
+fn only_product(folder: &Path, read: &impl Fn(&Path) -> Option<String>) -> Option<(String, String)> {
+    let makefile = makefile(folder, read)?;
+    match makefile.objects.as_slice() {
+        [(object, symbol)] if symbol != "y" => Some((module_name(object), symbol.clone())),
+        _ => None,
+    }
+}
+
+fn makefile(folder: &Path, read: &impl Fn(&Path) -> Option<String>) -> Option<Makefile> {
+    // kbuild takes Kbuild before Makefile (scripts/Makefile.build).
+    ["Kbuild", "Makefile"]
+        .iter()
+        .find_map(|name| read(&folder.join(name)))
+        .map(|text| Makefile::parse(&text))
+}
+
+/// The lists of a kbuild Makefile (Documentation/kbuild/makefiles.rst).
+#[derive(Debug, Default)]
+struct Makefile {
+    /// `obj-…`: object and what it hangs on (`CONFIG_X`, `m`, `y`).
+    objects: Vec<(String, String)>,
+    /// `NAME-y`, `NAME-objs`, `NAME-$(CONFIG_X)`: NAME and the objects that it is made of.
+    parts: Vec<(String, Vec<String>)>,
+}
+
+impl Makefile {
+    fn parse(text: &str) -> Self {
+        let mut makefile = Makefile::default();
+        for line in text.replace("\\\n", " ").lines() {
+            let line = line.split('#').next().unwrap_or_default();
+            let Some((left, right)) = line.split_once('=') else {
+                continue;
+            };
+            let left = left.trim_end_matches([':', '+', '?', ' ', '\t']).trim();
+            let objects = right
+                .split_whitespace()
+                .filter(|word| word.ends_with(".o"))
+                .map(String::from);
+            let Some((name, condition)) = left.rsplit_once('-') else {
+                continue;
+            };
+            if name == "obj" {
+                let condition = condition.trim_start_matches("$(").trim_end_matches(')');
+                makefile
+                    .objects
+                    .extend(objects.map(|object| (object, condition.to_string())));
+            } else {
+                makefile.parts.push((name.to_string(), objects.collect()));
+            }
+        }
+        makefile
+    }
+
+    fn product(&self, object: &str) -> Option<Product> {
+        let mut wanted = object.to_string();
+        // A part of a part is rare, and a loop is a broken Makefile.
+        for _ in 0..4 {
+            if let Some((object, condition)) = self.objects.iter().find(|(listed, _)| *listed == wanted) {
+                return Some(match condition.as_str() {
+                    "y" => Product::Kernel,
+                    _ => Product::Module(module_name(object), condition.clone()),
+                });
+            }
+            let (whole, _) = self.parts.iter().find(|(_, parts)| parts.contains(&wanted))?;
+            wanted = format!("{whole}.o");
+        }
+        None
+    }
+}
+
+/// The name that a module has once it is loaded.
+fn module_name(object: &str) -> String {
+    let name = object.rsplit('/').next().unwrap_or(object);
+    name.trim_end_matches(".o").replace('-', "_")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scope(files: &[&str]) -> Scope {
+        let read = |path: &Path| {
+            let text = match path.to_str()? {
+                "drivers/v/Makefile" => {
+                    "obj-$(CONFIG_V_HANTRO) += hantro-vpu.o\n\nhantro-vpu-y += \\\n\t\thantro_drv.o \\\n\t\tsub/vp9.o\n\
+                     hantro-vpu-$(CONFIG_V_ROCKCHIP) += rockchip_hw.o\n"
+                }
+                "mm/Makefile" => "obj-y := memory.o # core\nobj-$(CONFIG_X) += x.o y.o\n",
+                _ => return None,
+            };
+            Some(text.to_string())
+        };
+        let mut scope = Scope::default();
+        files
+            .iter()
+            .for_each(|file| add(&mut scope, Path::new(file), &read));
+        scope
+    }
+
+    #[test]
+    fn makefiles_tell_the_module() {
+        let module = |scope: Scope| scope.modules.into_iter().next().unwrap();
+        let hantro = ("hantro_vpu".to_string(), "CONFIG_V_HANTRO".to_string());
+        for file in [
+            "drivers/v/hantro_drv.c",
+            "drivers/v/rockchip_hw.c",
+            "drivers/v/sub/vp9.c",
+            "drivers/v/hantro.h",
+        ] {
+            assert_eq!(module(scope(&[file])), hantro, "{file}");
+        }
+        assert_eq!(module(scope(&["mm/y.c"])).0, "y");
+    }
+
+    #[test]
+    fn a_new_object_is_found_in_the_makefile_that_the_patch_makes() {
+        let mail = "From: A <a@b.c>\nSubject: x\n\n---\ndiff --git a/mm/Makefile b/mm/Makefile\n--- a/mm/Makefile\n+++ b/mm/Makefile\n\
+            @@ -1 +1,2 @@\n obj-y := a.o\n+obj-m += b.o\ndiff --git a/mm/b.c b/mm/b.c\nnew file mode 100644\n--- /dev/null\n+++ b/mm/b.c\n\
+            @@ -0,0 +1 @@\n+int b;\n";
+        let patch = Patch::parse("p", mail.as_bytes()).unwrap();
+        let scope = of(&patch, |path| {
+            (path == Path::new("mm/Makefile")).then(|| "obj-y := a.o\n".to_string())
+        });
+        assert_eq!(scope.short(), "b");
+    }
+
+    #[test]
+    fn what_is_no_module_is_told_as_such() {
+        for (file, short) in [
+            ("include/media/videobuf2-core.h", "kernel"),
+            ("mm/memory.c", "kernel"),
+            ("mm/internal.h", "mm/"),
+            ("drivers/w/w.c", "drivers/w/"),
+            ("Documentation/x.rst", "nothing"),
+            ("drivers/media/Kconfig", "configuration"),
+            ("arch/arm64/boot/dts/rockchip/a.dts", "dtbs"),
+            ("Makefile", "kernel"),
+        ] {
+            assert_eq!(scope(&[file]).short(), short, "{file}");
+        }
+    }
+}

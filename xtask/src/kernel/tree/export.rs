@@ -1,0 +1,124 @@
+//! Commits written as patches, by git itself: `git format-patch` is what everybody's tools read.
+
+use super::Stack;
+use crate::host::process;
+use anyhow::{Context, Result, bail};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use xshell::{Cmd, Shell, cmd};
+
+const LIMIT: Duration = Duration::from_secs(600);
+
+/// What a user's configuration could change about the form of a patch (git-config(1), `format.*` and `diff.*`).
+const FORM: [&str; 18] = [
+    "--binary",
+    "--zero-commit",
+    "--no-signature",
+    "--find-renames",
+    "--unified=3",
+    "--diff-algorithm=default",
+    "--src-prefix=a/",
+    "--dst-prefix=b/",
+    "--no-attach",
+    "--no-thread",
+    "--no-cover-letter",
+    "--no-from",
+    "--no-to",
+    "--no-cc",
+    "--no-add-header",
+    "--no-notes",
+    "--no-ext-diff",
+    "--no-textconv",
+];
+
+impl Stack {
+    fn format_patch<'s>(&self, sh: &'s Shell, arguments: &[&str]) -> Cmd<'s> {
+        let folder = self.repo.path();
+        let set = [
+            "-c",
+            "i18n.logOutputEncoding=UTF-8",
+            "-c",
+            "core.quotePath=true",
+            "-c",
+            "format.mboxrd=false",
+        ];
+        cmd!(
+            sh,
+            "git --git-dir {folder} {set...} format-patch {FORM...} {arguments...}"
+        )
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .env("GIT_CONFIG_NOSYSTEM", "1")
+    }
+
+    /// A commit (full hex) as `git format-patch` writes it, with ids of at least `digits` in its `index` lines
+    /// (those of binary files are always whole).
+    pub fn mail_of(&self, commit: &str, digits: usize) -> Result<Vec<u8>> {
+        let sh = Shell::new()?;
+        // Where there are files, git finds the attributes that say where a function begins.
+        if let Some(files) = self.repo.workdir() {
+            sh.change_dir(files);
+        }
+        let digits = match digits {
+            40.. => "--full-index".to_string(),
+            _ => format!("--abbrev={}", digits.max(7)),
+        };
+        let arguments = [
+            "--stdout",
+            "--no-numbered",
+            "--subject-prefix=PATCH",
+            &digits,
+            "-1",
+            commit,
+        ];
+        Ok(process::run(self.format_patch(&sh, &arguments), LIMIT)?.stdout)
+    }
+
+    /// Writes the commits between base and HEAD as numbered files into a new or empty folder, with a `series` file;
+    /// gives the names in their order. Errors: nothing is applied; the folder holds something.
+    ///
+    /// Dies half-way: the folder holds some of the files, and no `series` file.
+    pub fn export(&self, folder: &Path) -> Result<Vec<PathBuf>> {
+        let doing = || format!("exporting the applied patches to {}", folder.display());
+        if folder.exists() && std::fs::read_dir(folder).with_context(doing)?.next().is_some() {
+            bail!(
+                "{}: the folder is not empty, and nothing is overwritten; name a new one",
+                doing()
+            );
+        }
+        let range = format!("{}..{}", self.base()?, self.head()?);
+        if self.commits()?.is_empty() {
+            bail!(
+                "{}: no patch is applied on {}; nothing was written",
+                doing(),
+                self.branch()
+            );
+        }
+        let out = folder.display().to_string();
+        let sh = Shell::new()?;
+        let arguments = [
+            "--full-index",
+            "--numbered",
+            "--subject-prefix=PATCH",
+            "-o",
+            &out,
+            &range,
+        ];
+        let listed = process::run(self.format_patch(&sh, &arguments), LIMIT)
+            .with_context(doing)?
+            .text();
+        let names: Vec<PathBuf> = listed
+            .lines()
+            .filter_map(|line| Some(PathBuf::from(Path::new(line).file_name()?)))
+            .collect();
+        let list: String = names.iter().map(|name| format!("{}\n", name.display())).collect();
+        crate::host::files::write_atomic(&folder.join("series"), list.as_bytes()).with_context(doing)?;
+        Ok(names)
+    }
+
+    /// A text file as HEAD has it; `None` where there is none.
+    pub fn file(&self, path: &Path) -> Option<String> {
+        let entry = self.head_commit().ok()?.tree().ok()?.get_path(path).ok()?;
+        let blob = self.repo.find_blob(entry.id()).ok()?;
+        Some(String::from_utf8_lossy(blob.content()).into_owned())
+    }
+}
