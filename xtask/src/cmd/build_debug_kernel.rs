@@ -2,17 +2,19 @@
 
 use super::Context;
 use super::apply::open;
+use super::config::{notes, overridden, verdicts};
 use crate::campaign::screen::Screen;
 use crate::exit::Outcome;
 use crate::host::requirements::{self, Purpose};
-use crate::kernel::build::{Base, Builder, Configured, NotTaken, Profile};
-use crate::kernel::kconfig::SymbolVerdict;
+
+use crate::kernel::build::{Base, Builder, Configured, NotTaken};
+use crate::kernel::kconfig::{self, Rows};
 use crate::kernel::place::Place;
+use crate::kernel::profile::{Below, Profile};
 use crate::kernel::stage;
 use crate::kernel::toolchain::Toolchain;
 use crate::manifest::{Kind, Manifest};
-use crate::ui::Ui;
-use anyhow::{Result, bail};
+use anyhow::Result;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -24,6 +26,7 @@ put in force. The tree itself gets no file: everything is built in the cache fol
 
 Examples:
   cargo xtask build-debug-kernel
+  cargo xtask build-debug-kernel --profile kasan --fragment kconfig-fragments/ramoops.config
   cargo xtask build-debug-kernel --fragment kconfig-fragments/release-fences.config
   cargo xtask build-debug-kernel --kernel ~/src/linux-rockchip --config ~/src/linux-rockchip/.config"
 )]
@@ -37,8 +40,8 @@ pub struct BuildDebugKernel {
     /// One more fragment on top, may be repeated; a later one wins
     #[arg(long, value_name = "FILE")]
     fragment: Vec<PathBuf>,
-    /// The profile: a fragment of kconfig-fragments/ with its own release
-    #[arg(long, default_value = "lockdep")]
+    /// The kind of kernel: vanilla, lockdep, kasan or kcsan, each with its own release, build folder and label
+    #[arg(long, value_name = "NAME", default_value = "lockdep")]
     profile: String,
     /// Name for the copy of the .config that was there
     #[arg(long, value_name = "NAME", default_value = "lockstep")]
@@ -49,7 +52,7 @@ pub struct BuildDebugKernel {
     /// Jobs of make [default: the number of cores]
     #[arg(long, value_name = "N")]
     jobs: Option<usize>,
-    /// Print the verdict on every requested symbol
+    /// Print the verdict on every requested symbol, not only on those that a person should look at
     #[arg(long, short)]
     verbose: bool,
 }
@@ -89,7 +92,7 @@ impl BuildDebugKernel {
             )
             .inspect_err(|error| {
                 if let Some(failed) = error.downcast_ref::<NotTaken>() {
-                    table(context.ui, &failed.verdicts);
+                    verdicts(context.ui, &failed.verdicts, self.rows());
                 }
             })?;
         self.tell(context, &configured);
@@ -101,25 +104,12 @@ impl BuildDebugKernel {
     }
 
     fn profile(&self, project: &Path) -> Result<Profile> {
-        let own = project
-            .join("kconfig-fragments")
-            .join(format!("{}.config", self.profile));
-        if !own.is_file() {
-            bail!(
-                "there is no profile `{}`: {} is not there; `lockdep` and `vanilla` are",
-                self.profile,
-                own.display()
-            );
-        }
-        let mut names = Vec::new();
-        if self.config.is_none() {
-            names.push("virtual-board");
-        }
-        names.push(&self.profile);
-        if self.profile != "vanilla" {
-            names.push("function-trace");
-        }
-        let profile = Profile::of(project, &self.profile, &names);
+        let below = if self.config.is_some() {
+            Below::Config
+        } else {
+            Below::Nothing
+        };
+        let profile = Profile::named(project, &self.profile, below)?;
         Ok(self.fragment.iter().cloned().fold(profile, Profile::with))
     }
 
@@ -158,26 +148,19 @@ impl BuildDebugKernel {
     }
 
     fn tell(&self, context: &Context, configured: &Configured) {
-        for lost in &configured.overrides {
-            context.ui.say(&format!(
-                "CONFIG_{}={} of {}:{} is overridden by {} of {}:{}",
-                lost.earlier.symbol,
-                lost.earlier.value,
-                lost.earlier.fragment,
-                lost.earlier.line,
-                lost.later.value,
-                lost.later.fragment,
-                lost.later.line
-            ));
-        }
-        if self.verbose {
-            table(context.ui, &configured.verdicts);
-        }
+        overridden(context.ui, &configured.overrides);
+        notes(context.ui, &configured.config, &configured.release);
+        verdicts(context.ui, &configured.verdicts, self.rows());
         context.ui.say(&format!(
-            "release {}: all {} requested symbols are as asked",
+            "release {}: {} requested symbols are as asked: {}",
             configured.release,
-            configured.verdicts.len()
+            configured.verdicts.len(),
+            kconfig::counts(&configured.verdicts)
         ));
+    }
+
+    fn rows(&self) -> Rows {
+        if self.verbose { Rows::All } else { Rows::NotPlain }
     }
 
     fn tell_result(
@@ -209,19 +192,5 @@ impl BuildDebugKernel {
         }))?;
         context.ui.say("next: cargo xtask deploy");
         Ok(Outcome::Success)
-    }
-}
-
-/// What was asked for beside what came out, a line a symbol.
-fn table(ui: &Ui, verdicts: &[SymbolVerdict]) {
-    for verdict in verdicts {
-        let request = &verdict.request;
-        let outcome = format!("{:?}", verdict.outcome).to_lowercase();
-        ui.line(&format!(
-            "{:<28} asked {:<12} got {:<12} {outcome}",
-            request.symbol,
-            request.value.to_string(),
-            verdict.got.to_string()
-        ));
     }
 }

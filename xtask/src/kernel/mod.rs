@@ -8,6 +8,7 @@ pub mod kconfig;
 pub mod module;
 pub mod patch;
 pub mod place;
+pub mod profile;
 pub mod series;
 pub mod source;
 pub mod stage;
