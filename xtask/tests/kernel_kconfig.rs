@@ -237,7 +237,7 @@ fn verdicts_agree_with_what_olddefconfig_did() {
     );
     assert!(names.len() > 10_000, "the real tree has {} symbols", names.len());
     let each = setting("LOCKSTEP_KCONFIG_SYMBOLS", 180);
-    let batch = setting("LOCKSTEP_KCONFIG_BATCH", 15);
+    let batch = setting("LOCKSTEP_KCONFIG_BATCH", 30);
     let mut random = Random(setting("LOCKSTEP_KCONFIG_SEED", 0x5eed) as u64);
     let vanilla = truth.of_profile("vanilla");
     truth.make("defconfig", &[]);
@@ -310,7 +310,7 @@ fn verdicts_agree_with_what_olddefconfig_did() {
 
 /// What would bring a dropped symbol, tried: one run for each.
 fn remedies(truth: &Truth, base: &str, title: &str, dropped: &[SymbolVerdict]) {
-    let limit = setting("LOCKSTEP_KCONFIG_REMEDIES", 8);
+    let limit = setting("LOCKSTEP_KCONFIG_REMEDIES", 4);
     let with: Vec<&SymbolVerdict> = dropped
         .iter()
         .filter(|verdict| !verdict.remedy.is_empty())

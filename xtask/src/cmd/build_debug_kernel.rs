@@ -63,7 +63,7 @@ impl BuildDebugKernel {
         let place = Place::of(&context.folders.cache, self.kernel.as_deref())?;
         let profile = self.profile(&context.folders.project)?;
         // A mistake in a fragment is told before a work tree is made.
-        profile.merged()?;
+        overridden(context.ui, &profile.merged()?.overrides);
         let dest = place.staging.join(&self.profile);
         if context.global.dry_run {
             return self.show_plan(context, &place, &profile, &dest);
@@ -91,8 +91,9 @@ impl BuildDebugKernel {
                 &mut |event| screen.show(event),
             )
             .inspect_err(|error| {
-                if let Some(failed) = error.downcast_ref::<NotTaken>() {
-                    verdicts(context.ui, &failed.verdicts, self.rows());
+                // Those that are not as asked are in the error itself.
+                if let Some(failed) = error.downcast_ref::<NotTaken>().filter(|_| self.verbose) {
+                    verdicts(context.ui, &failed.verdicts, Rows::All);
                 }
             })?;
         self.tell(context, &configured);
@@ -148,7 +149,6 @@ impl BuildDebugKernel {
     }
 
     fn tell(&self, context: &Context, configured: &Configured) {
-        overridden(context.ui, &configured.overrides);
         notes(context.ui, &configured.config, &configured.release);
         verdicts(context.ui, &configured.verdicts, self.rows());
         context.ui.say(&format!(

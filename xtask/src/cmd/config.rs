@@ -135,34 +135,11 @@ impl Verify {
             }))?;
             return Ok(Outcome::Success);
         }
-        requirements::require(&[Purpose::Kernel])?;
-        let tree = open(context, &place)?;
-        std::fs::create_dir_all(&place.builds)?;
-        let out = tempfile::Builder::new()
-            .prefix("verify-")
-            .tempdir_in(&place.builds)
-            .context("making a folder for the configuration")?;
+        overridden(context.ui, &merged.overrides);
         let label = profile.label("arch_devices");
-        let builder = Builder {
-            source: place.worktree.clone(),
-            out: out.path().to_path_buf(),
-            cache: context.folders.cache.clone(),
-            profile,
-            toolchain: Toolchain::find()?,
-            jobs: Builder::default_jobs(),
-            timestamp: tree.base_time()?,
-        };
         let base = self.config.clone().map_or(Base::AllNo, Base::File);
-        let mut screen = Screen::new(context.ui);
-        let configured = builder.configure(
-            &base,
-            "verify",
-            &vanilla_releases(context, &self.profile),
-            &mut |event| screen.show(event),
-        );
-        screen.end();
-        match configured {
-            Ok(configured) => self.told(context, &configured, &label),
+        match made(context, &place, profile, &base) {
+            Ok((configured, _)) => self.told(context, &configured, &label),
             Err(error) => match error.downcast_ref::<NotTaken>() {
                 Some(failed) => self.told_failed(context, &failed.verdicts),
                 None => Err(error),
@@ -171,7 +148,6 @@ impl Verify {
     }
 
     fn told(&self, context: &Context, configured: &Configured, label: &str) -> Result<Outcome> {
-        overridden(context.ui, &configured.overrides);
         notes(context.ui, &configured.config, &configured.release);
         verdicts(context.ui, &configured.verdicts, self.rows());
         context.ui.line(&format!(
@@ -191,7 +167,8 @@ impl Verify {
     }
 
     fn told_failed(&self, context: &Context, failed: &[SymbolVerdict]) -> Result<Outcome> {
-        verdicts(context.ui, failed, self.rows());
+        let rows = if self.verbose { Rows::All } else { Rows::Bad };
+        verdicts(context.ui, failed, rows);
         context.ui.line(&kconfig::counts(failed));
         context
             .ui
@@ -218,11 +195,8 @@ impl Verify {
 
 impl Diff {
     fn run(&self, context: &Context) -> Result<Outcome> {
-        let read = |name: &str| -> Result<String> {
-            let path = configuration(context, name, self.kernel.as_deref())?;
-            std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))
-        };
-        let differences = kconfig::diff(&read(&self.before)?, &read(&self.after)?);
+        let read = |name: &str| configuration(context, name, self.kernel.as_deref());
+        let differences = kconfig::diff(&read(&self.before)?.text, &read(&self.after)?.text);
         for one in &differences {
             context.ui.line(&one.to_string());
         }
@@ -247,16 +221,15 @@ impl Why {
                 place.worktree.display()
             );
         }
-        let (path, requests) = match &self.config {
-            Some(path) => (path.clone(), Vec::new()),
+        let (found, requests) = match &self.config {
+            Some(path) => (file(path)?, Vec::new()),
             None => (
                 configuration(context, &self.profile, self.kernel.as_deref())?,
                 self.requests(context)?,
             ),
         };
-        let text = std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
         let definitions = Definitions::read(&place.worktree, KERNEL_ARCH);
-        let config = kconfig::Config::parse(&text);
+        let config = kconfig::Config::parse(&found.text);
         let story = match kconfig::story(&Values::new(&definitions, &config), symbol, &requests) {
             Ok(story) => story,
             Err(near) => bail!("{}", unknown(symbol, &near, &place.worktree)),
@@ -264,8 +237,8 @@ impl Why {
         context.ui.line(&story.to_string());
         context.ui.json(&story)?;
         context.ui.say(&format!(
-            "({} of {}); next: cargo xtask config verify --fragment FILE",
-            path.display(),
+            "looked at {} of {}; next: cargo xtask config verify --fragment FILE",
+            found.name,
             config.title().unwrap_or("a kernel that it does not name")
         ));
         Ok(Outcome::Success)
@@ -290,28 +263,68 @@ fn unknown(symbol: &str, near: &[String], tree: &Path) -> String {
     format!("no Kconfig file of {} defines {symbol}{meant}", tree.display())
 }
 
-/// The `.config` that a person named: of a profile, a file, or in a folder.
-fn configuration(context: &Context, name: &str, kernel: Option<&Path>) -> Result<PathBuf> {
+/// A configuration that a person named.
+struct Found {
+    name: String,
+    text: String,
+}
+
+fn file(path: &Path) -> Result<Found> {
+    Ok(Found {
+        name: path.display().to_string(),
+        text: std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?,
+    })
+}
+
+/// A `.config` by its name: a file, a folder with one in it, or a profile. That of a profile which was never built is made, and thrown away.
+fn configuration(context: &Context, name: &str, kernel: Option<&Path>) -> Result<Found> {
     let path = Path::new(name);
     if path.is_file() {
-        return Ok(path.to_path_buf());
+        return file(path);
     }
     if path.join(".config").is_file() {
-        return Ok(path.join(".config"));
+        return file(&path.join(".config"));
     }
-    // Names that are no profile are answered with those that are.
-    Profile::named(&context.folders.project, name, Below::Nothing).with_context(|| {
+    let profile = Profile::named(&context.folders.project, name, Below::Nothing).with_context(|| {
         format!("looking for a configuration: `{name}` is no file and no folder with a .config")
     })?;
     let place = Place::of(&context.folders.cache, kernel)?;
     let path = place.builds.join(name).join(".config");
-    if !path.is_file() {
-        bail!(
-            "profile {name} has not been configured yet ({} is not there): `cargo xtask build-debug-kernel --profile {name}` does it",
-            path.display()
-        );
+    if path.is_file() {
+        return file(&path);
     }
-    Ok(path)
+    let (_, text) = made(context, &place, profile, &Base::AllNo)?;
+    Ok(Found {
+        name: format!("profile {name}, made for this question"),
+        text,
+    })
+}
+
+/// Makes the configuration of a profile in a folder of its own, which is gone again in the end (or stays as `verify-…` beside the profiles'
+/// build folders, if this dies half-way). Gives the text of the .config as well.
+fn made(context: &Context, place: &Place, profile: Profile, base: &Base) -> Result<(Configured, String)> {
+    requirements::require(&[Purpose::Kernel])?;
+    let tree = open(context, place)?;
+    std::fs::create_dir_all(&place.builds)?;
+    let out = tempfile::Builder::new()
+        .prefix("verify-")
+        .tempdir_in(&place.builds)
+        .context("making a folder for the configuration")?;
+    let vanilla = vanilla_releases(context, &profile.name);
+    let builder = Builder {
+        source: place.worktree.clone(),
+        out: out.path().to_path_buf(),
+        cache: context.folders.cache.clone(),
+        profile,
+        toolchain: Toolchain::find()?,
+        jobs: Builder::default_jobs(),
+        timestamp: tree.base_time()?,
+    };
+    let mut screen = Screen::new(context.ui);
+    let configured = builder.configure(base, "verify", &vanilla, &mut |event| screen.show(event));
+    screen.end();
+    let text = std::fs::read_to_string(out.path().join(".config"));
+    Ok((configured?, text?))
 }
 
 /// Releases that a profile must not have: that of the vanilla kernel built here.

@@ -3,6 +3,7 @@
 //! `olddefconfig` decides. What is said about its decision is worked out here, from the tree's own Kconfig files ([`Definitions`]) under the
 //! final configuration ([`Values`]).
 
+mod chain;
 mod config;
 mod definitions;
 mod elsewhere;
@@ -11,6 +12,8 @@ mod expression;
 mod fragment;
 mod language;
 mod nearest;
+mod part;
+mod reader;
 mod remedy;
 mod story;
 mod traps;

@@ -5,6 +5,7 @@
 
 use super::expression::{Expr, Operand};
 use super::language;
+use super::value::Value;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
@@ -97,6 +98,35 @@ pub enum Kind {
     Hex,
     /// No type is given anywhere.
     Unknown,
+}
+
+impl Kind {
+    /// Whether a symbol of this type takes such a value at all (conf_set_sym_val() in scripts/kconfig/confdata.c).
+    pub fn takes(self, value: &Value) -> bool {
+        match (self, value) {
+            (Kind::Bool, Value::Yes | Value::No) => true,
+            (Kind::Tristate, Value::Yes | Value::No | Value::Module) => true,
+            (Kind::Text, Value::Text(_)) => true,
+            (Kind::Int, Value::Number(text)) => {
+                let digits = text.strip_prefix('-').unwrap_or(text);
+                digits.bytes().all(|c| c.is_ascii_digit()) && (digits == "0" || !digits.starts_with('0'))
+            }
+            (Kind::Hex, Value::Number(text)) => !text.starts_with('-'),
+            _ => false,
+        }
+    }
+
+    /// The values that it takes, in words.
+    pub fn values(self) -> &'static str {
+        match self {
+            Kind::Bool => "y or n",
+            Kind::Tristate => "y, m or n",
+            Kind::Text => "a text in double quotes",
+            Kind::Int => "a decimal number",
+            Kind::Hex => "a number like 0x1",
+            Kind::Unknown => "nothing",
+        }
+    }
 }
 
 impl fmt::Display for Kind {

@@ -4,7 +4,8 @@ use super::definitions::{
     Block, Choice, Condition, DefaultValue, Definition, Definitions, Kind, Origin, Place, Prompt, Pull,
     Raise, Range, Symbol, source_architecture,
 };
-use super::expression::{Expr, Operand, Reader, Relation, macro_end};
+use super::expression::{Expr, Operand, Relation};
+use super::reader::{Reader, macro_end};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 

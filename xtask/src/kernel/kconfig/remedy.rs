@@ -49,8 +49,21 @@ struct Search<'a, 'b> {
 impl<'a> Search<'a, '_> {
     /// `plan` and what else is needed for `name` to be at least `wanted`.
     fn raise(&mut self, name: &str, wanted: Tri, plan: &Plan) -> Option<Plan> {
-        if let Some(planned) = plan.get(name) {
-            return (*planned >= wanted).then(|| plan.clone());
+        let mut plan = plan;
+        let without;
+        match plan.get(name) {
+            Some(Tri::No) => return None,
+            Some(planned) if *planned >= wanted => return Some(plan.clone()),
+            // As m it was enough for another condition; this one wants more.
+            Some(_) => {
+                without = plan
+                    .iter()
+                    .filter(|(symbol, _)| *symbol != name)
+                    .map(|(s, v)| (s.clone(), *v))
+                    .collect();
+                plan = &without;
+            }
+            None => {}
         }
         if self.values.symbol(name).low >= wanted {
             return Some(plan.clone());

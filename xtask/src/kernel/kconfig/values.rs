@@ -7,7 +7,8 @@ use super::config::Config;
 use super::definitions::{
     Condition, DefaultValue, Definition, Definitions, Kind, Prompt, Pull, Raise, Range, Symbol,
 };
-use super::expression::{Expr, Operand, Span, Tri, macro_end};
+use super::expression::{Expr, Operand, Span, Tri};
+use super::reader::macro_end;
 use super::value::{Value, number};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;

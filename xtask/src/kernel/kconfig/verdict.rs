@@ -171,13 +171,19 @@ pub enum Rows {
     All,
     /// Those that a person should look at: neither taken nor so already.
     NotPlain,
+    /// Those that are not as asked.
+    Bad,
 }
 
 /// The verdicts as an aligned table, the reasons below their rows.
 pub fn table(verdicts: &[SymbolVerdict], rows: Rows) -> Vec<String> {
     let shown: Vec<&SymbolVerdict> = verdicts
         .iter()
-        .filter(|verdict| rows == Rows::All || !matches!(verdict.outcome, Outcome::Taken | Outcome::Already))
+        .filter(|verdict| match rows {
+            Rows::All => true,
+            Rows::NotPlain => !matches!(verdict.outcome, Outcome::Taken | Outcome::Already),
+            Rows::Bad => !verdict.is_good(),
+        })
         .collect();
     if shown.is_empty() {
         return Vec::new();
@@ -201,13 +207,18 @@ pub fn table(verdicts: &[SymbolVerdict], rows: Rows) -> Vec<String> {
     for verdict in shown {
         let request = &verdict.request;
         let (value, came) = (request.value.to_string(), verdict.got.to_string());
-        let mut line = format!(
-            "{:<symbol$}  {value:<asked$}  {came:<got$}  {}",
-            request.symbol, verdict.outcome
-        );
+        let mut line = format!("{:<symbol$}  {value:<asked$}  {came:<got$}  ", request.symbol);
         let one = verdict.is_good() && verdict.why.len() == 1;
+        if !(one && verdict.outcome == Outcome::Selected) {
+            line += &verdict.outcome.to_string();
+        }
         if one {
-            line += &format!(": {}", verdict.why[0]);
+            line += if verdict.outcome == Outcome::Selected {
+                ""
+            } else {
+                ": "
+            };
+            line += &verdict.why[0];
         } else if !verdict.is_good() {
             line += &format!(" ({}:{})", request.fragment, request.line);
         }
