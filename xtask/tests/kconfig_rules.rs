@@ -85,6 +85,8 @@ fn a_prompt_is_hidden_by_its_own_if_and_by_visible_if() {
         Outcome::BuiltIn,
         &[
             "X (arch/arm64/Kconfig:11) cannot be set here: its prompt is not shown",
+            "  arch/arm64/Kconfig:9: inside a menu that is visible if EXPERT; here EXPERT=n",
+            "    EXPERT (arch/arm64/Kconfig:5) can be asked for",
             "  default y (arch/arm64/Kconfig:13)",
             "would come with CONFIG_EXPERT=y, # CONFIG_X is not set",
         ],

@@ -290,6 +290,12 @@ fn verdicts_agree_with_what_olddefconfig_did() {
             tally.compiler,
             started.elapsed().as_secs_f64()
         );
+        // What only the compiler knows leaves the rules without an answer; that must stay the exception.
+        assert!(tally.bounded * 20 <= tally.exact, "the rules are vague");
+        assert!(
+            tally.compiler * 10 <= tally.parts,
+            "too much is left to the compiler"
+        );
         remedies(&truth, base, title, &tally.dropped);
         all_wrong.extend(tally.wrong);
         assert!(

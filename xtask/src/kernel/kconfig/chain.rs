@@ -143,6 +143,9 @@ impl<'a> Telling<'a, '_> {
                 0,
                 format!("{name}{place} cannot be set here: {}", self.not_asked(symbol)),
             );
+            for definition in &symbol.definitions {
+                self.hidden(name, definition);
+            }
             if let Ok(Some((default, _))) = self.values.default(symbol) {
                 self.say(1, format!("default {} ({})", default.expr, default.place));
             }

@@ -167,8 +167,21 @@ impl<'a> Search<'a, '_> {
             plan.insert(name.to_string(), Tri::No);
             return Some(plan);
         }
-        let default = self.values.default(symbol).ok()?;
-        match default {
+        let shown = symbol
+            .definitions
+            .iter()
+            .flat_map(|definition| definition.prompts.iter().map(move |prompt| (definition, prompt)))
+            .map(|(definition, prompt)| {
+                let conditions = self.values.definitions.prompt_conditions(definition, prompt);
+                let mut plan = self.meet(&conditions, Tri::Module, &plan)?;
+                plan.insert(name.to_string(), Tri::No);
+                Some(plan)
+            })
+            .collect();
+        if let Some(plan) = smallest(shown) {
+            return Some(plan);
+        }
+        match self.values.default(symbol).ok()? {
             None => Some(plan),
             Some((default, _)) => self.falsify(&default.expr, &plan),
         }
