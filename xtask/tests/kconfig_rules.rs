@@ -185,6 +185,16 @@ fn numbers_stay_in_their_range_and_values_in_their_type() {
         Outcome::Changed,
         &["arch/arm64/Kconfig:7: range 2 to 4096"],
     );
+    const HIDDEN: &str = "config A\n\tbool \"a\"\n\nconfig IRQ\n\tint\n\tdepends on A\n\tdefault 0\n";
+    check(
+        &verdict(HIDDEN, "CONFIG_IRQ=199\n", ""),
+        Outcome::Dropped,
+        &[
+            "IRQ (arch/arm64/Kconfig:8) cannot be set here: it has no prompt",
+            "  arch/arm64/Kconfig:10: depends on A; here A=n",
+            "    A (arch/arm64/Kconfig:5) can be asked for",
+        ],
+    );
     check(
         &verdict(TREE, "CONFIG_B=m\n", ""),
         Outcome::Dropped,

@@ -101,7 +101,20 @@ impl BuildDebugKernel {
         let built = started.elapsed();
         let manifest = builder.stage(&dest, &tree.head()?, &mut |event| screen.show(event))?;
         screen.end();
-        self.tell_result(context, &manifest, &configured, &builder.log(), built)
+        let label = builder.profile.label("arch_devices");
+        self.tell_result(context, &manifest, &configured, &builder.log(), built, &label)
+    }
+
+    /// The next sensible command: each kind of debug kernel goes under its own label.
+    fn next(&self, manifest: &Manifest, label: &str) -> String {
+        match self.profile.as_str() {
+            "vanilla" => "next: cargo xtask build-debug-kernel".into(),
+            "lockdep" => "next: cargo xtask deploy".into(),
+            _ => format!(
+                "next: cargo xtask deploy --manifest {} --label {label}",
+                manifest.root.display()
+            ),
+        }
     }
 
     fn profile(&self, project: &Path) -> Result<Profile> {
@@ -170,6 +183,7 @@ impl BuildDebugKernel {
         configured: &Configured,
         log: &Path,
         built: Duration,
+        label: &str,
     ) -> Result<Outcome> {
         let file = manifest.root.join(stage::MANIFEST);
         let count = |kind| manifest.of_kind(kind).count();
@@ -190,7 +204,7 @@ impl BuildDebugKernel {
             "config_before": configured.kept, "seconds": built.as_secs(), "verdicts": configured.verdicts,
             "overrides": configured.overrides,
         }))?;
-        context.ui.say("next: cargo xtask deploy");
+        context.ui.say(&self.next(manifest, label));
         Ok(Outcome::Success)
     }
 }

@@ -31,5 +31,5 @@ pub use nearest::nearest;
 pub use story::{Story, story};
 pub use traps::{Severity, Trap, contradictory, traps};
 pub use value::Value;
-pub use values::Values;
+pub use values::{NotKnown, Values};
 pub use verdict::{Outcome, Rows, SymbolVerdict, Unmet, counts, table, verify};

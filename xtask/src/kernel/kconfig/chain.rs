@@ -486,7 +486,12 @@ impl<'a> Telling<'a, '_> {
         self.say(0, format!("{name}{place}: no reason was found in its definition"));
     }
 
+    /// Why a prompt is not shown; without a prompt, why the entry does not count.
     fn hidden(&mut self, name: &str, definition: &'a Definition) {
+        if definition.prompts.is_empty() {
+            let conditions = self.values.definitions.conditions(definition);
+            return self.conditions(name, &conditions, Tri::Module, 1);
+        }
         for prompt in &definition.prompts {
             let conditions = self.values.definitions.prompt_conditions(definition, prompt);
             self.conditions(name, &conditions, Tri::Module, 1);

@@ -17,15 +17,6 @@ pub enum Tri {
 }
 
 impl Tri {
-    /// `!y` is `n`, `!m` is `m`.
-    pub fn not(self) -> Tri {
-        match self {
-            Tri::No => Tri::Yes,
-            Tri::Module => Tri::Module,
-            Tri::Yes => Tri::No,
-        }
-    }
-
     /// Of `y`, `m`, `n`.
     pub fn parse(text: &str) -> Option<Tri> {
         match text {
@@ -33,6 +24,19 @@ impl Tri {
             "m" => Some(Tri::Module),
             "n" => Some(Tri::No),
             _ => None,
+        }
+    }
+}
+
+impl std::ops::Not for Tri {
+    type Output = Tri;
+
+    /// `!y` is `n`, `!m` is `m`.
+    fn not(self) -> Tri {
+        match self {
+            Tri::No => Tri::Yes,
+            Tri::Module => Tri::Module,
+            Tri::Yes => Tri::No,
         }
     }
 }
@@ -92,20 +96,23 @@ impl Span {
         }
     }
 
-    /// `!`.
-    pub fn not(self) -> Span {
-        Span {
-            low: self.high.not(),
-            high: self.low.not(),
-        }
-    }
-
     /// Where a `bool` gets `m`, it is `y`.
     pub fn as_bool(self) -> Span {
         let up = |value| if value == Tri::No { Tri::No } else { Tri::Yes };
         Span {
             low: up(self.low),
             high: up(self.high),
+        }
+    }
+}
+
+impl std::ops::Not for Span {
+    type Output = Span;
+
+    fn not(self) -> Span {
+        Span {
+            low: !self.high,
+            high: !self.low,
         }
     }
 }
@@ -278,8 +285,8 @@ mod tests {
         assert_eq!(no.and(unknown), no);
         assert_eq!(yes.or(unknown), yes);
         assert_eq!(yes.and(unknown), unknown);
-        assert_eq!(unknown.not(), unknown);
-        assert_eq!(Span::of(Tri::Module).not(), Span::of(Tri::Module));
+        assert_eq!(!unknown, unknown);
+        assert_eq!(!Span::of(Tri::Module), Span::of(Tri::Module));
         assert_eq!(Span::of(Tri::Module).as_bool(), yes);
         assert_eq!(unknown.known(), None);
     }

@@ -35,7 +35,7 @@ impl Part {
 /// The smallest parts of an expression that keep it below `wanted` (or, negated, above `!wanted`).
 pub fn leaves(values: &Values, expr: &Expr, wanted: Tri, negated: bool, found: &mut Vec<Part>) {
     let worth = values.condition(expr);
-    let worth = if negated { worth.not() } else { worth };
+    let worth = if negated { !worth } else { worth };
     if worth.low >= wanted {
         return;
     }

@@ -6,7 +6,7 @@ use super::fragment::Request;
 use super::nearest::nearest;
 use super::remedy::remedy;
 use super::value::Value;
-use super::values::Values;
+use super::values::{NotKnown, Values};
 use serde::Serialize;
 use std::fmt;
 
@@ -142,7 +142,7 @@ fn because(values: &Values, name: &str, symbol: &Symbol, requests: &[Request]) -
                 default.expr, default.place
             ),
             Ok(None) => format!("{not_asked}, no default of it holds, and nothing selects it"),
-            Err(()) => format!("{not_asked}, and which default holds only the compiler knows"),
+            Err(NotKnown) => format!("{not_asked}, and which default holds only the compiler knows"),
         };
     }
     if let Some(request) = requests.iter().find(|request| request.symbol == name) {

@@ -13,6 +13,10 @@ use super::value::{Value, number};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
+/// It depends on what the compiler or another program of the machine answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotKnown;
+
 /// A tree's definitions under one configuration.
 #[derive(Debug, Clone)]
 pub struct Values<'a> {
@@ -108,7 +112,7 @@ impl<'a> Values<'a> {
         match expr {
             Expr::Leaf(Operand::Constant(text)) if text == "m" && !self.modules => Span::of(Tri::No),
             Expr::Leaf(leaf) => self.leaf(leaf),
-            Expr::Not(side) => self.condition(side).not(),
+            Expr::Not(side) => !self.condition(side),
             Expr::And(a, b) => self.condition(a).and(self.condition(b)),
             Expr::Or(a, b) => self.condition(a).or(self.condition(b)),
             Expr::Compare(a, relation, b) => match (self.text(a), self.text(b)) {
@@ -236,8 +240,8 @@ impl<'a> Values<'a> {
         }
     }
 
-    /// The default that counts, with how far its condition holds; `Err` where it cannot be known which one it is.
-    pub fn default(&self, symbol: &'a Symbol) -> Result<Option<(&'a DefaultValue, Span)>, ()> {
+    /// The default that counts, with how far its condition holds; `Err` where only the compiler knows which one it is.
+    pub fn default(&self, symbol: &'a Symbol) -> Result<Option<(&'a DefaultValue, Span)>, NotKnown> {
         for definition in &symbol.definitions {
             let around = self.all(&self.definitions.conditions(definition));
             for default in &definition.defaults {
@@ -246,7 +250,7 @@ impl<'a> Values<'a> {
                     return Ok(Some((default, holds)));
                 }
                 if holds.high != Tri::No {
-                    return Err(());
+                    return Err(NotKnown);
                 }
             }
         }
@@ -321,7 +325,7 @@ impl<'a> Values<'a> {
         let default = match self.default(symbol) {
             Ok(Some((default, holds))) => self.default_value(&default.expr).and(holds),
             Ok(None) => Span::of(Tri::No),
-            Err(()) => Span::UNKNOWN,
+            Err(NotKnown) => Span::UNKNOWN,
         };
         let implied = self.pulled(symbol, Pull::Imply);
         if implied == Span::of(Tri::No) {
@@ -377,7 +381,7 @@ impl<'a> Values<'a> {
                 }
                 .into(),
             ),
-            Err(()) => None,
+            Err(NotKnown) => None,
         }
     }
 }
