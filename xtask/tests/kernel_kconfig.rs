@@ -245,6 +245,12 @@ fn verdicts_agree_with_what_olddefconfig_did() {
     let elsewhere = BTreeMap::new();
     let mut all_wrong = Vec::new();
     for (title, base) in &bases {
+        let (seen, wrong) = whole(&definitions, base);
+        println!(
+            "{title}: {seen} symbols of logic looked at, {} wrong",
+            wrong.len()
+        );
+        all_wrong.extend(wrong);
         let before = Config::parse(base);
         let hints = Hints {
             base: Some(&before),
@@ -291,7 +297,7 @@ fn verdicts_agree_with_what_olddefconfig_did() {
             started.elapsed().as_secs_f64()
         );
         // What only the compiler knows leaves the rules without an answer; that must stay the exception.
-        assert!(tally.bounded * 20 <= tally.exact, "the rules are vague");
+        assert!(tally.bounded <= 5.max(tally.exact / 20), "the rules are vague");
         assert!(
             tally.compiler * 10 <= tally.parts,
             "too much is left to the compiler"
@@ -312,6 +318,46 @@ fn verdicts_agree_with_what_olddefconfig_did() {
         all_wrong.len(),
         all_wrong.join("\n")
     );
+}
+
+/// Every symbol of logic of a whole `.config`: one whose prompt is shown is written there, `is not set` stands only where it is shown or
+/// implied, and no value is less than what selects it or more than anything allows (conf_write() of scripts/kconfig/confdata.c, and
+/// SYMBOL_WRITE in symbol.c). Gives how many were looked at, and what is wrong.
+fn whole(definitions: &Definitions, config: &str) -> (usize, Vec<String>) {
+    let parsed = Config::parse(config);
+    let values = Values::new(definitions, &parsed);
+    let mut seen = 0;
+    let mut wrong = Vec::new();
+    for (name, symbol) in &definitions.symbols {
+        let logic = matches!(symbol.kind, Kind::Bool | Kind::Tristate);
+        if symbol.definitions.is_empty() || !logic || symbol.transitional {
+            continue;
+        }
+        seen += 1;
+        let written = parsed.get(name);
+        let value = values.symbol(name).low;
+        let (visible, selected) = (values.visible(symbol), values.selected(symbol));
+        let implied = values.implied(symbol);
+        let hidden = visible.high == Tri::No;
+        if visible.low != Tri::No && written.is_none() {
+            wrong.push(format!("{name} should be shown, and is not written"));
+        }
+        if written == Some(&Value::No) && hidden && implied.high == Tri::No {
+            wrong.push(format!("{name} should be hidden, and is written as not set"));
+        }
+        if symbol.choice.is_some() {
+            continue;
+        }
+        if value < selected.low {
+            wrong.push(format!("{name} is {value}, and selected as {selected}"));
+        }
+        let most = if hidden { Tri::No } else { Tri::Yes };
+        let allowed = values.logic_if_asked(symbol, most);
+        if value > allowed.high || hidden && value < allowed.low {
+            wrong.push(format!("{name} is {value}, and the rules give {allowed}"));
+        }
+    }
+    (seen, wrong)
 }
 
 /// What would bring a dropped symbol, tried: one run for each.

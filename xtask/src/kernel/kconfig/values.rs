@@ -226,6 +226,16 @@ impl<'a> Values<'a> {
             .and(self.optional(&raise.condition))
     }
 
+    /// How far the selects of others raise a symbol.
+    pub fn selected(&self, symbol: &Symbol) -> Span {
+        self.pulled(symbol, Pull::Select)
+    }
+
+    /// How far the implies of others raise a symbol that nobody set.
+    pub fn implied(&self, symbol: &Symbol) -> Span {
+        self.pulled(symbol, Pull::Imply)
+    }
+
     fn pulled(&self, symbol: &Symbol, pull: Pull) -> Span {
         let pulled = symbol
             .raised_by
@@ -312,7 +322,7 @@ impl<'a> Values<'a> {
             },
             _ => set,
         };
-        value = value.or(self.pulled(symbol, Pull::Select));
+        value = value.or(self.selected(symbol));
         if self.is_bool(symbol) {
             value.as_bool()
         } else {
@@ -327,7 +337,7 @@ impl<'a> Values<'a> {
             Ok(None) => Span::of(Tri::No),
             Err(NotKnown) => Span::UNKNOWN,
         };
-        let implied = self.pulled(symbol, Pull::Imply);
+        let implied = self.implied(symbol);
         if implied == Span::of(Tri::No) {
             return default;
         }
