@@ -68,6 +68,8 @@ pub enum Command {
     Test(cmd::test::Test),
     /// Build the debug kernel and stage it: Image, modules, dtbs and a manifest
     BuildDebugKernel(cmd::build_debug_kernel::BuildDebugKernel),
+    /// Ask about kernel configurations: verdicts of a profile, what differs, why a symbol is what it is
+    Config(cmd::config::Config),
     /// The patches of a series: list, show, import, export, refresh, check
     Series(cmd::series::Series),
     /// Apply patches of a series to the tree, a commit for each

@@ -159,3 +159,57 @@ fn a_rehearsal_with_a_tree_that_is_none_says_so_before_anything_else() {
     assert!(said.contains("no git repository"), "{said}");
     assert!(!cache.exists(), "nothing was made");
 }
+
+fn refused(arguments: &[&str]) -> String {
+    let cache = tempfile::tempdir().unwrap();
+    let empty = cache.path().join("cache");
+    let output = xtask(arguments)
+        .env("LOCKSTEP_CACHE", &empty)
+        .assert()
+        .code(1)
+        .get_output()
+        .clone();
+    assert!(!empty.exists(), "nothing was made");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+#[test]
+fn an_unknown_profile_is_refused_with_those_that_there_are() {
+    for command in [&["build-debug-kernel"][..], &["config", "verify"]] {
+        let said = refused(&[command, &["--profile", "kassan"]].concat());
+        assert!(
+            said.contains("no profile `kassan`") || said.contains("no kernel tree"),
+            "{said}"
+        );
+    }
+    let said = refused(&["config", "diff", "vanila", "lockdep"]);
+    assert!(said.contains("did you mean vanilla?"), "{said}");
+}
+
+#[test]
+fn configurations_are_compared_line_for_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let (a, b) = (folder.path().join("a"), folder.path().join("b"));
+    std::fs::write(&a, "CONFIG_A=y\n# CONFIG_B is not set\n").unwrap();
+    std::fs::write(&b, "CONFIG_B=m\nCONFIG_C=\"x\"\n").unwrap();
+    let files = [a.to_str().unwrap(), b.to_str().unwrap()];
+    let arguments = [&["config", "diff"][..], &files[..]].concat();
+    assert_eq!(stdout(&mut xtask(&arguments)), "-A y\n B n -> m\n+C \"x\"\n");
+    let json = stdout(&mut xtask(&[&arguments[..], &["--json"]].concat()));
+    let answer: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(answer["schema_version"], 1);
+    assert_eq!(answer["differences"][1]["after"], "m");
+}
+
+#[test]
+fn a_fragment_with_a_mistake_or_a_contradiction_is_refused_before_anything_is_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let fragment = folder.path().join("f.config");
+    let path = fragment.to_str().unwrap();
+    std::fs::write(&fragment, "CONFIG_A=y\nCONFIG_B=yes\n").unwrap();
+    let said = refused(&["config", "verify", "--fragment", path]);
+    assert!(said.contains("f.config:2:10: found `yes`; allowed are"), "{said}");
+    std::fs::write(&fragment, "CONFIG_KCSAN=y\n").unwrap();
+    let said = refused(&["config", "verify", "--profile", "kasan", "--fragment", path]);
+    assert!(said.contains("Build a kernel for each"), "{said}");
+}

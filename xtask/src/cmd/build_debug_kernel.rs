@@ -2,17 +2,19 @@
 
 use super::Context;
 use super::apply::open;
+use super::config::{notes, overridden, verdicts};
 use crate::campaign::screen::Screen;
 use crate::exit::Outcome;
 use crate::host::requirements::{self, Purpose};
-use crate::kernel::build::{Base, Builder, Configured, NotTaken, Profile};
-use crate::kernel::kconfig::SymbolVerdict;
+
+use crate::kernel::build::{Base, Builder, Configured, NotTaken};
+use crate::kernel::kconfig::{self, Rows};
 use crate::kernel::place::Place;
+use crate::kernel::profile::{Below, Profile};
 use crate::kernel::stage;
 use crate::kernel::toolchain::Toolchain;
 use crate::manifest::{Kind, Manifest};
-use crate::ui::Ui;
-use anyhow::{Result, bail};
+use anyhow::Result;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -24,6 +26,7 @@ put in force. The tree itself gets no file: everything is built in the cache fol
 
 Examples:
   cargo xtask build-debug-kernel
+  cargo xtask build-debug-kernel --profile kasan --fragment kconfig-fragments/ramoops.config
   cargo xtask build-debug-kernel --fragment kconfig-fragments/release-fences.config
   cargo xtask build-debug-kernel --kernel ~/src/linux-rockchip --config ~/src/linux-rockchip/.config"
 )]
@@ -37,8 +40,8 @@ pub struct BuildDebugKernel {
     /// One more fragment on top, may be repeated; a later one wins
     #[arg(long, value_name = "FILE")]
     fragment: Vec<PathBuf>,
-    /// The profile: a fragment of kconfig-fragments/ with its own release
-    #[arg(long, default_value = "lockdep")]
+    /// The kind of kernel: vanilla, lockdep, kasan or kcsan, each with its own release, build folder and label
+    #[arg(long, value_name = "NAME", default_value = "lockdep")]
     profile: String,
     /// Name for the copy of the .config that was there
     #[arg(long, value_name = "NAME", default_value = "lockstep")]
@@ -49,7 +52,7 @@ pub struct BuildDebugKernel {
     /// Jobs of make [default: the number of cores]
     #[arg(long, value_name = "N")]
     jobs: Option<usize>,
-    /// Print the verdict on every requested symbol
+    /// Print the verdict on every requested symbol, not only on those that a person should look at
     #[arg(long, short)]
     verbose: bool,
 }
@@ -60,7 +63,7 @@ impl BuildDebugKernel {
         let place = Place::of(&context.folders.cache, self.kernel.as_deref())?;
         let profile = self.profile(&context.folders.project)?;
         // A mistake in a fragment is told before a work tree is made.
-        profile.merged()?;
+        overridden(context.ui, &profile.merged()?.overrides);
         let dest = place.staging.join(&self.profile);
         if context.global.dry_run {
             return self.show_plan(context, &place, &profile, &dest);
@@ -88,8 +91,9 @@ impl BuildDebugKernel {
                 &mut |event| screen.show(event),
             )
             .inspect_err(|error| {
-                if let Some(failed) = error.downcast_ref::<NotTaken>() {
-                    table(context.ui, &failed.verdicts);
+                // Those that are not as asked are in the error itself.
+                if let Some(failed) = error.downcast_ref::<NotTaken>().filter(|_| self.verbose) {
+                    verdicts(context.ui, &failed.verdicts, Rows::All);
                 }
             })?;
         self.tell(context, &configured);
@@ -97,29 +101,29 @@ impl BuildDebugKernel {
         let built = started.elapsed();
         let manifest = builder.stage(&dest, &tree.head()?, &mut |event| screen.show(event))?;
         screen.end();
-        self.tell_result(context, &manifest, &configured, &builder.log(), built)
+        let label = builder.profile.label("arch_devices");
+        self.tell_result(context, &manifest, &configured, &builder.log(), built, &label)
+    }
+
+    /// The next sensible command: each kind of debug kernel goes under its own label.
+    fn next(&self, manifest: &Manifest, label: &str) -> String {
+        match self.profile.as_str() {
+            "vanilla" => "next: cargo xtask build-debug-kernel".into(),
+            "lockdep" => "next: cargo xtask deploy".into(),
+            _ => format!(
+                "next: cargo xtask deploy --manifest {} --label {label}",
+                manifest.root.display()
+            ),
+        }
     }
 
     fn profile(&self, project: &Path) -> Result<Profile> {
-        let own = project
-            .join("kconfig-fragments")
-            .join(format!("{}.config", self.profile));
-        if !own.is_file() {
-            bail!(
-                "there is no profile `{}`: {} is not there; `lockdep` and `vanilla` are",
-                self.profile,
-                own.display()
-            );
-        }
-        let mut names = Vec::new();
-        if self.config.is_none() {
-            names.push("virtual-board");
-        }
-        names.push(&self.profile);
-        if self.profile != "vanilla" {
-            names.push("function-trace");
-        }
-        let profile = Profile::of(project, &self.profile, &names);
+        let below = if self.config.is_some() {
+            Below::Config
+        } else {
+            Below::Nothing
+        };
+        let profile = Profile::named(project, &self.profile, below)?;
         Ok(self.fragment.iter().cloned().fold(profile, Profile::with))
     }
 
@@ -158,26 +162,18 @@ impl BuildDebugKernel {
     }
 
     fn tell(&self, context: &Context, configured: &Configured) {
-        for lost in &configured.overrides {
-            context.ui.say(&format!(
-                "CONFIG_{}={} of {}:{} is overridden by {} of {}:{}",
-                lost.earlier.symbol,
-                lost.earlier.value,
-                lost.earlier.fragment,
-                lost.earlier.line,
-                lost.later.value,
-                lost.later.fragment,
-                lost.later.line
-            ));
-        }
-        if self.verbose {
-            table(context.ui, &configured.verdicts);
-        }
+        notes(context.ui, &configured.config, &configured.release);
+        verdicts(context.ui, &configured.verdicts, self.rows());
         context.ui.say(&format!(
-            "release {}: all {} requested symbols are as asked",
+            "release {}: {} requested symbols are as asked: {}",
             configured.release,
-            configured.verdicts.len()
+            configured.verdicts.len(),
+            kconfig::counts(&configured.verdicts)
         ));
+    }
+
+    fn rows(&self) -> Rows {
+        if self.verbose { Rows::All } else { Rows::NotPlain }
     }
 
     fn tell_result(
@@ -187,6 +183,7 @@ impl BuildDebugKernel {
         configured: &Configured,
         log: &Path,
         built: Duration,
+        label: &str,
     ) -> Result<Outcome> {
         let file = manifest.root.join(stage::MANIFEST);
         let count = |kind| manifest.of_kind(kind).count();
@@ -207,21 +204,7 @@ impl BuildDebugKernel {
             "config_before": configured.kept, "seconds": built.as_secs(), "verdicts": configured.verdicts,
             "overrides": configured.overrides,
         }))?;
-        context.ui.say("next: cargo xtask deploy");
+        context.ui.say(&self.next(manifest, label));
         Ok(Outcome::Success)
-    }
-}
-
-/// What was asked for beside what came out, a line a symbol.
-fn table(ui: &Ui, verdicts: &[SymbolVerdict]) {
-    for verdict in verdicts {
-        let request = &verdict.request;
-        let outcome = format!("{:?}", verdict.outcome).to_lowercase();
-        ui.line(&format!(
-            "{:<28} asked {:<12} got {:<12} {outcome}",
-            request.symbol,
-            request.value.to_string(),
-            verdict.got.to_string()
-        ));
     }
 }

@@ -5,6 +5,7 @@ pub mod bisect_apply;
 pub mod board;
 pub mod boot;
 pub mod build_debug_kernel;
+pub mod config;
 pub mod deploy;
 pub mod doctor;
 pub mod logs;
@@ -47,6 +48,7 @@ pub fn run(cli: &Cli, ui: &Ui) -> Result<Outcome> {
         Command::Setup(verb) => verb.run(&context),
         Command::Test(verb) => verb.run(&context),
         Command::BuildDebugKernel(verb) => verb.run(&context),
+        Command::Config(verb) => verb.run(&context),
         Command::Series(verb) => verb.run(&context),
         Command::Apply(verb) => verb.run(&context),
         Command::Revert(verb) => verb.run(&context),

@@ -27,6 +27,7 @@ const LIMIT: Duration = Duration::from_secs(80 * 60);
 /// Test files of `xtask/tests` that need the imported kernel tree or the virtual board, in their order. Everything else is fast.
 const AFTER_SETUP: &[&str] = &[
     "kernel_real",
+    "kernel_kconfig",
     "virt_board",
     "rehearsal",
     "board_virtual",

@@ -7,7 +7,8 @@
 //!
 //! One make call for all goals: with nothing to do `Image modules dtbs` takes 5.4 s on two busy cores, `dtbs` alone 1.4 s of it.
 
-use super::kconfig::{self, Config, Definitions, Fragment, Merged, Outcome, SymbolVerdict};
+use super::kconfig::{self, Config, Definitions, Hints, Merged, SymbolVerdict};
+pub use super::profile::Profile;
 use super::toolchain::{KERNEL_ARCH, Toolchain};
 use super::{Event, Report};
 use crate::host::files::write_atomic;
@@ -24,63 +25,6 @@ const CONFIG_LIMIT: Duration = Duration::from_secs(600);
 /// Lines `  CC file` of a whole build of the virtual board's lockdep kernel, 7.3.4: the estimate as long as no earlier build of this folder
 /// gave its own.
 const FIRST_ESTIMATE: u64 = 1_950;
-/// One kind of kernel: its name and what it asks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Profile {
-    /// `vanilla`, `lockdep`: name of the `O=` folder and of the staging folder.
-    pub name: String,
-    /// Fragments in order; a later one wins.
-    pub fragments: Vec<PathBuf>,
-}
-
-impl Profile {
-    /// Vanilla of the virtual board; `project` has `kconfig-fragments/`.
-    pub fn vanilla(project: &Path) -> Self {
-        Self::of(project, "vanilla", &["virtual-board", "vanilla"])
-    }
-
-    /// The debug kernel of the virtual board.
-    pub fn lockdep(project: &Path) -> Self {
-        Self::of(
-            project,
-            "lockdep",
-            &["virtual-board", "lockdep", "function-trace"],
-        )
-    }
-
-    /// A profile made of fragments of `kconfig-fragments/`, by their names without `.config`.
-    pub fn of(project: &Path, name: &str, fragments: &[&str]) -> Self {
-        let path = |fragment: &&str| {
-            project
-                .join("kconfig-fragments")
-                .join(format!("{fragment}.config"))
-        };
-        Profile {
-            name: name.to_string(),
-            fragments: fragments.iter().map(path).collect(),
-        }
-    }
-
-    /// The same profile with one more fragment behind the others, such as `release-fences` once patch 0004 is there.
-    pub fn with(mut self, fragment: PathBuf) -> Self {
-        self.fragments.push(fragment);
-        self
-    }
-
-    /// Reads and merges the fragments. Errors: one that cannot be read or parsed, requests that contradict each other.
-    pub fn merged(&self) -> Result<Merged> {
-        let fragments = self
-            .fragments
-            .iter()
-            .map(|path| Fragment::read(path))
-            .collect::<Result<Vec<_>>>()?;
-        let merged = kconfig::merge(&fragments);
-        if let Some(contradiction) = kconfig::contradictory(&merged.requests) {
-            bail!("profile {}: {contradiction}", self.name);
-        }
-        Ok(merged)
-    }
-}
 
 /// What the fragments are laid upon.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,17 +73,23 @@ impl std::fmt::Display for NotTaken {
             self.verdicts.len()
         )?;
         for SymbolVerdict {
-            request, got, why, ..
+            request,
+            got,
+            why,
+            outcome,
+            ..
         } in failed
         {
-            let why = why.as_deref().unwrap_or("not known why");
             write!(
                 f,
-                "\n    CONFIG_{}={} ({}:{}) became {got}: {why}",
+                "\n    CONFIG_{}={} ({}:{}) became {got}: {outcome}",
                 request.symbol, request.value, request.fragment, request.line
             )?;
+            for line in why {
+                write!(f, "\n        {line}")?;
+            }
         }
-        write!(f, "\n{}", kconfig::NOT_LOOKED_AT)
+        Ok(())
     }
 }
 
@@ -202,10 +152,7 @@ impl Builder {
         self.make_config(base, &merged, &next).with_context(doing)?;
         let text = fs::read_to_string(&next).with_context(doing)?;
         let config = Config::parse(&text);
-        let mut verdicts = kconfig::verify(&merged.requests, &config);
-        if verdicts.iter().any(|verdict| verdict.outcome != Outcome::Taken) {
-            Definitions::read(&self.source, KERNEL_ARCH).explain_all(&mut verdicts, &config);
-        }
+        let verdicts = self.verdicts(base, &merged, &config).with_context(doing)?;
         if !verdicts.iter().all(SymbolVerdict::is_good) {
             return Err(anyhow::Error::new(NotTaken { verdicts }).context(doing()));
         }
@@ -214,6 +161,8 @@ impl Builder {
             match trap.severity {
                 kconfig::Severity::Refuse => bail!("{}: {}", doing(), trap.text),
                 kconfig::Severity::Warn => report(Event::Warning(trap.text)),
+                // For those who ask: nothing about this build is wrong.
+                kconfig::Severity::Tell => {}
             }
         }
         let kept = self.keep_config(base, campaign).with_context(doing)?;
@@ -233,6 +182,23 @@ impl Builder {
             config,
             kept,
         })
+    }
+
+    /// What became of each request, with the reasons.
+    fn verdicts(&self, base: &Base, merged: &Merged, config: &Config) -> Result<Vec<SymbolVerdict>> {
+        let base = match base {
+            Base::AllNo => None,
+            Base::File(path) => Some(Config::parse(&fs::read_to_string(path)?)),
+        };
+        let definitions = Definitions::read(&self.source, KERNEL_ARCH);
+        let mut verdicts = kconfig::verify(&merged.requests, config, base.as_ref());
+        let elsewhere = kconfig::elsewhere(&self.source, &definitions.undefined(&verdicts));
+        let hints = Hints {
+            base: base.as_ref(),
+            elsewhere: &elsewhere,
+        };
+        definitions.explain_all(&mut verdicts, config, hints);
+        Ok(verdicts)
     }
 
     /// Builds `Image`, `modules` and `dtbs` (or other goals). The whole output goes to [`Builder::log`]; warnings of the compiler are
@@ -435,45 +401,15 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_fragment_or_a_contradiction_stops_before_anything_is_made() {
-        let folder = tempfile::tempdir().unwrap();
-        let write = |name: &str, text: &str| {
-            fs::create_dir_all(folder.path().join("kconfig-fragments")).unwrap();
-            fs::write(folder.path().join("kconfig-fragments").join(name), text).unwrap();
-        };
-        write("a.config", "CONFIG_A=yes\n");
-        let error = format!(
-            "{:#}",
-            Profile::of(folder.path(), "p", &["a"]).merged().unwrap_err()
-        );
-        assert!(error.contains("a.config:1:10: found `yes`"), "{error}");
-        write("a.config", "CONFIG_KASAN=y\n");
-        write("b.config", "CONFIG_KCSAN=y\n");
-        let error = format!(
-            "{:#}",
-            Profile::of(folder.path(), "p", &["a", "b"]).merged().unwrap_err()
-        );
-        assert!(error.contains("Build a kernel for each"), "{error}");
-        let error = format!(
-            "{:#}",
-            Profile::of(folder.path(), "p", &["c"]).merged().unwrap_err()
-        );
-        assert!(
-            error.contains("reading the fragment") && error.contains("c.config"),
-            "{error}"
-        );
-    }
-
-    #[test]
     fn failures_are_told_symbol_by_symbol() {
-        let asked = Fragment::parse("f.config", "CONFIG_A=y\nCONFIG_B=y\n").unwrap();
-        let mut verdicts = kconfig::verify(&asked.requests, &Config::parse("CONFIG_A=y\n"));
-        verdicts[1].why = Some("defined in x/Kconfig:3".into());
+        let asked = kconfig::Fragment::parse("f.config", "CONFIG_A=y\nCONFIG_B=y\n").unwrap();
+        let mut verdicts = kconfig::verify(&asked.requests, &Config::parse("CONFIG_A=y\n"), None);
+        verdicts[1].why = vec!["x/Kconfig:3: depends on C; here C=n".into()];
         let text = NotTaken { verdicts }.to_string();
         assert_eq!(
             text,
-            "1 of 2 requested symbols are not as asked:\n    CONFIG_B=y (f.config:2) became n: defined in x/Kconfig:3\n\
-             (conditions of enclosing menus and `if` blocks were not looked at)"
+            "1 of 2 requested symbols are not as asked:\n    CONFIG_B=y (f.config:2) became n: dropped\n        \
+             x/Kconfig:3: depends on C; here C=n"
         );
     }
 }

@@ -8,6 +8,7 @@ pub mod kconfig;
 pub mod module;
 pub mod patch;
 pub mod place;
+pub mod profile;
 pub mod review;
 pub mod series;
 pub mod source;

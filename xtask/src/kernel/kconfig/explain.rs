@@ -1,315 +1,151 @@
-//! Why a symbol did not become what was asked for: where it is defined, what it depends on, what those symbols are in the end.
-//!
-//! This reads, it does not evaluate: conditions of enclosing `if` and `menu` blocks and ranges are not looked at, and each
-//! list of explanations ends with [`NOT_LOOKED_AT`].
+//! A reason for each verdict.
 
-use super::{Config, Need, Outcome, SymbolVerdict, Value, is_symbol_character};
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use super::chain::{Telling, active, names_of};
+use super::definitions::{Definitions, Place, Pull, Symbol};
+use super::expression::Tri;
+use super::fragment::Need;
+use super::nearest::nearest;
+use super::remedy::{remedy, wanted};
+use super::value::Value;
+use super::values::Values;
+use super::verdict::{Outcome, SymbolVerdict};
+use super::{Config, Request};
+use std::collections::{BTreeMap, BTreeSet};
 
-/// What an explanation leaves open.
-pub const NOT_LOOKED_AT: &str = "(conditions of enclosing menus and `if` blocks were not looked at)";
-
-/// Where the symbols of a tree are defined. Language: Documentation/kbuild/kconfig-language.rst.
-#[derive(Debug, Clone, Default)]
-pub struct Definitions {
-    symbols: BTreeMap<String, Vec<Definition>>,
-    selects: BTreeMap<String, Vec<Selection>>,
-}
-
-#[derive(Debug, Clone)]
-struct Definition {
-    file: PathBuf,
-    line: usize,
-    has_prompt: bool,
-    depends: Vec<(usize, String)>,
-    default: Option<String>,
-}
-
-#[derive(Debug, Clone)]
-struct Selection {
-    by: String,
-    condition: Option<String>,
-    file: PathBuf,
-    line: usize,
+/// What is known beside the definitions.
+#[derive(Debug, Clone, Copy)]
+pub struct Hints<'a> {
+    /// The configuration that the requests were laid upon.
+    pub base: Option<&'a Config>,
+    /// Symbols that are defined for other architectures only.
+    pub elsewhere: &'a BTreeMap<String, Place>,
 }
 
 impl Definitions {
-    /// Reads every Kconfig file of a tree that matters to `architecture` (a folder below `arch/`). Takes part of a second; files
-    /// that cannot be read are left out.
-    pub fn read(tree: &Path, architecture: &str) -> Self {
-        let mut all = Definitions::default();
-        let other_architecture = |path: &Path| {
-            path.parent() == Some(&tree.join("arch"))
-                && path.file_name() != Some(architecture.as_ref())
-                && path.is_dir()
-        };
-        let files = walkdir::WalkDir::new(tree)
-            .into_iter()
-            .filter_entry(|entry| {
-                !other_architecture(entry.path())
-                    && entry.file_name() != "Documentation"
-                    && entry.file_name() != ".git"
-            })
-            .filter_map(|entry| entry.ok())
-            .filter(|entry| entry.file_name().to_string_lossy().starts_with("Kconfig"));
-        for file in files {
-            if let Ok(text) = std::fs::read_to_string(file.path()) {
-                all.add(file.path().strip_prefix(tree).unwrap_or(file.path()), &text);
-            }
-        }
-        all
-    }
-
-    /// Adds the definitions of one Kconfig file.
-    pub fn add(&mut self, file: &Path, text: &str) {
-        let mut current: Option<(String, Definition)> = None;
-        // Help text has the indentation of its first line, at least.
-        let mut help: Option<Option<usize>> = None;
-        for (at, line) in text.lines().enumerate() {
-            let indent = line.len() - line.trim_start().len();
-            let line_text = line.trim();
-            if let Some(depth) = help {
-                match depth {
-                    _ if line_text.is_empty() => continue,
-                    None if indent > 0 => {
-                        help = Some(Some(indent));
-                        continue;
-                    }
-                    Some(depth) if indent >= depth => continue,
-                    _ => help = None,
-                }
-            }
-            let (word, rest) = line_text
-                .split_once([' ', '\t'])
-                .map_or((line_text, ""), |(word, rest)| (word, rest.trim()));
-            match word {
-                "config" | "menuconfig" => {
-                    self.close(current.take());
-                    let definition = Definition {
-                        file: file.to_path_buf(),
-                        line: at + 1,
-                        has_prompt: false,
-                        depends: Vec::new(),
-                        default: None,
-                    };
-                    current = Some((rest.to_string(), definition));
-                }
-                "choice" | "endchoice" | "menu" | "endmenu" | "if" | "endif" | "source" | "comment"
-                | "mainmenu" => {
-                    self.close(current.take());
-                }
-                "help" => help = Some(None),
-                _ => {
-                    if let Some((symbol, definition)) = &mut current {
-                        if matches!(word, "select" | "imply") {
-                            let (target, condition) = split_condition(rest);
-                            self.selects
-                                .entry(target.to_string())
-                                .or_default()
-                                .push(Selection {
-                                    by: symbol.clone(),
-                                    condition: condition.map(String::from),
-                                    file: file.to_path_buf(),
-                                    line: at + 1,
-                                });
-                        } else {
-                            definition.take(word, rest, at + 1);
-                        }
-                    }
-                }
-            }
-        }
-        self.close(current);
-    }
-
-    fn close(&mut self, current: Option<(String, Definition)>) {
-        if let Some((symbol, definition)) = current {
-            self.symbols.entry(symbol).or_default().push(definition);
-        }
-    }
-
-    /// Puts a reason beside each verdict that is not good, and finds [`Outcome::NotInThisKernel`].
-    pub fn explain_all(&self, verdicts: &mut [SymbolVerdict], config: &Config) {
-        for verdict in verdicts
-            .iter_mut()
-            .filter(|verdict| verdict.outcome != Outcome::Taken)
-        {
-            let symbol = &verdict.request.symbol;
-            verdict.why = Some(self.explain(symbol, verdict.outcome, config));
-            if verdict.request.need == Need::IfDefined && !self.symbols.contains_key(symbol) {
-                verdict.outcome = Outcome::NotInThisKernel;
-            }
-        }
-    }
-
-    /// Why `symbol` is not what was asked for, as far as reading its definition tells.
-    pub fn explain(&self, symbol: &str, outcome: Outcome, config: &Config) -> String {
-        let Some(definitions) = self.symbols.get(symbol) else {
-            return match self.nearest(symbol) {
-                Some(near) => {
-                    format!("no Kconfig file of this kernel defines {symbol}; did you mean {near}?")
-                }
-                None => format!(
-                    "no Kconfig file of this kernel defines {symbol}: it was removed, renamed or never there"
-                ),
-            };
-        };
-        let definition = &definitions[0];
-        let place = format!("{}:{}", definition.file.display(), definition.line);
-        let mut parts = vec![format!("defined in {place}")];
-        if !definitions.iter().any(|definition| definition.has_prompt) {
-            let default = definition
-                .default
-                .as_ref()
-                .map(|default| format!(", default {default}"))
-                .unwrap_or_default();
-            parts.push(format!(
-                "has no prompt{default}: it cannot be asked for, {}",
-                self.selectors(symbol, config)
-            ));
-        } else if outcome == Outcome::Changed {
-            parts.push(self.selectors(symbol, config));
-        }
-        for (line, expression) in definitions.iter().flat_map(|definition| &definition.depends) {
-            let values = values_in(expression, config);
-            parts.push(format!("line {line}: depends on {expression} (here {values})"));
-        }
-        parts.join("; ")
-    }
-
-    fn selectors(&self, symbol: &str, config: &Config) -> String {
-        let Some(selections) = self.selects.get(symbol) else {
-            return "nothing selects it".into();
-        };
-        let (on, off): (Vec<_>, Vec<_>) = selections
+    /// Symbols that were asked for and that no Kconfig file of this architecture defines.
+    pub fn undefined<'a>(&self, verdicts: &'a [SymbolVerdict]) -> Vec<&'a str> {
+        verdicts
             .iter()
-            .partition(|selection| !matches!(config.get(&selection.by), None | Some(Value::No)));
-        let name = |selection: &&Selection| {
-            let condition = selection
-                .condition
-                .as_ref()
-                .map(|condition| format!(" if {condition}"))
-                .unwrap_or_default();
-            format!(
-                "{}{condition} ({}:{})",
-                selection.by,
-                selection.file.display(),
-                selection.line
-            )
-        };
-        if on.is_empty() {
-            let names: Vec<String> = off.iter().take(4).map(name).collect();
-            let more = off.len().saturating_sub(names.len());
-            let more = if more > 0 {
-                format!(" and {more} more")
-            } else {
-                String::new()
-            };
-            return format!("selected by {}{more}, which are off", names.join(", "));
-        }
-        format!(
-            "selected by {}",
-            on.iter().take(4).map(name).collect::<Vec<_>>().join(", ")
-        )
+            .map(|verdict| verdict.request.symbol.as_str())
+            .filter(|symbol| !self.is_defined(symbol))
+            .collect()
     }
 
-    /// A symbol that differs by one letter more, less or other.
-    fn nearest(&self, symbol: &str) -> Option<&str> {
+    fn is_defined(&self, symbol: &str) -> bool {
         self.symbols
-            .keys()
-            .map(String::as_str)
-            .find(|known| one_edit_apart(known.as_bytes(), symbol.as_bytes()))
+            .get(symbol)
+            .is_some_and(|symbol| !symbol.definitions.is_empty())
     }
-}
 
-impl Definition {
-    fn take(&mut self, word: &str, rest: &str, line: usize) {
-        match word {
-            "prompt" => self.has_prompt = true,
-            "bool" | "tristate" | "string" | "int" | "hex" => self.has_prompt |= !rest.is_empty(),
-            "def_bool" | "def_tristate" | "default" => {
-                self.default = self.default.take().or_else(|| Some(rest.to_string()))
+    /// Says for each verdict why, and finds those that only the definitions tell: selected, unknown, removed, not in this kernel.
+    pub fn explain_all(&self, verdicts: &mut [SymbolVerdict], config: &Config, hints: Hints) {
+        let values = Values::new(self, config);
+        let requests: Vec<Request> = verdicts.iter().map(|verdict| verdict.request.clone()).collect();
+        for verdict in verdicts.iter_mut() {
+            match values.defined(&verdict.request.symbol) {
+                None => self.explain_undefined(verdict, hints),
+                Some(symbol) if verdict.is_good() => explain_good(&values, symbol, verdict),
+                Some(symbol) => explain_bad(&values, symbol, &requests, verdict),
             }
-            "depends" => self
-                .depends
-                .push((line, rest.trim_start_matches("on").trim().to_string())),
-            _ => {}
+        }
+    }
+
+    fn explain_undefined(&self, verdict: &mut SymbolVerdict, hints: Hints) {
+        let symbol = verdict.request.symbol.as_str();
+        let asked_off = verdict.request.value == Value::No;
+        if verdict.request.need == Need::IfDefined {
+            verdict.outcome = Outcome::NotInThisKernel;
+            verdict.why = vec!["asked for where it is defined only, and it is not".into()];
+            return;
+        }
+        let base = hints.base.filter(|base| base.get(symbol).is_some());
+        let mut why = Vec::new();
+        if let Some(base) = base {
+            let made_for = base.title().unwrap_or("another kernel");
+            why.push(format!(
+                "no Kconfig file of this kernel defines it; the base configuration, of {made_for}, has it: it was removed or renamed since"
+            ));
+        } else if let Some(place) = hints.elsewhere.get(symbol) {
+            why.push(format!(
+                "defined in {place}, which this architecture does not read: it is for another one"
+            ));
+        } else {
+            why.push(
+                "no Kconfig file of this kernel defines it: mistyped, removed, or of another kernel".into(),
+            );
+        }
+        let known = self
+            .symbols
+            .iter()
+            .filter(|(_, symbol)| !symbol.definitions.is_empty())
+            .map(|(name, _)| name.as_str());
+        let near = nearest(symbol, known);
+        if !near.is_empty() {
+            why.push(format!("did you mean {}?", near.join(" or ")));
+        }
+        verdict.why = why;
+        // Off is what a symbol that is not there always is; a typing mistake it may be all the same.
+        if !asked_off || !near.is_empty() {
+            verdict.outcome = if base.is_some() {
+                Outcome::Removed
+            } else {
+                Outcome::Unknown
+            };
         }
     }
 }
 
-fn split_condition(rest: &str) -> (&str, Option<&str>) {
-    rest.split_once(" if ")
-        .map_or((rest.trim(), None), |(target, condition)| {
-            (target.trim(), Some(condition.trim()))
-        })
+/// Taken or already so: whether others saw to it.
+fn explain_good(values: &Values, symbol: &Symbol, verdict: &mut SymbolVerdict) {
+    let Some(asked) = wanted(&verdict.request.value).filter(|asked| *asked != Tri::No) else {
+        return;
+    };
+    let selectors = active(values, symbol, Pull::Select, asked);
+    let who = if !selectors.is_empty() {
+        format!("selected by {}", names_of(&selectors, 1))
+    } else if values.visible(symbol).high >= asked {
+        return;
+    } else {
+        let implied = active(values, symbol, Pull::Imply, asked);
+        match values.default(symbol) {
+            _ if !implied.is_empty() => format!("implied by {}", names_of(&implied, 1)),
+            Ok(Some((default, _))) => {
+                format!("selected by its default, {} ({})", default.expr, default.place)
+            }
+            _ => return,
+        }
+    };
+    if verdict.outcome == Outcome::Taken {
+        verdict.outcome = Outcome::Selected;
+    }
+    verdict.why = vec![who];
 }
 
-/// `A=y, B=n` for every symbol of an expression.
-fn values_in(expression: &str, config: &Config) -> String {
-    let mut names: Vec<&str> = expression
-        .split(|c: char| !is_symbol_character(c))
-        .filter(|name| name.chars().any(|c| c.is_ascii_uppercase()))
-        .collect();
-    names.dedup();
-    let value = |name: &&str| format!("{name}={}", config.get(name).unwrap_or(&Value::No));
-    names.iter().map(value).collect::<Vec<_>>().join(", ")
+fn explain_bad(values: &Values, symbol: &Symbol, requests: &[Request], verdict: &mut SymbolVerdict) {
+    let mut telling = Telling {
+        values,
+        requests,
+        lines: Vec::new(),
+        unmet: Vec::new(),
+        seen: BTreeSet::new(),
+    };
+    let request = &verdict.request;
+    telling.request(request, symbol, &verdict.got);
+    (verdict.why, verdict.unmet) = (telling.lines, telling.unmet);
+    let asked = wanted(&request.value).filter(|_| symbol.kind.takes(&request.value));
+    if let Some(asked) = asked
+        && let Some(plan) = remedy(values, &request.symbol, asked)
+        && plan.iter().any(|line| !is_requested(line, requests))
+    {
+        verdict.why.push(format!("would come with {}", plan.join(", ")));
+        verdict.remedy = plan;
+    }
 }
 
-fn one_edit_apart(a: &[u8], b: &[u8]) -> bool {
-    let (short, long) = if a.len() <= b.len() { (a, b) } else { (b, a) };
-    if long.len() - short.len() > 1 || long.len() < 4 {
-        return false;
-    }
-    let same = short.iter().zip(long).take_while(|(a, b)| a == b).count();
-    short[same..] == long[same + 1..] || short.len() == long.len() && short[same + 1..] == long[same + 1..]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const KCONFIG: &str = "menu \"Debugging\"\n\nconfig LOCKDEP\n\tbool\n\tdepends on DEBUG_KERNEL && LOCKDEP_SUPPORT\n\nconfig PROVE_LOCKING\n\
-        \tbool \"Lock debugging: prove it\"\n\tdepends on DEBUG_KERNEL && !KASAN\n\tselect LOCKDEP\n\thelp\n\t  config INSIDE_HELP\n\n\t  select NOTHING\n\n\
-        config PROVE_RCU\n\tdef_bool PROVE_LOCKING\nendmenu\n";
-
-    fn explain(symbol: &str, outcome: Outcome, config: &str) -> String {
-        let mut definitions = Definitions::default();
-        definitions.add(Path::new("lib/Kconfig.debug"), KCONFIG);
-        definitions.explain(symbol, outcome, &Config::parse(config))
-    }
-
-    #[test]
-    fn dependencies_are_shown_with_their_values() {
-        let text = explain(
-            "PROVE_LOCKING",
-            Outcome::Dropped,
-            "CONFIG_DEBUG_KERNEL=y\nCONFIG_KASAN=y\n",
-        );
-        assert!(text.starts_with("defined in lib/Kconfig.debug:7; line 9: depends on DEBUG_KERNEL && !KASAN (here DEBUG_KERNEL=y, KASAN=y)"), "{text}");
-    }
-
-    #[test]
-    fn symbols_without_a_prompt_are_told_as_such() {
-        let text = explain("LOCKDEP", Outcome::Dropped, "");
-        assert!(text.contains("has no prompt: it cannot be asked for, selected by PROVE_LOCKING (lib/Kconfig.debug:10), which are off"), "{text}");
-        let text = explain("PROVE_RCU", Outcome::Changed, "");
-        assert!(
-            text.contains("has no prompt, default PROVE_LOCKING: it cannot be asked for, nothing selects it"),
-            "{text}"
-        );
-    }
-
-    #[test]
-    fn help_text_defines_nothing() {
-        assert!(explain("INSIDE_HELP", Outcome::Dropped, "").starts_with("no Kconfig file"));
-    }
-
-    #[test]
-    fn a_slip_of_the_finger_is_recognised() {
-        assert!(explain("PROVE_LOKING", Outcome::Dropped, "").ends_with("did you mean PROVE_LOCKING?"));
-        assert!(explain("PROVE_RCA", Outcome::Dropped, "").ends_with("did you mean PROVE_RCU?"));
-        assert!(explain("UNHEARD_OF", Outcome::Dropped, "").contains("removed, renamed or never there"));
-    }
+/// Whether a line of a remedy is among the requests already.
+fn is_requested(line: &str, requests: &[Request]) -> bool {
+    requests.iter().any(|request| match request.value {
+        Value::No => line == format!("# CONFIG_{} is not set", request.symbol),
+        ref value => line == format!("CONFIG_{}={value}", request.symbol),
+    })
 }

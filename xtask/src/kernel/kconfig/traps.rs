@@ -7,8 +7,10 @@ use super::{Config, Value};
 pub enum Severity {
     /// Nothing is built.
     Refuse,
-    /// A person is told, and it goes on.
+    /// A person is warned, and it goes on.
     Warn,
+    /// Nothing is wrong; a person should know what it means.
+    Tell,
 }
 
 /// A trap that a configuration walked into.
@@ -66,8 +68,34 @@ pub fn traps(config: &Config, release: &str, vanilla: &[String]) -> Vec<Trap> {
                 .into(),
         );
     }
+    for (symbol, text) in READABLE {
+        if !config.is_yes(symbol) {
+            trap(
+                Severity::Warn,
+                format!("CONFIG_{symbol} is off: {text}. Ask for CONFIG_{symbol}=y"),
+            );
+        }
+    }
+    if config.is_yes("MODULES") && !config.is_yes("MODVERSIONS") {
+        trap(Severity::Tell, NO_MODVERSIONS.into());
+    }
     found
 }
+
+/// What a log needs to be read by a person and by Lockstep.
+const READABLE: [(&str, &str); 2] = [
+    (
+        "PRINTK_CALLER",
+        "lines of the kernel log do not say which CPU or task they are from, and two reports at once cannot be told apart",
+    ),
+    (
+        "KALLSYMS",
+        "back traces are bare addresses, and no finding can be compared with the baseline",
+    ),
+];
+
+const NO_MODVERSIONS: &str = "CONFIG_MODVERSIONS is off: a module whose view of a structure is an older one loads without a word. What has to \
+    ship together is found by content, so that nothing depends on it; a module that was built elsewhere is not protected";
 
 /// A pair of requests that cannot both come true: seen before anything is built.
 pub fn contradictory(requests: &[super::Request]) -> Option<&'static str> {
@@ -87,7 +115,8 @@ mod tests {
     use super::*;
     use crate::kernel::kconfig::Fragment;
 
-    const GOOD: &str = "CONFIG_PSTORE_CONSOLE=y\nCONFIG_PANIC_TIMEOUT=10\n";
+    const GOOD: &str =
+        "CONFIG_PSTORE_CONSOLE=y\nCONFIG_PRINTK_CALLER=y\nCONFIG_KALLSYMS=y\nCONFIG_PANIC_TIMEOUT=10\n";
 
     fn texts(config: &str, release: &str, vanilla: &[&str]) -> Vec<(Severity, String)> {
         let vanilla: Vec<String> = vanilla.iter().map(|v| v.to_string()).collect();
@@ -132,8 +161,21 @@ mod tests {
                 .contains("one kernel can have one")
         );
         let found = texts("CONFIG_PANIC_TIMEOUT=10\n", "r", &[]);
-        assert_eq!(found[0].0, Severity::Warn);
-        assert!(found[0].1.contains("PSTORE_CONSOLE is off"));
+        for (at, symbol) in ["PSTORE_CONSOLE", "PRINTK_CALLER", "KALLSYMS"].iter().enumerate() {
+            assert_eq!(found[at].0, Severity::Warn);
+            assert!(found[at].1.starts_with(&format!("CONFIG_{symbol} is off")));
+        }
+        let (severity, text) = one("CONFIG_MODULES=y\n");
+        assert_eq!(severity, Severity::Tell);
+        assert!(text.contains("loads without a word"), "{text}");
+        assert_eq!(
+            texts(
+                &format!("{GOOD}CONFIG_MODULES=y\nCONFIG_MODVERSIONS=y\n"),
+                "r",
+                &[]
+            ),
+            []
+        );
     }
 
     #[test]

@@ -1,0 +1,233 @@
+//! Kinds of kernels: the fragments that make one, and the names that keep it apart from the others.
+
+use super::kconfig::{self, Fragment, Merged, nearest};
+use anyhow::{Result, bail};
+use std::path::{Path, PathBuf};
+
+/// What the virtual board needs, without a `.config` of the user's below.
+const BOARD: &str = "virtual-board";
+
+/// A kind of kernel that comes with Lockstep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Known {
+    /// Its name.
+    pub name: &'static str,
+    /// Its fragments of `kconfig-fragments/`, without what the board needs.
+    fragments: &'static [&'static str],
+    /// What it is for.
+    pub about: &'static str,
+}
+
+/// All of them. Each sanitizer is a kernel of its own: KCSAN depends on !KASAN, and under emulation one of them costs enough.
+pub const KNOWN: &[Known] = &[
+    Known {
+        name: "vanilla",
+        fragments: &["vanilla"],
+        about: "the kernel that must survive",
+    },
+    Known {
+        name: "lockdep",
+        fragments: &["lockdep", "function-trace"],
+        about: "lock order, sleeping in atomic context, RCU use",
+    },
+    Known {
+        name: "kasan",
+        fragments: &["kasan", "function-trace"],
+        about: "use after free, accesses out of bounds",
+    },
+    Known {
+        name: "kcsan",
+        fragments: &["kcsan", "function-trace"],
+        about: "data races",
+    },
+];
+
+/// One kind of kernel: its name and what it asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Profile {
+    /// `vanilla`, `lockdep`: name of the `O=` folder and of the staging folder.
+    pub name: String,
+    /// Fragments in order; a later one wins.
+    pub fragments: Vec<PathBuf>,
+}
+
+/// What a profile's fragments are laid upon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Below {
+    /// Nothing: the fragment of the virtual board comes first.
+    Nothing,
+    /// A `.config` of the user's.
+    Config,
+}
+
+impl Profile {
+    /// Vanilla of the virtual board; `project` has `kconfig-fragments/`.
+    pub fn vanilla(project: &Path) -> Self {
+        Self::of(project, "vanilla", &[BOARD, "vanilla"])
+    }
+
+    /// The debug kernel of the virtual board.
+    pub fn lockdep(project: &Path) -> Self {
+        Self::of(project, "lockdep", &[BOARD, "lockdep", "function-trace"])
+    }
+
+    /// A profile by its name. Errors name what there is.
+    pub fn named(project: &Path, name: &str, below: Below) -> Result<Self> {
+        let Some(known) = KNOWN.iter().find(|known| known.name == name) else {
+            let names: Vec<&str> = KNOWN.iter().map(|known| known.name).collect();
+            let near = match nearest(name, names.iter().copied()).as_slice() {
+                [] => String::new(),
+                near => format!(" (did you mean {}?)", near.join(" or ")),
+            };
+            bail!(
+                "there is no profile `{name}`{near}; there are {}; what is no kernel of its own is added by `--fragment FILE`",
+                names.join(", ")
+            );
+        };
+        let mut fragments = Vec::new();
+        if below == Below::Nothing {
+            fragments.push(BOARD);
+        }
+        fragments.extend(known.fragments);
+        Ok(Self::of(project, name, &fragments))
+    }
+
+    /// A profile made of fragments of `kconfig-fragments/`, by their names without `.config`.
+    pub fn of(project: &Path, name: &str, fragments: &[&str]) -> Self {
+        let path = |fragment: &&str| {
+            project
+                .join("kconfig-fragments")
+                .join(format!("{fragment}.config"))
+        };
+        Profile {
+            name: name.to_string(),
+            fragments: fragments.iter().map(path).collect(),
+        }
+    }
+
+    /// The same profile with one more fragment behind the others, such as `release-fences` once patch 0004 is there.
+    pub fn with(mut self, fragment: PathBuf) -> Self {
+        self.fragments.push(fragment);
+        self
+    }
+
+    /// The label that boots it: vanilla's own for vanilla, with the profile's name behind it for others.
+    pub fn label(&self, vanilla: &str) -> String {
+        match self.name.as_str() {
+            "vanilla" => vanilla.to_string(),
+            name => format!("{vanilla}_{name}"),
+        }
+    }
+
+    /// Reads and merges the fragments. Errors: one that cannot be read or parsed, requests that contradict each other.
+    pub fn merged(&self) -> Result<Merged> {
+        let fragments = self
+            .fragments
+            .iter()
+            .map(|path| Fragment::read(path))
+            .collect::<Result<Vec<_>>>()?;
+        let merged = kconfig::merge(&fragments);
+        if let Some(contradiction) = kconfig::contradictory(&merged.requests) {
+            bail!("profile {}: {contradiction}", self.name);
+        }
+        Ok(merged)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn error(result: Result<impl Sized>) -> String {
+        format!("{:#}", result.err().unwrap())
+    }
+
+    fn project() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .parent()
+            .unwrap()
+            .to_path_buf()
+    }
+
+    #[test]
+    fn every_profile_has_its_own_release_and_label() {
+        let mut releases = Vec::new();
+        let mut labels = Vec::new();
+        for known in KNOWN {
+            let profile = Profile::named(&project(), known.name, Below::Nothing).unwrap();
+            let merged = profile.merged().unwrap();
+            let asked = |symbol: &str| {
+                merged
+                    .requests
+                    .iter()
+                    .find(|request| request.symbol == symbol)
+                    .map(|request| request.value.clone())
+            };
+            releases.push(
+                asked("LOCALVERSION")
+                    .expect("a profile has a LOCALVERSION")
+                    .to_string(),
+            );
+            assert_eq!(
+                asked("LOCALVERSION_AUTO"),
+                Some(kconfig::Value::No),
+                "{}",
+                known.name
+            );
+            labels.push(profile.label("arch_devices"));
+            assert_eq!(merged.overrides, [], "{}", known.name);
+        }
+        assert_eq!(
+            labels,
+            [
+                "arch_devices",
+                "arch_devices_lockdep",
+                "arch_devices_kasan",
+                "arch_devices_kcsan"
+            ]
+        );
+        releases.sort();
+        releases.dedup();
+        assert_eq!(releases.len(), KNOWN.len());
+    }
+
+    #[test]
+    fn an_unknown_profile_is_answered_with_those_that_there_are() {
+        let said = error(Profile::named(Path::new("/p"), "kassan", Below::Nothing));
+        assert!(
+            said.contains(
+                "no profile `kassan` (did you mean kasan?); there are vanilla, lockdep, kasan, kcsan"
+            ),
+            "{said}"
+        );
+        let profile = Profile::named(Path::new("/p"), "kasan", Below::Config).unwrap();
+        assert_eq!(
+            profile.fragments,
+            [
+                Path::new("/p/kconfig-fragments/kasan.config"),
+                Path::new("/p/kconfig-fragments/function-trace.config")
+            ]
+        );
+    }
+
+    #[test]
+    fn a_bad_fragment_or_a_contradiction_stops_before_anything_is_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            fs::create_dir_all(folder.path().join("kconfig-fragments")).unwrap();
+            fs::write(folder.path().join("kconfig-fragments").join(name), text).unwrap();
+        };
+        let merged = |fragments: &[&str]| error(Profile::of(folder.path(), "p", fragments).merged());
+        write("a.config", "CONFIG_A=yes\n");
+        assert!(merged(&["a"]).contains("a.config:1:10: found `yes`"));
+        write("a.config", "CONFIG_KASAN=y\n");
+        write("b.config", "CONFIG_KCSAN=y\n");
+        assert!(merged(&["a", "b"]).contains("Build a kernel for each"));
+        let said = merged(&["c"]);
+        assert!(
+            said.contains("reading the fragment") && said.contains("c.config"),
+            "{said}"
+        );
+    }
+}
