@@ -46,6 +46,7 @@ impl Rig {
             toolchain: Toolchain::find().unwrap(),
             jobs: 2,
             timestamp: 1_767_225_600,
+            patched: Vec::new(),
         }
     }
 

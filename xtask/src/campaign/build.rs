@@ -149,6 +149,7 @@ impl Workshop {
             toolchain: self.toolchain.clone(),
             jobs: Builder::default_jobs(),
             timestamp: self.tree.base_time()?,
+            patched: Vec::new(),
         };
         let head = self.tree.head()?;
         let staging = self.place.staging.join(&builder.profile.name);

@@ -76,6 +76,7 @@ impl BuildDebugKernel {
             toolchain,
             jobs: self.jobs.unwrap_or_else(Builder::default_jobs),
             timestamp: tree.base_time()?,
+            patched: Vec::new(),
         };
         let base = self.config.clone().map_or(Base::AllNo, Base::File);
         let mut screen = Screen::new(context.ui);

@@ -1,6 +1,7 @@
 //! The kernel side: tree and series (git2), patches, Kconfig fragments and verdicts, toolchain, make, staging.
 //! *Architecture invariant:* knows nothing of boards, evidence or campaigns.
 
+pub mod arch;
 pub mod build;
 pub mod changes;
 pub mod diff;
@@ -14,6 +15,8 @@ pub mod stage;
 pub mod toolchain;
 pub mod tree;
 
+use std::time::Duration;
+
 /// What a long piece of work tells whoever waits for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
@@ -26,8 +29,15 @@ pub enum Event {
         /// Expected in the end; an estimate that may be passed.
         total: u64,
     },
-    /// How much of the [`Event::Work`] is done.
-    Done(u64),
+    /// How far the [`Event::Work`] or the [`Event::Step`] is.
+    Estimate {
+        /// Of the total of the work; 0 for a step, whose size nobody knows.
+        done: u64,
+        /// Time left, where something can be said about it.
+        left: Option<Duration>,
+        /// Pieces of work done.
+        pieces: usize,
+    },
     /// Something that a person should read: a compiler warning, a trap in the configuration.
     Warning(String),
 }
