@@ -4,14 +4,19 @@
 pub mod arch;
 pub mod build;
 pub mod changes;
+pub mod cmdfiles;
 pub mod diff;
+pub mod dtb;
+pub mod image;
 pub mod kconfig;
 pub mod module;
 pub mod patch;
 pub mod place;
+pub mod pulled;
 pub mod series;
 pub mod source;
 pub mod stage;
+pub mod symbols;
 pub mod toolchain;
 pub mod tree;
 

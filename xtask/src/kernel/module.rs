@@ -5,7 +5,9 @@ use anyhow::{Context, Result, bail};
 use object::elf::{SHF_ALLOC, SHT_NOBITS};
 use object::read::elf::{ElfFile64, ElfSection64};
 use object::{Endianness, Object, ObjectSection, ObjectSymbol, RelocationTarget, SectionFlags};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::io::Read;
 
 /// The section that holds the GNU build id, in modules and in vmlinux.
 const BUILD_ID: &str = ".note.gnu.build-id";
@@ -15,6 +17,8 @@ const SIGNATURE: &[u8] = b"~Module signature appended~\n";
 /// What stands in a module.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModuleInfo {
+    /// Its name, as `/sys/module` has it (`name` of .modinfo).
+    pub name: Option<String>,
     /// GNU build id, lower-case hex.
     pub build_id: Option<String>,
     /// `vermagic` of .modinfo: the release and what the layout of structures depends on.
@@ -29,8 +33,9 @@ pub struct ModuleInfo {
     pub signed: bool,
 }
 
-/// Reads the bytes of a `.ko`. Errors: no 64-bit ELF file.
+/// Reads the bytes of a `.ko`, also of a compressed one. Errors: no 64-bit ELF file, damaged compression.
 pub fn module_info(bytes: &[u8]) -> Result<ModuleInfo> {
+    let bytes = &*unpacked(bytes)?;
     let elf = parse(bytes)?;
     let modinfo = elf
         .section_by_name(".modinfo")
@@ -45,6 +50,7 @@ pub fn module_info(bytes: &[u8]) -> Result<ModuleInfo> {
     }
     let depends = fields.get("depends").map(String::as_str).unwrap_or_default();
     Ok(ModuleInfo {
+        name: fields.get("name").cloned(),
         build_id: elf.build_id()?.map(hex::encode),
         vermagic: fields.get("vermagic").map(|text| text.trim().to_string()),
         srcversion: fields.get("srcversion").cloned(),
@@ -74,13 +80,36 @@ pub fn content_sha256(bytes: &[u8]) -> Result<String> {
 }
 
 fn parse(bytes: &[u8]) -> Result<ElfFile64<'_, Endianness>> {
-    if bytes.starts_with(&[0x28, 0xb5, 0x2f, 0xfd])
-        || bytes.starts_with(b"\xfd7zXZ")
-        || bytes.starts_with(&[0x1f, 0x8b])
-    {
-        bail!("it is compressed; a module is read before it is compressed");
-    }
     ElfFile64::parse(bytes).context("it is no 64-bit ELF file")
+}
+
+/// Largest module that is unpacked: none of a distribution is near it, and a few bytes can unpack to any size.
+const LARGEST: u64 = 1 << 30;
+
+/// The ELF file of a module as it may be installed (CONFIG_MODULE_COMPRESS_*): zstd, xz and gzip are known by their first bytes and
+/// unpacked; anything else is given as it is. Errors: damaged, or larger than 1 GiB.
+pub fn unpacked(bytes: &[u8]) -> Result<Cow<'_, [u8]>> {
+    let mut plain = Vec::new();
+    let (kind, read) = if bytes.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
+        let reader = zstd::Decoder::new(bytes).context("unpacking zstd")?;
+        ("zstd", reader.take(LARGEST + 1).read_to_end(&mut plain).map(drop))
+    } else if bytes.starts_with(&[0x1f, 0x8b]) {
+        let reader = flate2::read::MultiGzDecoder::new(bytes);
+        ("gzip", reader.take(LARGEST + 1).read_to_end(&mut plain).map(drop))
+    } else if bytes.starts_with(b"\xfd7zXZ\0") {
+        let mut from = std::io::BufReader::new(bytes);
+        (
+            "xz",
+            lzma_rs::xz_decompress(&mut from, &mut plain).map_err(std::io::Error::other),
+        )
+    } else {
+        return Ok(Cow::Borrowed(bytes));
+    };
+    read.with_context(|| format!("unpacking {kind}: it is damaged"))?;
+    if plain.len() as u64 > LARGEST {
+        bail!("it unpacks to more than {LARGEST} bytes, which no module has");
+    }
+    Ok(Cow::Owned(plain))
 }
 
 fn content_of(elf: &ElfFile64<'_, Endianness>) -> Result<String> {
@@ -147,12 +176,24 @@ mod tests {
                 .to_string()
                 .contains("no 64-bit ELF file")
         );
-        assert!(
-            module_info(&[0x28, 0xb5, 0x2f, 0xfd, 0])
-                .unwrap_err()
-                .to_string()
-                .contains("compressed")
-        );
+        for start in [&[0x28, 0xb5, 0x2f, 0xfd, 0][..], &[0x1f, 0x8b, 0], b"\xfd7zXZ\0."] {
+            let error = format!("{:#}", module_info(start).unwrap_err());
+            assert!(error.contains("it is damaged"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_compressed_module_reads_as_the_plain_one() {
+        let bytes = std::fs::read(std::env::current_exe().unwrap()).unwrap();
+        let bytes = &bytes[..bytes.len().min(1 << 20)];
+        let zstd = zstd::encode_all(bytes, 1).unwrap();
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        std::io::Write::write_all(&mut gzip, bytes).unwrap();
+        let mut xz = Vec::new();
+        lzma_rs::xz_compress(&mut &*bytes, &mut xz).unwrap();
+        for packed in [zstd, gzip.finish().unwrap(), xz, bytes.to_vec()] {
+            assert!(*unpacked(&packed).unwrap() == *bytes);
+        }
     }
 
     #[test]

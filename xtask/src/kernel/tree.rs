@@ -11,6 +11,7 @@
 mod checkout;
 mod conflict;
 mod create;
+mod difference;
 mod identity;
 mod in_memory;
 mod relocate;
