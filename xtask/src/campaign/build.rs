@@ -149,7 +149,9 @@ impl Workshop {
             toolchain: self.toolchain.clone(),
             jobs: Builder::default_jobs(),
             timestamp: self.tree.base_time()?,
-            patched: Vec::new(),
+            patched: self
+                .tree
+                .changed_between(&self.tree.base()?, &self.tree.head()?)?,
         };
         let head = self.tree.head()?;
         let staging = self.place.staging.join(&builder.profile.name);

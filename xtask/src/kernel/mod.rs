@@ -14,6 +14,7 @@ pub mod patch;
 pub mod place;
 pub mod pulled;
 pub mod series;
+pub mod ships;
 pub mod source;
 pub mod stage;
 pub mod symbols;

@@ -2,9 +2,10 @@
 
 use crate::host::files::sha256;
 use anyhow::{Context, Result, bail};
-use object::elf::{SHF_ALLOC, SHT_NOBITS};
-use object::read::elf::{ElfFile64, ElfSection64};
-use object::{Endianness, Object, ObjectSection, ObjectSymbol, RelocationTarget, SectionFlags};
+use object::elf::SHF_ALLOC;
+use object::{
+    File, Object, ObjectSection, ObjectSymbol, RelocationTarget, Section, SectionFlags, SectionKind,
+};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -33,7 +34,7 @@ pub struct ModuleInfo {
     pub signed: bool,
 }
 
-/// Reads the bytes of a `.ko`, also of a compressed one. Errors: no 64-bit ELF file, damaged compression.
+/// Reads the bytes of a `.ko`, also of a compressed one. Errors: no ELF file, damaged compression.
 pub fn module_info(bytes: &[u8]) -> Result<ModuleInfo> {
     let bytes = &*unpacked(bytes)?;
     let elf = parse(bytes)?;
@@ -79,8 +80,8 @@ pub fn content_sha256(bytes: &[u8]) -> Result<String> {
     content_of(&parse(bytes)?)
 }
 
-fn parse(bytes: &[u8]) -> Result<ElfFile64<'_, Endianness>> {
-    ElfFile64::parse(bytes).context("it is no 64-bit ELF file")
+fn parse(bytes: &[u8]) -> Result<File<'_>> {
+    File::parse(bytes).context("it is no ELF file")
 }
 
 /// Largest module that is unpacked: none of a distribution is near it, and a few bytes can unpack to any size.
@@ -112,7 +113,7 @@ pub fn unpacked(bytes: &[u8]) -> Result<Cow<'_, [u8]>> {
     Ok(Cow::Owned(plain))
 }
 
-fn content_of(elf: &ElfFile64<'_, Endianness>) -> Result<String> {
+fn content_of(elf: &File<'_>) -> Result<String> {
     let mut parts: Vec<Vec<u8>> = Vec::new();
     for section in elf.sections() {
         let name = section.name()?;
@@ -123,7 +124,10 @@ fn content_of(elf: &ElfFile64<'_, Endianness>) -> Result<String> {
         part.push(0);
         part.extend(section.align().to_le_bytes());
         part.extend(section.size().to_le_bytes());
-        if section.elf_section_header().sh_type.get(elf.endian()) != SHT_NOBITS {
+        if !matches!(
+            section.kind(),
+            SectionKind::UninitializedData | SectionKind::UninitializedTls
+        ) {
             part.extend(section.data()?);
         }
         for (offset, relocation) in section.relocations() {
@@ -144,12 +148,12 @@ fn content_of(elf: &ElfFile64<'_, Endianness>) -> Result<String> {
     ))
 }
 
-fn is_loaded(section: &ElfSection64<'_, '_, Endianness>) -> bool {
+fn is_loaded(section: &Section<'_, '_>) -> bool {
     matches!(section.flags(), SectionFlags::Elf { sh_flags, .. } if sh_flags.0 & SHF_ALLOC.0 != 0)
 }
 
 /// What a relocation points to, by name: places in the symbol table change with each link.
-fn target_name(elf: &ElfFile64<'_, Endianness>, target: RelocationTarget) -> Result<String> {
+fn target_name(elf: &File<'_>, target: RelocationTarget) -> Result<String> {
     match target {
         RelocationTarget::Symbol(index) => {
             let symbol = elf.symbol_by_index(index)?;
@@ -174,7 +178,7 @@ mod tests {
             module_info(b"text")
                 .unwrap_err()
                 .to_string()
-                .contains("no 64-bit ELF file")
+                .contains("no ELF file")
         );
         for start in [&[0x28, 0xb5, 0x2f, 0xfd, 0][..], &[0x1f, 0x8b, 0], b"\xfd7zXZ\0."] {
             let error = format!("{:#}", module_info(start).unwrap_err());

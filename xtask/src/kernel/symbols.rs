@@ -5,8 +5,7 @@
 //! not here but in [`super::changes`]: every module whose content changed ships, whoever named it.
 
 use anyhow::{Context, Result};
-use object::read::elf::ElfFile64;
-use object::{Endianness, Object, ObjectSection, ObjectSymbol};
+use object::{File, Object, ObjectSection, ObjectSymbol};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What one module wants.
@@ -142,7 +141,7 @@ pub fn parse_symvers(text: &str) -> BTreeMap<String, Export> {
 
 /// Reads what a module wants from its ELF file (not compressed).
 pub fn wants(module: &str, bytes: &[u8]) -> Result<Wants> {
-    let elf: ElfFile64<'_, Endianness> = ElfFile64::parse(bytes).context("it is no 64-bit ELF file")?;
+    let elf = File::parse(bytes).context("it is no ELF file")?;
     let mut found = Wants {
         module: module.replace('-', "_"),
         ..Wants::default()
@@ -169,13 +168,14 @@ pub fn wants(module: &str, bytes: &[u8]) -> Result<Wants> {
         })
     };
     // struct modversion_info of include/linux/module.h: an unsigned long, and the name in what is left of 64 bytes.
+    let long = if elf.is_64() { 8 } else { 4 };
     for entry in section("__versions")?.chunks_exact(64) {
         let version = if little {
             word(&entry[..4])
         } else {
-            word(&entry[4..8])
+            word(&entry[long - 4..long])
         };
-        let name = entry[8..].split(|byte| *byte == 0).next().unwrap_or_default();
+        let name = entry[long..].split(|byte| *byte == 0).next().unwrap_or_default();
         found
             .versions
             .insert(String::from_utf8_lossy(name).into_owned(), version);
