@@ -8,6 +8,7 @@ use crate::exit::Outcome;
 use crate::host::requirements::{self, Purpose};
 use crate::kernel::arch::Architecture;
 use crate::kernel::build::{Base, Builder, Configured, Made, NotTaken, Profile};
+use crate::kernel::dtb;
 use crate::kernel::image::Scope;
 use crate::kernel::place::Place;
 use crate::kernel::ships::{self, Ships};
@@ -40,6 +41,12 @@ pub struct Build {
     /// A manifest to compare with, such as that of the board's slot [default: what was staged here before]
     #[arg(long, value_name = "FILE")]
     against: Option<PathBuf>,
+    /// The `fdt` of the board's label: its device tree is looked for in what was built, and its ramoops region is checked
+    #[arg(long, value_name = "PATH")]
+    fdt: Option<String>,
+    /// An overlay (.dtbo) to merge into it, in this order; may be repeated. The merged blob is put beside the staged files
+    #[arg(long, value_name = "FILE", requires = "fdt")]
+    overlay: Vec<PathBuf>,
     #[command(flatten)]
     kernel: BuildDebugKernel,
 }
@@ -107,6 +114,8 @@ impl Build {
         let asked = Asked {
             scope: &self.scope,
             against: self.against.as_deref(),
+            fdt: self.fdt.as_deref(),
+            overlays: &self.overlay,
         };
         run(&self.kernel, &asked, context)
     }
@@ -118,6 +127,10 @@ pub(super) struct Asked<'a> {
     pub scope: &'a str,
     /// `--against`.
     pub against: Option<&'a Path>,
+    /// `--fdt`.
+    pub fdt: Option<&'a str>,
+    /// `--overlay`.
+    pub overlays: &'a [PathBuf],
 }
 
 /// Configures, builds, stages, and says what must ship.
@@ -165,9 +178,13 @@ pub(super) fn run(flags: &BuildDebugKernel, asked: &Asked, context: &Context) ->
     let mut screen = Screen::new(context.ui);
     let manifest = builder.stage(&dest, &tree.head()?, &mut |event| screen.show(event))?;
     screen.end();
+    let blob = asked
+        .fdt
+        .map(|fdt| device_tree(context.ui, &manifest, fdt, asked.overlays))
+        .transpose()?;
     let ships =
         before.map(|before| Ships::between(&builder, &before, &manifest, changed, config_before.as_deref()));
-    tell_result(context, flags.verbose, &manifest, &built, ships.as_ref())
+    tell_result(context, flags.verbose, &manifest, &built, ships.as_ref(), blob)
 }
 
 /// What was configured and made.
@@ -212,6 +229,42 @@ fn build(
     }
     screen.end();
     Ok(Built { configured, made })
+}
+
+/// Finds the board's own device tree, merges overlays into a copy of it, and looks whether its ramoops region can work. Gives where it is.
+fn device_tree(ui: &Ui, manifest: &Manifest, fdt: &str, overlays: &[PathBuf]) -> Result<PathBuf> {
+    let staged = ships::dtbs(manifest);
+    let own = manifest.root.join(dtb::find(&staged, fdt)?);
+    let blob = if overlays.is_empty() {
+        own
+    } else {
+        // Beside the staging folder, whose files are exactly those of the manifest.
+        let name = own
+            .file_name()
+            .context("the device tree has no name")?
+            .to_string_lossy()
+            .into_owned();
+        let merged = PathBuf::from(format!("{}.merged", manifest.root.display()));
+        fs::create_dir_all(&merged).with_context(|| format!("making {}", merged.display()))?;
+        let overlays: Vec<&Path> = overlays.iter().map(PathBuf::as_path).collect();
+        dtb::merge(&own, &overlays, &merged.join(&name))?;
+        merged.join(name)
+    };
+    let bytes = fs::read(&blob).with_context(|| format!("reading {}", blob.display()))?;
+    let found =
+        dtb::check_ramoops(&bytes).with_context(|| format!("looking for ramoops in {}", blob.display()))?;
+    let ramoops = found.map_or(
+        "no ramoops region: what a reset ends is lost unless it is captured otherwise".into(),
+        |found| {
+            format!(
+                "ramoops of {} kB at {:#x}",
+                found.region.size / 1024,
+                found.region.start
+            )
+        },
+    );
+    ui.line(&format!("fdt       {}: {ramoops}", blob.display()));
+    Ok(blob)
 }
 
 /// A manifest that a person names. Errors: none there, of a newer format.
@@ -265,6 +318,7 @@ fn tell_result(
     manifest: &Manifest,
     built: &Built,
     ships: Option<&Ships>,
+    fdt: Option<PathBuf>,
 ) -> Result<Outcome> {
     let ui = context.ui;
     let file = manifest.root.join(stage::MANIFEST);
@@ -292,7 +346,7 @@ fn tell_result(
     ui.json(&serde_json::json!({
         "release": manifest.release, "build_id": manifest.build_id, "manifest": file,
         "log": built.made.last().map(|made| &made.log), "config_before": configured.kept, "seconds": seconds.round(),
-        "made": built.made, "ships": ships, "verdicts": configured.verdicts, "overrides": configured.overrides,
+        "made": built.made, "ships": ships, "fdt": fdt, "verdicts": configured.verdicts, "overrides": configured.overrides,
     }))?;
     ui.say("next: cargo xtask deploy");
     Ok(Outcome::Success)

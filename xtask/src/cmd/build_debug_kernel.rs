@@ -56,6 +56,8 @@ impl BuildDebugKernel {
         let asked = Asked {
             scope: "kernel",
             against: None,
+            fdt: None,
+            overlays: &[],
         };
         build::run(self, &asked, context)
     }

@@ -32,6 +32,7 @@ use super::{Event, Report};
 use crate::host::files::write_atomic;
 use crate::host::process;
 use anyhow::{Context, Result, bail};
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -384,24 +385,42 @@ impl Builder {
     /// The environment and variables of every make call; the same each time, or everything would be built anew.
     pub(super) fn environment<'a>(&self, cmd: Cmd<'a>) -> Cmd<'a> {
         let (source, out) = (&self.source, &self.out);
-        let mut output = std::ffi::OsString::from("O=");
+        let mut output = OsString::from("O=");
         output.push(out);
-        let cmd = cmd
-            .arg("-C")
+        cmd.arg("-C")
             .arg(source)
             .arg(output)
             .args(self.toolchain.make_variables())
-            .env("LOCALVERSION", "")
-            .env("KBUILD_BUILD_TIMESTAMP", shown_time(self.timestamp))
-            .env("KBUILD_BUILD_USER", "lockstep")
-            .env("KBUILD_BUILD_HOST", "lockstep")
-            .env("KBUILD_BUILD_VERSION", "1")
-            .env("LC_ALL", "C")
+            .envs(self.variables())
             .env_remove("MAKEFLAGS")
             .env_remove("MAKELEVEL")
             .env_remove("KCONFIG_CONFIG")
-            .env_remove("KCONFIG_ALLCONFIG");
-        self.toolchain.with_ccache(cmd, &self.cache)
+            .env_remove("KCONFIG_ALLCONFIG")
+    }
+
+    /// Variables of the environment of every make call; see [`Builder::environment`].
+    fn variables(&self) -> Vec<(&'static str, OsString)> {
+        let mut variables: Vec<(&str, OsString)> = vec![
+            ("LOCALVERSION", "".into()),
+            ("KBUILD_BUILD_TIMESTAMP", shown_time(self.timestamp).into()),
+            ("KBUILD_BUILD_USER", "lockstep".into()),
+            ("KBUILD_BUILD_HOST", "lockstep".into()),
+            ("KBUILD_BUILD_VERSION", "1".into()),
+            ("LC_ALL", "C".into()),
+        ];
+        variables.extend(self.toolchain.ccache_variables(&self.cache));
+        variables
+    }
+
+    /// A command as a shell takes it, with its variables: the same build by hand.
+    fn for_a_shell(&self, cmd: &Cmd) -> String {
+        let quoted = |value: &OsString| format!("'{}'", value.to_string_lossy().replace('\'', "'\\''"));
+        let variables: Vec<String> = self
+            .variables()
+            .iter()
+            .map(|(name, value)| format!("{name}={}", quoted(value)))
+            .collect();
+        format!("env -u MAKEFLAGS -u MAKELEVEL {} {cmd}", variables.join(" "))
     }
 }
 

@@ -10,9 +10,10 @@ use crate::host::process;
 use crate::host::requirements::{Probe, Purpose, Requirement, Weight};
 use anyhow::{Context, Result, bail};
 use object::Object;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use xshell::{Cmd, Shell, cmd};
+use xshell::{Shell, cmd};
 
 /// `ARCH` of the kernel's Makefile where nobody says another.
 pub const KERNEL_ARCH: &str = arch::DEFAULT.kernel;
@@ -221,18 +222,22 @@ impl Toolchain {
         variables
     }
 
-    /// Adds what ccache needs to give the same results to every checkout of this user: its folder below `cache`, and
+    /// What ccache needs to give the same results to every checkout of this user: its folder below `cache`, and
     /// paths relative to that. What is not in the cache goes through the other wrapper, if there is one (CCACHE_PREFIX of ccache(1)).
-    pub fn with_ccache<'a>(&self, cmd: Cmd<'a>, cache: &Path) -> Cmd<'a> {
-        let cmd = cmd
-            .env("CCACHE_DIR", cache.join("ccache"))
-            .env("CCACHE_BASEDIR", cache)
-            .env("CCACHE_NOHASHDIR", "1")
-            .env("CCACHE_MAXSIZE", CCACHE_SIZE);
-        match (&self.ccache, &self.wrapper) {
-            (Some(_), Some(wrapper)) => cmd.env("CCACHE_PREFIX", wrapper),
-            _ => cmd,
+    pub fn ccache_variables(&self, cache: &Path) -> Vec<(&'static str, OsString)> {
+        if self.ccache.is_none() {
+            return Vec::new();
         }
+        let mut variables: Vec<(&str, OsString)> = vec![
+            ("CCACHE_DIR", cache.join("ccache").into()),
+            ("CCACHE_BASEDIR", cache.into()),
+            ("CCACHE_NOHASHDIR", "1".into()),
+            ("CCACHE_MAXSIZE", CCACHE_SIZE.into()),
+        ];
+        if let Some(wrapper) = &self.wrapper {
+            variables.push(("CCACHE_PREFIX", wrapper.into()));
+        }
+        variables
     }
 
     /// Builds a small C program for the board, linked statically so that it does not depend on the board's libraries. Any warning

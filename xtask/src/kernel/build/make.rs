@@ -84,6 +84,11 @@ impl Builder {
         self.out.join("lockstep-make.log")
     }
 
+    /// The last call of make as a shell script, to run the same build by hand.
+    pub fn script(&self) -> PathBuf {
+        self.out.join("lockstep-make.sh")
+    }
+
     /// When each piece of the newest whole build was done.
     pub fn timeline(&self) -> PathBuf {
         self.out.join("lockstep-timeline.tsv")
@@ -127,7 +132,9 @@ impl Builder {
             sh,
             "nice -n 5 make -j{jobs} --output-sync=target {goals...}"
         ));
-        let command = cmd.to_string();
+        let command = self.for_a_shell(&cmd);
+        write_atomic(&self.script(), format!("#!/bin/sh\nexec {command}\n").as_bytes())
+            .with_context(doing)?;
         let ended =
             process::follow(cmd, &self.log(), BUILD_LIMIT, |line| run.line(line, report)).map_err(|error| {
                 // The log itself is on the same disk.
@@ -135,27 +142,29 @@ impl Builder {
                     .chain()
                     .any(|cause| cause.to_string().contains("No space left on device"))
                 {
-                    self.failed(failure::first(&["No space left on device".to_string()]), &command)
+                    self.failed(failure::first(&["No space left on device".to_string()]))
                 } else {
                     error
                 }
             });
         let ended = ended.with_context(doing)?;
         if !ended.status.success() {
-            return Err(self.failed(failure::first(&run.lines), &command).context(doing()));
+            return Err(self.failed(failure::first(&run.lines)).context(doing()));
         }
         self.remember(run).with_context(doing)
     }
 
-    fn failed(&self, failure: Failure, command: &str) -> anyhow::Error {
-        let free = (failure.cause == Cause::DiskFull)
-            .then(|| space::free(&self.out).ok())
-            .flatten();
+    fn failed(&self, mut failure: Failure) -> anyhow::Error {
+        let free = space::free(&self.out).ok();
+        // Not every program says why it could not write: the shell's own echo says "I/O error".
+        if free.is_some_and(|free| free < space::NOTHING) {
+            failure.cause = Cause::DiskFull;
+        }
         anyhow::Error::new(Failed {
+            free: free.filter(|_| failure.cause == Cause::DiskFull),
             failure,
-            command: command.to_string(),
+            command: format!("sh {}", self.script().display()),
             log: self.log(),
-            free,
         })
     }
 

@@ -11,6 +11,9 @@ const FOR_OBJECT_WITH_DEBUG_INFO: u64 = 2500 << 10;
 /// What even a build with nothing to compile may write: links of vmlinux, staged files, logs.
 const ALWAYS: u64 = 256 << 20;
 
+/// Less free space than this, and a failed build failed for want of it.
+pub const NOTHING: u64 = 16 << 20;
+
 /// Bytes that a build of `objects` objects needs.
 pub fn needed(objects: usize, debug_info: bool) -> u64 {
     let each = if debug_info {
