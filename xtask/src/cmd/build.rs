@@ -228,6 +228,11 @@ fn build(
         made.push(builder.make(&goals, &mut |event| screen.show(event))?);
     }
     screen.end();
+    // Each call of make moved the log of the one before aside.
+    let last = made.len().saturating_sub(1);
+    for (at, made) in made.iter_mut().enumerate().filter(|(at, _)| *at < last) {
+        made.log = PathBuf::from(format!("{}.{}", made.log.display(), last - at));
+    }
     Ok(Built { configured, made })
 }
 

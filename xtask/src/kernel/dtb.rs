@@ -64,7 +64,10 @@ pub fn find<'a>(staged: &'a [PathBuf], fdt: &str) -> Result<&'a Path> {
         .collect();
     if same.len() > 1 {
         let folder = wanted.parent().and_then(Path::file_name);
-        same.retain(|path| path.parent().and_then(Path::file_name) == folder);
+        let nearer = |path: &&Path| path.parent().and_then(Path::file_name) == folder;
+        if same.iter().any(nearer) {
+            same.retain(nearer);
+        }
     }
     match same[..] {
         [one] => Ok(one),

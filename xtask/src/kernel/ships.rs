@@ -19,7 +19,7 @@ use walkdir::WalkDir;
 pub struct Ships {
     /// What differs from the build before.
     pub changes: Changes,
-    /// Why, for each module that changed.
+    /// Why, for the image and for each module that changed.
     pub why: Vec<Why>,
 }
 
@@ -39,7 +39,7 @@ impl Ships {
             pulled::changed_symbols(old, &new)
         });
         let inputs = Inputs { files, symbols };
-        let why = changes
+        let modules = changes
             .modules
             .iter()
             .map(|name| {
@@ -49,7 +49,9 @@ impl Ships {
                     .unwrap_or_default();
                 pulled::why(name, &objects, &inputs)
             })
-            .collect();
+            .collect::<Vec<_>>();
+        let image = changes.image.then(|| why_image(builder, &inputs));
+        let why = image.into_iter().chain(modules).collect();
         Ships { changes, why }
     }
 
@@ -123,28 +125,39 @@ fn objects(number: usize) -> String {
 
 /// Objects of the image that are older than one of `changed` that they were compiled from.
 fn stale_objects(builder: &Builder, changed: &[PathBuf]) -> Vec<(PathBuf, PathBuf)> {
+    // What is older than the last link was seen by it.
+    let linked = ["vmlinux.o", "vmlinux"].map(|name| builder.out.join(name));
+    let linked = linked.iter().find(|path| path.exists());
+    let is_code = |file: &&PathBuf| {
+        let ending = file.extension().unwrap_or_default();
+        ["c", "h", "S", "rs"].iter().any(|code| ending == *code)
+    };
     let present: Vec<&PathBuf> = changed
         .iter()
-        .filter(|file| builder.source.join(file).exists())
+        .filter(is_code)
+        .filter(|file| linked.is_none_or(|linked| is_newer(&builder.source.join(file), linked)))
         .collect();
     if present.is_empty() {
         return Vec::new();
     }
+    built_in_users(builder, &present)
+        .into_iter()
+        .filter(|(object, file)| is_newer(&builder.source.join(file), &builder.out.join(object)))
+        .collect()
+}
+
+/// Objects of the image that were compiled from one of `files`, sorted, each with the first of these.
+fn built_in_users(builder: &Builder, files: &[&PathBuf]) -> Vec<(PathBuf, PathBuf)> {
     let in_modules = objects_of_all_modules(&builder.out);
-    let wanted: BTreeSet<&Path> = present.iter().map(|file| file.as_path()).collect();
-    let names: Vec<&str> = present
+    let wanted: BTreeSet<&Path> = files.iter().map(|file| file.as_path()).collect();
+    let names: Vec<&str> = files
         .iter()
         .filter_map(|file| file.file_name()?.to_str())
         .collect();
-    let mut stale = Vec::new();
+    let mut users = Vec::new();
     for entry in WalkDir::new(&builder.out).into_iter().flatten() {
-        let Some(object) = object_of(entry.path(), &builder.out) else {
-            continue;
-        };
-        if in_modules.contains(&object) {
-            continue;
-        }
-        let Ok(text) = fs::read_to_string(entry.path()) else {
+        let object = object_of(entry.path(), &builder.out).filter(|object| !in_modules.contains(object));
+        let Some((object, text)) = object.zip(fs::read_to_string(entry.path()).ok()) else {
             continue;
         };
         // Most files mention none of the names: looking at bytes is quicker than reading the grammar.
@@ -152,18 +165,50 @@ fn stale_objects(builder: &Builder, changed: &[PathBuf]) -> Vec<(PathBuf, PathBu
             continue;
         }
         let from = cmdfiles::parse(&text, &builder.source, &builder.out);
-        let newer = |file: &&PathBuf| is_newer(&builder.source.join(file), &builder.out.join(&object));
-        if let Some(file) = from
-            .files
-            .iter()
-            .filter(|file| wanted.contains(file.as_path()))
-            .find(newer)
-        {
-            stale.push((object, file.clone()));
+        if let Some(file) = from.files.iter().find(|file| wanted.contains(file.as_path())) {
+            users.push((object, file.clone()));
         }
     }
-    stale.sort();
-    stale
+    users.sort();
+    users
+}
+
+/// Why the kernel image is another one.
+fn why_image(builder: &Builder, inputs: &Inputs) -> Why {
+    let code: Vec<&PathBuf> = inputs
+        .files
+        .iter()
+        .filter(|file| {
+            file.extension()
+                .is_some_and(|ending| ["c", "h", "S", "rs"].iter().any(|code| ending == *code))
+        })
+        .collect();
+    let users = if code.is_empty() {
+        Vec::new()
+    } else {
+        built_in_users(builder, &code)
+    };
+    let is_header = |file: &Path| file.extension().is_some_and(|ending| ending == "h");
+    let user = users
+        .iter()
+        .find(|(_, file)| !is_header(file))
+        .or_else(|| users.first());
+    let (object, cause) = match (user, inputs.symbols.first()) {
+        (Some((object, file)), _) if is_header(file) => (Some(object.clone()), Cause::Header(file.clone())),
+        (Some((object, file)), _) => (Some(object.clone()), Cause::Source(file.clone())),
+        // With CONFIG_IKCONFIG the whole configuration is a part of the image.
+        (None, Some(symbol)) => {
+            let object = PathBuf::from("kernel/configs.o");
+            let holds_it = builder.out.join(&object).exists();
+            (holds_it.then_some(object), Cause::Symbol(symbol.clone()))
+        }
+        (None, None) => (None, Cause::Indirect),
+    };
+    Why {
+        module: "the kernel image".into(),
+        object,
+        cause,
+    }
 }
 
 /// `mm/a.o` of `<out>/mm/.a.o.cmd`.
