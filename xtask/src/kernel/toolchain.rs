@@ -126,7 +126,8 @@ impl Toolchain {
             }
         };
         let named = named.with_context(|| missing(wanted))?;
-        let compiler = which::which(&named).with_context(|| missing(wanted))?;
+        let compiler = which::which(&named)
+            .with_context(|| format!("`{}` is not there: {}", named.display(), missing(wanted)))?;
         let sh = Shell::new()?;
         let said = process::read(cmd!(sh, "{compiler} --version"), LIMIT)?;
         let prefix = match &wanted.family {
@@ -283,10 +284,15 @@ fn gcc(arch: &Architecture) -> Option<PathBuf> {
             .cargo_warnings(false)
             .cargo_debug(false)
             .try_get_compiler();
-        // cc names a compiler whether it is there or not; `cc` itself is the machine's own, under a name without `gcc` in it.
-        if let Some(tool) = tool.ok().filter(|tool| tool.path() != Path::new("cc"))
-            && which::which(tool.path()).is_ok()
-        {
+        let variables = [
+            format!("CC_{target}"),
+            format!("CC_{}", target.replace('-', "_")),
+            "TARGET_CC".into(),
+        ];
+        // What a person names is taken, there or not; else cc names a compiler whether it is there or not, and `cc` for the machine's own.
+        let is_named = variables.iter().any(|name| named(name).is_some());
+        let is_there = |path: &Path| path != Path::new("cc") && which::which(path).is_ok();
+        if let Some(tool) = tool.ok().filter(|tool| is_named || is_there(tool.path())) {
             return Some(tool.path().to_path_buf());
         }
     }

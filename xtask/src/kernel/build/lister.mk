@@ -6,6 +6,9 @@ MAKEFLAGS += -rR
 suffix-search = $(foreach s,$3,$($(1:%$(strip $2)=%$s)))
 parts = $(strip $(call suffix-search,$1,.o,-objs -y -m))
 
+# Some architectures name files by it; their own Makefiles set it.
+BITS := $(if $(CONFIG_64BIT),64,32)
+
 # Compiler tests have no part in what is listed.
 cc-option =
 cc-disable-warning =

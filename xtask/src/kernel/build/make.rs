@@ -89,7 +89,7 @@ impl Builder {
         self.out.join("lockstep-make.sh")
     }
 
-    /// When each piece of the newest whole build was done.
+    /// When each piece of the newest whole build that really compiled was done; `lockstep-timeline.last.tsv` is of the newest of any kind.
     pub fn timeline(&self) -> PathBuf {
         self.out.join("lockstep-timeline.tsv")
     }
@@ -173,10 +173,12 @@ impl Builder {
         let took = run.started.elapsed();
         run.timeline.end = took.as_millis() as u64;
         let figures = run.progress.figures(run.timeline.end);
+        let text = run.timeline.to_text();
+        write_atomic(&self.out.join("lockstep-timeline.last.tsv"), text.as_bytes())?;
         let file = self.timeline();
         let earlier = read_timeline(&file).unwrap_or_default();
-        if run.timeline.is_better_than(&earlier) && !run.timeline.rows.is_empty() {
-            write_atomic(&file, run.timeline.to_text().as_bytes())?;
+        if run.timeline.is_better_than(&earlier) {
+            write_atomic(&file, text.as_bytes())?;
         }
         if !figures.is_empty() {
             write_atomic(
@@ -306,8 +308,9 @@ impl Run {
     }
 }
 
+/// A record that says how long compiling takes.
 fn read_timeline(file: &Path) -> Option<Timeline> {
-    Timeline::parse(&fs::read_to_string(file).ok()?)
+    Timeline::parse(&fs::read_to_string(file).ok()?).filter(Timeline::is_of_compiling)
 }
 
 /// Moves the logs of earlier builds one further and drops the oldest.

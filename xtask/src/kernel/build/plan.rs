@@ -33,7 +33,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// From pieces and an earlier build's timeline. What the timeline knows is taken from it; what it does not know is weighed by size and
+    /// From pieces and an earlier build's timeline. What the timeline knows is weighed by it and by size, half and half; what it does not know is weighed by size and
     /// brought to the speed of the machine that the timeline is of.
     pub fn of(pieces: &[Piece], earlier: Option<&Timeline>) -> Self {
         let seconds = earlier.map(Timeline::seconds).unwrap_or_default();
@@ -52,7 +52,8 @@ impl Plan {
         };
         for piece in pieces {
             let weight = match seconds.get(piece.work.target.as_str()) {
-                Some(seconds) => *seconds,
+                // What one build saw of one file has the noise of that moment in it.
+                Some(seconds) => (seconds + usual(piece) * scale) / 2.0,
                 None => usual(piece) * scale,
             };
             plan.add(&piece.work.target, weight);

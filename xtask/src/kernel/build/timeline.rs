@@ -58,11 +58,32 @@ impl Timeline {
         seconds
     }
 
-    /// Whether it tells more about a whole build than `earlier`: more pieces, or as many that took their time (a build out of ccache
-    /// says nothing about how long compiling takes).
+    /// Whether it tells more about a whole build than `earlier`: it compiled where that did not, or has more pieces, or as many.
     pub fn is_better_than(&self, earlier: &Timeline) -> bool {
-        self.rows.len() > 2 * earlier.rows.len()
-            || (2 * self.rows.len() > earlier.rows.len() && 2 * self.end > earlier.end)
+        match (self.is_of_compiling(), earlier.is_of_compiling()) {
+            (false, _) => false,
+            (true, false) => true,
+            (true, true) => 2 * self.rows.len() > earlier.rows.len(),
+        }
+    }
+
+    /// Whether compilers did the work, rather than a cache: then a file takes much longer than an archive of files. In a build from nothing
+    /// it was 22 to 27 times as long, in one out of ccache 4 times.
+    pub fn is_of_compiling(&self) -> bool {
+        let mut before = 0;
+        let (mut files, mut archives) = ((0_u64, 0_u64), (0_u64, 0_u64));
+        for (at, work) in &self.rows {
+            let took = at.saturating_sub(before);
+            before = *at;
+            let sum = match work.kind.as_str() {
+                "CC" => &mut files,
+                "AR" => &mut archives,
+                _ => continue,
+            };
+            *sum = (sum.0 + took, sum.1 + 1);
+        }
+        // took / number of files > 8 * took / number of archives, without a division by nothing.
+        archives.1 > 0 && files.0 * archives.1 > 8 * archives.0 * files.1
     }
 }
 
@@ -105,13 +126,17 @@ mod tests {
 
     #[test]
     fn a_build_out_of_a_cache_does_not_replace_a_real_one() {
-        let cold = timeline(&[(1000, "a.o"), (2000, "b.o"), (3000, "c.o")]);
-        let warm = timeline(&[(10, "a.o"), (20, "b.o"), (30, "c.o")]);
+        let with_archive = |rows: &[(u64, &str)]| {
+            let mut built = timeline(rows);
+            built.rows.last_mut().unwrap().1.kind = "AR".into();
+            built
+        };
+        let cold = with_archive(&[(1000, "a.o"), (2000, "b.o"), (2010, "c.a")]);
+        let warm = with_archive(&[(40, "a.o"), (80, "b.o"), (90, "c.a")]);
+        assert!(cold.is_of_compiling() && !warm.is_of_compiling());
         assert!(!warm.is_better_than(&cold) && cold.is_better_than(&warm));
         assert!(cold.is_better_than(&Timeline::default()));
-        assert!(
-            !timeline(&[(9000, "a.o")]).is_better_than(&cold),
-            "one file is no whole build"
-        );
+        let one = with_archive(&[(9000, "a.a")]);
+        assert!(!one.is_better_than(&cold), "one file is no whole build");
     }
 }
