@@ -25,6 +25,7 @@ pub use failure::{Cause, Failure};
 pub use make::{Failed, Made};
 pub use progress::Figure;
 pub use warnings::{Warning, Warnings};
+pub use work::Work;
 
 use super::kconfig::{self, Config, Definitions, Fragment, Merged, Outcome, SymbolVerdict};
 use super::toolchain::Toolchain;

@@ -216,7 +216,7 @@ impl Builder {
         if self.out.join("vmlinux").exists() {
             return Vec::new();
         }
-        let list = self.list(goals).unwrap_or_default();
+        let list = self.planned(goals).unwrap_or_default();
         let source_of = |target: &Path| {
             ["c", "S", "dts", "dtso", "rs"].iter().find_map(|ending| {
                 let metadata = fs::metadata(self.source.join(target).with_extension(ending)).ok()?;
@@ -232,7 +232,9 @@ impl Builder {
             .collect()
     }
 
-    fn list(&self, goals: &[&str]) -> Result<Vec<Work>> {
+    /// What the kernel's Makefiles list for the configuration in force: objects, and device trees with the goal `dtbs`. Errors: make cannot be
+    /// started; what it has to say about a Makefile is left out, and the list is then shorter.
+    pub fn planned(&self, goals: &[&str]) -> Result<Vec<Work>> {
         let sh = Shell::new()?;
         let arch = self.toolchain.arch.folder;
         let variable = |name: &str, path: &Path| format!("{name}={}", path.display());
