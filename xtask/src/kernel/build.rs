@@ -236,22 +236,12 @@ impl Builder {
             return Err(anyhow::Error::new(NotTaken { verdicts }).context(doing()));
         }
         let release = self.release_with(&config).with_context(doing)?;
-        for trap in kconfig::traps(&config, &release, vanilla) {
-            match trap.severity {
-                kconfig::Severity::Refuse => bail!("{}: {}", doing(), trap.text),
-                kconfig::Severity::Warn => report(Event::Warning(trap.text)),
-            }
-        }
+        tell_traps(&config, &release, vanilla, report).with_context(doing)?;
         let kept = self.keep_config(base, campaign).with_context(doing)?;
         self.put_in_force(&next).with_context(doing)?;
         // The tree may add to it (`localversion*` files), so that make has the last word.
         let release = self.release().with_context(doing)?;
-        if vanilla.contains(&release) {
-            bail!(
-                "{}: the release would be `{release}`, which vanilla needs; ask for another CONFIG_LOCALVERSION",
-                doing()
-            );
-        }
+        refuse_release(&release, vanilla).with_context(doing)?;
         self.remember_configured(base_file, &requests, &release)
             .with_context(doing)?;
         Ok(Configured {
@@ -276,15 +266,8 @@ impl Builder {
     ) -> Result<Configured> {
         let config = Config::parse(&fs::read_to_string(self.out.join(".config"))?);
         let verdicts = kconfig::verify(&merged.requests, &config);
-        for trap in kconfig::traps(&config, &release, vanilla) {
-            match trap.severity {
-                kconfig::Severity::Refuse => bail!("{}", trap.text),
-                kconfig::Severity::Warn => report(Event::Warning(trap.text)),
-            }
-        }
-        if vanilla.contains(&release) {
-            bail!("the release is `{release}`, which vanilla needs; ask for another CONFIG_LOCALVERSION");
-        }
+        tell_traps(&config, &release, vanilla, report)?;
+        refuse_release(&release, vanilla)?;
         Ok(Configured {
             verdicts,
             overrides: merged.overrides,
@@ -423,6 +406,25 @@ impl Builder {
             .collect();
         format!("env -u MAKEFLAGS -u MAKELEVEL {} {cmd}", variables.join(" "))
     }
+}
+
+/// Traps in a configuration: an error for one that is refused, a warning for the others.
+fn tell_traps(config: &Config, release: &str, vanilla: &[String], report: Report) -> Result<()> {
+    for trap in kconfig::traps(config, release, vanilla) {
+        match trap.severity {
+            kconfig::Severity::Refuse => bail!("{}", trap.text),
+            kconfig::Severity::Warn => report(Event::Warning(trap.text)),
+        }
+    }
+    Ok(())
+}
+
+/// Invariant 10, with make's own word for the release.
+fn refuse_release(release: &str, vanilla: &[String]) -> Result<()> {
+    if vanilla.iter().any(|taken| taken == release) {
+        bail!("the release would be `{release}`, which vanilla needs; ask for another CONFIG_LOCALVERSION");
+    }
+    Ok(())
 }
 
 /// A time as `date` shows it, which is what the kernel's own build takes.
