@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use xtask::kernel::Event;
 use xtask::kernel::arch::Architecture;
 use xtask::kernel::build::{Base, Builder, Cause, Failed, Made, Profile};
+use xtask::kernel::ships::refuse_stale_image;
 use xtask::kernel::toolchain::{Family, Toolchain, Wanted, Wrapper};
 
 struct Bench {
@@ -169,6 +170,47 @@ fn a_compiler_that_the_tree_finds_too_old_is_refused_before_anything_is_made() {
         text.contains("is too old: it is version") && text.contains("takes 99.1.0 or newer"),
         "{text}"
     );
+}
+
+#[test]
+fn modules_alone_are_refused_when_the_image_itself_would_be_another() {
+    let bench = bench("@true");
+    let (source, out) = (&bench.builder.source, &bench.builder.out);
+    let header = PathBuf::from("include/linux/x.h");
+    let refuse = || {
+        refuse_stale_image(&bench.builder, std::slice::from_ref(&header)).map_err(|error| error.to_string())
+    };
+    assert!(refuse().unwrap_err().contains("there is no kernel image in"));
+    fs::create_dir_all(source.join("include/linux")).unwrap();
+    fs::create_dir_all(out.join("mm")).unwrap();
+    fs::write(source.join(&header), "").unwrap();
+    for file in ["vmlinux", "vmlinux.o", "mm/a.o", "mm/m.o"] {
+        fs::write(out.join(file), "").unwrap();
+    }
+    // Both include it; the one is in the image, the other in a module.
+    for object in ["a", "m"] {
+        let text = format!(
+            "deps_mm/{object}.o := \\\n  {} \\\n\n",
+            source.join(&header).display()
+        );
+        fs::write(out.join(format!("mm/.{object}.o.cmd")), text).unwrap();
+    }
+    fs::write(out.join("modules.order"), "mm/m.o\n").unwrap();
+    refuse().unwrap();
+    let later = std::time::SystemTime::now() + Duration::from_secs(60);
+    let file = fs::File::options()
+        .write(true)
+        .open(source.join(&header))
+        .unwrap();
+    file.set_modified(later).unwrap();
+    let error = refuse().unwrap_err();
+    assert!(
+        error.contains("1 object of the kernel image itself")
+            && error.contains("mm/a.o for one, since include/linux/x.h changed"),
+        "{error}"
+    );
+    fs::remove_file(out.join("mm/.a.o.cmd")).unwrap();
+    refuse().unwrap();
 }
 
 /// Runs in a process of its own, started by the test below: signals are for whole processes.
