@@ -255,6 +255,7 @@ fn device_tree(ui: &Ui, manifest: &Manifest, fdt: &str, overlays: &[PathBuf]) ->
         dtb::merge(&own, &overlays, &merged.join(&name))?;
         merged.join(name)
     };
+    dtb::verify(&blob)?;
     let bytes = fs::read(&blob).with_context(|| format!("reading {}", blob.display()))?;
     let found =
         dtb::check_ramoops(&bytes).with_context(|| format!("looking for ramoops in {}", blob.display()))?;
