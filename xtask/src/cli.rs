@@ -66,6 +66,8 @@ pub enum Command {
     Setup(cmd::setup::Setup),
     /// Run every test: format and lint, fast tests, the virtual board
     Test(cmd::test::Test),
+    /// Build a kernel, its modules or one folder, and say what must ship and why
+    Build(cmd::build::Build),
     /// Build the debug kernel and stage it: Image, modules, dtbs and a manifest
     BuildDebugKernel(cmd::build_debug_kernel::BuildDebugKernel),
     /// Ask about kernel configurations: verdicts of a profile, what differs, why a symbol is what it is

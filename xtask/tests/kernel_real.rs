@@ -47,6 +47,7 @@ impl Rig {
             toolchain: Toolchain::find().unwrap(),
             jobs: 2,
             timestamp: 1_767_225_600,
+            patched: Vec::new(),
         }
     }
 
@@ -80,6 +81,74 @@ fn bytes_and_time(path: &Path) -> (Vec<u8>, std::time::SystemTime) {
         fs::read(path).unwrap(),
         fs::metadata(path).unwrap().modified().unwrap(),
     )
+}
+
+#[test]
+fn a_configuration_that_is_in_force_is_not_made_again_until_something_changes() {
+    let rig = Rig::new();
+    let configure = |profile: Profile| {
+        let mut steps = 0;
+        let configured = rig
+            .builder(profile)
+            .configure(&Base::AllNo, "test", &[], &mut |event| {
+                steps += usize::from(matches!(event, Event::Step(_)));
+            })
+            .unwrap();
+        (configured, steps)
+    };
+    let (first, steps) = configure(Profile::vanilla(rig.project()));
+    assert_eq!(steps, 1);
+    let (second, steps) = configure(Profile::vanilla(rig.project()));
+    assert_eq!(steps, 0, "nothing changed");
+    assert_eq!(
+        (&second.release, second.verdicts.len()),
+        (&first.release, first.verdicts.len())
+    );
+    // One more request, and somebody's hand in .config.
+    let more = rig.fragment("CONFIG_BLK_DEV_LOOP=y\n");
+    assert_eq!(configure(Profile::vanilla(rig.project()).with(more.clone())).1, 1);
+    assert_eq!(configure(Profile::vanilla(rig.project()).with(more.clone())).1, 0);
+    let config = rig.out.path().join(".config");
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(
+        &config,
+        text.replace("CONFIG_BLK_DEV_LOOP=y", "# CONFIG_BLK_DEV_LOOP is not set"),
+    )
+    .unwrap();
+    let (again, steps) = configure(Profile::vanilla(rig.project()).with(more));
+    assert_eq!(steps, 1, "an edited .config is not believed");
+    assert!(again.config.is_yes("BLK_DEV_LOOP"));
+}
+
+#[test]
+fn the_plan_of_a_build_is_what_the_makefiles_list() {
+    let rig = Rig::new();
+    rig.configure(Profile::lockdep(rig.project()), &Base::AllNo, &[])
+        .unwrap();
+    let builder = rig.builder(Profile::lockdep(rig.project()));
+    let targets = |goals: &[&str]| -> Vec<String> {
+        let planned = builder.planned(goals).unwrap();
+        planned.into_iter().map(|work| work.target).collect()
+    };
+    let all = targets(&["Image", "modules", "dtbs"]);
+    // Plain, in a library, part of a module, chosen by the configuration; device trees.
+    for one in [
+        "init/main.o",
+        "lib/string.o",
+        "arch/arm64/lib/memset.o",
+        "kernel/locking/lockdep.o",
+        "drivers/media/common/videobuf2/videobuf2-core.o",
+        "arch/arm64/boot/dts/rockchip/rk3588-evb1-v10.dtb",
+    ] {
+        assert!(all.iter().any(|target| target == one), "{one} of {}", all.len());
+    }
+    assert!(
+        !all.iter()
+            .any(|target| target.starts_with("drivers/gpu/drm/amd/"))
+    );
+    assert!(all.len() > 1_200, "{}", all.len());
+    let without = targets(&["Image", "modules"]);
+    assert!(without.len() < all.len() && !without.iter().any(|target| target.ends_with(".dtb")));
 }
 
 #[test]

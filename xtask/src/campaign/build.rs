@@ -8,7 +8,10 @@ use crate::kernel::build::{Base, Builder, Profile};
 use crate::kernel::changes;
 use crate::kernel::patch::Patch;
 use crate::kernel::place::Place;
+use crate::kernel::pulled::Why;
 use crate::kernel::series::Series;
+use crate::kernel::ships::Ships;
+use crate::kernel::stage;
 use crate::kernel::toolchain::Toolchain;
 use crate::kernel::tree::Tree;
 use crate::manifest::Manifest;
@@ -149,6 +152,9 @@ impl Workshop {
             toolchain: self.toolchain.clone(),
             jobs: Builder::default_jobs(),
             timestamp: self.tree.base_time()?,
+            patched: self
+                .tree
+                .changed_between(&self.tree.base()?, &self.tree.head()?)?,
         };
         let head = self.tree.head()?;
         let staging = self.place.staging.join(&builder.profile.name);
@@ -160,7 +166,20 @@ impl Workshop {
             staging: &staging,
             commit: &head,
         };
-        build(&builder, &order, watch, ui)
+        let before = stage::read_manifest(&staging).ok();
+        let config = std::fs::read_to_string(staging.join(stage::CONFIG)).ok();
+        let mut built = build(&builder, &order, watch, ui)?;
+        if let Some(before) = before {
+            let files = self
+                .tree
+                .changed_between(&before.commit, &head)
+                .unwrap_or_default();
+            let files = files.into_iter().collect();
+            let ships = Ships::between(&builder, &before, &built.manifest, files, config.as_deref());
+            let pulled = ships.why.iter().filter(|why| why.is_from_elsewhere());
+            built.facts.extend(pulled.map(Why::line));
+        }
+        Ok(built)
     }
 }
 
@@ -188,16 +207,22 @@ pub fn build(builder: &Builder, order: &Order, watch: &mut Stopwatch, ui: &Ui) -
     let configured = watch.time("configure", || {
         builder.configure(order.base, order.campaign, order.vanilla, report)
     })?;
-    watch.time("build", || builder.make(order.goals, report))?;
+    let made = watch.time("build", || builder.make(order.goals, report))?;
     let manifest = watch.time("stage", || builder.stage(order.staging, order.commit, report))?;
     screen.end();
-    let facts = vec![format!(
+    let mut facts = vec![format!(
         "{} built: {} of {} requested symbols are as asked, {} files staged",
         manifest.release,
         configured.verdicts.len(),
         configured.verdicts.len(),
         manifest.files.len()
     )];
+    let to_read = made
+        .warnings
+        .list
+        .iter()
+        .filter(|warning| warning.new || warning.in_patch);
+    facts.extend(to_read.map(|warning| format!("the compiler warns, {}", warning.line())));
     Ok(Built { manifest, facts })
 }
 

@@ -1,9 +1,9 @@
 //! What the kernel room tells while it works, on the screen.
 
 use crate::kernel::Event;
-use crate::ui::{Task, Ui};
+use crate::ui::{Task, Ui, count};
 
-/// How many compiler warnings are shown; the log has them all.
+/// How many warnings are shown as they come; the log has them all.
 const WARNINGS_SHOWN: usize = 10;
 
 /// Events of the kernel side as tasks on the screen.
@@ -34,9 +34,9 @@ impl<'a> Screen<'a> {
                 self.end();
                 self.task = Some(self.ui.task(&title, Some(total)));
             }
-            Event::Done(done) => {
+            Event::Estimate { done, left, pieces } => {
                 if let Some(task) = &self.task {
-                    task.position(done);
+                    task.estimate(done, left, &count(pieces, "file"));
                 }
             }
             Event::Warning(text) => {

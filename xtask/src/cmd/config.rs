@@ -319,6 +319,7 @@ fn made(context: &Context, place: &Place, profile: Profile, base: &Base) -> Resu
         toolchain: Toolchain::find()?,
         jobs: Builder::default_jobs(),
         timestamp: tree.base_time()?,
+        patched: Vec::new(),
     };
     let mut screen = Screen::new(context.ui);
     let configured = builder.configure(base, "verify", &vanilla, &mut |event| screen.show(event));

@@ -4,6 +4,7 @@ pub mod apply;
 pub mod bisect_apply;
 pub mod board;
 pub mod boot;
+pub mod build;
 pub mod build_debug_kernel;
 pub mod config;
 pub mod deploy;
@@ -47,6 +48,7 @@ pub fn run(cli: &Cli, ui: &Ui) -> Result<Outcome> {
         Command::Doctor(verb) => verb.run(&context),
         Command::Setup(verb) => verb.run(&context),
         Command::Test(verb) => verb.run(&context),
+        Command::Build(verb) => verb.run(&context),
         Command::BuildDebugKernel(verb) => verb.run(&context),
         Command::Config(verb) => verb.run(&context),
         Command::Series(verb) => verb.run(&context),

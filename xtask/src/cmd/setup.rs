@@ -249,6 +249,7 @@ fn vanilla(context: &Context, flags: &TreeFlags, watch: &mut Stopwatch) -> Resul
         toolchain,
         jobs: Builder::default_jobs(),
         timestamp: tree.base_time()?,
+        patched: Vec::new(),
     };
     let order = Order {
         base: &Base::AllNo,

@@ -2,6 +2,7 @@
 
 pub mod files;
 pub mod folders;
+pub mod interrupt;
 pub mod packages;
 pub mod process;
 pub mod requirements;

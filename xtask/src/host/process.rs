@@ -4,11 +4,12 @@
 //! here, so that each has a time limit, takes its children with it when it is stopped, and fails with
 //! its own words.
 
+use super::interrupt::Watch;
 use anyhow::{Context, Result, bail};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread;
@@ -81,52 +82,149 @@ pub fn read(cmd: Cmd, limit: Duration) -> Result<String> {
     Ok(run(cmd, limit)?.text())
 }
 
-/// Runs a long program: standard output and error are appended to `log` as they come, and `on_line` sees each line.
-/// Errors carry the end of the log.
-pub fn run_logged(cmd: Cmd, log: &Path, limit: Duration, mut on_line: impl FnMut(&str)) -> Result<()> {
+/// Runs a long program: standard output and error are appended to `log` as they come, in one order, and `on_line` sees each line.
+/// Errors carry the end of the log. Ctrl-C ends the program and all that it started, and then comes back as an error.
+pub fn run_logged(cmd: Cmd, log: &Path, limit: Duration, on_line: impl FnMut(&str)) -> Result<()> {
+    let shown = cmd.to_string();
+    let ended = follow(cmd, log, limit, on_line)?;
+    if ended.status.success() {
+        return Ok(());
+    }
+    bail!(
+        "`{shown}` ended with {}; the whole output is in {}; its end:\n{}",
+        ended.status,
+        log.display(),
+        indent(&ended.last_lines)
+    )
+}
+
+/// How a long program ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// Exit status; any is an answer.
+    pub status: ExitStatus,
+    /// The last lines of its output.
+    pub last_lines: Vec<String>,
+}
+
+/// Asked to stop by the person at the keyboard, or by a signal to this program.
+#[derive(Debug)]
+pub struct Stopped {
+    /// What was stopped.
+    pub command: String,
+    /// Where its output is.
+    pub log: PathBuf,
+}
+
+impl std::error::Error for Stopped {}
+
+impl std::fmt::Display for Stopped {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        write!(
+            f,
+            "stopped as asked: `{}` and everything that it had started are ended; its output so far is in {}",
+            self.command,
+            self.log.display()
+        )
+    }
+}
+
+/// [`run_logged`] that leaves it to the caller what an exit status means. Errors: it cannot be started; the log cannot be written; it did
+/// not end within `limit`; [`Stopped`]. In each of these cases its whole process group is ended before this returns.
+pub fn follow(cmd: Cmd, log: &Path, limit: Duration, mut on_line: impl FnMut(&str)) -> Result<Ended> {
     let shown = cmd.to_string();
     let doing = || format!("running `{shown}` (its output is in {})", log.display());
     if let Some(folder) = log.parent() {
         std::fs::create_dir_all(folder).with_context(doing)?;
     }
-    let mut file = File::options()
-        .create(true)
-        .append(true)
-        .open(log)
-        .with_context(doing)?;
+    let file = File::options().create(true).append(true).open(log);
+    let mut file = std::io::BufWriter::new(file.with_context(doing)?);
     writeln!(file, "$ {shown}").with_context(doing)?;
+    // One pipe for both, so that an error stays beside the line that announced the work.
+    let (reader, writer) = std::io::pipe().with_context(doing)?;
     let mut command = Command::from(cmd);
     command
         .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
+        .stdout(writer.try_clone().with_context(doing)?)
+        .stderr(writer)
         .process_group(0);
-    let mut child = command.spawn().with_context(doing)?;
+    let watch = Watch::begin();
+    let mut child = Group(command.spawn().with_context(doing)?);
+    // The command holds the writing end; as long as it lives the pipe never ends.
+    drop(command);
     let (sender, lines) = mpsc::channel();
-    let readers = [
-        forward_lines(child.stdout.take().expect("stdout was piped"), sender.clone()),
-        forward_lines(child.stderr.take().expect("stderr was piped"), sender),
-    ];
+    let reader = forward_lines(reader, sender);
     let deadline = Instant::now() + limit;
     let mut last_lines = std::collections::VecDeque::new();
-    while let Ok(line) = lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-        writeln!(file, "{line}").with_context(doing)?;
-        on_line(&line);
-        last_lines.push_back(line);
-        if last_lines.len() > 20 {
-            last_lines.pop_front();
+    loop {
+        if watch.asked_to_stop() {
+            let _ = file.flush();
+            child.end();
+            return Err(anyhow::Error::new(Stopped {
+                command: shown,
+                log: log.to_path_buf(),
+            }));
+        }
+        match lines.recv_timeout(LOOK_EVERY) {
+            Ok(line) => {
+                writeln!(file, "{line}").with_context(doing)?;
+                on_line(&line);
+                last_lines.push_back(line);
+                if last_lines.len() > 20 {
+                    last_lines.pop_front();
+                }
+            }
+            Err(mpsc::RecvTimeoutError::Timeout) => file.flush().with_context(doing)?,
+            Err(mpsc::RecvTimeoutError::Disconnected) => break,
+        }
+        if Instant::now() >= deadline {
+            break;
         }
     }
-    let status = wait(&mut child, deadline.saturating_duration_since(Instant::now())).with_context(doing)?;
-    readers.into_iter().for_each(|reader| drop(reader.join()));
-    if status.success() {
-        return Ok(());
+    file.flush().with_context(doing)?;
+    let status =
+        wait(&mut child.0, deadline.saturating_duration_since(Instant::now())).with_context(doing)?;
+    drop(reader.join());
+    Ok(Ended {
+        status,
+        last_lines: last_lines.into(),
+    })
+}
+
+/// How often a long program's runner looks whether it is asked to stop.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// How long a process group may take to end in order: make removes the files that it was about to write.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// A child that leads a process group; whatever way its owner goes, none of the group is left.
+struct Group(Child);
+
+impl Group {
+    /// SIGTERM to all, and SIGKILL to what is still there after [`GRACE`].
+    fn end(&mut self) {
+        let Some(group) = rustix::process::Pid::from_raw(self.0.id() as i32) else {
+            return;
+        };
+        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::TERM);
+        let deadline = Instant::now() + GRACE;
+        while Instant::now() < deadline {
+            let _ = self.0.try_wait();
+            if rustix::process::test_kill_process_group(group).is_err() {
+                return;
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+        let _ = self.0.wait();
     }
-    bail!(
-        "`{shown}` ended with {status}; the whole output is in {}; its end:\n{}",
-        log.display(),
-        indent(last_lines.make_contiguous())
-    )
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if matches!(self.0.try_wait(), Ok(None)) {
+            self.end();
+        }
+    }
 }
 
 /// Starts a program that outlives this one, in a session of its own, with its output appended to `log`; gives its process id.

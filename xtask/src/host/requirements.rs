@@ -2,6 +2,10 @@
 //!
 //! `doctor` shows this, `setup` installs from it, `rehearse` stops on it: one table for all of them.
 
+mod configured;
+
+pub use configured::required_by;
+
 use anyhow::{Result, bail};
 use serde::Serialize;
 use std::ffi::OsString;
@@ -48,8 +52,10 @@ pub enum Weight {
 pub enum Purpose {
     /// Debian's kernel source as a git repository.
     Source,
-    /// Kernel builds.
+    /// Kernel builds, for whatever architecture.
     Kernel,
+    /// Kernel builds for the architecture that is built by default.
+    CrossCompiler,
     /// The probe, a user-space program for the board.
     Probe,
     /// Making and running the virtual board.
@@ -63,7 +69,7 @@ impl Purpose {
     pub const fn text(self) -> &'static str {
         match self {
             Purpose::Source => "fetch and import the kernel source",
-            Purpose::Kernel => "build the kernel",
+            Purpose::Kernel | Purpose::CrossCompiler => "build the kernel",
             Purpose::Probe => "build the probe",
             Purpose::VirtualBoard => "make and run the virtual board",
             Purpose::Speed => "build the second time faster",
@@ -95,7 +101,7 @@ pub const REQUIREMENTS: &[Requirement] = &[
         "gcc-aarch64-linux-gnu",
         Some("gcc-aarch64-linux-gnu"),
         Some("aarch64-linux-gnu-gcc"),
-        Kernel,
+        Purpose::CrossCompiler,
     ),
     need(
         Probe::File("/usr/aarch64-linux-gnu/include/stdio.h"),
@@ -373,7 +379,13 @@ pub fn missing(purposes: &[Purpose]) -> Vec<&'static Requirement> {
 
 /// Fails, naming everything that is missing for `purposes` and the packages that bring it.
 pub fn require(purposes: &[Purpose]) -> Result<()> {
-    let missing = missing(purposes);
+    require_with(purposes, &[])
+}
+
+/// [`require`] with things that only this piece of work needs: all that is missing is named at once.
+pub fn require_with(purposes: &[Purpose], more: &[Requirement]) -> Result<()> {
+    let mut missing = missing(purposes);
+    missing.extend(more.iter().filter(|requirement| requirement.found().is_none()));
     if missing.is_empty() {
         return Ok(());
     }

@@ -6,25 +6,41 @@
 //! appends a `+` where it is unset and HEAD is no release tag.
 //!
 //! One make call for all goals: with nothing to do `Image modules dtbs` takes 5.4 s on two busy cores, `dtbs` alone 1.4 s of it.
+//!
+//! Nothing here needs root, and under `sudo` a person is told so: what root builds only root can build again. Real root (a container, a
+//! build machine) has no other user to become, and builds as it is.
+
+mod failure;
+mod freshness;
+mod jobs;
+mod make;
+mod plan;
+mod progress;
+mod space;
+mod timeline;
+mod warnings;
+mod work;
+
+pub use failure::{Cause, Failure};
+pub use make::{Failed, Made};
+pub use progress::Figure;
+pub use warnings::{Warning, Warnings};
+pub use work::Work;
 
 use super::kconfig::{self, Config, Definitions, Hints, Merged, SymbolVerdict};
 pub use super::profile::Profile;
-use super::toolchain::{KERNEL_ARCH, Toolchain};
+use super::toolchain::Toolchain;
 use super::{Event, Report};
 use crate::host::files::write_atomic;
 use crate::host::process;
 use anyhow::{Context, Result, bail};
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use xshell::{Cmd, Shell, cmd};
 
-/// Longest time for a build: a debug kernel of a distribution's size on two slow cores.
-const BUILD_LIMIT: Duration = Duration::from_secs(6 * 3600);
 const CONFIG_LIMIT: Duration = Duration::from_secs(600);
-/// Lines `  CC file` of a whole build of the virtual board's lockdep kernel, 7.3.4: the estimate as long as no earlier build of this folder
-/// gave its own.
-const FIRST_ESTIMATE: u64 = 1_950;
 
 /// What the fragments are laid upon.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +49,20 @@ pub enum Base {
     AllNo,
     /// A `.config` of the user's, brought up to this kernel by `olddefconfig`.
     File(PathBuf),
+}
+
+impl Base {
+    /// The configuration, if it is one.
+    fn config(&self) -> Result<Option<Config>> {
+        Ok(match self {
+            Base::AllNo => None,
+            Base::File(path) => {
+                Some(Config::parse(&fs::read_to_string(path).with_context(|| {
+                    format!("reading the base configuration {}", path.display())
+                })?))
+            }
+        })
+    }
 }
 
 /// A configuration that is in force.
@@ -111,17 +141,14 @@ pub struct Builder {
     /// Time stamp that the kernel shows, seconds since 1970; has to stay the same from patch to patch:
     /// [`super::tree::Tree::base_time`].
     pub timestamp: i64,
+    /// Files that patches changed since the base, relative to the tree. Empty: this is the base, and its warnings are the baseline.
+    pub patched: Vec<PathBuf>,
 }
 
 impl Builder {
-    /// Number of jobs for this machine: its cores.
+    /// Number of jobs for this machine: its cores, and fewer where memory is short.
     pub fn default_jobs() -> usize {
-        std::thread::available_parallelism().map_or(1, usize::from)
-    }
-
-    /// The log that every make call appends to.
-    pub fn log(&self) -> PathBuf {
-        self.out.join("lockstep-make.log")
+        jobs::of_this_machine()
     }
 
     /// Makes the profile's configuration beside `.config`, verifies each request, refuses traps, and only then puts it in
@@ -146,6 +173,19 @@ impl Builder {
         };
         let merged = self.profile.merged().with_context(doing)?;
         self.refuse_no_kernel()?;
+        self.toolchain
+            .require_versions_of(&self.source)
+            .with_context(doing)?;
+        let requests = merged.to_config();
+        let base_file = match base {
+            Base::File(path) => path.as_path(),
+            Base::AllNo => Path::new(""),
+        };
+        if let Some(stamp) = self.still_configured(base_file, &requests) {
+            return self
+                .as_it_is(stamp.release, merged, base, campaign, vanilla, report)
+                .with_context(doing);
+        }
         fs::create_dir_all(&self.out).with_context(doing)?;
         report(Event::Step(format!("configuring {}", self.profile.name)));
         let next = self.out.join(".config.next");
@@ -157,24 +197,14 @@ impl Builder {
             return Err(anyhow::Error::new(NotTaken { verdicts }).context(doing()));
         }
         let release = self.release_with(&config).with_context(doing)?;
-        for trap in kconfig::traps(&config, &release, vanilla) {
-            match trap.severity {
-                kconfig::Severity::Refuse => bail!("{}: {}", doing(), trap.text),
-                kconfig::Severity::Warn => report(Event::Warning(trap.text)),
-                // For those who ask: nothing about this build is wrong.
-                kconfig::Severity::Tell => {}
-            }
-        }
+        tell_traps(&config, &release, vanilla, report).with_context(doing)?;
         let kept = self.keep_config(base, campaign).with_context(doing)?;
         self.put_in_force(&next).with_context(doing)?;
         // The tree may add to it (`localversion*` files), so that make has the last word.
         let release = self.release().with_context(doing)?;
-        if vanilla.contains(&release) {
-            bail!(
-                "{}: the release would be `{release}`, which vanilla needs; ask for another CONFIG_LOCALVERSION",
-                doing()
-            );
-        }
+        refuse_release(&release, vanilla).with_context(doing)?;
+        self.remember_configured(base_file, &requests, &release)
+            .with_context(doing)?;
         Ok(Configured {
             verdicts,
             overrides: merged.overrides,
@@ -186,11 +216,8 @@ impl Builder {
 
     /// What became of each request, with the reasons.
     fn verdicts(&self, base: &Base, merged: &Merged, config: &Config) -> Result<Vec<SymbolVerdict>> {
-        let base = match base {
-            Base::AllNo => None,
-            Base::File(path) => Some(Config::parse(&fs::read_to_string(path)?)),
-        };
-        let definitions = Definitions::read(&self.source, KERNEL_ARCH);
+        let base = base.config()?;
+        let definitions = Definitions::read(&self.source, self.toolchain.arch.folder);
         let mut verdicts = kconfig::verify(&merged.requests, config, base.as_ref());
         let elsewhere = kconfig::elsewhere(&self.source, &definitions.undefined(&verdicts));
         let hints = Hints {
@@ -201,36 +228,28 @@ impl Builder {
         Ok(verdicts)
     }
 
-    /// Builds `Image`, `modules` and `dtbs` (or other goals). The whole output goes to [`Builder::log`]; warnings of the compiler are
-    /// reported. Errors carry the end of the log.
-    pub fn make(&self, goals: &[&str], report: Report) -> Result<()> {
-        let record = self.out.join(".lockstep-lines");
-        let known = fs::read_to_string(&record)
-            .ok()
-            .and_then(|text| text.trim().parse().ok());
-        let total: u64 = known.unwrap_or(FIRST_ESTIMATE);
-        report(Event::Work {
-            title: format!("building {} of {}", goals.join(" "), self.profile.name),
-            total,
-        });
-        let mut done = 0;
-        let jobs = self.jobs.to_string();
-        let sh = Shell::new()?;
-        let cmd = self.environment(cmd!(sh, "nice -n 5 make -j{jobs} {goals...}"));
-        process::run_logged(cmd, &self.log(), BUILD_LIMIT, |line| {
-            if is_progress(line) {
-                done += 1;
-                report(Event::Done(done));
-            } else if line.contains(": warning: ") {
-                report(Event::Warning(line.to_string()));
-            }
+    /// The configuration in force, found to be what making it anew would give. The rules are asked all the same: vanilla's releases may
+    /// be others than last time.
+    fn as_it_is(
+        &self,
+        release: String,
+        merged: Merged,
+        base: &Base,
+        campaign: &str,
+        vanilla: &[String],
+        report: Report,
+    ) -> Result<Configured> {
+        let config = Config::parse(&fs::read_to_string(self.out.join(".config"))?);
+        let verdicts = kconfig::verify(&merged.requests, &config, base.config()?.as_ref());
+        tell_traps(&config, &release, vanilla, report)?;
+        refuse_release(&release, vanilla)?;
+        Ok(Configured {
+            verdicts,
+            overrides: merged.overrides,
+            release,
+            config,
+            kept: self.keep_config(base, campaign)?,
         })
-        .with_context(|| format!("building {} of {}", goals.join(" "), self.source.display()))?;
-        // Builds of a few files say nothing about a whole one.
-        if done > total / 2 && Some(done) != known {
-            write_atomic(&record, format!("{done}\n").as_bytes())?;
-        }
-        Ok(())
     }
 
     /// The release of the configuration in force, as `make kernelrelease` says it.
@@ -325,28 +344,64 @@ impl Builder {
     /// The environment and variables of every make call; the same each time, or everything would be built anew.
     pub(super) fn environment<'a>(&self, cmd: Cmd<'a>) -> Cmd<'a> {
         let (source, out) = (&self.source, &self.out);
-        let prefix = &self.toolchain.prefix;
-        let mut output = std::ffi::OsString::from("O=");
+        let mut output = OsString::from("O=");
         output.push(out);
-        let cmd = cmd
-            .arg("-C")
+        cmd.arg("-C")
             .arg(source)
             .arg(output)
-            .arg(format!("ARCH={KERNEL_ARCH}"))
-            .arg(format!("CROSS_COMPILE={prefix}"))
-            .arg(format!("CC={}", self.toolchain.cc()))
-            .env("LOCALVERSION", "")
-            .env("KBUILD_BUILD_TIMESTAMP", shown_time(self.timestamp))
-            .env("KBUILD_BUILD_USER", "lockstep")
-            .env("KBUILD_BUILD_HOST", "lockstep")
-            .env("KBUILD_BUILD_VERSION", "1")
-            .env("LC_ALL", "C")
+            .args(self.toolchain.make_variables())
+            .envs(self.variables())
             .env_remove("MAKEFLAGS")
             .env_remove("MAKELEVEL")
             .env_remove("KCONFIG_CONFIG")
-            .env_remove("KCONFIG_ALLCONFIG");
-        self.toolchain.with_ccache(cmd, &self.cache)
+            .env_remove("KCONFIG_ALLCONFIG")
     }
+
+    /// Variables of the environment of every make call; see [`Builder::environment`].
+    fn variables(&self) -> Vec<(&'static str, OsString)> {
+        let mut variables: Vec<(&str, OsString)> = vec![
+            ("LOCALVERSION", "".into()),
+            ("KBUILD_BUILD_TIMESTAMP", shown_time(self.timestamp).into()),
+            ("KBUILD_BUILD_USER", "lockstep".into()),
+            ("KBUILD_BUILD_HOST", "lockstep".into()),
+            ("KBUILD_BUILD_VERSION", "1".into()),
+            ("LC_ALL", "C".into()),
+        ];
+        variables.extend(self.toolchain.ccache_variables(&self.cache));
+        variables
+    }
+
+    /// A command as a shell takes it, with its variables: the same build by hand.
+    fn for_a_shell(&self, cmd: &Cmd) -> String {
+        let quoted = |value: &OsString| format!("'{}'", value.to_string_lossy().replace('\'', "'\\''"));
+        let variables: Vec<String> = self
+            .variables()
+            .iter()
+            .map(|(name, value)| format!("{name}={}", quoted(value)))
+            .collect();
+        format!("env -u MAKEFLAGS -u MAKELEVEL {} {cmd}", variables.join(" "))
+    }
+}
+
+/// Traps in a configuration: an error for one that is refused, a warning for the others.
+fn tell_traps(config: &Config, release: &str, vanilla: &[String], report: Report) -> Result<()> {
+    for trap in kconfig::traps(config, release, vanilla) {
+        match trap.severity {
+            kconfig::Severity::Refuse => bail!("{}", trap.text),
+            kconfig::Severity::Warn => report(Event::Warning(trap.text)),
+            // For those who ask: nothing about this build is wrong.
+            kconfig::Severity::Tell => {}
+        }
+    }
+    Ok(())
+}
+
+/// Invariant 10, with make's own word for the release.
+fn refuse_release(release: &str, vanilla: &[String]) -> Result<()> {
+    if vanilla.iter().any(|taken| taken == release) {
+        bail!("the release would be `{release}`, which vanilla needs; ask for another CONFIG_LOCALVERSION");
+    }
+    Ok(())
 }
 
 /// A time as `date` shows it, which is what the kernel's own build takes.
@@ -355,45 +410,9 @@ fn shown_time(seconds: i64) -> String {
     time.strftime("%a %b %e %H:%M:%S UTC %Y").to_string()
 }
 
-/// Whether a line of make's output stands for a piece of work: two spaces, a word in capitals, a file
-/// (`quiet_cmd_*` of the kernel's Makefiles).
-fn is_progress(line: &str) -> bool {
-    line.strip_prefix("  ").is_some_and(|rest| {
-        let word = rest.split_whitespace().next().unwrap_or_default();
-        !rest.starts_with(' ')
-            && word.len() > 1
-            && word
-                .chars()
-                .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
-            && !matches!(word, "CALL" | "CHK" | "SYNC" | "UPD" | "DESCEND")
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn lines_of_work_are_counted() {
-        for line in [
-            "  CC      drivers/a.o",
-            "  CC [M]  drivers/b.o",
-            "  DTC     arch/x.dtb",
-            "  LD [M]  x.ko",
-            "  HOSTCC  scripts/a",
-        ] {
-            assert!(is_progress(line), "{line}");
-        }
-        for line in [
-            "make[1]: Entering directory",
-            "  CALL    scripts/checksyscalls.sh",
-            "    CC x",
-            "drivers/a.c:1: warning: x",
-            "",
-        ] {
-            assert!(!is_progress(line), "{line}");
-        }
-    }
 
     #[test]
     fn times_look_like_those_of_date() {

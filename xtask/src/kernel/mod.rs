@@ -1,20 +1,29 @@
 //! The kernel side: tree and series (git2), patches, Kconfig fragments and verdicts, toolchain, make, staging.
 //! *Architecture invariant:* knows nothing of boards, evidence or campaigns.
 
+pub mod arch;
 pub mod build;
 pub mod changes;
+pub mod cmdfiles;
 pub mod diff;
+pub mod dtb;
+pub mod image;
 pub mod kconfig;
 pub mod module;
 pub mod patch;
 pub mod place;
 pub mod profile;
+pub mod pulled;
 pub mod review;
 pub mod series;
+pub mod ships;
 pub mod source;
 pub mod stage;
+pub mod symbols;
 pub mod toolchain;
 pub mod tree;
+
+use std::time::Duration;
 
 /// What a long piece of work tells whoever waits for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,8 +37,15 @@ pub enum Event {
         /// Expected in the end; an estimate that may be passed.
         total: u64,
     },
-    /// How much of the [`Event::Work`] is done.
-    Done(u64),
+    /// How far the [`Event::Work`] or the [`Event::Step`] is.
+    Estimate {
+        /// Of the total of the work; 0 for a step, whose size nobody knows.
+        done: u64,
+        /// Time left, where something can be said about it.
+        left: Option<Duration>,
+        /// Pieces of work done.
+        pieces: usize,
+    },
     /// Something that a person should read: a compiler warning, a trap in the configuration.
     Warning(String),
 }

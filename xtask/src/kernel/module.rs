@@ -2,10 +2,13 @@
 
 use crate::host::files::sha256;
 use anyhow::{Context, Result, bail};
-use object::elf::{SHF_ALLOC, SHT_NOBITS};
-use object::read::elf::{ElfFile64, ElfSection64};
-use object::{Endianness, Object, ObjectSection, ObjectSymbol, RelocationTarget, SectionFlags};
+use object::elf::SHF_ALLOC;
+use object::{
+    File, Object, ObjectSection, ObjectSymbol, RelocationTarget, Section, SectionFlags, SectionKind,
+};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::io::Read;
 
 /// The section that holds the GNU build id, in modules and in vmlinux.
 const BUILD_ID: &str = ".note.gnu.build-id";
@@ -15,6 +18,8 @@ const SIGNATURE: &[u8] = b"~Module signature appended~\n";
 /// What stands in a module.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModuleInfo {
+    /// Its name, as `/sys/module` has it (`name` of .modinfo).
+    pub name: Option<String>,
     /// GNU build id, lower-case hex.
     pub build_id: Option<String>,
     /// `vermagic` of .modinfo: the release and what the layout of structures depends on.
@@ -29,8 +34,9 @@ pub struct ModuleInfo {
     pub signed: bool,
 }
 
-/// Reads the bytes of a `.ko`. Errors: no 64-bit ELF file.
+/// Reads the bytes of a `.ko`, also of a compressed one. Errors: no ELF file, damaged compression.
 pub fn module_info(bytes: &[u8]) -> Result<ModuleInfo> {
+    let bytes = &*unpacked(bytes)?;
     let elf = parse(bytes)?;
     let modinfo = elf
         .section_by_name(".modinfo")
@@ -45,6 +51,7 @@ pub fn module_info(bytes: &[u8]) -> Result<ModuleInfo> {
     }
     let depends = fields.get("depends").map(String::as_str).unwrap_or_default();
     Ok(ModuleInfo {
+        name: fields.get("name").cloned(),
         build_id: elf.build_id()?.map(hex::encode),
         vermagic: fields.get("vermagic").map(|text| text.trim().to_string()),
         srcversion: fields.get("srcversion").cloned(),
@@ -73,17 +80,40 @@ pub fn content_sha256(bytes: &[u8]) -> Result<String> {
     content_of(&parse(bytes)?)
 }
 
-fn parse(bytes: &[u8]) -> Result<ElfFile64<'_, Endianness>> {
-    if bytes.starts_with(&[0x28, 0xb5, 0x2f, 0xfd])
-        || bytes.starts_with(b"\xfd7zXZ")
-        || bytes.starts_with(&[0x1f, 0x8b])
-    {
-        bail!("it is compressed; a module is read before it is compressed");
-    }
-    ElfFile64::parse(bytes).context("it is no 64-bit ELF file")
+fn parse(bytes: &[u8]) -> Result<File<'_>> {
+    File::parse(bytes).context("it is no ELF file")
 }
 
-fn content_of(elf: &ElfFile64<'_, Endianness>) -> Result<String> {
+/// Largest module that is unpacked: none of a distribution is near it, and a few bytes can unpack to any size.
+const LARGEST: u64 = 1 << 30;
+
+/// The ELF file of a module as it may be installed (CONFIG_MODULE_COMPRESS_*): zstd, xz and gzip are known by their first bytes and
+/// unpacked; anything else is given as it is. Errors: damaged, or larger than 1 GiB.
+pub fn unpacked(bytes: &[u8]) -> Result<Cow<'_, [u8]>> {
+    let mut plain = Vec::new();
+    let (kind, read) = if bytes.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
+        let reader = zstd::Decoder::new(bytes).context("unpacking zstd")?;
+        ("zstd", reader.take(LARGEST + 1).read_to_end(&mut plain).map(drop))
+    } else if bytes.starts_with(&[0x1f, 0x8b]) {
+        let reader = flate2::read::MultiGzDecoder::new(bytes);
+        ("gzip", reader.take(LARGEST + 1).read_to_end(&mut plain).map(drop))
+    } else if bytes.starts_with(b"\xfd7zXZ\0") {
+        let mut from = std::io::BufReader::new(bytes);
+        (
+            "xz",
+            lzma_rs::xz_decompress(&mut from, &mut plain).map_err(std::io::Error::other),
+        )
+    } else {
+        return Ok(Cow::Borrowed(bytes));
+    };
+    read.with_context(|| format!("unpacking {kind}: it is damaged"))?;
+    if plain.len() as u64 > LARGEST {
+        bail!("it unpacks to more than {LARGEST} bytes, which no module has");
+    }
+    Ok(Cow::Owned(plain))
+}
+
+fn content_of(elf: &File<'_>) -> Result<String> {
     let mut parts: Vec<Vec<u8>> = Vec::new();
     for section in elf.sections() {
         let name = section.name()?;
@@ -94,7 +124,10 @@ fn content_of(elf: &ElfFile64<'_, Endianness>) -> Result<String> {
         part.push(0);
         part.extend(section.align().to_le_bytes());
         part.extend(section.size().to_le_bytes());
-        if section.elf_section_header().sh_type.get(elf.endian()) != SHT_NOBITS {
+        if !matches!(
+            section.kind(),
+            SectionKind::UninitializedData | SectionKind::UninitializedTls
+        ) {
             part.extend(section.data()?);
         }
         for (offset, relocation) in section.relocations() {
@@ -115,12 +148,12 @@ fn content_of(elf: &ElfFile64<'_, Endianness>) -> Result<String> {
     ))
 }
 
-fn is_loaded(section: &ElfSection64<'_, '_, Endianness>) -> bool {
+fn is_loaded(section: &Section<'_, '_>) -> bool {
     matches!(section.flags(), SectionFlags::Elf { sh_flags, .. } if sh_flags.0 & SHF_ALLOC.0 != 0)
 }
 
 /// What a relocation points to, by name: places in the symbol table change with each link.
-fn target_name(elf: &ElfFile64<'_, Endianness>, target: RelocationTarget) -> Result<String> {
+fn target_name(elf: &File<'_>, target: RelocationTarget) -> Result<String> {
     match target {
         RelocationTarget::Symbol(index) => {
             let symbol = elf.symbol_by_index(index)?;
@@ -145,14 +178,26 @@ mod tests {
             module_info(b"text")
                 .unwrap_err()
                 .to_string()
-                .contains("no 64-bit ELF file")
+                .contains("no ELF file")
         );
-        assert!(
-            module_info(&[0x28, 0xb5, 0x2f, 0xfd, 0])
-                .unwrap_err()
-                .to_string()
-                .contains("compressed")
-        );
+        for start in [&[0x28, 0xb5, 0x2f, 0xfd, 0][..], &[0x1f, 0x8b, 0], b"\xfd7zXZ\0."] {
+            let error = format!("{:#}", module_info(start).unwrap_err());
+            assert!(error.contains("it is damaged"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_compressed_module_reads_as_the_plain_one() {
+        let bytes = std::fs::read(std::env::current_exe().unwrap()).unwrap();
+        let bytes = &bytes[..bytes.len().min(1 << 20)];
+        let zstd = zstd::encode_all(bytes, 1).unwrap();
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        std::io::Write::write_all(&mut gzip, bytes).unwrap();
+        let mut xz = Vec::new();
+        lzma_rs::xz_compress(&mut &*bytes, &mut xz).unwrap();
+        for packed in [zstd, gzip.finish().unwrap(), xz, bytes.to_vec()] {
+            assert!(*unpacked(&packed).unwrap() == *bytes);
+        }
     }
 
     #[test]

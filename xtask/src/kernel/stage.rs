@@ -1,7 +1,10 @@
 //! What a build made, put together in a folder of its own (never straight into `/lib/modules`), with its manifest.
 
+mod reuse;
+
 use super::build::Builder;
 use super::module;
+use super::symbols::{self, Wants};
 use super::{Event, Report};
 use crate::host::files::{sha256, write_atomic};
 use crate::host::process;
@@ -16,6 +19,8 @@ use xshell::{Shell, cmd};
 
 /// Name of the manifest in a staging folder.
 pub const MANIFEST: &str = "manifest.json";
+/// Name of the configuration beside it: what the next build's changes are explained with.
+pub const CONFIG: &str = "config";
 const LIMIT: Duration = Duration::from_secs(1800);
 
 impl Builder {
@@ -27,31 +32,65 @@ impl Builder {
     /// not there with the old one beside it as `<dest>.old`; `<dest>.new` may be left, and is removed by the next call.
     pub fn stage(&self, dest: &Path, commit: &str, report: Report) -> Result<Manifest> {
         let doing = || format!("staging {} in {}", self.profile.name, dest.display());
-        report(Event::Step(format!("staging {}", self.profile.name)));
         let dest = std::path::absolute(dest).with_context(doing)?;
+        if let Some(manifest) = self.already_staged(&dest, commit) {
+            return manifest.with_context(doing);
+        }
+        report(Event::Step(format!("staging {}", self.profile.name)));
         let new = beside(&dest, "new");
         remove(&new)?;
         fs::create_dir_all(&new).with_context(doing)?;
         let release = self.release().with_context(doing)?;
-        self.install_modules(&new, &release).with_context(doing)?;
-        let boot = self.out.join("arch/arm64/boot");
-        fs::copy(boot.join("Image"), new.join("Image"))
-            .with_context(|| format!("{}: no Image was built", doing()))?;
-        copy_dtbs(&boot.join("dts"), &new.join("dtbs")).with_context(doing)?;
+        if self.has_modules() {
+            self.install_modules(&new, &release).with_context(doing)?;
+        }
+        let image = self.image().with_context(doing)?;
+        let image_name = image.file_name().context("the boot image has no name")?;
+        fs::copy(self.out.join(&image), new.join(image_name))
+            .with_context(|| format!("{}: no {} was built", doing(), image.display()))?;
+        copy_dtbs(&self.out.join(self.dts()), &new.join("dtbs")).with_context(doing)?;
         let vmlinux = fs::read(self.out.join("vmlinux")).with_context(doing)?;
+        let (files, wants) = describe(&new, &release).with_context(doing)?;
+        self.refuse_misfits(&wants).with_context(doing)?;
         let manifest = Manifest {
             schema_version: SCHEMA_VERSION,
             build_id: module::build_id(&vmlinux).with_context(|| format!("{}: reading vmlinux", doing()))?,
             profile: self.profile.name.clone(),
             commit: commit.to_string(),
-            files: describe(&new, &release).with_context(doing)?,
+            files,
             root: dest.clone(),
             release,
         };
         let text = serde_json::to_vec_pretty(&manifest)?;
         write_atomic(&new.join(MANIFEST), &text)?;
+        fs::copy(self.out.join(".config"), new.join(CONFIG)).with_context(doing)?;
         put_in_place(&new, &dest).with_context(doing)?;
+        self.remember_staged(&dest, &image).with_context(doing)?;
         Ok(manifest)
+    }
+
+    /// Errors if a module wants what neither the kernel nor another module of the set gives, in the version that it was compiled
+    /// against. Nothing has left this machine then.
+    fn refuse_misfits(&self, wants: &[Wants]) -> Result<()> {
+        if wants.is_empty() {
+            return Ok(());
+        }
+        let file = self.out.join("Module.symvers");
+        let text = fs::read_to_string(&file).with_context(|| format!("reading {}", file.display()))?;
+        let misfits = symbols::misfits(wants, &symbols::parse_symvers(&text));
+        if misfits.is_empty() {
+            return Ok(());
+        }
+        let lines: Vec<String> = misfits
+            .iter()
+            .take(20)
+            .map(|misfit| format!("    {misfit}"))
+            .collect();
+        bail!(
+            "the modules do not fit together, {} in all:\n{}\nbuild all of it: `cargo xtask build --scope kernel`",
+            misfits.len(),
+            lines.join("\n")
+        )
     }
 
     /// `modules_install` and depmod. The kernel's own depmod call ends with success whatever it says, so depmod runs once more,
@@ -147,8 +186,9 @@ fn copy_dtbs(from: &Path, to: &Path) -> Result<()> {
 }
 
 /// Every file of a staging folder, sorted.
-fn describe(root: &Path, release: &str) -> Result<Vec<File>> {
+fn describe(root: &Path, release: &str) -> Result<(Vec<File>, Vec<Wants>)> {
     let mut files = Vec::new();
+    let mut wants = Vec::new();
     for entry in WalkDir::new(root).sort_by_file_name() {
         let entry = entry?;
         if entry.file_type().is_dir() {
@@ -167,9 +207,12 @@ fn describe(root: &Path, release: &str) -> Result<Vec<File>> {
             build_id: None,
             content_sha256: None,
         };
-        if kind == Kind::Module && file.source.extension().is_some_and(|ending| ending == "ko") {
-            let info =
-                module::module_info(&bytes).with_context(|| format!("reading {}", file.source.display()))?;
+        if kind == Kind::Module {
+            let reading = || format!("reading {}", file.source.display());
+            let plain = module::unpacked(&bytes).with_context(reading)?;
+            let info = module::module_info(&plain).with_context(reading)?;
+            let name = file.module_name().unwrap_or_default();
+            wants.push(symbols::wants(&name, &plain).with_context(reading)?);
             let magic = info.vermagic.unwrap_or_default();
             if magic.split(' ').next() != Some(release) {
                 bail!(
@@ -183,7 +226,7 @@ fn describe(root: &Path, release: &str) -> Result<Vec<File>> {
         files.push(file);
     }
     files.sort_by(|a, b| a.source.cmp(&b.source));
-    Ok(files)
+    Ok((files, wants))
 }
 
 fn kind_of(source: &Path) -> Option<Kind> {
@@ -192,10 +235,11 @@ fn kind_of(source: &Path) -> Option<Kind> {
         .iter()
         .any(|ending| name.ends_with(ending));
     match source.iter().next()?.to_str()? {
-        "Image" => Some(Kind::Image),
         "dtbs" => Some(Kind::Dtb),
         "lib" if module => Some(Kind::Module),
         "lib" => Some(Kind::ModuleIndex),
+        // `Image`, `bzImage`, `zImage`, `vmlinux`: whatever the architecture boots is the one file at the top.
+        _ if source.components().count() == 1 => Some(Kind::Image),
         _ => None,
     }
 }
@@ -216,7 +260,8 @@ mod tests {
             kind_of(Path::new("lib/modules/r/modules.dep")),
             Some(Kind::ModuleIndex)
         );
-        assert_eq!(kind_of(Path::new("vmlinux")), None);
+        assert_eq!(kind_of(Path::new("bzImage")), Some(Kind::Image));
+        assert_eq!(kind_of(Path::new("boot/vmlinux")), None);
     }
 
     #[test]

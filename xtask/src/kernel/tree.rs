@@ -12,6 +12,7 @@
 mod checkout;
 mod conflict;
 mod create;
+mod difference;
 mod export;
 mod identity;
 mod in_memory;

@@ -114,7 +114,7 @@ impl Ui {
         }
     }
 
-    /// A task of some length. On a terminal a spinner or, when `total` is known, a bar with the time left;
+    /// A task of some length. On a terminal a spinner or, when `total` is known, a bar (see [`Task::estimate`]);
     /// elsewhere two plain lines, one when it starts and one when it ends with the time that it took.
     pub fn task(&self, title: &str, total: Option<u64>) -> Task<'_> {
         let bar = if std::io::stderr().is_terminal() {
@@ -122,7 +122,7 @@ impl Ui {
                 .bars
                 .add(total.map_or_else(ProgressBar::new_spinner, ProgressBar::new));
             let template = match total {
-                Some(_) => "        {msg} {wide_bar} {pos}/{len} {elapsed} (about {eta} left)",
+                Some(_) => "        {msg} {wide_bar} {elapsed}",
                 None => "        {spinner} {msg} {elapsed}",
             };
             bar.set_style(ProgressStyle::with_template(template).expect("the template is a constant"));
@@ -178,18 +178,26 @@ pub struct Task<'a> {
 const TELL_EVERY: Duration = Duration::from_secs(60);
 
 impl Task<'_> {
-    /// How much is done, in the unit of the total, which is an estimate and may be passed.
-    pub fn position(&self, done: u64) {
-        self.bar.set_position(done);
-        let Some(total) = self
-            .total
-            .filter(|_| self.bar.is_hidden() && self.told.get().elapsed() > TELL_EVERY)
-        else {
-            return;
-        };
-        self.told.set(Instant::now());
-        let percent = 100 * done.min(total) / total.max(1);
-        self.ui.say(&format!("{}: about {percent} % done", self.title));
+    /// How much is done and how much time is left, by whoever knows better than the bar's own arithmetic. `done` is in the unit of the total;
+    /// without a total only `made` is shown. Where there is no terminal a line a minute says the same.
+    pub fn estimate(&self, done: u64, left: Option<Duration>, made: &str) {
+        let left = left.map_or(String::new(), |left| format!(", about {} left", short(left)));
+        match self.total {
+            Some(total) => {
+                let percent = 100 * done.min(total) / total.max(1);
+                self.bar.set_position(done);
+                self.bar.set_message(format!("{}: {percent} %{left}", self.title));
+            }
+            None => self.bar.set_message(format!("{}: {made}", self.title)),
+        }
+        if self.bar.is_hidden() && self.told.get().elapsed() > TELL_EVERY {
+            self.told.set(Instant::now());
+            let how_far = match self.total {
+                Some(total) => format!("{} % done{left}", 100 * done.min(total) / total.max(1)),
+                None => made.to_string(),
+            };
+            self.ui.say(&format!("{}: {how_far}", self.title));
+        }
     }
 
     /// What it is doing right now (shown on a terminal only).
@@ -209,6 +217,16 @@ impl Task<'_> {
         self.ui
             .say(&format!("{}{result} ({:.1} s)", self.title, took.as_secs_f64()));
         took
+    }
+}
+
+/// A time as a person says it: `40 s`, `12 min`, `1 h 05 min`.
+pub fn short(time: Duration) -> String {
+    let seconds = time.as_secs();
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min", (seconds + 30) / 60),
+        _ => format!("{} h {:02} min", seconds / 3600, seconds % 3600 / 60),
     }
 }
 

@@ -1,0 +1,189 @@
+//! What a build will have to make, and how much each piece weighs.
+//!
+//! The pieces come from the kernel's own Makefiles, evaluated by make for this configuration without building anything
+//! ([`LISTER`]): `make -n` would have to build the tools of the build first. Their weights come from an earlier build, or from the sizes of the sources.
+
+use super::timeline::Timeline;
+use super::work::Work;
+use std::collections::HashMap;
+
+/// A makefile that prints `CC path.o` for every object that the folders below `Kbuild` list for this configuration, and `DTC path.dtb`
+/// for device trees, one a line. It reads each folder's Kbuild or Makefile as scripts/Makefile.build does, without its rules. Variables:
+/// `srctree`, `objtree`, `SRCARCH`, `dts` (empty: no device trees).
+pub const LISTER: &str = include_str!("lister.mk");
+
+/// One thing to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Piece {
+    /// Kind and target.
+    pub work: Work,
+    /// Size of its source, where that is known.
+    pub bytes: Option<u64>,
+}
+
+/// What is left to do, in seconds.
+#[derive(Debug, Clone, Default)]
+pub struct Plan {
+    /// Seconds of each target that is not done yet.
+    waiting: HashMap<String, f64>,
+    left: f64,
+    measured: bool,
+    /// Seconds of targets of an earlier build that no list names: what links and lists.
+    known: HashMap<String, f64>,
+}
+
+impl Plan {
+    /// From pieces and an earlier build's timeline. What the timeline knows is weighed by it and by size, half and half; what it does not know is weighed by size and
+    /// brought to the speed of the machine that the timeline is of.
+    pub fn of(pieces: &[Piece], earlier: Option<&Timeline>) -> Self {
+        let seconds = earlier.map(Timeline::seconds).unwrap_or_default();
+        let usual = |piece: &Piece| Work::usual_seconds(&piece.work.kind, piece.bytes);
+        let (mut measured, mut modelled) = (0.0, 0.0);
+        for piece in pieces {
+            if let Some(seconds) = seconds.get(piece.work.target.as_str()) {
+                measured += seconds;
+                modelled += usual(piece);
+            }
+        }
+        let scale = if modelled > 0.0 { measured / modelled } else { 1.0 };
+        let mut plan = Plan {
+            measured: modelled > 0.0,
+            ..Plan::default()
+        };
+        for piece in pieces {
+            let weight = match seconds.get(piece.work.target.as_str()) {
+                // What one build saw of one file has the noise of that moment in it.
+                Some(seconds) => (seconds + usual(piece) * scale) / 2.0,
+                None => usual(piece) * scale,
+            };
+            plan.add(&piece.work.target, weight);
+        }
+        if pieces.is_empty() {
+            return Plan::default();
+        }
+        // The way from objects to a kernel: archives, links, symbols, modules. An earlier build knows it; else as long as in the
+        // build that the usual seconds are of: 3 % of compiling.
+        if plan.measured {
+            let last = earlier.map(tail).unwrap_or_default();
+            for target in last {
+                let weight = seconds.get(target).copied().unwrap_or_default();
+                if !plan.waiting.contains_key(target) {
+                    plan.add(target, weight);
+                }
+            }
+            plan.known = seconds
+                .iter()
+                .map(|(target, seconds)| (target.to_string(), *seconds))
+                .collect();
+        } else {
+            plan.add("", 0.03 * plan.left);
+        }
+        plan
+    }
+
+    fn add(&mut self, target: &str, weight: f64) {
+        if let Some(before) = self.waiting.insert(target.to_string(), weight) {
+            self.left -= before;
+        }
+        self.left += weight;
+    }
+
+    /// A piece is done: gives its seconds and takes them from what is left. One that was not planned weighs what such a thing
+    /// usually does, and where a lump for links was planned, that becomes smaller.
+    pub fn take(&mut self, work: &Work) -> f64 {
+        if let Some(weight) = self.waiting.remove(&work.target) {
+            self.left = (self.left - weight).max(0.0);
+            return weight;
+        }
+        let weight = self
+            .known
+            .get(&work.target)
+            .copied()
+            .unwrap_or_else(|| Work::usual_seconds(&work.kind, None));
+        if let Some(lump) = self.waiting.get_mut("") {
+            let part = weight.min(*lump);
+            *lump -= part;
+            self.left = (self.left - part).max(0.0);
+        }
+        weight
+    }
+
+    /// Seconds that are left.
+    pub fn left(&self) -> f64 {
+        self.left
+    }
+
+    /// Whether nothing was ever planned.
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.left == 0.0 && self.known.is_empty()
+    }
+
+    /// Whether its seconds were measured on this machine, rather than on another.
+    pub fn seconds_are_of_this_machine(&self) -> bool {
+        self.measured
+    }
+}
+
+/// Targets of a whole build that come behind the last object of the kernel itself.
+fn tail(timeline: &Timeline) -> Vec<&str> {
+    let from = timeline
+        .rows
+        .iter()
+        .position(|(_, work)| work.target == "vmlinux.o" || work.target == "vmlinux.a");
+    let rows = from.map_or(&[][..], |from| &timeline.rows[from..]);
+    rows.iter().map(|(_, work)| work.target.as_str()).collect()
+}
+
+/// The lines of [`LISTER`], each once.
+pub fn parse_list(text: &str) -> Vec<Work> {
+    let mut seen = std::collections::HashSet::new();
+    text.lines()
+        .filter_map(|line| {
+            let (kind, target) = line.split_once(' ')?;
+            let known = matches!(kind, "CC" | "DTC");
+            (known && seen.insert(target)).then(|| Work {
+                kind: kind.to_string(),
+                target: target.to_string(),
+            })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn piece(target: &str, bytes: u64) -> Piece {
+        Piece {
+            work: Work {
+                kind: "CC".into(),
+                target: target.into(),
+            },
+            bytes: Some(bytes),
+        }
+    }
+
+    #[test]
+    fn what_an_earlier_build_does_not_know_gets_its_speed() {
+        let pieces = [piece("a.o", 10_000), piece("b.o", 10_000)];
+        let mut earlier = Timeline::default();
+        earlier.rows.push((4340, pieces[0].work.clone()));
+        let plan = Plan::of(&pieces, Some(&earlier));
+        assert!((plan.left() - 2.0 * 4.34).abs() < 1e-9, "{}", plan.left());
+    }
+
+    #[test]
+    fn an_empty_list_is_no_plan() {
+        assert!(Plan::of(&[], None).is_empty());
+        assert!(!Plan::of(&[piece("a.o", 1)], None).is_empty());
+    }
+
+    #[test]
+    fn a_list_is_read_without_doubles_and_without_noise() {
+        let list = parse_list(
+            "CC init/main.o\nMakefile:3: warning: x\nCC init/main.o\nDTC arch/arm64/boot/dts/a.dtb\n",
+        );
+        let targets: Vec<&str> = list.iter().map(|work| work.target.as_str()).collect();
+        assert_eq!(targets, ["init/main.o", "arch/arm64/boot/dts/a.dtb"]);
+    }
+}
