@@ -268,6 +268,8 @@ fn each_in_archive(
                 .ok()
                 .and_then(|time| i64::try_from(time).ok())
                 .unwrap_or(0),
+            // An archive keeps both; whether they can be compared depends on where the file was.
+            filesystem: "tar".into(),
         };
         each(place, entry, bytes)?;
     }

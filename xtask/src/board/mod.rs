@@ -5,14 +5,17 @@ pub mod backup;
 pub mod boot;
 pub mod deploy;
 pub mod extlinux;
+pub mod file;
 pub mod inventory;
 pub mod preflight;
+pub mod probe;
 pub mod proof;
 pub mod protected;
 pub mod rollback;
 pub mod script;
 pub mod slot;
 pub mod ssh;
+pub mod ssh_board;
 pub mod virt;
 pub mod writer;
 
@@ -80,6 +83,18 @@ pub struct Description {
     pub backup_folder: PathBuf,
     /// Longest time from reset to an answer over ssh, vanilla or debug kernel.
     pub boot_limit: Duration,
+    /// Architecture as the kernel's `ARCH` names it: `arm64`.
+    pub architecture: String,
+    /// Boot methods that may be used, best first; empty: whatever the board can do.
+    pub methods: Vec<file::Method>,
+    /// `console=` of vanilla's append that the serial line carries: `ttyS2,1500000`.
+    pub console: Option<String>,
+    /// The hardware watchdog.
+    pub watchdog: Option<file::Watchdog>,
+    /// A second host that backups are pushed on to.
+    pub second_host: Option<file::SecondHost>,
+    /// Units whose state pre-flight shows.
+    pub services: Vec<String>,
 }
 
 /// Quotes a word for the POSIX shell of a board: *the* quoting function; whatever comes from data goes through it.

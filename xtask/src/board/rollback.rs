@@ -300,7 +300,7 @@ fn covered(manifest: &Manifest) -> Vec<PathBuf> {
     roots
 }
 
-/// Kind, bytes and mode; nothing else is compared.
+/// As [`inventory::differences`] compares them.
 fn same(was: &Entry, is: &Entry) -> bool {
     let one = |entry: &Entry| Inventory::from([(PathBuf::from("/"), entry.clone())]);
     inventory::differences(&one(was), &one(is)).is_empty()

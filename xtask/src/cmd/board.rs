@@ -10,6 +10,7 @@ use anyhow::{Result, bail};
 use std::time::Duration;
 
 mod console;
+mod probe;
 
 /// Longest time from power-on to ssh that `up` waits by default, seconds.
 const BOOT_SECONDS: u64 = 180;
@@ -55,6 +56,8 @@ enum Action {
     /// Pull its reset line: nothing is flushed
     #[command(after_help = "Example:\n  cargo xtask board reset")]
     Reset,
+    /// Look at any board over ssh and write its board file
+    Probe(probe::Probe),
     /// Remove it with everything that is on its disk
     #[command(after_help = "Example:\n  cargo xtask board destroy --yes")]
     Destroy,
@@ -73,7 +76,7 @@ struct UpFlags {
 impl Board {
     /// Runs the verb.
     pub fn run(&self, context: &Context) -> Result<Outcome> {
-        if context.global.dry_run {
+        if context.global.dry_run && !matches!(self.action, Action::Probe(_)) {
             return dry_run(&self.action, context);
         }
         match &self.action {
@@ -84,6 +87,7 @@ impl Board {
             Action::Console { write: true } => console::run(context, console::Direction::Write),
             Action::Console { write: false } => console::run(context, console::Direction::Look),
             Action::Reset => reset(context),
+            Action::Probe(probe) => probe.run(context),
             Action::Destroy => destroy(context),
         }
     }

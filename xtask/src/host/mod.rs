@@ -5,3 +5,4 @@ pub mod folders;
 pub mod packages;
 pub mod process;
 pub mod requirements;
+pub mod toml;

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use xshell::{Shell, cmd};
+use xtask::board::file::BoardFile;
 use xtask::board::{Board, Description, SerialLine};
 use xtask::host::files::sha256;
 use xtask::host::process::{self, Finished};
@@ -15,6 +16,22 @@ pub const LABEL: &str = "arch_devices_lockdep";
 pub const VANILLA: &str = "7.3.4-devices";
 pub const DEBUG: &str = "7.3.4-lockdep+";
 pub const EXTLINUX: &str = "# mine\nprompt 1\ntimeout 20\ndefault arch_devices\n\nlabel arch_devices\n\tkernel /Image-7.3.4-devices\n\tfdt /dtbs/virt.dtb\n\tappend root=/dev/vda2 rw quiet\n# end";
+
+/// The board as a file describes it. Nobody connects to that host: the scripts run here.
+pub const BOARD_FILE: &str = r#"
+schema-version = 1
+kind = "ssh"
+architecture = "arm64"
+[ssh]
+host = "local"
+[boot]
+folder = "/boot/firmware"
+extlinux = "/boot/firmware/extlinux/extlinux.conf"
+vanilla-label = "arch_devices"
+limit-s = 30
+[backup]
+folder = "/var/lib/lockstep/backups"
+"#;
 
 /// When a script is killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,14 +57,7 @@ impl LocalBoard {
         // In memory: hundreds of flushes to a busy disk would take minutes.
         let folder = tempfile::tempdir_in("/dev/shm").unwrap();
         let board = LocalBoard {
-            description: Description {
-                name: "local".into(),
-                boot_folder: "/boot/firmware".into(),
-                extlinux: "/boot/firmware/extlinux/extlinux.conf".into(),
-                vanilla_label: "arch_devices".into(),
-                backup_folder: "/var/lib/lockstep/backups".into(),
-                boot_limit: Duration::from_secs(1),
-            },
+            description: BoardFile::parse("local", BOARD_FILE).unwrap().description,
             folder,
             // Another one than the root's, and in memory where there is one.
             firmware: tempfile::tempdir_in("/run")
@@ -115,6 +125,14 @@ impl LocalBoard {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, content).unwrap();
         fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+        // Always the same time, so that a file that gets its old content back is the old file.
+        let time = std::time::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+        fs::File::options()
+            .write(true)
+            .open(&path)
+            .unwrap()
+            .set_modified(time)
+            .unwrap();
     }
 
     pub fn host(&self) -> PathBuf {
