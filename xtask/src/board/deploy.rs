@@ -172,7 +172,7 @@ pub fn plan(board: &dyn Board, request: &Request) -> Result<Plan> {
     let whole = old.as_ref().is_some_and(|old| {
         old.state == State::Whole
             && old.release == manifest.release
-            && inventory::differences(&old.inventory, &seen).is_empty()
+            && inventory::other_content(&old.inventory, &seen).is_empty()
     });
     Ok(Plan {
         label: protected.test_label.clone(),

@@ -89,7 +89,7 @@ pub fn take(board: &dyn Board, roots: &[PathBuf]) -> Result<Inventory> {
     parse(&finished.stdout)
 }
 
-/// The script: a NUL-separated list, an empty record, NUL-separated hashes.
+/// The script: a NUL-separated list of two records for each file (what it is, where it is), an empty record, NUL-separated hashes.
 fn listing(roots: &str) -> String {
     format!(
         r#"set -eu
@@ -100,7 +100,7 @@ for root in "$@"; do
     shift
     if [ -e "$root" ] || [ -L "$root" ]; then set -- "$@" "$root"; fi
 done
-if [ $# -gt 0 ]; then find "$@" -xdev -printf '%y\t%m\t%U\t%G\t%s\t%T@\t%F\t%p\t%l\0'; fi
+if [ $# -gt 0 ]; then find "$@" -xdev -printf '%y\t%m\t%U\t%G\t%s\t%T@\t%F\t%l\0%p\0'; fi
 printf '\0'
 if [ $# -gt 0 ]; then find "$@" -xdev -type f -print0 | xargs -0 -r sha256sum -z --; fi
 printf 'end\0'
@@ -124,14 +124,19 @@ fn parse(answer: &[u8]) -> Result<Inventory> {
         .filter_map(|record| record.split_once("  "))
         .map(|(hash, path)| (path, hash))
         .collect();
-    list.split_terminator('\0')
-        .map(|record| entry(record, &hashes))
+    let records: Vec<&str> = list.split_terminator('\0').collect();
+    records
+        .chunks(2)
+        .map(|pair| match pair {
+            [record, path] => entry(record, path, &hashes),
+            _ => bail!("the list of files that came from the board is cut off"),
+        })
         .collect()
 }
 
-fn entry(record: &str, hashes: &BTreeMap<&str, &str>) -> Result<(PathBuf, Entry)> {
-    let fields: Vec<&str> = record.splitn(9, '\t').collect();
-    let [kind, mode, user, group, size, modified, filesystem, path, link] = fields[..] else {
+fn entry(record: &str, path: &str, hashes: &BTreeMap<&str, &str>) -> Result<(PathBuf, Entry)> {
+    let fields: Vec<&str> = record.splitn(8, '\t').collect();
+    let [kind, mode, user, group, size, modified, filesystem, link] = fields[..] else {
         bail!(
             "the board listed a file in a form that is not understood: `{}`",
             record.escape_debug()
@@ -172,6 +177,21 @@ pub struct Difference {
     pub path: PathBuf,
     /// What is different, in words.
     pub what: String,
+}
+
+/// Every difference in content, kind and mode: for files of ours, whose times nobody relies on.
+pub fn other_content(expected: &Inventory, seen: &Inventory) -> Vec<Difference> {
+    let without_times = |inventory: &Inventory| -> Inventory {
+        let forget = |entry: &Entry| Entry {
+            filesystem: String::new(),
+            ..entry.clone()
+        };
+        inventory
+            .iter()
+            .map(|(path, entry)| (path.clone(), forget(entry)))
+            .collect()
+    };
+    differences(&without_times(expected), &without_times(seen))
 }
 
 /// Every difference between two inventories in content, kind and mode; and in owner and, for files, time, where both file systems keep them.
@@ -241,7 +261,7 @@ fn short(hash: &str) -> &str {
 mod tests {
     use super::*;
 
-    const LIST: &str = "d\t755\t0\t0\t4096\t1700000000.5\text4\t/lib/modules/r\t\0f\t644\t0\t0\t3\t1700000001.0\text4\t/lib/modules/r/a b.ko\t\0l\t777\t0\t0\t3\t1.0\text4\t/lib/modules/r/build\t/usr/src\0";
+    const LIST: &str = "d\t755\t0\t0\t4096\t1700000000.5\text4\t\0/lib/modules/r\0f\t644\t0\t0\t3\t1700000001.0\text4\t\0/lib/modules/r/a b.ko\0l\t777\t0\t0\t3\t1.0\text4\t/usr/src\0/lib/modules/r/build\0";
 
     #[test]
     fn a_listing_is_read_with_blanks_in_names() {

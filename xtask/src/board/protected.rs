@@ -93,7 +93,18 @@ impl Protected {
             .collect();
         ask.append(&mut others.clone());
         let mut real = resolve(board, &ask)?;
-        others.extend(real.split_off(3));
+        // A link that leads out of the partition is not U-Boot's: what it points at is nobody's boot file, and is not followed.
+        let inside = |path: &PathBuf| path.starts_with(&running.boot_mount);
+        others.extend(real.split_off(3).into_iter().filter(inside));
+        for (path, wanted) in real.iter().zip(wanted) {
+            ensure!(
+                wanted.is_none() || inside(path),
+                "vanilla's label names `{}`, which leads to {}, outside of {}",
+                wanted.map_or("", String::as_str).escape_debug(),
+                path.display(),
+                running.boot_mount.display()
+            );
+        }
         let vanilla_files: Vec<PathBuf> = real
             .iter()
             .zip(&ask)
@@ -307,13 +318,24 @@ fn files_of(label: &Label) -> Vec<String> {
 }
 
 /// A path of U-Boot's as one of the running board: absolute ones begin at the partition, others at the folder of
-/// extlinux.conf (`get_relfile` in `boot/pxe_utils.c`).
+/// extlinux.conf (`get_relfile` in `boot/pxe_utils.c`). There is nothing above the partition for U-Boot, so `..` never leads out of it.
 pub fn on_board(boot_mount: &Path, extlinux: &Path, uboot: &str) -> PathBuf {
-    let joined = match uboot.strip_prefix('/') {
-        Some(rest) => boot_mount.join(rest.trim_start_matches('/')),
-        None => extlinux.parent().unwrap_or(boot_mount).join(uboot),
+    let start = match uboot.strip_prefix('/') {
+        Some(_) => Path::new(""),
+        None => extlinux
+            .parent()
+            .and_then(|folder| folder.strip_prefix(boot_mount).ok())
+            .unwrap_or(Path::new("")),
     };
-    normalise(&joined).unwrap_or(joined)
+    let mut below = PathBuf::new();
+    for component in start.join(uboot.trim_start_matches('/')).components() {
+        match component {
+            Component::ParentDir => drop(below.pop()),
+            Component::Normal(name) => below.push(name),
+            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
+        }
+    }
+    boot_mount.join(below)
 }
 
 /// The running command line has to be vanilla's append: this is the extlinux.conf that U-Boot really reads.
@@ -496,6 +518,13 @@ mod tests {
         assert_eq!(place("/Image"), Path::new("/boot/firmware/Image"));
         assert_eq!(place("../Image"), Path::new("/boot/firmware/Image"));
         assert_eq!(place("Image"), Path::new("/boot/firmware/extlinux/Image"));
+        for path in [
+            "/../../etc/shadow",
+            "../../../etc/shadow",
+            "/x/../../../etc/shadow",
+        ] {
+            assert_eq!(place(path), Path::new("/boot/firmware/etc/shadow"), "{path}");
+        }
     }
 
     #[test]

@@ -153,7 +153,7 @@ pub fn verify(board: &dyn Board, protected: &Protected) -> Result<Record> {
         record.label
     );
     let place = Place::of(protected, &record.release)?;
-    let found = inventory::differences(&record.inventory, &inventory::take(board, &place.roots())?);
+    let found = inventory::other_content(&record.inventory, &inventory::take(board, &place.roots())?);
     if let Some(first) = found.first() {
         bail!(
             "the slot of label `{}` does not verify, so it is not booted: {} {} (and {} more); deploy again",
