@@ -33,6 +33,7 @@ fn request<'a>(manifest: &'a Manifest, protected: &'a Protected) -> Request<'a> 
         nonce: Nonce::fresh().unwrap(),
         dtb: Dtb::Vanilla,
         extra_append: vec![],
+        keep: 0,
     }
 }
 

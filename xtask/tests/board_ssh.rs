@@ -24,6 +24,7 @@ fn install(board: &dyn Board, manifest: &Manifest, protected: &Protected) -> any
         nonce: Nonce::fresh().unwrap(),
         dtb: Dtb::Vanilla,
         extra_append: vec![],
+        keep: 0,
     };
     let plan = deploy::plan(board, &request)?;
     deploy::execute(board, &request, &plan, &mut |_| {})

@@ -318,7 +318,14 @@ fn ours(board: &dyn Board, protected: &Protected) -> Result<Vec<PathBuf>> {
             .transpose()?
             .map_or_else(Vec::new, |place| place.roots()),
     };
+    for kept in slot::kept(board, protected)? {
+        paths.extend(Place::of(protected, &kept.release)?.roots());
+        paths.push(slot::kept_path(protected, &kept.release));
+    }
+    paths.push(board.description().backup_folder.join(".initramfs"));
     paths.push(record_path);
+    paths.sort();
+    paths.dedup();
     let there = inventory_of_names(board, &paths)?;
     paths.retain(|path| there.contains(path));
     Ok(paths)

@@ -216,6 +216,14 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
+    /// Runs a script that writes only below `folder`, with tools of the board. When it dies half-way that folder holds anything, and the
+    /// next call has to begin by removing it.
+    pub(super) fn produce(&self, doing: &str, folder: &Path, script: &str) -> Result<Finished> {
+        let guard = scripts::guard_words(&[&script::word(folder)?]);
+        let targets = [(folder.to_path_buf(), Excuse::None)];
+        self.act(doing, Rule::Nothing, &targets, &(guard + script), &[])
+    }
+
     /// Copies files of the board into the new folder `into/files`, attributes kept, and gives the folder that holds them for now;
     /// [`Writer::keep_snapshot`] gives it its name. When it dies half-way that folder is left over and the next call replaces it.
     pub fn take_snapshot(&self, paths: &[PathBuf], into: &Path) -> Result<PathBuf> {

@@ -203,6 +203,7 @@ impl BootStep<'_> {
             nonce: nonce.clone(),
             dtb: Dtb::Vanilla,
             extra_append: Vec::new(),
+            keep: 0,
         };
         let inputs = json!({ "release": self.manifest.release, "build-id": self.manifest.build_id });
         let act = || {

@@ -26,6 +26,9 @@ pub struct Deploy {
     /// A word for the end of the kernel's command line; may be given more than once
     #[arg(long, value_name = "WORD", allow_hyphen_values = true)]
     append: Vec<String>,
+    /// How many older slots stay on the board, without a label; the others of ours are removed, never vanilla's files
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    keep: usize,
 }
 
 impl Deploy {
@@ -46,6 +49,7 @@ impl Deploy {
             nonce: Nonce::fresh()?,
             dtb: self.dtb.clone().map_or(Dtb::Vanilla, Dtb::Built),
             extra_append: self.append.clone(),
+            keep: self.keep,
         };
         let task = context
             .ui
@@ -95,6 +99,16 @@ fn told(plan: &Plan) -> Vec<String> {
     if let Some(dtb) = &plan.place.dtb {
         lines.push(format!("  dtb      {}", dtb.display()));
     }
+    if let Some(initramfs) = &plan.place.initramfs {
+        let what = plan
+            .initramfs
+            .as_ref()
+            .map_or("as it is".into(), |why| format!("made on the board: {why}"));
+        lines.push(format!("  initramfs {} ({what})", initramfs.display()));
+    }
+    if !plan.keep.is_empty() {
+        lines.push(format!("  kept     {} (without a label)", plan.keep.join(", ")));
+    }
     lines.push(format!("  modules  {}", plan.place.modules.display()));
     lines.push(format!("  append   {}", plan.append));
     lines
@@ -117,6 +131,7 @@ fn doing(stage: Stage) -> &'static str {
         Stage::RemovingFiles => "removing files of the older slot",
         Stage::SendingModules => "sending modules",
         Stage::Depmod => "running depmod",
+        Stage::MakingInitramfs => "making the initramfs with the board's own tool",
         Stage::SendingBootFiles => "sending Image and device tree",
         Stage::VerifyingSlot => "hashing the slot",
         Stage::WritingLabel => "writing the label",

@@ -177,21 +177,21 @@ sync -f .
 "#;
 
 /// Removes the files and folders of the NUL-separated list on standard input, `$files` of them.
-pub(super) const REMOVE: &str = r#"list=$(mktemp)
-trap 'rm -f "$list"' EXIT
-cat >"$list"
-guard "$list" "$files"
-xargs -0 rm -rf -- <"$list"
-xargs -0 dirname -z -- <"$list" | sort -zu | xargs -0 -n1 sh -c '
+pub(super) const REMOVE: &str = r#"guarded=$(mktemp)
+trap "rm -f '$guarded'" EXIT
+cat >"$guarded"
+guard "$guarded" "$files"
+xargs -0 rm -rf -- <"$guarded"
+xargs -0 dirname -z -- <"$guarded" | sort -zu | xargs -0 -n1 sh -c '
     folder=$1
     while [ ! -e "$folder" ]; do folder=$(dirname -- "$folder"); done
     sync -f "$folder"' sh
 "#;
 
-/// Guards the folders (words) that a script is about.
-fn guard_words(words: &[&str]) -> String {
+/// Guards the folders (words) that a script is about. The trap has the name of its file in it, not a variable that a later line may set.
+pub(super) fn guard_words(words: &[&str]) -> String {
     format!(
-        "list=$(mktemp)\ntrap 'rm -f \"$list\"' EXIT\nprintf '%s\\0' {} >\"$list\"\nguard \"$list\" {}\n",
+        "guarded=$(mktemp)\ntrap \"rm -f '$guarded'\" EXIT\nprintf '%s\\0' {} >\"$guarded\"\nguard \"$guarded\" {}\n",
         words.join(" "),
         words.len()
     )
