@@ -135,6 +135,8 @@ pub struct SecondHost {
     pub host: String,
     /// Folder there, below the home folder where it is relative.
     pub folder: PathBuf,
+    /// The ssh_config that leads there, where it is not the user's own.
+    pub config: Option<PathBuf>,
 }
 
 #[derive(Deserialize)]
@@ -200,6 +202,7 @@ struct RawBackup {
     folder: Spanned<PathBuf>,
     second_host: Option<Spanned<String>>,
     second_folder: Option<Spanned<PathBuf>>,
+    second_config: Option<Spanned<PathBuf>>,
 }
 
 #[derive(Deserialize)]
@@ -450,6 +453,7 @@ fn second_host(check: &Checker, raw: &RawBackup) -> Result<Option<SecondHost>> {
             Ok(Some(SecondHost {
                 host: check.plain(host, "second-host", "@:")?,
                 folder: folder.get_ref().clone(),
+                config: check.host_file(&raw.second_config, "second-config")?,
             }))
         }
         (Some(host), None) => check.wrong(host, "`second-host` needs `second-folder`, too"),

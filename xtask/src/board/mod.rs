@@ -13,6 +13,7 @@ pub mod proof;
 pub mod protected;
 pub mod rollback;
 pub mod script;
+pub mod second_host;
 pub mod slot;
 pub mod ssh;
 pub mod ssh_board;

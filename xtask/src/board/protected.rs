@@ -10,7 +10,6 @@ pub use running::on_board;
 use super::extlinux::{self, Config, Label};
 use super::inventory::{self, Difference, Inventory};
 use super::{Board, script};
-use crate::host::files::sha256;
 use anyhow::{Context, Result, bail, ensure};
 use running::{Running, agree_on_command_line, agree_on_image};
 use serde::{Deserialize, Serialize};
@@ -282,11 +281,6 @@ pub fn resolve(board: &dyn Board, paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
         paths.len()
     );
     Ok(real)
-}
-
-/// Hash of extlinux.conf's foreign part, for records.
-pub fn foreign_hash(protected: &Protected) -> String {
-    sha256(protected.foreign_hex.as_bytes())
 }
 
 #[cfg(test)]

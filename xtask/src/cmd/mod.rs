@@ -1,11 +1,13 @@
 //! A file per verb: reads flags, calls the engine, prints.
 
 pub mod apply;
+pub mod backup;
 pub mod bisect_apply;
 pub mod board;
 pub mod build_debug_kernel;
 pub mod deploy;
 pub mod doctor;
+pub mod extlinux;
 pub mod logs;
 pub mod open_board;
 pub mod preflight;
@@ -52,6 +54,8 @@ pub fn run(cli: &Cli, ui: &Ui) -> Result<Outcome> {
         Command::Deploy(verb) => verb.run(&context),
         Command::BisectApply(verb) => verb.run(&context),
         Command::Rollback(verb) => verb.run(&context),
+        Command::Backup(verb) => verb.run(&context),
+        Command::Extlinux(verb) => verb.run(&context),
         Command::Logs(verb) => verb.run(&context),
         Command::Board(verb) => verb.run(&context),
     }

@@ -6,8 +6,9 @@ use crate::board::Board;
 use crate::board::backup::{self, Made, Modules, Verified};
 use crate::board::preflight::{self, Backup, Check, Report, Status};
 use crate::board::protected::Protected;
+use crate::board::second_host;
 use crate::exit::Outcome;
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -64,6 +65,7 @@ impl Preflight {
             protected.check(board)?;
         }
         let verified = self.back_up(context, board, &protected)?;
+        self.push_on(context, board, &verified)?;
         let task = context.ui.task("looking at the board", None);
         let report = preflight::run(
             board,
@@ -132,6 +134,36 @@ impl Preflight {
             Made::Nothing => "both copies were there; read back, and whole",
         });
         Ok(verified)
+    }
+
+    /// To the second host, where the board's file names one.
+    fn push_on(&self, context: &Context, board: &dyn Board, verified: &Verified) -> Result<()> {
+        let Some(second) = &board.description().second_host else {
+            return Ok(());
+        };
+        let task = context
+            .ui
+            .task(&format!("pushing the backup on to {}", second.host), None);
+        second_host::push(
+            second,
+            &self.board.board,
+            &self.board.campaign,
+            verified.on_host(),
+        )
+        .with_context(|| {
+            format!(
+                "the backup on {} (`second-host` in the board's file)",
+                second.host
+            )
+        })?;
+        second_host::verify(
+            second,
+            &self.board.board,
+            &self.board.campaign,
+            verified.on_host(),
+        )?;
+        task.done("hashed there");
+        Ok(())
     }
 
     fn tell(

@@ -25,7 +25,13 @@ pub struct Test {
 const LIMIT: Duration = Duration::from_secs(80 * 60);
 
 /// Test files of `xtask/tests` that need the imported kernel tree or the virtual board, in their order. Everything else is fast.
-const AFTER_SETUP: &[&str] = &["kernel_real", "virt_board", "rehearsal", "board_virtual"];
+const AFTER_SETUP: &[&str] = &[
+    "kernel_real",
+    "extlinux_uboot",
+    "virt_board",
+    "rehearsal",
+    "board_virtual",
+];
 
 impl Test {
     /// Runs the verb.

@@ -125,7 +125,10 @@ impl Scanner<'_> {
                 "include" => menu.includes.push(self.text(&word)?),
                 "label" => self.label(menu, start)?,
                 "prompt" => match self.number("prompt") {
-                    Ok(number) => menu.prompt = number,
+                    Ok(number) => {
+                        menu.prompt = number;
+                        menu.says_prompt = true;
+                    }
                     Err(_) => self.skip_line(),
                 },
                 _ => {
