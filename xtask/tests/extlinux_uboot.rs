@@ -60,7 +60,7 @@ fn cases() -> Vec<Case> {
         "timeout x\ndefault b\n",
         "default\n",
         "default b\ntimeout\n",
-        "prompt\ndefault b\n",
+        "prompt 1 2\ndefault b\n",
     ];
     let mut confs: Vec<String> = heads.iter().map(|head| format!("{head}{a}{b}")).collect();
     let bodies = [
@@ -322,14 +322,13 @@ fn the_real_u_boot_does_what_the_rule_says() {
     let folder = tempfile::tempdir().unwrap();
     let disk = make_disk(folder.path(), &cases);
     let mut machine = Machine::start(&disk);
-    for setting in [
+    let settings = [
         "setenv fdt_addr_r 0x48000000",
         "setenv fdtfile board.dtb",
         "setenv localcmd echo localboot",
         "virtio scan",
-    ] {
-        machine.command(setting);
-    }
+    ];
+    settings.iter().for_each(|setting| drop(machine.command(setting)));
     let exists = |path: &str| {
         let mut clean = Vec::new();
         for part in path.split('/').filter(|part| !part.is_empty()) {
@@ -368,8 +367,18 @@ fn the_real_u_boot_does_what_the_rule_says() {
             said.clear();
         }
         said.push_str(&machine.wait_for(PROMPT, 60));
-        let rejected = said.contains("Error parsing config file");
-        let expected = trace::attempts(&config, case.answer, &loader);
+        // `default` without a value: this version frees a pointer that it never set, and resets.
+        let aborted = said.contains("Synchronous Abort");
+        if aborted {
+            settings.iter().for_each(|setting| drop(machine.command(setting)));
+        }
+        let rejected = aborted || said.contains("Error parsing config file");
+        let mut expected = trace::attempts(&config, case.answer, &loader);
+        // On the line, a carriage return in a name cannot be told from the end of the line.
+        let names = expected
+            .iter_mut()
+            .flat_map(|attempt| attempt.retrieved.iter_mut());
+        names.for_each(|name| *name = name.replace('\r', ""));
         let found = printed(&said, &config);
         if found != expected
             || rejected != config.menu.rejected.is_some()
