@@ -1,16 +1,19 @@
 //! The board side: the [`Board`] trait and its kinds, extlinux.conf, the one function that writes, backup,
 //! deploy, boot methods, proof of boot. *Architecture invariant:* knows nothing of trees, evidence or campaigns.
 
+pub mod autologin;
 pub mod backup;
 pub mod boot;
 pub mod deploy;
 pub mod extlinux;
 pub mod file;
 pub mod inventory;
+pub mod offline;
 pub mod preflight;
 pub mod probe;
 pub mod proof;
 pub mod protected;
+pub mod rescue_card;
 pub mod rollback;
 pub mod script;
 pub mod second_host;

@@ -284,7 +284,7 @@ pub fn resolve(board: &dyn Board, paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     pub(crate) fn example() -> Protected {

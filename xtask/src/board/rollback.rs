@@ -7,7 +7,7 @@ use super::inventory::{self, Content, Entry, Inventory};
 use super::protected::Protected;
 use super::slot::{self, Place};
 use super::writer::{Keep, Put, Sent, Source, Writer};
-use super::{Board, script};
+use super::{Board, autologin, script};
 use anyhow::{Context, Result, bail, ensure};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,6 +29,8 @@ pub struct Plan {
     pub strangers: Vec<PathBuf>,
     /// Files and folders of ours that are removed.
     pub remove: Vec<PathBuf>,
+    /// Files that pre-flight renamed to switch a log-in off: what they are called now, and what they were called.
+    pub rename: Vec<(PathBuf, PathBuf)>,
     /// What has to be done by hand: links, folders or devices that differ.
     pub by_hand: Vec<String>,
 }
@@ -60,6 +62,7 @@ impl Plan {
             && self.restore.is_empty()
             && self.strangers.is_empty()
             && self.remove.is_empty()
+            && self.rename.is_empty()
             && self.by_hand.is_empty()
     }
 
@@ -83,6 +86,11 @@ impl Plan {
         lines.extend(shown("restore", &self.restore));
         lines.extend(shown("remove, since vanilla did not have it,", &self.strangers));
         lines.extend(shown("remove", &self.remove));
+        lines.extend(
+            self.rename
+                .iter()
+                .map(|(_, to)| format!("put {} back (automatic log-in, as it was)", to.display())),
+        );
         lines.extend(self.by_hand.iter().map(|what| format!("by hand: {what}")));
         lines
     }
@@ -107,28 +115,49 @@ pub fn plan(board: &dyn Board, campaign: &str, host_folder: &Path) -> Result<Pla
     let copy = choose_copy(board, &manifest, campaign, host_folder)?;
     let protected = &manifest.protected;
     let seen = inventory::take(board, &covered(&manifest))?;
-    let mut plan = Plan {
+    let now = script::read(board, &protected.extlinux)?;
+    let compared = compare(&manifest, &seen, now.as_deref())?;
+    Ok(Plan {
         campaign: campaign.to_string(),
         copy,
+        extlinux: compared.extlinux,
+        restore: compared.restore,
+        strangers: compared.strangers,
+        remove: ours(board, protected)?,
+        rename: autologin::disabled(board, campaign)?,
+        by_hand: compared.by_hand,
+    })
+}
+
+/// What of vanilla differs from its backup.
+pub(super) struct Compared {
+    pub extlinux: ExtlinuxChange,
+    pub restore: Vec<PathBuf>,
+    pub strangers: Vec<PathBuf>,
+    pub by_hand: Vec<String>,
+}
+
+/// Holds what is there against the backup: a pure rule, for a board that answers and for a disk that was put into this host.
+pub(super) fn compare(manifest: &Manifest, seen: &Inventory, extlinux: Option<&[u8]>) -> Result<Compared> {
+    let protected = &manifest.protected;
+    let foreign = protected.foreign()?;
+    let mut compared = Compared {
         extlinux: ExtlinuxChange::None,
         restore: Vec::new(),
         strangers: Vec::new(),
-        remove: ours(board, protected)?,
         by_hand: Vec::new(),
     };
-    let foreign = protected.foreign();
     for (path, was) in &manifest.inventory {
         let is = seen.get(path);
         if *path == protected.extlinux {
-            let now = script::read(board, path)?;
-            if now.is_none_or(|now| !foreign.as_ref().is_ok_and(|foreign| *foreign == now)) {
-                plan.extlinux = ExtlinuxChange::Restore;
+            if extlinux != Some(foreign.as_slice()) {
+                compared.extlinux = ExtlinuxChange::Restore;
             }
         } else if is.is_none_or(|is| !same(was, is)) {
             match was.content {
-                Content::File { .. } => plan.restore.push(path.clone()),
+                Content::File { .. } => compared.restore.push(path.clone()),
                 Content::Folder if is.is_none() => {} // comes back with its files
-                _ => plan.by_hand.push(format!(
+                _ => compared.by_hand.push(format!(
                     "{} was {:?}, mode {:o}",
                     path.display(),
                     was.content,
@@ -137,12 +166,12 @@ pub fn plan(board: &dyn Board, campaign: &str, host_folder: &Path) -> Result<Pla
             }
         }
     }
-    plan.strangers = seen
+    compared.strangers = seen
         .iter()
         .filter(|(path, entry)| !manifest.inventory.contains_key(*path) && entry.content != Content::Folder)
         .map(|(path, _)| path.clone())
         .collect();
-    Ok(plan)
+    Ok(compared)
 }
 
 /// Does what the plan says: extlinux.conf first, so that from then on nothing but vanilla boots. Dying half-way it leaves a part of the
@@ -160,6 +189,9 @@ pub fn execute(board: &dyn Board, plan: &Plan, host_folder: &Path) -> Result<Rol
     restore_files(&writer, &manifest, &plan.restore, &mut sources, &mut sent)?;
     writer.remove_strangers(&plan.strangers)?;
     writer.remove(&plan.remove)?;
+    for (from, to) in &plan.rename {
+        writer.rename(from, to)?;
+    }
     check_restored(board, &manifest)?;
     ensure!(
         plan.by_hand.is_empty(),
@@ -287,7 +319,7 @@ fn choose_copy(board: &dyn Board, manifest: &Manifest, campaign: &str, host_fold
 }
 
 /// Roots that the backup covers: the modules as a whole only if it has all of them.
-fn covered(manifest: &Manifest) -> Vec<PathBuf> {
+pub(super) fn covered(manifest: &Manifest) -> Vec<PathBuf> {
     let roots: Vec<PathBuf> = manifest
         .inventory
         .keys()

@@ -166,6 +166,12 @@ pub fn kept_path(protected: &Protected, release: &str) -> PathBuf {
     record_path(protected).with_file_name(format!("{KEPT}{release}.json"))
 }
 
+/// The release of a kept slot, by the name of its record.
+pub(super) fn kept_release(name: &str) -> Option<&str> {
+    let release = name.strip_prefix(KEPT)?.strip_suffix(".json")?;
+    check_release(release).ok().map(|()| release)
+}
+
 /// Slots that are kept on the board without a label, newest first. A record that cannot be read still names its release: it counts as the
 /// oldest, with nothing in it.
 pub fn kept(board: &dyn Board, protected: &Protected) -> Result<Vec<Record>> {
@@ -180,8 +186,7 @@ pub fn kept(board: &dyn Board, protected: &Protected) -> Result<Vec<Record>> {
     let mut records: Vec<Record> = fields
         .chunks(2)
         .filter_map(|pair| {
-            let release = pair[0].strip_prefix(KEPT)?.strip_suffix(".json")?;
-            check_release(release).ok()?;
+            let release = kept_release(pair[0])?;
             let read: Option<Record> = pair.get(1).and_then(|text| serde_json::from_str(text).ok());
             Some(
                 read.filter(|record| record.release == release)

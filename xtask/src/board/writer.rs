@@ -202,6 +202,23 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
+    /// Gives a file another name in its folder; nothing that is there is overwritten. When it dies half-way it has the one name or the other.
+    pub(super) fn rename(&self, from: &Path, to: &Path) -> Result<()> {
+        ensure!(
+            from.parent() == to.parent(),
+            "{} would leave its folder",
+            from.display()
+        );
+        let (old, new) = (script::word(from)?, script::word(to)?);
+        let targets = [
+            (from.to_path_buf(), Excuse::None),
+            (to.to_path_buf(), Excuse::None),
+        ];
+        let renaming = scripts::rename(&old, &new);
+        self.act("renaming a file", Rule::Nothing, &targets, &renaming, &[])?;
+        Ok(())
+    }
+
     /// Runs `depmod` for a release of ours (no distribution hook). When it dies half-way the index files of that release are
     /// old or new, each whole.
     pub fn depmod(&self, modules: &Path, release: &str) -> Result<()> {

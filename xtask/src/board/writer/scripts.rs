@@ -197,6 +197,14 @@ pub(super) fn guard_words(words: &[&str]) -> String {
     )
 }
 
+/// One file gets another name, which must be free.
+pub(super) fn rename(from: &str, to: &str) -> String {
+    format!(
+        "{}if [ -e {to} ] || [ -L {to} ]; then echo {to}' is there already' >&2; exit 73; fi\nmv -T -- {from} {to}\nsync -f {to}\n",
+        guard_words(&[from, to])
+    )
+}
+
 /// `depmod` for one release.
 pub(super) fn depmod(release: &str, modules: &str) -> String {
     format!(
