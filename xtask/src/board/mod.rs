@@ -2,6 +2,7 @@
 //! deploy, boot methods, proof of boot. *Architecture invariant:* knows nothing of trees, evidence or campaigns.
 
 pub mod autologin;
+pub mod awake;
 pub mod backup;
 pub mod boot;
 pub mod deploy;
