@@ -7,7 +7,7 @@ use std::fs;
 use xtask::board::deploy::{self, Deployed, Dtb, Nonce, Plan, Request};
 use xtask::board::extlinux::Config;
 use xtask::board::protected::Protected;
-use xtask::board::{backup, rollback, slot};
+use xtask::board::{autologin, backup, rollback, slot};
 use xtask::manifest::Manifest;
 
 fn request<'a>(manifest: &'a Manifest, protected: &'a Protected, keep: usize) -> Request<'a> {
@@ -196,4 +196,59 @@ fn without_a_tool_for_the_initramfs_nothing_is_changed() {
     let plan = deploy::plan(&board, &request(&manifest, &protected, 0));
     assert_eq!(plan.is_ok(), has_tool);
     assert!(board.at(&format!("/usr/lib/modules/{VANILLA}")).exists());
+}
+
+#[test]
+fn a_rollback_brings_back_links_folders_owners_times_and_the_automatic_log_in() {
+    let board = LocalBoard::new();
+    let modules = format!("/usr/lib/modules/{VANILLA}");
+    std::os::unix::fs::symlink("/usr/src/linux", board.at(&format!("{modules}/build"))).unwrap();
+    board.file(
+        "/etc/gdm3/daemon.conf",
+        "[daemon]\nAutomaticLoginEnable=true\nAutomaticLogin=lei\n",
+        0o644,
+    );
+    let protected = Protected::compute(&board, LABEL).unwrap();
+    backup::make(&board, &protected, "iter6", &backup::Modules::All, &board.host()).unwrap();
+    let found = autologin::active(&board).unwrap();
+    autologin::disable(&board, &protected, "iter6", &found).unwrap();
+    assert!(!board.at("/etc/gdm3/daemon.conf").exists());
+
+    let at = |name: &str| board.at(&format!("{modules}/{name}"));
+    fs::remove_file(at("build")).unwrap();
+    fs::create_dir(at("build")).unwrap();
+    fs::set_permissions(at("kernel"), std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    std::os::unix::fs::chown(at("kernel/a.ko"), Some(1000), Some(1000)).unwrap();
+    fs::File::options()
+        .write(true)
+        .open(at("modules.dep"))
+        .unwrap()
+        .set_modified(std::time::SystemTime::now())
+        .unwrap();
+    let differences = protected.compare(&board).unwrap();
+    let said = differences
+        .iter()
+        .map(|one| one.what.clone())
+        .collect::<Vec<_>>()
+        .join("; ");
+    for words in [
+        "belongs to 1000:1000, was 0:0",
+        "was written again with the same bytes",
+        "mode 700, was 755",
+        "was Link",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+
+    let plan = rollback::plan(&board, "iter6", &board.host()).unwrap();
+    assert_eq!(
+        (plan.restore.len(), plan.reshape.len(), plan.rename.len()),
+        (2, 2, 1),
+        "{plan:#?}"
+    );
+    assert!(plan.by_hand.is_empty());
+    rollback::execute(&board, &plan, &board.host()).unwrap_or_else(|error| panic!("{error:#}"));
+    assert!(protected.compare(&board).unwrap().is_empty());
+    assert!(board.at("/etc/gdm3/daemon.conf").exists());
+    assert!(rollback::plan(&board, "iter6", &board.host()).unwrap().is_empty());
 }

@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 use xtask::board::backup::{self, Made, Modules};
 use xtask::board::deploy::{self, Deployed, Dtb, Nonce, Request};
 use xtask::board::extlinux::Config;
+use xtask::board::file::SecondHost;
 use xtask::board::protected::Protected;
-use xtask::board::{Board, inventory, rollback, slot};
+use xtask::board::{Board, inventory, rollback, second_host, slot};
 use xtask::manifest::Manifest;
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -195,6 +196,48 @@ fn the_users_own_ssh_config_and_a_jump_host_lead_there() {
         .unwrap_or_else(|error| panic!("{error:#}\n{}", loopback.log()));
 }
 
+#[test]
+fn a_backup_is_pushed_on_to_a_second_host_and_never_over_another() {
+    let loopback = Loopback::start();
+    let local = &loopback.local;
+    let protected = Protected::compute(local, LABEL).unwrap();
+    let host = local.host();
+    backup::make(local, &protected, "iter6", &Modules::All, &host).unwrap();
+    let config = format!(
+        "Host second\n    HostName 127.0.0.1\n    User root\n    Port {}\n    IdentityFile {}\n    IdentitiesOnly yes\n    \
+         UserKnownHostsFile {}\n",
+        loopback.port,
+        loopback.at("login").display(),
+        loopback.at("known").display()
+    );
+    fs::write(loopback.at("config"), config).unwrap();
+    let second = SecondHost {
+        host: "second".into(),
+        folder: "/var/lib/second host".into(),
+        config: Some(loopback.at("config")),
+    };
+    let archive = local.at("/var/lib/second host/local/iter6").join(backup::ARCHIVE);
+    let sent = second_host::push(&second, "local", "iter6", &host).unwrap();
+    assert_eq!(
+        fs::read(&archive).unwrap(),
+        fs::read(host.join(backup::ARCHIVE)).unwrap()
+    );
+    assert!(sent > 0);
+    second_host::verify(&second, "local", "iter6", &host).unwrap();
+    second_host::push(&second, "local", "iter6", &host).unwrap();
+    fs::write(&archive, "another").unwrap();
+    assert!(second_host::verify(&second, "local", "iter6", &host).is_err());
+    let error = format!(
+        "{:#}",
+        second_host::push(&second, "local", "iter6", &host).unwrap_err()
+    );
+    assert!(
+        error.contains("another backup") && error.contains("not overwritten"),
+        "{error}"
+    );
+    assert_eq!(fs::read_to_string(&archive).unwrap(), "another");
+}
+
 /// Names that a board may have and a shell, a list or a path could misread.
 const HOSTILE: [&str; 7] = [
     "a;touch pwned",
@@ -249,7 +292,7 @@ fn hostile_names_from_the_board_are_never_run_and_never_followed() {
     let plan = rollback::plan(&board, "iter6", &local.host()).unwrap();
     assert_eq!(plan.strangers.len(), HOSTILE.len());
     rollback::execute(&board, &plan, &local.host()).unwrap();
-    assert!(protected.compare(&board).unwrap().is_empty());
+    assert_eq!(protected.compare(&board).unwrap(), []);
     assert_eq!(fs::read_to_string(local.at("/etc/shadow")).unwrap(), "secret");
     for place in ["/pwned", "/tmp/pwned", "/root/pwned", "/boot/firmware/pwned"] {
         assert!(!local.at(place).exists(), "{place}");

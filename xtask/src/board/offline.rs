@@ -89,6 +89,17 @@ impl Offline {
         }
         let conf = self.disk.read(&protected.extlinux)?;
         let compared = rollback::compare(&self.manifest, &seen, conf.as_deref())?;
+        // A folder that is gone comes back with its files.
+        let shapes = compared
+            .reshape
+            .iter()
+            .filter(|path| {
+                seen.contains_key(*path) || self.manifest.inventory[*path].content != Content::Folder
+            })
+            .map(|path| {
+                let was = &self.manifest.inventory[path];
+                format!("{} was {:?}, mode {:o}", path.display(), was.content, was.mode)
+            });
         Ok(Plan {
             campaign: self.campaign.clone(),
             copy: Copy::OnHost(self.host_folder.clone()),
@@ -97,7 +108,8 @@ impl Offline {
             strangers: compared.strangers,
             remove: self.ours(conf.as_deref())?,
             rename: self.disabled()?,
-            by_hand: compared.by_hand,
+            reshape: Vec::new(),
+            by_hand: compared.by_hand.into_iter().chain(shapes).collect(),
         })
     }
 

@@ -25,13 +25,15 @@ pub struct Plan {
     pub extlinux: ExtlinuxChange,
     /// Vanilla's files that are put back.
     pub restore: Vec<PathBuf>,
-    /// Files in vanilla's folders that vanilla did not have.
+    /// Vanilla's folders and links that are made again, with their modes and owners.
+    pub reshape: Vec<PathBuf>,
+    /// Files and folders in vanilla's folders that vanilla did not have.
     pub strangers: Vec<PathBuf>,
     /// Files and folders of ours that are removed.
     pub remove: Vec<PathBuf>,
     /// Files that pre-flight renamed to switch a log-in off: what they are called now, and what they were called.
     pub rename: Vec<(PathBuf, PathBuf)>,
-    /// What has to be done by hand: links, folders or devices that differ.
+    /// What has to be done by hand: devices that differ.
     pub by_hand: Vec<String>,
 }
 
@@ -60,6 +62,7 @@ impl Plan {
     pub fn is_empty(&self) -> bool {
         self.extlinux == ExtlinuxChange::None
             && self.restore.is_empty()
+            && self.reshape.is_empty()
             && self.strangers.is_empty()
             && self.remove.is_empty()
             && self.rename.is_empty()
@@ -84,6 +87,7 @@ impl Plan {
             lines
         };
         lines.extend(shown("restore", &self.restore));
+        lines.extend(shown("make again (folder or link)", &self.reshape));
         lines.extend(shown("remove, since vanilla did not have it,", &self.strangers));
         lines.extend(shown("remove", &self.remove));
         lines.extend(
@@ -125,6 +129,7 @@ pub fn plan(board: &dyn Board, campaign: &str, host_folder: &Path) -> Result<Pla
         strangers: compared.strangers,
         remove: ours(board, protected)?,
         rename: autologin::disabled(board, campaign)?,
+        reshape: compared.reshape,
         by_hand: compared.by_hand,
     })
 }
@@ -134,6 +139,7 @@ pub(super) struct Compared {
     pub extlinux: ExtlinuxChange,
     pub restore: Vec<PathBuf>,
     pub strangers: Vec<PathBuf>,
+    pub reshape: Vec<PathBuf>,
     pub by_hand: Vec<String>,
 }
 
@@ -145,6 +151,7 @@ pub(super) fn compare(manifest: &Manifest, seen: &Inventory, extlinux: Option<&[
         extlinux: ExtlinuxChange::None,
         restore: Vec::new(),
         strangers: Vec::new(),
+        reshape: Vec::new(),
         by_hand: Vec::new(),
     };
     for (path, was) in &manifest.inventory {
@@ -156,8 +163,8 @@ pub(super) fn compare(manifest: &Manifest, seen: &Inventory, extlinux: Option<&[
         } else if is.is_none_or(|is| !same(was, is)) {
             match was.content {
                 Content::File { .. } => compared.restore.push(path.clone()),
-                Content::Folder if is.is_none() => {} // comes back with its files
-                _ => compared.by_hand.push(format!(
+                Content::Folder | Content::Link { .. } => compared.reshape.push(path.clone()),
+                Content::Other(_) => compared.by_hand.push(format!(
                     "{} was {:?}, mode {:o}",
                     path.display(),
                     was.content,
@@ -166,10 +173,12 @@ pub(super) fn compare(manifest: &Manifest, seen: &Inventory, extlinux: Option<&[
             }
         }
     }
+    let unknown = |path: &Path| seen.contains_key(path) && !manifest.inventory.contains_key(path);
+    // A folder that vanilla did not have goes as a whole.
     compared.strangers = seen
-        .iter()
-        .filter(|(path, entry)| !manifest.inventory.contains_key(*path) && entry.content != Content::Folder)
-        .map(|(path, _)| path.clone())
+        .keys()
+        .filter(|path| unknown(path) && !path.parent().is_some_and(unknown))
+        .cloned()
         .collect();
     Ok(compared)
 }
@@ -186,8 +195,10 @@ pub fn execute(board: &dyn Board, plan: &Plan, host_folder: &Path) -> Result<Rol
     }
     let wanted: BTreeSet<PathBuf> = plan.restore.iter().cloned().collect();
     let mut sources = sources(plan, &wanted, host_folder)?;
-    restore_files(&writer, &manifest, &plan.restore, &mut sources, &mut sent)?;
+    // Strangers first: what stands in the place of a folder of vanilla's would be in the way of its files.
     writer.remove_strangers(&plan.strangers)?;
+    writer.reshape(&plan.reshape)?;
+    restore_files(&writer, &manifest, &plan.restore, &mut sources, &mut sent)?;
     writer.remove(&plan.remove)?;
     for (from, to) in &plan.rename {
         writer.rename(from, to)?;
@@ -401,8 +412,8 @@ fn check_restored(board: &dyn Board, manifest: &Manifest) -> Result<()> {
     let wrong = manifest
         .inventory
         .iter()
-        .filter(|(path, was)| matches!(was.content, Content::File { .. }) && **path != protected.extlinux)
-        .find(|(path, was)| seen.get(*path).is_none_or(|is| is.sha256() != was.sha256()));
+        .filter(|(path, was)| !matches!(was.content, Content::Other(_)) && **path != protected.extlinux)
+        .find(|(path, was)| seen.get(*path).is_none_or(|is| !same(was, is)));
     match wrong {
         None => Ok(()),
         Some((path, _)) => bail!(

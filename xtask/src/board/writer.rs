@@ -195,6 +195,43 @@ impl<'a> Writer<'a> {
         )
     }
 
+    /// Makes folders and links of the verified backup again, with their modes, owners and (links) targets. Only `rollback` can. When it dies half-way
+    /// some of them are as they were.
+    pub(super) fn reshape(&self, paths: &[PathBuf]) -> Result<()> {
+        let backup = self
+            .restoring
+            .context("only a rollback makes protected folders again")?;
+        if paths.is_empty() {
+            return Ok(());
+        }
+        let mut making = String::new();
+        for path in paths {
+            let entry = backup
+                .get(path)
+                .with_context(|| format!("{} is not in the backup", path.display()))?;
+            making.push_str(&scripts::reshape(&script::word(path)?, entry));
+        }
+        let targets: Vec<(PathBuf, Excuse)> = paths
+            .iter()
+            .map(|path| (path.clone(), Excuse::Restored))
+            .collect();
+        let words: Result<Vec<String>> = paths
+            .iter()
+            .map(|path| script::word(path.parent().unwrap_or(path)))
+            .collect();
+        let words = words?;
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let guard = scripts::guard_words(&words);
+        self.act(
+            "making folders and links again",
+            Rule::ThesePaths,
+            &targets,
+            &(guard + &making),
+            &[],
+        )?;
+        Ok(())
+    }
+
     fn remove_as(&self, doing: &str, rule: Rule, targets: &[(PathBuf, Excuse)]) -> Result<()> {
         let paths: Vec<PathBuf> = targets.iter().map(|(path, _)| path.clone()).collect();
         let removing = format!("files={}\n{}", paths.len(), scripts::REMOVE);

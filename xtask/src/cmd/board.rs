@@ -11,6 +11,7 @@ use std::time::Duration;
 
 mod console;
 mod probe;
+mod remote;
 
 /// Longest time from power-on to ssh that `up` waits by default, seconds.
 const BOOT_SECONDS: u64 = 180;
@@ -23,6 +24,9 @@ const BOOT_SECONDS: u64 = 180;
     after_help = "Example:\n  cargo xtask board up && cargo xtask board ssh uname -r"
 )]
 pub struct Board {
+    /// Board to use: a file of boards/, without .toml
+    #[arg(long, value_name = "NAME", default_value = "virtual", global = true)]
+    board: String,
     /// What to do with it.
     #[command(subcommand)]
     action: Action,
@@ -76,6 +80,9 @@ struct UpFlags {
 impl Board {
     /// Runs the verb.
     pub fn run(&self, context: &Context) -> Result<Outcome> {
+        if self.board != "virtual" && !matches!(self.action, Action::Probe(_)) {
+            return remote::run(&self.action, &self.board, context);
+        }
         if context.global.dry_run && !matches!(self.action, Action::Probe(_)) {
             return dry_run(&self.action, context);
         }

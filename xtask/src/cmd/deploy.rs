@@ -34,12 +34,12 @@ pub struct Deploy {
 impl Deploy {
     /// Runs the verb.
     pub fn run(&self, context: &Context) -> Result<Outcome> {
+        let protected = self.board.protected(context)?;
         let folder = match &self.manifest {
             Some(folder) => folder.clone(),
             None => Place::of(&context.folders.cache, None)?.staging.join("lockdep"),
         };
         let manifest = stage::read_manifest(&folder)?;
-        let protected = self.board.protected(context)?;
         let _lock = lock(context, &self.board.board)?;
         let board = self.board.open(context)?;
         let board = board.as_ref();

@@ -128,6 +128,7 @@ impl BoardFlags {
 
     /// What must survive, as pre-flight wrote it down. Errors: there was no pre-flight, or it was for another label.
     pub fn protected(&self, context: &Context) -> Result<Protected> {
+        board_file(context, &self.board)?;
         let manifest = self.backup_manifest(context)?.with_context(|| {
             format!(
                 "board `{}` has no backup for campaign `{}`: run `cargo xtask preflight --board {0} --campaign {1}` first",

@@ -2,6 +2,7 @@
 
 use super::Context;
 use super::open_board::{BoardFlags, lock};
+use crate::board::awake;
 use crate::board::boot;
 use crate::board::offline::Offline;
 use crate::board::rollback;
@@ -66,6 +67,8 @@ impl Rollback {
         context
             .ui
             .line("vanilla is as the backup has it, and nothing of ours is left");
+        // Pre-flight may have held it awake; a board without systemd never was.
+        drop(awake::release(board));
         self.say_what_runs(context, board)?;
         Ok(Outcome::Success)
     }

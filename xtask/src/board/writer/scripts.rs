@@ -1,6 +1,7 @@
 //! The shell that runs on the board for a write. POSIX sh with GNU coreutils, tar, findutils and util-linux. Words from data
 //! arrive quoted or through lists whose names `writer` has checked.
 
+use super::super::inventory::{Content, Entry};
 use super::super::quote;
 use super::Packing;
 
@@ -181,7 +182,8 @@ pub(super) const REMOVE: &str = r#"guarded=$(mktemp)
 trap "rm -f '$guarded'" EXIT
 cat >"$guarded"
 guard "$guarded" "$files"
-xargs -0 rm -rf -- <"$guarded"
+# What is mounted below a folder is somebody else's.
+xargs -0 rm -rf --one-file-system -- <"$guarded"
 xargs -0 dirname -z -- <"$guarded" | sort -zu | xargs -0 -n1 sh -c '
     folder=$1
     while [ ! -e "$folder" ]; do folder=$(dirname -- "$folder"); done
@@ -195,6 +197,25 @@ pub(super) fn guard_words(words: &[&str]) -> String {
         words.join(" "),
         words.len()
     )
+}
+
+/// One folder or link as the backup has it. Something else in its place goes away; a folder that is there keeps what is in it.
+pub(super) fn reshape(path: &str, entry: &Entry) -> String {
+    let (user, group) = entry.owner;
+    match &entry.content {
+        Content::Folder => format!(
+            "if [ -L {path} ] || [ ! -d {path} ]; then rm -f -- {path}; mkdir -p -- {path}; fi\n\
+             chown {user}:{group} {path}\nchmod {:o} {path}\nsync -f {path}\n",
+            entry.mode
+        ),
+        Content::Link { to } => format!(
+            "if [ ! -L {path} ] && [ -d {path} ]; then rm -rf -- {path}; fi\n\
+             ln -sfnT -- {} {path}\nchown -h {user}:{group} {path}\ntouch -h -d @{} {path}\nsync -f \"$(dirname -- {path})\"\n",
+            quote(to),
+            entry.modified
+        ),
+        Content::File { .. } | Content::Other(_) => String::new(),
+    }
 }
 
 /// One file gets another name, which must be free.
