@@ -7,7 +7,7 @@ use std::fs;
 use xtask::board::deploy::{self, Deployed, Dtb, Nonce, Plan, Request};
 use xtask::board::extlinux::Config;
 use xtask::board::protected::Protected;
-use xtask::board::{autologin, backup, rollback, slot};
+use xtask::board::{autologin, backup, rescue_card, rollback, slot};
 use xtask::manifest::Manifest;
 
 fn request<'a>(manifest: &'a Manifest, protected: &'a Protected, keep: usize) -> Request<'a> {
@@ -209,7 +209,13 @@ fn a_rollback_brings_back_links_folders_owners_times_and_the_automatic_log_in() 
         0o644,
     );
     let protected = Protected::compute(&board, LABEL).unwrap();
-    backup::make(&board, &protected, "iter6", &backup::Modules::All, &board.host()).unwrap();
+    let made = backup::make(&board, &protected, "iter6", &backup::Modules::All, &board.host()).unwrap();
+    let (card, text) = rescue_card::save(&board, &made).unwrap();
+    assert_eq!(fs::read_to_string(card).unwrap(), text);
+    assert!(
+        text.contains("load ${d} ${kernel_addr_r} /Image-7.3.4-devices") && text.contains("type `1`"),
+        "{text}"
+    );
     let found = autologin::active(&board).unwrap();
     autologin::disable(&board, &protected, "iter6", &found).unwrap();
     assert!(!board.at("/etc/gdm3/daemon.conf").exists());

@@ -1,8 +1,12 @@
 //! What a person does when the board does not come back, in this board's own names: a text from its description and from what pre-flight found.
 
-use super::Description;
+use super::backup::Verified;
+use super::extlinux::Config;
 use super::protected::Protected;
-use std::path::Path;
+use super::{Board, Description};
+use crate::host::files::write_atomic;
+use anyhow::Result;
+use std::path::{Path, PathBuf};
 
 /// What the card is made of.
 #[derive(Debug, Clone, Copy)]
@@ -17,6 +21,25 @@ pub struct Facts<'a> {
     pub host_folder: &'a Path,
     /// Number of vanilla's label in U-Boot's menu.
     pub number: Option<usize>,
+}
+
+/// Name of the card beside the backup on the host.
+pub const NAME: &str = "rescue-card.md";
+
+/// Writes the card beside the backup on this host; gives its place and its text. To be called before the first test boot.
+pub fn save(board: &dyn Board, backup: &Verified) -> Result<(PathBuf, String)> {
+    let manifest = backup.manifest();
+    let protected = &manifest.protected;
+    let text = card(&Facts {
+        description: board.description(),
+        protected,
+        campaign: &manifest.campaign,
+        host_folder: backup.on_host(),
+        number: Config::parse(&protected.foreign()?).number(&protected.vanilla_label),
+    });
+    let path = backup.on_host().join(NAME);
+    write_atomic(&path, text.as_bytes())?;
+    Ok((path, text))
 }
 
 /// The card. Commands to type stand on lines of their own.

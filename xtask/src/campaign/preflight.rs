@@ -7,6 +7,7 @@ use crate::board::backup::{self, Made, Modules, Verified};
 use crate::board::boot;
 use crate::board::preflight::{self, Backup, Needed, ProvenCapture, Status};
 use crate::board::protected::Protected;
+use crate::board::rescue_card;
 use crate::board::writer::{Put, Source, Writer};
 use crate::host::files;
 use anyhow::{Context as _, Result, bail, ensure};
@@ -76,6 +77,11 @@ pub fn prepare(context: &Context, facts: &mut Vec<String>) -> Result<Ready> {
             backup.on_host().display()
         ),
     });
+    let (card, _) = rescue_card::save(board, &backup)?;
+    facts.push(format!(
+        "what to do when the board does not come back is in {}",
+        card.display()
+    ));
     let report = preflight::run(board, &protected, Backup::Verified(&backup), Needed::GUESS)?;
     for check in report.checks.iter().filter(|check| check.status != Status::Pass) {
         facts.push(format!(

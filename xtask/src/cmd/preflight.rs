@@ -4,12 +4,10 @@ use super::Context;
 use super::open_board::{BoardFlags, lock};
 use crate::board::Board;
 use crate::board::backup::{self, Made, Modules, Verified};
-use crate::board::extlinux::Config;
 use crate::board::preflight::{self, Backup, Check, Needed, Report, Status};
 use crate::board::protected::Protected;
 use crate::board::{autologin, awake, rescue_card, second_host};
 use crate::exit::Outcome;
-use crate::host::files;
 use crate::kernel::place::Place;
 use crate::kernel::stage;
 use anyhow::{Context as _, Result};
@@ -84,10 +82,11 @@ impl Preflight {
             self.needed(context, &protected),
         )?;
         task.done(&format!("{} checks", report.checks.len()));
-        let card = self.rescue_card(context, board, &verified)?;
+        let (path, card) = rescue_card::save(board, &verified)?;
+        card.lines().for_each(|line| context.ui.line(line));
         context.ui.line(&format!(
             "\nThis rescue card is saved in {}: print it, or keep it on another machine.\n",
-            card.display()
+            path.display()
         ));
         self.tell(context, &protected, &verified, &report)
     }
@@ -179,22 +178,6 @@ impl Preflight {
                 .warn(&format!("the board cannot be held awake: {error:#}"));
         }
         Ok(())
-    }
-
-    /// The card is of use only when it was saved before it is needed.
-    fn rescue_card(&self, context: &Context, board: &dyn Board, verified: &Verified) -> Result<PathBuf> {
-        let protected = &verified.manifest().protected;
-        let text = rescue_card::card(&rescue_card::Facts {
-            description: board.description(),
-            protected,
-            campaign: &self.board.campaign,
-            host_folder: verified.on_host(),
-            number: Config::parse(&protected.foreign()?).number(&protected.vanilla_label),
-        });
-        let path = verified.on_host().join("rescue-card.md");
-        files::write_atomic(&path, text.as_bytes())?;
-        text.lines().for_each(|line| context.ui.line(line));
-        Ok(path)
     }
 
     /// To the second host, where the board's file names one.
