@@ -90,6 +90,10 @@ pub enum Command {
     BisectApply(cmd::bisect_apply::BisectApply),
     /// Put vanilla back exactly as it was, and take away all that is ours
     Rollback(cmd::rollback::Rollback),
+    /// List, read back and show the backups of a board
+    Backup(cmd::backup::Backup),
+    /// Read an extlinux.conf as U-Boot does: check it, show it, add or remove our label
+    Extlinux(cmd::extlinux::Extlinux),
     /// Find splats, oopses and warnings in kernel logs
     Logs(cmd::logs::Logs),
     /// The virtual board: power, shell, serial line

@@ -34,6 +34,7 @@ fn request<'a>(manifest: &'a Manifest, protected: &'a Protected) -> Request<'a> 
         dtb: Dtb::Vanilla,
         extra_append: vec![],
         init: None,
+        keep: 0,
     }
 }
 
@@ -406,7 +407,7 @@ fn safe(bench: &Bench, when: &str) {
         let record = slot::read(&bench.board, &bench.protected).unwrap().unwrap();
         let place = slot::Place::of(&bench.protected, &record.release).unwrap();
         let seen = inventory::take(&bench.board, &place.roots()).unwrap();
-        let found = inventory::differences(&record.inventory, &seen);
+        let found = inventory::other_content(&record.inventory, &seen);
         assert!(
             found.is_empty(),
             "{when}: the label is there and the slot is not whole: {found:?}"

@@ -116,6 +116,7 @@ fn a_slot_is_booted_once_proven_and_rolled_back() {
 fn a_kernel_that_dies_early_falls_back_and_says_so() {
     let bench = Bench::open();
     let request = Request {
+        keep: 0,
         extra_append: vec!["root=/dev/nowhere".into(), "rootwait=0".into()],
         ..bench.request()
     };

@@ -5,7 +5,7 @@ use super::inventory::{self, Content, Difference, Entry, Inventory};
 use super::protected::Protected;
 use super::writer::{Keep, Put, Source, Writer};
 use super::{Board, script};
-use crate::host::files::{sha256, sha256_file, write_atomic};
+use crate::host::files::{sha256, write_atomic};
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -273,6 +273,8 @@ fn each_in_archive(
                 .ok()
                 .and_then(|time| i64::try_from(time).ok())
                 .unwrap_or(0),
+            // An archive keeps both; whether they can be compared depends on where the file was.
+            filesystem: "tar".into(),
         };
         each(place, entry, bytes)?;
     }
@@ -450,7 +452,8 @@ fn parse(bytes: &[u8]) -> Result<Manifest> {
     serde_json::from_slice(bytes).context("this backup manifest is damaged")
 }
 
-fn whole(what: &str, place: &Path, found: Vec<Difference>) -> Result<()> {
+/// Errors: there are differences; the first of them are named.
+pub fn whole(what: &str, place: &Path, found: Vec<Difference>) -> Result<()> {
     whole_or(&found, || format!("{what} ({}) is not whole", place.display()))
 }
 
@@ -464,9 +467,4 @@ fn whole_or(found: &[Difference], what: impl Fn() -> String) -> Result<()> {
         .map(|one| format!("\n    {} {}", one.path.display(), one.what))
         .collect();
     bail!("{} ({} differences):{}", what(), found.len(), list.concat())
-}
-
-/// SHA-256 of the archive on the host, for records.
-pub fn archive_hash(host_folder: &Path) -> Result<String> {
-    sha256_file(&host_folder.join(ARCHIVE))
 }

@@ -225,7 +225,10 @@ pub fn boot_once(
 /// The boot method for this board as it is: `wanted`, or the best one. See [`choose`].
 pub fn choose_for(board: &dyn Board, protected: &Protected, wanted: Option<Method>) -> Result<Method> {
     let config = read_config(board, protected)?;
-    let allowed = &board.description().boot_methods;
+    let allowed = match board.description().methods.as_slice() {
+        [] => &Method::ALL[..],
+        named => named,
+    };
     choose(wanted, allowed, &Situation::of(board, protected, &config)?)
 }
 

@@ -1,6 +1,15 @@
 //! Installs what a build made as the slot of our label, beside vanilla: only what differs is sent, the label is absent while the slot
 //! changes, and it is written when all of it verifies on the board (invariants 5, 6, 7, 10).
 
+mod append;
+mod contents;
+mod initramfs;
+mod older;
+mod room;
+
+pub use append::append;
+pub use initramfs::{Initramfs, Tool};
+
 use super::extlinux::{self, Block, Config};
 use super::inventory::{self, Inventory};
 use super::protected::Protected;
@@ -8,28 +17,12 @@ use super::slot::{self, Place, Record, State};
 use super::writer::{Put, Sent, Source, Writer};
 use super::{Board, lease, script, slot_init};
 use crate::host::files::sha256;
-use crate::manifest::{self, Kind, Manifest};
+use crate::manifest::Manifest;
 use anyhow::{Context, Result, bail, ensure};
+use contents::{file_name, strangers, wanted};
+use older::Older;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
-
-/// What depmod writes on the board (kmod, tools/depmod.c, `depfiles`): never sent, always made there.
-const GENERATED: [&str; 10] = [
-    "modules.alias",
-    "modules.alias.bin",
-    "modules.builtin.alias.bin",
-    "modules.builtin.bin",
-    "modules.dep",
-    "modules.dep.bin",
-    "modules.devname",
-    "modules.softdep",
-    "modules.symbols",
-    "modules.symbols.bin",
-];
-/// `modules.weakdep` came with kmod 33.
-const GENERATED_NEWER: &str = "modules.weakdep";
-/// Free space that has to remain on each file system, in bytes.
-const MARGIN: u64 = 4 << 20;
 
 /// What is to be installed, and how it is to boot.
 #[derive(Debug, Clone)]
@@ -46,6 +39,8 @@ pub struct Request<'a> {
     pub extra_append: Vec<String>,
     /// The slot's first user space, built for the board, on this host (`slot_init`); without it no lease is held.
     pub init: Option<PathBuf>,
+    /// How many older slots stay on the board, without a label; never vanilla's.
+    pub keep: usize,
 }
 
 /// Where the slot's device tree comes from.
@@ -94,8 +89,20 @@ pub struct Plan {
     pub unchanged: usize,
     /// Files and folders of an older slot of this label that are removed.
     pub remove: Vec<PathBuf>,
+    /// Releases of older slots that stay, without a label.
+    pub keep: Vec<String>,
     /// The label's command line.
     pub append: String,
+    /// Why the initramfs is made anew on the board; none where vanilla has none, or where it is as it would be.
+    pub initramfs: Option<String>,
+    #[serde(skip)]
+    tool: Option<Tool>,
+    #[serde(skip)]
+    known_initramfs: Option<Initramfs>,
+    #[serde(skip)]
+    sequence: u64,
+    #[serde(skip)]
+    old: Option<Record>,
     #[serde(skip)]
     module_puts: Vec<Put>,
     #[serde(skip)]
@@ -137,6 +144,8 @@ pub enum Stage {
     SendingModules,
     /// Running depmod.
     Depmod,
+    /// Making the initramfs with the board's own tool.
+    MakingInitramfs,
     /// Sending Image and device tree.
     SendingBootFiles,
     /// Hashing the whole slot.
@@ -150,14 +159,10 @@ pub enum Stage {
 pub fn plan(board: &dyn Board, request: &Request) -> Result<Plan> {
     let (manifest, protected) = (request.manifest, request.protected);
     let place = Place::of(protected, &manifest.release)?;
-    ensure!(
-        protected.uboot_paths.initrd.is_none(),
-        "vanilla boots with an initramfs ({}), and this version cannot make one for the slot: a slot without it, or with \
-         vanilla's, would not be the same system",
-        protected.uboot_paths.initrd.as_deref().unwrap_or_default()
-    );
     let old = slot::read(board, protected)?;
-    refuse_collision(board, protected, &place, &manifest.release, old.as_ref())?;
+    let kept = slot::kept(board, protected)?;
+    let known: Vec<&Record> = old.iter().chain(&kept).collect();
+    refuse_collision(board, protected, &place, &manifest.release, &known)?;
     let seen = inventory::take(board, &place.roots())?;
     let wanted = wanted(request, &place)?;
     let (module_puts, boot_puts): (Vec<_>, Vec<_>) = wanted
@@ -168,13 +173,22 @@ pub fn plan(board: &dyn Board, request: &Request) -> Result<Plan> {
     let sent: Vec<&(PathBuf, Put)> = module_puts.iter().chain(&boot_puts).collect();
     let send: Vec<PathBuf> = sent.iter().map(|(path, _)| path.clone()).collect();
     let send_bytes = sent.iter().map(|(_, put)| put.size).sum();
+    let this = known.iter().find(|record| record.release == manifest.release);
+    let initramfs = initramfs::plan(
+        board,
+        &place,
+        &seen,
+        &wanted,
+        this.and_then(|record| record.initramfs.as_ref()),
+    )?;
+    let older = Older::of(protected, old.as_ref(), &kept, &manifest.release, request.keep)?;
     let mut remove = strangers(&seen, &place, &wanted);
-    remove.extend(older_release(protected, old.as_ref(), &manifest.release)?);
-    enough_space(board, &place, &module_puts, &boot_puts)?;
+    remove.extend(older.remove);
+    room::check(board, protected, &place, &module_puts, &boot_puts)?;
     let whole = old.as_ref().is_some_and(|old| {
         old.state == State::Whole
             && old.release == manifest.release
-            && inventory::differences(&old.inventory, &seen).is_empty()
+            && inventory::other_content(&old.inventory, &seen).is_empty()
     });
     Ok(Plan {
         label: protected.test_label.clone(),
@@ -188,6 +202,12 @@ pub fn plan(board: &dyn Board, request: &Request) -> Result<Plan> {
         run_depmod: !(whole && module_puts.is_empty() && remove.is_empty()),
         module_puts: module_puts.into_iter().map(|(_, put)| put).collect(),
         boot_puts: boot_puts.into_iter().map(|(_, put)| put).collect(),
+        sequence: older.sequence,
+        keep: older.keep,
+        initramfs: initramfs.why,
+        tool: initramfs.tool,
+        known_initramfs: initramfs.known,
+        old: old.filter(|old| old.release != manifest.release),
         place,
         send,
         send_bytes,
@@ -212,26 +232,46 @@ pub fn execute(
     let touched = !plan.module_puts.is_empty()
         || !plan.boot_puts.is_empty()
         || !plan.remove.is_empty()
-        || plan.run_depmod;
+        || plan.run_depmod
+        || plan.initramfs.is_some();
+    let mut initramfs = plan.known_initramfs.clone();
     if touched {
         on_stage(Stage::RemovingLabel);
         sent.add(withdraw(board, protected)?);
+        if let Some(old) = plan.old.as_ref().filter(|old| plan.keep.contains(&old.release)) {
+            sent.add(put_record(
+                &writer,
+                &slot::kept_path(protected, &old.release),
+                old,
+            )?);
+        }
         // The claim to the files comes before the files (invariant 11's way of thinking): without it they would be strangers.
         sent.add(put_record(
             &writer,
-            protected,
-            &record(request, State::Incomplete, Inventory::new()),
+            &slot::record_path(protected),
+            &record(
+                request,
+                plan,
+                State::Incomplete,
+                Inventory::new(),
+                initramfs.clone(),
+            ),
         )?);
         on_stage(Stage::RemovingFiles);
         writer.remove(&plan.remove)?;
-        install(&writer, plan, &mut sent, on_stage)?;
+        install_modules(&writer, plan, &mut sent, on_stage)?;
+        if let Some(tool) = plan.tool.filter(|_| plan.initramfs.is_some()) {
+            on_stage(Stage::MakingInitramfs);
+            initramfs = Some(initramfs::make(board, &writer, plan, tool, &mut sent)?);
+        }
+        install_boot_files(&writer, plan, &mut sent, on_stage)?;
     }
     on_stage(Stage::VerifyingSlot);
     let inventory = verified_inventory(board, request, &plan.place)?;
     sent.add(put_record(
         &writer,
-        protected,
-        &record(request, State::Whole, inventory),
+        &slot::record_path(protected),
+        &record(request, plan, State::Whole, inventory, initramfs),
     )?);
     on_stage(Stage::WritingLabel);
     let edit = extlinux::set(&Config::parse(&read_extlinux(board, protected)?), &block(plan))?;
@@ -262,7 +302,12 @@ pub fn withdraw(board: &dyn Board, protected: &Protected) -> Result<Sent> {
     Writer::new(board, protected).put_extlinux(&without.bytes)
 }
 
-fn install(writer: &Writer, plan: &Plan, sent: &mut Sent, on_stage: &mut dyn FnMut(Stage)) -> Result<()> {
+fn install_modules(
+    writer: &Writer,
+    plan: &Plan,
+    sent: &mut Sent,
+    on_stage: &mut dyn FnMut(Stage),
+) -> Result<()> {
     on_stage(Stage::SendingModules);
     let base = plan
         .place
@@ -274,6 +319,15 @@ fn install(writer: &Writer, plan: &Plan, sent: &mut Sent, on_stage: &mut dyn FnM
         on_stage(Stage::Depmod);
         writer.depmod(&plan.place.modules, &plan.release)?;
     }
+    Ok(())
+}
+
+fn install_boot_files(
+    writer: &Writer,
+    plan: &Plan,
+    sent: &mut Sent,
+    on_stage: &mut dyn FnMut(Stage),
+) -> Result<()> {
     on_stage(Stage::SendingBootFiles);
     let folder = plan
         .place
@@ -290,7 +344,7 @@ fn refuse_collision(
     protected: &Protected,
     place: &Place,
     release: &str,
-    old: Option<&Record>,
+    known: &[&Record],
 ) -> Result<()> {
     ensure!(
         !release.eq_ignore_ascii_case(&protected.release),
@@ -307,7 +361,7 @@ fn refuse_collision(
             );
         }
     }
-    if old.is_some_and(|old| old.release == release) {
+    if known.iter().any(|record| record.release == release) {
         return Ok(());
     }
     let looking = format!(
@@ -325,60 +379,6 @@ fn refuse_collision(
     Ok(())
 }
 
-/// Every file that the slot shall have and that is sent or copied, by its path on the board.
-fn wanted(request: &Request, place: &Place) -> Result<Vec<(PathBuf, Put)>> {
-    let manifest = request.manifest;
-    let mut wanted = Vec::new();
-    let images: Vec<&manifest::File> = manifest.of_kind(Kind::Image).collect();
-    ensure!(
-        images.len() == 1,
-        "the build's manifest has {} Images, not one",
-        images.len()
-    );
-    wanted.push((
-        place.image.clone(),
-        from_host(manifest, images[0], file_name(&place.image)?),
-    ));
-    if let (Some(dtb), Some(vanilla)) = (&place.dtb, &request.protected.dtb) {
-        wanted.push((dtb.clone(), dtb_put(request, file_name(dtb)?, vanilla)?));
-    }
-    if let Some(program) = &request.init {
-        wanted.push((slot_init::path(place), init_put(program, &manifest.release)?));
-    }
-    let folder = Path::new("lib/modules").join(&manifest.release);
-    for file in manifest
-        .files
-        .iter()
-        .filter(|file| matches!(file.kind, Kind::Module | Kind::ModuleIndex))
-    {
-        let below = file.source.strip_prefix(&folder).with_context(|| {
-            format!(
-                "the manifest's file {} is not below {}",
-                file.source.display(),
-                folder.display()
-            )
-        })?;
-        if file.kind == Kind::ModuleIndex && is_generated(below) {
-            continue;
-        }
-        let target = Path::new(&manifest.release).join(below);
-        wanted.push((place.modules.join(below), from_host(manifest, file, target)));
-    }
-    Ok(wanted)
-}
-
-fn init_put(program: &Path, release: &str) -> Result<Put> {
-    let bytes = std::fs::read(program).with_context(|| format!("reading {}", program.display()))?;
-    Ok(Put {
-        target: Path::new(release).join("lockstep/init"),
-        source: Source::HostFile(program.to_path_buf()),
-        sha256: sha256(&bytes),
-        size: bytes.len() as u64,
-        mode: 0o755,
-        keep: None,
-    })
-}
-
 /// What ends the command line: the lease, and what the request asks for.
 fn last_words(board: &dyn Board, request: &Request, place: &Place) -> Vec<String> {
     let lease = lease::first(board.description());
@@ -390,169 +390,24 @@ fn last_words(board: &dyn Board, request: &Request, place: &Place) -> Vec<String
     words
 }
 
-fn dtb_put(request: &Request, target: PathBuf, vanilla: &Path) -> Result<Put> {
-    match &request.dtb {
-        Dtb::Built(source) => {
-            let file = request
-                .manifest
-                .of_kind(Kind::Dtb)
-                .find(|file| file.source == *source)
-                .with_context(|| format!("the build made no device tree {}", source.display()))?;
-            Ok(from_host(request.manifest, file, target))
-        }
-        Dtb::Vanilla => {
-            let entry = request
-                .protected
-                .inventory
-                .get(vanilla)
-                .context("vanilla's device tree was not hashed")?;
-            let sha256 = entry
-                .sha256()
-                .context("vanilla's device tree is no file")?
-                .to_string();
-            Ok(Put {
-                target,
-                source: Source::BoardFile(vanilla.to_path_buf()),
-                sha256,
-                size: entry.size(),
-                mode: 0o644,
-                keep: None,
-            })
-        }
-    }
-}
-
-fn from_host(manifest: &Manifest, file: &manifest::File, target: PathBuf) -> Put {
-    Put {
-        target,
-        source: Source::HostFile(manifest.root.join(&file.source)),
-        sha256: file.sha256.clone(),
-        size: file.size,
-        mode: file.mode,
-        keep: None,
-    }
-}
-
-fn file_name(path: &Path) -> Result<PathBuf> {
-    path.file_name()
-        .map(PathBuf::from)
-        .context("a file of the slot has no name")
-}
-
-/// Whether a file directly below the modules' folder is depmod's work.
-fn is_generated(below: &Path) -> bool {
-    below
-        .to_str()
-        .is_some_and(|name| GENERATED.contains(&name) || name == GENERATED_NEWER)
-}
-
-/// Files and links in the slot's folder that neither the build nor depmod made.
-fn strangers(seen: &Inventory, place: &Place, wanted: &[(PathBuf, Put)]) -> Vec<PathBuf> {
-    seen.iter()
-        .filter(|(_, entry)| entry.content != inventory::Content::Folder)
-        .map(|(path, _)| path)
-        .filter(|path| {
-            path.strip_prefix(&place.modules)
-                .is_ok_and(|below| !is_generated(below))
-        })
-        .filter(|path| !wanted.iter().any(|(wanted, _)| wanted == *path))
-        .cloned()
-        .collect()
-}
-
-/// The slot that this label had under another release goes away with its label.
-fn older_release(protected: &Protected, old: Option<&Record>, release: &str) -> Result<Vec<PathBuf>> {
-    match old {
-        Some(old) if old.release != release => Ok(Place::of(protected, &old.release)?.roots()),
-        _ => Ok(Vec::new()),
-    }
-}
-
-/// New files stand beside the old ones for a while, so all of them have to fit.
-fn enough_space(
-    board: &dyn Board,
-    place: &Place,
-    modules: &[(PathBuf, Put)],
-    boot: &[(PathBuf, Put)],
-) -> Result<()> {
-    let sum = |puts: &[(PathBuf, Put)]| puts.iter().map(|(_, put)| put.size).sum::<u64>();
-    let parents = [place.modules.parent(), place.image.parent()];
-    let [Some(modules_at), Some(boot_at)] = parents else {
-        bail!("the slot's files have no folders")
-    };
-    let looking = format!(
-        "df -B1 --output=avail {} | tail -n +2",
-        script::words([modules_at, boot_at])?
-    );
-    let text = script::ask(board, "measuring free space", &looking, script::LOOK)?.text();
-    let free: Vec<u64> = text.lines().filter_map(|line| line.trim().parse().ok()).collect();
-    let [free_modules, free_boot] = free[..] else {
-        bail!("the board did not say how much space is free: `{text}`")
-    };
-    for (at, free, needed) in [
-        (modules_at, free_modules, sum(modules)),
-        (boot_at, free_boot, sum(boot)),
-    ] {
-        ensure!(
-            free >= needed + MARGIN,
-            "{} has {:.1} MB free and the deploy needs {:.1} MB: make room, or build a smaller kernel; nothing was changed",
-            at.display(),
-            free as f64 / 1e6,
-            (needed + MARGIN) as f64 / 1e6
-        );
-    }
-    Ok(())
-}
-
-/// Vanilla's command line without what would hide messages (invariant 16), with what shows them, and with an end to a panic
-/// (invariant 4) and the nonce (invariant 15). An `initrd=` is dropped: it would load vanilla's.
-pub fn append(vanilla: &str, nonce: &str, extra: &[String]) -> String {
-    const DROPPED: [&str; 10] = [
-        "loglevel=",
-        "panic=",
-        "log_buf_len=",
-        "lockstep.nonce=",
-        "lockstep.lease=",
-        "lockstep.init=",
-        "lockstep.restore=",
-        "initrd=",
-        "sysrq_always_enabled=",
-        "ignore_loglevel=",
-    ];
-    const DROPPED_WORDS: [&str; 4] = ["quiet", "ignore_loglevel", "sysrq_always_enabled", "splash"];
-    let dropped = |word: &str| {
-        DROPPED_WORDS.contains(&word)
-            || DROPPED.iter().any(|start| word.starts_with(start))
-            // Ours goes on to it.
-            || (word.starts_with("init=") && extra.iter().any(|word| word.starts_with("init=")))
-    };
-    let kept = vanilla.split_whitespace().filter(|word| !dropped(word));
-    let nonce = format!("lockstep.nonce={nonce}");
-    let ours = [
-        "ignore_loglevel",
-        "log_buf_len=4M",
-        "sysrq_always_enabled",
-        "panic=10",
-        nonce.as_str(),
-    ];
-    kept.chain(ours)
-        .chain(extra.iter().map(String::as_str))
-        .collect::<Vec<_>>()
-        .join(" ")
-}
-
 fn block(plan: &Plan) -> Block {
     Block {
         name: plan.label.clone(),
         menu_label: Some(format!("{} (Lockstep: {})", plan.label, plan.release)),
         kernel: plan.place.uboot_kernel.clone(),
         fdt: plan.place.uboot_fdt.clone(),
-        initrd: None,
+        initrd: plan.place.uboot_initrd.clone(),
         append: plan.append.clone(),
     }
 }
 
-fn record(request: &Request, state: State, inventory: Inventory) -> Record {
+fn record(
+    request: &Request,
+    plan: &Plan,
+    state: State,
+    inventory: Inventory,
+    initramfs: Option<Initramfs>,
+) -> Record {
     Record {
         schema_version: slot::SCHEMA_VERSION,
         label: request.protected.test_label.clone(),
@@ -562,15 +417,16 @@ fn record(request: &Request, state: State, inventory: Inventory) -> Record {
         nonce: request.nonce.as_str().to_string(),
         state,
         inventory,
+        sequence: plan.sequence,
+        initramfs,
     }
 }
 
-fn put_record(writer: &Writer, protected: &Protected, record: &Record) -> Result<Sent> {
-    let path = slot::record_path(protected);
+fn put_record(writer: &Writer, path: &Path, record: &Record) -> Result<Sent> {
     let bytes = serde_json::to_vec_pretty(record).context("writing the slot's record")?;
     let folder = path.parent().context("the slot's record has no folder")?;
     let put = Put {
-        target: file_name(&path)?,
+        target: file_name(path)?,
         sha256: sha256(&bytes),
         size: bytes.len() as u64,
         source: Source::Bytes(bytes),
@@ -628,23 +484,6 @@ fn refuse_lint(before: &Config, after: &[u8]) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_command_line_hides_nothing_and_ends_a_panic() {
-        let vanilla = "root=/dev/vda2 rw quiet console=ttyAMA0 loglevel=3 panic=0 lockstep.nonce=old initrd=/x rootwait";
-        assert_eq!(
-            append(vanilla, "0123456789abcdef", &["earlycon".into()]),
-            "root=/dev/vda2 rw console=ttyAMA0 rootwait ignore_loglevel log_buf_len=4M sysrq_always_enabled panic=10 \
-             lockstep.nonce=0123456789abcdef earlycon"
-        );
-    }
-
-    #[test]
-    fn depmods_work_is_known_by_name() {
-        assert!(is_generated(Path::new("modules.dep.bin")));
-        assert!(!is_generated(Path::new("modules.order")));
-        assert!(!is_generated(Path::new("kernel/modules.dep")));
-    }
 
     #[test]
     fn nonces_differ() {

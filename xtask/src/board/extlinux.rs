@@ -8,9 +8,11 @@
 //! `label_boot`) and `common/menu.c`.
 
 mod edit;
+pub mod files;
 mod lint;
 mod once;
 mod scan;
+pub mod trace;
 
 pub use edit::{Block, Edit, foreign, ours, remove, set};
 pub use lint::{Finding, Severity, lint};
@@ -37,6 +39,8 @@ pub struct Menu {
     pub prompt: Number,
     /// Every `prompt N` that was read, with what the prompt would be without them: some U-Boot versions ignore the keyword.
     pub prompt_without_keyword: i64,
+    /// A `prompt N` was read.
+    pub says_prompt: bool,
     /// `default`, `ontimeout` (the last one wins) or the first `menu default`.
     pub default: Option<Named>,
     /// `fallback`: the label after too many failed boots (U-Boot v2025.01 and later).

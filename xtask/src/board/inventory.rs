@@ -22,6 +22,9 @@ pub struct Entry {
     pub owner: (u32, u32),
     /// Last change, in whole seconds since 1970.
     pub modified: i64,
+    /// Type of the file system that it is on, as `find -printf %F` calls it; empty where it was not written down.
+    #[serde(default)]
+    pub filesystem: String,
 }
 
 /// What a path is.
@@ -47,6 +50,14 @@ pub enum Content {
 }
 
 impl Entry {
+    /// Whether its file system keeps owners and times. FAT has no owners, and its times are local: they move with the time zone.
+    fn keeps_owner_and_time(&self) -> bool {
+        !matches!(
+            self.filesystem.as_str(),
+            "" | "vfat" | "msdos" | "exfat" | "fuseblk"
+        )
+    }
+
     /// Hash of a regular file.
     pub fn sha256(&self) -> Option<&str> {
         match &self.content {
@@ -78,7 +89,7 @@ pub fn take(board: &dyn Board, roots: &[PathBuf]) -> Result<Inventory> {
     parse(&finished.stdout)
 }
 
-/// The script: a NUL-separated list, an empty record, NUL-separated hashes.
+/// The script: a NUL-separated list of two records for each file (what it is, where it is), an empty record, NUL-separated hashes.
 fn listing(roots: &str) -> String {
     format!(
         r#"set -eu
@@ -89,7 +100,7 @@ for root in "$@"; do
     shift
     if [ -e "$root" ] || [ -L "$root" ]; then set -- "$@" "$root"; fi
 done
-if [ $# -gt 0 ]; then find "$@" -xdev -printf '%y\t%m\t%U\t%G\t%s\t%T@\t%p\t%l\0'; fi
+if [ $# -gt 0 ]; then find "$@" -xdev -printf '%y\t%m\t%U\t%G\t%s\t%T@\t%F\t%l\0%p\0'; fi
 printf '\0'
 if [ $# -gt 0 ]; then find "$@" -xdev -type f -print0 | xargs -0 -r sha256sum -z --; fi
 printf 'end\0'
@@ -113,14 +124,19 @@ fn parse(answer: &[u8]) -> Result<Inventory> {
         .filter_map(|record| record.split_once("  "))
         .map(|(hash, path)| (path, hash))
         .collect();
-    list.split_terminator('\0')
-        .map(|record| entry(record, &hashes))
+    let records: Vec<&str> = list.split_terminator('\0').collect();
+    records
+        .chunks(2)
+        .map(|pair| match pair {
+            [record, path] => entry(record, path, &hashes),
+            _ => bail!("the list of files that came from the board is cut off"),
+        })
         .collect()
 }
 
-fn entry(record: &str, hashes: &BTreeMap<&str, &str>) -> Result<(PathBuf, Entry)> {
+fn entry(record: &str, path: &str, hashes: &BTreeMap<&str, &str>) -> Result<(PathBuf, Entry)> {
     let fields: Vec<&str> = record.splitn(8, '\t').collect();
-    let [kind, mode, user, group, size, modified, path, link] = fields[..] else {
+    let [kind, mode, user, group, size, modified, filesystem, link] = fields[..] else {
         bail!(
             "the board listed a file in a form that is not understood: `{}`",
             record.escape_debug()
@@ -148,6 +164,7 @@ fn entry(record: &str, hashes: &BTreeMap<&str, &str>) -> Result<(PathBuf, Entry)
             group.parse().with_context(doing)?,
         ),
         modified: seconds.parse().with_context(doing)?,
+        filesystem: filesystem.to_string(),
     };
     Ok((PathBuf::from(path), entry))
 }
@@ -162,8 +179,23 @@ pub struct Difference {
     pub what: String,
 }
 
-/// Every difference between two inventories in content, kind and mode; times and owners are not compared (FAT keeps
-/// neither well).
+/// Every difference in content, kind and mode: for files of ours, whose times nobody relies on.
+pub fn other_content(expected: &Inventory, seen: &Inventory) -> Vec<Difference> {
+    let without_times = |inventory: &Inventory| -> Inventory {
+        let forget = |entry: &Entry| Entry {
+            filesystem: String::new(),
+            ..entry.clone()
+        };
+        inventory
+            .iter()
+            .map(|(path, entry)| (path.clone(), forget(entry)))
+            .collect()
+    };
+    differences(&without_times(expected), &without_times(seen))
+}
+
+/// Every difference between two inventories in content, kind and mode; and in owner and, for files, time, where both file systems keep them.
+/// The time of a folder changes with whatever comes and goes in it, and that is found by itself.
 pub fn differences(expected: &Inventory, seen: &Inventory) -> Vec<Difference> {
     let mut all = Vec::new();
     let mut add = |path: &Path, what: String| {
@@ -190,15 +222,35 @@ pub fn differences(expected: &Inventory, seen: &Inventory) -> Vec<Difference> {
 
 fn difference(was: &Entry, is: &Entry) -> Option<String> {
     match (&was.content, &is.content) {
-        (Content::File { sha256: old, .. }, Content::File { sha256: new, .. }) if old != new => Some(
-            format!("has other bytes (SHA-256 {}…, was {}…)", short(new), short(old)),
-        ),
-        (Content::File { .. }, Content::File { .. }) | (Content::Folder, Content::Folder) => {
-            (was.mode != is.mode).then(|| format!("has mode {:o}, was {:o}", is.mode, was.mode))
+        (Content::File { sha256: old, .. }, Content::File { sha256: new, .. }) if old != new => {
+            return Some(format!(
+                "has other bytes (SHA-256 {}…, was {}…)",
+                short(new),
+                short(old)
+            ));
         }
-        (old, new) if old == new => None,
-        (old, new) => Some(format!("is {new:?}, was {old:?}")),
+        (Content::File { .. }, Content::File { .. }) => {}
+        (old, new) if old == new => {}
+        (old, new) => return Some(format!("is {new:?}, was {old:?}")),
     }
+    let is_link = matches!(was.content, Content::Link { .. });
+    if !is_link && was.mode != is.mode {
+        return Some(format!("has mode {:o}, was {:o}", is.mode, was.mode));
+    }
+    if !was.keeps_owner_and_time() || !is.keeps_owner_and_time() {
+        return None;
+    }
+    if was.owner != is.owner {
+        let (now, old) = (is.owner, was.owner);
+        return Some(format!("belongs to {}:{}, was {}:{}", now.0, now.1, old.0, old.1));
+    }
+    let is_file = matches!(was.content, Content::File { .. });
+    (is_file && was.modified != is.modified).then(|| {
+        format!(
+            "was written again with the same bytes (time {}, was {})",
+            is.modified, was.modified
+        )
+    })
 }
 
 fn short(hash: &str) -> &str {
@@ -209,7 +261,7 @@ fn short(hash: &str) -> &str {
 mod tests {
     use super::*;
 
-    const LIST: &str = "d\t755\t0\t0\t4096\t1700000000.5\t/lib/modules/r\t\0f\t644\t0\t0\t3\t1700000001.0\t/lib/modules/r/a b.ko\t\0l\t777\t0\t0\t3\t1.0\t/lib/modules/r/build\t/usr/src\0";
+    const LIST: &str = "d\t755\t0\t0\t4096\t1700000000.5\text4\t\0/lib/modules/r\0f\t644\t0\t0\t3\t1700000001.0\text4\t\0/lib/modules/r/a b.ko\0l\t777\t0\t0\t3\t1.0\text4\t/usr/src\0/lib/modules/r/build\0";
 
     #[test]
     fn a_listing_is_read_with_blanks_in_names() {
@@ -239,6 +291,23 @@ mod tests {
         let found = differences(&old, &new);
         assert_eq!(found.len(), 1);
         assert!(found[0].what.contains("other bytes"));
+        let changed = |change: &dyn Fn(&mut Entry)| {
+            let mut new = old.clone();
+            change(new.get_mut(Path::new("/lib/modules/r/a b.ko")).unwrap());
+            differences(&old, &new)
+        };
+        assert!(
+            changed(&|entry| entry.owner = (1000, 0))[0]
+                .what
+                .contains("belongs to 1000:0, was 0:0")
+        );
+        assert!(
+            changed(&|entry| entry.modified += 1)[0]
+                .what
+                .contains("written again")
+        );
+        let on_fat = |entry: &mut Entry| (entry.modified, entry.filesystem) = (1, "vfat".into());
+        assert!(changed(&on_fat).is_empty());
         new.remove(Path::new("/lib/modules/r/build"));
         assert_eq!(differences(&old, &new).len(), 2);
     }

@@ -1,20 +1,28 @@
 //! The board side: the [`Board`] trait and its kinds, extlinux.conf, the one function that writes, backup,
 //! deploy, boot methods, proof of boot. *Architecture invariant:* knows nothing of trees, evidence or campaigns.
 
+pub mod autologin;
+pub mod awake;
 pub mod backup;
 pub mod boot;
 pub mod deploy;
 pub mod extlinux;
+pub mod file;
 pub mod inventory;
 pub mod lease;
+pub mod offline;
 pub mod preflight;
+pub mod probe;
 pub mod proof;
 pub mod protected;
+pub mod rescue_card;
 pub mod rollback;
 pub mod script;
+pub mod second_host;
 pub mod slot;
 pub mod slot_init;
 pub mod ssh;
+pub mod ssh_board;
 pub mod state;
 pub mod virt;
 pub mod way_back;
@@ -88,8 +96,18 @@ pub struct Description {
     pub environment_defaults_boot_vanilla: bool,
     /// [`Board::hard_reset`] can do something.
     pub has_reset: bool,
-    /// Boot methods that may be used on it.
-    pub boot_methods: Vec<boot::Method>,
+    /// Architecture as the kernel's `ARCH` names it: `arm64`.
+    pub architecture: String,
+    /// Boot methods that may be used; empty: whatever the board can do.
+    pub methods: Vec<boot::Method>,
+    /// `console=` of vanilla's append that the serial line carries: `ttyS2,1500000`.
+    pub console: Option<String>,
+    /// The hardware watchdog.
+    pub watchdog: Option<file::Watchdog>,
+    /// A second host that backups are pushed on to.
+    pub second_host: Option<file::SecondHost>,
+    /// Units whose state pre-flight shows.
+    pub services: Vec<String>,
 }
 
 /// Quotes a word for the POSIX shell of a board: *the* quoting function; whatever comes from data goes through it.

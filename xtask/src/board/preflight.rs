@@ -1,11 +1,14 @@
 //! Pre-flight (plan 0.1 to 0.5 and what people learned the hard way): looks at a board, changes nothing except for one line in the
 //! pmsg record, and says what passes, what warns and what fails, with the reason and the fix.
 
+mod gather;
 mod rules;
+mod system;
 
 use super::backup;
 use super::protected::Protected;
-use super::{Board, script};
+use super::{Board, autologin, script};
+use crate::manifest::{Kind, Manifest};
 use anyhow::Result;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -82,6 +85,46 @@ impl Report {
     }
 }
 
+/// Bytes that a deploy will need on each file system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Needed {
+    /// Image, device tree and initramfs, new beside old.
+    pub boot: u64,
+    /// Modules, new beside old.
+    pub root: u64,
+}
+
+impl Needed {
+    /// Room that has to be left.
+    const MARGIN: u64 = 8 << 20;
+
+    /// Measured on what will be deployed. An initramfs is made on the board: it counts as vanilla's, and half of it.
+    pub fn of(build: &Manifest, protected: &Protected) -> Self {
+        let sum = |kinds: &[Kind]| -> u64 {
+            let files = build.files.iter().filter(|file| kinds.contains(&file.kind));
+            files.map(|file| file.size).sum()
+        };
+        let size = |path: &Option<std::path::PathBuf>| {
+            let entry = path.as_ref().and_then(|path| protected.inventory.get(path));
+            entry.map_or(0, |entry| entry.size())
+        };
+        Needed {
+            boot: sum(&[Kind::Image])
+                + size(&protected.dtb)
+                + size(&protected.initramfs) * 3 / 2
+                + Self::MARGIN,
+            root: sum(&[Kind::Module, Kind::ModuleIndex]) + Self::MARGIN,
+        }
+    }
+
+    /// Before anything was built: a trimmed debug kernel has an Image of 20 to 40 MB and modules of a few MB; a distribution's has 200 MB of them.
+    pub const GUESS: Needed = Needed {
+        boot: 64 << 20,
+        root: 64 << 20,
+    };
+}
+
 /// Whether the backups were made and read back.
 pub enum Backup<'a> {
     /// They were, just now.
@@ -92,15 +135,10 @@ pub enum Backup<'a> {
 
 /// Runs every check. Writes a line to the kernel log of the board, so that the serial capture can be seen to work, and one to
 /// `/dev/pmsg0`; nothing else.
-pub fn run(
-    board: &dyn Board,
-    protected: &Protected,
-    backup: Backup,
-    needed_boot_bytes: u64,
-) -> Result<Report> {
+pub fn run(board: &dyn Board, protected: &Protected, backup: Backup, needed: Needed) -> Result<Report> {
     let word = format!("lockstep-preflight-{}", super::deploy::Nonce::fresh()?.as_str());
     let serial_before = serial_length(board);
-    let script = gather_script(protected, &word)?;
+    let script = gather::script(protected, &board.description().services, &word)?;
     let text = script::ask(board, "looking at the board", &script, script::LOOK)?.text();
     let facts = Facts::of(&text);
     let serial = serial_sees(board, serial_before, &word);
@@ -110,16 +148,27 @@ pub fn run(
         .duration_since(std::time::UNIX_EPOCH)
         .map_or(0, |since| since.as_secs());
     let capture = rules::capture(&facts, serial);
-    let mut checks = vec![rules::auto_login(&facts), rules::backup(&backup)];
+    let methods = &board.description().methods;
+    let mut checks = vec![
+        rules::auto_login(&autologin::active(board)?),
+        rules::backup(&backup),
+    ];
     checks.extend(rules::pstore(&facts));
     checks.push(rules::serial(board.serial().is_some(), serial, &facts));
     checks.push(rules::some_capture(capture));
-    checks.push(rules::boot_folder(&facts, needed_boot_bytes));
-    checks.push(rules::root_space(&facts));
+    checks.push(rules::boot_folder(&facts, needed.boot, &protected.boot_mount));
+    checks.push(rules::root_space(&facts, needed.root));
     checks.push(rules::clock(&facts, host_now));
     checks.push(rules::panic(&facts));
     checks.push(rules::watchdog(&facts));
+    checks.push(system::silent_wedge(&facts));
     checks.push(rules::tools(&facts));
+    checks.push(system::kernel_features(&facts, methods));
+    checks.push(system::power(&facts));
+    checks.push(system::sleep(&facts));
+    checks.push(system::out_of_tree(&facts));
+    checks.push(system::hooks(&facts));
+    checks.extend(system::services(&facts));
     checks.extend(rules::extlinux(protected));
     Ok(Report {
         checks,
@@ -157,53 +206,6 @@ impl<'a> Facts<'a> {
             .map(|(_, value)| value.to_string())
             .collect()
     }
-}
-
-fn gather_script(protected: &Protected, word: &str) -> Result<String> {
-    let boot = protected.image.parent().unwrap_or(&protected.boot_mount);
-    let (boot, modules) = (script::word(boot)?, script::word(&protected.modules)?);
-    Ok(format!(
-        r#"export LC_ALL=C
-boot={boot}
-modules={modules}
-word={word}
-for file in /etc/sddm.conf /etc/sddm.conf.d/*.conf; do
-    [ -f "$file" ] || continue
-    user=$(awk '/^[[:space:]]*\[/ {{ s = tolower($0) }} s ~ /\[autologin\]/ && /^[[:space:]]*User[[:space:]]*=/ {{ sub(/^[^=]*=[[:space:]]*/, ""); u = $0 }} END {{ print u }}' "$file")
-    if [ -n "$user" ]; then printf 'autologin=%s: %s\n' "$file" "$user"; fi
-done
-awk '$2 == "/sys/fs/pstore" {{ print "pstore=" $4 }}' /proc/mounts
-printf 'pstore_backend=%s\n' "$(cat /sys/module/pstore/parameters/backend 2>/dev/null)"
-for size in mem_size record_size console_size pmsg_size; do
-    printf 'ramoops_%s=%s\n' $size "$(cat /sys/module/ramoops/parameters/$size 2>/dev/null)"
-done
-for file in /sys/fs/pstore/* /var/lib/systemd/pstore/* /var/lib/systemd/pstore/*/*; do
-    if [ -f "$file" ]; then printf 'record=%s\n' "$file"; fi
-done
-if [ -c /dev/pmsg0 ] && echo "$word" >/dev/pmsg0; then echo pmsg=yes; fi
-printf 'boot_source=%s\n' "$(df -B1 --output=fstype,avail,target "$boot" | tail -n1)"
-printf 'boot_options=%s\n' "$(awk -v m="$(stat -c %m "$boot")" '$2 == m {{ o = $4 }} END {{ print o }}' /proc/mounts)"
-printf 'boot_mount=%s\n' "$(stat -c %m "$boot")"
-printf 'root_free=%s\n' "$(df -B1 --output=avail "$modules" | tail -n1)"
-printf 'clock=%s\n' "$(date +%s)"
-for key in panic panic_on_oops sysrq softlockup_panic hung_task_panic; do
-    printf 'kernel_%s=%s\n' $key "$(cat /proc/sys/kernel/$key 2>/dev/null)"
-done
-for dog in /sys/class/watchdog/watchdog*; do
-    [ -d "$dog" ] || continue
-    printf 'watchdog=%s %s %s timeout %s\n' "${{dog##*/}}" "$(cat "$dog/identity" 2>/dev/null)" "$(cat "$dog/state" 2>/dev/null)" "$(cat "$dog/timeout" 2>/dev/null)"
-done
-printf 'runtime_watchdog=%s\n' "$(systemctl show -p RuntimeWatchdogUSec --value 2>/dev/null)"
-for tool in tar zstd sha256sum depmod realpath stat find xargs awk od sync; do
-    command -v $tool >/dev/null || printf 'missing=%s\n' $tool
-done
-printf 'cmdline=%s\n' "$(cat /proc/cmdline)"
-who 2>/dev/null | sed 's/^/who=/'
-# Level 1 (alert): above what `quiet` hides, and not one that journald sends to every terminal.
-if [ -w /dev/kmsg ]; then printf '<1>%s\n' "$word" >/dev/kmsg; fi
-echo end=1
-"#
-    ))
 }
 
 fn serial_length(board: &dyn Board) -> u64 {

@@ -1,13 +1,19 @@
 //! What must survive: vanilla's label, Image, dtb, initramfs and modules, and everything else that extlinux.conf names and is
 //! not ours (invariant 1). Known from the running vanilla board, kept as a value, compared before every reboot.
 
+mod refuse;
+mod running;
+
+pub use refuse::normalise;
+pub use running::on_board;
+
 use super::extlinux::{self, Config, Label};
 use super::inventory::{self, Difference, Inventory};
 use super::{Board, script};
-use crate::host::files::sha256;
 use anyhow::{Context, Result, bail, ensure};
+use running::{Running, agree_on_command_line, agree_on_image};
 use serde::{Deserialize, Serialize};
-use std::path::{Component, Path, PathBuf};
+use std::path::PathBuf;
 
 /// Version of the format in which [`Protected`] is kept.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -93,7 +99,18 @@ impl Protected {
             .collect();
         ask.append(&mut others.clone());
         let mut real = resolve(board, &ask)?;
-        others.extend(real.split_off(3));
+        // A link that leads out of the partition is not U-Boot's: what it points at is nobody's boot file, and is not followed.
+        let inside = |path: &PathBuf| path.starts_with(&running.boot_mount);
+        others.extend(real.split_off(3).into_iter().filter(inside));
+        for (path, wanted) in real.iter().zip(wanted) {
+            ensure!(
+                wanted.is_none() || inside(path),
+                "vanilla's label names `{}`, which leads to {}, outside of {}",
+                wanted.map_or("", String::as_str).escape_debug(),
+                path.display(),
+                running.boot_mount.display()
+            );
+        }
         let vanilla_files: Vec<PathBuf> = real
             .iter()
             .zip(&ask)
@@ -207,69 +224,6 @@ impl Protected {
             list.join("\n")
         )
     }
-
-    /// Why a path must not be written or removed; `None` if it may. The path has to be absolute; dots are resolved here,
-    /// symlinks by the caller. Case never makes a difference: FAT has none, and elsewhere it costs nothing.
-    pub fn refuses(&self, path: &Path) -> Option<String> {
-        let Some(path) = normalise(path) else {
-            return Some("it is no absolute path".into());
-        };
-        if path.starts_with(&self.boot_mount)
-            && let Some(reason) = fat_alias(&path)
-        {
-            return Some(reason);
-        }
-        let path = lower(&path);
-        let extlinux = [self.extlinux.clone()];
-        self.roots().iter().chain(&extlinux).find_map(|protected| {
-            let one = lower(protected);
-            let shown = protected.display();
-            if path == one {
-                Some(format!("{shown} is protected"))
-            } else if path.starts_with(&one) {
-                Some(format!("it is inside the protected {shown}"))
-            } else if one.starts_with(&path) {
-                Some(format!("the protected {shown} is inside it"))
-            } else {
-                None
-            }
-        })
-    }
-}
-
-/// What runs on the board.
-struct Running {
-    release: String,
-    cmdline: String,
-    extlinux: PathBuf,
-    boot_mount: PathBuf,
-    modules: PathBuf,
-}
-
-impl Running {
-    fn look(board: &dyn Board) -> Result<Self> {
-        let extlinux = script::word(&board.description().extlinux)?;
-        let looking = format!(
-            "set -eu\nrelease=$(uname -r)\nprintf 'release=%s\\ncmdline=%s\\n' \"$release\" \"$(cat /proc/cmdline)\"\n\
-             extlinux=$(realpath {extlinux})\nprintf 'extlinux=%s\\nmount=%s\\nmodules=%s\\n' \"$extlinux\" \
-             \"$(stat -c %m \"$extlinux\")\" \"$(realpath \"/lib/modules/$release\")\"\n"
-        );
-        let text = script::ask(board, "looking at what runs", &looking, script::LOOK)?.text();
-        let fields = script::fields(&text);
-        let field = |name: &str| {
-            fields
-                .get(name)
-                .map(|value| value.to_string())
-                .with_context(|| format!("the board did not say its {name}"))
-        };
-        Ok(Running {
-            release: field("release")?,
-            cmdline: field("cmdline")?,
-            extlinux: field("extlinux")?.into(),
-            boot_mount: field("mount")?.into(),
-            modules: field("modules")?.into(),
-        })
-    }
 }
 
 fn vanilla_of<'a>(config: &'a Config, name: &str) -> Result<&'a Label> {
@@ -306,59 +260,6 @@ fn files_of(label: &Label) -> Vec<String> {
         .collect()
 }
 
-/// A path of U-Boot's as one of the running board: absolute ones begin at the partition, others at the folder of
-/// extlinux.conf (`get_relfile` in `boot/pxe_utils.c`).
-pub fn on_board(boot_mount: &Path, extlinux: &Path, uboot: &str) -> PathBuf {
-    let joined = match uboot.strip_prefix('/') {
-        Some(rest) => boot_mount.join(rest.trim_start_matches('/')),
-        None => extlinux.parent().unwrap_or(boot_mount).join(uboot),
-    };
-    normalise(&joined).unwrap_or(joined)
-}
-
-/// The running command line has to be vanilla's append: this is the extlinux.conf that U-Boot really reads.
-fn agree_on_command_line(vanilla: &Label, cmdline: &str) -> Result<()> {
-    let append = vanilla.append.as_ref().map_or("", |append| append.value.as_str());
-    if append.contains("${") {
-        return Ok(());
-    }
-    let wanted: Vec<&str> = append.split_whitespace().collect();
-    let seen: Vec<&str> = cmdline.split_whitespace().collect();
-    let found = wanted.is_empty() || seen.windows(wanted.len()).any(|part| part == wanted.as_slice());
-    ensure!(
-        found,
-        "what runs was not booted by label `{}` of this extlinux.conf: its append is `{append}`, the running kernel's \
-         command line is `{cmdline}`; boot vanilla first, or find the extlinux.conf that U-Boot really reads",
-        vanilla.name
-    );
-    Ok(())
-}
-
-/// An uncompressed arm64 Image carries its banner (`linux_banner`, init/version.c); one that is compressed says nothing here.
-fn agree_on_image(board: &dyn Board, protected: &Protected) -> Result<()> {
-    let image = script::word(&protected.image)?;
-    let looking = format!("LC_ALL=C grep -aom1 'Linux version [^ %][^ ]* ' {image} | head -n1 || :");
-    let said = script::ask(
-        board,
-        "reading the version of vanilla's Image",
-        &looking,
-        script::LOOK,
-    )?
-    .text();
-    let version = said
-        .trim()
-        .strip_prefix("Linux version ")
-        .unwrap_or_default()
-        .trim();
-    ensure!(
-        version.is_empty() || version == protected.release,
-        "vanilla's label boots {}, which is {version}, but {} runs: boot vanilla first",
-        protected.image.display(),
-        protected.release
-    );
-    Ok(())
-}
-
 /// Symlinks resolved on the board (`realpath -m`): parts that are not there stay as they are.
 pub fn resolve(board: &dyn Board, paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     if paths.is_empty() {
@@ -382,43 +283,8 @@ pub fn resolve(board: &dyn Board, paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     Ok(real)
 }
 
-/// An absolute path without `.` and `..`, by its letters alone; `None` if it is relative.
-pub fn normalise(path: &Path) -> Option<PathBuf> {
-    if !path.is_absolute() {
-        return None;
-    }
-    let mut clean = PathBuf::from("/");
-    for component in path.components() {
-        match component {
-            Component::ParentDir => drop(clean.pop()),
-            Component::Normal(name) => clean.push(name),
-            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
-        }
-    }
-    Some(clean)
-}
-
-fn lower(path: &Path) -> PathBuf {
-    PathBuf::from(path.to_string_lossy().to_lowercase())
-}
-
-/// Names that reach another file on FAT: 8.3 aliases (`IMAGE-~1`), and trailing dots or blanks, which vfat drops
-/// (fs/fat/namei_vfat.c, `vfat_striptail_len`).
-fn fat_alias(path: &Path) -> Option<String> {
-    path.components().find_map(|component| {
-        let name = component.as_os_str().to_string_lossy().into_owned();
-        let alias = name.contains('~') || (name.len() > 1 && (name.ends_with('.') || name.ends_with(' ')));
-        alias.then(|| format!("`{name}` may be another name of a file on FAT"))
-    })
-}
-
-/// Hash of extlinux.conf's foreign part, for records.
-pub fn foreign_hash(protected: &Protected) -> String {
-    sha256(protected.foreign_hex.as_bytes())
-}
-
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     pub(crate) fn example() -> Protected {
@@ -444,68 +310,5 @@ mod tests {
             others: vec![],
             inventory: Inventory::new(),
         }
-    }
-
-    #[test]
-    fn every_way_to_a_protected_path_is_refused() {
-        let protected = example();
-        for path in [
-            "/boot/firmware/Image-7.3.4",
-            "/boot/firmware/image-7.3.4",
-            "/boot/firmware/x/../Image-7.3.4",
-            "/boot/firmware/./virt.dtb",
-            "/boot/firmware/VIRT.DTB",
-            "/boot/firmware/IMAGE-~1",
-            "/boot/firmware/Image-7.3.4.",
-            "/boot/firmware/Image-7.3.4 ",
-            "/boot/firmware",
-            "/boot/firmware/extlinux/extlinux.conf",
-            "/usr/lib/modules/7.3.4",
-            "/usr/lib/modules/7.3.4/kernel/x.ko",
-            "/usr/lib/modules/7.3.4-lockdep/../7.3.4/x.ko",
-            "/usr/lib",
-            "/",
-            "boot/firmware/anything",
-        ] {
-            assert!(protected.refuses(Path::new(path)).is_some(), "{path}");
-        }
-    }
-
-    #[test]
-    fn what_is_ours_may_be_written() {
-        let protected = example();
-        for path in [
-            "/boot/firmware/Image-7.3.4-lockdep+",
-            "/boot/firmware/virt-7.3.4-lockdep+.dtb",
-            "/usr/lib/modules/7.3.4-lockdep+/kernel/x.ko",
-            "/var/lib/lockstep/backups/iter6",
-        ] {
-            assert_eq!(protected.refuses(Path::new(path)), None, "{path}");
-        }
-    }
-
-    #[test]
-    fn u_boots_paths_are_placed_on_the_running_board() {
-        let place = |path| {
-            on_board(
-                Path::new("/boot/firmware"),
-                Path::new("/boot/firmware/extlinux/extlinux.conf"),
-                path,
-            )
-        };
-        assert_eq!(place("/Image"), Path::new("/boot/firmware/Image"));
-        assert_eq!(place("../Image"), Path::new("/boot/firmware/Image"));
-        assert_eq!(place("Image"), Path::new("/boot/firmware/extlinux/Image"));
-    }
-
-    #[test]
-    fn a_kernel_that_another_label_booted_is_not_vanilla() {
-        let config = Config::parse(b"label v\n kernel /I\n append root=/dev/vda2 quiet\n");
-        assert!(agree_on_command_line(&config.menu.labels[0], "root=/dev/vda2 quiet").is_ok());
-        let error = agree_on_command_line(&config.menu.labels[0], "root=/dev/vda2 debug").unwrap_err();
-        assert!(
-            error.to_string().contains("was not booted by label `v`"),
-            "{error}"
-        );
     }
 }

@@ -7,7 +7,7 @@ use super::inventory::{self, Content, Entry, Inventory};
 use super::protected::Protected;
 use super::slot::{self, Place};
 use super::writer::{Keep, Put, Sent, Source, Writer};
-use super::{Board, script};
+use super::{Board, autologin, script};
 use anyhow::{Context, Result, bail, ensure};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,11 +25,15 @@ pub struct Plan {
     pub extlinux: ExtlinuxChange,
     /// Vanilla's files that are put back.
     pub restore: Vec<PathBuf>,
-    /// Files in vanilla's folders that vanilla did not have.
+    /// Vanilla's folders and links that are made again, with their modes and owners.
+    pub reshape: Vec<PathBuf>,
+    /// Files and folders in vanilla's folders that vanilla did not have.
     pub strangers: Vec<PathBuf>,
     /// Files and folders of ours that are removed.
     pub remove: Vec<PathBuf>,
-    /// What has to be done by hand: links, folders or devices that differ.
+    /// Files that pre-flight renamed to switch a log-in off: what they are called now, and what they were called.
+    pub rename: Vec<(PathBuf, PathBuf)>,
+    /// What has to be done by hand: devices that differ.
     pub by_hand: Vec<String>,
 }
 
@@ -58,8 +62,10 @@ impl Plan {
     pub fn is_empty(&self) -> bool {
         self.extlinux == ExtlinuxChange::None
             && self.restore.is_empty()
+            && self.reshape.is_empty()
             && self.strangers.is_empty()
             && self.remove.is_empty()
+            && self.rename.is_empty()
             && self.by_hand.is_empty()
     }
 
@@ -81,8 +87,14 @@ impl Plan {
             lines
         };
         lines.extend(shown("restore", &self.restore));
+        lines.extend(shown("make again (folder or link)", &self.reshape));
         lines.extend(shown("remove, since vanilla did not have it,", &self.strangers));
         lines.extend(shown("remove", &self.remove));
+        lines.extend(
+            self.rename
+                .iter()
+                .map(|(_, to)| format!("put {} back (automatic log-in, as it was)", to.display())),
+        );
         lines.extend(self.by_hand.iter().map(|what| format!("by hand: {what}")));
         lines
     }
@@ -107,28 +119,52 @@ pub fn plan(board: &dyn Board, campaign: &str, host_folder: &Path) -> Result<Pla
     let copy = choose_copy(board, &manifest, campaign, host_folder)?;
     let protected = &manifest.protected;
     let seen = inventory::take(board, &covered(&manifest))?;
-    let mut plan = Plan {
+    let now = script::read(board, &protected.extlinux)?;
+    let compared = compare(&manifest, &seen, now.as_deref())?;
+    Ok(Plan {
         campaign: campaign.to_string(),
         copy,
+        extlinux: compared.extlinux,
+        restore: compared.restore,
+        strangers: compared.strangers,
+        remove: ours(board, protected)?,
+        rename: autologin::disabled(board, campaign)?,
+        reshape: compared.reshape,
+        by_hand: compared.by_hand,
+    })
+}
+
+/// What of vanilla differs from its backup.
+pub(super) struct Compared {
+    pub extlinux: ExtlinuxChange,
+    pub restore: Vec<PathBuf>,
+    pub strangers: Vec<PathBuf>,
+    pub reshape: Vec<PathBuf>,
+    pub by_hand: Vec<String>,
+}
+
+/// Holds what is there against the backup: a pure rule, for a board that answers and for a disk that was put into this host.
+pub(super) fn compare(manifest: &Manifest, seen: &Inventory, extlinux: Option<&[u8]>) -> Result<Compared> {
+    let protected = &manifest.protected;
+    let foreign = protected.foreign()?;
+    let mut compared = Compared {
         extlinux: ExtlinuxChange::None,
         restore: Vec::new(),
         strangers: Vec::new(),
-        remove: ours(board, protected)?,
+        reshape: Vec::new(),
         by_hand: Vec::new(),
     };
-    let foreign = protected.foreign();
     for (path, was) in &manifest.inventory {
         let is = seen.get(path);
         if *path == protected.extlinux {
-            let now = script::read(board, path)?;
-            if now.is_none_or(|now| !foreign.as_ref().is_ok_and(|foreign| *foreign == now)) {
-                plan.extlinux = ExtlinuxChange::Restore;
+            if extlinux != Some(foreign.as_slice()) {
+                compared.extlinux = ExtlinuxChange::Restore;
             }
         } else if is.is_none_or(|is| !same(was, is)) {
             match was.content {
-                Content::File { .. } => plan.restore.push(path.clone()),
-                Content::Folder if is.is_none() => {} // comes back with its files
-                _ => plan.by_hand.push(format!(
+                Content::File { .. } => compared.restore.push(path.clone()),
+                Content::Folder | Content::Link { .. } => compared.reshape.push(path.clone()),
+                Content::Other(_) => compared.by_hand.push(format!(
                     "{} was {:?}, mode {:o}",
                     path.display(),
                     was.content,
@@ -137,12 +173,14 @@ pub fn plan(board: &dyn Board, campaign: &str, host_folder: &Path) -> Result<Pla
             }
         }
     }
-    plan.strangers = seen
-        .iter()
-        .filter(|(path, entry)| !manifest.inventory.contains_key(*path) && entry.content != Content::Folder)
-        .map(|(path, _)| path.clone())
+    let unknown = |path: &Path| seen.contains_key(path) && !manifest.inventory.contains_key(path);
+    // A folder that vanilla did not have goes as a whole.
+    compared.strangers = seen
+        .keys()
+        .filter(|path| unknown(path) && !path.parent().is_some_and(unknown))
+        .cloned()
         .collect();
-    Ok(plan)
+    Ok(compared)
 }
 
 /// Does what the plan says: extlinux.conf first, so that from then on nothing but vanilla boots. Dying half-way it leaves a part of the
@@ -157,9 +195,14 @@ pub fn execute(board: &dyn Board, plan: &Plan, host_folder: &Path) -> Result<Rol
     }
     let wanted: BTreeSet<PathBuf> = plan.restore.iter().cloned().collect();
     let mut sources = sources(plan, &wanted, host_folder)?;
-    restore_files(&writer, &manifest, &plan.restore, &mut sources, &mut sent)?;
+    // Strangers first: what stands in the place of a folder of vanilla's would be in the way of its files.
     writer.remove_strangers(&plan.strangers)?;
+    writer.reshape(&plan.reshape)?;
+    restore_files(&writer, &manifest, &plan.restore, &mut sources, &mut sent)?;
     writer.remove(&plan.remove)?;
+    for (from, to) in &plan.rename {
+        writer.rename(from, to)?;
+    }
     check_restored(board, &manifest)?;
     ensure!(
         plan.by_hand.is_empty(),
@@ -287,7 +330,7 @@ fn choose_copy(board: &dyn Board, manifest: &Manifest, campaign: &str, host_fold
 }
 
 /// Roots that the backup covers: the modules as a whole only if it has all of them.
-fn covered(manifest: &Manifest) -> Vec<PathBuf> {
+pub(super) fn covered(manifest: &Manifest) -> Vec<PathBuf> {
     let roots: Vec<PathBuf> = manifest
         .inventory
         .keys()
@@ -300,7 +343,7 @@ fn covered(manifest: &Manifest) -> Vec<PathBuf> {
     roots
 }
 
-/// Kind, bytes and mode; nothing else is compared.
+/// As [`inventory::differences`] compares them.
 fn same(was: &Entry, is: &Entry) -> bool {
     let one = |entry: &Entry| Inventory::from([(PathBuf::from("/"), entry.clone())]);
     inventory::differences(&one(was), &one(is)).is_empty()
@@ -318,7 +361,14 @@ fn ours(board: &dyn Board, protected: &Protected) -> Result<Vec<PathBuf>> {
             .transpose()?
             .map_or_else(Vec::new, |place| place.roots()),
     };
+    for kept in slot::kept(board, protected)? {
+        paths.extend(Place::of(protected, &kept.release)?.roots());
+        paths.push(slot::kept_path(protected, &kept.release));
+    }
+    paths.push(board.description().backup_folder.join(".initramfs"));
     paths.push(record_path);
+    paths.sort();
+    paths.dedup();
     let there = inventory_of_names(board, &paths)?;
     paths.retain(|path| there.contains(path));
     Ok(paths)
@@ -362,8 +412,8 @@ fn check_restored(board: &dyn Board, manifest: &Manifest) -> Result<()> {
     let wrong = manifest
         .inventory
         .iter()
-        .filter(|(path, was)| matches!(was.content, Content::File { .. }) && **path != protected.extlinux)
-        .find(|(path, was)| seen.get(*path).is_none_or(|is| is.sha256() != was.sha256()));
+        .filter(|(path, was)| !matches!(was.content, Content::Other(_)) && **path != protected.extlinux)
+        .find(|(path, was)| seen.get(*path).is_none_or(|is| !same(was, is)));
     match wrong {
         None => Ok(()),
         Some((path, _)) => bail!(

@@ -1,13 +1,14 @@
 //! A slot: what our label boots. Its record stands beside the Image, and nothing boots unless the whole of it verifies
 //! (invariant 6).
 
+use super::deploy::Initramfs;
 use super::extlinux::{self, Config, Label, Severity};
 use super::inventory::{self, Inventory};
 use super::protected::{self, Protected};
 use super::{Board, script};
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Version of the format of [`Record`].
 pub const SCHEMA_VERSION: u32 = 1;
@@ -32,6 +33,12 @@ pub struct Record {
     pub state: State,
     /// Every file with its hash, once the slot is whole.
     pub inventory: Inventory,
+    /// Counts the slots of this board: the newest has the highest number.
+    #[serde(default)]
+    pub sequence: u64,
+    /// What is known of its initramfs, where vanilla has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub initramfs: Option<Initramfs>,
 }
 
 /// How far a deploy came.
@@ -52,12 +59,16 @@ pub struct Place {
     pub image: PathBuf,
     /// Its device tree, on the board.
     pub dtb: Option<PathBuf>,
+    /// Its initramfs, on the board.
+    pub initramfs: Option<PathBuf>,
     /// Its modules, on the board.
     pub modules: PathBuf,
     /// The Image as U-Boot sees it.
     pub uboot_kernel: String,
     /// The device tree as U-Boot sees it.
     pub uboot_fdt: Option<String>,
+    /// The initramfs as U-Boot sees it.
+    pub uboot_initrd: Option<String>,
 }
 
 impl Place {
@@ -75,6 +86,11 @@ impl Place {
             let stem = name.strip_suffix(".dtb").unwrap_or(name);
             beside(&protected.uboot_paths.kernel, &format!("{stem}-{release}.dtb"))
         });
+        let uboot_initrd = protected
+            .uboot_paths
+            .initrd
+            .as_ref()
+            .map(|_| beside(&protected.uboot_paths.kernel, &format!("initramfs-{release}.img")));
         let parent = protected
             .modules
             .parent()
@@ -82,9 +98,11 @@ impl Place {
         Ok(Place {
             image: on_board(&uboot_kernel),
             dtb: uboot_fdt.as_deref().map(on_board),
+            initramfs: uboot_initrd.as_deref().map(on_board),
             modules: parent.join(release),
             uboot_kernel,
             uboot_fdt,
+            uboot_initrd,
         })
     }
 
@@ -92,6 +110,7 @@ impl Place {
     pub fn roots(&self) -> Vec<PathBuf> {
         let mut roots = vec![self.image.clone(), self.modules.clone()];
         roots.extend(self.dtb.clone());
+        roots.extend(self.initramfs.clone());
         roots
     }
 }
@@ -139,6 +158,57 @@ pub fn read(board: &dyn Board, protected: &Protected) -> Result<Option<Record>> 
     Ok(Some(record))
 }
 
+/// First letters of the record of a slot that is kept and that no label boots.
+const KEPT: &str = "lockstep-kept-";
+
+/// Where the record of a kept slot is.
+pub fn kept_path(protected: &Protected, release: &str) -> PathBuf {
+    record_path(protected).with_file_name(format!("{KEPT}{release}.json"))
+}
+
+/// The release of a kept slot, by the name of its record.
+pub(super) fn kept_release(name: &str) -> Option<&str> {
+    let release = name.strip_prefix(KEPT)?.strip_suffix(".json")?;
+    check_release(release).ok().map(|()| release)
+}
+
+/// Slots that are kept on the board without a label, newest first. A record that cannot be read still names its release: it counts as the
+/// oldest, with nothing in it.
+pub fn kept(board: &dyn Board, protected: &Protected) -> Result<Vec<Record>> {
+    let folder = record_path(protected);
+    let folder = script::word(folder.parent().unwrap_or(&protected.boot_mount))?;
+    let looking = format!(
+        "cd {folder}\nfor file in {KEPT}*.json; do [ -f \"$file\" ] || continue; printf '%s\\0' \"$file\"; cat \"./$file\"; printf '\\0'; done"
+    );
+    let finished = script::ask(board, "looking for kept slots", &looking, script::LOOK)?;
+    let text = String::from_utf8_lossy(&finished.stdout).into_owned();
+    let fields: Vec<&str> = text.split_terminator('\0').collect();
+    let mut records: Vec<Record> = fields
+        .chunks(2)
+        .filter_map(|pair| {
+            let release = kept_release(pair[0])?;
+            let read: Option<Record> = pair.get(1).and_then(|text| serde_json::from_str(text).ok());
+            Some(
+                read.filter(|record| record.release == release)
+                    .unwrap_or_else(|| Record {
+                        schema_version: SCHEMA_VERSION,
+                        label: protected.test_label.clone(),
+                        release: release.into(),
+                        build_id: String::new(),
+                        commit: String::new(),
+                        nonce: String::new(),
+                        state: State::Incomplete,
+                        inventory: Inventory::new(),
+                        sequence: 0,
+                        initramfs: None,
+                    }),
+            )
+        })
+        .collect();
+    records.sort_by_key(|record| std::cmp::Reverse(record.sequence));
+    Ok(records)
+}
+
 /// Verifies the whole slot and its label. Errors name what is wrong; then nothing may boot it (invariant 6).
 pub fn verify(board: &dyn Board, protected: &Protected) -> Result<Record> {
     let record = read(board, protected)?.with_context(|| {
@@ -153,7 +223,7 @@ pub fn verify(board: &dyn Board, protected: &Protected) -> Result<Record> {
         record.label
     );
     let place = Place::of(protected, &record.release)?;
-    let found = inventory::differences(&record.inventory, &inventory::take(board, &place.roots())?);
+    let found = inventory::other_content(&record.inventory, &inventory::take(board, &place.roots())?);
     if let Some(first) = found.first() {
         bail!(
             "the slot of label `{}` does not verify, so it is not booted: {} {} (and {} more); deploy again",
@@ -213,14 +283,10 @@ fn boots_slot(label: &Label, record: &Record, place: &Place) -> Result<()> {
     ensure!(
         label.kernel.as_deref() == Some(&place.uboot_kernel)
             && label.fdt == place.uboot_fdt
+            && label.initrd == place.uboot_initrd
             && append.split_whitespace().any(|word| word == nonce),
-        "label `{}` does not boot the slot of the last deploy (its kernel, device tree or nonce differ): deploy again",
+        "label `{}` does not boot the slot of the last deploy (its kernel, device tree, initramfs or nonce differ): deploy again",
         label.name
     );
     Ok(())
-}
-
-/// Whether a path is one of the files that a slot consists of, for messages.
-pub fn is_inside(place: &Place, path: &Path) -> bool {
-    place.roots().iter().any(|root| path.starts_with(root))
 }

@@ -28,6 +28,12 @@ pub struct Target {
     pub destination: String,
     /// Port, where it is not the configured one.
     pub port: Option<u16>,
+    /// A host that the connection goes through (`ssh -J`).
+    pub jump: Option<String>,
+    /// The ssh_config that is read instead of the user's own.
+    pub config: Option<PathBuf>,
+    /// How the user that logs in becomes root.
+    pub rights: Rights,
     /// Private key that is used alone; `None`: what the user's configuration says.
     pub key: Option<PathBuf>,
     /// File with the board's host key, the name that it has there (`HostKeyAlias`), and nothing else is trusted;
@@ -35,6 +41,17 @@ pub struct Target {
     pub known_host: Option<KnownHost>,
     /// Existing folder for the control socket, private to the user.
     pub folder: PathBuf,
+}
+
+/// How scripts get root's rights on a board.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rights {
+    /// The user that logs in is root.
+    #[default]
+    Root,
+    /// `sudo -n`: it never asks, so a missing right is an error at once and not a prompt that nobody sees.
+    Sudo,
 }
 
 /// A host key in a file of its own.
@@ -68,7 +85,7 @@ impl Ssh {
     /// forgotten then, and what was started on the board may still run there.
     pub fn run_with_input(&self, script: &str, input: &[u8], limit: Duration) -> Result<Finished> {
         let ssh = self.arguments(Connection::Shared);
-        let remote = remote_command(script);
+        let remote = remote_command(script, self.target.rights);
         let sh = self.shell()?;
         let command = cmd!(sh, "ssh {ssh...} {remote}").secret();
         let doing = || format!("on {}: `{}`", self.target.destination, shortened(script));
@@ -82,7 +99,18 @@ impl Ssh {
         if finished.status.code() == Some(NO_CONNECTION) {
             self.forget();
             let said = String::from_utf8_lossy(&finished.stderr);
-            bail!("{}: no connection: {}", doing(), said.trim());
+            let advice = advice(&said, &self.target.destination);
+            bail!("{}: no connection: {}{advice}", doing(), said.trim());
+        }
+        if self.target.rights == Rights::Sudo && finished.status.code() == Some(1) {
+            let said = String::from_utf8_lossy(&finished.stderr);
+            if let Some(refusal) = said.lines().find(|line| line.starts_with("sudo: ")) {
+                bail!(
+                    "{}: the user may not become root without a password ({refusal}): allow it (visudo: `USER ALL=(ALL) \
+                     NOPASSWD: ALL`), or let root log in with a key and set `rights = \"root\"`; nothing was run",
+                    doing()
+                );
+            }
         }
         Ok(finished)
     }
@@ -173,12 +201,22 @@ impl Ssh {
         if let Some(key) = &self.target.key {
             option(format!("IdentityFile={}", option_path(key)));
             option("IdentitiesOnly=yes".into());
-            // The key is the whole configuration: nothing from the user's files may redirect this connection.
+        }
+        if self.target.key.is_some() && self.target.known_host.is_some() && self.target.config.is_none() {
+            // Key and host key are the whole configuration: nothing from the user's files may redirect this connection.
             words.extend(["-F".into(), "none".into()]);
+        }
+        if let Some(config) = &self.target.config {
+            words.extend(["-F".into(), config.clone().into()]);
+        }
+        if let Some(jump) = &self.target.jump {
+            words.extend(["-J".into(), jump.into()]);
         }
         if let Some(port) = self.target.port {
             words.extend(["-p".into(), port.to_string().into()]);
         }
+        // Behind `--` a name is a name, whatever it begins with.
+        words.push("--".into());
         words.push(self.target.destination.clone().into());
         words
     }
@@ -200,8 +238,36 @@ enum Connection {
 
 /// The word that the login shell on the board gets: the script as *one* argument, so that standard input stays
 /// free for data.
-fn remote_command(script: &str) -> String {
-    format!("exec sh -c {}", quote(script))
+fn remote_command(script: &str, rights: Rights) -> String {
+    let root = match rights {
+        Rights::Root => "",
+        Rights::Sudo => "sudo -n -- ",
+    };
+    format!("exec {root}sh -c {}", quote(script))
+}
+
+/// What to do about a connection that failed, from `ssh`'s own words (OpenSSH: sshconnect.c, sshconnect2.c, misc.c).
+fn advice(said: &str, destination: &str) -> String {
+    let text = if said.contains("REMOTE HOST IDENTIFICATION HAS CHANGED") {
+        "the host key is not the one that is known: the board was installed anew, or another machine answers in its place. \
+         Compare `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` on the board's own console with what ssh says above; only \
+         if they agree, remove the old key with `ssh-keygen -R` and the name of the host"
+    } else if said.contains("Host key verification failed") {
+        "this host key is not known yet: connect once by hand and compare the fingerprint with the board's own \
+         (`ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` on its console)"
+    } else if said.contains("Permission denied") {
+        "no key was accepted, and a password is never asked for: put your key there (`ssh-copy-id`), or load it into the \
+         agent (`ssh-add`)"
+    } else if said.contains("Could not resolve hostname") {
+        "check `host` in the board's file, and your ssh_config"
+    } else if said.contains("Connection refused") {
+        "the machine is there and its sshd is not: it may still be booting"
+    } else if said.contains("No route to host") || said.contains("timed out") {
+        "check the board's power and network"
+    } else {
+        return String::new();
+    };
+    format!("\n    what to do about {destination}: {text}")
 }
 
 /// A path in an option: ssh splits values at spaces unless they are quoted, and expands `%`.
@@ -227,6 +293,9 @@ mod tests {
         Ssh::new(Target {
             destination: "root@127.0.0.1".into(),
             port: Some(2222),
+            jump: None,
+            config: None,
+            rights: Rights::Root,
             key: Some("/cache of mine/100%/key".into()),
             known_host: Some(KnownHost {
                 file: "/k".into(),
@@ -239,8 +308,12 @@ mod tests {
     #[test]
     fn a_script_is_one_argument() {
         assert_eq!(
-            remote_command("echo 'a b' | cat"),
+            remote_command("echo 'a b' | cat", Rights::Root),
             r"exec sh -c 'echo '\''a b'\'' | cat'"
+        );
+        assert_eq!(
+            remote_command("id -u", Rights::Sudo),
+            "exec sudo -n -- sh -c 'id -u'"
         );
     }
 
@@ -260,7 +333,7 @@ mod tests {
             shown.contains("IdentityFile=\"/cache of mine/100%%/key\""),
             "{shown}"
         );
-        assert!(shown.ends_with("-p 2222 root@127.0.0.1"), "{shown}");
+        assert!(shown.ends_with("-p 2222 -- root@127.0.0.1"), "{shown}");
     }
 
     #[test]

@@ -11,6 +11,8 @@ use super::{Board, script};
 use crate::host::files::sha256;
 use crate::host::process::Finished;
 use anyhow::{Context, Result, bail, ensure};
+use scripts::Rule;
+use std::cell::Cell;
 use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -22,6 +24,8 @@ pub struct Writer<'a> {
     protected: &'a Protected,
     /// Protected paths that may be written, with exactly these contents: those of a verified backup.
     restoring: Option<&'a Inventory>,
+    /// What the board can unpack, once it was asked.
+    packing: Cell<Option<Packing>>,
 }
 
 /// One file to be written.
@@ -106,6 +110,7 @@ impl<'a> Writer<'a> {
             board,
             protected,
             restoring: None,
+            packing: Cell::new(None),
         }
     }
 
@@ -115,6 +120,7 @@ impl<'a> Writer<'a> {
             board,
             protected,
             restoring: Some(backup),
+            packing: Cell::new(None),
         }
     }
 
@@ -164,8 +170,7 @@ impl<'a> Writer<'a> {
             return Ok(());
         }
         let targets: Vec<(PathBuf, Excuse)> = paths.iter().map(|path| (path.clone(), Excuse::None)).collect();
-        self.act("removing files", &targets, scripts::REMOVE, &nul_list(paths)?)?;
-        Ok(())
+        self.remove_as("removing files", Rule::Nothing, &targets)
     }
 
     /// Removes files from vanilla's own folders that the verified backup does not have. Only `rollback` can.
@@ -180,14 +185,74 @@ impl<'a> Writer<'a> {
             .iter()
             .map(|path| (path.clone(), Excuse::Restored))
             .collect();
-        if !targets.is_empty() {
-            self.act(
-                "removing files that vanilla did not have",
-                &targets,
-                scripts::REMOVE,
-                &nul_list(paths)?,
-            )?;
+        if targets.is_empty() {
+            return Ok(());
         }
+        self.remove_as(
+            "removing files that vanilla did not have",
+            Rule::ThesePaths,
+            &targets,
+        )
+    }
+
+    /// Makes folders and links of the verified backup again, with their modes, owners and (links) targets. Only `rollback` can. When it dies half-way
+    /// some of them are as they were.
+    pub(super) fn reshape(&self, paths: &[PathBuf]) -> Result<()> {
+        let backup = self
+            .restoring
+            .context("only a rollback makes protected folders again")?;
+        if paths.is_empty() {
+            return Ok(());
+        }
+        let mut making = String::new();
+        for path in paths {
+            let entry = backup
+                .get(path)
+                .with_context(|| format!("{} is not in the backup", path.display()))?;
+            making.push_str(&scripts::reshape(&script::word(path)?, entry));
+        }
+        let targets: Vec<(PathBuf, Excuse)> = paths
+            .iter()
+            .map(|path| (path.clone(), Excuse::Restored))
+            .collect();
+        let words: Result<Vec<String>> = paths
+            .iter()
+            .map(|path| script::word(path.parent().unwrap_or(path)))
+            .collect();
+        let words = words?;
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let guard = scripts::guard_words(&words);
+        self.act(
+            "making folders and links again",
+            Rule::ThesePaths,
+            &targets,
+            &(guard + &making),
+            &[],
+        )?;
+        Ok(())
+    }
+
+    fn remove_as(&self, doing: &str, rule: Rule, targets: &[(PathBuf, Excuse)]) -> Result<()> {
+        let paths: Vec<PathBuf> = targets.iter().map(|(path, _)| path.clone()).collect();
+        let removing = format!("files={}\n{}", paths.len(), scripts::REMOVE);
+        self.act(doing, rule, targets, &removing, &nul_list(&paths)?)?;
+        Ok(())
+    }
+
+    /// Gives a file another name in its folder; nothing that is there is overwritten. When it dies half-way it has the one name or the other.
+    pub(super) fn rename(&self, from: &Path, to: &Path) -> Result<()> {
+        ensure!(
+            from.parent() == to.parent(),
+            "{} would leave its folder",
+            from.display()
+        );
+        let (old, new) = (script::word(from)?, script::word(to)?);
+        let targets = [
+            (from.to_path_buf(), Excuse::None),
+            (to.to_path_buf(), Excuse::None),
+        ];
+        let renaming = scripts::rename(&old, &new);
+        self.act("renaming a file", Rule::Nothing, &targets, &renaming, &[])?;
         Ok(())
     }
 
@@ -197,11 +262,20 @@ impl<'a> Writer<'a> {
         let command = scripts::depmod(release, &script::word(modules)?);
         self.act(
             "running depmod",
+            Rule::Nothing,
             &[(modules.to_path_buf(), Excuse::None)],
             &command,
             &[],
         )?;
         Ok(())
+    }
+
+    /// Runs a script that writes only below `folder`, with tools of the board. When it dies half-way that folder holds anything, and the
+    /// next call has to begin by removing it.
+    pub(super) fn produce(&self, doing: &str, folder: &Path, script: &str) -> Result<Finished> {
+        let guard = scripts::guard_words(&[&script::word(folder)?]);
+        let targets = [(folder.to_path_buf(), Excuse::None)];
+        self.act(doing, Rule::Nothing, &targets, &(guard + script), &[])
     }
 
     /// Copies files of the board into the new folder `into/files`, attributes kept, and gives the folder that holds them for now;
@@ -222,6 +296,7 @@ impl<'a> Writer<'a> {
         let copying = scripts::snapshot(&script::word(&stage)?, &script::word(into)?);
         self.act(
             "copying files into the backup folder",
+            Rule::Nothing,
             &targets,
             &copying,
             &nul_list(&relative?)?,
@@ -236,7 +311,7 @@ impl<'a> Writer<'a> {
             (stage.to_path_buf(), Excuse::None),
         ];
         let keeping = scripts::keep_snapshot(&script::word(stage)?, &script::word(into)?, &sha256(manifest));
-        self.act("keeping the backup", &targets, &keeping, manifest)?;
+        self.act("keeping the backup", Rule::Nothing, &targets, &keeping, manifest)?;
         Ok(())
     }
 
@@ -253,16 +328,22 @@ impl<'a> Writer<'a> {
             .zip(excuses)
             .map(|(put, excuse)| (base.join(&put.target), *excuse))
             .collect();
-        // Asked before anything is packed, so that a refusal costs nothing.
-        let seen = self.permit(&targets)?;
-        let packed = pack::pack(puts, seen)?;
-        let writing = scripts::put(
-            &script::word(base)?,
-            &random_name()?,
-            seen,
-            puts.iter().any(|put| put.keep.is_some()),
+        let rule = match excuses {
+            [Excuse::None, ..] => Rule::NothingThroughLinks,
+            _ => Rule::ThesePaths,
+        };
+        ensure!(
+            excuses.iter().all(|excuse| *excuse == excuses[0]),
+            "files that are protected and files that are not are never written together"
         );
-        let finished = self.run("writing files", &writing, &packed)?;
+        // By their letters first, so that a refusal costs nothing; what they are on the board is the script's to see.
+        self.refuse(&targets)?;
+        let packing = self.packing()?;
+        let packed = pack::pack(puts, packing)?;
+        let keeps = puts.iter().any(|put| put.keep.is_some());
+        let base = script::word(base)?;
+        let writing = scripts::put(&base, &random_name()?, packing, keeps, puts.len());
+        let finished = self.act("writing files", rule, &targets, &writing, &packed)?;
         let remarks = finished
             .text()
             .lines()
@@ -290,62 +371,51 @@ impl<'a> Writer<'a> {
         Ok(Excuse::Restored)
     }
 
-    /// The only way to a script that writes.
+    /// The only way to a script that writes. It refuses protected paths by their letters here, and by what they are on the board in the
+    /// script itself.
     fn act(
         &self,
         doing: &str,
+        rule: Rule,
         targets: &[(PathBuf, Excuse)],
         writing: &str,
         input: &[u8],
     ) -> Result<Finished> {
-        self.permit(targets)?;
-        self.run(doing, writing, input)
+        self.refuse(targets)?;
+        let guarded = scripts::guarded(&self.protected_lines()?, rule);
+        script::ask_with_input(self.board, doing, &(guarded + writing), input, WRITE)
     }
 
-    fn run(&self, doing: &str, writing: &str, input: &[u8]) -> Result<Finished> {
-        script::ask_with_input(self.board, doing, writing, input, WRITE)
+    /// What the script on the board compares with: see `scripts::guarded`.
+    fn protected_lines(&self) -> Result<String> {
+        let mut lines = vec![format!("M{}", on_one_line(&self.protected.boot_mount)?)];
+        for path in self.protected.roots().iter().chain([&self.protected.extlinux]) {
+            lines.push(format!("P{}", on_one_line(path)?));
+        }
+        Ok(lines.join("\n"))
     }
 
-    /// Invariant 1: refuses protected paths, by their letters and by what they are on the board with symlinks resolved, parent
-    /// folders included.
-    fn permit(&self, targets: &[(PathBuf, Excuse)]) -> Result<Packing> {
-        let named: Vec<PathBuf> = targets.iter().map(|(path, _)| path.clone()).collect();
-        self.refuse(&named, targets)?;
-        let listed = script::words(named.iter().map(PathBuf::as_path))?;
-        let looking = scripts::resolve(&listed);
-        let answer = script::ask(
-            self.board,
-            "resolving what is to be written",
-            &looking,
-            script::LOOK,
-        )?;
-        let text = String::from_utf8(answer.stdout).context("a path on the board is not UTF-8")?;
-        let mut real: Vec<PathBuf> = text.split_terminator('\0').map(PathBuf::from).collect();
-        let zstd = real.pop().is_some_and(|last| last == Path::new("zstd"));
-        ensure!(
-            real.len() == 2 * named.len(),
-            "the board did not resolve every path that is to be written"
-        );
-        let parents = real.split_off(named.len());
-        self.refuse(&real, targets)?;
-        let joined: Vec<PathBuf> = parents
-            .iter()
-            .zip(&named)
-            .map(|(parent, path)| {
-                path.file_name()
-                    .map_or_else(|| parent.clone(), |name| parent.join(name))
-            })
-            .collect();
-        self.refuse(&joined, targets)?;
-        Ok(if zstd { Packing::Zstd } else { Packing::Plain })
+    /// Asked once for each writer.
+    fn packing(&self) -> Result<Packing> {
+        if let Some(known) = self.packing.get() {
+            return Ok(known);
+        }
+        let answer = script::ask(self.board, "looking for zstd", scripts::PACKING, script::LOOK)?;
+        let packing = match answer.text().as_str() {
+            "zstd" => Packing::Zstd,
+            _ => Packing::Plain,
+        };
+        self.packing.set(Some(packing));
+        Ok(packing)
     }
 
-    fn refuse(&self, paths: &[PathBuf], targets: &[(PathBuf, Excuse)]) -> Result<()> {
-        for (path, (named, excuse)) in paths.iter().zip(targets) {
-            let Some(reason) = self.protected.refuses(path) else {
+    /// Invariant 1, by the letters of the paths alone.
+    fn refuse(&self, targets: &[(PathBuf, Excuse)]) -> Result<()> {
+        for (named, excuse) in targets {
+            let Some(reason) = self.protected.refuses(named) else {
                 continue;
             };
-            let clean = protected::normalise(path).context("a path is not absolute")?;
+            let clean = protected::normalise(named).context("a path is not absolute")?;
             let excused = match excuse {
                 Excuse::None => false,
                 Excuse::OwnLabel => clean == self.protected.extlinux,
@@ -361,6 +431,14 @@ impl<'a> Writer<'a> {
         }
         Ok(())
     }
+}
+
+/// A path as a line: newlines become \001, as the script on the board has them.
+fn on_one_line(path: &Path) -> Result<String> {
+    let text = path
+        .to_str()
+        .with_context(|| format!("the path {} is not UTF-8", path.display()))?;
+    Ok(text.replace('\n', "\u{1}"))
 }
 
 /// Limit of one write: a kernel and its modules over a slow line.

@@ -215,6 +215,7 @@ impl BootStep<'_> {
             dtb: Dtb::Vanilla,
             extra_append: Vec::new(),
             init: Some(rig.slot_init.to_path_buf()),
+            keep: 0,
         };
         let inputs = json!({ "release": self.manifest.release, "build-id": self.manifest.build_id });
         let act = || {

@@ -5,17 +5,15 @@ use super::harvest;
 use crate::board::Board;
 use crate::board::backup::{self, Made, Modules, Verified};
 use crate::board::boot::{self, Capture, ConsentGiven, Method, Permit};
-use crate::board::preflight::{self, Backup, ProvenCapture, Status};
+use crate::board::preflight::{self, Backup, Needed, ProvenCapture, Status};
 use crate::board::protected::Protected;
+use crate::board::rescue_card;
 use crate::board::way_back;
 use crate::board::writer::{Put, Source, Writer};
 use crate::host::files;
 use anyhow::{Context as _, Result, bail, ensure};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-
-/// Free space that the boot folder needs, in bytes: Image and device tree of the debug kernel, twice.
-const BOOT_SPACE: u64 = 64 << 20;
 
 /// A board that a campaign may use.
 pub struct Ready {
@@ -84,7 +82,12 @@ pub fn prepare(context: &Context, facts: &mut Vec<String>) -> Result<Ready> {
             backup.on_host().display()
         ),
     });
-    let report = preflight::run(board, &protected, Backup::Verified(&backup), BOOT_SPACE)?;
+    let (card, _) = rescue_card::save(board, &backup)?;
+    facts.push(format!(
+        "what to do when the board does not come back is in {}",
+        card.display()
+    ));
+    let report = preflight::run(board, &protected, Backup::Verified(&backup), Needed::GUESS)?;
     for check in report.checks.iter().filter(|check| check.status != Status::Pass) {
         facts.push(format!(
             "{} {:?}: {} {}",

@@ -1,7 +1,6 @@
 //! `cargo xtask board`: the virtual board as a thing with a power switch, a shell and a serial line.
 
 use super::Context;
-use super::open_board::BoardFlags;
 use crate::board::Board as _;
 use crate::board::ssh::Terminal;
 use crate::board::virt::{self, Different, Down, Status, Up, VirtualBoard};
@@ -11,6 +10,8 @@ use anyhow::{Result, bail};
 use std::time::Duration;
 
 mod console;
+mod probe;
+mod remote;
 mod state;
 
 /// Longest time from power-on to ssh that `up` waits by default, seconds.
@@ -24,6 +25,9 @@ const BOOT_SECONDS: u64 = 180;
     after_help = "Example:\n  cargo xtask board up && cargo xtask board ssh uname -r"
 )]
 pub struct Board {
+    /// Board to use: a file of boards/, without .toml
+    #[arg(long, value_name = "NAME", default_value = "virtual", global = true)]
+    board: String,
     /// What to do with it.
     #[command(subcommand)]
     action: Action,
@@ -41,8 +45,8 @@ enum Action {
     #[command(after_help = "Example:\n  cargo xtask board status --json")]
     Status,
     /// Tell what runs on a board: label, release, build id, taint, lockdep, lease
-    #[command(after_help = "Example:\n  cargo xtask board state --board virtual")]
-    State(BoardFlags),
+    #[command(after_help = "Example:\n  cargo xtask board state")]
+    State(state::StateFlags),
     /// Run a command on it, or open a shell
     #[command(after_help = "Example:\n  cargo xtask board ssh journalctl -k -b -1")]
     Ssh {
@@ -60,6 +64,8 @@ enum Action {
     /// Pull its reset line: nothing is flushed
     #[command(after_help = "Example:\n  cargo xtask board reset")]
     Reset,
+    /// Look at any board over ssh and write its board file
+    Probe(probe::Probe),
     /// Remove it with everything that is on its disk
     #[command(after_help = "Example:\n  cargo xtask board destroy --yes")]
     Destroy,
@@ -78,18 +84,22 @@ struct UpFlags {
 impl Board {
     /// Runs the verb.
     pub fn run(&self, context: &Context) -> Result<Outcome> {
-        if context.global.dry_run {
+        if self.board != "virtual" && !matches!(self.action, Action::Probe(_)) {
+            return remote::run(&self.action, &self.board, context);
+        }
+        if context.global.dry_run && !matches!(self.action, Action::Probe(_)) {
             return dry_run(&self.action, context);
         }
         match &self.action {
             Action::Up(flags) => up(flags, context),
             Action::Down => down(context),
             Action::Status => status(context),
-            Action::State(flags) => state::run(flags, context),
+            Action::State(flags) => state::run(flags, &self.board, context),
             Action::Ssh { command } => ssh(command, context),
             Action::Console { write: true } => console::run(context, console::Direction::Write),
             Action::Console { write: false } => console::run(context, console::Direction::Look),
             Action::Reset => reset(context),
+            Action::Probe(probe) => probe.run(context),
             Action::Destroy => destroy(context),
         }
     }

@@ -163,7 +163,12 @@ impl Boot {
             &folder,
         )?;
         task.done("");
-        let report = preflight::run(board, protected, preflight::Backup::Verified(&verified), 0)?;
+        let report = preflight::run(
+            board,
+            protected,
+            preflight::Backup::Verified(&verified),
+            preflight::Needed { boot: 0, root: 0 },
+        )?;
         let capture = report
             .capture
             .context("no capture works on this board (`cargo xtask preflight` says why): a silent reset would teach nothing")?;

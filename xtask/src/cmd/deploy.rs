@@ -27,17 +27,20 @@ pub struct Deploy {
     /// A word for the end of the kernel's command line; may be given more than once
     #[arg(long, value_name = "WORD", allow_hyphen_values = true)]
     append: Vec<String>,
+    /// How many older slots stay on the board, without a label; the others of ours are removed, never vanilla's files
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    keep: usize,
 }
 
 impl Deploy {
     /// Runs the verb.
     pub fn run(&self, context: &Context) -> Result<Outcome> {
+        let protected = self.board.protected(context)?;
         let folder = match &self.manifest {
             Some(folder) => folder.clone(),
             None => Place::of(&context.folders.cache, None)?.staging.join("lockdep"),
         };
         let manifest = stage::read_manifest(&folder)?;
-        let protected = self.board.protected(context)?;
         let _lock = lock(context, &self.board.board)?;
         let board = self.board.open(context)?;
         let board = board.as_ref();
@@ -48,6 +51,7 @@ impl Deploy {
             dtb: self.dtb.clone().map_or(Dtb::Vanilla, Dtb::Built),
             extra_append: self.append.clone(),
             init: Some(compile(context, "slot_init", "slot-init")?),
+            keep: self.keep,
         };
         let task = context
             .ui
@@ -97,6 +101,16 @@ fn told(plan: &Plan) -> Vec<String> {
     if let Some(dtb) = &plan.place.dtb {
         lines.push(format!("  dtb      {}", dtb.display()));
     }
+    if let Some(initramfs) = &plan.place.initramfs {
+        let what = plan
+            .initramfs
+            .as_ref()
+            .map_or("as it is".into(), |why| format!("made on the board: {why}"));
+        lines.push(format!("  initramfs {} ({what})", initramfs.display()));
+    }
+    if !plan.keep.is_empty() {
+        lines.push(format!("  kept     {} (without a label)", plan.keep.join(", ")));
+    }
     lines.push(format!("  modules  {}", plan.place.modules.display()));
     lines.push(format!("  append   {}", plan.append));
     lines
@@ -119,6 +133,7 @@ fn doing(stage: Stage) -> &'static str {
         Stage::RemovingFiles => "removing files of the older slot",
         Stage::SendingModules => "sending modules",
         Stage::Depmod => "running depmod",
+        Stage::MakingInitramfs => "making the initramfs with the board's own tool",
         Stage::SendingBootFiles => "sending Image and device tree",
         Stage::VerifyingSlot => "hashing the slot",
         Stage::WritingLabel => "writing the label",

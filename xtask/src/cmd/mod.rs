@@ -1,6 +1,7 @@
 //! A file per verb: reads flags, calls the engine, prints.
 
 pub mod apply;
+pub mod backup;
 pub mod bisect_apply;
 pub mod board;
 pub mod boot;
@@ -9,6 +10,7 @@ pub mod build_debug_kernel;
 pub mod config;
 pub mod deploy;
 pub mod doctor;
+pub mod extlinux;
 pub mod logs;
 pub mod open_board;
 pub mod preflight;
@@ -60,6 +62,8 @@ pub fn run(cli: &Cli, ui: &Ui) -> Result<Outcome> {
         Command::BisectApply(verb) => verb.run(&context),
         Command::Boot(verb) => verb.run(&context),
         Command::Rollback(verb) => verb.run(&context),
+        Command::Backup(verb) => verb.run(&context),
+        Command::Extlinux(verb) => verb.run(&context),
         Command::Logs(verb) => verb.run(&context),
         Command::Board(verb) => verb.run(&context),
     }

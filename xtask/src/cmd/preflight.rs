@@ -4,10 +4,13 @@ use super::Context;
 use super::open_board::{BoardFlags, lock};
 use crate::board::Board;
 use crate::board::backup::{self, Made, Modules, Verified};
-use crate::board::preflight::{self, Backup, Check, Report, Status};
+use crate::board::preflight::{self, Backup, Check, Needed, Report, Status};
 use crate::board::protected::Protected;
+use crate::board::{autologin, awake, rescue_card, second_host};
 use crate::exit::Outcome;
-use anyhow::Result;
+use crate::kernel::place::Place;
+use crate::kernel::stage;
+use anyhow::{Context as _, Result};
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -21,9 +24,12 @@ use std::path::PathBuf;
 pub struct Preflight {
     #[command(flatten)]
     board: BoardFlags,
-    /// Free space that the boot folder needs, in MB (Image and device tree of the debug kernel, twice)
-    #[arg(long, value_name = "MB", default_value_t = 64)]
-    boot_space: u64,
+    /// Free space that the boot folder needs, in MB [default: measured on the last build, else 67]
+    #[arg(long, value_name = "MB")]
+    boot_space: Option<u64>,
+    /// Put right what can be: switch automatic log-ins off (a rollback switches them on again), hold the board awake until its next boot
+    #[arg(long)]
+    fix: bool,
     /// Back up only these folders of vanilla's modules (`kernel/drivers/media`); all of them without it
     #[arg(long, value_name = "FOLDER")]
     modules: Vec<PathBuf>,
@@ -64,14 +70,24 @@ impl Preflight {
             protected.check(board)?;
         }
         let verified = self.back_up(context, board, &protected)?;
+        self.push_on(context, board, &verified)?;
+        if self.fix {
+            self.put_right(context, board, &protected)?;
+        }
         let task = context.ui.task("looking at the board", None);
         let report = preflight::run(
             board,
             &protected,
             Backup::Verified(&verified),
-            self.boot_space * 1_000_000,
+            self.needed(context, &protected),
         )?;
         task.done(&format!("{} checks", report.checks.len()));
+        let (path, card) = rescue_card::save(board, &verified)?;
+        card.lines().for_each(|line| context.ui.line(line));
+        context.ui.line(&format!(
+            "\nThis rescue card is saved in {}: print it, or keep it on another machine.\n",
+            path.display()
+        ));
         self.tell(context, &protected, &verified, &report)
     }
 
@@ -132,6 +148,66 @@ impl Preflight {
             Made::Nothing => "both copies were there; read back, and whole",
         });
         Ok(verified)
+    }
+
+    /// Measured on what was built last, where something was.
+    fn needed(&self, context: &Context, protected: &Protected) -> Needed {
+        let staging = Place::of(&context.folders.cache, None).map(|place| place.staging.join("lockdep"));
+        let build = staging.and_then(|staging| stage::read_manifest(&staging)).ok();
+        let mut needed = build.map_or(Needed::GUESS, |build| Needed::of(&build, protected));
+        if let Some(megabytes) = self.boot_space {
+            needed.boot = megabytes * 1_000_000;
+        }
+        needed
+    }
+
+    /// Plan 0.1, and a board that sleeps looks dead. Each is asked for.
+    fn put_right(&self, context: &Context, board: &dyn Board, protected: &Protected) -> Result<()> {
+        let found = autologin::active(board)?;
+        if !found.is_empty() {
+            let files: Vec<String> = found.iter().map(|one| one.file.display().to_string()).collect();
+            let question = format!("Switch automatic log-ins off by renaming {}?", files.join(", "));
+            context.ui.confirm(context.global.consent(), &question)?;
+            for file in autologin::disable(board, protected, &self.board.campaign, &found)? {
+                context.ui.line(&format!("renamed to {}", file.display()));
+            }
+        }
+        if let Err(error) = awake::hold(board) {
+            context
+                .ui
+                .warn(&format!("the board cannot be held awake: {error:#}"));
+        }
+        Ok(())
+    }
+
+    /// To the second host, where the board's file names one.
+    fn push_on(&self, context: &Context, board: &dyn Board, verified: &Verified) -> Result<()> {
+        let Some(second) = &board.description().second_host else {
+            return Ok(());
+        };
+        let task = context
+            .ui
+            .task(&format!("pushing the backup on to {}", second.host), None);
+        second_host::push(
+            second,
+            &self.board.board,
+            &self.board.campaign,
+            verified.on_host(),
+        )
+        .with_context(|| {
+            format!(
+                "the backup on {} (`second-host` in the board's file)",
+                second.host
+            )
+        })?;
+        second_host::verify(
+            second,
+            &self.board.board,
+            &self.board.campaign,
+            verified.on_host(),
+        )?;
+        task.done("hashed there");
+        Ok(())
     }
 
     fn tell(

@@ -2,26 +2,35 @@
 
 use super::Context;
 use super::open_board::{BoardFlags, lock};
+use crate::board::awake;
 use crate::board::boot;
+use crate::board::offline::Offline;
 use crate::board::rollback;
 use crate::exit::Outcome;
 use anyhow::Result;
+use std::path::{Path, PathBuf};
 
 /// Arguments of `cargo xtask rollback`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example:\n  cargo xtask rollback --dry-run\n  cargo xtask rollback --board virtual --campaign iter6\n\nSafe to run twice. It \
+    after_help = "Example:\n  cargo xtask rollback --dry-run\n  cargo xtask rollback --board virtual --campaign iter6\n  cargo xtask rollback --board ampere --campaign iter6 --offline /dev/sdb\n\nSafe to run twice. It \
                   works with whatever kernel runs, and takes the archive on this host when the copy on the board is damaged."
 )]
 pub struct Rollback {
     #[command(flatten)]
     board: BoardFlags,
+    /// The board does not boot: its disk or card is in this host, as a block device, an image, or the folder where it is mounted
+    #[arg(long, value_name = "DISK-OR-MOUNTPOINT")]
+    offline: Option<PathBuf>,
 }
 
 impl Rollback {
     /// Runs the verb.
     pub fn run(&self, context: &Context) -> Result<Outcome> {
         let _lock = lock(context, &self.board.board)?;
+        if let Some(target) = &self.offline {
+            return self.run_offline(context, target);
+        }
         let board = self.board.open(context)?;
         let board = board.as_ref();
         let folder = self.board.backup_folder(context);
@@ -58,7 +67,47 @@ impl Rollback {
         context
             .ui
             .line("vanilla is as the backup has it, and nothing of ours is left");
+        // Pre-flight may have held it awake; a board without systemd never was.
+        drop(awake::release(board));
         self.say_what_runs(context, board)?;
+        Ok(Outcome::Success)
+    }
+
+    fn run_offline(&self, context: &Context, target: &Path) -> Result<Outcome> {
+        let folder = self.board.backup_folder(context);
+        let task = context.ui.task("comparing the disk with the archive", None);
+        let offline = Offline::open(target, &self.board.campaign, &folder)?;
+        let plan = offline.plan()?;
+        task.done("");
+        plan.lines().iter().for_each(|line| context.ui.line(line));
+        if context.global.dry_run || plan.is_empty() {
+            context
+                .ui
+                .json(&serde_json::json!({ "dry_run": context.global.dry_run, "plan": plan }))?;
+            if plan.is_empty() {
+                context
+                    .ui
+                    .line("vanilla is as the backup has it, and nothing of ours is left");
+            }
+            return Ok(Outcome::Success);
+        }
+        context.ui.confirm(
+            context.global.consent(),
+            &format!("Do this on {}?", offline.shown()),
+        )?;
+        let task = context.ui.task("rolling back", None);
+        let done = offline.execute(&plan)?;
+        task.done(&format!(
+            "{} files restored, {} removed",
+            done.restored, done.removed
+        ));
+        context.ui.json(&done)?;
+        context
+            .ui
+            .line("vanilla is as the backup has it, and nothing of ours is left");
+        context
+            .ui
+            .line("next: put the disk back into the board and switch it on");
         Ok(Outcome::Success)
     }
 

@@ -28,6 +28,7 @@ const LIMIT: Duration = Duration::from_secs(80 * 60);
 const AFTER_SETUP: &[&str] = &[
     "kernel_real",
     "kernel_kconfig",
+    "extlinux_uboot",
     "virt_board",
     "rehearsal",
     "board_virtual",

@@ -6,3 +6,4 @@ pub mod interrupt;
 pub mod packages;
 pub mod process;
 pub mod requirements;
+pub mod toml;

@@ -1,11 +1,15 @@
 //! A board in a folder: the real scripts run with the real programs on real files, in a mount name space and a root folder of
 //! their own. What it is not: no FAT, no U-Boot, no reboot; `uname` and `depmod` are stand-ins. Needs root, as the boards do.
 
+// Each test file uses its own part of this.
+#![allow(dead_code)]
+
 use std::cell::{Cell, RefCell};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use xshell::{Shell, cmd};
+use xtask::board::file::BoardFile;
 use xtask::board::{Board, Description, SerialLine};
 use xtask::host::files::sha256;
 use xtask::host::process::{self, Finished};
@@ -15,6 +19,33 @@ pub const LABEL: &str = "arch_devices_lockdep";
 pub const VANILLA: &str = "7.3.4-devices";
 pub const DEBUG: &str = "7.3.4-lockdep+";
 pub const EXTLINUX: &str = "# mine\nprompt 1\ntimeout 20\ndefault arch_devices\n\nlabel arch_devices\n\tkernel /Image-7.3.4-devices\n\tfdt /dtbs/virt.dtb\n\tappend root=/dev/vda2 rw quiet\n# end";
+
+/// The board as a file describes it. Nobody connects to that host: the scripts run here.
+pub const BOARD_FILE: &str = r#"
+schema-version = 1
+kind = "ssh"
+architecture = "arm64"
+[ssh]
+host = "local"
+[boot]
+folder = "/boot/firmware"
+extlinux = "/boot/firmware/extlinux/extlinux.conf"
+vanilla-label = "arch_devices"
+limit-s = 30
+[backup]
+folder = "/var/lib/lockstep/backups"
+"#;
+
+/// Puts the board together in a mount name space of its own and runs the words behind the first three on it.
+pub const SET_UP: &str = r#"set -e
+folder=$1 root=$2 firmware=$3
+shift 3
+mount -t overlay overlay -o "lowerdir=/usr,upperdir=$folder/upper,workdir=$folder/work" "$root/usr"
+mount --bind "$firmware" "$root/boot/firmware"
+mount --bind /dev "$root/dev"
+mount -t proc proc "$root/proc"
+mount --bind "$folder/cmdline" "$root/proc/cmdline"
+exec env -i PATH=/usr/local/bin:/usr/sbin:/usr/bin chroot "$root" "$@""#;
 
 /// When a script is killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,17 +71,7 @@ impl LocalBoard {
         // In memory: hundreds of flushes to a busy disk would take minutes.
         let folder = tempfile::tempdir_in("/dev/shm").unwrap();
         let board = LocalBoard {
-            description: Description {
-                name: "local".into(),
-                boot_folder: "/boot/firmware".into(),
-                extlinux: "/boot/firmware/extlinux/extlinux.conf".into(),
-                vanilla_label: "arch_devices".into(),
-                backup_folder: "/var/lib/lockstep/backups".into(),
-                boot_limit: Duration::from_secs(1),
-                environment_defaults_boot_vanilla: false,
-                has_reset: false,
-                boot_methods: Vec::new(),
-            },
+            description: BoardFile::parse("local", BOARD_FILE).unwrap().description,
             folder,
             // Another one than the root's, and in memory where there is one.
             firmware: tempfile::tempdir_in("/run")
@@ -64,6 +85,7 @@ impl LocalBoard {
             "root/boot/firmware",
             "root/var/lib",
             "root/tmp",
+            "root/run",
             "root/proc",
             "root/dev",
             "root/etc",
@@ -82,6 +104,9 @@ impl LocalBoard {
             &format!("#!/bin/sh\necho {VANILLA}\n"),
             0o755,
         );
+        // Debian's awk is a link into /etc, which this board does not have.
+        let awk = fs::canonicalize("/usr/bin/awk").unwrap();
+        std::os::unix::fs::symlink(awk, board.at("/usr/local/bin/awk")).unwrap();
         let depmod = "#!/bin/sh\ncd \"/lib/modules/$1\" && find . -name '*.ko' | sort >modules.dep.new && mv modules.dep.new modules.dep\n";
         board.file("/usr/local/bin/depmod", depmod, 0o755);
         fs::write(board.folder.path().join("cmdline"), "root=/dev/vda2 rw quiet\n").unwrap();
@@ -118,6 +143,20 @@ impl LocalBoard {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, content).unwrap();
         fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+        // Always the same time, so that a file that gets its old content back is the old file.
+        let time = std::time::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+        fs::File::options()
+            .write(true)
+            .open(&path)
+            .unwrap()
+            .set_modified(time)
+            .unwrap();
+    }
+
+    /// The folders that [`SET_UP`] takes.
+    pub fn folders(&self) -> [PathBuf; 3] {
+        let folder = self.folder.path();
+        [folder.into(), folder.join("root"), self.firmware.path().into()]
     }
 
     pub fn host(&self) -> PathBuf {
@@ -163,18 +202,11 @@ impl Board for LocalBoard {
         let folder = self.folder.path();
         fs::write(folder.join("root/tmp/script"), format!("{trap}{script}"))?;
         let (root, firmware) = (folder.join("root"), self.firmware.path());
-        let setting_up = r#"set -e
-mount -t overlay overlay -o "lowerdir=/usr,upperdir=$1/upper,workdir=$1/work" "$2/usr"
-mount --bind "$4" "$2/boot/firmware"
-mount --bind /dev "$2/dev"
-mount -t proc proc "$2/proc"
-mount --bind "$1/cmdline" "$2/proc/cmdline"
-exec env PATH=/usr/local/bin:/usr/sbin:/usr/bin chroot "$2" "$3" /tmp/script"#;
         let sh = Shell::new()?;
         process::finish_with_input(
             cmd!(
                 sh,
-                "unshare -m sh -c {setting_up} sh {folder} {root} {shell} {firmware}"
+                "unshare -m sh -c {SET_UP} sh {folder} {root} {firmware} {shell} /tmp/script"
             ),
             input,
             limit,

@@ -62,7 +62,13 @@ impl Bench {
         let campaign = format!("test-{}", std::process::id());
         let protected = Protected::compute(&board, LABEL).unwrap();
         let backup = backup::make(&board, &protected, &campaign, &Modules::All, &host).unwrap();
-        let report = preflight::run(&board, &protected, Backup::Verified(&backup), 0).unwrap();
+        let report = preflight::run(
+            &board,
+            &protected,
+            Backup::Verified(&backup),
+            preflight::Needed { boot: 0, root: 0 },
+        )
+        .unwrap();
         let capture = report.capture.expect("a capture works");
         assert!(capture.serial() && capture.ramoops(), "{report:?}");
         Bench {
@@ -93,6 +99,7 @@ impl Bench {
             dtb: Dtb::Vanilla,
             extra_append: vec![],
             init: Some(self.init.clone()),
+            keep: 0,
         }
     }
 

@@ -56,8 +56,13 @@ impl BootMethod for Kexec {
     fn arm(&self, target: &Target) -> Result<()> {
         let image = script::word(&target.place.image)?;
         let append = crate::board::quote(target.append);
-        let loading =
-            format!("set -eu\nkexec -s -l {image} --command-line={append}\ncat /sys/kernel/kexec_loaded\n");
+        let initrd = match &target.place.initramfs {
+            Some(path) => format!("--initrd={}", script::word(path)?),
+            None => String::new(),
+        };
+        let loading = format!(
+            "set -eu\nkexec -s -l {image} --command-line={append} {initrd}\ncat /sys/kernel/kexec_loaded\n"
+        );
         let said = script::ask(
             target.board,
             "loading the kernel for kexec",

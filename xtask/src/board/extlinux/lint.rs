@@ -125,6 +125,18 @@ fn menu(config: &Config, findings: &mut Vec<Finding>) {
         )),
         _ => {}
     }
+    if menu.prompt.value != 0
+        && menu.prompt_without_keyword != 0
+        && !menu.says_prompt
+        && config.behaviour() != Behaviour::Rejected
+    {
+        let what = "this `menu` line alone switches the prompt on; write `prompt 1` if a menu is wanted, or remove it";
+        findings.push(warning(menu.prompt.line, "menu-prompt", what));
+    }
+    if menu.says_prompt && menu.prompt.value == 0 && menu.timeout.value != 0 {
+        let what = "the prompt is off, so the timeout means nothing: U-Boot never asks";
+        findings.push(warning(menu.timeout.line, "never-asks", what));
+    }
     if config.behaviour() != config.behaviour_without_prompt_keyword() {
         let what = format!(
             "some versions of U-Boot ignore `prompt`; such a one {}",

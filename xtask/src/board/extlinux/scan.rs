@@ -120,13 +120,31 @@ impl Scanner<'_> {
                     self.menu_line(menu, line)?;
                 }
                 "timeout" => menu.timeout = self.number("timeout")?,
-                "default" | "ontimeout" => menu.default = Some(self.text(&word)?),
+                "default" | "ontimeout" => {
+                    let text = self.text(&word).map_err(|remark| Remark {
+                        what: format!(
+                            "{}; v2023.01 frees a pointer there that it never set, and resets: a board that does this for ever",
+                            remark.what
+                        ),
+                        ..remark
+                    })?;
+                    menu.default = Some(text);
+                }
                 "fallback" => menu.fallback = Some(self.text(&word)?),
                 "include" => menu.includes.push(self.text(&word)?),
                 "label" => self.label(menu, start)?,
                 "prompt" => match self.number("prompt") {
-                    Ok(number) => menu.prompt = number,
-                    Err(_) => self.skip_line(),
+                    Ok(number) => {
+                        menu.prompt = number;
+                        menu.says_prompt = true;
+                    }
+                    Err(_) => {
+                        self.skip_line();
+                        menu.remarks.push(Remark {
+                            line,
+                            what: "`prompt` without a number: newer versions of U-Boot lose the line that follows".into(),
+                        });
+                    }
                 },
                 _ => {
                     self.skip_line();

@@ -1,10 +1,12 @@
 //! The rules of pre-flight: facts in, checks out.
 
 use super::{Backup, Check, Facts, ProvenCapture, Status};
+use crate::board::autologin::Active;
 use crate::board::extlinux::{Behaviour, Config, Severity, lint};
 use crate::board::protected::Protected;
+use std::path::Path;
 
-fn check(id: &str, title: &str, status: Status, reason: impl Into<String>, fix: &str) -> Check {
+pub(super) fn check(id: &str, title: &str, status: Status, reason: impl Into<String>, fix: &str) -> Check {
     let fix = if status == Status::Pass { "" } else { fix };
     Check {
         id: id.into(),
@@ -15,7 +17,7 @@ fn check(id: &str, title: &str, status: Status, reason: impl Into<String>, fix: 
     }
 }
 
-fn pass_if(good: Good, worse: Status) -> Status {
+pub(super) fn pass_if(good: Good, worse: Status) -> Status {
     match good {
         Good::Yes => Status::Pass,
         Good::No => worse,
@@ -24,7 +26,7 @@ fn pass_if(good: Good, worse: Status) -> Status {
 
 /// Whether a rule is met.
 #[derive(Clone, Copy)]
-enum Good {
+pub(super) enum Good {
     Yes,
     No,
 }
@@ -35,19 +37,22 @@ impl From<bool> for Good {
     }
 }
 
-pub(super) fn auto_login(facts: &Facts) -> Check {
-    let active = facts.all("autologin");
-    let reason = if active.is_empty() {
-        "no active [Autologin] User= in SDDM's files".to_string()
+pub(super) fn auto_login(active: &[Active]) -> Check {
+    let found: Vec<String> = active
+        .iter()
+        .map(|one| format!("{} logs {} in ({})", one.manager, one.user, one.file.display()))
+        .collect();
+    let reason = if found.is_empty() {
+        "nobody is logged in by SDDM's, GDM's or LightDM's files".to_string()
     } else {
-        active.join("; ")
+        found.join("; ")
     };
     check(
         "0.1",
         "display manager does not log in by itself",
         pass_if(active.is_empty().into(), Status::Fail),
         reason,
-        "rename the file to *.disabled-<campaign>",
+        "run `cargo xtask preflight --fix`: it renames the file to *.disabled-<campaign>, and a rollback gives it its name back",
     )
 }
 
@@ -176,12 +181,31 @@ pub(super) fn some_capture(capture: Option<ProvenCapture>) -> Check {
     )
 }
 
-pub(super) fn boot_folder(facts: &Facts, needed: u64) -> Check {
+pub(super) fn boot_folder(facts: &Facts, needed: u64, mount: &Path) -> Check {
     let source = facts.get("boot_source");
     let parts: Vec<&str> = source.split_whitespace().collect();
     let free: u64 = parts.get(1).and_then(|free| free.parse().ok()).unwrap_or(0);
     let read_only = facts.get("boot_options").split(',').any(|option| option == "ro");
-    let (status, reason) = if read_only {
+    let kind = parts.first().copied().unwrap_or_default();
+    let wrong = [
+        "overlay", "tmpfs", "nfs", "nfs4", "cifs", "9p", "squashfs", "iso9660",
+    ]
+    .contains(&kind);
+    let (status, reason) = if Path::new(facts.get("boot_mount")) != mount {
+        (
+            Status::Fail,
+            format!(
+                "the boot folder is on the file system of {}, not of {}: the boot partition is not mounted",
+                facts.get("boot_mount"),
+                mount.display()
+            ),
+        )
+    } else if wrong {
+        (
+            Status::Fail,
+            format!("the boot folder is on {kind}, which U-Boot does not read"),
+        )
+    } else if read_only {
         (
             Status::Fail,
             "mounted read-only (after an error on FAT, too: fsck.vfat)".to_string(),
@@ -215,16 +239,17 @@ pub(super) fn boot_folder(facts: &Facts, needed: u64) -> Check {
     )
 }
 
-/// Room for a debug kernel's modules; they are a few MB for a trimmed kernel and about 200 MB for a distribution's.
-const ROOT_SPACE: u64 = 64 << 20;
-
-pub(super) fn root_space(facts: &Facts) -> Check {
+pub(super) fn root_space(facts: &Facts, needed: u64) -> Check {
     let free = facts.number("root_free").unwrap_or(0);
     check(
         "root",
         "there is room for modules and the backup",
-        pass_if((free > ROOT_SPACE).into(), Status::Fail),
-        format!("{:.1} MB free", free as f64 / 1e6),
+        pass_if((free > needed).into(), Status::Fail),
+        format!(
+            "{:.1} MB free, {:.1} MB needed",
+            free as f64 / 1e6,
+            needed as f64 / 1e6
+        ),
         "make room on the file system of /lib/modules",
     )
 }
@@ -360,11 +385,15 @@ mod tests {
 
     #[test]
     fn auto_login_fails_and_names_the_file() {
-        assert_eq!(auto_login(&facts("")).status, Status::Pass);
-        let found = auto_login(&facts("autologin=/etc/sddm.conf: lei\n"));
+        assert_eq!(auto_login(&[]).status, Status::Pass);
+        let found = auto_login(&[Active {
+            manager: "SDDM".into(),
+            file: "/etc/sddm.conf".into(),
+            user: "lei".into(),
+        }]);
         assert_eq!(
             (found.status, found.reason.as_str()),
-            (Status::Fail, "/etc/sddm.conf: lei")
+            (Status::Fail, "SDDM logs lei in (/etc/sddm.conf)")
         );
     }
 
@@ -382,9 +411,22 @@ mod tests {
 
     #[test]
     fn a_boot_folder_that_is_full_or_read_only_fails() {
-        let text = "boot_source=vfat 1000 /boot/firmware\nboot_options=rw,sync\n";
+        let text = "boot_source=vfat 1000 /boot/firmware\nboot_options=rw,sync\nboot_mount=/boot/firmware\n";
+        let boot_folder =
+            |facts: &Facts, needed| super::boot_folder(facts, needed, Path::new("/boot/firmware"));
         assert_eq!(boot_folder(&facts(text), 1000).status, Status::Pass);
         assert_eq!(boot_folder(&facts(text), 1001).status, Status::Fail);
+        for (from, to, says) in [
+            ("boot_mount=/boot/firmware", "boot_mount=/", "not mounted"),
+            ("vfat", "overlay", "U-Boot does not read"),
+        ] {
+            let text = text.replace(from, to);
+            let found = boot_folder(&facts(&text), 1);
+            assert!(
+                found.status == Status::Fail && found.reason.contains(says),
+                "{found:?}"
+            );
+        }
         assert_eq!(
             boot_folder(&facts(&text.replace("rw,", "ro,")), 1).status,
             Status::Fail

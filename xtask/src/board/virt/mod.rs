@@ -19,8 +19,8 @@ pub use disk::VANILLA_LABEL;
 pub use qemu::{Machine, Ports};
 pub use serial::{Connection, Serial};
 
-use super::boot::Method;
-use super::ssh::{KnownHost, Ssh, Target};
+use super::file::BoardFile;
+use super::ssh::{KnownHost, Rights, Ssh, Target};
 use super::{Board, Description, SerialLine};
 use crate::host::files;
 use crate::host::folders::Folders;
@@ -42,8 +42,6 @@ const PORTS: &str = "ports.json";
 const LOGIN_KEY: &str = "key";
 const KNOWN_HOSTS: &str = "known_hosts";
 const HOST_ALIAS: &str = "lockstep-virtual-board";
-/// From power-on to ssh on a host whose cores are busy with a build; measured: about a tenth of it on an idle one.
-const BOOT_LIMIT: Duration = Duration::from_secs(180);
 /// Longest way down after `systemctl poweroff`: DefaultTimeoutStopSec of the board, and some for a busy host.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(40);
 
@@ -138,10 +136,15 @@ impl VirtualBoard {
         }
         Ok(VirtualBoard {
             serial: Serial::new(&folder),
-            description: description(),
+            description: description()?,
             folder,
             state,
         })
+    }
+
+    /// The same board with what a board file says of it, instead of what this program was built with.
+    pub fn described(self, description: Description) -> Self {
+        VirtualBoard { description, ..self }
     }
 
     /// Its files.
@@ -327,6 +330,9 @@ impl VirtualBoard {
         Ok(Ssh::new(Target {
             destination: "root@127.0.0.1".into(),
             port: Some(ports.ssh),
+            jump: None,
+            config: None,
+            rights: Rights::Root,
             key: Some(self.folder.join(LOGIN_KEY)),
             known_host: Some(KnownHost {
                 file: self.folder.join(KNOWN_HOSTS),
@@ -462,16 +468,10 @@ fn lock(folders: &Folders) -> Result<File> {
     Ok(file)
 }
 
-fn description() -> Description {
-    Description {
-        name: "virtual".into(),
-        boot_folder: "/boot/firmware".into(),
-        extlinux: "/boot/firmware/extlinux/extlinux.conf".into(),
-        vanilla_label: VANILLA_LABEL.into(),
-        backup_folder: "/var/backups/lockstep".into(),
-        boot_limit: BOOT_LIMIT,
-        environment_defaults_boot_vanilla: true,
-        has_reset: true,
-        boot_methods: Method::ALL.to_vec(),
-    }
+/// `boards/virtual.toml`, as it was when this program was built.
+fn description() -> Result<Description> {
+    let text = include_str!("../../../../boards/virtual.toml");
+    Ok(BoardFile::parse("virtual", text)
+        .context("in boards/virtual.toml")?
+        .description)
 }

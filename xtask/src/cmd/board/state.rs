@@ -6,8 +6,24 @@ use crate::board::state::{self, BoardState};
 use crate::exit::Outcome;
 use anyhow::Result;
 
+/// Whose pre-flight says what vanilla is.
+#[derive(Debug, clap::Args)]
+pub struct StateFlags {
+    /// Campaign whose backup tells what vanilla is
+    #[arg(long, default_value = "rehearsal")]
+    campaign: String,
+    /// Name of the label that is ours
+    #[arg(long, value_name = "NAME", default_value = "arch_devices_lockdep")]
+    label: String,
+}
+
 /// Runs the verb.
-pub fn run(flags: &BoardFlags, context: &Context) -> Result<Outcome> {
+pub fn run(flags: &StateFlags, board: &str, context: &Context) -> Result<Outcome> {
+    let flags = BoardFlags {
+        board: board.to_string(),
+        campaign: flags.campaign.clone(),
+        label: flags.label.clone(),
+    };
     let board = flags.open(context)?;
     let protected = flags.protected(context)?;
     let state = state::look(board.as_ref(), &protected)?;

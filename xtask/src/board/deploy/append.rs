@@ -1,0 +1,53 @@
+//! The command line of our label, made from vanilla's.
+
+/// Vanilla's command line without what would hide messages (invariant 16), with what shows them, and with an end to a panic
+/// (invariant 4) and the nonce (invariant 15). An `initrd=` is dropped: it would load vanilla's.
+pub fn append(vanilla: &str, nonce: &str, extra: &[String]) -> String {
+    const DROPPED: [&str; 10] = [
+        "loglevel=",
+        "panic=",
+        "log_buf_len=",
+        "lockstep.nonce=",
+        "lockstep.lease=",
+        "lockstep.init=",
+        "lockstep.restore=",
+        "initrd=",
+        "sysrq_always_enabled=",
+        "ignore_loglevel=",
+    ];
+    const DROPPED_WORDS: [&str; 4] = ["quiet", "ignore_loglevel", "sysrq_always_enabled", "splash"];
+    let dropped = |word: &str| {
+        DROPPED_WORDS.contains(&word)
+            || DROPPED.iter().any(|start| word.starts_with(start))
+            // Ours goes on to it.
+            || (word.starts_with("init=") && extra.iter().any(|word| word.starts_with("init=")))
+    };
+    let kept = vanilla.split_whitespace().filter(|word| !dropped(word));
+    let nonce = format!("lockstep.nonce={nonce}");
+    let ours = [
+        "ignore_loglevel",
+        "log_buf_len=4M",
+        "sysrq_always_enabled",
+        "panic=10",
+        nonce.as_str(),
+    ];
+    kept.chain(ours)
+        .chain(extra.iter().map(String::as_str))
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_hides_nothing_and_ends_a_panic() {
+        let vanilla = "root=/dev/vda2 rw quiet console=ttyAMA0 loglevel=3 panic=0 lockstep.nonce=old initrd=/x rootwait";
+        assert_eq!(
+            append(vanilla, "0123456789abcdef", &["earlycon".into()]),
+            "root=/dev/vda2 rw console=ttyAMA0 rootwait ignore_loglevel log_buf_len=4M sysrq_always_enabled panic=10 \
+             lockstep.nonce=0123456789abcdef earlycon"
+        );
+    }
+}

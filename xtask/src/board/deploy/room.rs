@@ -1,0 +1,172 @@
+//! Whether a deploy fits: measured on the board, before anything is written, against what will be written.
+
+use super::super::protected::Protected;
+use super::super::slot::Place;
+use super::super::writer::Put;
+use super::super::{Board, script};
+use anyhow::{Context, Result, bail, ensure};
+use std::path::{Path, PathBuf};
+
+/// Free space that has to remain on each file system, in bytes.
+const MARGIN: u64 = 4 << 20;
+/// An initramfs is made on the board, so its size is not known before: vanilla's, and half of it for modules with debug information.
+const INITRAMFS_GROWTH: (u64, u64) = (3, 2);
+/// Types that U-Boot reads no kernel from.
+const NOT_U_BOOTS: [&str; 9] = [
+    "overlay", "nfs", "nfs4", "cifs", "9p", "iso9660", "ramfs", "autofs", "virtiofs",
+];
+/// Types that keep no modes and no links: no place for modules.
+const WITHOUT_MODES: [&str; 4] = ["vfat", "msdos", "exfat", "ntfs"];
+
+/// What one of the two file systems says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Room {
+    folder: PathBuf,
+    kind: String,
+    free: u64,
+    /// Free inodes; none where the file system has no such limit.
+    inodes: Option<u64>,
+    mount: PathBuf,
+    read_only: bool,
+}
+
+/// Errors: the boot folder is not mounted, a file system is read-only, of a wrong type or too full. Nothing was changed then.
+pub(super) fn check(
+    board: &dyn Board,
+    protected: &Protected,
+    place: &Place,
+    modules: &[(PathBuf, Put)],
+    boot: &[(PathBuf, Put)],
+) -> Result<()> {
+    let folders = [place.modules.parent(), place.image.parent()];
+    let [Some(modules_at), Some(boot_at)] = folders else {
+        bail!("the slot's files have no folders")
+    };
+    let looking = format!(
+        "for folder in {}; do\n    df -B1 --output=avail,iavail,itotal,fstype \"$folder\" | tail -n +2\n    \
+         mount=$(stat -c %m \"$folder\")\n    awk -v m=\"$mount\" '$2 == m {{ o = $4 }} END {{ print \"options=\" o }}' /proc/mounts\n    \
+         printf 'mount=%s\\n' \"$mount\"\ndone",
+        script::words([modules_at, boot_at])?
+    );
+    let text = script::ask(board, "measuring free space", &looking, script::LOOK)?.text();
+    let rooms = parse(&text, &[modules_at, boot_at])?;
+    let [modules_room, boot_room] = &rooms[..] else {
+        bail!("the board did not say how much space is free: `{text}`")
+    };
+    ensure!(
+        boot_room.mount == protected.boot_mount,
+        "{} is on the file system of {} now, and was on that of {}: the boot partition is not mounted; nothing was changed",
+        boot_at.display(),
+        boot_room.mount.display(),
+        protected.boot_mount.display()
+    );
+    let sum = |puts: &[(PathBuf, Put)]| puts.iter().map(|(_, put)| put.size).sum::<u64>();
+    let initramfs = protected
+        .initramfs
+        .as_ref()
+        .and_then(|path| protected.inventory.get(path))
+        .map_or(0, |entry| entry.size() * INITRAMFS_GROWTH.0 / INITRAMFS_GROWTH.1);
+    fits(modules_room, sum(modules), modules.len(), &WITHOUT_MODES)?;
+    fits(boot_room, sum(boot) + initramfs, boot.len(), &NOT_U_BOOTS)
+}
+
+fn parse(text: &str, folders: &[&Path]) -> Result<Vec<Room>> {
+    let lines: Vec<&str> = text.lines().collect();
+    lines
+        .chunks(3)
+        .zip(folders)
+        .map(|(told, folder)| {
+            let doing = || format!("the board said this of {}: {told:?}", folder.display());
+            let [sizes, options, mount] = told else {
+                bail!(doing())
+            };
+            let words: Vec<&str> = sizes.split_whitespace().collect();
+            let [free, inodes, all_inodes, kind] = words[..] else {
+                bail!(doing())
+            };
+            let options = options.strip_prefix("options=").with_context(doing)?;
+            let mount = mount.strip_prefix("mount=").with_context(doing)?;
+            let counts_inodes = all_inodes.parse::<u64>().is_ok_and(|all| all > 0);
+            Ok(Room {
+                folder: folder.to_path_buf(),
+                kind: kind.to_string(),
+                free: free.parse().with_context(doing)?,
+                inodes: inodes.parse().ok().filter(|_| counts_inodes),
+                mount: mount.into(),
+                read_only: options.split(',').any(|option| option == "ro"),
+            })
+        })
+        .collect()
+}
+
+/// New files stand beside the old ones for a while, so all of them have to fit.
+fn fits(room: &Room, bytes: u64, files: usize, wrong: &[&str]) -> Result<()> {
+    let at = room.folder.display();
+    ensure!(
+        !wrong.contains(&room.kind.as_str()) && !room.kind.starts_with("fuse."),
+        "{at} is on a file system of type {}, which a slot cannot live on: mount the right one; nothing was changed",
+        room.kind
+    );
+    ensure!(
+        !room.read_only,
+        "{at} is on a read-only file system ({}): `mount -o remount,rw {0}`; the kernel makes one read-only after an error, so look at \
+         its log and check it first (fsck); nothing was changed",
+        room.mount.display()
+    );
+    ensure!(
+        room.free >= bytes + MARGIN,
+        "{at} has {:.1} MB free and the deploy needs {:.1} MB: make room (`--keep 0` removes old slots), or build a smaller kernel; \
+         nothing was changed",
+        room.free as f64 / 1e6,
+        (bytes + MARGIN) as f64 / 1e6
+    );
+    let files = files as u64 + 64;
+    ensure!(
+        room.inodes.is_none_or(|inodes| inodes >= files),
+        "{at} has {} free inodes and the deploy needs {files}: remove files; nothing was changed",
+        room.inodes.unwrap_or(0)
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MODULES: &str = "1000000000 5000 10000 ext4\noptions=rw,relatime\nmount=/\n";
+    const BOOT: &str = "90000000 0 0 vfat\noptions=rw,umask=77\nmount=/boot/firmware\n";
+
+    fn rooms(text: &str) -> Vec<Room> {
+        parse(
+            text,
+            &[Path::new("/usr/lib/modules"), Path::new("/boot/firmware")],
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn a_file_system_without_inodes_has_no_limit_of_them() {
+        let rooms = rooms(&format!("{MODULES}{BOOT}"));
+        assert_eq!(rooms[1].inodes, None);
+        fits(&rooms[1], 80 << 20, 3, &NOT_U_BOOTS).unwrap();
+        assert!(
+            fits(&rooms[0], 1, 6000, &WITHOUT_MODES)
+                .unwrap_err()
+                .to_string()
+                .contains("inodes")
+        );
+    }
+
+    #[test]
+    fn full_read_only_and_wrong_file_systems_are_told_apart() {
+        let said = |text: &str, bytes| {
+            fits(&rooms(&format!("{MODULES}{text}"))[1], bytes, 1, &NOT_U_BOOTS)
+                .unwrap_err()
+                .to_string()
+        };
+        assert!(said(BOOT, 90_000_000).contains("90.0 MB free and the deploy needs 94.2 MB"));
+        assert!(said(&BOOT.replace("rw,", "ro,"), 1).contains("read-only"));
+        assert!(said(&BOOT.replace("vfat", "overlay"), 1).contains("of type overlay"));
+        assert!(parse("x\n", &[Path::new("/a")]).is_err());
+    }
+}

@@ -1,0 +1,506 @@
+//! The board file, `boards/*.toml`: a private raw form that becomes a validated [`BoardFile`].
+//!
+//! Unknown keys are refused; errors name line and column, what was found and what is allowed. A host, a folder or a label from it
+//! may be used in a command line: nothing that could be read as an option or by a shell passes.
+
+use super::Description;
+use super::boot::Method;
+use super::ssh::{KnownHost, Rights, Target};
+use crate::host::toml::{self as toml_file, place};
+use ::toml::Spanned;
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
+
+/// The version of the format that this code reads.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// A validated board file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BoardFile {
+    /// What every part of the program knows of the board.
+    pub description: Description,
+    /// How it is reached.
+    pub kind: Kind,
+    /// What the host reads its serial line from.
+    pub serial: Option<SerialSource>,
+    /// Commands of this host that switch it.
+    pub power: Power,
+}
+
+/// How a board is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kind {
+    /// QEMU on this host.
+    Virtual,
+    /// Over ssh.
+    Ssh(Reach),
+}
+
+/// The way to a board over ssh; what is absent is left to the user's ssh_config.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reach {
+    /// `user@host`, or a name from the ssh_config.
+    pub host: String,
+    /// Port.
+    pub port: Option<u16>,
+    /// A host that the connection goes through.
+    pub jump: Option<String>,
+    /// The ssh_config that is read.
+    pub config: Option<PathBuf>,
+    /// Private key that is used alone.
+    pub key: Option<PathBuf>,
+    /// A known_hosts file of its own, and the board's name in it.
+    pub known_host: Option<KnownHost>,
+    /// How the user becomes root.
+    pub rights: Rights,
+}
+
+impl Reach {
+    /// The target of the transport, with its control socket in `folder`.
+    pub fn target(&self, folder: &Path) -> Target {
+        Target {
+            destination: self.host.clone(),
+            port: self.port,
+            jump: self.jump.clone(),
+            config: self.config.clone(),
+            rights: self.rights,
+            key: self.key.clone(),
+            known_host: self.known_host.clone(),
+            folder: folder.to_path_buf(),
+        }
+    }
+}
+
+/// What the host reads a serial line from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SerialSource {
+    /// A tty of this host.
+    Device {
+        /// Its path.
+        device: PathBuf,
+        /// Baud.
+        speed: u32,
+    },
+    /// A terminal server: `host:port`.
+    Tcp(String),
+    /// A program of this host whose standard input and output are the line.
+    Command(Vec<String>),
+}
+
+/// Programs of this host with their words (no shell) that switch a board.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Power {
+    /// Pulls the reset line, or cuts the power for a moment.
+    pub reset: Option<Vec<String>>,
+    /// Takes the power.
+    pub off: Option<Vec<String>>,
+    /// Gives the power.
+    pub on: Option<Vec<String>>,
+}
+
+/// The hardware watchdog of a board.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Watchdog {
+    /// Kernel driver.
+    pub driver: String,
+    /// Seconds until it resets.
+    pub timeout_s: Option<u32>,
+}
+
+/// A second host for backups.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct SecondHost {
+    /// `user@host`, or a name from the ssh_config.
+    pub host: String,
+    /// Folder there, below the home folder where it is relative.
+    pub folder: PathBuf,
+    /// The ssh_config that leads there, where it is not the user's own.
+    pub config: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct Raw {
+    schema_version: Spanned<u32>,
+    kind: Spanned<RawKind>,
+    architecture: Spanned<String>,
+    ssh: Option<RawSsh>,
+    boot: RawBoot,
+    serial: Option<Spanned<RawSerial>>,
+    power: Option<Spanned<Power>>,
+    watchdog: Option<Watchdog>,
+    backup: RawBackup,
+    services: Option<RawServices>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum RawKind {
+    Ssh,
+    Virtual,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct RawSsh {
+    host: Spanned<String>,
+    port: Option<u16>,
+    jump: Option<Spanned<String>>,
+    config: Option<Spanned<PathBuf>>,
+    key: Option<Spanned<PathBuf>>,
+    known_hosts: Option<Spanned<PathBuf>>,
+    known_hosts_name: Option<Spanned<String>>,
+    #[serde(default)]
+    rights: Rights,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct RawBoot {
+    folder: Spanned<PathBuf>,
+    extlinux: Spanned<PathBuf>,
+    vanilla_label: Spanned<String>,
+    limit_s: Spanned<u64>,
+    #[serde(default)]
+    methods: Vec<Method>,
+    #[serde(default)]
+    environment_defaults_boot_vanilla: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct RawSerial {
+    console: Option<String>,
+    device: Option<PathBuf>,
+    speed: Option<u32>,
+    tcp: Option<String>,
+    command: Option<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct RawBackup {
+    folder: Spanned<PathBuf>,
+    second_host: Option<Spanned<String>>,
+    second_folder: Option<Spanned<PathBuf>>,
+    second_config: Option<Spanned<PathBuf>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct RawServices {
+    look_at: Spanned<Vec<String>>,
+}
+
+/// The text, for the place of what is wrong in it.
+struct Checker<'a>(&'a str);
+
+impl Checker<'_> {
+    fn wrong<T, R>(&self, at: &Spanned<T>, what: &str) -> Result<R> {
+        bail!("{}: {what}", place(self.0, at.span()))
+    }
+
+    /// A host or label that no program takes for an option and no shell for more than a word.
+    fn plain(&self, at: &Spanned<String>, key: &str, more: &str) -> Result<String> {
+        let word = at.get_ref();
+        let good = !word.is_empty()
+            && !word.starts_with('-')
+            && word
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c) || more.contains(c));
+        if !good {
+            let what = format!(
+                "`{key}` is `{}`: letters, digits and `-_.{more}` only, and no dash at the beginning",
+                word.escape_debug()
+            );
+            return self.wrong(at, &what);
+        }
+        Ok(word.clone())
+    }
+
+    /// A path on the board.
+    fn absolute(&self, at: &Spanned<PathBuf>, key: &str) -> Result<PathBuf> {
+        let path = at.get_ref();
+        let straight = path
+            .components()
+            .all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
+        let printable = path
+            .to_str()
+            .is_some_and(|text| !text.chars().any(char::is_control));
+        if !path.is_absolute() || !straight || !printable || path == Path::new("/") {
+            let what = format!(
+                "`{key}` is `{}`: an absolute path of the board without `..` is needed",
+                path.to_string_lossy().escape_debug()
+            );
+            return self.wrong(at, &what);
+        }
+        Ok(path.clone())
+    }
+
+    /// A file of this host; `~/` is the home folder.
+    fn host_file(&self, at: &Option<Spanned<PathBuf>>, key: &str) -> Result<Option<PathBuf>> {
+        let Some(at) = at else { return Ok(None) };
+        let path = match at.get_ref().strip_prefix("~") {
+            Ok(below) => std::env::home_dir().unwrap_or_default().join(below),
+            Err(_) => at.get_ref().clone(),
+        };
+        if !path.is_absolute() {
+            let what = format!(
+                "`{key}` is `{}`: an absolute path, or one that begins with `~/`",
+                path.display()
+            );
+            return self.wrong(at, &what);
+        }
+        Ok(Some(path))
+    }
+}
+
+impl BoardFile {
+    /// Reads and checks `boards/<name>.toml`.
+    pub fn load(folder: &Path, name: &str) -> Result<Self> {
+        let path = folder.join(format!("{name}.toml"));
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let there = names(folder);
+                let hint = toml_file::nearest(name, there.iter().map(String::as_str))
+                    .map_or(String::new(), |meant| format!("; did you mean `{meant}`?"));
+                bail!(
+                    "there is no board `{}`: {} is not there (there are: {}){hint} `cargo xtask board probe --ssh HOST --write \
+                     {}` writes one",
+                    name.escape_debug(),
+                    path.display(),
+                    there.join(", "),
+                    path.display()
+                )
+            }
+            Err(error) => return Err(error).with_context(|| format!("reading {}", path.display())),
+        };
+        Self::parse(name, &text).with_context(|| format!("in the board file {}", path.display()))
+    }
+
+    /// Parses and checks the text of the file of board `name`.
+    pub fn parse(name: &str, text: &str) -> Result<Self> {
+        let check = Checker(text);
+        let raw: Raw = toml_file::parse(text)?;
+        if *raw.schema_version.get_ref() != SCHEMA_VERSION {
+            let what = format!("schema-version is not {SCHEMA_VERSION}, which this program reads");
+            return check.wrong(&raw.schema_version, &what);
+        }
+        let kind = kind(&check, &raw)?;
+        let folder = check.absolute(&raw.boot.folder, "folder")?;
+        let extlinux = check.absolute(&raw.boot.extlinux, "extlinux")?;
+        if !extlinux.starts_with(&folder) {
+            let what = format!("`extlinux` is not below the boot folder {}", folder.display());
+            return check.wrong(&raw.boot.extlinux, &what);
+        }
+        if !(10..=3600).contains(raw.boot.limit_s.get_ref()) {
+            return check.wrong(
+                &raw.boot.limit_s,
+                "`limit-s` is the longest time of a boot: 10 to 3600 seconds",
+            );
+        }
+        let backup_folder = check.absolute(&raw.backup.folder, "folder")?;
+        let modules = ["/lib/modules", "/usr/lib/modules"];
+        if backup_folder.starts_with(&folder) || modules.iter().any(|at| backup_folder.starts_with(at)) {
+            return check.wrong(
+                &raw.backup.folder,
+                "backups never lie inside what they are backups of",
+            );
+        }
+        let power = raw
+            .power
+            .as_ref()
+            .map_or(Ok(Power::default()), |power| commands(&check, power))?;
+        let switched = power.reset.is_some() || (power.off.is_some() && power.on.is_some());
+        let description = Description {
+            name: name.to_string(),
+            boot_folder: folder,
+            extlinux,
+            vanilla_label: check.plain(&raw.boot.vanilla_label, "vanilla-label", "+")?,
+            backup_folder,
+            boot_limit: Duration::from_secs(*raw.boot.limit_s.get_ref()),
+            architecture: architecture(&check, &raw.architecture)?,
+            methods: raw.boot.methods.clone(),
+            environment_defaults_boot_vanilla: raw.boot.environment_defaults_boot_vanilla,
+            has_reset: kind == Kind::Virtual || switched,
+            console: raw
+                .serial
+                .as_ref()
+                .and_then(|serial| serial.get_ref().console.clone()),
+            watchdog: raw.watchdog.clone(),
+            second_host: second_host(&check, &raw.backup)?,
+            services: services(&check, raw.services.as_ref())?,
+        };
+        Ok(BoardFile {
+            description,
+            kind,
+            serial: raw
+                .serial
+                .as_ref()
+                .map_or(Ok(None), |serial| serial_source(&check, serial))?,
+            power,
+        })
+    }
+}
+
+/// Boards that have a file in `folder`.
+pub fn names(folder: &Path) -> Vec<String> {
+    let mut names: Vec<String> = std::fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| {
+            Some(
+                entry
+                    .ok()?
+                    .file_name()
+                    .to_str()?
+                    .strip_suffix(".toml")?
+                    .to_string(),
+            )
+        })
+        .collect();
+    names.sort();
+    names
+}
+
+fn kind(check: &Checker, raw: &Raw) -> Result<Kind> {
+    match (raw.kind.get_ref(), &raw.ssh) {
+        (RawKind::Virtual, None) => Ok(Kind::Virtual),
+        (RawKind::Virtual, Some(ssh)) => check.wrong(
+            &ssh.host,
+            "a board of kind \"virtual\" has no [ssh]: the program knows the way to it",
+        ),
+        (RawKind::Ssh, None) => check.wrong(&raw.kind, "a board of kind \"ssh\" needs [ssh] with `host`"),
+        (RawKind::Ssh, Some(ssh)) => {
+            let known_host = match (
+                check.host_file(&ssh.known_hosts, "known-hosts")?,
+                &ssh.known_hosts_name,
+            ) {
+                (Some(file), Some(name)) => Some(KnownHost {
+                    file,
+                    alias: check.plain(name, "known-hosts-name", ":[]")?,
+                }),
+                (None, None) => None,
+                _ => {
+                    return check.wrong(
+                        &ssh.host,
+                        "`known-hosts` and `known-hosts-name` are given both, or neither",
+                    );
+                }
+            };
+            Ok(Kind::Ssh(Reach {
+                host: check.plain(&ssh.host, "host", "@:")?,
+                port: ssh.port,
+                jump: ssh
+                    .jump
+                    .as_ref()
+                    .map(|jump| check.plain(jump, "jump", "@:,"))
+                    .transpose()?,
+                config: check.host_file(&ssh.config, "config")?,
+                key: check.host_file(&ssh.key, "key")?,
+                known_host,
+                rights: ssh.rights,
+            }))
+        }
+    }
+}
+
+/// Only what the debug kernel is built for.
+fn architecture(check: &Checker, at: &Spanned<String>) -> Result<String> {
+    match at.get_ref().as_str() {
+        "arm64" => Ok("arm64".into()),
+        other => check.wrong(
+            at,
+            &format!("architecture `{}`: only `arm64` is built", other.escape_debug()),
+        ),
+    }
+}
+
+fn second_host(check: &Checker, raw: &RawBackup) -> Result<Option<SecondHost>> {
+    match (&raw.second_host, &raw.second_folder) {
+        (None, None) => Ok(None),
+        (Some(host), Some(folder)) => {
+            let text = folder.get_ref().to_string_lossy().into_owned();
+            let plain = !text.is_empty()
+                && !text.starts_with('-')
+                && !text.chars().any(char::is_control)
+                && !folder
+                    .get_ref()
+                    .components()
+                    .any(|part| part == Component::ParentDir);
+            if !plain {
+                return check.wrong(
+                    folder,
+                    "`second-folder` is a folder on the second host, without `..`",
+                );
+            }
+            Ok(Some(SecondHost {
+                host: check.plain(host, "second-host", "@:")?,
+                folder: folder.get_ref().clone(),
+                config: check.host_file(&raw.second_config, "second-config")?,
+            }))
+        }
+        (Some(host), None) => check.wrong(host, "`second-host` needs `second-folder`, too"),
+        (None, Some(folder)) => check.wrong(folder, "`second-folder` needs `second-host`, too"),
+    }
+}
+
+fn services(check: &Checker, raw: Option<&RawServices>) -> Result<Vec<String>> {
+    let Some(raw) = raw else { return Ok(Vec::new()) };
+    let plain = |name: &String| {
+        !name.starts_with('-')
+            && !name.is_empty()
+            && name
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "-_.@:\\".contains(c))
+    };
+    if let Some(bad) = raw.look_at.get_ref().iter().find(|name| !plain(name)) {
+        return check.wrong(
+            &raw.look_at,
+            &format!("`{}` is no name of a unit", bad.escape_debug()),
+        );
+    }
+    Ok(raw.look_at.get_ref().clone())
+}
+
+fn serial_source(check: &Checker, raw: &Spanned<RawSerial>) -> Result<Option<SerialSource>> {
+    let serial = raw.get_ref();
+    match (&serial.device, serial.speed, &serial.tcp, &serial.command) {
+        (None, None, None, None) => Ok(None),
+        (Some(device), Some(speed), None, None) => Ok(Some(SerialSource::Device {
+            device: device.clone(),
+            speed,
+        })),
+        (None, None, Some(address), None) if address.contains(':') && !address.starts_with('-') => {
+            Ok(Some(SerialSource::Tcp(address.clone())))
+        }
+        (None, None, None, Some(words)) if !words.is_empty() => Ok(Some(SerialSource::Command(words.clone()))),
+        _ => check.wrong(
+            raw,
+            "[serial] has one source: `device` with `speed`, or `tcp = \"host:port\"`, or `command = [\"program\", \"word\"]`",
+        ),
+    }
+}
+
+fn commands(check: &Checker, power: &Spanned<Power>) -> Result<Power> {
+    let Power { reset, off, on } = power.get_ref();
+    for (key, words) in [("reset", reset), ("off", off), ("on", on)] {
+        if words
+            .as_ref()
+            .is_some_and(|words| words.is_empty() || words[0].is_empty())
+        {
+            return check.wrong(power, &format!("[power] `{key}` names no program"));
+        }
+    }
+    Ok(power.get_ref().clone())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,108 @@
+//! A board over ssh, as a board file describes it: a peer of the virtual one.
+
+use super::file::{BoardFile, Kind, Power};
+use super::ssh::Ssh;
+use super::{Board, Description, SerialLine};
+use crate::host::process::{self, Finished};
+use anyhow::{Context, Result, bail, ensure};
+use std::path::Path;
+use std::time::Duration;
+use xshell::{Shell, cmd};
+
+/// Longest time that a power or reset command may take.
+const SWITCH: Duration = Duration::from_secs(120);
+
+/// A board that answers over ssh, if it answers.
+#[derive(Debug)]
+pub struct SshBoard {
+    description: Description,
+    ssh: Ssh,
+    power: Power,
+}
+
+impl SshBoard {
+    /// The board of a file. `folder` gets the control socket; it is made, for this user alone. Nothing is connected yet. Errors: the file is of
+    /// another kind, or the folder cannot be made.
+    pub fn open(file: &BoardFile, folder: &Path) -> Result<Self> {
+        let Kind::Ssh(reach) = &file.kind else {
+            bail!("board `{}` is not reached over ssh alone", file.description.name);
+        };
+        let doing = || format!("making {}", folder.display());
+        std::fs::create_dir_all(folder).with_context(doing)?;
+        // Whoever can open the socket is root on the board.
+        let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        std::fs::set_permissions(folder, private).with_context(doing)?;
+        Ok(SshBoard {
+            description: file.description.clone(),
+            ssh: Ssh::new(reach.target(folder)),
+            power: file.power.clone(),
+        })
+    }
+
+    /// Asks whether the way leads to a root shell. Errors: it does not; with what to do about it.
+    pub fn check_way(&self, limit: Duration) -> Result<()> {
+        let who = self.ssh.run_with_input("id -u", &[], limit)?;
+        ensure!(
+            who.text() == "0",
+            "scripts run as user {} on board `{}`, and not as root: set `rights = \"sudo\"` in its file, or log in as root",
+            who.text().escape_debug(),
+            self.description.name
+        );
+        Ok(())
+    }
+
+    /// The transport.
+    pub fn ssh(&self) -> &Ssh {
+        &self.ssh
+    }
+
+    fn switch(&self, what: &str, words: &[String]) -> Result<()> {
+        let sh = Shell::new()?;
+        let (program, arguments) = words.split_first().context("no program is named")?;
+        process::run(cmd!(sh, "{program} {arguments...}"), SWITCH)
+            .with_context(|| format!("{what} of board `{}`", self.description.name))?;
+        Ok(())
+    }
+}
+
+impl Board for SshBoard {
+    fn description(&self) -> &Description {
+        &self.description
+    }
+
+    fn run_with_input(&self, script: &str, input: &[u8], limit: Duration) -> Result<Finished> {
+        self.ssh.run_with_input(script, input, limit)
+    }
+
+    fn answers(&self, limit: Duration) -> bool {
+        self.ssh.answers(limit)
+    }
+
+    fn serial(&self) -> Option<&dyn SerialLine> {
+        None
+    }
+
+    fn hard_reset(&self) -> Result<()> {
+        match &self.power {
+            Power {
+                reset: Some(words), ..
+            } => self.switch("the reset command", words)?,
+            Power {
+                off: Some(off),
+                on: Some(on),
+                ..
+            } => {
+                self.switch("the power-off command", off)?;
+                // Capacitors keep some boards alive for a moment.
+                std::thread::sleep(Duration::from_secs(3));
+                self.switch("the power-on command", on)?;
+            }
+            _ => bail!(
+                "board `{}` has no reset command and no power commands ([power] in its file): press its reset button",
+                self.description.name
+            ),
+        }
+        self.ssh.forget();
+        Ok(())
+    }
+}

@@ -1,0 +1,94 @@
+//! TOML files of a person: errors name file, line and column, what was found, what is allowed, and what was probably meant.
+
+use anyhow::{Context, Result, anyhow};
+use serde::de::DeserializeOwned;
+use std::ops::Range;
+use std::path::Path;
+
+/// Reads a file. Errors: it cannot be read, or [`parse`]'s.
+pub fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+    parse(&text).with_context(|| format!("in {}", path.display()))
+}
+
+/// Parses a text. Errors: line and column (the parser's own words), and the nearest name where one is unknown.
+pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T> {
+    ::toml::from_str(text).map_err(|error: ::toml::de::Error| match meant(error.message()) {
+        Some(name) => anyhow!("{error}did you mean `{name}`?"),
+        None => anyhow!("{error}"),
+    })
+}
+
+/// `line 3, column 8` of a place in a text.
+pub fn place(text: &str, span: Range<usize>) -> String {
+    let before = text.get(..span.start).unwrap_or(text);
+    let line = 1 + before.matches('\n').count();
+    let column = 1 + before
+        .rsplit('\n')
+        .next()
+        .map_or(0, |start| start.chars().count());
+    format!("line {line}, column {column}")
+}
+
+/// The nearest of the names that serde lists: "unknown field `x`, expected one of `a`, `b`" (serde_core, `de::Error`).
+fn meant(message: &str) -> Option<String> {
+    let rest = message
+        .strip_prefix("unknown field `")
+        .or_else(|| message.strip_prefix("unknown variant `"))?;
+    let (found, rest) = rest.split_once('`')?;
+    let allowed = rest.split('`').skip(1).step_by(2);
+    nearest(found, allowed).map(String::from)
+}
+
+/// The name that a person probably meant, if one is near enough.
+pub fn nearest<'a>(found: &str, allowed: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    // 0.8 is what clap takes for its own flags; half of the letters of a short key may be wrong at less.
+    allowed
+        .into_iter()
+        .map(|name| (strsim::jaro_winkler(found, name), name))
+        .filter(|(likeness, _)| *likeness > 0.8)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, name)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(rename_all = "kebab-case", deny_unknown_fields)]
+    struct File {
+        #[allow(dead_code)]
+        vanilla_label: String,
+        #[allow(dead_code)]
+        limit: Option<u32>,
+    }
+
+    #[test]
+    fn a_typo_is_named_with_its_place_and_what_was_meant() {
+        let error = parse::<File>("vanilla-label = \"a\"\nlimt = 3\n")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("line 2, column 1") && error.contains("unknown field `limt`"),
+            "{error}"
+        );
+        assert!(error.ends_with("did you mean `limit`?"), "{error}");
+        let error = parse::<File>("vanilla-lable = \"a\"\n").unwrap_err().to_string();
+        assert!(error.ends_with("did you mean `vanilla-label`?"), "{error}");
+    }
+
+    #[test]
+    fn nothing_near_is_not_guessed() {
+        let error = parse::<File>("vanilla-label = \"a\"\nzzz = 3\n")
+            .unwrap_err()
+            .to_string();
+        assert!(!error.contains("did you mean"), "{error}");
+    }
+
+    #[test]
+    fn places_are_counted_from_one() {
+        assert_eq!(place("a\nbc = 1\n", 2..4), "line 2, column 1");
+        assert_eq!(place("a\nbc = 1\n", 7..8), "line 2, column 6");
+    }
+}

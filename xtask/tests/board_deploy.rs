@@ -1,0 +1,260 @@
+//! What a deploy refuses, keeps and makes on the board, with the real scripts on real files.
+
+mod local_board;
+
+use local_board::{DEBUG, EXTLINUX, LABEL, LocalBoard, VANILLA, build};
+use std::fs;
+use xtask::board::deploy::{self, Deployed, Dtb, Nonce, Plan, Request};
+use xtask::board::extlinux::Config;
+use xtask::board::protected::Protected;
+use xtask::board::{autologin, backup, rescue_card, rollback, slot};
+use xtask::manifest::Manifest;
+
+fn request<'a>(manifest: &'a Manifest, protected: &'a Protected, keep: usize) -> Request<'a> {
+    Request {
+        manifest,
+        protected,
+        nonce: Nonce::fresh().unwrap(),
+        dtb: Dtb::Vanilla,
+        extra_append: vec![],
+        keep,
+    }
+}
+
+fn install(board: &LocalBoard, manifest: &Manifest, protected: &Protected, keep: usize) -> (Plan, Deployed) {
+    let request = request(manifest, protected, keep);
+    let plan = deploy::plan(board, &request).unwrap();
+    let done =
+        deploy::execute(board, &request, &plan, &mut |_| {}).unwrap_or_else(|error| panic!("{error:#}"));
+    (plan, done)
+}
+
+#[test]
+fn old_slots_are_kept_by_rule_and_a_rollback_takes_all_of_them() {
+    let board = LocalBoard::new();
+    let protected = Protected::compute(&board, LABEL).unwrap();
+    backup::make(&board, &protected, "iter6", &backup::Modules::All, &board.host()).unwrap();
+    let builds = tempfile::tempdir().unwrap();
+    let made = |name: &str| build(&builds.path().join(name), &format!("7.3.4-{name}"), name);
+    let there = |name: &str| {
+        let image = board.at(&format!("/boot/firmware/Image-7.3.4-{name}")).exists();
+        let modules = board.at(&format!("/usr/lib/modules/7.3.4-{name}")).exists();
+        assert_eq!(image, modules, "{name} is whole or gone");
+        image
+    };
+    for name in ["one", "two", "three"] {
+        install(&board, &made(name), &protected, 1);
+        slot::verify(&board, &protected).unwrap();
+    }
+    assert_eq!([there("one"), there("two"), there("three")], [false, true, true]);
+    assert_eq!(slot::kept(&board, &protected).unwrap().len(), 1);
+    // The kept one comes back without moving a file, and the other is kept instead.
+    let (plan, _) = install(&board, &made("two"), &protected, 1);
+    assert!(plan.send.is_empty(), "{plan:?}");
+    assert_eq!(plan.keep, ["7.3.4-three"]);
+    slot::verify(&board, &protected).unwrap();
+    assert_eq!([there("two"), there("three")], [true, true]);
+    let config = Config::parse(&fs::read(board.at("/boot/firmware/extlinux/extlinux.conf")).unwrap());
+    assert_eq!(config.menu.labels.len(), 2, "a kept slot has no label");
+    let plan = rollback::plan(&board, "iter6", &board.host()).unwrap();
+    rollback::execute(&board, &plan, &board.host()).unwrap();
+    assert_eq!([there("two"), there("three")], [false, false]);
+    let left: Vec<_> = fs::read_dir(board.at("/boot/firmware"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(left.len(), 3, "{left:?}");
+    assert!(protected.compare(&board).unwrap().is_empty());
+}
+
+#[test]
+fn a_full_or_unmounted_boot_folder_is_refused_before_anything_is_written() {
+    let board = LocalBoard::new();
+    let protected = Protected::compute(&board, LABEL).unwrap();
+    let builds = tempfile::tempdir().unwrap();
+    let mut huge = build(builds.path(), DEBUG, "one");
+    huge.files[0].size = 1 << 50;
+    let error = deploy::plan(&board, &request(&huge, &protected, 0))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("MB free and the deploy needs") && error.contains("nothing was changed"),
+        "{error}"
+    );
+    let elsewhere = Protected {
+        boot_mount: "/boot".into(),
+        ..protected.clone()
+    };
+    let good = build(builds.path(), DEBUG, "one");
+    let error = deploy::plan(&board, &request(&good, &elsewhere, 0))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("the boot partition is not mounted") || error.contains("is already on the board"),
+        "{error}"
+    );
+    assert_eq!(
+        fs::read_to_string(board.at("/boot/firmware/extlinux/extlinux.conf")).unwrap(),
+        EXTLINUX
+    );
+}
+
+/// Packs the names of the release's modules, as initramfs-tools' own programs pack the files.
+fn with_initramfs() -> LocalBoard {
+    let board = LocalBoard::new();
+    let conf = EXTLINUX.replace("\tfdt /dtbs", "\tinitrd /initrd.img\n\tfdt /dtbs");
+    board.file("/boot/firmware/extlinux/extlinux.conf", &conf, 0o644);
+    board.file("/boot/firmware/initrd.img", "vanilla initramfs", 0o644);
+    board.file(
+        "/usr/local/bin/mkinitramfs",
+        "#!/bin/sh\n[ \"$1\" = -o ] || exit 9\necho run >>/var/lib/made\ncd \"/usr/lib/modules/$3\" && find . -name 'vim2m.ko' \
+         | sed \"s,^\\.,usr/lib/modules/$3,\" >\"$2\"\ncat kernel/drivers/vim2m.ko >>\"$2\"\n",
+        0o755,
+    );
+    board.file(
+        "/usr/local/bin/lsinitramfs",
+        "#!/bin/sh\ngrep ^usr/ \"$1\"\n",
+        0o755,
+    );
+    for name in ["update-initramfs", "flash-kernel", "u-boot-update"] {
+        board.file(
+            &format!("/usr/local/bin/{name}"),
+            "#!/bin/sh\necho hook >>/var/lib/made\n",
+            0o755,
+        );
+    }
+    board
+}
+
+#[test]
+fn the_slots_initramfs_is_made_by_the_boards_tool_when_a_module_in_it_changed() {
+    let board = with_initramfs();
+    let protected = Protected::compute(&board, LABEL).unwrap();
+    let builds = tempfile::tempdir().unwrap();
+    let mut manifest = build(builds.path(), DEBUG, "one");
+    let made = || fs::read_to_string(board.at("/var/lib/made")).unwrap();
+    let (plan, _) = install(&board, &manifest, &protected, 0);
+    assert_eq!(plan.initramfs.as_deref(), Some("the slot has none yet"));
+    let record = slot::verify(&board, &protected).unwrap();
+    assert_eq!(record.initramfs.unwrap().modules.len(), 1);
+    let config = Config::parse(&fs::read(board.at("/boot/firmware/extlinux/extlinux.conf")).unwrap());
+    let initrd = config.label(LABEL).unwrap().initrd.clone().unwrap();
+    assert_eq!(initrd, "/initramfs-7.3.4-lockdep+.img");
+    assert!(board.at("/boot/firmware/initramfs-7.3.4-lockdep+.img").exists());
+    assert_eq!(made(), "run\n");
+
+    let (plan, _) = install(&board, &manifest, &protected, 0);
+    assert_eq!(
+        (plan.initramfs, made().as_str()),
+        (None, "run\n"),
+        "nothing changed"
+    );
+
+    let mut change = |name: &str, content: &str| {
+        let module = manifest
+            .files
+            .iter_mut()
+            .find(|file| file.source.ends_with(name))
+            .unwrap();
+        fs::write(manifest.root.join(&module.source), content).unwrap();
+        (module.sha256, module.size) = (
+            xtask::host::files::sha256(content.as_bytes()),
+            content.len() as u64,
+        );
+        install(&board, &manifest, &protected, 0).0
+    };
+    assert_eq!(
+        change("v4l2-mem2mem.ko", "other").initramfs,
+        None,
+        "that one is not in it"
+    );
+    assert_eq!(
+        change("vim2m.ko", "new").initramfs.as_deref(),
+        Some("vim2m.ko changed, which is in it")
+    );
+    assert_eq!(made(), "run\nrun\n", "no hook was run");
+    slot::verify(&board, &protected).unwrap();
+    assert_eq!(
+        fs::read_to_string(board.at("/boot/firmware/initrd.img")).unwrap(),
+        "vanilla initramfs"
+    );
+    assert!(protected.compare(&board).unwrap().is_empty());
+    assert!(!board.at("/var/lib/lockstep/backups/.initramfs").exists());
+}
+
+#[test]
+fn without_a_tool_for_the_initramfs_nothing_is_changed() {
+    let board = with_initramfs();
+    fs::remove_file(board.at("/usr/local/bin/mkinitramfs")).unwrap();
+    // This host's own tools shine through; a board with them would be served by them.
+    let has_tool = ["mkinitramfs", "dracut", "mkinitcpio"]
+        .iter()
+        .any(|name| which::which(name).is_ok());
+    let protected = Protected::compute(&board, LABEL).unwrap();
+    let builds = tempfile::tempdir().unwrap();
+    let manifest = build(builds.path(), DEBUG, "one");
+    let plan = deploy::plan(&board, &request(&manifest, &protected, 0));
+    assert_eq!(plan.is_ok(), has_tool);
+    assert!(board.at(&format!("/usr/lib/modules/{VANILLA}")).exists());
+}
+
+#[test]
+fn a_rollback_brings_back_links_folders_owners_times_and_the_automatic_log_in() {
+    let board = LocalBoard::new();
+    let modules = format!("/usr/lib/modules/{VANILLA}");
+    std::os::unix::fs::symlink("/usr/src/linux", board.at(&format!("{modules}/build"))).unwrap();
+    board.file(
+        "/etc/gdm3/daemon.conf",
+        "[daemon]\nAutomaticLoginEnable=true\nAutomaticLogin=lei\n",
+        0o644,
+    );
+    let protected = Protected::compute(&board, LABEL).unwrap();
+    let made = backup::make(&board, &protected, "iter6", &backup::Modules::All, &board.host()).unwrap();
+    let (card, text) = rescue_card::save(&board, &made).unwrap();
+    assert_eq!(fs::read_to_string(card).unwrap(), text);
+    assert!(
+        text.contains("load ${d} ${kernel_addr_r} /Image-7.3.4-devices") && text.contains("type `1`"),
+        "{text}"
+    );
+    let found = autologin::active(&board).unwrap();
+    autologin::disable(&board, &protected, "iter6", &found).unwrap();
+    assert!(!board.at("/etc/gdm3/daemon.conf").exists());
+
+    let at = |name: &str| board.at(&format!("{modules}/{name}"));
+    fs::remove_file(at("build")).unwrap();
+    fs::create_dir(at("build")).unwrap();
+    fs::set_permissions(at("kernel"), std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    std::os::unix::fs::chown(at("kernel/a.ko"), Some(1000), Some(1000)).unwrap();
+    fs::File::options()
+        .write(true)
+        .open(at("modules.dep"))
+        .unwrap()
+        .set_modified(std::time::SystemTime::now())
+        .unwrap();
+    let differences = protected.compare(&board).unwrap();
+    let said = differences
+        .iter()
+        .map(|one| one.what.clone())
+        .collect::<Vec<_>>()
+        .join("; ");
+    for words in [
+        "belongs to 1000:1000, was 0:0",
+        "was written again with the same bytes",
+        "mode 700, was 755",
+        "was Link",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+
+    let plan = rollback::plan(&board, "iter6", &board.host()).unwrap();
+    assert_eq!(
+        (plan.restore.len(), plan.reshape.len(), plan.rename.len()),
+        (2, 2, 1),
+        "{plan:#?}"
+    );
+    assert!(plan.by_hand.is_empty());
+    rollback::execute(&board, &plan, &board.host()).unwrap_or_else(|error| panic!("{error:#}"));
+    assert!(protected.compare(&board).unwrap().is_empty());
+    assert!(board.at("/etc/gdm3/daemon.conf").exists());
+    assert!(rollback::plan(&board, "iter6", &board.host()).unwrap().is_empty());
+}

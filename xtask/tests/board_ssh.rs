@@ -1,0 +1,301 @@
+//! The board over ssh, for real: OpenSSH's own client and server, and the real scripts behind them.
+
+mod local_board;
+mod loopback;
+
+use local_board::{DEBUG, EXTLINUX, LABEL, VANILLA, build};
+use loopback::Loopback;
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+use xtask::board::backup::{self, Made, Modules};
+use xtask::board::deploy::{self, Deployed, Dtb, Nonce, Request};
+use xtask::board::extlinux::Config;
+use xtask::board::file::SecondHost;
+use xtask::board::protected::Protected;
+use xtask::board::{Board, inventory, rollback, second_host, slot};
+use xtask::manifest::Manifest;
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+fn install(board: &dyn Board, manifest: &Manifest, protected: &Protected) -> anyhow::Result<Deployed> {
+    let request = Request {
+        manifest,
+        protected,
+        nonce: Nonce::fresh().unwrap(),
+        dtb: Dtb::Vanilla,
+        extra_append: vec![],
+        keep: 0,
+    };
+    let plan = deploy::plan(board, &request)?;
+    deploy::execute(board, &request, &plan, &mut |_| {})
+}
+
+#[test]
+fn backup_deploy_verify_and_rollback_over_ssh() {
+    let loopback = Loopback::start();
+    let board = loopback.board(&loopback.way("known", "login"));
+    board
+        .check_way(LIMIT)
+        .unwrap_or_else(|error| panic!("{error:#}\n{}", loopback.log()));
+    let protected = Protected::compute(&board, LABEL).unwrap();
+    assert_eq!(protected.release, VANILLA);
+    let host = loopback.local.host();
+    let made = backup::make(&board, &protected, "iter6", &Modules::All, &host).unwrap();
+    assert_eq!(made.made(), Made::New);
+    let builds = tempfile::tempdir().unwrap();
+    let manifest = build(builds.path(), DEBUG, &"one ".repeat(2000));
+    let first = install(&board, &manifest, &protected).unwrap();
+    assert!(
+        first.sent.wire_bytes < first.sent.bytes,
+        "it is compressed: {:?}",
+        first.sent
+    );
+    let second = install(&board, &manifest, &protected).unwrap();
+    assert_eq!(second.unchanged, 5, "{second:?}");
+    assert!(
+        second.sent.wire_bytes < 4096,
+        "only record and label: {:?}",
+        second.sent
+    );
+    slot::verify(&board, &protected).unwrap();
+    let plan = rollback::plan(&board, "iter6", &host).unwrap();
+    rollback::execute(&board, &plan, &host).unwrap();
+    assert!(protected.compare(&board).unwrap().is_empty());
+    let conf = fs::read_to_string(loopback.local.at("/boot/firmware/extlinux/extlinux.conf")).unwrap();
+    assert_eq!(conf, EXTLINUX);
+    assert!(!loopback.local.at(&format!("/usr/lib/modules/{DEBUG}")).exists());
+}
+
+#[test]
+fn a_connection_may_be_cut_anywhere_in_a_deploy() {
+    let loopback = Loopback::start();
+    let board = loopback.board(&loopback.way("known", "login"));
+    let protected = Protected::compute(&board, LABEL).unwrap();
+    let builds = tempfile::tempdir().unwrap();
+    let one = build(&builds.path().join("1"), DEBUG, "one");
+    let two = build(&builds.path().join("2"), DEBUG, "two");
+    install(&board, &one, &protected).unwrap();
+    let mut cut = 0;
+    for command in [2, 12, 22, 32, 42] {
+        loopback.cut(command);
+        let outcome = install(&board, &two, &protected);
+        if let Err(error) = &outcome {
+            assert!(format!("{error:#}").contains("no connection"), "{error:#}");
+            cut += 1;
+        }
+        // What was left running on the board ends first: it holds the lock.
+        let waited = board.run("flock -w 60 /run/lockstep.lock true", LIMIT).unwrap();
+        assert!(waited.status.success());
+        let found = protected.compare(&board).unwrap();
+        assert!(found.is_empty(), "cut at {command}: {found:?}");
+        let conf = fs::read(loopback.local.at("/boot/firmware/extlinux/extlinux.conf")).unwrap();
+        let config = Config::parse(&conf);
+        assert_eq!(config.default_label().unwrap().name, "arch_devices");
+        if config.label(LABEL).is_some() {
+            let record = slot::read(&board, &protected).unwrap().unwrap();
+            let place = slot::Place::of(&protected, &record.release).unwrap();
+            let seen = inventory::take(&board, &place.roots()).unwrap();
+            let found = inventory::other_content(&record.inventory, &seen);
+            assert!(
+                found.is_empty(),
+                "cut at {command}, and the label is there: {found:?}"
+            );
+        }
+        install(&board, &one, &protected).unwrap();
+        slot::verify(&board, &protected).unwrap();
+    }
+    assert!(cut >= 3, "{cut} connections were cut in the middle");
+}
+
+#[test]
+fn a_wrong_host_key_is_refused_with_what_to_do() {
+    let loopback = Loopback::start();
+    let board = loopback.board(&loopback.way("known_wrong", "login"));
+    let error = format!("{:#}", board.check_way(LIMIT).unwrap_err());
+    assert!(
+        error.contains("REMOTE HOST IDENTIFICATION HAS CHANGED"),
+        "{error}"
+    );
+    assert!(
+        error.contains("ssh-keygen -R") && error.contains("only if they agree"),
+        "{error}"
+    );
+    let board = loopback.board(&loopback.way("known_nothing", "login"));
+    let error = format!("{:#}", board.check_way(LIMIT).unwrap_err());
+    assert!(error.contains("not known yet: connect once by hand"), "{error}");
+    assert_eq!(loopback.sessions(), 0, "nothing was run");
+}
+
+#[test]
+fn a_password_is_never_asked_for_and_nothing_hangs() {
+    let loopback = Loopback::start();
+    let board = loopback.board(&loopback.way("known", "stranger"));
+    let started = Instant::now();
+    let error = format!("{:#}", board.check_way(LIMIT).unwrap_err());
+    assert!(
+        error.contains("Permission denied (publickey,password") && error.contains("ssh-copy-id"),
+        "{error}"
+    );
+    assert!(started.elapsed() < Duration::from_secs(15));
+    let nowhere = loopback.board("host = \"lockstep-nowhere.invalid\"");
+    let error = format!("{:#}", nowhere.check_way(LIMIT).unwrap_err());
+    assert!(error.contains("check `host` in the board's file"), "{error}");
+}
+
+#[test]
+fn without_the_right_to_become_root_nothing_is_run() {
+    let loopback = Loopback::start();
+    let sudo = "/usr/local/bin/sudo";
+    let way = format!("{}\nrights = \"sudo\"", loopback.way("known", "login"));
+    let board = loopback.board(&way);
+    // What sudo(8) says and gives back without a rule for this user; this board has no users.
+    loopback.local.file(
+        sudo,
+        "#!/bin/sh\necho 'sudo: a password is required' >&2\nexit 1\n",
+        0o755,
+    );
+    let error = format!("{:#}", board.run("echo x >/tmp/ran", LIMIT).unwrap_err());
+    assert!(
+        error.contains("may not become root") && error.contains("NOPASSWD"),
+        "{error}"
+    );
+    assert!(!loopback.local.at("/tmp/ran").exists());
+    loopback.local.file(
+        sudo,
+        "#!/bin/sh\n[ \"$1 $2\" = '-n --' ] || exit 9\nshift 2\nexec \"$@\"\n",
+        0o755,
+    );
+    board.check_way(LIMIT).unwrap();
+    let failed = board.run("exit 1", LIMIT).unwrap();
+    assert_eq!(
+        failed.status.code(),
+        Some(1),
+        "a script's own status is an answer"
+    );
+}
+
+#[test]
+fn the_users_own_ssh_config_and_a_jump_host_lead_there() {
+    let loopback = Loopback::start();
+    let config = format!(
+        "Host board hop\n    HostName 127.0.0.1\n    User root\n    Port {}\n    IdentityFile {}\n    IdentitiesOnly yes\n    \
+         UserKnownHostsFile {}\n",
+        loopback.port,
+        loopback.at("login").display(),
+        loopback.at("known").display()
+    );
+    fs::write(loopback.at("config"), config).unwrap();
+    let way = format!(
+        "host = \"board\"\nconfig = \"{}\"\njump = \"hop\"",
+        loopback.at("config").display()
+    );
+    let board = loopback.board(&way);
+    board
+        .check_way(LIMIT)
+        .unwrap_or_else(|error| panic!("{error:#}\n{}", loopback.log()));
+}
+
+#[test]
+fn a_backup_is_pushed_on_to_a_second_host_and_never_over_another() {
+    let loopback = Loopback::start();
+    let local = &loopback.local;
+    let protected = Protected::compute(local, LABEL).unwrap();
+    let host = local.host();
+    backup::make(local, &protected, "iter6", &Modules::All, &host).unwrap();
+    let config = format!(
+        "Host second\n    HostName 127.0.0.1\n    User root\n    Port {}\n    IdentityFile {}\n    IdentitiesOnly yes\n    \
+         UserKnownHostsFile {}\n",
+        loopback.port,
+        loopback.at("login").display(),
+        loopback.at("known").display()
+    );
+    fs::write(loopback.at("config"), config).unwrap();
+    let second = SecondHost {
+        host: "second".into(),
+        folder: "/var/lib/second host".into(),
+        config: Some(loopback.at("config")),
+    };
+    let archive = local.at("/var/lib/second host/local/iter6").join(backup::ARCHIVE);
+    let sent = second_host::push(&second, "local", "iter6", &host).unwrap();
+    assert_eq!(
+        fs::read(&archive).unwrap(),
+        fs::read(host.join(backup::ARCHIVE)).unwrap()
+    );
+    assert!(sent > 0);
+    second_host::verify(&second, "local", "iter6", &host).unwrap();
+    second_host::push(&second, "local", "iter6", &host).unwrap();
+    fs::write(&archive, "another").unwrap();
+    assert!(second_host::verify(&second, "local", "iter6", &host).is_err());
+    let error = format!(
+        "{:#}",
+        second_host::push(&second, "local", "iter6", &host).unwrap_err()
+    );
+    assert!(
+        error.contains("another backup") && error.contains("not overwritten"),
+        "{error}"
+    );
+    assert_eq!(fs::read_to_string(&archive).unwrap(), "another");
+}
+
+/// Names that a board may have and a shell, a list or a path could misread.
+const HOSTILE: [&str; 7] = [
+    "a;touch pwned",
+    "b\n$(touch /pwned)",
+    "$(touch pwned)",
+    "`touch pwned`",
+    "-rf",
+    "c'\"\\ d\t e",
+    "~",
+];
+
+#[test]
+fn hostile_names_from_the_board_are_never_run_and_never_followed() {
+    let loopback = Loopback::start();
+    let local = &loopback.local;
+    for name in HOSTILE {
+        local.file(&format!("/usr/lib/modules/{VANILLA}/kernel/{name}"), name, 0o644);
+    }
+    local.file("/etc/shadow", "secret", 0o600);
+    std::os::unix::fs::symlink("/etc", local.at(&format!("/usr/lib/modules/{VANILLA}/build"))).unwrap();
+    let conf = format!(
+        "{EXTLINUX}\nlabel $(touch /pwned)\n kernel /$(touch /pwned)\nlabel ;touch /pwned\n kernel /../../../etc/shadow\n \
+         fdt ../../etc/shadow\n"
+    );
+    local.file("/boot/firmware/extlinux/extlinux.conf", &conf, 0o644);
+    let board = loopback.board(&loopback.way("known", "login"));
+    let protected = Protected::compute(&board, LABEL).unwrap();
+    assert!(
+        !protected.roots().iter().any(|root| root.starts_with("/etc")),
+        "{:?}",
+        protected.roots()
+    );
+    let made = backup::make(&board, &protected, "iter6", &Modules::All, &local.host()).unwrap();
+    let names: Vec<_> = made.manifest().inventory.keys().collect();
+    assert!(
+        names.iter().any(|path| path.ends_with("b\n$(touch /pwned)")),
+        "{names:?}"
+    );
+    assert!(!names.iter().any(|path| path.starts_with("/etc")));
+    let builds = tempfile::tempdir().unwrap();
+    let manifest = build(builds.path(), DEBUG, "one");
+    install(&board, &manifest, &protected).unwrap();
+    // One of them is damaged, and strangers of the same kind have come: a rollback puts it back and takes them away.
+    for name in HOSTILE {
+        local.file(
+            &format!("/usr/lib/modules/{VANILLA}/kernel/new {name}"),
+            "x",
+            0o644,
+        );
+        local.file(&format!("/usr/lib/modules/{DEBUG}/kernel/new {name}"), "x", 0o644);
+    }
+    let plan = rollback::plan(&board, "iter6", &local.host()).unwrap();
+    assert_eq!(plan.strangers.len(), HOSTILE.len());
+    rollback::execute(&board, &plan, &local.host()).unwrap();
+    assert_eq!(protected.compare(&board).unwrap(), []);
+    assert_eq!(fs::read_to_string(local.at("/etc/shadow")).unwrap(), "secret");
+    for place in ["/pwned", "/tmp/pwned", "/root/pwned", "/boot/firmware/pwned"] {
+        assert!(!local.at(place).exists(), "{place}");
+    }
+    assert!(!Path::new("/pwned").exists() && !Path::new("pwned").exists());
+}
