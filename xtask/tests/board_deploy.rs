@@ -18,6 +18,7 @@ fn request<'a>(manifest: &'a Manifest, protected: &'a Protected, keep: usize) ->
         dtb: Dtb::Vanilla,
         extra_append: vec![],
         keep,
+        init: None,
     }
 }
 

@@ -130,6 +130,7 @@ fn campaign() -> (LocalBoard, Protected, tempfile::TempDir) {
         dtb: Dtb::Vanilla,
         extra_append: vec![],
         keep: 0,
+        init: None,
     };
     let plan = deploy::plan(&board, &request).unwrap();
     deploy::execute(&board, &request, &plan, &mut |_| {}).unwrap();

@@ -26,6 +26,7 @@ fn install(board: &dyn Board, manifest: &Manifest, protected: &Protected) -> any
         dtb: Dtb::Vanilla,
         extra_append: vec![],
         keep: 0,
+        init: None,
     };
     let plan = deploy::plan(board, &request)?;
     deploy::execute(board, &request, &plan, &mut |_| {})

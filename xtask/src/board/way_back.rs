@@ -41,6 +41,23 @@ pub struct Proven {
     pub pmsg: Option<bool>,
 }
 
+impl Proven {
+    /// In words.
+    pub fn sentence(&self) -> String {
+        format!(
+            "way back by {}: vanilla answered after {:.0} s{} (tried {})",
+            self.reset.name(),
+            self.seconds,
+            match self.pmsg {
+                Some(true) => ", and a word in /dev/pmsg0 survived",
+                Some(false) => ", and a word in /dev/pmsg0 did not survive",
+                None => "",
+            },
+            self.when.get(..16).unwrap_or(&self.when)
+        )
+    }
+}
+
 /// The paths that a campaign relies on with this board as it is: the orderly one, a panic, and a forced reset and the watchdog where there
 /// are such.
 pub fn needed(board: &dyn Board) -> Result<Vec<Reset>> {

@@ -87,7 +87,39 @@ pub fn prepare(context: &Context, facts: &mut Vec<String>) -> Result<Ready> {
         "what to do when the board does not come back is in {}",
         card.display()
     ));
-    let report = preflight::run(board, &protected, Backup::Verified(&backup), Needed::GUESS)?;
+    let capture = proven_capture(board, &protected, &backup, facts)?;
+    let permit = Permit {
+        backup: &backup,
+        capture: Capture::Proven(capture),
+        consent: context.consent,
+    };
+    facts.extend(prove_way_back(board, &protected, &permit, context.backups)?);
+    let method = boot::choose_for(board, &protected, None)?;
+    facts.push(format!("boot method: {}", method.name()));
+    let smoke_folder = push(context, &protected)?;
+    let mut known_dumps = BTreeSet::new();
+    let scratch = tempfile::tempdir().context("making a temporary folder")?;
+    for dump in harvest::take_pstore(board, scratch.path())? {
+        known_dumps.extend(dump.files.iter().map(|file| format!("{}/{file}", dump.folder)));
+    }
+    Ok(Ready {
+        protected,
+        backup,
+        capture,
+        smoke_folder,
+        known_dumps,
+        method,
+    })
+}
+
+/// Runs every check and gives the capture that works. Errors: a check failed.
+fn proven_capture(
+    board: &dyn Board,
+    protected: &Protected,
+    backup: &Verified,
+    facts: &mut Vec<String>,
+) -> Result<ProvenCapture> {
+    let report = preflight::run(board, protected, Backup::Verified(backup), Needed::GUESS)?;
     for check in report.checks.iter().filter(|check| check.status != Status::Pass) {
         facts.push(format!(
             "{} {:?}: {} {}",
@@ -117,28 +149,7 @@ pub fn prepare(context: &Context, facts: &mut Vec<String>) -> Result<Ready> {
             "not there"
         }
     ));
-    let permit = Permit {
-        backup: &backup,
-        capture: Capture::Proven(capture),
-        consent: context.consent,
-    };
-    facts.extend(prove_way_back(board, &protected, &permit, context.backups)?);
-    let method = boot::choose_for(board, &protected, None)?;
-    facts.push(format!("boot method: {}", method.name()));
-    let smoke_folder = push(context, &protected)?;
-    let mut known_dumps = BTreeSet::new();
-    let scratch = tempfile::tempdir().context("making a temporary folder")?;
-    for dump in harvest::take_pstore(board, scratch.path())? {
-        known_dumps.extend(dump.files.iter().map(|file| format!("{}/{file}", dump.folder)));
-    }
-    Ok(Ready {
-        protected,
-        backup,
-        capture,
-        smoke_folder,
-        known_dumps,
-        method,
-    })
+    Ok(capture)
 }
 
 /// Every path back to vanilla that this board has, each tried once for this vanilla (invariant 3).
@@ -156,17 +167,7 @@ fn prove_way_back(
             Some(proven) => proven,
             None => way_back::prove(board, protected, reset, permit, folder, &mut |_| {})?,
         };
-        facts.push(format!(
-            "way back by {}: vanilla answered after {:.0} s{} (tried {})",
-            reset.name(),
-            proven.seconds,
-            match proven.pmsg {
-                Some(true) => ", and a word in /dev/pmsg0 survived",
-                Some(false) => ", and a word in /dev/pmsg0 did not survive",
-                None => "",
-            },
-            proven.when.get(..16).unwrap_or(&proven.when)
-        ));
+        facts.push(proven.sentence());
     }
     Ok(facts)
 }

@@ -1,12 +1,13 @@
 //! `cargo xtask preflight`.
 
 use super::Context;
-use super::open_board::{BoardFlags, lock};
+use super::open_board::{BoardFlags, backups_of, lock};
 use crate::board::Board;
 use crate::board::backup::{self, Made, Modules, Verified};
-use crate::board::preflight::{self, Backup, Check, Needed, Report, Status};
+use crate::board::boot::{Capture, ConsentGiven, Permit, Reset};
+use crate::board::preflight::{self, Backup, Check, Needed, ProvenCapture, Report, Status};
 use crate::board::protected::Protected;
-use crate::board::{autologin, awake, rescue_card, second_host};
+use crate::board::{autologin, awake, rescue_card, second_host, way_back};
 use crate::exit::Outcome;
 use crate::kernel::place::Place;
 use crate::kernel::stage;
@@ -18,8 +19,8 @@ use std::path::PathBuf;
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Example:\n  cargo xtask preflight --board virtual --campaign iter6 --yes\n\nIt backs vanilla up, on the board and \
-                  on this host, reads both back, and looks at everything else without changing it. Exit code 3: \
-                  a check failed, and no campaign may start."
+                  on this host, reads both back, looks at everything else without changing it, and resets vanilla once by each path \
+                  that brings it back. Exit code 3: a check failed, and no campaign may start."
 )]
 pub struct Preflight {
     #[command(flatten)]
@@ -30,6 +31,9 @@ pub struct Preflight {
     /// Put right what can be: switch automatic log-ins off (a rollback switches them on again), hold the board awake until its next boot
     #[arg(long)]
     fix: bool,
+    /// Do not try the ways back to vanilla: a campaign tries those that are missing itself
+    #[arg(long)]
+    no_reboots: bool,
     /// Back up only these folders of vanilla's modules (`kernel/drivers/media`); all of them without it
     #[arg(long, value_name = "FOLDER")]
     modules: Vec<PathBuf>,
@@ -88,7 +92,64 @@ impl Preflight {
             "\nThis rescue card is saved in {}: print it, or keep it on another machine.\n",
             path.display()
         ));
-        self.tell(context, &protected, &verified, &report)
+        let outcome = self.tell(context, &protected, &verified, &report)?;
+        match report.capture {
+            Some(capture) if report.may_start() && !self.no_reboots => {
+                self.way_back(context, board, &protected, &verified, capture)?;
+            }
+            _ => {}
+        }
+        if outcome == Outcome::Success {
+            context.ui.line("next: `cargo xtask deploy`");
+        }
+        Ok(outcome)
+    }
+
+    /// Tries each path back to vanilla that was not tried with this vanilla yet (invariant 3).
+    fn way_back(
+        &self,
+        context: &Context,
+        board: &dyn Board,
+        protected: &Protected,
+        verified: &Verified,
+        capture: ProvenCapture,
+    ) -> Result<()> {
+        let folder = backups_of(context, &self.board.board);
+        let known = way_back::known(&folder, protected);
+        for proven in &known {
+            context.ui.line(&proven.sentence());
+        }
+        let missing: Vec<Reset> = way_back::needed(board)?
+            .into_iter()
+            .filter(|reset| !known.iter().any(|proven| proven.reset == *reset))
+            .collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let names: Vec<&str> = missing.iter().map(|reset| reset.name()).collect();
+        context.ui.confirm(
+            context.global.consent(),
+            &format!(
+                "Reset board `{}` {} times to see vanilla come back (by {})? `--no-reboots` leaves it out",
+                self.board.board,
+                missing.len(),
+                names.join(", ")
+            ),
+        )?;
+        let permit = Permit {
+            backup: verified,
+            capture: Capture::Proven(capture),
+            consent: ConsentGiven::after_asking(),
+        };
+        for reset in missing {
+            let task = context
+                .ui
+                .task(&format!("the way back by {}", reset.name()), None);
+            let proven = way_back::prove(board, protected, reset, &permit, &folder, &mut |_| {})?;
+            task.done("");
+            context.ui.line(&proven.sentence());
+        }
+        Ok(())
     }
 
     fn dry_run(&self, context: &Context, board: &dyn Board, protected: &Protected) -> Result<Outcome> {
@@ -108,6 +169,7 @@ impl Preflight {
             "read both back; verify them instead when they exist".to_string(),
             "write one line to the kernel log and one to /dev/pmsg0, and look whether the capture has it"
                 .to_string(),
+            "reset vanilla once by each path that was not tried with it yet: reboot, panic, forced reset, watchdog".to_string(),
         ];
         steps.iter().for_each(|step| context.ui.line(step));
         context
@@ -238,7 +300,6 @@ impl Preflight {
             report,
         })?;
         if report.may_start() {
-            context.ui.line("next: `cargo xtask deploy`");
             return Ok(Outcome::Success);
         }
         context.ui.line(
