@@ -10,7 +10,7 @@ use super::verdict::Seen;
 use crate::board::Board;
 use crate::board::boot::{self, Method, Outcome, Permit, Reset};
 use crate::board::deploy::{self, Dtb, Nonce, Request};
-use crate::board::lease::Leased;
+use crate::board::lease::{self, Leased};
 use crate::board::proof::{self, Expected, Lockdep};
 use crate::board::protected::Protected;
 use crate::evidence::finding::Finding;
@@ -250,6 +250,10 @@ impl BootStep<'_> {
         say: &mut dyn FnMut(&str),
     ) -> Result<()> {
         let limit = Duration::from_secs(60);
+        booted.facts.push(match lease::renew(rig.board, limit) {
+            Ok(()) => "a lease is held: a wedge that feeds the watchdog ends by itself, too".into(),
+            Err(error) => format!("no lease is held ({error:#}): a wedge that feeds the watchdog stays until this host resets it"),
+        });
         let armed = rig
             .board
             .run(&exercise::arm(self.load, self.exercise), limit)

@@ -115,10 +115,11 @@ pub fn ask(context: &Context, campaign: &Campaign) -> Result<ConsentGiven> {
     context.ui.confirm(
         context.global.consent(),
         &format!(
-            "Back up vanilla on board `{}`, install the label `{}` beside it, and reboot it {} times?",
+            "Back up vanilla on board `{}`, install the label `{}` beside it, and reboot it up to {} times?",
             campaign.board,
             campaign.kernel.label,
-            2 * boots
+            // Each boot of ours has its way back, and each path back to vanilla is tried once before.
+            2 * boots + 4
         ),
     )?;
     Ok(ConsentGiven::after_asking())
