@@ -37,7 +37,7 @@ for dog in /sys/class/watchdog/watchdog*; do
     printf 'watchdog=%s %s %s timeout %s\n' "${{dog##*/}}" "$(cat "$dog/identity" 2>/dev/null)" "$(cat "$dog/state" 2>/dev/null)" "$(cat "$dog/timeout" 2>/dev/null)"
 done
 printf 'runtime_watchdog=%s\n' "$(systemctl show -p RuntimeWatchdogUSec --value 2>/dev/null)"
-for tool in tar zstd sha256sum depmod realpath stat find xargs awk od sync; do
+for tool in tar zstd sha256sum depmod realpath stat find xargs awk od sync flock; do
     command -v $tool >/dev/null || printf 'missing=%s\n' $tool
 done
 printf 'cmdline=%s\n' "$(cat /proc/cmdline)"
