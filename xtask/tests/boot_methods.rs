@@ -197,8 +197,9 @@ fn a_wedge_that_nobody_looks_at_is_ended_by_the_lease() {
     bench.protected.check(&bench.board).unwrap();
 }
 
+/// What was proven is kept for this vanilla alone. (A rehearsal tries every path.)
 #[test]
-fn vanilla_comes_back_by_every_path() {
+fn a_way_back_is_proven_for_one_vanilla() {
     let bench = Bench::open();
     let folder = tempfile::tempdir().unwrap();
     let paths = way_back::needed(&bench.board).unwrap();
@@ -206,28 +207,17 @@ fn vanilla_comes_back_by_every_path() {
         paths,
         [Reset::Orderly, Reset::Crash, Reset::Hard, Reset::Watchdog]
     );
-    for reset in &paths {
-        let proven = way_back::prove(
-            &bench.board,
-            &bench.protected,
-            *reset,
-            &bench.permit(),
-            folder.path(),
-            &mut |_| {},
-        )
-        .unwrap();
-        eprintln!(
-            "{}: {:.1} s, pmsg {:?}",
-            reset.name(),
-            proven.seconds,
-            proven.pmsg
-        );
-        assert_eq!(proven.pmsg, Some(true), "{} keeps pmsg", reset.name());
-    }
-    assert_eq!(
-        way_back::known(folder.path(), &bench.protected).len(),
-        paths.len()
-    );
+    let proven = way_back::prove(
+        &bench.board,
+        &bench.protected,
+        Reset::Hard,
+        &bench.permit(),
+        folder.path(),
+        &mut |_| {},
+    )
+    .unwrap();
+    assert_eq!(proven.pmsg, Some(true), "{proven:?}");
+    assert_eq!(way_back::known(folder.path(), &bench.protected), [proven]);
     let mut other = bench.protected.clone();
     other.append.push_str(" other");
     assert_eq!(

@@ -94,6 +94,11 @@ fn a_rehearsal_succeeds_and_a_broken_patch_is_found_and_taken_back() {
     ];
     expect(&verdicts(&answer), &[&all[..], &declared[..]].concat());
     assert!(report.contains("# Campaign rehearsal: success"), "{report}");
+    for path in ["an orderly reboot", "a panic", "a forced reset", "the watchdog"] {
+        let words = format!("way back by {path}: vanilla answered after");
+        let line = report.lines().find(|line| line.contains(&words)).expect(&words);
+        assert!(line.contains("a word in /dev/pmsg0 survived"), "{line}");
+    }
     assert_eq!(
         vanilla_after_a_reset(),
         before,
