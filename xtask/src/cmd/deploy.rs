@@ -82,7 +82,9 @@ impl Deploy {
             deployed.release,
             deployed.nonce.as_str()
         ));
-        context.ui.line("next: `cargo xtask bisect-apply`");
+        context
+            .ui
+            .line(&format!("next: `cargo xtask boot {}`", deployed.label));
         Ok(Outcome::Success)
     }
 }
