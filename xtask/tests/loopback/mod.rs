@@ -47,13 +47,17 @@ fn sshd() -> (PathBuf, PathBuf) {
     );
     if !program.exists() {
         let work = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-        let fetched = Command::new("apt-get")
-            .args(["-q", "download", "openssh-server", "libwrap0"])
-            .current_dir(work.path())
-            .output();
-        let fetched = fetched.is_ok_and(|done| done.status.success());
+        let apt = |arguments: &[&str]| {
+            Command::new("apt-get")
+                .args(arguments)
+                .current_dir(work.path())
+                .output()
+                .is_ok_and(|done| done.status.success())
+        };
+        let download = || apt(&["-q", "download", "openssh-server", "libwrap0"]);
+        // A new machine may have no lists of packages, or old ones.
         assert!(
-            fetched,
+            download() || (apt(&["-q", "update"]) && download()),
             "this test needs an sshd: install openssh-server, or let apt-get download it"
         );
         for package in fs::read_dir(work.path())
