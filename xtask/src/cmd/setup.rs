@@ -28,6 +28,9 @@ use xshell::{Shell, cmd};
                         only what is missing.\n\nExample:\n  cargo xtask setup\n  cargo xtask setup --kernel ~/src/linux --yes"
 )]
 pub struct Setup {
+    /// Install the packages that are missing, and make nothing
+    #[arg(long)]
+    packages: bool,
     #[command(flatten)]
     tree: TreeFlags,
 }
@@ -43,6 +46,9 @@ pub struct TreeFlags {
 impl Setup {
     /// Runs the verb.
     pub fn run(&self, context: &Context) -> Result<Outcome> {
+        if self.packages {
+            return only_packages(context);
+        }
         let needs = needs(context, &self.tree)?;
         needs.tell(context);
         if context.global.dry_run {
@@ -57,6 +63,24 @@ impl Setup {
         context.ui.line("Everything is there. Next: cargo xtask rehearse");
         Ok(Outcome::Success)
     }
+}
+
+fn only_packages(context: &Context) -> Result<Outcome> {
+    let missing = requirements::missing_debian_packages(&requirements::missing(&[]));
+    context.ui.json(&serde_json::json!({ "packages": missing }))?;
+    if missing.is_empty() {
+        context.ui.line("No package is missing.");
+        return Ok(Outcome::Success);
+    }
+    context
+        .ui
+        .line(&format!("packages to install: {}", missing.join(" ")));
+    if !context.global.dry_run {
+        context.ui.confirm(context.global.consent(), "Install them?")?;
+        authenticate()?;
+        install(context)?;
+    }
+    Ok(Outcome::Success)
 }
 
 /// What is not there yet, as lines for a person.

@@ -11,12 +11,12 @@ use xshell::{Cmd, Shell, cmd};
 /// Arguments of `cargo xtask test`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "The order is: format and lint, fast tests, set-up, tests that need the kernel tree or the \
+    after_help = "The order is: format and lint, missing packages, fast tests, set-up, tests that need the kernel tree or the \
                         virtual board, and the rehearsals. It stops after the first of these stages that fails.\n\n\
                         Example:\n  cargo xtask test --yes\n  cargo xtask test --fast"
 )]
 pub struct Test {
-    /// Only what needs no set-up: format, lint, fast tests
+    /// Only format, lint and fast tests; nothing is installed for them (`cargo xtask setup --packages`)
     #[arg(long)]
     fast: bool,
 }
@@ -69,6 +69,10 @@ impl Test {
         let run = || -> Result<()> {
             stage("format", cmd!(sh, "cargo fmt --all --check"))?;
             stage("lint", cmd!(sh, "cargo clippy --all-targets -- -D warnings"))?;
+            if !self.fast {
+                // Tests of real programs (dtc, mtools, make) come before the rest of set-up.
+                stage("packages", cmd!(sh, "cargo xtask setup --packages --yes"))?;
+            }
             stage(
                 "fast tests",
                 cmd!(sh, "cargo test --no-fail-fast --lib --bins {fast...}"),
