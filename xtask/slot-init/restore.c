@@ -3,7 +3,8 @@
  * Puts extlinux.conf back as it was before the boot method `default-swap` made our label the default, as early as user space can.
  *
  * The folder has: `device` (one line: the block device of the boot folder's file system), `type` (its type), `target` (where
- * extlinux.conf is in it), `extlinux.conf` (its bytes with vanilla as the default). The new file is written beside the old one, flushed,
+ * extlinux.conf is in it), `armed` (its bytes with our label as the default) and `extlinux.conf` (its bytes with vanilla as the default).
+ * A file that is not `armed` any more was changed by somebody else, and is left alone. The new file is written beside the old one, flushed,
  * read back, renamed and flushed.
  */
 #define _GNU_SOURCE
@@ -70,6 +71,17 @@ static bool write_beside(const char *beside, const char *bytes, size_t length)
 	       memcmp(back, bytes, length) == 0;
 }
 
+/* Whether the file is, byte for byte, the one that the boot method left. */
+static bool is_armed(const char *folder, const char *path)
+{
+	static char armed[LONGEST], now[LONGEST];
+	char source[512];
+
+	snprintf(source, sizeof(source), "%s/armed", folder);
+	ssize_t length = read_file(source, armed, sizeof(armed));
+	return length > 0 && read_file(path, now, sizeof(now)) == length && memcmp(armed, now, (size_t)length) == 0;
+}
+
 static bool replace(const char *root, const char *target, const char *bytes, size_t length)
 {
 	char path[1024], beside[1040];
@@ -113,7 +125,11 @@ void restore_default(const char *folder)
 		}
 		usleep(50000);
 	}
-	if (replace(root, target, bytes, (size_t)length))
+	char path[1024];
+	snprintf(path, sizeof(path), "%s/%s", root, target);
+	if (!is_armed(folder, path))
+		say("%s is not as the boot method left it: it stays", target);
+	else if (replace(root, target, bytes, (size_t)length))
 		say("vanilla is the default again");
 	else
 		say("vanilla's default is not put back: writing %s: %s", target, strerror(errno));

@@ -177,6 +177,8 @@ pub fn boot_once(
     let Capture::Proven(_) = permit.capture else {
         bail!("no capture is proven: a test boot without one would teach nothing")
     };
+    // What an attempt that was cut off prepared would make the next reset one of ours.
+    disarm(board, protected)?;
     protected.check(board)?;
     let record = slot::verify(board, protected)?;
     let config = read_config(board, protected)?;

@@ -38,8 +38,14 @@ pub fn words(program: &Path, lease: u64, vanilla: &str) -> Vec<String> {
     words
 }
 
-/// The files of [`RESTORE_FOLDER`] for an extlinux.conf that is to come back with these bytes.
-pub fn restore_files(board: &dyn Board, protected: &Protected, extlinux: &[u8]) -> Result<Vec<Put>> {
+/// The files of [`RESTORE_FOLDER`] for an extlinux.conf that is to come back as `extlinux`, if it is still `armed` then: what somebody else
+/// wrote meanwhile stays.
+pub fn restore_files(
+    board: &dyn Board,
+    protected: &Protected,
+    extlinux: &[u8],
+    armed: &[u8],
+) -> Result<Vec<Put>> {
     let folder = protected
         .extlinux
         .parent()
@@ -70,6 +76,7 @@ pub fn restore_files(board: &dyn Board, protected: &Protected, extlinux: &[u8]) 
         line("device", device),
         line("type", kind),
         line("target", target),
+        put("armed", armed.to_vec()),
         put("extlinux.conf", extlinux.to_vec()),
     ])
 }

@@ -44,7 +44,7 @@ impl BootMethod for DefaultSwap {
         let swapped = extlinux::default_once(&Config::parse(&bytes), &target.record.label)?;
         let writer = Writer::new(board, protected);
         // What puts it back is there before there is something to put back.
-        let puts = slot_init::restore_files(board, protected, &bytes)?;
+        let puts = slot_init::restore_files(board, protected, &bytes, &swapped)?;
         writer.put(&PathBuf::from(RESTORE_FOLDER), &puts)?;
         writer.put_extlinux(&swapped)?;
         Ok(())
@@ -52,12 +52,13 @@ impl BootMethod for DefaultSwap {
 
     fn disarm(&self, board: &dyn Board, protected: &Protected) -> Result<bool> {
         let folder = PathBuf::from(RESTORE_FOLDER);
-        let kept = script::read(board, &folder.join("extlinux.conf"))?;
-        let Some(kept) = kept else { return Ok(false) };
-        let now = script::read(board, &protected.extlinux)?.context("extlinux.conf is gone")?;
+        let Some(kept) = script::read(board, &folder.join("extlinux.conf"))? else {
+            return Ok(false);
+        };
+        let armed = script::read(board, &folder.join("armed"))?;
+        let now = script::read(board, &protected.extlinux)?;
         let writer = Writer::new(board, protected);
-        let swapped =
-            now != kept && extlinux::default_once(&Config::parse(&kept), &protected.test_label)? == now;
+        let swapped = armed.is_some() && armed == now;
         if swapped {
             writer.put_extlinux(&kept)?;
         }

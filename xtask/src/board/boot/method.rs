@@ -141,7 +141,7 @@ pub(super) const ORDERLY_RESTART: &str = "systemctl reboot || reboot";
 pub fn choose(wanted: Option<Method>, allowed: &[Method], situation: &Situation) -> Result<Method> {
     let refusal = |method: Method| {
         if !allowed.contains(&method) {
-            return Some("the board's description does not allow it (`boot-methods`)".to_string());
+            return Some("the board's description does not allow it (`methods` in its file)".to_string());
         }
         method.implementation().refusal(situation)
     };
