@@ -220,14 +220,21 @@ impl Builder {
         let source_of = |target: &Path| {
             ["c", "S", "dts", "dtso", "rs"].iter().find_map(|ending| {
                 let metadata = fs::metadata(self.source.join(target).with_extension(ending)).ok()?;
-                Some(metadata.len())
+                Some((*ending, metadata.len()))
             })
         };
         list.into_iter()
             .filter(|work| !self.out.join(&work.target).exists())
-            .map(|work| Piece {
-                bytes: source_of(Path::new(&work.target)),
-                work,
+            .map(|mut work| {
+                let source = source_of(Path::new(&work.target));
+                // The Makefiles' lists do not tell one from the other.
+                if let Some(("S", _)) = source {
+                    work.kind = "AS".into();
+                }
+                Piece {
+                    bytes: source.map(|(_, bytes)| bytes),
+                    work,
+                }
             })
             .collect()
     }

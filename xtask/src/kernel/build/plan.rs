@@ -43,7 +43,7 @@ impl Plan {
     /// brought to the speed of the machine that the timeline is of.
     pub fn of(pieces: &[Piece], earlier: Option<&Timeline>) -> Self {
         let seconds = earlier.map(Timeline::seconds).unwrap_or_default();
-        let usual = |piece: &Piece| Work::usual_seconds(&piece.work.kind, piece.bytes);
+        let usual = |piece: &Piece| piece.work.usual_seconds(piece.bytes);
         let (mut measured, mut modelled) = (0.0, 0.0);
         for piece in pieces {
             if let Some(seconds) = seconds.get(piece.work.target.as_str()) {
@@ -105,7 +105,7 @@ impl Plan {
             .known
             .get(&work.target)
             .copied()
-            .unwrap_or_else(|| Work::usual_seconds(&work.kind, None));
+            .unwrap_or_else(|| work.usual_seconds(None));
         if let Some(lump) = self.waiting.get_mut("") {
             let part = weight.min(*lump);
             *lump -= part;
@@ -136,7 +136,7 @@ pub fn is_steady(pieces: &[Piece], earlier: &Timeline) -> bool {
     let usual: HashMap<&str, f64> = pieces
         .iter()
         .map(|piece| {
-            let seconds = Work::usual_seconds(&piece.work.kind, piece.bytes);
+            let seconds = piece.work.usual_seconds(piece.bytes);
             (piece.work.target.as_str(), seconds)
         })
         .collect();
