@@ -173,7 +173,6 @@ mod tests {
 
     fn within(limit: f64, build: &str, from: &str, figures: &[Figure]) {
         let errors: Vec<f64> = figures.iter().map(|figure| figure.error_percent).collect();
-        println!("{build} from {from}: {errors:?} %");
         assert_eq!(errors.len(), 3);
         assert!(
             errors.iter().all(|error| error.abs() < limit),
