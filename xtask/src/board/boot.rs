@@ -2,6 +2,7 @@
 //! *Architecture invariant:* only this module reboots a board or writes its serial line.
 
 mod default_swap;
+mod guard;
 mod kexec;
 mod manual;
 mod menu;
@@ -22,6 +23,7 @@ use restart::Restart;
 use serde::Serialize;
 use std::time::Duration;
 
+pub use guard::LineGuard;
 pub use menu::Seen;
 pub use method::{Guarantee, Method, choose};
 pub use restart::{Limits, Reset};

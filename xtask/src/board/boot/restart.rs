@@ -100,6 +100,8 @@ impl Restart<'_> {
     ) -> Result<(Seen, Option<Answer>)> {
         let limits = Limits::of(self.board);
         let mut attendant = Attendant::new(line, self.plan.clone())?;
+        // For the time when no command runs. A recorder that does not know it leaves menus alone.
+        let _ = line.vanilla_is(&self.plan.then.entry());
         let started = Instant::now();
         self.ask(on_progress)?;
         let mut forced = self.reset == Reset::Hard;
