@@ -11,6 +11,7 @@ mod restart;
 pub mod serial;
 mod serial_menu;
 mod situation;
+pub mod sysrq;
 pub mod uboot_env;
 
 use super::extlinux::Config;
@@ -260,7 +261,8 @@ pub fn boot_vanilla(
     on_progress: &mut dyn FnMut(&Progress),
 ) -> Result<Boot> {
     permit_is_for(permit, protected)?;
-    let wedged_before = reset == Reset::Hard && !board.answers(ANSWER_LIMIT);
+    let unasked = matches!(reset, Reset::Hard | Reset::BreakCrash);
+    let wedged_before = unasked && !board.answers(ANSWER_LIMIT);
     let (old, config) = if wedged_before {
         // Our label stands last, so vanilla has the same number without it.
         (None, Config::parse(&protected.foreign()?))
