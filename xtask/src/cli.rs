@@ -98,6 +98,9 @@ pub enum Command {
     Logs(cmd::logs::Logs),
     /// The virtual board: power, shell, serial line
     Board(cmd::board::Board),
+    /// Record a serial line: the process that other verbs start
+    #[command(hide = true)]
+    SerialRecord(cmd::serial_record::SerialRecord),
 }
 
 #[cfg(test)]

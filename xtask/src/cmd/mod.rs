@@ -18,6 +18,7 @@ pub mod rehearse;
 pub mod revert;
 pub mod review;
 pub mod rollback;
+pub mod serial_record;
 pub mod series;
 pub mod setup;
 pub mod test;
@@ -66,5 +67,6 @@ pub fn run(cli: &Cli, ui: &Ui) -> Result<Outcome> {
         Command::Extlinux(verb) => verb.run(&context),
         Command::Logs(verb) => verb.run(&context),
         Command::Board(verb) => verb.run(&context),
+        Command::SerialRecord(verb) => verb.run(&context),
     }
 }
