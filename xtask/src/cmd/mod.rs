@@ -7,12 +7,14 @@ pub mod board;
 pub mod boot;
 pub mod build;
 pub mod build_debug_kernel;
+pub mod campaign;
 pub mod config;
 pub mod deploy;
 pub mod doctor;
 pub mod extlinux;
 pub mod logs;
 pub mod open_board;
+pub mod plan;
 pub mod preflight;
 pub mod rehearse;
 pub mod revert;
@@ -60,6 +62,8 @@ pub fn run(cli: &Cli, ui: &Ui) -> Result<Outcome> {
         Command::Review(verb) => verb.run(&context),
         Command::Preflight(verb) => verb.run(&context),
         Command::Deploy(verb) => verb.run(&context),
+        Command::Campaign(verb) => verb.run(&context),
+        Command::Plan(verb) => verb.run(&context),
         Command::BisectApply(verb) => verb.run(&context),
         Command::Boot(verb) => verb.run(&context),
         Command::Rollback(verb) => verb.run(&context),
