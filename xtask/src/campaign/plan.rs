@@ -1,5 +1,6 @@
 //! The plan: what a campaign will do, as a value. `--dry-run` prints it, the engine executes it, the report tells it.
 
+use super::estimates::Source;
 use super::file::{Campaign, Expectation};
 use serde::Serialize;
 use std::time::Duration;
@@ -18,6 +19,11 @@ pub struct Planned {
     pub action: Action,
     /// How long it is thought to take.
     pub estimate: Duration,
+    /// Where the estimate is from.
+    pub estimated_from: Source,
+    /// How long each phase of it took in earlier runs; empty where there are none.
+    #[serde(skip)]
+    pub phases: Vec<(String, Duration)>,
 }
 
 /// What the engine does for a row.
@@ -45,6 +51,8 @@ pub fn plan(campaign: &Campaign, subject_of: impl Fn(&str) -> String) -> Vec<Pla
         verified_by: verified_by.to_string(),
         action,
         estimate,
+        estimated_from: Source::Plan,
+        phases: Vec::new(),
     };
     let mut rows = vec![
         row(

@@ -1,6 +1,7 @@
 //! `cargo xtask bisect-apply`: a campaign, row by row.
 
 use super::Context;
+use super::notify::NotifyFlags;
 use super::open_board::{backup_folder, lock};
 use super::setup::TreeFlags;
 use crate::board::Board;
@@ -8,12 +9,14 @@ use crate::board::boot::ConsentGiven;
 use crate::board::virt::VirtualBoard;
 use crate::campaign::build::{self, Workshop};
 use crate::campaign::engine::Engine;
+use crate::campaign::estimates;
 use crate::campaign::file::Campaign;
 use crate::campaign::plan::{self, Planned};
 use crate::campaign::record::{End, RunRecord};
 use crate::campaign::report;
 use crate::exit::Outcome;
 use crate::kernel::toolchain::Toolchain;
+use crate::ui::short;
 use anyhow::{Context as _, Result, bail};
 use std::path::{Path, PathBuf};
 
@@ -41,6 +44,9 @@ pub struct RunFlags {
     /// Which kernel tree.
     #[command(flatten)]
     pub tree: TreeFlags,
+    /// Whom to tell.
+    #[command(flatten)]
+    pub notify: NotifyFlags,
 }
 
 impl BisectApply {
@@ -82,7 +88,10 @@ pub fn plan_of(context: &Context, campaign: &Campaign) -> Result<Vec<Planned>> {
             .map(|(_, patch)| patch.subject.clone())
             .unwrap_or_default()
     };
-    Ok(plan::plan(campaign, subject))
+    let mut plan = plan::plan(campaign, subject);
+    let earlier = estimates::history(&context.folders.state.join("runs").join(&campaign.name));
+    estimates::learn(&mut plan, &earlier, &campaign.name, &campaign.board);
+    Ok(plan)
 }
 
 /// Prints the plan, and nothing else.
@@ -97,14 +106,15 @@ pub fn tell_plan(context: &Context, campaign: &Campaign, plan: &[Planned]) -> Re
         let minutes = row.estimate.as_secs_f64() / 60.0;
         context
             .ui
-            .line(&format!("{:<5} {:>4.0} min  {}", row.id, minutes, row.title));
+            .line(&format!("{:<5} {:>4.1} min  {}", row.id, minutes, row.title));
         context
             .ui
             .line(&format!("{:<15} passes when: {}", "", row.verified_by));
     }
-    let minutes = plan.iter().map(|row| row.estimate.as_secs_f64()).sum::<f64>() / 60.0;
     context.ui.line(&format!(
-        "About {minutes:.0} minutes in all. Nothing was touched."
+        "About {} in all, {}. Nothing was touched.",
+        short(plan.iter().map(|row| row.estimate).sum()),
+        estimates::sources(plan)
     ));
     Ok(Outcome::Success)
 }
@@ -155,8 +165,9 @@ pub fn run(
         consent,
         ui: context.ui,
     };
-    let record = engine.run(plan)?;
-    tell(context, &record, &folder)
+    let ended = engine.run(plan);
+    flags.notify.tell(context.ui, &folder);
+    tell(context, &ended?, &folder)
 }
 
 /// `.lockstep/runs/<campaign>/<time>`: one folder a run, never used twice.
@@ -197,7 +208,7 @@ fn tell(context: &Context, record: &RunRecord, folder: &Path) -> Result<Outcome>
     }
     context
         .ui
-        .line(&format!("Report: {}", folder.join("report.md").display()));
+        .line(&format!("Report: {}", report::html_path(folder).display()));
     Ok(match end {
         End::Success => Outcome::Success,
         End::PartialSuccess => Outcome::PartialSuccess,
