@@ -100,6 +100,8 @@ pub enum Command {
     Extlinux(cmd::extlinux::Extlinux),
     /// Find splats, oopses and warnings in kernel logs
     Logs(cmd::logs::Logs),
+    /// Read a run: as a web page, for CI, as a mail for upstream, as a bundle for others
+    Report(cmd::report::Report),
     /// The virtual board: power, shell, serial line
     Board(cmd::board::Board),
     /// Record a serial line: the process that other verbs start

@@ -1,8 +1,11 @@
 //! The workshop: series, tree and compiler of a campaign, and what one build of it gives.
 
 use super::file::Campaign;
+use super::ours;
+use super::record::PatchRecord;
 use super::screen::Screen;
 use super::stopwatch::Stopwatch;
+use crate::host::files;
 use crate::kernel::Report;
 use crate::kernel::build::{Base, Builder, Profile};
 use crate::kernel::changes;
@@ -33,6 +36,9 @@ pub struct Workshop {
     toolchain: Toolchain,
     vanilla: Vec<String>,
 }
+
+/// Name of the `.config` beside the other evidence of a row.
+pub const KEPT_CONFIG: &str = "kernel.config";
 
 /// What a build gave.
 pub struct Built {
@@ -131,6 +137,29 @@ impl Workshop {
         Ok(find(&self.patches, patch)?.sha256.clone())
     }
 
+    /// What the record keeps of a patch that became `commit`.
+    pub fn patch_record(&self, patch: &str, commit: &str) -> Result<PatchRecord> {
+        let found = find(&self.patches, patch)?;
+        let files = found.touched_files();
+        Ok(PatchRecord {
+            name: patch.to_string(),
+            subject: found.subject.clone(),
+            commit: commit.to_string(),
+            sha256: found.sha256.clone(),
+            files: files.iter().map(|path| path.display().to_string()).collect(),
+            functions: ours::functions(&found.diff),
+            modules: Vec::new(),
+        })
+    }
+
+    /// Copies the `.config` of the last build into `folder`, where the report finds it.
+    pub fn keep_config(&self, folder: &Path) -> Result<()> {
+        let staged = self.place.staging.join(&self.profile.name).join(stage::CONFIG);
+        let bytes = std::fs::read(&staged)
+            .with_context(|| format!("reading the configuration of the build, {}", staged.display()))?;
+        files::write_atomic(&folder.join(KEPT_CONFIG), &bytes)
+    }
+
     /// Subject of a patch.
     pub fn subject(&self, patch: &str) -> String {
         find(&self.patches, patch)
@@ -224,6 +253,14 @@ pub fn build(builder: &Builder, order: &Order, watch: &mut Stopwatch, ui: &Ui) -
         .filter(|warning| warning.new || warning.in_patch);
     facts.extend(to_read.map(|warning| format!("the compiler warns, {}", warning.line())));
     Ok(Built { manifest, facts })
+}
+
+/// Modules whose content differs between two builds.
+pub fn changed_modules(before: Option<&Manifest>, now: Option<&Manifest>) -> Vec<String> {
+    match (before, now) {
+        (Some(before), Some(now)) => changes::changed(before, now).modules,
+        _ => Vec::new(),
+    }
 }
 
 /// What the plan says is rebuilt, beside what really changed (invariant 12): the difference is told.

@@ -2,10 +2,11 @@
 //! what goes wrong with the board or this machine is an error, and the board is left to vanilla.
 
 use super::boot_step::{BootStep, Booted, Rig};
-use super::build::{Workshop, told_and_real};
+use super::build::{Workshop, changed_modules, told_and_real};
 use super::file::{Asks, Campaign, Expectation, Step};
 use super::harvest;
 use super::journal::Journal;
+use super::live::Live;
 use super::plan::{Action, Planned};
 use super::preflight::{self, Ready};
 use super::record::{End, FindingRecord, RowRecord, RunRecord};
@@ -16,7 +17,6 @@ use crate::board::Board;
 use crate::board::boot::{Capture, ConsentGiven, Permit};
 use crate::board::deploy;
 use crate::evidence::finding::Finding;
-use crate::host::files;
 use crate::manifest::Manifest;
 use crate::ui::Ui;
 use anyhow::{Context, Result};
@@ -57,6 +57,7 @@ struct State {
     /// Fragments that came with patches so far.
     fragments: Vec<PathBuf>,
     passed: usize,
+    live: Live,
 }
 
 impl State {
@@ -128,8 +129,14 @@ impl Engine<'_> {
             started: jiff::Timestamp::now().to_string(),
             end: None,
             rows: Vec::new(),
+            planned: super::record::planned(plan),
         };
-        let mut state = State::default();
+        let title = format!("{} on {}", self.campaign.name, self.campaign.board);
+        let log = self.board.serial().map(|line| line.log());
+        let mut state = State {
+            live: Live::begin(self.ui, &title, plan, log),
+            ..State::default()
+        };
         let mut end = End::Success;
         let close = plan.iter().filter(|row| row.action == Action::Close);
         for planned in plan.iter().filter(|row| row.action != Action::Close) {
@@ -155,10 +162,7 @@ impl Engine<'_> {
 
     fn keep(&self, record: &RunRecord) -> Result<()> {
         record.save(&self.folder)?;
-        files::write_atomic(
-            &self.folder.join("report.md"),
-            report::markdown(record).as_bytes(),
-        )
+        report::write_all(&self.folder, record)
     }
 
     fn row(
@@ -170,15 +174,18 @@ impl Engine<'_> {
     ) -> Result<Next> {
         let started = Instant::now();
         self.ui.say(&format!("{} {}", planned.id, planned.title));
+        state.live.row(&planned.id);
         let row = RowRecord {
             id: planned.id.clone(),
             title: planned.title.clone(),
+            started: jiff::Timestamp::now().to_string(),
             estimated_s: planned.estimate.as_secs_f64(),
+            estimated_from: planned.estimated_from,
             ..RowRecord::default()
         };
         let mut work = Work {
             journal,
-            watch: Stopwatch::default(),
+            watch: state.live.watch(),
             row,
         };
         let next = match planned.action {
@@ -191,18 +198,23 @@ impl Engine<'_> {
         let mut row = work.row;
         row.took_s = started.elapsed().as_secs_f64();
         row.phases = work.watch.phases;
+        row.spans = work.watch.spans;
         if let Some(manifest) = &state.manifest {
             record.release = manifest.release.clone();
         }
-        let outcome = match &next {
-            Err(error) => {
-                row.reasons.push(format!("{error:#}"));
-                "could not be finished"
-            }
-            Ok(_) => row.verdict.map_or("done", Verdict::text),
-        };
-        self.ui
-            .say(&format!("{} {outcome} ({:.0} s)", planned.id, row.took_s));
+        if let Err(error) = &next {
+            row.reasons.push(format!("{error:#}"));
+        }
+        let outcome = report::outcome(&row);
+        state.live.ended(&planned.id, outcome, started.elapsed());
+        let left = state
+            .live
+            .left()
+            .map_or(String::new(), |left| format!("; {left}"));
+        self.ui.say(&format!(
+            "{} {} ({:.0} s{left})",
+            planned.id, outcome.text, row.took_s
+        ));
         row.reasons
             .iter()
             .for_each(|reason| self.ui.say(&format!("    {reason}")));
@@ -261,6 +273,8 @@ impl Engine<'_> {
         )?;
         self.tell(work, built.facts);
         state.manifest = Some(built.manifest);
+        let evidence = self.folder.join("evidence").join(&work.row.id);
+        self.workshop.keep_config(&evidence)?;
         Ok(Next::Go)
     }
 
@@ -312,6 +326,7 @@ impl Engine<'_> {
             "applied as commit {}",
             applied.get(..12).unwrap_or(&applied)
         ));
+        work.row.patch = Some(self.workshop.patch_record(&step.patch, &applied)?);
         let before = (state.manifest.clone(), state.fragments.len());
         state.fragments.extend(step.fragments.iter().cloned());
         if let Err(error) = self.build(state, work) {
@@ -322,6 +337,9 @@ impl Engine<'_> {
         }
         let facts = told_and_real(&step.rebuild, before.0.as_ref(), state.manifest.as_ref());
         self.tell(work, facts);
+        if let Some(patch) = &mut work.row.patch {
+            patch.modules = changed_modules(before.0.as_ref(), state.manifest.as_ref());
+        }
         let asked = Asked {
             load: &step.load,
             tests: campaign.tests_of(step),

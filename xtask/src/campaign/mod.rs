@@ -4,11 +4,15 @@
 pub mod boot_step;
 pub mod build;
 pub mod engine;
+pub mod estimates;
 pub mod exercise;
 pub mod file;
 pub mod gates;
 pub mod harvest;
 pub mod journal;
+pub mod live;
+pub mod notify;
+pub mod ours;
 pub mod plan;
 pub mod preflight;
 pub mod record;

@@ -1,5 +1,6 @@
 //! The plan: what a campaign will do, as a value. `plan` and `--dry-run` print it, the engine executes it, the report tells it.
 
+use super::estimates::Source;
 use super::file::{Asks, Campaign, Expectation, OnFailure, Step, minutes};
 use super::gates::{self, Gate};
 use crate::ui::short;
@@ -38,6 +39,11 @@ pub struct Planned {
     pub action: Action,
     /// How long it is thought to take.
     pub estimate: Duration,
+    /// Where the estimate is from.
+    pub estimated_from: Source,
+    /// How long each phase of it took in earlier runs; empty where there are none.
+    #[serde(skip)]
+    pub phases: Vec<(String, Duration)>,
 }
 
 /// A part of a row.
@@ -85,6 +91,8 @@ pub fn plan(campaign: &Campaign, subject_of: impl Fn(&str) -> String) -> Vec<Pla
             on_failure: on_failure(campaign, action),
             action,
             estimate,
+            estimated_from: Source::Plan,
+            phases: Vec::new(),
         }
     };
     let mut rows = vec![

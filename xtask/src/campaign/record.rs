@@ -1,9 +1,12 @@
 //! The record of a run: what each row of the plan came to. Written to `run.json` after every row; the report is made from it.
 
+use super::estimates::Source;
+use super::plan::Planned;
 use super::smoke::SmokeResult;
+use super::stopwatch::Span;
 use super::verdict::Verdict;
 use crate::host::files;
-use anyhow::Result;
+use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -31,6 +34,18 @@ pub struct RunRecord {
     pub end: Option<End>,
     /// Rows in the order in which they were executed.
     pub rows: Vec<RowRecord>,
+    /// Every row of the plan in order: those that are not in `rows` were not reached. Empty in records of earlier versions.
+    #[serde(default)]
+    pub planned: Vec<PlannedRow>,
+}
+
+/// A row of the plan, as the record keeps it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedRow {
+    /// Number in the plan.
+    pub id: String,
+    /// Title.
+    pub title: String,
 }
 
 /// How a run ended (plan.md, "Ends").
@@ -60,12 +75,24 @@ pub struct RowRecord {
     pub reasons: Vec<String>,
     /// Whether the campaign asked for no more than this verdict.
     pub as_declared: bool,
+    /// When it began, RFC 3339; empty in records of earlier versions.
+    #[serde(default)]
+    pub started: String,
     /// Seconds that it was thought to take.
     pub estimated_s: f64,
+    /// Where that estimate is from.
+    #[serde(default)]
+    pub estimated_from: Source,
     /// Seconds that it took.
     pub took_s: f64,
     /// Where the time went: phase and seconds.
     pub phases: Vec<(String, f64)>,
+    /// Every stretch of a phase, in the order in which they ended, for the timeline.
+    #[serde(default)]
+    pub spans: Vec<Span>,
+    /// The patch that the row is about.
+    #[serde(default)]
+    pub patch: Option<PatchRecord>,
     /// Facts worth telling, one a line.
     pub facts: Vec<String>,
     /// Smoke tests.
@@ -76,6 +103,25 @@ pub struct RowRecord {
     pub findings: Vec<FindingRecord>,
     /// Folder with everything that was captured.
     pub evidence: Option<PathBuf>,
+}
+
+/// The patch of a row: what it was, and what in a trace is its own.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PatchRecord {
+    /// As the campaign names it: `0005`.
+    pub name: String,
+    /// Subject of its commit.
+    pub subject: String,
+    /// The commit that it became in the tree, full hex.
+    pub commit: String,
+    /// SHA-256 of the patch file.
+    pub sha256: String,
+    /// Files of the tree that it changes.
+    pub files: Vec<String>,
+    /// Functions that it changes or adds.
+    pub functions: Vec<String>,
+    /// Modules that it changed by content.
+    pub modules: Vec<String>,
 }
 
 /// A finding, as the record keeps it.
@@ -92,12 +138,37 @@ pub struct FindingRecord {
 }
 
 impl RunRecord {
+    /// Reads `run.json` of a run's folder. Errors: it is not there, not a record, or written by a newer version.
+    pub fn load(folder: &Path) -> Result<Self> {
+        let path = folder.join("run.json");
+        let doing = || format!("reading the record of a run, {}", path.display());
+        let bytes = std::fs::read(&path).with_context(doing)?;
+        let record: RunRecord = serde_json::from_slice(&bytes).with_context(doing)?;
+        if record.schema_version > SCHEMA_VERSION {
+            bail!(
+                "{}: schema_version is {}, this program reads up to {SCHEMA_VERSION}: use the version that wrote it, or a newer one",
+                path.display(),
+                record.schema_version
+            );
+        }
+        Ok(record)
+    }
+
     /// Writes `run.json` into the run's folder, whole or not at all.
     pub fn save(&self, folder: &Path) -> Result<()> {
         let mut bytes = serde_json::to_vec_pretty(self)?;
         bytes.push(b'\n');
         files::write_atomic(&folder.join("run.json"), &bytes)
     }
+}
+
+/// The plan, as the record keeps it.
+pub fn planned(plan: &[Planned]) -> Vec<PlannedRow> {
+    let row = |row: &Planned| PlannedRow {
+        id: row.id.clone(),
+        title: row.title.clone(),
+    };
+    plan.iter().map(row).collect()
 }
 
 impl End {

@@ -1,24 +1,94 @@
 //! Where the time of a row went, by phase.
 
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use std::time::Instant;
 
+/// One stretch of one phase.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Span {
+    /// The phase.
+    pub phase: String,
+    /// Seconds from the start of the row to its beginning.
+    pub from_s: f64,
+    /// Seconds from the start of the row to its end.
+    pub to_s: f64,
+}
+
+/// Who is told which phase begins.
+pub type Watcher = Arc<dyn Fn(&str) + Send + Sync>;
+
 /// Adds up seconds by phase, in the order in which phases were first seen.
-#[derive(Debug, Default)]
 pub struct Stopwatch {
+    origin: Instant,
+    watcher: Option<Watcher>,
     /// Phase and seconds.
     pub phases: Vec<(String, f64)>,
+    /// Every stretch, in the order in which they ended.
+    pub spans: Vec<Span>,
+}
+
+impl Default for Stopwatch {
+    fn default() -> Self {
+        Stopwatch {
+            origin: Instant::now(),
+            watcher: None,
+            phases: Vec::new(),
+            spans: Vec::new(),
+        }
+    }
 }
 
 impl Stopwatch {
+    /// A stopwatch that starts now and tells `watcher` of each phase that begins.
+    pub fn watched(watcher: Watcher) -> Self {
+        Stopwatch {
+            watcher: Some(watcher),
+            ..Stopwatch::default()
+        }
+    }
+
     /// Does `act` and adds its time to `phase`.
     pub fn time<T>(&mut self, phase: &str, act: impl FnOnce() -> T) -> T {
-        let started = Instant::now();
-        let value = act();
-        let seconds = started.elapsed().as_secs_f64();
-        match self.phases.iter_mut().find(|(name, _)| name == phase) {
-            Some((_, sum)) => *sum += seconds,
-            None => self.phases.push((phase.to_string(), seconds)),
+        if let Some(watcher) = &self.watcher {
+            watcher(phase);
         }
+        let from_s = self.origin.elapsed().as_secs_f64();
+        let value = act();
+        let to_s = self.origin.elapsed().as_secs_f64();
+        match self.phases.iter_mut().find(|(name, _)| name == phase) {
+            Some((_, sum)) => *sum += to_s - from_s,
+            None => self.phases.push((phase.to_string(), to_s - from_s)),
+        }
+        self.spans.push(Span {
+            phase: phase.to_string(),
+            from_s,
+            to_s,
+        });
         value
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+
+    #[test]
+    fn stretches_keep_their_place_and_phases_their_sum() {
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let watcher = {
+            let told = told.clone();
+            Arc::new(move |phase: &str| told.lock().unwrap().push(phase.to_string()))
+        };
+        let mut watch = Stopwatch::watched(watcher);
+        for phase in ["build", "boot", "build"] {
+            watch.time(phase, || ());
+        }
+        assert_eq!(*told.lock().unwrap(), ["build", "boot", "build"]);
+        let names: Vec<&str> = watch.phases.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["build", "boot"]);
+        assert_eq!(watch.spans.len(), 3);
+        assert!(watch.spans.windows(2).all(|pair| pair[0].to_s <= pair[1].from_s));
     }
 }

@@ -1,6 +1,7 @@
 //! `cargo xtask bisect-apply`: a campaign, row by row.
 
 use super::Context;
+use super::notify::NotifyFlags;
 use super::open_board::{backup_folder, lock};
 use super::setup::TreeFlags;
 use crate::board::Board;
@@ -8,6 +9,7 @@ use crate::board::boot::ConsentGiven;
 use crate::board::virt::VirtualBoard;
 use crate::campaign::build::{self, Workshop};
 use crate::campaign::engine::Engine;
+use crate::campaign::estimates;
 use crate::campaign::file::{Campaign, InUse, QuietHours};
 use crate::campaign::plan::{self, Planned};
 use crate::campaign::record::{End, RunRecord};
@@ -45,6 +47,9 @@ pub struct RunFlags {
     /// Which kernel tree.
     #[command(flatten)]
     pub tree: TreeFlags,
+    /// Whom to tell.
+    #[command(flatten)]
+    pub notify: NotifyFlags,
 }
 
 impl BisectApply {
@@ -90,7 +95,10 @@ pub fn plan_of(context: &Context, campaign: &Campaign) -> Result<Vec<Planned>> {
             .map(|(_, patch)| patch.subject.clone())
             .unwrap_or_default()
     };
-    Ok(plan::plan(campaign, subject))
+    let mut plan = plan::plan(campaign, subject);
+    let earlier = estimates::history(&context.folders.state.join("runs").join(&campaign.name));
+    estimates::learn(&mut plan, &earlier, &campaign.name, &campaign.board);
+    Ok(plan)
 }
 
 /// Prints the plan, and nothing else.
@@ -146,8 +154,9 @@ pub fn run(
         consent,
         ui: context.ui,
     };
-    let record = engine.run(plan)?;
-    tell(context, &record, &folder)
+    let ended = engine.run(plan);
+    flags.notify.tell(context.ui, &folder);
+    tell(context, &ended?, &folder)
 }
 
 /// `.lockstep/runs/<campaign>/<time>`: one folder a run, never used twice.
@@ -188,7 +197,7 @@ fn tell(context: &Context, record: &RunRecord, folder: &Path) -> Result<Outcome>
     }
     context
         .ui
-        .line(&format!("Report: {}", folder.join("report.md").display()));
+        .line(&format!("Report: {}", report::html_path(folder).display()));
     Ok(match end {
         End::Success => Outcome::Success,
         End::PartialSuccess => Outcome::PartialSuccess,

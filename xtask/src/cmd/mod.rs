@@ -13,10 +13,12 @@ pub mod deploy;
 pub mod doctor;
 pub mod extlinux;
 pub mod logs;
+pub mod notify;
 pub mod open_board;
 pub mod plan;
 pub mod preflight;
 pub mod rehearse;
+pub mod report;
 pub mod revert;
 pub mod review;
 pub mod rollback;
@@ -70,6 +72,7 @@ pub fn run(cli: &Cli, ui: &Ui) -> Result<Outcome> {
         Command::Backup(verb) => verb.run(&context),
         Command::Extlinux(verb) => verb.run(&context),
         Command::Logs(verb) => verb.run(&context),
+        Command::Report(verb) => verb.run(&context),
         Command::Board(verb) => verb.run(&context),
         Command::SerialRecord(verb) => verb.run(&context),
     }

@@ -1,6 +1,12 @@
 //! What a person sees. *Architecture invariant:* nothing else prints. Results go to standard output, all the
 //! rest to standard error; with `--json` standard output carries exactly one object.
 
+mod block;
+mod text;
+
+pub use block::{Block, Line, Look};
+pub use text::{count, is_invisible, plain, short, visible};
+
 use anyhow::{Result, bail};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde::Serialize;
@@ -114,6 +120,12 @@ impl Ui {
         }
     }
 
+    /// A fixed block of lines below everything that is said, drawn anew each time it changes; shows nothing where standard error is
+    /// no terminal or one that cannot move its cursor.
+    pub fn block(&self) -> Block {
+        Block::new(block::terminal_can_show().then(|| self.bars.clone()))
+    }
+
     /// A task of some length. On a terminal a spinner or, when `total` is known, a bar (see [`Task::estimate`]);
     /// elsewhere two plain lines, one when it starts and one when it ends with the time that it took.
     pub fn task(&self, title: &str, total: Option<u64>) -> Task<'_> {
@@ -217,43 +229,5 @@ impl Task<'_> {
         self.ui
             .say(&format!("{}{result} ({:.1} s)", self.title, took.as_secs_f64()));
         took
-    }
-}
-
-/// A time as a person says it: `40 s`, `12 min`, `1 h 05 min`.
-pub fn short(time: Duration) -> String {
-    let seconds = time.as_secs();
-    match seconds {
-        0..60 => format!("{seconds} s"),
-        60..3600 => format!("{} min", (seconds + 30) / 60),
-        _ => format!("{} h {:02} min", seconds / 3600, seconds % 3600 / 60),
-    }
-}
-
-/// `1 file`, `2 files`.
-pub fn count(number: usize, thing: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{number} {thing}{plural}")
-}
-
-/// Text from a board, a log or a patch made safe for a terminal: control characters other than newline and tab are shown
-/// as `\u{…}` escapes, so that nothing printed can move the cursor or change the terminal.
-pub fn visible(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_control() && c != '\n' && c != '\t' {
-            shown.extend(c.escape_default());
-        } else {
-            shown.push(c);
-        }
-    }
-    shown
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn escape_sequences_do_not_reach_the_terminal() {
-        assert_eq!(super::visible("a\x1b[2Jb\tc\n"), "a\\u{1b}[2Jb\tc\n");
     }
 }

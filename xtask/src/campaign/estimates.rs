@@ -1,0 +1,265 @@
+//! How long a row takes: as the plan says, or as earlier runs of the same campaign on the same board showed.
+
+use super::plan::Planned;
+use super::record::{RowRecord, RunRecord};
+use super::verdict::Verdict;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+use std::time::Duration;
+
+/// How many of the last runs count: what the machine and the cache are like now, not what they were.
+const LAST: usize = 5;
+
+/// Where an estimate is from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Source {
+    /// The campaign's author wrote it down.
+    #[default]
+    Plan,
+    /// The median of earlier runs.
+    #[serde(rename_all = "kebab-case")]
+    Learned {
+        /// How many.
+        runs: usize,
+        /// What the plan says, in seconds.
+        plan_s: u64,
+    },
+}
+
+impl Source {
+    /// In print.
+    pub fn text(self) -> String {
+        match self {
+            Source::Plan => "from the plan".into(),
+            Source::Learned { runs: 1, .. } => "learned from 1 run".into(),
+            Source::Learned { runs, .. } => format!("learned from {runs} runs"),
+        }
+    }
+}
+
+/// The records of earlier runs of a campaign, the oldest first, from its folder of runs. A record that cannot be read teaches
+/// nothing and is left out.
+pub fn history(folder: &Path) -> Vec<RunRecord> {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return Vec::new();
+    };
+    let mut runs: Vec<RunRecord> = entries
+        .flatten()
+        .filter_map(|entry| RunRecord::load(&entry.path()).ok())
+        .collect();
+    runs.sort_by(|a, b| a.started.cmp(&b.started));
+    runs
+}
+
+/// Puts what earlier runs showed in the place of the plan's estimates: for each row the median of the last runs in which the
+/// same row (number and title) on the same board was finished with nothing wrong, and for each of its phases likewise.
+pub fn learn(plan: &mut [Planned], runs: &[RunRecord], campaign: &str, board: &str) {
+    for planned in plan {
+        let mut rows: Vec<&RowRecord> = runs
+            .iter()
+            .filter(|run| run.campaign == campaign && run.board == board)
+            .flat_map(|run| &run.rows)
+            .filter(|row| row.id == planned.id && row.title == planned.title && went_well(row))
+            .collect();
+        let rows = rows.split_off(rows.len().saturating_sub(LAST));
+        let Some(seconds) = median(rows.iter().map(|row| row.took_s)) else {
+            continue;
+        };
+        planned.estimated_from = Source::Learned {
+            runs: rows.len(),
+            plan_s: planned.estimate.as_secs(),
+        };
+        planned.estimate = seconds;
+        planned.phases = phases(&rows);
+    }
+}
+
+/// A row that ended early or did more than its plan says nothing about the next one.
+fn went_well(row: &RowRecord) -> bool {
+    match row.verdict {
+        Some(Verdict::Pass) => true,
+        Some(_) => row.as_declared,
+        None => row.reasons.is_empty(),
+    }
+}
+
+/// Phases of the newest of `rows`, in its order, each with its median.
+fn phases(rows: &[&RowRecord]) -> Vec<(String, Duration)> {
+    let Some(newest) = rows.last() else {
+        return Vec::new();
+    };
+    let of = |name: &str| {
+        let seconds = rows
+            .iter()
+            .filter_map(|row| row.phases.iter().find(|(known, _)| known == name))
+            .map(|(_, seconds)| *seconds);
+        median(seconds).unwrap_or_default()
+    };
+    newest
+        .phases
+        .iter()
+        .map(|(name, _)| (name.clone(), of(name)))
+        .collect()
+}
+
+/// The middle one; of an even number the longer of the two in the middle, since an estimate that is too short helps nobody.
+fn median(seconds: impl Iterator<Item = f64>) -> Option<Duration> {
+    let mut seconds: Vec<f64> = seconds.filter(|seconds| *seconds >= 0.0).collect();
+    seconds.sort_by(f64::total_cmp);
+    let middle = seconds.get(seconds.len() / 2)?;
+    Duration::try_from_secs_f64(*middle).ok()
+}
+
+/// Where the estimates of a plan are from, in print.
+pub fn sources(plan: &[Planned]) -> String {
+    let learned = plan
+        .iter()
+        .filter(|row| row.estimated_from != Source::Plan)
+        .count();
+    match learned {
+        0 => "from the plan".into(),
+        learned if learned == plan.len() => "learned from earlier runs".into(),
+        learned => format!(
+            "{learned} of {} rows learned from earlier runs, the rest from the plan",
+            plan.len()
+        ),
+    }
+}
+
+/// Time that a row still needs when its phase `current` has been going on for `in_phase`, and the row as a whole for
+/// `in_row`.
+pub fn left_of_row(
+    planned: &Planned,
+    current: Option<&str>,
+    in_phase: Duration,
+    in_row: Duration,
+) -> Duration {
+    let at = current.and_then(|name| planned.phases.iter().position(|(known, _)| known == name));
+    match at {
+        None => planned.estimate.saturating_sub(in_row),
+        Some(at) => {
+            let (_, whole) = &planned.phases[at];
+            let later: Duration = planned.phases[at + 1..].iter().map(|(_, time)| *time).sum();
+            whole.saturating_sub(in_phase) + later
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::campaign::plan::Action;
+    use crate::campaign::record::SCHEMA_VERSION;
+
+    fn run(board: &str, took_s: f64, change: impl Fn(&mut RowRecord)) -> RunRecord {
+        let mut row = RowRecord {
+            id: "2.1".into(),
+            title: "0004 a".into(),
+            verdict: Some(Verdict::Pass),
+            took_s,
+            phases: vec![("build".into(), took_s / 2.0), ("boot".into(), took_s / 2.0)],
+            ..RowRecord::default()
+        };
+        change(&mut row);
+        RunRecord {
+            schema_version: SCHEMA_VERSION,
+            campaign: "small".into(),
+            goal: String::new(),
+            board: board.into(),
+            tree: String::new(),
+            release: String::new(),
+            started: String::new(),
+            end: None,
+            rows: vec![row],
+            planned: Vec::new(),
+        }
+    }
+
+    fn planned() -> Planned {
+        Planned {
+            id: "2.1".into(),
+            title: "0004 a".into(),
+            verified_by: String::new(),
+            action: Action::Patch(0),
+            estimate: Duration::from_secs(600),
+            estimated_from: Source::Plan,
+            phases: Vec::new(),
+        }
+    }
+
+    fn learned(runs: &[RunRecord]) -> Planned {
+        let mut plan = [planned()];
+        learn(&mut plan, runs, "small", "virtual");
+        let [row] = plan;
+        row
+    }
+
+    #[test]
+    fn without_earlier_runs_the_plan_counts() {
+        assert_eq!(learned(&[]), planned());
+        assert_eq!(learned(&[]).estimated_from.text(), "from the plan");
+    }
+
+    #[test]
+    fn one_slow_run_does_not_spoil_the_estimate() {
+        let runs: Vec<RunRecord> = [60.0, 900.0, 62.0]
+            .map(|took| run("virtual", took, |_| {}))
+            .to_vec();
+        let row = learned(&runs);
+        assert_eq!(row.estimate, Duration::from_secs(62));
+        assert_eq!(row.estimated_from.text(), "learned from 3 runs");
+        assert_eq!(row.estimated_from, Source::Learned { runs: 3, plan_s: 600 });
+        assert_eq!(row.phases[1], ("boot".into(), Duration::from_secs(31)));
+    }
+
+    #[test]
+    fn only_the_last_runs_count() {
+        let old = [1000.0; 5].map(|took| run("virtual", took, |_| {}));
+        let new = [10.0; 5].map(|took| run("virtual", took, |_| {}));
+        assert_eq!(learned(&[old, new].concat()).estimate, Duration::from_secs(10));
+    }
+
+    #[test]
+    fn other_boards_other_patches_and_failures_teach_nothing() {
+        let runs = [
+            run("ampere", 1.0, |_| {}),
+            run("virtual", 1.0, |row| row.title = "0004 b".into()),
+            run("virtual", 1.0, |row| row.verdict = Some(Verdict::Regression)),
+            run("virtual", 1.0, |row| {
+                row.verdict = None;
+                row.reasons = vec!["the board does not answer".into()];
+            }),
+        ];
+        assert_eq!(learned(&runs), planned());
+        let declared = run("virtual", 1.0, |row| {
+            row.verdict = Some(Verdict::NotExercised);
+            row.as_declared = true;
+        });
+        assert_eq!(learned(&[declared]).estimate, Duration::from_secs(1));
+    }
+
+    #[test]
+    fn what_is_left_follows_the_phases_where_they_are_known() {
+        let seconds = Duration::from_secs;
+        let mut row = planned();
+        assert_eq!(
+            left_of_row(&row, Some("build"), seconds(5), seconds(20)),
+            seconds(580)
+        );
+        assert_eq!(left_of_row(&row, None, seconds(0), seconds(900)), seconds(0));
+        row.phases = vec![("build".into(), seconds(30)), ("boot".into(), seconds(20))];
+        assert_eq!(
+            left_of_row(&row, Some("build"), seconds(10), seconds(10)),
+            seconds(40)
+        );
+        assert_eq!(
+            left_of_row(&row, Some("build"), seconds(50), seconds(50)),
+            seconds(20)
+        );
+        assert_eq!(
+            left_of_row(&row, Some("boot"), seconds(5), seconds(99)),
+            seconds(15)
+        );
+    }
+}

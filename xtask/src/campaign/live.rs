@@ -1,0 +1,467 @@
+//! What a person sees of a run while it goes on: a block of lines at the bottom of the terminal with the steps, what is done now, the last
+//! lines of the serial log, the time gone and the time left. Where there is no terminal nothing is drawn, and the time left
+//! goes into the lines that are said anyway.
+
+use super::estimates;
+use super::plan::Planned;
+use super::report::{RowOutcome, Tone};
+use super::stopwatch::Stopwatch;
+use crate::ui::{self, Block, Line, Look, Ui};
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// How often the clock on the screen moves.
+const TICK: Duration = Duration::from_millis(500);
+/// Bytes of the serial log that the last lines are looked for in.
+const TAIL: u64 = 8 << 10;
+/// Lines of the serial log that are shown at most.
+const KERNEL_LINES: usize = 6;
+/// Lines of the terminal that are left to what is said, and to the progress of a build.
+const FREE: usize = 5;
+
+/// A run as it goes on. Dropped, it takes its lines off the screen.
+#[derive(Default)]
+pub struct Live {
+    state: Arc<Mutex<State>>,
+    painter: Option<Painter>,
+}
+
+struct Painter {
+    changed: Option<mpsc::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct State {
+    title: String,
+    rows: Vec<(Planned, Stage)>,
+    started: Option<Instant>,
+    phase: Option<(String, Instant)>,
+}
+
+#[derive(Clone, Copy)]
+enum Stage {
+    Waiting,
+    Running(Instant),
+    Ended(RowOutcome, Duration),
+}
+
+impl Live {
+    /// Begins to show the run of `plan` on a terminal; `log` is the file that the serial line is captured in.
+    pub fn begin(ui: &Ui, title: &str, plan: &[Planned], log: Option<PathBuf>) -> Self {
+        let rows = plan.iter().map(|row| (row.clone(), Stage::Waiting)).collect();
+        let state = Arc::new(Mutex::new(State {
+            title: ui::visible(title),
+            rows,
+            started: Some(Instant::now()),
+            phase: None,
+        }));
+        let block = ui.block();
+        let painter = block
+            .is_shown()
+            .then(|| Painter::start(block, state.clone(), log));
+        Live { state, painter }
+    }
+
+    /// A row of the plan begins.
+    pub fn row(&self, id: &str) {
+        let mut state = hold(&self.state);
+        state.phase = None;
+        if let Some((_, stage)) = state.rows.iter_mut().find(|(row, _)| row.id == id) {
+            *stage = Stage::Running(Instant::now());
+        }
+        drop(state);
+        self.changed();
+    }
+
+    /// A row has ended.
+    pub fn ended(&self, id: &str, outcome: RowOutcome, took: Duration) {
+        let mut state = hold(&self.state);
+        state.phase = None;
+        if let Some((_, stage)) = state.rows.iter_mut().find(|(row, _)| row.id == id) {
+            *stage = Stage::Ended(outcome, took);
+        }
+        drop(state);
+        self.changed();
+    }
+
+    /// A stopwatch for a row, whose phases are shown as they begin.
+    pub fn watch(&self) -> Stopwatch {
+        let state = self.state.clone();
+        let changed = self.painter.as_ref().and_then(|painter| painter.changed.clone());
+        Stopwatch::watched(Arc::new(move |phase: &str| {
+            hold(&state).phase = Some((ui::visible(phase), Instant::now()));
+            if let Some(changed) = &changed {
+                let _ = changed.send(());
+            }
+        }))
+    }
+
+    /// How long the rest of the campaign is thought to take; none when nothing is left.
+    pub fn left(&self) -> Option<String> {
+        let view = hold(&self.state).view(Instant::now());
+        (!view.left.is_zero()).then(|| format!("about {} left", ui::short(view.left)))
+    }
+
+    fn changed(&self) {
+        if let Some(changed) = self.painter.as_ref().and_then(|painter| painter.changed.as_ref()) {
+            let _ = changed.send(());
+        }
+    }
+}
+
+/// A lock that a panic elsewhere does not take from us: the values behind it are always whole.
+fn hold(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Painter {
+    fn start(mut block: Block, state: Arc<Mutex<State>>, log: Option<PathBuf>) -> Self {
+        let (changed, changes) = mpsc::channel();
+        let paint = move || {
+            loop {
+                let kernel = log.as_deref().map(last_lines).unwrap_or_default();
+                let mut view = hold(&state).view(Instant::now());
+                view.kernel = kernel;
+                let (rows, columns) = block.size();
+                block.show(lines(&view, rows, columns));
+                if let Err(mpsc::RecvTimeoutError::Disconnected) = changes.recv_timeout(TICK) {
+                    return;
+                }
+            }
+        };
+        Painter {
+            changed: Some(changed),
+            thread: Some(std::thread::spawn(paint)),
+        }
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        let Some(painter) = &mut self.painter else {
+            return;
+        };
+        painter.changed = None;
+        // A stopwatch that still lives holds a sender: then the painter is left behind, and ends with the process.
+        if Arc::strong_count(&self.state) <= 2
+            && let Some(thread) = painter.thread.take()
+        {
+            drop(thread.join());
+        }
+    }
+}
+
+/// The last lines of the serial log, made safe; none where it cannot be read.
+fn last_lines(log: &Path) -> Vec<String> {
+    let read = || -> std::io::Result<Vec<u8>> {
+        let mut file = std::fs::File::open(log)?;
+        let size = file.metadata()?.len();
+        file.seek(SeekFrom::Start(size.saturating_sub(TAIL)))?;
+        let mut bytes = Vec::new();
+        file.take(TAIL).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    let text = ui::plain(&String::from_utf8_lossy(&read().unwrap_or_default()));
+    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    let from = lines.len().saturating_sub(KERNEL_LINES);
+    lines[from..]
+        .iter()
+        .map(|line| line.replace('\t', "    "))
+        .collect()
+}
+
+/// What is shown, without clocks.
+#[derive(Debug, Clone, Default)]
+struct View {
+    title: String,
+    gone: Duration,
+    left: Duration,
+    rows: Vec<RowView>,
+    current: Option<usize>,
+    phase: Option<(String, Duration)>,
+    kernel: Vec<String>,
+}
+
+#[derive(Debug, Clone)]
+struct RowView {
+    id: String,
+    title: String,
+    look: Look,
+    mark: char,
+    /// What stands at the right edge.
+    at_right: String,
+}
+
+impl State {
+    fn view(&self, now: Instant) -> View {
+        let phase = self
+            .phase
+            .as_ref()
+            .map(|(name, since)| (name.clone(), now.saturating_duration_since(*since)));
+        let mut left = Duration::ZERO;
+        for (row, stage) in &self.rows {
+            left += match stage {
+                Stage::Waiting => row.estimate,
+                Stage::Ended(..) => Duration::ZERO,
+                Stage::Running(since) => {
+                    let in_row = now.saturating_duration_since(*since);
+                    let (name, in_phase) = phase.clone().unzip();
+                    estimates::left_of_row(row, name.as_deref(), in_phase.unwrap_or_default(), in_row)
+                }
+            };
+        }
+        View {
+            title: self.title.clone(),
+            gone: self
+                .started
+                .map_or(Duration::ZERO, |started| now.saturating_duration_since(started)),
+            left,
+            rows: self
+                .rows
+                .iter()
+                .map(|(row, stage)| row_view(row, *stage, now))
+                .collect(),
+            current: self
+                .rows
+                .iter()
+                .position(|(_, stage)| matches!(stage, Stage::Running(_))),
+            phase,
+            kernel: Vec::new(),
+        }
+    }
+}
+
+fn row_view(row: &Planned, stage: Stage, now: Instant) -> RowView {
+    let (mark, look, at_right) = match stage {
+        Stage::Waiting => ('·', Look::Dim, format!("{:>9}", clock(row.estimate))),
+        Stage::Running(since) => (
+            '▸',
+            Look::Strong,
+            format!(
+                "{} of about {}",
+                clock(now.saturating_duration_since(since)),
+                clock(row.estimate)
+            ),
+        ),
+        Stage::Ended(outcome, took) => {
+            let (mark, look) = match outcome.tone {
+                Tone::Good => ('✔', Look::Good),
+                Tone::Bad => ('✘', Look::Bad),
+                Tone::Doubt => ('?', Look::Plain),
+                Tone::Plain => ('✔', Look::Plain),
+            };
+            (mark, look, format!("{} {:>9}", outcome.text, clock(took)))
+        }
+    };
+    RowView {
+        id: ui::visible(&row.id),
+        title: ui::visible(&row.title).replace(['\n', '\t'], " "),
+        look,
+        mark,
+        at_right,
+    }
+}
+
+/// `1:05`.
+fn clock(time: Duration) -> String {
+    let seconds = time.as_secs();
+    match seconds {
+        0..3600 => format!("{}:{:02}", seconds / 60, seconds % 60),
+        _ => format!(
+            "{}:{:02}:{:02}",
+            seconds / 3600,
+            seconds % 3600 / 60,
+            seconds % 60
+        ),
+    }
+}
+
+/// The block for a terminal of this size. What matters most stays longest when it gets small: the head line, the current row, the phase,
+/// the kernel's last lines, then the other rows.
+fn lines(view: &View, height: usize, width: usize) -> Vec<Line> {
+    let plain = |look, text: String| Line { look, text };
+    let room = height.saturating_sub(FREE).max(2);
+    let mut block = vec![plain(Look::Strong, head(view, width))];
+    let now = view
+        .phase
+        .as_ref()
+        .map(|(phase, time)| format!("   now: {phase}, {}", clock(*time)));
+    let kernel = view.kernel.len().min(room.saturating_sub(4));
+    let for_rows = room
+        .saturating_sub(1 + usize::from(now.is_some()) + kernel)
+        .max(1);
+    block.extend(rows(view, for_rows, width));
+    block.extend(now.map(|text| plain(Look::Plain, text)));
+    let from = view.kernel.len() - kernel;
+    block.extend(
+        view.kernel[from..]
+            .iter()
+            .map(|line| plain(Look::Dim, format!("   │ {line}"))),
+    );
+    block.truncate(room);
+    block
+}
+
+fn head(view: &View, width: usize) -> String {
+    let left = match view.left.is_zero() {
+        true => String::new(),
+        false => format!(", about {} left", ui::short(view.left)),
+    };
+    let text = format!("── {} ── {} gone{left} ", view.title, clock(view.gone));
+    let rest = width.saturating_sub(text.chars().count());
+    format!("{text}{}", "─".repeat(rest))
+}
+
+/// As many rows as fit, the current one among them, and how many are not shown.
+fn rows(view: &View, room: usize, width: usize) -> Vec<Line> {
+    let total = view.rows.len();
+    let current = view.current.unwrap_or_else(|| {
+        let waiting = view.rows.iter().position(|row| row.mark == '·');
+        waiting.unwrap_or(total.saturating_sub(1))
+    });
+    let count = if total <= room {
+        total
+    } else {
+        room.saturating_sub(1).max(1)
+    };
+    let from = current.saturating_sub(count / 2).min(total - count);
+    let mut lines: Vec<Line> = view.rows[from..from + count]
+        .iter()
+        .map(|row| row_line(row, width))
+        .collect();
+    if count < total && room > 1 {
+        let text = format!("   … {} before, {} after", from, total - from - count);
+        lines.push(Line {
+            look: Look::Dim,
+            text,
+        });
+    }
+    lines
+}
+
+fn row_line(row: &RowView, width: usize) -> Line {
+    let start = format!(" {} {:<4} ", row.mark, row.id);
+    let room = width.saturating_sub(start.chars().count() + row.at_right.chars().count() + 2);
+    let mut title: String = row.title.chars().take(room).collect();
+    if title.chars().count() < row.title.chars().count() {
+        title.pop();
+        title.push('…');
+    }
+    Line {
+        look: row.look,
+        text: format!("{start}{title:<room$} {}", row.at_right),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::estimates::Source;
+    use super::super::plan::Action;
+    use super::*;
+    use crate::ui::Format;
+
+    fn plan(count: usize) -> Vec<Planned> {
+        let row = |number: usize| Planned {
+            id: format!("2.{number}"),
+            title: format!(
+                "000{number} a title that is long enough to be cut on a narrow terminal, at least"
+            ),
+            verified_by: String::new(),
+            action: Action::Patch(number),
+            estimate: Duration::from_secs(60),
+            estimated_from: Source::Plan,
+            phases: Vec::new(),
+        };
+        (1..=count).map(row).collect()
+    }
+
+    fn live(count: usize) -> Live {
+        // The tests run without a terminal: nothing is drawn.
+        Live::begin(&Ui::new(Format::Text), "small on virtual", &plan(count), None)
+    }
+
+    const PASS: RowOutcome = RowOutcome {
+        text: "pass",
+        tone: Tone::Good,
+    };
+
+    fn at(live: &Live, later: u64) -> View {
+        hold(&live.state).view(Instant::now() + Duration::from_secs(later))
+    }
+
+    #[test]
+    fn what_is_left_counts_down_and_never_below_what_is_still_to_come() {
+        let live = live(3);
+        assert_eq!(live.left().as_deref(), Some("about 3 min left"));
+        live.row("2.1");
+        assert!((149..=150).contains(&at(&live, 30).left.as_secs()));
+        assert_eq!(at(&live, 900).left.as_secs(), 120);
+        live.ended("2.1", PASS, Duration::from_secs(70));
+        live.row("2.2");
+        live.ended("2.2", PASS, Duration::from_secs(70));
+        live.row("2.3");
+        live.ended("2.3", PASS, Duration::from_secs(70));
+        assert_eq!(live.left(), None);
+    }
+
+    #[test]
+    fn a_phase_is_shown_while_it_lasts() {
+        let live = live(2);
+        live.row("2.1");
+        live.watch().time("boot the debug kernel", || ());
+        let shown = lines(&at(&live, 12), 24, 80);
+        let text: Vec<&str> = shown.iter().map(|line| line.text.as_str()).collect();
+        assert!(
+            text.iter()
+                .any(|line| line.starts_with("   now: boot the debug kernel, 0:1")),
+            "{text:#?}"
+        );
+        live.ended("2.1", PASS, Duration::from_secs(70));
+        assert!(at(&live, 0).phase.is_none());
+    }
+
+    #[test]
+    fn it_fits_every_terminal_and_the_current_row_is_always_there() {
+        let live = live(40);
+        for number in 1..=20 {
+            live.row(&format!("2.{number}"));
+            if number < 20 {
+                live.ended(&format!("2.{number}"), PASS, Duration::from_secs(1));
+            }
+        }
+        let mut view = at(&live, 1);
+        view.kernel = vec!["[    1.0] x".repeat(40); 6];
+        for height in 1..60 {
+            for width in [1, 20, 80, 200] {
+                let shown = lines(&view, height, width);
+                assert!(shown.len() <= height.saturating_sub(FREE).max(2), "{height}");
+                assert!(
+                    shown
+                        .iter()
+                        .any(|line| line.look == Look::Strong && line.text.contains('▸')),
+                    "{height} {width}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_last_lines_of_the_log_are_harmless() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("serial.log");
+        let noise = "x".repeat(20_000);
+        std::fs::write(
+            &log,
+            format!("{noise}\n\x1b[2J\x1b[0;31mred\x1b[0m\r\n\0\u{202e}evil\t.\n"),
+        )
+        .unwrap();
+        let lines = last_lines(&log);
+        assert_eq!(lines[lines.len() - 2], "red");
+        assert_eq!(lines[lines.len() - 1], "\\u{0}\\u{202e}evil    .");
+        assert!(last_lines(Path::new("/does/not/exist")).is_empty());
+    }
+}

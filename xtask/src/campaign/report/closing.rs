@@ -1,0 +1,238 @@
+//! The closing document of a run (plan.md, "Ends"): what a team keeps in its notes. It stands on its own: what was to be found
+//! out, how it ended, what proves it, what was taken back, how the board was left, what comes next.
+
+use super::gather::Material;
+use super::{end_text, markdown, md, md_cell, meaning, minutes, outcome, phases};
+use crate::campaign::record::{PatchRecord, RowRecord};
+use std::fmt::Write;
+
+/// Name of its file: `iter6_attempt2_close.md`.
+pub fn file_name(material: &Material) -> String {
+    let plain = |c: char| {
+        if c.is_ascii_alphanumeric() || c == '-' {
+            c
+        } else {
+            '_'
+        }
+    };
+    let campaign: String = material.record.campaign.chars().map(plain).take(64).collect();
+    format!("{campaign}_attempt{}_close.md", material.attempt)
+}
+
+/// The document.
+pub fn page(material: &Material) -> String {
+    let run = &material.record;
+    let (what, next) = meaning(run);
+    let took: f64 = run.rows.iter().map(|row| row.took_s).sum();
+    let estimated: f64 = run.rows.iter().map(|row| row.estimated_s).sum();
+    let mut text = format!(
+        "# {}, attempt {}: {}\n\nGoal: {}\n\n{what}\n\n",
+        md(&run.campaign),
+        material.attempt,
+        end_text(run),
+        md(&run.goal),
+        what = md(&what)
+    );
+    let _ = write!(
+        text,
+        "Board {}, tree {}, debug kernel {}. Started {}, took {} (estimated {}).\n\n",
+        md(&run.board),
+        md(&run.tree),
+        md(&run.release),
+        md(&run.started),
+        minutes(took),
+        minutes(estimated)
+    );
+    text.push_str(&markdown::conclusion(run));
+    text.push_str(&markdown::steps(run));
+    text.push_str(&patches(
+        run.rows.iter().filter_map(|row| row.patch.as_ref()).collect(),
+    ));
+    for row in run.rows.iter().filter(|row| !row.findings.is_empty()) {
+        let _ = writeln!(text, "## What the kernel said in step {}\n", md(&row.id));
+        row.findings
+            .iter()
+            .for_each(|finding| text.push_str(&markdown::finding_block(finding)));
+    }
+    text.push_str(&proofs(&run.rows));
+    text.push_str(&board(&run.rows));
+    text.push_str(&times(material));
+    text.push_str(&evidence(material));
+    if !next.is_empty() {
+        text.push_str("## What comes next\n\n");
+        next.iter().for_each(|line| {
+            let _ = writeln!(text, "- {line}");
+        });
+    }
+    text
+}
+
+fn patches(patches: Vec<&PatchRecord>) -> String {
+    if patches.is_empty() {
+        return String::new();
+    }
+    let mut text =
+        String::from("## Patches\n\n| Patch | Subject | Commit | SHA-256 of the file |\n|---|---|---|---|\n");
+    for patch in patches {
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} | {} |",
+            md_cell(&patch.name),
+            md_cell(&patch.subject),
+            md_cell(patch.commit.get(..12).unwrap_or(&patch.commit)),
+            md_cell(&patch.sha256)
+        );
+    }
+    text.push('\n');
+    text
+}
+
+/// What each verdict rests on.
+fn proofs(rows: &[RowRecord]) -> String {
+    let mut text = String::new();
+    for row in rows.iter().filter(|row| row.verdict.is_some()) {
+        let tests = row.tests.iter().filter(|test| test.failure.is_none()).count();
+        let ran: Vec<String> = row
+            .exercised
+            .iter()
+            .map(|(name, count)| format!("{} {count}×", md(name)))
+            .collect();
+        let ran = if ran.is_empty() {
+            "nothing was traced".into()
+        } else {
+            ran.join(", ")
+        };
+        let _ = writeln!(
+            text,
+            "| {} | {} | {tests} of {} | {ran} | {} |",
+            md_cell(&row.id),
+            outcome(row).text,
+            row.tests.len(),
+            row.findings.len()
+        );
+    }
+    if text.is_empty() {
+        return text;
+    }
+    format!(
+        "## What the verdicts rest on\n\n| Step | Verdict | Smoke tests as expected | Functions that ran | New findings |\n\
+         |---|---|---|---|---|\n{text}\n"
+    )
+}
+
+/// How the board was left: what the last row of the plan saw, and what was taken back.
+fn board(rows: &[RowRecord]) -> String {
+    let mut text = String::new();
+    let taken = rows
+        .iter()
+        .filter(|row| row.phases.iter().any(|(phase, _)| phase == "take back"));
+    for row in taken {
+        let _ = writeln!(
+            text,
+            "- step {}: the patch was taken back in the tree, the configuration and on the board",
+            md(&row.id)
+        );
+    }
+    if let Some(row) = rows
+        .last()
+        .filter(|row| row.verdict.is_none() && row.patch.is_none())
+    {
+        let lines = row.facts.iter().chain(&row.reasons);
+        lines.for_each(|line| {
+            let _ = writeln!(text, "- {}", md(line));
+        });
+    }
+    if text.is_empty() {
+        return text;
+    }
+    format!("## How the board was left\n\n{text}\n")
+}
+
+fn times(material: &Material) -> String {
+    let mut text = String::from("## Where the time went\n\n| Phase | Time |\n|---|---|\n");
+    for (name, seconds) in phases(&material.record) {
+        let _ = writeln!(text, "| {} | {} |", md_cell(&name), minutes(seconds));
+    }
+    text.push('\n');
+    text
+}
+
+fn evidence(material: &Material) -> String {
+    let files: Vec<String> = material
+        .captured
+        .iter()
+        .flat_map(|captured| &captured.files)
+        .map(|file| {
+            format!(
+                "| {} | {} | {} |\n",
+                md_cell(&file.path),
+                file.size,
+                md_cell(&file.sha256)
+            )
+        })
+        .collect();
+    if files.is_empty() {
+        return String::new();
+    }
+    format!(
+        "## What was captured\n\nIn the run's folder; nothing of it is ever deleted by the tool.\n\n\
+         | File | Bytes | SHA-256 |\n|---|---|---|\n{}\n",
+        files.concat()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{check_characters, hostile, regression, run};
+    use super::*;
+
+    fn material(record: crate::campaign::record::RunRecord) -> Material {
+        Material {
+            record,
+            attempt: 2,
+            captured: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn it_stands_on_its_own() {
+        let mut row = regression();
+        row.phases.push(("take back".into(), 1.0));
+        let mut material = material(run(vec![row]));
+        material.record.campaign = "iter6".into();
+        assert_eq!(file_name(&material), "iter6_attempt2_close.md");
+        let text = page(&material);
+        assert!(
+            text.starts_with("# iter6, attempt 2: partial success\n\nGoal: Find out.\n"),
+            "{text}"
+        );
+        for words in [
+            "The patches before step 2.2 (0008) passed; that one was taken back, and only that one.",
+            "| 0008 | media: vim2m: take b | c7cbfd157255 |",
+            "    WARNING: possible circular",
+            "| 2.2 | regression | 1 of 1 | nothing was traced | 1 |",
+            "- step 2.2: the patch was taken back",
+            "## What comes next",
+        ] {
+            assert!(text.contains(words), "{words} in\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_campaign_s_name_is_no_path() {
+        let mut material = material(run(vec![]));
+        material.record.campaign = "../../x y".into();
+        assert_eq!(file_name(&material), "______x_y_attempt2_close.md");
+    }
+
+    #[test]
+    fn hostile_text_is_no_markup() {
+        let text = page(&material(hostile()));
+        check_characters(&text);
+        for line in text.lines().filter(|line| !line.starts_with("    ")) {
+            for (at, _) in line.match_indices("<script>") {
+                assert!(line[..at].ends_with('\\'), "{line}");
+            }
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! `cargo xtask report`: what a person, a CI system or the people upstream read of a run.
+
+use super::Context;
+use crate::campaign::report::{self, bundle, gather::Material, mask};
+use crate::exit::Outcome;
+use crate::ui::{Format as Output, Ui};
+use anyhow::{Context as _, Result, bail};
+use clap::ValueEnum;
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+/// Arguments of `cargo xtask report`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Without --format the reports are written anew into the run's folder: report.html, report.md, junit.xml, the closing \
+                        document and, where a step failed, issue.txt.\n\n\
+                        In a bundle host names, user names, network and e-mail addresses, ssh keys and their paths, passwords and \
+                        machine ids are masked in every text; binary files are left out; MASKED.md inside says what was done. \
+                        Addresses in the trailers of patches are kept.\n\n\
+                        Example:\n  cargo xtask report\n  cargo xtask report rehearsal --format issue\n  \
+                        cargo xtask report .lockstep/runs/rehearsal/20260101T120000 --bundle run.tar.zst"
+)]
+pub struct Report {
+    /// Folder of a run, or CAMPAIGN/TIME, or a campaign, whose last run is meant; without it the last run of all
+    run: Option<PathBuf>,
+    /// Print this one to standard output and write nothing
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+    /// Pack everything into one archive for others (tar, zstd), with names masked
+    #[arg(long, value_name = "FILE", conflicts_with = "format")]
+    bundle: Option<PathBuf>,
+}
+
+/// Formats of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// Steps, verdicts, findings, times
+    Markdown,
+    /// The closing document of the run
+    Closing,
+    /// One web page, without scripts and without network
+    Html,
+    /// For CI systems
+    Junit,
+    /// The record and what was captured
+    Json,
+    /// A mail for the people who know the code
+    Issue,
+}
+
+impl Report {
+    /// Runs the verb.
+    pub fn run(&self, context: &Context) -> Result<Outcome> {
+        let runs = context.folders.state.join("runs");
+        let folder = find(&runs, self.run.as_deref())?;
+        if let Some(out) = &self.bundle {
+            return pack(context, &folder, out);
+        }
+        let material = Material::read(&folder)?;
+        match self.format {
+            Some(Format::Json) => answer(&Ui::new(Output::Json), &material, &folder)?,
+            Some(format) => context.ui.line(text(format, &material)?.trim_end_matches('\n')),
+            None => summary(context, &material, &folder)?,
+        }
+        Ok(Outcome::Success)
+    }
+}
+
+fn text(format: Format, material: &Material) -> Result<String> {
+    Ok(match format {
+        Format::Markdown => report::markdown::page(&material.record),
+        Format::Closing => report::closing::page(material),
+        Format::Html => report::html::page(material),
+        Format::Junit => report::junit::suite(&material.record),
+        Format::Json => bail!("JSON is printed as an object"),
+        Format::Issue => match report::issue::text(material) {
+            Some(text) => text,
+            None => bail!(
+                "writing the text of an issue: no step of this run failed, so there is nothing to report; \
+                 `cargo xtask report` shows the run"
+            ),
+        },
+    })
+}
+
+fn answer(ui: &Ui, material: &Material, folder: &Path) -> Result<()> {
+    let captured: Vec<_> = material.captured.iter().map(|captured| &captured.files).collect();
+    ui.json(&json!({
+        "folder": folder,
+        "attempt": material.attempt,
+        "end": material.record.end,
+        "run": material.record,
+        "captured": captured,
+    }))
+}
+
+/// Writes every report and tells where they are.
+fn summary(context: &Context, material: &Material, folder: &Path) -> Result<()> {
+    let ui = context.ui;
+    answer(ui, material, folder)?;
+    if !context.global.dry_run {
+        report::write_all(folder, &material.record)?;
+    }
+    report::summary(&material.record)
+        .iter()
+        .for_each(|line| ui.line(line));
+    let page = report::html_path(folder);
+    match context.global.dry_run {
+        true => ui.line(&format!(
+            "The report would be {}. Nothing was touched.",
+            page.display()
+        )),
+        false => ui.line(&format!("Report: {}", page.display())),
+    }
+    ui.line(match report::stopped_at(&material.record) {
+        Some(_) => {
+            "Next: cargo xtask report --format issue, or --bundle FILE to hand over what was captured."
+        }
+        None => "Next: cargo xtask report --bundle FILE packs it for others.",
+    });
+    Ok(())
+}
+
+fn pack(context: &Context, folder: &Path, out: &Path) -> Result<Outcome> {
+    let names = names(&context.folders.project.join("boards"));
+    if context.global.dry_run {
+        context.ui.line(&format!(
+            "{} would be packed into {}. Nothing was touched.",
+            folder.display(),
+            out.display()
+        ));
+        return Ok(Outcome::Success);
+    }
+    let packed = bundle::write(folder, &names, out)?;
+    context.ui.json(&json!({
+        "bundle": out,
+        "files": packed.files,
+        "bytes": packed.size,
+        "masked": packed.masked.iter().map(|one| (one.placeholder.clone(), one.count)).collect::<Vec<_>>(),
+        "left_out": packed.left_out,
+    }))?;
+    bundle::told(&packed, out)
+        .iter()
+        .for_each(|line| context.ui.line(line));
+    Ok(Outcome::Success)
+}
+
+/// Names of this machine, of its user, and of what the board files reach: a log may hold any of them.
+fn names(boards: &Path) -> Vec<(mask::Kind, String)> {
+    let mut names = Vec::new();
+    for variable in ["USER", "LOGNAME", "SUDO_USER"] {
+        names.extend(std::env::var(variable).ok().map(|name| (mask::Kind::User, name)));
+    }
+    if let Ok(name) = std::fs::read_to_string("/proc/sys/kernel/hostname") {
+        names.push((mask::Kind::Host, name.trim().to_string()));
+    }
+    let files = std::fs::read_dir(boards).into_iter().flatten().flatten();
+    for text in files.filter_map(|entry| std::fs::read_to_string(entry.path()).ok()) {
+        names.extend(mask::names_of_board(&text));
+    }
+    names
+}
+
+/// The run that is meant.
+fn find(runs: &Path, wanted: Option<&Path>) -> Result<PathBuf> {
+    let is_run = |folder: &Path| folder.join("run.json").is_file();
+    let Some(wanted) = wanted else {
+        let newest = below(runs)
+            .iter()
+            .filter_map(|campaign| newest(campaign))
+            .max_by(by_name);
+        return newest.with_context(|| {
+            format!(
+                "looking for the last run in {}: there is none yet; `cargo xtask rehearse` makes one",
+                runs.display()
+            )
+        });
+    };
+    let as_given = [wanted.to_path_buf(), runs.join(wanted)];
+    if let Some(folder) = as_given.iter().find(|folder| is_run(folder)) {
+        return Ok(folder.clone());
+    }
+    if let Some(folder) = as_given.iter().find_map(|folder| newest(folder)) {
+        return Ok(folder);
+    }
+    let known: Vec<String> = below(runs)
+        .iter()
+        .flat_map(|campaign| below(campaign))
+        .filter(|folder| is_run(folder))
+        .filter_map(|folder| Some(folder.strip_prefix(runs).ok()?.display().to_string()))
+        .collect();
+    let known = if known.is_empty() {
+        "no run at all".into()
+    } else {
+        known.join(", ")
+    };
+    bail!(
+        "looking for the run {}: no run.json is there; {} has {known}",
+        wanted.display(),
+        runs.display()
+    )
+}
+
+/// Folders in a folder, sorted.
+fn below(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut folders: Vec<PathBuf> = entries
+        .map(|entry| entry.path())
+        .filter(|path| path.is_dir())
+        .collect();
+    folders.sort();
+    folders
+}
+
+/// The last run in a campaign's folder: they are named by their time.
+fn newest(campaign: &Path) -> Option<PathBuf> {
+    let mut runs = below(campaign);
+    runs.retain(|folder| folder.join("run.json").is_file());
+    runs.into_iter().max_by(by_name)
+}
+
+fn by_name(a: &PathBuf, b: &PathBuf) -> std::cmp::Ordering {
+    a.file_name().cmp(&b.file_name())
+}

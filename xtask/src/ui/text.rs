@@ -1,0 +1,134 @@
+//! Text made safe and short for whoever reads it.
+
+use std::time::Duration;
+
+/// A time as a person says it: `40 s`, `12 min`, `1 h 05 min`.
+pub fn short(time: Duration) -> String {
+    let seconds = time.as_secs();
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min", (seconds + 30) / 60),
+        _ => format!("{} h {:02} min", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+/// `1 file`, `2 files`.
+pub fn count(number: usize, thing: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {thing}{plural}")
+}
+
+/// Text from a board, a log or a patch made safe for a terminal: control characters other than newline and tab, and characters that turn
+/// or hide what stands beside them, are shown as `\u{…}` escapes, so that nothing printed can move the cursor, change the
+/// terminal or look like something else.
+pub fn visible(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() && c != '\n' && c != '\t' {
+            shown.extend(c.escape_default());
+        } else if is_invisible(c) {
+            shown.extend(c.escape_unicode());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
+/// Whether a character has no width of its own and changes what others look like: the direction of text (Unicode Standard Annex 9),
+/// joiners, line and paragraph separators, annotations, tags, and what is no character at all.
+pub fn is_invisible(c: char) -> bool {
+    matches!(c,
+        '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+        | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{fffe}' | '\u{ffff}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// Longest sequence that is left out: what is longer never was one.
+const LONGEST_SEQUENCE: usize = 256;
+
+/// A log for reading: terminal sequences (ECMA-48: CSI, OSC and its kin, two-character ones) are left out, a carriage return ends a line,
+/// the rest is [`visible`].
+pub fn plain(text: &str) -> String {
+    let mut kept = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(['\x1b', '\r']) {
+        kept.push_str(&rest[..at]);
+        let after = &rest[at + 1..];
+        rest = if rest.as_bytes()[at] == b'\r' {
+            // Lines end with any number of them and a newline; alone it begins the line anew.
+            let after = after.trim_start_matches('\r');
+            if !after.starts_with('\n') {
+                kept.push('\n');
+            }
+            after
+        } else {
+            match sequence(after) {
+                Some(length) => &after[length..],
+                None => {
+                    kept.push('\x1b');
+                    after
+                }
+            }
+        };
+    }
+    kept.push_str(rest);
+    visible(&kept)
+}
+
+/// Bytes of the sequence whose escape character stands before `text`.
+fn sequence(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let end_of = |from: usize, ends: fn(u8) -> bool| {
+        let window = bytes.get(from..bytes.len().min(from + LONGEST_SEQUENCE))?;
+        window.iter().position(|&byte| ends(byte)).map(|at| from + at + 1)
+    };
+    let length = match bytes.first()? {
+        b'[' => end_of(1, |byte| !(0x20..=0x3f).contains(&byte)),
+        b']' | b'P' | b'X' | b'^' | b'_' => {
+            end_of(1, |byte| matches!(byte, 0x07 | 0x1b | b'\n')).map(|end| match bytes[end - 1] {
+                // ST is an escape character and a backslash; a newline ends what was never ended.
+                0x1b if bytes.get(end) == Some(&b'\\') => end + 1,
+                0x07 => end,
+                _ => end - 1,
+            })
+        }
+        0x20..=0x2f => end_of(1, |byte| !(0x20..=0x2f).contains(&byte)),
+        0x30..=0x7e => Some(1),
+        _ => None,
+    }?;
+    text.is_char_boundary(length).then_some(length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escape_sequences_do_not_reach_the_terminal() {
+        assert_eq!(visible("a\x1b[2Jb\tc\n"), "a\\u{1b}[2Jb\tc\n");
+    }
+
+    #[test]
+    fn text_that_turns_itself_round_is_shown_as_what_it_is() {
+        assert_eq!(visible("a\u{202e}b\u{200b}c"), "a\\u{202e}b\\u{200b}c");
+    }
+
+    #[test]
+    fn a_log_is_read_without_its_colours() {
+        assert_eq!(plain("[\x1b[0;32m  OK  \x1b[0m] x\r\n"), "[  OK  ] x\n");
+        assert_eq!(plain("\x1b]0;title\x07a\x1b]8;;x\x1b\\b\x1b(Bc\x1bcd"), "abcd");
+        assert_eq!(plain("1 %\r2 %\r\r\n"), "1 %\n2 %\n");
+    }
+
+    #[test]
+    fn what_is_no_sequence_stays_in_sight() {
+        assert_eq!(plain("a\x1b"), "a\\u{1b}");
+        assert_eq!(plain("\x1b]never ended\nnext"), "\nnext");
+        assert_eq!(plain("\x1bé"), "\\u{1b}é");
+        let long = format!("\x1b[{}", "1".repeat(1000));
+        assert!(
+            plain(&long).starts_with("\\u{1b}["),
+            "nothing is swallowed without end"
+        );
+    }
+}
