@@ -82,11 +82,9 @@ static bool is_armed(const char *folder, const char *path)
 	return length > 0 && read_file(path, now, sizeof(now)) == length && memcmp(armed, now, (size_t)length) == 0;
 }
 
-static bool replace(const char *root, const char *target, const char *bytes, size_t length)
+static bool replace(const char *path, const char *bytes, size_t length)
 {
-	char path[1024], beside[1040];
-
-	snprintf(path, sizeof(path), "%s/%s", root, target);
+	char beside[1040];
 	int number = 0;
 	do
 		snprintf(beside, sizeof(beside), "%s.lockstep%d", path, number);
@@ -101,18 +99,34 @@ static bool replace(const char *root, const char *target, const char *bytes, siz
 	return done;
 }
 
-void restore_default(const char *folder)
+void restore_in(const char *folder, const char *root)
 {
 	static char bytes[LONGEST];
-	char device[256], type[32], target[512], source[512];
+	char target[512], source[512], path[1024];
+
+	snprintf(source, sizeof(source), "%s/extlinux.conf", folder);
+	ssize_t length = read_file(source, bytes, sizeof(bytes));
+	if (length <= 0 || !read_line(folder, "target", target, sizeof(target))) {
+		say("vanilla's default is not put back: %s cannot be read", folder);
+		return;
+	}
+	snprintf(path, sizeof(path), "%s/%s", root, target);
+	if (!is_armed(folder, path))
+		say("%s is not as the boot method left it: it stays", target);
+	else if (replace(path, bytes, (size_t)length))
+		say("vanilla is the default again");
+	else
+		say("vanilla's default is not put back: writing %s: %s", target, strerror(errno));
+}
+
+void restore_default(const char *folder)
+{
+	char device[256], type[32];
 
 	/* Only the method `default-swap` makes the folder, for one boot. */
 	if (access(folder, F_OK) != 0)
 		return;
-	snprintf(source, sizeof(source), "%s/extlinux.conf", folder);
-	ssize_t length = read_file(source, bytes, sizeof(bytes));
-	if (length <= 0 || !read_line(folder, "device", device, sizeof(device)) ||
-	    !read_line(folder, "type", type, sizeof(type)) || !read_line(folder, "target", target, sizeof(target))) {
+	if (!read_line(folder, "device", device, sizeof(device)) || !read_line(folder, "type", type, sizeof(type))) {
 		say("vanilla's default is not put back: %s cannot be read", folder);
 		return;
 	}
@@ -125,14 +139,7 @@ void restore_default(const char *folder)
 		}
 		usleep(50000);
 	}
-	char path[1024];
-	snprintf(path, sizeof(path), "%s/%s", root, target);
-	if (!is_armed(folder, path))
-		say("%s is not as the boot method left it: it stays", target);
-	else if (replace(root, target, bytes, (size_t)length))
-		say("vanilla is the default again");
-	else
-		say("vanilla's default is not put back: writing %s: %s", target, strerror(errno));
+	restore_in(folder, root);
 	if (umount(root) != 0)
 		say("%s stays mounted on %s: %s", device, root, strerror(errno));
 }

@@ -19,7 +19,10 @@ void start_lease(long seconds);
 /* The lease's own loop; does not come back while the kernel lives. */
 int hold_lease(long seconds);
 
-/* Puts vanilla's default back as the folder `folder` says. */
+/* Puts vanilla's default back as the folder `folder` says, on the file system that it names. */
 void restore_default(const char *folder);
+
+/* The same below `root`, where that file system is mounted. */
+void restore_in(const char *folder, const char *root);
 
 #endif

@@ -86,6 +86,10 @@ pub enum Command {
     Deploy(cmd::deploy::Deploy),
     /// Boot our label once, or go back to vanilla
     Boot(cmd::boot::Boot),
+    /// Campaign files: write a new one, find mistakes, show what the defaults come to
+    Campaign(cmd::campaign::CampaignCommand),
+    /// Print what a campaign will do: rows, gates, what is asked, risks, ends
+    Plan(cmd::plan::Plan),
     /// Run a campaign: patch by patch, one boot and one verdict each
     BisectApply(cmd::bisect_apply::BisectApply),
     /// Put vanilla back exactly as it was, and take away all that is ours
@@ -100,6 +104,9 @@ pub enum Command {
     Report(cmd::report::Report),
     /// The virtual board: power, shell, serial line
     Board(cmd::board::Board),
+    /// Record a serial line: the process that other verbs start
+    #[command(hide = true)]
+    SerialRecord(cmd::serial_record::SerialRecord),
 }
 
 #[cfg(test)]

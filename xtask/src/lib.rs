@@ -3,6 +3,7 @@
 
 pub mod board;
 pub mod campaign;
+pub mod capture;
 pub mod cli;
 pub mod cmd;
 pub mod evidence;

@@ -22,6 +22,9 @@ pub struct Manifest {
     pub build_id: String,
     /// Profile that was built: `vanilla`, `lockdep`, …
     pub profile: String,
+    /// Words that its profile wants on the command line.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub append: Vec<String>,
     /// Commit that was built, full hex.
     pub commit: String,
     /// Staging folder on the host, absolute.

@@ -69,6 +69,35 @@ fn old_slots_are_kept_by_rule_and_a_rollback_takes_all_of_them() {
 }
 
 #[test]
+fn what_the_profile_wants_on_the_command_line_is_there_once() {
+    let board = LocalBoard::new();
+    let protected = Protected::compute(&board, LABEL).unwrap();
+    backup::make(&board, &protected, "iter6", &backup::Modules::All, &board.host()).unwrap();
+    let builds = tempfile::tempdir().unwrap();
+    let mut manifest = build(&builds.path().join("kasan"), "7.3.4-kasan", "one");
+    manifest.append = vec!["kasan_multi_shot".into()];
+    let words = |manifest: &Manifest| {
+        install(&board, manifest, &protected, 0);
+        let bytes = fs::read(board.at("/boot/firmware/extlinux/extlinux.conf")).unwrap();
+        let append = Config::parse(&bytes)
+            .label(LABEL)
+            .unwrap()
+            .append
+            .clone()
+            .unwrap()
+            .value;
+        append
+            .split(' ')
+            .filter(|word| *word == "kasan_multi_shot")
+            .count()
+    };
+    assert_eq!(words(&manifest), 1);
+    assert_eq!(words(&manifest), 1, "a second deploy adds nothing");
+    let other = build(&builds.path().join("other"), "7.3.4-other", "two");
+    assert_eq!(words(&other), 0, "another kernel does not inherit it");
+}
+
+#[test]
 fn a_full_or_unmounted_boot_folder_is_refused_before_anything_is_written() {
     let board = LocalBoard::new();
     let protected = Protected::compute(&board, LABEL).unwrap();

@@ -14,6 +14,7 @@ use xtask::board::extlinux::Config;
 use xtask::board::file::SecondHost;
 use xtask::board::protected::Protected;
 use xtask::board::{Board, inventory, rollback, second_host, slot};
+use xtask::host::files::sha256;
 use xtask::manifest::Manifest;
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -107,6 +108,57 @@ fn a_connection_may_be_cut_anywhere_in_a_deploy() {
         slot::verify(&board, &protected).unwrap();
     }
     assert!(cut >= 3, "{cut} connections were cut in the middle");
+}
+
+#[test]
+fn the_shared_connection_may_die_in_the_middle_of_a_transfer() {
+    let loopback = Loopback::start();
+    let board = loopback.board(&loopback.way("known", "login"));
+    let protected = Protected::compute(&board, LABEL).unwrap();
+    let builds = tempfile::tempdir().unwrap();
+    // Nothing that could be compressed to less than what passes before the pause.
+    let noise = |seed: &str| {
+        let lines = (0..2000).map(|number| sha256(format!("{seed} {number}").as_bytes()));
+        lines.collect::<String>()
+    };
+    let one = build(&builds.path().join("1"), DEBUG, &noise("one"));
+    let two = build(&builds.path().join("2"), DEBUG, &noise("two"));
+    install(&board, &one, &protected).unwrap();
+    let folder = loopback.at("");
+    let killer = std::thread::spawn(move || Loopback::kill_master_in_transfer(&folder));
+    while !loopback.at("pause").exists() {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let started = Instant::now();
+    let error = format!("{:#}", install(&board, &two, &protected).unwrap_err());
+    assert!(killer.join().unwrap(), "nothing was transferred: {error}");
+    assert!(started.elapsed() < Duration::from_secs(60));
+    assert!(
+        error.contains("no connection") && error.contains("127.0.0.1"),
+        "{error}"
+    );
+    let waited = board.run("flock -w 60 /run/lockstep.lock true", LIMIT).unwrap();
+    assert!(waited.status.success());
+    assert!(protected.compare(&board).unwrap().is_empty());
+    // Nothing half: what is there is of the first build, byte for byte.
+    for file in &one.files {
+        let place = match file.source.strip_prefix("lib") {
+            Ok(below) => loopback.local.at("/usr/lib").join(below),
+            Err(_) => loopback.local.at(&format!("/boot/firmware/Image-{DEBUG}")),
+        };
+        if file.source.ends_with("modules.dep") {
+            continue;
+        }
+        assert_eq!(
+            sha256(&fs::read(&place).unwrap()),
+            file.sha256,
+            "{}",
+            place.display()
+        );
+    }
+    // The second run goes on by itself, over a new connection.
+    install(&board, &two, &protected).unwrap();
+    slot::verify(&board, &protected).unwrap();
 }
 
 #[test]

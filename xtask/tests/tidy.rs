@@ -8,11 +8,12 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("ui", &[]),
     ("host", &[]),
     ("kernel", &["host", "manifest"]),
-    ("board", &["host", "manifest"]),
+    ("capture", &["host"]),
+    ("board", &["capture", "host", "manifest"]),
     ("evidence", &[]),
     (
         "campaign",
-        &["kernel", "board", "evidence", "manifest", "host", "ui"],
+        &["kernel", "board", "capture", "evidence", "manifest", "host", "ui"],
     ),
 ];
 

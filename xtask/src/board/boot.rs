@@ -2,6 +2,7 @@
 //! *Architecture invariant:* only this module reboots a board or writes its serial line.
 
 mod default_swap;
+mod guard;
 mod kexec;
 mod manual;
 mod menu;
@@ -10,6 +11,7 @@ mod restart;
 pub mod serial;
 mod serial_menu;
 mod situation;
+pub mod sysrq;
 pub mod uboot_env;
 
 use super::extlinux::Config;
@@ -22,6 +24,7 @@ use restart::Restart;
 use serde::Serialize;
 use std::time::Duration;
 
+pub use guard::LineGuard;
 pub use menu::Seen;
 pub use method::{Guarantee, Method, choose};
 pub use restart::{Limits, Reset};
@@ -258,7 +261,8 @@ pub fn boot_vanilla(
     on_progress: &mut dyn FnMut(&Progress),
 ) -> Result<Boot> {
     permit_is_for(permit, protected)?;
-    let wedged_before = reset == Reset::Hard && !board.answers(ANSWER_LIMIT);
+    let unasked = matches!(reset, Reset::Hard | Reset::BreakCrash);
+    let wedged_before = unasked && !board.answers(ANSWER_LIMIT);
     let (old, config) = if wedged_before {
         // Our label stands last, so vanilla has the same number without it.
         (None, Config::parse(&protected.foreign()?))

@@ -379,14 +379,15 @@ fn refuse_collision(
     Ok(())
 }
 
-/// What ends the command line: the lease, and what the request asks for.
+/// What ends the command line: the lease, what the build's profile wants, and what the request asks for.
 fn last_words(board: &dyn Board, request: &Request, place: &Place) -> Vec<String> {
     let lease = lease::first(board.description());
     let mut words = match &request.init {
         Some(_) => slot_init::words(&slot_init::path(place), lease, &request.protected.append),
         None => Vec::new(),
     };
-    words.extend(request.extra_append.iter().cloned());
+    let wanted = request.manifest.append.iter().chain(&request.extra_append);
+    words.extend(wanted.cloned());
     words
 }
 

@@ -6,6 +6,7 @@
 use super::Description;
 use super::boot::Method;
 use super::ssh::{KnownHost, Rights, Target};
+pub use crate::capture::source::Source as SerialSource;
 use crate::host::toml::{self as toml_file, place};
 use ::toml::Spanned;
 use anyhow::{Context, Result, bail};
@@ -71,23 +72,6 @@ impl Reach {
             folder: folder.to_path_buf(),
         }
     }
-}
-
-/// What the host reads a serial line from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum SerialSource {
-    /// A tty of this host.
-    Device {
-        /// Its path.
-        device: PathBuf,
-        /// Baud.
-        speed: u32,
-    },
-    /// A terminal server: `host:port`.
-    Tcp(String),
-    /// A program of this host whose standard input and output are the line.
-    Command(Vec<String>),
 }
 
 /// Programs of this host with their words (no shell) that switch a board.
@@ -180,6 +164,8 @@ struct RawSerial {
     device: Option<PathBuf>,
     speed: Option<u32>,
     tcp: Option<String>,
+    rfc2217: Option<String>,
+    socket: Option<PathBuf>,
     command: Option<Vec<String>>,
 }
 
@@ -472,19 +458,43 @@ fn services(check: &Checker, raw: Option<&RawServices>) -> Result<Vec<String>> {
 
 fn serial_source(check: &Checker, raw: &Spanned<RawSerial>) -> Result<Option<SerialSource>> {
     let serial = raw.get_ref();
-    match (&serial.device, serial.speed, &serial.tcp, &serial.command) {
-        (None, None, None, None) => Ok(None),
-        (Some(device), Some(speed), None, None) => Ok(Some(SerialSource::Device {
+    let host = |address: &str| address.contains(':') && !address.starts_with('-');
+    let sources = (
+        &serial.device,
+        &serial.tcp,
+        &serial.rfc2217,
+        &serial.socket,
+        &serial.command,
+    );
+    let found = match (sources, serial.speed) {
+        ((None, None, None, None, None), None) => return Ok(None),
+        ((Some(device), None, None, None, None), Some(speed)) => Some(SerialSource::Device {
             device: device.clone(),
             speed,
-        })),
-        (None, None, Some(address), None) if address.contains(':') && !address.starts_with('-') => {
-            Ok(Some(SerialSource::Tcp(address.clone())))
+        }),
+        ((None, Some(address), None, None, None), None) if host(address) => {
+            Some(SerialSource::Tcp(address.clone()))
         }
-        (None, None, None, Some(words)) if !words.is_empty() => Ok(Some(SerialSource::Command(words.clone()))),
-        _ => check.wrong(
+        ((None, None, Some(address), None, None), Some(speed)) if host(address) => {
+            Some(SerialSource::Rfc2217 {
+                address: address.clone(),
+                speed,
+            })
+        }
+        ((None, None, None, Some(path), None), None) if path.is_absolute() => {
+            Some(SerialSource::Socket(path.clone()))
+        }
+        ((None, None, None, None, Some(words)), None) if !words.is_empty() => {
+            Some(SerialSource::Command(words.clone()))
+        }
+        _ => None,
+    };
+    match found {
+        Some(source) => Ok(Some(source)),
+        None => check.wrong(
             raw,
-            "[serial] has one source: `device` with `speed`, or `tcp = \"host:port\"`, or `command = [\"program\", \"word\"]`",
+            "[serial] has one source: `device` with `speed`, or `tcp = \"host:port\"`, or `rfc2217 = \"host:port\"` with `speed`, or \
+             `socket = \"/path\"`, or `command = [\"program\", \"word\"]`",
         ),
     }
 }

@@ -28,6 +28,7 @@ pub mod virt;
 pub mod way_back;
 pub mod writer;
 
+use crate::capture::control::MenuEntry;
 use crate::host::process::Finished;
 use anyhow::Result;
 use std::path::PathBuf;
@@ -75,6 +76,10 @@ pub trait SerialLine {
 
     /// Sends a BREAK. Errors: this transport cannot.
     fn send_break(&self) -> Result<()>;
+
+    /// Tells whoever captures the line which entry of U-Boot's menu is vanilla's: a menu that waits while no command runs gets it
+    /// (invariant 8).
+    fn vanilla_is(&self, entry: &MenuEntry) -> Result<()>;
 }
 
 /// What is known of a board before it is asked: paths, labels, limits. Raw form in `boards/*.toml`.

@@ -306,6 +306,7 @@ mod tests {
             release: "r".into(),
             build_id: "aa".into(),
             profile: "lockdep".into(),
+            append: Vec::new(),
             commit: "c".into(),
             root: "/x".into(),
             files: vec![module("v4l2-mem2mem", "01"), module("vim2m", "02")],

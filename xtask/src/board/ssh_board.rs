@@ -3,14 +3,21 @@
 use super::file::{BoardFile, Kind, Power};
 use super::ssh::Ssh;
 use super::{Board, Description, SerialLine};
+use crate::capture::client::{Found, Recorder};
+use crate::capture::control::{MenuEntry, Writer};
+use crate::capture::source::Source;
 use crate::host::process::{self, Finished};
 use anyhow::{Context, Result, bail, ensure};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Duration;
 use xshell::{Shell, cmd};
 
 /// Longest time that a power or reset command may take.
 const SWITCH: Duration = Duration::from_secs(120);
+
+/// How long a line may take to open before the board counts as one without a line: a terminal server across a network.
+const LINE_LIMIT: Duration = Duration::from_secs(6);
 
 /// A board that answers over ssh, if it answers.
 #[derive(Debug)]
@@ -18,6 +25,66 @@ pub struct SshBoard {
     description: Description,
     ssh: Ssh,
     power: Power,
+    line: Option<RecordedLine>,
+}
+
+/// A line that a recorder has open; it is started at the first use, and outlives this program.
+#[derive(Debug)]
+pub struct RecordedLine {
+    recorder: Recorder,
+    source: Source,
+    /// Why there is no line after all, once it was looked.
+    problem: OnceLock<Option<String>>,
+}
+
+impl RecordedLine {
+    /// The line of `source`, with the recorder's files in `folder`. Nothing is opened yet.
+    pub fn new(source: Source, folder: &Path) -> Self {
+        RecordedLine {
+            recorder: Recorder::at(folder),
+            source,
+            problem: OnceLock::new(),
+        }
+    }
+
+    /// Why the line cannot be used: no recorder could be started, or the line does not open. A recorder that was started for
+    /// nothing is ended again.
+    pub fn problem(&self) -> Option<&str> {
+        let look = || {
+            let ready = self.recorder.ensure(&self.source, None).and_then(|found| {
+                let connected = self.recorder.wait_connected(LINE_LIMIT);
+                if connected.is_err() && found == Found::Started {
+                    self.recorder.stop()?;
+                }
+                connected
+            });
+            ready.err().map(|error| format!("{error:#}"))
+        };
+        self.problem.get_or_init(look).as_deref()
+    }
+
+    /// The recorder.
+    pub fn recorder(&self) -> &Recorder {
+        &self.recorder
+    }
+}
+
+impl SerialLine for RecordedLine {
+    fn log(&self) -> PathBuf {
+        self.recorder.log()
+    }
+
+    fn write(&self, bytes: &[u8]) -> Result<()> {
+        self.recorder.write(bytes, Writer::Tool)
+    }
+
+    fn send_break(&self) -> Result<()> {
+        self.recorder.send_break()
+    }
+
+    fn vanilla_is(&self, entry: &MenuEntry) -> Result<()> {
+        self.recorder.vanilla_is(entry.clone())
+    }
 }
 
 impl SshBoard {
@@ -36,7 +103,16 @@ impl SshBoard {
             description: file.description.clone(),
             ssh: Ssh::new(reach.target(folder)),
             power: file.power.clone(),
+            line: file
+                .serial
+                .clone()
+                .map(|source| RecordedLine::new(source, &folder.join("serial"))),
         })
+    }
+
+    /// The line that its file names, working or not.
+    pub fn line(&self) -> Option<&RecordedLine> {
+        self.line.as_ref()
     }
 
     /// Asks whether the way leads to a root shell. Errors: it does not; with what to do about it.
@@ -78,8 +154,10 @@ impl Board for SshBoard {
         self.ssh.answers(limit)
     }
 
+    /// None, too, where the line that its file names does not open: no cable, no terminal server. See [`RecordedLine::problem`].
     fn serial(&self) -> Option<&dyn SerialLine> {
-        None
+        let line = self.line.as_ref()?;
+        line.problem().is_none().then_some(line as &dyn SerialLine)
     }
 
     fn hard_reset(&self) -> Result<()> {

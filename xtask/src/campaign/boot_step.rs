@@ -1,10 +1,13 @@
 //! One boot of the debug slot, from deploy to the way down: everything that a verdict is made from.
 
-use super::exercise;
-use super::file::{LogRules, SmokeTest};
+use super::exercise::{self, Probe};
+use super::file::{Asks, LogRules, SmokeTest, SoakAsked};
+use super::gates;
 use super::harvest::{self, Harvest};
 use super::journal::Journal;
+use super::smoke::checkers::{self, KnownDead};
 use super::smoke::{self, SmokeResult};
+use super::soak;
 use super::stopwatch::Stopwatch;
 use super::verdict::Seen;
 use crate::board::Board;
@@ -16,6 +19,7 @@ use crate::board::protected::Protected;
 use crate::evidence::finding::Finding;
 use crate::evidence::pstore;
 use crate::manifest::Manifest;
+use crate::ui::short;
 use anyhow::{Context, Result, bail};
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -30,9 +34,9 @@ pub struct BootStep<'a> {
     pub manifest: &'a Manifest,
     /// Modules to load.
     pub load: &'a [String],
-    /// Smoke tests with the exit status that passes.
-    pub tests: Vec<(&'a SmokeTest, i32)>,
-    /// Functions that have to run.
+    /// Smoke tests, soak, people.
+    pub tests: Asks<'a>,
+    /// What has to run (see [`Probe`]).
     pub exercise: &'a [String],
     /// Lines that no log may have.
     pub log_rules: &'a LogRules,
@@ -78,6 +82,53 @@ pub struct Booted {
     pub not_back: Option<String>,
 }
 
+impl Booted {
+    /// Adds the result of a smoke test.
+    fn finished(&mut self, result: SmokeResult) {
+        if let Some(failure) = &result.failure {
+            self.seen.failed_tests.push(format!("{}: {failure}", result.name));
+        }
+        self.tests.push(result);
+    }
+
+    /// Adds what happened to the checkers and to the taint.
+    fn changed(&mut self, change: checkers::Change) {
+        self.seen.dead_checkers.extend(change.dead);
+        self.seen.new_findings.extend(change.fatal);
+        self.facts.extend(change.taint);
+    }
+
+    fn known_dead(&self) -> KnownDead {
+        match self.seen.dead_checkers.is_empty() {
+            true => KnownDead::No,
+            false => KnownDead::Yes,
+        }
+    }
+}
+
+/// What another outcome than the boot that was asked for means.
+fn not_booted(outcome: &Outcome, seen: &mut Seen) {
+    match outcome {
+        Outcome::Booted(_) => {}
+        Outcome::FellBackToVanilla { why, .. } => seen.lost.push(format!(
+            "vanilla came up instead of the debug kernel: {}",
+            why.text()
+        )),
+        Outcome::OtherKernel(answer) => seen
+            .wrong_kernel
+            .push(format!("{} answers, which is not ours", answer.release)),
+        Outcome::Wedged { phase, panic } => {
+            let panic = panic.as_deref().unwrap_or("no panic was seen");
+            seen.lost.push(format!(
+                "nothing answered; last seen on the line: {phase:?}; {panic}"
+            ));
+        }
+    }
+}
+
+/// Longest time of a look at the board.
+const LOOK: Duration = Duration::from_secs(60);
+
 impl BootStep<'_> {
     /// Deploys, boots once, proves, tests, harvests and brings the board back to vanilla. What goes wrong with the kernel under
     /// test is in the value; an error means that the board or this machine is not as it has to be. Dying half-way it leaves a board
@@ -90,6 +141,9 @@ impl BootStep<'_> {
         say: &mut dyn FnMut(&str),
     ) -> Result<Booted> {
         let mut booted = Booted::default();
+        booted.facts.extend(watch.time("wait for the board", || {
+            gates::watch::until_free(rig.board, self.tests.people, say)
+        })?);
         let nonce = Nonce::fresh()?;
         self.deploy(rig, &nonce, journal, watch, &mut booted, say)?;
         let before = boot::look(rig.board)?.boot_id;
@@ -113,44 +167,25 @@ impl BootStep<'_> {
             )
         })?;
         let mut harvest = Harvest::default();
-        let leased = Leased::new(rig.board);
-        match &boot.outcome {
-            Outcome::Booted(answer) => {
-                say(&format!(
-                    "{} answers after {:.0} s",
-                    answer.release, answer.seconds
-                ));
-                let rig = &Rig {
-                    board: &leased,
-                    ..*rig
-                };
-                let tested = self.prove_and_test(rig, &before, nonce.as_str(), &mut booted, watch, say);
-                if let Err(error) = tested {
-                    booted.seen.lost.push(format!("{error:#}"));
-                }
-                if let Err(error) = harvest.take_running(rig.board, self.evidence) {
-                    booted.seen.lost.push(format!("{error:#}"));
-                }
+        if let Outcome::Booted(answer) = &boot.outcome {
+            say(&format!(
+                "{} answers after {:.0} s",
+                answer.release, answer.seconds
+            ));
+            let leased = Leased::new(rig.board);
+            let rig = &Rig {
+                board: &leased,
+                ..*rig
+            };
+            let tested = self.prove_and_test(rig, &before, nonce.as_str(), &mut booted, watch, say);
+            if let Err(error) = tested {
+                booted.seen.lost.push(format!("{error:#}"));
             }
-            Outcome::FellBackToVanilla { why, .. } => {
-                booted.seen.lost.push(format!(
-                    "vanilla came up instead of the debug kernel: {}",
-                    why.text()
-                ));
-            }
-            Outcome::OtherKernel(answer) => {
-                booted
-                    .seen
-                    .wrong_kernel
-                    .push(format!("{} answers, which is not ours", answer.release));
-            }
-            Outcome::Wedged { phase, panic } => {
-                let panic = panic.as_deref().unwrap_or("no panic was seen");
-                booted.seen.lost.push(format!(
-                    "nothing answered; last seen on the line: {phase:?}; {panic}"
-                ));
+            if let Err(error) = harvest.take_running(rig.board, self.evidence) {
+                booted.seen.lost.push(format!("{error:#}"));
             }
         }
+        not_booted(&boot.outcome, &mut booted.seen);
         let down = watch.time("back to vanilla", || {
             self.back_to_vanilla(rig, journal, &boot.outcome, say)
         });
@@ -249,14 +284,40 @@ impl BootStep<'_> {
         watch: &mut Stopwatch,
         say: &mut dyn FnMut(&str),
     ) -> Result<()> {
-        let limit = Duration::from_secs(60);
-        booted.facts.push(match lease::renew(rig.board, limit) {
+        booted.facts.push(match lease::renew(rig.board, LOOK) {
             Ok(()) => "a lease is held: a wedge that feeds the watchdog ends by itself, too".into(),
             Err(error) => format!("no lease is held ({error:#}): a wedge that feeds the watchdog stays until this host resets it"),
         });
+        let probes: Vec<Probe> = self
+            .exercise
+            .iter()
+            .map(|entry| Probe::parse(entry))
+            .collect::<Result<_>>()?;
+        let armed = self.arm(rig, &probes, booted)?;
+        self.wait_for_login(rig, booted, watch, say)?;
+        for (test, exit) in &self.tests.tests {
+            watch.time("smoke tests", || self.smoke(rig, test, *exit, booted, say))?;
+        }
+        if let Some(soak) = &self.tests.soak {
+            watch.time("soak", || self.soak(rig, soak, booted, say))?;
+        }
+        let read = rig
+            .board
+            .run(&exercise::read(&probes), LOOK)
+            .context("reading the trace")?
+            .text();
+        booted.exercised = exercise::counts(&armed, &read, &probes);
+        for (what, _) in booted.exercised.iter().filter(|(_, count)| *count == 0) {
+            booted.seen.not_run.push(format!("{what} did not run"));
+        }
+        self.prove(rig, boot_id_before, nonce, booted)
+    }
+
+    /// Loads modules and starts counting; gives what [`exercise::counts`] needs of it.
+    fn arm(&self, rig: &Rig, probes: &[Probe], booted: &mut Booted) -> Result<String> {
         let armed = rig
             .board
-            .run(&exercise::arm(self.load, self.exercise), limit)
+            .run(&exercise::arm(self.load, probes), LOOK)
             .context("loading modules")?;
         if !armed.status.success() {
             let said = String::from_utf8_lossy(&armed.stderr).trim().to_string();
@@ -266,33 +327,35 @@ impl BootStep<'_> {
                 .push(format!("loading {}: {said}", self.load.join(", ")));
         }
         let said = armed.text();
-        booted.seen.not_run.extend(
-            said.lines()
-                .filter(|line| line.starts_with(exercise::UNKNOWN))
-                .map(String::from),
-        );
-        for (test, exit) in &self.tests {
-            let result = watch.time("smoke tests", || self.smoke(rig, test, *exit))?;
-            say(&format!(
-                "{}: {}",
-                test.name,
-                result.failure.as_deref().unwrap_or("as expected")
-            ));
-            if let Some(failure) = &result.failure {
-                booted.seen.failed_tests.push(format!("{}: {failure}", test.name));
-            }
-            booted.tests.push(result);
+        let unknown = said.lines().filter(|line| line.starts_with(exercise::UNKNOWN));
+        booted.seen.not_run.extend(unknown.map(String::from));
+        Ok(said)
+    }
+
+    /// Where the step asks for it: the tests begin when a person has logged in on the desktop.
+    fn wait_for_login(
+        &self,
+        rig: &Rig,
+        booted: &mut Booted,
+        watch: &mut Stopwatch,
+        say: &mut dyn FnMut(&str),
+    ) -> Result<()> {
+        let Some(limit) = self.tests.login else {
+            return Ok(());
+        };
+        let who = watch.time("wait for a person", || {
+            gates::watch::for_login(rig.board, limit, say)
+        })?;
+        match who {
+            Some(who) => booted
+                .facts
+                .push(format!("{who} logged in on the desktop before the tests")),
+            None => booted.seen.failed_tests.push(format!(
+                "nobody logged in on the desktop within {}, and this step is about what happens then",
+                short(limit)
+            )),
         }
-        let trace = rig
-            .board
-            .run(&exercise::read(), limit)
-            .context("reading the trace")?
-            .text();
-        booted.exercised = exercise::counts(&trace, self.exercise);
-        for (function, _) in booted.exercised.iter().filter(|(_, count)| *count == 0) {
-            booted.seen.not_run.push(format!("{function} did not run"));
-        }
-        self.prove(rig, boot_id_before, nonce, booted)
+        Ok(())
     }
 
     /// After the tests: the modules are loaded then, and a checker that a splat has switched off is seen as dead.
@@ -302,7 +365,10 @@ impl BootStep<'_> {
             manifest: self.manifest,
             nonce,
             boot_id_before: Some(boot_id_before),
-            lockdep: Lockdep::Alive,
+            lockdep: match self.tests.lockdep {
+                true => Lockdep::Alive,
+                false => Lockdep::NotAsked,
+            },
             modules: &modules,
         };
         let proof = proof::prove(&expected, &proof::gather(rig.board)?);
@@ -322,24 +388,72 @@ impl BootStep<'_> {
         Ok(())
     }
 
-    fn smoke(&self, rig: &Rig, test: &SmokeTest, exit: i32) -> Result<SmokeResult> {
-        let limit = Duration::from_secs(test.limit_s + 30);
-        let finished = rig
-            .board
-            .run(&smoke::script(test, rig.smoke_folder), limit)
-            .with_context(|| format!("in the smoke test {}", test.name))?;
-        let Some(status) = finished.status.code() else {
-            bail!(
-                "the smoke test {} was ended by a signal on this machine",
-                test.name
-            );
-        };
-        Ok(smoke::look(
-            test,
-            exit,
-            status,
-            &String::from_utf8_lossy(&finished.stdout),
-        ))
+    /// Runs a smoke test as often as it asks for, one result for all of them: the first that failed, or the last.
+    fn smoke(
+        &self,
+        rig: &Rig,
+        test: &SmokeTest,
+        exit: i32,
+        booted: &mut Booted,
+        say: &mut dyn FnMut(&str),
+    ) -> Result<()> {
+        let mut shown = SmokeResult::default();
+        let mut failed = 0;
+        for _ in 0..test.repeat {
+            let limit = Duration::from_secs(smoke::longest(test));
+            let finished = rig
+                .board
+                .run(&smoke::script(test, rig.smoke_folder), limit)
+                .with_context(|| format!("in the smoke test {}", test.name))?;
+            let seen = smoke::look(test, exit, &String::from_utf8_lossy(&finished.stdout));
+            let what = format!("smoke test {}", test.name);
+            booted.changed(checkers::compare(
+                &what,
+                seen.before,
+                seen.after,
+                booted.known_dead(),
+            ));
+            if failed == 0 {
+                shown = seen.result.clone();
+            }
+            failed += u32::from(seen.result.failure.is_some());
+        }
+        if let Some(failure) = shown.failure.as_mut().filter(|_| test.repeat > 1) {
+            *failure = format!("{failed} of {} runs failed; the first: {failure}", test.repeat);
+        }
+        let told = shown.failure.as_deref().unwrap_or("as expected");
+        say(&format!("{}: {told}", test.name));
+        booted.finished(shown);
+        Ok(())
+    }
+
+    /// Smoke tests under load.
+    fn soak(
+        &self,
+        rig: &Rig,
+        asked: &SoakAsked,
+        booted: &mut Booted,
+        say: &mut dyn FnMut(&str),
+    ) -> Result<()> {
+        let watched = soak::watch(
+            rig.board,
+            asked,
+            rig.smoke_folder,
+            self.evidence,
+            booted.known_dead(),
+            say,
+        )?;
+        let sentence = watched.soaked.sentence(asked);
+        say(&sentence);
+        booted.facts.push(sentence);
+        booted.changed(watched.change);
+        for result in watched.results {
+            if let Some(failure) = &result.failure {
+                say(&format!("{}: {failure}", result.name));
+            }
+            booted.finished(result);
+        }
+        Ok(())
     }
 
     /// Reboots into vanilla and proves it, unless it runs already.

@@ -3,7 +3,7 @@
 
 use super::boot_step::{BootStep, Booted, Rig};
 use super::build::{Workshop, changed_modules, told_and_real};
-use super::file::{Campaign, Expectation, SmokeTest, Step};
+use super::file::{Asks, Campaign, Expectation, Step};
 use super::harvest;
 use super::journal::Journal;
 use super::live::Live;
@@ -96,7 +96,7 @@ impl Work<'_> {
 /// What one boot is asked for.
 struct Asked<'a> {
     load: &'a [String],
-    tests: Vec<(&'a SmokeTest, i32)>,
+    tests: Asks<'a>,
     exercise: &'a [String],
 }
 

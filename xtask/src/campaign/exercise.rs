@@ -1,24 +1,122 @@
-//! Whether the code that a patch added has run: ftrace's function tracer, filtered to the functions that the step names.
+//! Whether the code that a patch added has run: functions (ftrace's function tracer, filtered), probes at any instruction, tracepoints, or
+//! a file with a number that grows.
 //!
-//! Source of the files and formats: the kernel's `Documentation/trace/ftrace.rst` (`set_ftrace_filter`, `current_tracer`,
-//! `tracing_on`, and the trace lines `task-pid [cpu] flags time: function <-caller`).
+//! Sources of the files and formats: the kernel's `Documentation/trace/ftrace.rst` (`set_ftrace_filter`, `current_tracer`,
+//! `tracing_on`, and the trace lines `task-pid [cpu] flags time: function <-caller`), `kprobetrace.rst` (`kprobe_events`,
+//! `kprobe_profile`: event, hits, misses) and `events.rst` (`events/<system>/<event>/enable`).
 
 use crate::board::quote;
+use anyhow::{Result, bail};
 
 /// Where tracefs is mounted (`Documentation/trace/ftrace.rst`, "The File System").
 const TRACEFS: &str = "/sys/kernel/tracing";
 
-/// Begins a line about a function that cannot be traced: it is not there, or was inlined.
-pub const UNKNOWN: &str = "no such function";
+/// Begins a line about something that cannot be watched: it is not there, or was inlined.
+pub const UNKNOWN: &str = "no such";
 
-/// The script that loads modules and starts counting. It prints `no such function: NAME` ([`UNKNOWN`]) for what cannot be
-/// traced, and fails if a module cannot be loaded.
-pub fn arm(modules: &[String], functions: &[String]) -> String {
+/// Lines of [`read`] between the trace, the hits of probes and the counters.
+const KPROBES: &str = "--- lockstep: kprobes ---";
+
+/// One thing that shows that code ran.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Probe {
+    /// A function that ftrace can see.
+    Function(String),
+    /// An instruction: `symbol` or `symbol+0x10`.
+    Kprobe(String),
+    /// A tracepoint.
+    Tracepoint {
+        /// Its system: `vb2`.
+        system: String,
+        /// Its name: `vb2_buf_done`.
+        event: String,
+    },
+    /// A file whose first number has to grow.
+    Counter(String),
+}
+
+impl Probe {
+    /// Reads an entry of a step's `exercise`. Errors say what is allowed.
+    pub fn parse(entry: &str) -> Result<Self> {
+        let symbol = |text: &str| {
+            !text.is_empty()
+                && text
+                    .chars()
+                    .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '.')
+        };
+        let place = |text: &str| match text.split_once('+') {
+            Some((name, offset)) => {
+                let digits = offset.strip_prefix("0x").unwrap_or(offset);
+                symbol(name) && !digits.is_empty() && digits.chars().all(|c| c.is_ascii_hexdigit())
+            }
+            None => symbol(text),
+        };
+        match entry.split_once(':') {
+            None if symbol(entry) => return Ok(Probe::Function(entry.into())),
+            Some(("kprobe", rest)) if place(rest) => return Ok(Probe::Kprobe(rest.into())),
+            Some(("tracepoint", rest)) => {
+                if let Some((system, event)) = rest.split_once(':').filter(|(s, e)| symbol(s) && symbol(e)) {
+                    return Ok(Probe::Tracepoint {
+                        system: system.into(),
+                        event: event.into(),
+                    });
+                }
+            }
+            Some(("counter", path)) if path.starts_with('/') => return Ok(Probe::Counter(path.into())),
+            _ => {}
+        }
+        bail!(
+            "{entry:?} is none of: a function, `kprobe:symbol+0x10`, `tracepoint:system:event`, `counter:/path`"
+        )
+    }
+
+    fn arm(&self, index: usize) -> String {
+        match self {
+            Probe::Function(name) => {
+                format!("echo {name} 2>/dev/null >>set_ftrace_filter || echo {UNKNOWN} function: {name}\n")
+            }
+            Probe::Kprobe(place) => format!(
+                "{{ echo p:lockstep/lockstep_{index} {place} >>kprobe_events && echo 1 >events/lockstep/lockstep_{index}/enable; }} \
+                 2>/dev/null || echo {UNKNOWN} place for a probe: {place}\n"
+            ),
+            Probe::Tracepoint { system, event } => format!(
+                "echo 1 2>/dev/null >events/{system}/{event}/enable || echo {UNKNOWN} tracepoint: {system}:{event}\n"
+            ),
+            Probe::Counter(path) => format!(
+                "[ -r {path} ] || echo {UNKNOWN} counter: {path}\n{}",
+                count(index, path),
+                path = quote(path)
+            ),
+        }
+    }
+
+    /// How it is told in a report.
+    fn name(&self) -> String {
+        match self {
+            Probe::Function(name) => name.clone(),
+            Probe::Kprobe(place) => format!("probe at {place}"),
+            Probe::Tracepoint { system, event } => format!("tracepoint {system}:{event}"),
+            Probe::Counter(path) => format!("counter {path}"),
+        }
+    }
+}
+
+/// Prints `counter INDEX NUMBER`, the first number in the file.
+fn count(index: usize, path: &str) -> String {
+    format!(
+        "echo counter {index} \"$(sed -n 's/^[^0-9]*\\([0-9][0-9]*\\).*/\\1/p' {} 2>/dev/null | head -n 1)\"\n",
+        quote(path)
+    )
+}
+
+/// The script that loads modules and starts counting. It prints a line that begins with [`UNKNOWN`] for what cannot be watched, the counters as
+/// they are now, and fails if a module cannot be loaded.
+pub fn arm(modules: &[String], probes: &[Probe]) -> String {
     let mut script = String::from("set -e\n");
     for module in modules {
         script.push_str(&format!("modprobe {}\n", quote(module)));
     }
-    if functions.is_empty() {
+    if probes.is_empty() {
         return script;
     }
     script.push_str(&format!(
@@ -27,41 +125,68 @@ pub fn arm(modules: &[String], functions: &[String]) -> String {
     script.push_str(&format!(
         "cd {TRACEFS}\necho 0 >tracing_on; echo nop >current_tracer; : >set_ftrace_filter; : >trace\n"
     ));
-    for function in functions {
-        let function = quote(function);
-        script.push_str(&format!(
-            "echo {function} 2>/dev/null >>set_ftrace_filter || echo {UNKNOWN}: {function}\n"
-        ));
+    for (index, probe) in probes.iter().enumerate() {
+        script.push_str(&probe.arm(index));
     }
     // An empty filter would trace every function of the kernel.
     script.push_str(
-        "grep -q -v '^#' set_ftrace_filter || exit 0\necho function >current_tracer; echo 1 >tracing_on\n",
+        "if grep -q -v '^#' set_ftrace_filter; then echo function >current_tracer; fi\necho 1 >tracing_on\n",
     );
     script
 }
 
-/// The script that stops counting and prints the trace.
-pub fn read() -> String {
-    format!(
-        "cd {TRACEFS} || exit 0\necho 0 >tracing_on; cat trace; echo nop >current_tracer; : >set_ftrace_filter\n"
-    )
+/// The script that stops counting and prints what was counted.
+pub fn read(probes: &[Probe]) -> String {
+    let mut script = format!("cd {TRACEFS} || exit 0\necho 0 >tracing_on\ncat trace\necho '{KPROBES}'\n");
+    if probes.iter().any(|probe| matches!(probe, Probe::Kprobe(_))) {
+        script.push_str("cat kprobe_profile\n");
+    }
+    for (index, probe) in probes.iter().enumerate() {
+        match probe {
+            Probe::Counter(path) => script.push_str(&count(index, path)),
+            Probe::Kprobe(_) => script.push_str(&format!(
+                "echo 0 2>/dev/null >events/lockstep/lockstep_{index}/enable; echo -:lockstep/lockstep_{index} 2>/dev/null >>kprobe_events\n"
+            )),
+            Probe::Tracepoint { system, event } => {
+                script.push_str(&format!("echo 0 2>/dev/null >events/{system}/{event}/enable\n"));
+            }
+            Probe::Function(_) => {}
+        }
+    }
+    script + "echo nop >current_tracer; : >set_ftrace_filter\n"
 }
 
-/// How often each of `functions` is in the trace, in their order. The buffer is a ring: a count is a lower bound.
-pub fn counts(trace: &str, functions: &[String]) -> Vec<(String, u64)> {
-    let ran: Vec<&str> = trace
-        .lines()
-        .filter(|line| !line.starts_with('#'))
-        .filter_map(traced)
-        .collect();
-    functions
+/// How often each of `probes` ran, in their order, from what [`arm`] and [`read`] printed. The trace is a ring: a count of functions and
+/// tracepoints is a lower bound. A counter counts by how much it grew.
+pub fn counts(armed: &str, read: &str, probes: &[Probe]) -> Vec<(String, u64)> {
+    let (trace, rest) = read.split_once(KPROBES).unwrap_or((read, ""));
+    let lines: Vec<&str> = trace.lines().filter(|line| !line.starts_with('#')).collect();
+    let counter = |text: &str, index: usize| -> Option<u64> {
+        let key = format!("counter {index} ");
+        text.lines()
+            .find_map(|line| line.strip_prefix(&key))?
+            .trim()
+            .parse()
+            .ok()
+    };
+    let count = |(index, probe): (usize, &Probe)| -> u64 {
+        match probe {
+            Probe::Function(name) => lines.iter().filter(|line| traced(line) == Some(name)).count() as u64,
+            Probe::Tracepoint { event, .. } => {
+                let word = format!(": {event}: ");
+                lines.iter().filter(|line| line.contains(&word)).count() as u64
+            }
+            Probe::Kprobe(_) => hits(rest, &format!("lockstep_{index}")),
+            Probe::Counter(_) => match (counter(armed, index), counter(rest, index)) {
+                (Some(before), Some(after)) => after.saturating_sub(before),
+                _ => 0,
+            },
+        }
+    };
+    probes
         .iter()
-        .map(|function| {
-            (
-                function.clone(),
-                ran.iter().filter(|name| *name == function).count() as u64,
-            )
-        })
+        .enumerate()
+        .map(|(index, probe)| (probe.name(), count((index, probe))))
         .collect()
 }
 
@@ -71,9 +196,27 @@ fn traced(line: &str) -> Option<&str> {
     left.rsplit_once(": ")?.1.split_whitespace().next()
 }
 
+/// The hits of an event in `kprobe_profile`.
+fn hits(profile: &str, event: &str) -> u64 {
+    let line = profile
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>())
+        .find(|words| words.first() == Some(&event));
+    line.and_then(|words| words.get(1)?.parse().ok()).unwrap_or(0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn probes(entries: &[&str]) -> Vec<Probe> {
+        entries.iter().map(|entry| Probe::parse(entry).unwrap()).collect()
+    }
+
+    fn numbers(armed: &str, read: &str, entries: &[&str]) -> Vec<u64> {
+        let counted = counts(armed, read, &probes(entries));
+        counted.into_iter().map(|(_, count)| count).collect()
+    }
 
     #[test]
     fn functions_of_the_kernel_and_of_modules_are_counted() {
@@ -85,20 +228,48 @@ mod tests {
             "vb2_publish_release_fence",
             "vim2m_publish_release_fence",
             "never",
-        ]
-        .map(String::from)
-        .to_vec();
-        let counts: Vec<u64> = counts(trace, &functions)
-            .into_iter()
-            .map(|(_, count)| count)
-            .collect();
-        assert_eq!(counts, [2, 1, 0]);
+        ];
+        assert_eq!(numbers("", trace, &functions), [2, 1, 0]);
+    }
+
+    #[test]
+    fn probes_tracepoints_and_counters_are_counted() {
+        let armed = "counter 2 41\n";
+        let read = "# tracer: nop\n\
+            \x20  v4l2-ctl-301     [001] .....    12.345678: vb2_buf_done: owner=0000 queued=1\n\
+            --- lockstep: kprobes ---\n\
+            \x20 lockstep_0                                                17               0\n\
+            counter 2 44\n";
+        let entries = [
+            "kprobe:vb2_buffer_done+0x1c",
+            "tracepoint:vb2:vb2_buf_done",
+            "counter:/sys/kernel/debug/fences",
+            "kprobe:never",
+        ];
+        assert_eq!(numbers(armed, read, &entries), [17, 1, 3, 0]);
+        assert_eq!(numbers("", "", &entries), [0, 0, 0, 0]);
+    }
+
+    #[test]
+    fn what_is_none_of_these_is_refused() {
+        for entry in [
+            "",
+            "a b",
+            "a;b",
+            "kprobe:",
+            "kprobe:f+x",
+            "tracepoint:vb2",
+            "counter:x",
+            "probe:f",
+        ] {
+            assert!(Probe::parse(entry).is_err(), "{entry}");
+        }
     }
 
     #[test]
     fn names_are_quoted() {
-        let script = arm(&["a; reboot".into()], &["$(reboot)".into()]);
+        let script = arm(&["a; reboot".into()], &probes(&["counter:/tmp/$(reboot)"]));
         assert!(script.contains("modprobe 'a; reboot'"), "{script}");
-        assert!(script.contains("echo '$(reboot)'"), "{script}");
+        assert!(script.contains("[ -r '/tmp/$(reboot)' ]"), "{script}");
     }
 }

@@ -1,9 +1,23 @@
-//! The campaign file, `campaigns/*.toml`: a private raw form that becomes a validated [`Campaign`].
+//! The campaign file, `campaigns/*.toml`: what a person writes, read into a validated [`Campaign`].
 //!
-//! Unknown keys are refused; errors name file, line and column (from the TOML parser) or the key that is wrong, what was
-//! found and what is allowed.
+//! Unknown keys are refused. What is wrong is told with file, line and column, what was found, what is allowed and what was probably
+//! meant ([`problem`]); the rules that a single key cannot know are in [`check`].
 
+pub mod check;
+pub mod people;
+pub mod present;
+pub mod problem;
+pub mod schema;
+pub mod skeleton;
+pub mod smoke_test;
+
+pub use people::{InUse, People, QuietHours};
+pub use problem::Problem;
+pub use smoke_test::{Frames, Output, SmokeTest, Soak, TestLog};
+
+use crate::kernel::profile::{Below, Profile};
 use anyhow::{Context, Result, bail};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,34 +26,62 @@ use std::time::Duration;
 /// The version of the format that this code reads.
 pub const SCHEMA_VERSION: u32 = 1;
 
-/// A validated campaign. Paths are as written in the file: relative to the project folder.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// In the place of names: all that there are.
+pub const ALL: &str = "*";
+
+/// A campaign: a patch series onto a board, one patch, one boot and one verdict at a time. Paths are relative to the project folder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Campaign {
-    /// [`SCHEMA_VERSION`].
+    /// Version of this format: 1.
     pub schema_version: u32,
     /// Name: folder of its runs and backups. Letters, digits, `-` and `_`.
     pub name: String,
     /// What it is for, one sentence.
     pub goal: String,
     /// Board, as in `boards/<name>.toml`.
+    #[serde(default = "virtual_board")]
     pub board: String,
     /// Folder of the series.
     pub series: PathBuf,
+    /// A kernel git tree of yours, `~/src/linux`; Debian's newest where it is left out.
+    pub tree: Option<PathBuf>,
+    /// File name of the closing document in the run's folder.
+    #[serde(default = "closing")]
+    pub closing: String,
+    /// Pre-flight.
+    #[serde(default)]
+    pub preflight: Preflight,
+    /// Who uses the board, and when nobody does.
+    #[serde(default)]
+    pub people: People,
     /// The debug kernel.
+    #[serde(default)]
     pub kernel: Kernel,
     /// What makes a kernel log fail whatever the baseline said.
     #[serde(default)]
     pub log: LogRules,
+    /// Programs for the smoke tests: name, and a folder with the C sources of which it is compiled for the board. They are in `$LOCKSTEP`.
+    #[serde(default)]
+    pub programs: BTreeMap<String, PathBuf>,
     /// Smoke tests that steps name.
-    #[serde(rename = "smoke")]
+    #[serde(rename = "smoke", default)]
     pub smoke_tests: Vec<SmokeTest>,
+    /// Smoke tests under load, after the others, in every boot.
+    pub soak: Option<Soak>,
     /// The baseline: the debug kernel alone.
+    #[serde(default)]
     pub baseline: Baseline,
     /// Patch by patch.
     #[serde(rename = "step")]
     pub steps: Vec<Step>,
-    /// Broken variants that a rehearsal can put in the place of a patch: name to patch file.
+    /// What could go wrong, and what answers it.
+    #[serde(rename = "risk", default)]
+    pub risks: Vec<Risk>,
+    /// What each end means for this campaign.
+    #[serde(default)]
+    pub ends: Ends,
+    /// Broken variants that a rehearsal can put in the place of a patch, by name.
     #[serde(default)]
     pub broken: BTreeMap<String, Broken>,
     /// Patch files that stand in for patches of the series in this run: `step.patch` and the file.
@@ -47,24 +89,69 @@ pub struct Campaign {
     pub replacements: Vec<(String, PathBuf)>,
 }
 
+fn virtual_board() -> String {
+    "virtual".into()
+}
+
+fn closing() -> String {
+    "close.md".into()
+}
+
+/// Pre-flight: the board before anything is written beside vanilla.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Preflight {
+    /// Minutes that it is thought to take.
+    pub estimate_min: u32,
+    /// Folders of vanilla's modules that are backed up (`kernel/drivers/media`); all of them where it is left out.
+    pub modules: Vec<PathBuf>,
+}
+
+impl Default for Preflight {
+    fn default() -> Self {
+        Preflight {
+            estimate_min: 1,
+            modules: Vec::new(),
+        }
+    }
+}
+
 /// The debug kernel of a campaign.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Kernel {
-    /// Name of the profile: `lockdep`.
+    /// Name of the profile: `lockdep`, `kasan`, `kcsan`, or one of your own with fragments.
     pub profile: String,
     /// A `.config` to begin with; none for everything off that nobody asks for (`allnoconfig`).
     pub base: Option<PathBuf>,
-    /// Fragments, merged in this order onto it.
+    /// Fragments, merged in this order onto it; those of the profile where it is left out.
     pub fragments: Vec<PathBuf>,
-    /// Label in extlinux.conf.
+    /// Its label in extlinux.conf.
     pub label: String,
-    /// Minutes that building, deploying and booting it are thought to take.
+    /// Profiles whose kernels repeat a step that wedged without a finding, one at a time, in this order.
+    pub escalate: Vec<String>,
+    /// Minutes that building, deploying, booting and testing it are thought to take, without the soak.
     pub estimate_min: u32,
+    /// Minutes of these that are for deploying, booting and testing; a fifth where it is left out.
+    pub boot_estimate_min: Option<u32>,
+}
+
+impl Default for Kernel {
+    fn default() -> Self {
+        Kernel {
+            profile: "lockdep".into(),
+            base: None,
+            fragments: Vec::new(),
+            label: "lockstep_debug".into(),
+            escalate: Vec::new(),
+            estimate_min: 15,
+            boot_estimate_min: None,
+        }
+    }
 }
 
 /// Rules about kernel-log lines.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct LogRules {
     /// Words that no line may contain.
@@ -72,46 +159,17 @@ pub struct LogRules {
     pub forbid: Vec<String>,
 }
 
-/// A command on the board that has to end in time, with this status and this output.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct SmokeTest {
-    /// Name that steps use.
-    pub name: String,
-    /// POSIX shell, run as root. `$LOCKSTEP` is a folder of its own with the pushed files.
-    pub run: String,
-    /// Longest time in seconds.
-    pub limit_s: u64,
-    /// Exit status that passes, unless a step says otherwise.
-    #[serde(default)]
-    pub exit: i32,
-    /// A file that the command has to leave behind in `$LOCKSTEP`.
-    pub output: Option<Output>,
-}
-
-/// What a smoke test's output file has to look like. An exit status of 0 with a wrong output fails.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Output {
-    /// File name in `$LOCKSTEP`.
-    pub file: String,
-    /// Size in bytes, exactly.
-    pub size: u64,
-    /// SHA-256 of the content, where it is the same every time.
-    pub sha256: Option<String>,
-}
-
 /// The debug kernel before any patch.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Baseline {
-    /// Every smoke test of every step, and the exit status it has on the debug kernel alone where that differs from the test's own.
+    /// Exit status of a smoke test on the debug kernel alone, where it differs from the test's own.
     #[serde(default)]
     pub exit: BTreeMap<String, i32>,
 }
 
 /// One patch, one boot, one verdict.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Step {
     /// Number in the plan: `2.1`.
@@ -122,27 +180,50 @@ pub struct Step {
     #[serde(default)]
     pub fragments: Vec<PathBuf>,
     /// Modules that the plan thinks change, `*` for "kernel and whatever depends on it". What really changed is told beside it.
+    #[serde(default = "all")]
     pub rebuild: Vec<String>,
     /// Modules to load before the smoke tests, and to prove by build id.
     #[serde(default)]
     pub load: Vec<String>,
-    /// Smoke tests.
+    /// Smoke tests; all of them where it is left out.
+    #[serde(default = "all")]
     pub smoke: Vec<String>,
     /// Exit status of a smoke test in this step, where it differs from the test's own.
     #[serde(default)]
     pub exit: BTreeMap<String, i32>,
-    /// Functions that the patch adds or changes and that have to run (ftrace counts them): the proof that a pass is about this patch.
+    /// Minutes of the soak in this step, where they differ from the soak's own; 0 leaves it out.
+    pub soak_min: Option<u32>,
+    /// What has to run as the proof that a pass is about this patch: a function (ftrace), `kprobe:symbol+0x10`, `tracepoint:system:event`, or
+    /// `counter:/path` (a file whose number has to grow).
     #[serde(default)]
     pub exercise: Vec<String>,
     /// What this step can show at best on this board.
     #[serde(default)]
     pub expect: Expectation,
-    /// Minutes that the step is thought to take.
+    /// Somebody has to have approved exactly this content of the patch (`cargo xtask review`).
+    #[serde(default)]
+    pub review: bool,
+    /// Wait until a person has logged in on the desktop, and test then.
+    #[serde(default)]
+    pub login: bool,
+    /// What follows when it fails, after the patch was taken back.
+    #[serde(default)]
+    pub on_failure: OnFailure,
+    /// Minutes that the step is thought to take, without the soak.
+    #[serde(default = "ten")]
     pub estimate_min: u32,
 }
 
+fn all() -> Vec<String> {
+    vec![ALL.into()]
+}
+
+fn ten() -> u32 {
+    10
+}
+
 /// What a step can show at best.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Expectation {
     /// The patch's code runs: without that the verdict is "not exercised" and the campaign stops.
@@ -153,8 +234,41 @@ pub enum Expectation {
     NotExercised,
 }
 
+/// What follows a step that failed. Its patch is taken back either way, and put before a person.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnFailure {
+    /// The campaign ends.
+    #[default]
+    Stop,
+    /// The patches that passed are tested once more without it, as a control.
+    ContinueWithout,
+}
+
+/// What could go wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Risk {
+    /// What could happen.
+    pub risk: String,
+    /// What answers it.
+    pub answer: String,
+}
+
+/// What each end means for this campaign, for the plan and the closing document.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Ends {
+    /// Every step has the verdict that is asked of it.
+    pub success: String,
+    /// Some patches passed, a later one did not.
+    pub partial_success: String,
+    /// The first patch, or the debug kernel itself, did not pass.
+    pub failure: String,
+}
+
 /// A patch that is known to be bad, in the place of a good one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Broken {
     /// The patch whose place it takes, as in `step.patch`.
@@ -163,86 +277,75 @@ pub struct Broken {
     pub patch: PathBuf,
 }
 
+/// What is asked of one boot.
+#[derive(Debug, Clone)]
+pub struct Asks<'a> {
+    /// Smoke tests in their order, with the exit status that passes.
+    pub tests: Vec<(&'a SmokeTest, i32)>,
+    /// The soak that follows them.
+    pub soak: Option<SoakAsked<'a>>,
+    /// How long to wait for a person to log in on the desktop before the tests; none: nobody has to.
+    pub login: Option<Duration>,
+    /// Who uses the board.
+    pub people: &'a People,
+    /// Whether the profile's kernel has lockdep, which then has to be alive.
+    pub lockdep: bool,
+}
+
+/// The soak of one boot.
+#[derive(Debug, Clone)]
+pub struct SoakAsked<'a> {
+    /// Tests with the exit status that passes.
+    pub tests: Vec<(&'a SmokeTest, i32)>,
+    /// How long.
+    pub length: Duration,
+    /// All at once, or one after the other.
+    pub parallel: bool,
+}
+
 impl Campaign {
-    /// Reads and checks a campaign file.
+    /// Reads and checks a campaign file. Errors: all that is wrong, each with file, line and column.
     pub fn load(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path)
-            .with_context(|| format!("reading the campaign file {}", path.display()))?;
-        Self::parse(&text).with_context(|| format!("in the campaign file {}", path.display()))
+        let text = read(path)?;
+        let mut campaign = problem::parse(&text)
+            .map_err(|problems| problem::error(&path.display().to_string(), &problems))?;
+        if let Some(home) = std::env::var_os("HOME") {
+            campaign.at_home(Path::new(&home));
+        }
+        Ok(campaign)
+    }
+
+    /// Paths that begin with `~/` are below this folder.
+    fn at_home(&mut self, home: &Path) {
+        for path in self.tree.iter_mut().chain(&mut self.kernel.base) {
+            if let Ok(rest) = path.strip_prefix("~") {
+                *path = home.join(rest);
+            }
+        }
     }
 
     /// Parses and checks the text of a campaign file.
     pub fn parse(text: &str) -> Result<Self> {
-        let campaign: Campaign = toml::from_str(text)?;
-        campaign.check()?;
-        Ok(campaign)
+        problem::parse(text).map_err(|problems| problem::error("", &problems))
     }
 
-    fn check(&self) -> Result<()> {
-        if self.schema_version != SCHEMA_VERSION {
-            bail!(
-                "schema-version is {}, and this program reads {SCHEMA_VERSION}",
-                self.schema_version
-            );
+    /// Puts in what the file leaves out and another key decides: the fragments of the profile, and names for [`ALL`].
+    fn fill_in(&mut self) {
+        if self.kernel.fragments.is_empty() {
+            let below = match self.kernel.base {
+                Some(_) => Below::Config,
+                None => Below::Nothing,
+            };
+            let profile = Profile::named(Path::new(""), &self.kernel.profile, below);
+            self.kernel.fragments = profile.map(|profile| profile.fragments).unwrap_or_default();
         }
-        let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-        if self.name.is_empty() || !self.name.chars().all(allowed) {
-            bail!(
-                "name is {:?}: only letters, digits, `-` and `_` are allowed, and at least one",
-                self.name
-            );
-        }
-        let names: Vec<&str> = self.smoke_tests.iter().map(|test| test.name.as_str()).collect();
-        let known = |name: &String| -> Result<()> {
-            if names.contains(&name.as_str()) {
-                return Ok(());
-            }
-            bail!("there is no smoke test {name:?}; there are: {}", names.join(", "))
-        };
-        for test in &self.smoke_tests {
-            if test
-                .output
-                .as_ref()
-                .is_some_and(|output| output.file.contains('/'))
-            {
-                bail!(
-                    "smoke test {:?}: output.file is a file name in $LOCKSTEP, without `/`",
-                    test.name
-                );
+        let names: Vec<String> = self.smoke_tests.iter().map(|test| test.name.clone()).collect();
+        let tests = self.steps.iter_mut().map(|step| &mut step.smoke);
+        for list in tests.chain(self.soak.as_mut().map(|soak| &mut soak.tests)) {
+            if *list == [ALL] {
+                list.clone_from(&names);
             }
         }
-        self.baseline
-            .exit
-            .keys()
-            .try_for_each(known)
-            .context("in [baseline.exit]")?;
-        for (index, step) in self.steps.iter().enumerate() {
-            let context = || format!("in step {}", step.id);
-            step.smoke
-                .iter()
-                .chain(step.exit.keys())
-                .try_for_each(known)
-                .with_context(context)?;
-            if self.steps[..index].iter().any(|earlier| earlier.id == step.id) {
-                bail!("two steps have the id {}", step.id);
-            }
-            if step.expect == Expectation::Exercised && step.exercise.is_empty() {
-                bail!(
-                    "step {}: `exercise` names no function, so nothing could prove that the patch's code ran; \
-                     name one, or say `expect = \"not-exercised\"`",
-                    step.id
-                );
-            }
-        }
-        for (name, broken) in &self.broken {
-            if !self.steps.iter().any(|step| step.patch == broken.replaces) {
-                bail!(
-                    "broken.{name}: no step applies the patch {:?} that it replaces",
-                    broken.replaces
-                );
-            }
-        }
-        Ok(())
     }
 
     /// Puts a broken variant in the place of its patch. Errors: there is none of this name.
@@ -260,116 +363,69 @@ impl Campaign {
         Ok(())
     }
 
-    /// The smoke tests of a step, in its order, with the exit status that passes there.
-    pub fn tests_of<'a>(&'a self, step: &'a Step) -> Vec<(&'a SmokeTest, i32)> {
-        let find = |name: &String| self.smoke_tests.iter().find(|test| test.name == *name);
+    /// What is asked of the boot of a step.
+    pub fn tests_of<'a>(&'a self, step: &'a Step) -> Asks<'a> {
         let exit = |test: &SmokeTest| step.exit.get(&test.name).copied().unwrap_or(test.exit);
-        step.smoke
-            .iter()
-            .filter_map(find)
-            .map(|test| (test, exit(test)))
-            .collect()
+        Asks {
+            tests: self.named(&step.smoke, exit),
+            soak: self.soak_asked(step.soak_min, exit),
+            login: step.login.then(|| minutes(self.people.login_wait_min)),
+            people: &self.people,
+            lockdep: self.has_lockdep(),
+        }
     }
 
-    /// Every smoke test, with the exit status that it has on the debug kernel alone.
-    pub fn tests_of_baseline(&self) -> Vec<(&SmokeTest, i32)> {
+    /// What is asked of the boot of the debug kernel alone: every smoke test, and the longest soak of any step, so that there is something to
+    /// compare each with.
+    pub fn tests_of_baseline(&self) -> Asks<'_> {
         let exit = |test: &SmokeTest| self.baseline.exit.get(&test.name).copied().unwrap_or(test.exit);
-        self.smoke_tests.iter().map(|test| (test, exit(test))).collect()
+        let own = self.soak.as_ref().map_or(0, |soak| soak.minutes);
+        let longest = self.steps.iter().map(|step| step.soak_min.unwrap_or(own)).max();
+        Asks {
+            tests: self.smoke_tests.iter().map(|test| (test, exit(test))).collect(),
+            soak: self.soak_asked(longest, exit),
+            login: None,
+            people: &self.people,
+            lockdep: self.has_lockdep(),
+        }
     }
 
-    /// The whole estimate.
-    pub fn estimate(&self) -> Duration {
-        let minutes = self.kernel.estimate_min + self.steps.iter().map(|step| step.estimate_min).sum::<u32>();
-        Duration::from_secs(u64::from(minutes) * 60)
+    fn named<'a>(&'a self, names: &[String], exit: impl Fn(&SmokeTest) -> i32) -> Vec<(&'a SmokeTest, i32)> {
+        let find = |name: &String| self.smoke_tests.iter().find(|test| test.name == *name);
+        let found = names.iter().filter_map(find);
+        found.map(|test| (test, exit(test))).collect()
     }
+
+    fn soak_asked(&self, min: Option<u32>, exit: impl Fn(&SmokeTest) -> i32) -> Option<SoakAsked<'_>> {
+        let soak = self.soak.as_ref()?;
+        let length = minutes(min.unwrap_or(soak.minutes));
+        (!length.is_zero()).then(|| SoakAsked {
+            tests: self.named(&soak.tests, exit),
+            length,
+            parallel: soak.parallel,
+        })
+    }
+
+    /// Whether the debug kernel has lockdep. The sanitizers' have none: see their fragments.
+    pub fn has_lockdep(&self) -> bool {
+        !matches!(self.kernel.profile.as_str(), "kasan" | "kcsan")
+    }
+}
+
+/// Minutes as a time.
+pub fn minutes(minutes: u32) -> Duration {
+    Duration::from_secs(u64::from(minutes) * 60)
+}
+
+/// The text of a campaign file.
+pub fn read(path: &Path) -> Result<String> {
+    std::fs::read_to_string(path).with_context(|| {
+        format!(
+            "reading the campaign file {} (`cargo xtask campaign new NAME` writes one)",
+            path.display()
+        )
+    })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SMALL: &str = r#"
-schema-version = 1
-name = "small"
-goal = "nothing"
-board = "virtual"
-series = "patches/x"
-[kernel]
-profile = "lockdep"
-fragments = []
-label = "l"
-estimate-min = 1
-[[smoke]]
-name = "stream"
-run = "true"
-limit-s = 1
-[baseline]
-exit = { stream = 1 }
-[[step]]
-id = "2.1"
-patch = "0004"
-rebuild = ["*"]
-smoke = ["stream"]
-exercise = ["f"]
-estimate-min = 2
-"#;
-
-    fn error(edit: (&str, &str)) -> String {
-        assert!(SMALL.contains(edit.0), "the edit changes nothing");
-        format!(
-            "{:#}",
-            Campaign::parse(&SMALL.replace(edit.0, edit.1)).unwrap_err()
-        )
-    }
-
-    #[test]
-    fn every_campaign_of_this_repository_can_be_read() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../campaigns");
-        let mut seen = 0;
-        for entry in std::fs::read_dir(folder).unwrap() {
-            Campaign::load(&entry.unwrap().path()).unwrap();
-            seen += 1;
-        }
-        assert!(seen > 0);
-    }
-
-    #[test]
-    fn exit_statuses_follow_the_step_and_the_baseline() {
-        let campaign = Campaign::parse(SMALL).unwrap();
-        assert_eq!(campaign.tests_of(&campaign.steps[0])[0].1, 0);
-        assert_eq!(campaign.tests_of_baseline()[0].1, 1);
-        assert_eq!(campaign.estimate(), Duration::from_secs(180));
-    }
-
-    #[test]
-    fn an_unknown_key_is_refused_with_its_line() {
-        let error = error(("limit-s = 1", "limits = 1"));
-        assert!(
-            error.contains("line 15") && error.contains("unknown field `limits`"),
-            "{error}"
-        );
-    }
-
-    #[test]
-    fn a_step_that_could_not_prove_anything_is_refused() {
-        let error = error(("exercise = [\"f\"]", ""));
-        assert!(
-            error.contains("step 2.1: `exercise` names no function"),
-            "{error}"
-        );
-    }
-
-    #[test]
-    fn an_unknown_smoke_test_is_refused_with_what_there_is() {
-        let error = error(("smoke = [\"stream\"]", "smoke = [\"steam\"]"));
-        assert!(
-            error.contains("no smoke test \"steam\"; there are: stream"),
-            "{error}"
-        );
-    }
-
-    #[test]
-    fn a_newer_format_is_refused() {
-        assert!(error(("schema-version = 1", "schema-version = 2")).contains("this program reads 1"));
-    }
-}
+mod tests;

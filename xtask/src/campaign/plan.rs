@@ -1,19 +1,39 @@
-//! The plan: what a campaign will do, as a value. `--dry-run` prints it, the engine executes it, the report tells it.
+//! The plan: what a campaign will do, as a value. `plan` and `--dry-run` print it, the engine executes it, the report tells it.
 
 use super::estimates::Source;
-use super::file::{Campaign, Expectation};
+use super::file::{Asks, Campaign, Expectation, OnFailure, Step, minutes};
+use super::gates::{self, Gate};
+use crate::ui::short;
 use serde::Serialize;
 use std::time::Duration;
+
+mod parts;
+pub mod print;
+
+/// Rows that every plan has: no step may have their ids.
+pub const RESERVED: &[&str] = &[PREFLIGHT, BUILD, BOOT, CLOSE];
+const PREFLIGHT: &str = "0";
+const BUILD: &str = "1.3";
+const BOOT: &str = "1.8";
+const CLOSE: &str = "3";
 
 /// One row of the plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Planned {
-    /// Number: `0.1`, `1.3`, `2.1`.
+    /// Number: `0`, `1.3`, `2.1`.
     pub id: String,
     /// What is done.
     pub title: String,
     /// What has to be true for it to pass.
     pub verified_by: String,
+    /// What it is made of, where these have numbers of their own.
+    pub parts: Vec<Part>,
+    /// What has to be true before it starts.
+    pub gates: Vec<Gate>,
+    /// The same in words.
+    pub needs: Vec<String>,
+    /// What follows when it fails.
+    pub on_failure: String,
     /// What it does when it is executed.
     #[serde(skip)]
     pub action: Action,
@@ -24,6 +44,17 @@ pub struct Planned {
     /// How long each phase of it took in earlier runs; empty where there are none.
     #[serde(skip)]
     pub phases: Vec<(String, Duration)>,
+}
+
+/// A part of a row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Part {
+    /// Number: `0.1`.
+    pub id: String,
+    /// What is done.
+    pub title: String,
+    /// What has to be true.
+    pub verified_by: String,
 }
 
 /// What the engine does for a row.
@@ -43,72 +74,146 @@ pub enum Action {
 
 /// The plan of a campaign. `subject_of` gives the subject of a patch for print.
 pub fn plan(campaign: &Campaign, subject_of: impl Fn(&str) -> String) -> Vec<Planned> {
-    let minutes = |minutes: u32| Duration::from_secs(u64::from(minutes) * 60);
-    let kernel = minutes(campaign.kernel.estimate_min);
-    let row = |id: &str, title: String, verified_by: &str, action, estimate| Planned {
-        id: id.to_string(),
-        title,
-        verified_by: verified_by.to_string(),
-        action,
-        estimate,
-        estimated_from: Source::Plan,
-        phases: Vec::new(),
+    let kernel = &campaign.kernel;
+    let boot = match kernel.boot_estimate_min {
+        Some(boot) => minutes(boot),
+        None => minutes(kernel.estimate_min).mul_f64(0.2),
+    };
+    let row = |action: Action, id: &str, title: String, verified_by: String, estimate: Duration| {
+        let gates = gates::before(campaign, action);
+        Planned {
+            id: id.to_string(),
+            title,
+            verified_by,
+            parts: parts::of(campaign, action),
+            needs: gates.iter().map(|gate| gate.text(campaign)).collect(),
+            gates,
+            on_failure: on_failure(campaign, action),
+            action,
+            estimate,
+            estimated_from: Source::Plan,
+            phases: Vec::new(),
+        }
     };
     let mut rows = vec![
         row(
-            "0",
+            Action::Preflight,
+            PREFLIGHT,
             format!(
                 "pre-flight of the board {}: backups, capture, what must survive",
                 campaign.board
             ),
-            "backups on the board and on the host read back with equal hashes; pstore or serial captures",
-            Action::Preflight,
-            minutes(1),
+            "backups on the board and on the host read back with equal hashes; pstore or serial captures"
+                .into(),
+            minutes(campaign.preflight.estimate_min),
         ),
         row(
-            "1.1",
-            format!("build the {} kernel without any patch", campaign.kernel.profile),
-            "every requested symbol is in the final .config; its release is not vanilla's",
             Action::BuildBaseline,
-            kernel.mul_f64(0.8),
+            BUILD,
+            format!("build the {} kernel without any patch", kernel.profile),
+            "every requested symbol is in the final .config; its release is not vanilla's".into(),
+            minutes(kernel.estimate_min).saturating_sub(boot),
         ),
         row(
-            "1.2",
+            Action::BootBaseline,
+            BOOT,
             format!(
                 "deploy it as {}, boot it once, smoke-test it, record the baseline",
-                campaign.kernel.label
+                kernel.label
             ),
-            "this very build runs; lockdep is alive; vanilla is the default",
-            Action::BootBaseline,
-            kernel.mul_f64(0.2),
+            "this very build runs; its checkers are alive; smoke tests pass; vanilla is the default".into(),
+            boot + soak(&campaign.tests_of_baseline()),
         ),
     ];
     for (index, step) in campaign.steps.iter().enumerate() {
-        let verified_by = match step.expect {
-            Expectation::Exercised => format!(
-                "this build runs, smoke tests pass, nothing new in the log, {} ran",
-                step.exercise.join(" and ")
-            ),
-            Expectation::NotExercised => {
-                "this build runs and its modules load, smoke tests pass, nothing new in the log \
-                 (the code itself cannot run on this board)"
-                    .to_string()
-            }
-        };
+        let title = format!("{} {}", step.patch, subject_of(&step.patch));
+        let estimate = minutes(step.estimate_min) + soak(&campaign.tests_of(step));
         rows.push(row(
-            &step.id,
-            format!("{} {}", step.patch, subject_of(&step.patch)),
-            &verified_by,
             Action::Patch(index),
-            minutes(step.estimate_min),
+            &step.id,
+            title,
+            passes_when(campaign, step),
+            estimate,
         ));
     }
     rows.push(row(
-        "3",
-        "close: vanilla runs, is the default, and is byte for byte what it was".into(),
-        "hashes of every protected file",
         Action::Close,
+        CLOSE,
+        format!(
+            "close: vanilla runs, is the default, and is byte for byte what it was; {} is written",
+            campaign.closing
+        ),
+        "hashes of every protected file".into(),
         minutes(1),
     ));
     rows
 }
+
+fn soak(asks: &Asks) -> Duration {
+    asks.soak.as_ref().map_or(Duration::ZERO, |soak| soak.length)
+}
+
+fn passes_when(campaign: &Campaign, step: &Step) -> String {
+    let asks = campaign.tests_of(step);
+    let tests: Vec<&str> = asks.tests.iter().map(|(test, _)| test.name.as_str()).collect();
+    let mut needed = vec!["this build runs".to_string()];
+    if step.expect == Expectation::NotExercised {
+        needed.push("its modules load".into());
+    }
+    if !tests.is_empty() {
+        needed.push(format!("{} with the right exit and output", tests.join(", ")));
+    }
+    if let Some(soak) = &asks.soak {
+        needed.push(format!("a soak of {}", short(soak.length)));
+    }
+    needed.push("nothing new in the kernel log".into());
+    let forbidden: Vec<String> = campaign
+        .log
+        .forbid
+        .iter()
+        .map(|word| format!("{word:?}"))
+        .collect();
+    if !forbidden.is_empty() {
+        needed.push(format!("nothing like {} in it", forbidden.join(" or ")));
+    }
+    needed.push(match step.expect {
+        Expectation::Exercised => format!("{} ran", step.exercise.join(" and ")),
+        Expectation::NotExercised => "(the code itself cannot run on this board)".into(),
+    });
+    needed.join(", ")
+}
+
+fn on_failure(campaign: &Campaign, action: Action) -> String {
+    match action {
+        Action::Preflight => "no campaign: nothing was written beside vanilla".into(),
+        Action::BuildBaseline => "stop: each symbol that is not as asked is explained".into(),
+        Action::BootBaseline => {
+            let fragments: Vec<String> = campaign
+                .kernel
+                .fragments
+                .iter()
+                .map(|path| path.display().to_string())
+                .collect();
+            format!(
+                "back to vanilla, stop: the debug configuration is the culprit, not the series ({})",
+                fragments.join(", ")
+            )
+        }
+        Action::Patch(index) => {
+            let step = &campaign.steps[index];
+            let patch = &step.patch;
+            match step.on_failure {
+                OnFailure::Stop => {
+                    format!("capture, take back {patch} and nothing else, back to vanilla, stop")
+                }
+                OnFailure::ContinueWithout => format!(
+                    "capture, take back {patch} and nothing else, back to vanilla; the patches that passed stay as a control"
+                ),
+            }
+        }
+        Action::Close => "a person is needed".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

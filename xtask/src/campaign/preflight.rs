@@ -8,6 +8,7 @@ use crate::board::boot::{self, Capture, ConsentGiven, Method, Permit};
 use crate::board::preflight::{self, Backup, Needed, ProvenCapture, Status};
 use crate::board::protected::Protected;
 use crate::board::rescue_card;
+use crate::board::second_host;
 use crate::board::way_back;
 use crate::board::writer::{Put, Source, Writer};
 use crate::host::files;
@@ -63,11 +64,16 @@ pub fn prepare(context: &Context, facts: &mut Vec<String>) -> Result<Ready> {
         }
         None => Protected::compute(board, label)?,
     };
+    let folders = &context.campaign.preflight.modules;
+    let modules = match folders.is_empty() {
+        true => Modules::All,
+        false => Modules::Folders(folders.clone()),
+    };
     let backup = backup::make(
         board,
         &protected,
         &context.campaign.name,
-        &Modules::All,
+        &modules,
         context.backups,
     )?;
     facts.push(match backup.made() {
@@ -82,6 +88,7 @@ pub fn prepare(context: &Context, facts: &mut Vec<String>) -> Result<Ready> {
             backup.on_host().display()
         ),
     });
+    facts.extend(push_on(context, &backup)?);
     let (card, _) = rescue_card::save(board, &backup)?;
     facts.push(format!(
         "what to do when the board does not come back is in {}",
@@ -110,6 +117,26 @@ pub fn prepare(context: &Context, facts: &mut Vec<String>) -> Result<Ready> {
         known_dumps,
         method,
     })
+}
+
+/// Pushes the backup on to the second host that the board's file names, and reads it back there.
+fn push_on(context: &Context, backup: &Verified) -> Result<Option<String>> {
+    let Some(second) = &context.board.description().second_host else {
+        return Ok(None);
+    };
+    let (board, campaign) = (&context.campaign.board, &context.campaign.name);
+    let doing = || {
+        format!(
+            "the backup on {} (`second-host` in the board's file)",
+            second.host
+        )
+    };
+    second_host::push(second, board, campaign, backup.on_host()).with_context(doing)?;
+    second_host::verify(second, board, campaign, backup.on_host()).with_context(doing)?;
+    Ok(Some(format!(
+        "the backup is on {} as well, hashed there",
+        second.host
+    )))
 }
 
 /// Runs every check and gives the capture that works. Errors: a check failed.

@@ -1,15 +1,23 @@
-//! Smoke tests: the script that runs on the board, and the rule that looks at what it left behind.
+//! Smoke tests: the script that runs on the board ([`script`]), and the rule that looks at what it left behind.
+
+pub mod checkers;
+mod parts;
+mod script;
+
+pub use script::{longest, script};
 
 use super::file::{Output, SmokeTest};
-use crate::board::quote;
+use checkers::Checkers;
+use parts::Parts;
+use regex::Regex;
 use serde::{Deserialize, Serialize};
 
 /// What one smoke test showed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SmokeResult {
     /// The test's name.
     pub name: String,
-    /// Its exit status, 124 where the limit ended it (as timeout(1) has it).
+    /// Its exit status, 124 where the limit ended it (as timeout(1) has it); [`NOT_RUN`] where it did not come to be run.
     pub exit: i32,
     /// What it printed, standard output and error together.
     pub printed: String,
@@ -19,145 +27,188 @@ pub struct SmokeResult {
     pub failure: Option<String>,
 }
 
-/// Line that separates what the test printed from what is known about its output file. A test that prints it itself
-/// only hurts itself: the last one counts.
-const MARK: &str = "--- lockstep: output ---";
+/// Exit status of a test whose setup or condition failed.
+pub const NOT_RUN: i32 = -1;
 
-/// The script for one test: runs it in `folder` on the board with its limit, then describes the output file.
-/// The exit status of the script is the test's.
-pub fn script(test: &SmokeTest, folder: &str) -> String {
-    let folder = quote(folder);
-    let file = test
-        .output
-        .as_ref()
-        .map_or(String::new(), |output| quote(&output.file));
-    let describe = match test.output {
-        None => String::new(),
-        Some(_) => format!("[ -f {file} ] && stat -c %s {file} && sha256sum < {file}; rm -f {file};"),
-    };
-    let remove = test
-        .output
-        .as_ref()
-        .map_or(String::new(), |_| format!("rm -f {file};"));
-    let command = quote(&test.run);
-    format!(
-        "LOCKSTEP={folder}; export LOCKSTEP; cd {folder} || exit 125; {remove} \
-         timeout -k 5 {limit} sh -c {command} 2>&1; status=$?; echo; echo {mark}; {describe} exit $status",
-        limit = test.limit_s,
-        mark = quote(MARK),
-    )
+/// A result, and what else was seen while the test ran.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Look {
+    /// The result.
+    pub result: SmokeResult,
+    /// The checkers before the test.
+    pub before: Checkers,
+    /// And after it.
+    pub after: Checkers,
+    /// SHA-256 of each frame of the output, where it has frames.
+    pub frames: Vec<String>,
 }
 
-/// The rule: what the script printed and its exit status, against what is expected.
-pub fn look(test: &SmokeTest, expected_exit: i32, exit: i32, stdout: &str) -> SmokeResult {
-    let (printed, described) = stdout.rsplit_once(MARK).unwrap_or((stdout, ""));
-    let mut described = described.split_whitespace();
-    let output = match (described.next().map(str::parse::<u64>), described.next()) {
-        (Some(Ok(size)), Some(sha256)) => Some((size, sha256.to_string())),
-        _ => None,
-    };
-    let failure = if exit == 124 && expected_exit != 124 {
-        Some(format!("did not end within {} s", test.limit_s))
-    } else if exit != expected_exit {
-        Some(format!("exit {exit}, expected {expected_exit}"))
-    } else {
-        test.output
-            .as_ref()
-            .and_then(|expected| output_failure(expected, output.as_ref()))
-    };
-    SmokeResult {
-        name: test.name.clone(),
-        exit,
-        printed: printed.trim_end().to_string(),
-        output,
-        failure,
+/// The rule: what the script printed, against what is expected.
+pub fn look(test: &SmokeTest, expected_exit: i32, stdout: &str) -> Look {
+    let parts = Parts::of(stdout);
+    let fact = |key: &str| parts.fact(key);
+    let exit = fact("run").and_then(|status| status.parse().ok());
+    let output = fact("output").and_then(|described| {
+        let (size, sha256) = described.split_once(' ')?;
+        Some((size.parse().ok()?, sha256.to_string()))
+    });
+    let frames: Vec<String> = parts.text("frames").lines().map(String::from).collect();
+    let failure = not_run(test, &parts)
+        .or_else(|| exit_failure(test, expected_exit, exit))
+        .or_else(|| condition_failure("after", &test.after, &parts))
+        .or_else(|| {
+            let expected = test.output.as_ref()?;
+            output_failure(expected, output.as_ref())
+                .or_else(|| frames_failure(expected, output.as_ref(), &frames))
+        })
+        .or_else(|| printed_failure(test, parts.text("printed")))
+        .or_else(|| kernel_failure(test, parts.text("kernel")))
+        .or_else(|| {
+            let status = fact("teardown").filter(|status| *status != "0")?;
+            Some(format!(
+                "teardown ended with {status}: {}",
+                last_line(parts.text("teardown"))
+            ))
+        });
+    Look {
+        result: SmokeResult {
+            name: test.name.clone(),
+            exit: exit.unwrap_or(NOT_RUN),
+            printed: parts.text("printed").trim_end().to_string(),
+            output,
+            failure,
+        },
+        before: Checkers::of(&parts, "before"),
+        after: Checkers::of(&parts, "after"),
+        frames,
     }
 }
 
-fn output_failure(expected: &Output, seen: Option<&(u64, String)>) -> Option<String> {
-    let Some((size, sha256)) = seen else {
-        return Some(format!("it left no file {}", expected.file));
-    };
-    if *size != expected.size {
+fn not_run(test: &SmokeTest, parts: &Parts) -> Option<String> {
+    if !parts.are_whole() {
+        return Some("the board's answer is cut off".into());
+    }
+    if let Some(status) = parts.fact("setup").filter(|status| *status != "0") {
         return Some(format!(
-            "{} has {size} bytes, expected {}",
-            expected.file, expected.size
+            "setup ended with {status}: {}",
+            last_line(parts.text("said"))
         ));
     }
+    condition_failure("before", &test.before, parts)
+}
+
+fn condition_failure(when: &str, conditions: &[String], parts: &Parts) -> Option<String> {
+    conditions.iter().enumerate().find_map(|(index, condition)| {
+        let status = parts
+            .fact(&format!("{when}.{index}"))
+            .filter(|status| *status != "0")?;
+        let said = last_line(parts.text("said"));
+        Some(format!(
+            "the condition {when} it, `{condition}`, ended with {status}: {said}"
+        ))
+    })
+}
+
+fn exit_failure(test: &SmokeTest, expected: i32, exit: Option<i32>) -> Option<String> {
+    match exit {
+        None => Some("it was not run".into()),
+        Some(124) if expected != 124 => Some(format!("did not end within {} s", test.limit_s)),
+        Some(exit) if exit != expected => Some(format!("exit {exit}, expected {expected}")),
+        Some(_) => None,
+    }
+}
+
+/// Why an output file, with its size and SHA-256, is not as it has to be.
+pub fn output_failure(expected: &Output, seen: Option<&(u64, String)>) -> Option<String> {
+    let file = &expected.file;
+    let Some((size, sha256)) = seen else {
+        return Some(format!("it left no file {file}"));
+    };
+    let frames = expected.frames.as_ref();
+    let wanted = expected.size.or(frames.map(|frames| frames.bytes * frames.count));
+    match (wanted, frames) {
+        (Some(wanted), _) if *size == wanted => {}
+        (Some(_), Some(frames)) if size % frames.bytes == 0 => {
+            let seen = size / frames.bytes;
+            return Some(format!("{file} has {seen} frames, expected {}", frames.count));
+        }
+        (Some(wanted), _) => return Some(format!("{file} has {size} bytes, expected {wanted}")),
+        (None, _) if *size == 0 => return Some(format!("{file} is empty")),
+        (None, _) => {}
+    }
     match &expected.sha256 {
-        Some(wanted) if wanted != sha256 => Some(format!(
-            "{} has the SHA-256 {sha256}, expected {wanted}",
-            expected.file
-        )),
+        Some(wanted) if wanted != sha256 => {
+            Some(format!("{file} has the SHA-256 {sha256}, expected {wanted}"))
+        }
         _ => None,
     }
+}
+
+fn frames_failure(expected: &Output, seen: Option<&(u64, String)>, hashes: &[String]) -> Option<String> {
+    let wanted = expected.frames.as_ref().filter(|frames| frames.distinct > 1)?;
+    seen?;
+    let distinct = hashes.iter().collect::<std::collections::BTreeSet<_>>().len() as u64;
+    (distinct < wanted.distinct).then(|| {
+        format!(
+            "{} has {distinct} different frames, expected at least {}",
+            expected.file, wanted.distinct
+        )
+    })
+}
+
+/// Why what a test printed is not as it has to be. The expressions were checked when the campaign was read; one that is none matches nothing.
+pub fn printed_failure(test: &SmokeTest, printed: &str) -> Option<String> {
+    let matching = |expression: &str| -> Option<String> {
+        let expression = Regex::new(expression).ok()?;
+        printed
+            .lines()
+            .find(|line| expression.is_match(line))
+            .map(String::from)
+    };
+    let missing = test
+        .prints
+        .iter()
+        .find(|expression| matching(expression).is_none());
+    if let Some(expression) = missing {
+        let last = last_line(printed);
+        return Some(format!(
+            "no line that it printed matches `{expression}`; the last one is {last:?}"
+        ));
+    }
+    test.prints_not.iter().find_map(|expression| {
+        Some(format!(
+            "it printed {:?}, which `{expression}` forbids",
+            matching(expression)?
+        ))
+    })
+}
+
+fn kernel_failure(test: &SmokeTest, log: &str) -> Option<String> {
+    let rules = &test.log;
+    if rules.expect.is_empty() && rules.forbid.is_empty() {
+        return None;
+    }
+    // The script's own mark is the first line: without it nobody knows where the test began.
+    if log.is_empty() {
+        return Some("the kernel log of the test could not be read".into());
+    }
+    let lines: Vec<&str> = log.lines().skip(1).collect();
+    let holds = |word: &str| lines.iter().find(|line| line.contains(word));
+    if let Some(word) = rules.expect.iter().find(|word| holds(word).is_none()) {
+        return Some(format!("the kernel did not say {word:?}"));
+    }
+    rules.forbid.iter().find_map(|word| {
+        let line = holds(word)?.trim();
+        Some(format!("the kernel said {word:?}: {line}"))
+    })
+}
+
+fn last_line(text: &str) -> &str {
+    text.lines()
+        .rev()
+        .find(|line| !line.trim().is_empty())
+        .unwrap_or("it printed nothing")
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::host::process;
-    use std::time::Duration;
-    use xshell::{Shell, cmd};
-
-    fn test(run: &str) -> SmokeTest {
-        SmokeTest {
-            name: "t".into(),
-            run: run.into(),
-            limit_s: 1,
-            exit: 0,
-            output: Some(Output {
-                file: "out".into(),
-                size: 3,
-                sha256: None,
-            }),
-        }
-    }
-
-    fn run(test: &SmokeTest) -> SmokeResult {
-        let sh = Shell::new().unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("out"), "old").unwrap();
-        let script = script(test, folder.path().to_str().unwrap());
-        let finished = process::finish(cmd!(sh, "sh -c {script}"), Duration::from_secs(20)).unwrap();
-        look(
-            test,
-            0,
-            finished.status.code().unwrap(),
-            &String::from_utf8_lossy(&finished.stdout),
-        )
-    }
-
-    #[test]
-    fn a_right_output_passes() {
-        let result = run(&test("echo hello; printf abc > out"));
-        assert_eq!(result.failure, None);
-        assert_eq!(result.printed, "hello");
-        assert_eq!(result.output.unwrap().0, 3);
-    }
-
-    #[test]
-    fn an_exit_of_0_with_an_empty_output_fails() {
-        assert_eq!(
-            run(&test(": > out")).failure.unwrap(),
-            "out has 0 bytes, expected 3"
-        );
-    }
-
-    #[test]
-    fn a_file_from_an_earlier_run_does_not_count() {
-        assert_eq!(run(&test("true")).failure.unwrap(), "it left no file out");
-    }
-
-    #[test]
-    fn a_test_that_hangs_is_ended() {
-        assert_eq!(run(&test("sleep 60")).failure.unwrap(), "did not end within 1 s");
-    }
-
-    #[test]
-    fn a_wrong_hash_fails() {
-        let mut test = test("printf abc > out");
-        test.output.as_mut().unwrap().sha256 = Some("00".into());
-        assert!(run(&test).failure.unwrap().contains("expected 00"));
-    }
-}
+mod tests;

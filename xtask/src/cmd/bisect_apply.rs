@@ -10,13 +10,13 @@ use crate::board::virt::VirtualBoard;
 use crate::campaign::build::{self, Workshop};
 use crate::campaign::engine::Engine;
 use crate::campaign::estimates;
-use crate::campaign::file::Campaign;
+use crate::campaign::file::{Campaign, InUse, QuietHours};
 use crate::campaign::plan::{self, Planned};
 use crate::campaign::record::{End, RunRecord};
 use crate::campaign::report;
 use crate::exit::Outcome;
 use crate::kernel::toolchain::Toolchain;
-use crate::ui::short;
+use crate::ui::Consent;
 use anyhow::{Context as _, Result, bail};
 use std::path::{Path, PathBuf};
 
@@ -41,6 +41,9 @@ pub struct RunFlags {
     /// Put a variant that is known to be bad in the place of its patch, to see that it is found
     #[arg(long = "break", value_name = "NAME")]
     pub break_with: Option<String>,
+    /// Hours in which nobody uses the board: it is rebooted then whoever is logged in (22:00-07:00)
+    #[arg(long, value_name = "FROM-TO")]
+    pub quiet_hours: Option<QuietHours>,
     /// Which kernel tree.
     #[command(flatten)]
     pub tree: TreeFlags,
@@ -69,6 +72,10 @@ pub fn load(context: &Context, path: &Path, flags: &RunFlags) -> Result<Campaign
     if let Some(name) = &flags.break_with {
         campaign.break_with(name)?;
     }
+    campaign.people.quiet_hours = flags.quiet_hours.or(campaign.people.quiet_hours);
+    if context.global.consent() == Consent::Given {
+        campaign.people.in_use = InUse::Go;
+    }
     if campaign.board != "virtual" {
         bail!(
             "the campaign is for the board {:?}; only the board \"virtual\" can be driven yet",
@@ -96,26 +103,8 @@ pub fn plan_of(context: &Context, campaign: &Campaign) -> Result<Vec<Planned>> {
 
 /// Prints the plan, and nothing else.
 pub fn tell_plan(context: &Context, campaign: &Campaign, plan: &[Planned]) -> Result<Outcome> {
-    context
-        .ui
-        .json(&serde_json::json!({ "campaign": campaign.name, "plan": plan }))?;
-    context
-        .ui
-        .line(&format!("Campaign {}: {}", campaign.name, campaign.goal));
-    for row in plan {
-        let minutes = row.estimate.as_secs_f64() / 60.0;
-        context
-            .ui
-            .line(&format!("{:<5} {:>4.1} min  {}", row.id, minutes, row.title));
-        context
-            .ui
-            .line(&format!("{:<15} passes when: {}", "", row.verified_by));
-    }
-    context.ui.line(&format!(
-        "About {} in all, {}. Nothing was touched.",
-        short(plan.iter().map(|row| row.estimate).sum()),
-        estimates::sources(plan)
-    ));
+    super::plan::tell(context, campaign, plan, super::plan::Form::Text)?;
+    context.ui.line("Nothing was touched.");
     Ok(Outcome::Success)
 }
 
@@ -145,9 +134,9 @@ pub fn run(
     consent: ConsentGiven,
 ) -> Result<Outcome> {
     let _lock = lock(context, &campaign.board)?;
-    let kernel = flags.tree.kernel.as_deref();
+    let kernel = flags.tree.kernel.as_deref().or(campaign.tree.as_deref());
     let workshop = Workshop::open(&context.folders.project, &context.folders.cache, kernel, campaign)?;
-    let probe = compile(context, "release_fence", "probe")?;
+    let smoke_files = super::campaign::smoke_files(context, campaign)?;
     let slot_init = compile(context, "slot_init", "slot-init")?;
     let task = context.ui.task("switch the board on", None);
     board.up(&context.folders)?;
@@ -158,7 +147,7 @@ pub fn run(
         campaign,
         board,
         workshop,
-        smoke_files: vec![("release_fence".into(), probe)],
+        smoke_files,
         slot_init,
         backups: backup_folder(context, &campaign.board, &campaign.name),
         folder: folder.clone(),

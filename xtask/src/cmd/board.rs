@@ -13,6 +13,7 @@ mod console;
 mod probe;
 mod remote;
 mod state;
+mod sysrq;
 
 /// Longest time from power-on to ssh that `up` waits by default, seconds.
 const BOOT_SECONDS: u64 = 180;
@@ -54,6 +55,8 @@ enum Action {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         command: Vec<String>,
     },
+    /// Ask its kernel by a SysRq key: w blocked tasks, d held locks, l back traces, m memory; b, c and o end it
+    Sysrq(sysrq::Sysrq),
     /// Look at its serial line
     #[command(after_help = "Example:\n  cargo xtask board console --write    (leave with Ctrl-])")]
     Console {
@@ -96,8 +99,11 @@ impl Board {
             Action::Status => status(context),
             Action::State(flags) => state::run(flags, &self.board, context),
             Action::Ssh { command } => ssh(command, context),
-            Action::Console { write: true } => console::run(context, console::Direction::Write),
-            Action::Console { write: false } => console::run(context, console::Direction::Look),
+            Action::Sysrq(flags) => flags.run(&self.board, context),
+            Action::Console { write } => {
+                let line = console::Line::Virtual(VirtualBoard::open(&context.folders)?);
+                console::run(context, &line, console::Direction::of(*write))
+            }
             Action::Reset => reset(context),
             Action::Probe(probe) => probe.run(context),
             Action::Destroy => destroy(context),
@@ -141,6 +147,7 @@ fn plan(action: &Action, power: Power) -> Vec<&'static str> {
             "wait until the board answers over ssh",
         ],
         Action::Down if on => vec!["shut the board down", "cut its power, if it does not obey"],
+        Action::Sysrq(_) if on => vec!["send one SysRq key to the running kernel"],
         Action::Reset if on => vec!["reset the board; nothing is flushed"],
         Action::Destroy if made => vec!["cut the board's power", "remove its disk, its keys and its log"],
         Action::Ssh { .. } if on => vec!["run the command on the board"],

@@ -7,6 +7,7 @@ pub mod board;
 pub mod boot;
 pub mod build;
 pub mod build_debug_kernel;
+pub mod campaign;
 pub mod config;
 pub mod deploy;
 pub mod doctor;
@@ -14,12 +15,14 @@ pub mod extlinux;
 pub mod logs;
 pub mod notify;
 pub mod open_board;
+pub mod plan;
 pub mod preflight;
 pub mod rehearse;
 pub mod report;
 pub mod revert;
 pub mod review;
 pub mod rollback;
+pub mod serial_record;
 pub mod series;
 pub mod setup;
 pub mod test;
@@ -61,6 +64,8 @@ pub fn run(cli: &Cli, ui: &Ui) -> Result<Outcome> {
         Command::Review(verb) => verb.run(&context),
         Command::Preflight(verb) => verb.run(&context),
         Command::Deploy(verb) => verb.run(&context),
+        Command::Campaign(verb) => verb.run(&context),
+        Command::Plan(verb) => verb.run(&context),
         Command::BisectApply(verb) => verb.run(&context),
         Command::Boot(verb) => verb.run(&context),
         Command::Rollback(verb) => verb.run(&context),
@@ -69,5 +74,6 @@ pub fn run(cli: &Cli, ui: &Ui) -> Result<Outcome> {
         Command::Logs(verb) => verb.run(&context),
         Command::Report(verb) => verb.run(&context),
         Command::Board(verb) => verb.run(&context),
+        Command::SerialRecord(verb) => verb.run(&context),
     }
 }

@@ -2,8 +2,10 @@
 
 pub mod files;
 pub mod folders;
+pub mod identity;
 pub mod interrupt;
 pub mod packages;
 pub mod process;
 pub mod requirements;
+pub mod socket;
 pub mod toml;

@@ -227,7 +227,8 @@ impl Drop for Group {
     }
 }
 
-/// Starts a program that outlives this one, in a session of its own, with its output appended to `log`; gives its process id.
+/// Starts a program that outlives this one, with its output appended to `log`; gives its process id. It has to make a session of its own
+/// (setsid(2)) first of all: until then a Ctrl-C at this terminal ends it, too.
 pub fn spawn_detached(cmd: Cmd, log: &Path) -> Result<u32> {
     let shown = cmd.to_string();
     let doing = || format!("starting `{shown}`");
@@ -240,9 +241,31 @@ pub fn spawn_detached(cmd: Cmd, log: &Path) -> Result<u32> {
     command
         .stdin(Stdio::null())
         .stdout(file.try_clone().with_context(doing)?)
-        .stderr(file)
-        .process_group(0);
+        .stderr(file);
     Ok(command.spawn().with_context(doing)?.id())
+}
+
+/// A program whose standard input and output are a line to something else; it ends, with all that it started, when this is dropped.
+pub struct Piped {
+    _child: Group,
+}
+
+impl Piped {
+    /// Starts it; gives what it writes, and where it reads. Its standard error is ours. Errors: no word is given, or it cannot be started.
+    pub fn start(words: &[String]) -> Result<(Self, std::process::ChildStdout, std::process::ChildStdin)> {
+        let (program, arguments) = words.split_first().context("no program is named")?;
+        let doing = || format!("starting `{}`", words.join(" "));
+        let mut child = Command::new(program)
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .with_context(doing)?;
+        let stdout = child.stdout.take().expect("stdout was piped");
+        let stdin = child.stdin.take().expect("stdin was piped");
+        Ok((Piped { _child: Group(child) }, stdout, stdin))
+    }
 }
 
 /// Runs a program on this terminal (an editor, a shell on the board) and gives its exit status.

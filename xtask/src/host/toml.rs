@@ -31,7 +31,7 @@ pub fn place(text: &str, span: Range<usize>) -> String {
 }
 
 /// The nearest of the names that serde lists: "unknown field `x`, expected one of `a`, `b`" (serde_core, `de::Error`).
-fn meant(message: &str) -> Option<String> {
+pub fn meant(message: &str) -> Option<String> {
     let rest = message
         .strip_prefix("unknown field `")
         .or_else(|| message.strip_prefix("unknown variant `"))?;

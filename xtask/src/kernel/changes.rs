@@ -130,6 +130,7 @@ mod tests {
             release: "7.3.4-lockdep".into(),
             build_id: "00".into(),
             profile: "lockdep".into(),
+            append: Vec::new(),
             commit: "00".into(),
             root: "/stage".into(),
             files,

@@ -14,6 +14,8 @@ pub struct Known {
     pub name: &'static str,
     /// Its fragments of `kconfig-fragments/`, without what the board needs.
     fragments: &'static [&'static str],
+    /// Words for the kernel's command line, where configuration cannot say it.
+    append: &'static [&'static str],
     /// What it is for.
     pub about: &'static str,
 }
@@ -23,21 +25,28 @@ pub const KNOWN: &[Known] = &[
     Known {
         name: "vanilla",
         fragments: &["vanilla"],
+        append: &[],
         about: "the kernel that must survive",
     },
     Known {
         name: "lockdep",
         fragments: &["lockdep", "function-trace"],
+        append: &[],
         about: "lock order, sleeping in atomic context, RCU use",
     },
     Known {
         name: "kasan",
         fragments: &["kasan", "function-trace"],
+        // KASAN reports the first bad access only (mm/kasan/report.c, KASAN_BIT_MULTI_SHOT): a known finding of the baseline would hide
+        // every other.
+        append: &["kasan_multi_shot"],
         about: "use after free, accesses out of bounds",
     },
     Known {
         name: "kcsan",
         fragments: &["kcsan", "function-trace"],
+        // Its own parameters (kernel/kcsan/core.c) only tune what the configuration sets.
+        append: &[],
         about: "data races",
     },
 ];
@@ -119,6 +128,13 @@ impl Profile {
         }
     }
 
+    /// Words that its label has on the command line, beside those of every test label.
+    pub fn append(&self) -> Vec<String> {
+        let known = KNOWN.iter().find(|known| known.name == self.name);
+        let words = known.map_or(&[][..], |known| known.append);
+        words.iter().map(|word| word.to_string()).collect()
+    }
+
     /// Reads and merges the fragments. Errors: one that cannot be read or parsed, requests that contradict each other.
     pub fn merged(&self) -> Result<Merged> {
         let fragments = self
@@ -176,6 +192,12 @@ mod tests {
                 known.name
             );
             labels.push(profile.label("arch_devices"));
+            let wanted: &[&str] = if known.name == "kasan" {
+                &["kasan_multi_shot"]
+            } else {
+                &[]
+            };
+            assert_eq!(profile.append(), wanted, "{}", known.name);
             assert_eq!(merged.overrides, [], "{}", known.name);
         }
         assert_eq!(

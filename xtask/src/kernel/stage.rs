@@ -56,6 +56,7 @@ impl Builder {
             schema_version: SCHEMA_VERSION,
             build_id: module::build_id(&vmlinux).with_context(|| format!("{}: reading vmlinux", doing()))?,
             profile: self.profile.name.clone(),
+            append: self.profile.append(),
             commit: commit.to_string(),
             files,
             root: dest.clone(),

@@ -256,6 +256,7 @@ pub fn build(folder: &Path, release: &str, content: &str) -> Manifest {
         release: release.into(),
         build_id: "aa".into(),
         profile: "lockdep".into(),
+        append: Vec::new(),
         commit: "c".into(),
         root: folder.into(),
         files,

@@ -193,6 +193,29 @@ LD_LIBRARY_PATH=$3 exec "$2" -D -e -f "$1/sshd_config""#;
             .count()
     }
 
+    /// Kills the process that holds the shared connection while the next script that writes files is in the middle of its input. To be called
+    /// from a thread of its own; gives up after a while.
+    pub fn kill_master_in_transfer(folder: &Path) -> bool {
+        fs::write(folder.join("pause"), "").unwrap();
+        let started = Instant::now();
+        while !folder.join("paused").exists() {
+            if started.elapsed() > Duration::from_secs(30) {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let socket = format!("ControlPath={}", folder.join("control/ssh.sock").display());
+        let asked = Command::new("ssh")
+            .args(["-F", "none", "-O", "check", "-o", &socket, "board"])
+            .output()
+            .unwrap();
+        // ssh(1): `Master running (pid=1234)`.
+        let said = String::from_utf8_lossy(&asked.stderr).into_owned();
+        let pid: String = said.chars().filter(char::is_ascii_digit).collect();
+        run("kill", &["-9", &pid]);
+        true
+    }
+
     /// The next script that writes files loses its connection before this command of it.
     pub fn cut(&self, command: usize) {
         fs::write(self.at("cut"), command.to_string()).unwrap();
@@ -217,6 +240,10 @@ if [ -e "$here/cut" ] && [[ $script == *"files="* ]]; then
     script="n=0; trap '[ \$((n++)) -ne $at ] || kill -9 $PPID' DEBUG
 $script"
     shell=bash
+fi
+if [ -e "$here/pause" ] && [[ $script == *"files="* ]]; then
+    rm "$here/pause"
+    exec < <(head -c 20000; touch "$here/paused"; sleep 1; cat)
 fi
 exec unshare -m sh -c "$(cat "$here/set-up")" sh {board} {root} {firmware} $shell -c "$script"
 "#,

@@ -5,6 +5,7 @@ use super::Progress;
 use super::serial::{self, Entry, Event, Phase, Watch};
 use crate::board::SerialLine;
 use crate::board::extlinux::Config;
+use crate::capture::control::MenuEntry;
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 use std::fs::File;
@@ -30,6 +31,14 @@ impl Choice {
             number,
             shown: label.shown().to_string(),
         })
+    }
+
+    /// For the recorder.
+    pub(super) fn entry(&self) -> MenuEntry {
+        MenuEntry {
+            number: self.number,
+            shown: self.shown.clone(),
+        }
     }
 }
 

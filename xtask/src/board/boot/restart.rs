@@ -3,7 +3,7 @@
 use super::menu::{Attendant, Plan, Seen};
 use super::method::Way;
 use super::serial::Phase;
-use super::{ANSWER_LIMIT, Answer, Progress, look};
+use super::{ANSWER_LIMIT, Answer, Progress, look, sysrq};
 use crate::board::{Board, SerialLine};
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
@@ -21,6 +21,9 @@ pub enum Reset {
     Crash,
     /// Nobody feeds the watchdog any more: the way of a kernel that hangs.
     Watchdog,
+    /// A crash on purpose by BREAK on the serial line, for a board that does not answer: pstore has its last words then. Where no
+    /// restart comes of it, by force.
+    BreakCrash,
 }
 
 impl Reset {
@@ -31,6 +34,7 @@ impl Reset {
             Reset::Hard => "a forced reset",
             Reset::Crash => "a panic",
             Reset::Watchdog => "the watchdog",
+            Reset::BreakCrash => "a crash over the serial line",
         }
     }
 }
@@ -98,8 +102,14 @@ impl Restart<'_> {
         line: &dyn SerialLine,
         on_progress: &mut dyn FnMut(&Progress),
     ) -> Result<(Seen, Option<Answer>)> {
-        let limits = Limits::of(self.board);
+        let mut limits = Limits::of(self.board);
+        if self.reset == Reset::BreakCrash {
+            // `panic=10`, and some for a slow line: a kernel that did not take the key will not take it later.
+            limits.down = Duration::from_secs(45);
+        }
         let mut attendant = Attendant::new(line, self.plan.clone())?;
+        // For the time when no command runs. A recorder that does not know it leaves menus alone.
+        let _ = line.vanilla_is(&self.plan.then.entry());
         let started = Instant::now();
         self.ask(on_progress)?;
         let mut forced = self.reset == Reset::Hard;
@@ -179,6 +189,13 @@ impl Restart<'_> {
             Reset::Orderly => format!("sync\n(sleep 1; {}) >/dev/null 2>&1 &\n", self.command),
             Reset::Crash => CRASH.to_string(),
             Reset::Watchdog => STARVE.to_string(),
+            Reset::BreakCrash => {
+                if sysrq::by_break(self.board, 'c').is_err() {
+                    by_force(self.board, Phase::Unknown)?;
+                }
+                on_progress(&Progress::Asked);
+                return Ok(());
+            }
         };
         drop(self.board.run(&script, Duration::from_secs(30)));
         on_progress(&Progress::Asked);

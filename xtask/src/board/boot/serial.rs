@@ -27,6 +27,26 @@ pub enum Phase {
     Panicked,
 }
 
+impl Phase {
+    /// In print.
+    pub fn name(self) -> &'static str {
+        match self {
+            Phase::Unknown => "unknown",
+            Phase::Bootloader => "boot loader",
+            Phase::MenuWaits => "menu waits",
+            Phase::Loading => "loading",
+            Phase::Kernel => "kernel",
+            Phase::Login => "login",
+            Phase::Panicked => "panicked",
+        }
+    }
+
+    /// A kernel runs, as far as the line showed: what invariant 8 asks for.
+    pub fn is_running_kernel(self) -> bool {
+        matches!(self, Phase::Kernel | Phase::Login)
+    }
+}
+
 /// Something that the line showed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -185,6 +205,9 @@ impl Watch {
     }
 
     fn kernel_line(&mut self, line: &str, events: &mut Vec<Event>) {
+        if self.phase == Phase::Unknown && is_printk(line) {
+            self.phase = Phase::Kernel;
+        }
         if let Some(at) = line.find("Kernel panic - not syncing") {
             self.phase = Phase::Panicked;
             events.push(Event::Panic(line[at..].to_string()));
@@ -230,6 +253,17 @@ fn linux_banner(line: &str) -> Option<String> {
     let before = before.trim();
     (before.is_empty() || before.ends_with(']'))
         .then(|| rest.split(' ').next().unwrap_or_default().to_string())
+}
+
+/// A message with the time that the kernel's console puts before it (kernel/printk/printk.c: `print_time`, `[%5lu.%06lu]`): some
+/// kernel runs, although its start was not seen.
+fn is_printk(line: &str) -> bool {
+    let Some((time, _)) = line.strip_prefix('[').and_then(|rest| rest.split_once(']')) else {
+        return false;
+    };
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    time.split_once('.')
+        .is_some_and(|(seconds, micro)| digits(seconds.trim_start()) && micro.len() == 6 && digits(micro))
 }
 
 /// `label_print`: number, colon, tab, text. Serial terminals that drop tabs show blanks.

@@ -11,7 +11,7 @@ mod qemu;
 mod qmp;
 mod rootfs;
 mod serial;
-mod socket;
+
 mod tools;
 
 pub use create::{Different, create};
@@ -182,7 +182,8 @@ impl VirtualBoard {
     /// dm-log-writes format), for tests that cut its power at any instant.
     pub fn up_recording(&self, folders: &Folders, write_log: Option<&Path>) -> Result<Up> {
         let _lock = lock(folders)?;
-        if power::running(&self.folder).is_some() {
+        if let Some(pid) = power::running(&self.folder) {
+            self.serial.record(pid)?;
             return Ok(Up::WasOn);
         }
         let version = tools::qemu_version()?;
@@ -202,7 +203,12 @@ impl VirtualBoard {
                 ..machine(&self.folder, ports)?
             };
             match power::start(&machine) {
-                Ok(()) => return Ok(Up::Started),
+                Ok(()) => {
+                    if let Some(pid) = power::running(&self.folder) {
+                        self.serial.record(pid)?;
+                    }
+                    return Ok(Up::Started);
+                }
                 Err(error) if tries_left > 0 && format!("{error:#}").contains("host forwarding") => {}
                 Err(error) => return Err(error),
             }

@@ -1,6 +1,6 @@
 //! A small client of QEMU's control socket (QMP: one JSON object a line; QEMU's `docs/interop/qmp-spec`).
 
-use super::socket;
+use crate::host::socket;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Write};

@@ -1,8 +1,14 @@
 //! The serial line of the virtual board: QEMU appends every byte to a log file by itself; a socket is opened only
 //! to write.
 
-use super::{qemu, qmp::Qmp, socket};
+use super::{qemu, qmp::Qmp};
 use crate::board::SerialLine;
+use crate::capture::client::Recorder;
+use crate::capture::control::MenuEntry;
+use crate::capture::line::Way;
+use crate::capture::source::Source;
+use crate::host::identity::Identity;
+use crate::host::socket;
 use anyhow::{Context, Result, bail};
 use std::fs::File;
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
@@ -17,6 +23,8 @@ const LINGER: Duration = Duration::from_millis(300);
 const LIMIT: Duration = Duration::from_secs(10);
 /// Held by whoever has the socket: QEMU serves one client, a second one would wait unseen and its bytes with it.
 const LOCK: &str = "serial.lock";
+/// Folder of the recorder, which adds times to QEMU's log.
+const RECORDER: &str = "recorder";
 
 /// The line of the board whose files are in one folder.
 #[derive(Debug, Clone)]
@@ -58,6 +66,21 @@ impl Serial {
         let stream = socket::connect(&self.folder, qemu::SERIAL_SOCKET)
             .with_context(|| format!("{}: is the board on? `cargo xtask board up`", doing()))?;
         Ok(Connection { stream, _lock: lock })
+    }
+
+    /// Has a recorder follow the log of the QEMU with this process id, for as long as that one runs: it adds times and phases, and
+    /// answers a menu that waits while no command runs. Errors: it cannot be started.
+    pub fn record(&self, pid: u32) -> Result<()> {
+        let Some(qemu) = Identity::of(pid) else {
+            return Ok(());
+        };
+        self.recorder().ensure(&Source::File(self.log()), Some(&qemu))?;
+        Ok(())
+    }
+
+    /// The recorder that follows the log.
+    pub fn recorder(&self) -> Recorder {
+        Recorder::at(&self.folder.join(RECORDER))
     }
 
     /// Length of the log now: what comes later is what came after this call.
@@ -111,6 +134,21 @@ impl SerialLine for Serial {
         let arguments = serde_json::json!({ "id": qemu::SERIAL_ID });
         Qmp::connect(&self.folder, qemu::QMP_SOCKET)?.execute("chardev-send-break", arguments)?;
         Ok(())
+    }
+
+    fn vanilla_is(&self, entry: &MenuEntry) -> Result<()> {
+        self.recorder().vanilla_is(entry.clone())
+    }
+}
+
+/// For the recorder, which follows a file and has no line of its own.
+impl Way for Serial {
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        SerialLine::write(self, bytes)
+    }
+
+    fn send_break(&mut self) -> Result<()> {
+        SerialLine::send_break(self)
     }
 }
 

@@ -1,13 +1,16 @@
-//! The serial line on this terminal: what QEMU appends to the log is shown; what is typed is sent only with `--write`.
+//! The serial line on this terminal: what the capture appends to the log is shown; what is typed is sent only with `--write`.
 
 use crate::board::SerialLine;
+use crate::board::ssh_board::RecordedLine;
 use crate::board::virt::{Connection, VirtualBoard};
+use crate::capture::control::Writer;
 use crate::cmd::Context;
 use crate::exit::Outcome;
 use anyhow::{Context as _, Result, bail};
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use std::fs::File;
 use std::io::{IsTerminal, Read, Seek, SeekFrom, Write};
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
@@ -27,23 +30,73 @@ pub enum Direction {
     Write,
 }
 
+impl Direction {
+    /// By the flag `--write`.
+    pub fn of(write: bool) -> Self {
+        if write { Direction::Write } else { Direction::Look }
+    }
+}
+
+/// Whose line it is.
+pub enum Line<'a> {
+    /// QEMU has it open and writes the log.
+    Virtual(VirtualBoard),
+    /// A recorder has.
+    Recorded(&'a RecordedLine),
+}
+
+impl Line<'_> {
+    fn log(&self) -> PathBuf {
+        match self {
+            Line::Virtual(board) => board.line().log(),
+            Line::Recorded(line) => line.log(),
+        }
+    }
+
+    /// Whether something can still come over it.
+    fn is_on(&self) -> bool {
+        match self {
+            Line::Virtual(board) => board.is_on(),
+            Line::Recorded(line) => line.recorder().running().is_some(),
+        }
+    }
+
+    fn keyboard(&self) -> Result<Keyboard<'_>> {
+        Ok(match self {
+            Line::Virtual(board) => Keyboard::Socket(board.line().connect(Duration::from_secs(2))?),
+            Line::Recorded(line) => Keyboard::Recorder(line),
+        })
+    }
+}
+
+/// Where keys go.
+enum Keyboard<'a> {
+    Socket(Connection),
+    Recorder(&'a RecordedLine),
+}
+
+impl Keyboard<'_> {
+    fn send(&mut self, bytes: &[u8]) -> Result<()> {
+        match self {
+            Keyboard::Socket(connection) => send(connection, bytes),
+            Keyboard::Recorder(_) if bytes.is_empty() => Ok(()),
+            Keyboard::Recorder(line) => line.recorder().write(bytes, Writer::Person),
+        }
+    }
+}
+
 /// Shows the line until a person leaves or the board goes off.
-pub fn run(context: &Context, direction: Direction) -> Result<Outcome> {
-    let board = VirtualBoard::open(&context.folders)?;
+pub fn run(context: &Context, line: &Line, direction: Direction) -> Result<Outcome> {
     let person = std::io::stdin().is_terminal();
     if direction == Direction::Write && !person {
         bail!("`--write` needs a terminal: standard input is none, and its end would be taken for a key");
     }
-    let connection = match direction {
-        Direction::Write => Some(board.line().connect(Duration::from_secs(2))?),
+    let keyboard = match direction {
+        Direction::Write => Some(line.keyboard()?),
         Direction::Look => None,
     };
-    let mut log = File::open(board.line().log()).with_context(|| {
-        format!(
-            "opening {} (was the board ever on?)",
-            board.line().log().display()
-        )
-    })?;
+    let mut log = File::open(line.log())
+        .with_context(|| format!("opening {} (was the board ever on?)", line.log().display()))?;
     let length = log.metadata()?.len();
     log.seek(SeekFrom::Start(length.saturating_sub(PAST)))?;
     if person {
@@ -51,10 +104,10 @@ pub fn run(context: &Context, direction: Direction) -> Result<Outcome> {
     }
     let _raw = if person { Some(RawTerminal::enter()?) } else { None };
     let keys = if person { keys() } else { channel().1 };
-    let left = follow(context, &board, &mut log, connection, &keys)?;
+    let left = follow(context, line, &mut log, keyboard, &keys)?;
     context.ui.say(match left {
         Left::Person => "left the serial line; the board goes on",
-        Left::Off => "the board is off",
+        Left::Off => "nothing comes over the line any more: the board is off, or its recorder has ended",
     });
     Ok(Outcome::Success)
 }
@@ -66,19 +119,19 @@ enum Left {
 
 fn follow(
     context: &Context,
-    board: &VirtualBoard,
+    line: &Line,
     log: &mut File,
-    mut connection: Option<Connection>,
+    mut keyboard: Option<Keyboard>,
     keys: &Receiver<Vec<u8>>,
 ) -> Result<Left> {
     let mut filter = Filter::default();
     let mut bytes = Vec::new();
     loop {
         // Asked before the last read, so that what was said before the end is shown.
-        let on = board.is_on();
+        let on = line.is_on();
         bytes.clear();
         log.read_to_end(&mut bytes)?;
-        match connection {
+        match keyboard {
             // A shell's line editing moves the cursor; a person asked for exactly that.
             Some(_) => context.ui.stream(&bytes),
             None => context.ui.stream(&filter.shown(&bytes)),
@@ -86,14 +139,14 @@ fn follow(
         if !on {
             return Ok(Left::Off);
         }
-        if let Some(connection) = &mut connection {
+        if let Some(Keyboard::Socket(connection)) = &mut keyboard {
             drain(connection)?;
         }
-        let direction = connection.as_ref().map_or(Direction::Look, |_| Direction::Write);
+        let direction = keyboard.as_ref().map_or(Direction::Look, |_| Direction::Write);
         for typed in keys.try_iter() {
             let (sent, leave) = until_leave(&typed, direction);
-            if let Some(connection) = &mut connection {
-                send(connection, sent)?;
+            if let Some(keyboard) = &mut keyboard {
+                keyboard.send(sent)?;
             }
             if leave {
                 return Ok(Left::Person);

@@ -2,7 +2,7 @@
 
 use super::super::Context;
 use super::super::open_board::{board_file, ssh_board};
-use super::{Action, outcome_of};
+use super::{Action, console, outcome_of};
 use crate::board::ssh::Terminal;
 use crate::board::ssh_board::SshBoard;
 use crate::board::{Board as _, boot, file};
@@ -33,16 +33,34 @@ pub(super) fn run(action: &Action, name: &str, context: &Context) -> Result<Outc
         Action::Ssh { command } => ssh(&board, command, context),
         Action::State(flags) => super::state::run(flags, name, context),
         Action::Reset => reset(&board, name, context),
-        Action::Up(_) | Action::Down | Action::Destroy | Action::Console { .. } | Action::Probe(_) => bail!(
-            "board `{name}` is a machine of its own: only `status`, `state`, `ssh` and `reset` can be asked of it here"
+        Action::Sysrq(flags) => flags.run(name, context),
+        Action::Console { write } => console(&board, console::Direction::of(*write), context),
+        Action::Up(_) | Action::Down | Action::Destroy | Action::Probe(_) => bail!(
+            "board `{name}` is a machine of its own: only `status`, `state`, `ssh`, `console`, `sysrq` and `reset` can be asked of it here"
         ),
     }
+}
+
+/// Starts the recorder, if none runs: it goes on behind this command.
+fn console(board: &SshBoard, direction: console::Direction, context: &Context) -> Result<Outcome> {
+    let name = &board.description().name;
+    let Some(line) = board.line() else {
+        bail!(
+            "board `{name}` has no serial line: its file has no [serial] with `device` and `speed`, `tcp`, `rfc2217`, `socket` or `command`"
+        );
+    };
+    if let Some(problem) = line.problem() {
+        bail!("the serial line of board `{name}` cannot be used: {problem}");
+    }
+    console::run(context, &console::Line::Recorded(line), direction)
 }
 
 fn plan(action: &Action) -> &'static str {
     match action {
         Action::Status | Action::State(_) => "ask the board how it is",
         Action::Ssh { .. } => "run the command on the board",
+        Action::Sysrq(_) => "send one SysRq key to the running kernel",
+        Action::Console { .. } => "record and show the board's serial line",
         Action::Reset => "run the reset command of the board's file; nothing is flushed",
         _ => "nothing: this is for the virtual board alone",
     }

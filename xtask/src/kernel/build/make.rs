@@ -110,7 +110,7 @@ impl Builder {
             space::free(&self.out)?,
         )
         .with_context(doing)?;
-        let earlier = self.earlier_timeline();
+        let earlier = self.earlier_timeline(&pieces);
         let plan = Plan::of(&pieces, earlier.as_ref());
         let title = format!("building {} of {}", goals.join(" "), self.profile.name);
         report(if plan.is_empty() {
@@ -220,14 +220,21 @@ impl Builder {
         let source_of = |target: &Path| {
             ["c", "S", "dts", "dtso", "rs"].iter().find_map(|ending| {
                 let metadata = fs::metadata(self.source.join(target).with_extension(ending)).ok()?;
-                Some(metadata.len())
+                Some((*ending, metadata.len()))
             })
         };
         list.into_iter()
             .filter(|work| !self.out.join(&work.target).exists())
-            .map(|work| Piece {
-                bytes: source_of(Path::new(&work.target)),
-                work,
+            .map(|mut work| {
+                let source = source_of(Path::new(&work.target));
+                // The Makefiles' lists do not tell one from the other.
+                if let Some(("S", _)) = source {
+                    work.kind = "AS".into();
+                }
+                Piece {
+                    bytes: source.map(|(_, bytes)| bytes),
+                    work,
+                }
             })
             .collect()
     }
@@ -256,22 +263,23 @@ impl Builder {
         Ok(plan::parse_list(&String::from_utf8_lossy(&said.stdout)))
     }
 
-    /// The best record of a whole build: of this folder, else of another profile of the same tree, else of any tree.
-    fn earlier_timeline(&self) -> Option<Timeline> {
-        if let Some(own) = read_timeline(&self.timeline()) {
-            return Some(own);
-        }
-        let name = self.timeline().file_name()?.to_os_string();
+    /// A record of a whole build that may weigh these pieces: of this folder, else of another profile of the same tree, else of any tree.
+    fn earlier_timeline(&self, pieces: &[Piece]) -> Option<Timeline> {
+        let own = self.timeline();
+        let name = own.file_name()?;
         let folders = |of: &Path| -> Vec<PathBuf> {
             let entries = fs::read_dir(of).into_iter().flatten().flatten();
-            entries.map(|entry| entry.path()).collect()
+            let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+            paths.sort();
+            paths
         };
         let siblings = folders(self.out.parent()?);
         let others = folders(self.out.parent()?.parent()?);
-        siblings
-            .into_iter()
+        std::iter::once(self.out.clone())
+            .chain(siblings)
             .chain(others.iter().flat_map(|tree| folders(tree)))
-            .find_map(|folder| read_timeline(&folder.join(&name)))
+            .filter_map(|folder| read_timeline(&folder.join(name)))
+            .find(|timeline| plan::is_steady(pieces, timeline))
     }
 }
 

@@ -27,18 +27,20 @@ struct Stamp {
 const FILE: &str = "lockstep-staged.json";
 
 impl Builder {
-    /// The manifest of `dest`, if neither what it was made from nor it itself changed since. Only its commit is brought up to date: a patch may
-    /// change nothing that is built. `None`: it has to be made.
+    /// The manifest of `dest`, if neither what it was made from nor it itself changed since. Only its commit and command line are brought up to
+    /// date: a patch may change nothing that is built. `None`: it has to be made.
     pub(super) fn already_staged(&self, dest: &Path, commit: &str) -> Option<Result<Manifest>> {
         let stamp: Stamp = serde_json::from_slice(&fs::read(self.out.join(FILE)).ok()?).ok()?;
         if self.inputs(&stamp.image)? != stamp.inputs || identities([dest.to_path_buf()])? != stamp.staged {
             return None;
         }
         let mut manifest = read_manifest(dest).ok()?;
-        if manifest.commit == commit {
+        let append = self.profile.append();
+        if manifest.commit == commit && manifest.append == append {
             return Some(Ok(manifest));
         }
         manifest.commit = commit.to_string();
+        manifest.append = append;
         let written = serde_json::to_vec_pretty(&manifest)
             .map_err(anyhow::Error::from)
             .and_then(|text| write_atomic(&dest.join(MANIFEST), &text))

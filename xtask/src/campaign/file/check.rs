@@ -1,0 +1,353 @@
+//! The rules of a campaign file that no single key can know: names that refer to one another, values that could prove nothing.
+
+use super::problem::{At, Found};
+use super::{ALL, Campaign, Expectation, Output, SCHEMA_VERSION, SmokeTest, Step};
+use crate::campaign::exercise::Probe;
+use crate::campaign::plan;
+use crate::host::toml::nearest;
+use crate::kernel::profile::KNOWN;
+use regex::Regex;
+use std::path::Path;
+
+/// Everything that is wrong, in no order.
+pub fn check(campaign: &Campaign) -> Vec<Found> {
+    let mut rules = Rules {
+        campaign,
+        tests: campaign
+            .smoke_tests
+            .iter()
+            .map(|test| test.name.as_str())
+            .collect(),
+        found: Vec::new(),
+    };
+    rules.top();
+    rules.kernel();
+    for (index, test) in campaign.smoke_tests.iter().enumerate() {
+        rules.smoke_test(index, test);
+    }
+    rules.soak();
+    rules.test_names(&["baseline".into(), "exit".into()], campaign.baseline.exit.keys());
+    for (index, step) in campaign.steps.iter().enumerate() {
+        rules.step(index, step);
+    }
+    rules.rest();
+    rules.found
+}
+
+struct Rules<'a> {
+    campaign: &'a Campaign,
+    /// Names of the smoke tests.
+    tests: Vec<&'a str>,
+    found: Vec<Found>,
+}
+
+impl Rules<'_> {
+    fn wrong(&mut self, at: &[At], message: impl Into<String>) {
+        self.found.push(Found {
+            at: at.to_vec(),
+            message: message.into(),
+            meant: None,
+        });
+    }
+
+    fn unknown(&mut self, at: &[At], kind: &str, name: &str, known: &[&str]) {
+        let there_are = match known {
+            [] => "there is none".to_string(),
+            _ => format!("there are: {}", known.join(", ")),
+        };
+        self.found.push(Found {
+            at: at.to_vec(),
+            message: format!("there is no {kind} {name:?}; {there_are}"),
+            meant: nearest(name, known.iter().copied()).map(String::from),
+        });
+    }
+
+    fn name(&mut self, at: &[At], what: &str, name: &str) {
+        if !is_plain(name) {
+            self.wrong(
+                at,
+                format!(
+                    "{what} is {name:?}: only letters, digits, `-` and `_` are allowed, and at least one"
+                ),
+            );
+        }
+    }
+
+    fn top(&mut self) {
+        let campaign = self.campaign;
+        if campaign.schema_version != SCHEMA_VERSION {
+            self.wrong(
+                &["schema-version".into()],
+                format!(
+                    "schema-version is {}, and this program reads {SCHEMA_VERSION}",
+                    campaign.schema_version
+                ),
+            );
+        }
+        self.name(&["name".into()], "name", &campaign.name);
+        self.name(&["board".into()], "board", &campaign.board);
+        let closing = &campaign.closing;
+        if !is_file_name(closing) || !closing.ends_with(".md") {
+            self.wrong(
+                &["closing".into()],
+                format!("closing is {closing:?}: it is the name of a Markdown file in the run's folder, `close.md`"),
+            );
+        }
+        for (index, module) in campaign.preflight.modules.iter().enumerate() {
+            if !is_relative(module) {
+                let at = ["preflight".into(), "modules".into(), index.into()];
+                self.wrong(
+                    &at,
+                    "a folder below /lib/modules/<release>: `kernel/drivers/media`",
+                );
+            }
+        }
+        for name in campaign.programs.keys() {
+            let at = ["programs".into(), name.as_str().into()];
+            self.name(&at, "the name of a program", name);
+        }
+        if campaign.steps.is_empty() {
+            self.wrong(&["step".into()], "there is no step: each patch needs a [[step]]");
+        }
+    }
+
+    fn kernel(&mut self) {
+        let kernel = &self.campaign.kernel;
+        let names: Vec<&str> = KNOWN.iter().map(|known| known.name).collect();
+        self.name(&["kernel".into(), "label".into()], "label", &kernel.label);
+        if kernel.fragments.is_empty() {
+            let at = ["kernel".into(), "profile".into()];
+            self.unknown(
+                &at,
+                "profile (a profile of your own needs `fragments`)",
+                &kernel.profile,
+                &names,
+            );
+        }
+        for (index, profile) in kernel.escalate.iter().enumerate() {
+            if !names.contains(&profile.as_str()) {
+                let at = ["kernel".into(), "escalate".into(), index.into()];
+                self.unknown(&at, "profile", profile, &names);
+            }
+        }
+        if kernel
+            .boot_estimate_min
+            .is_some_and(|boot| boot > kernel.estimate_min)
+        {
+            self.wrong(
+                &["kernel".into(), "boot-estimate-min".into()],
+                format!(
+                    "boot-estimate-min is a part of estimate-min, which is {}",
+                    kernel.estimate_min
+                ),
+            );
+        }
+    }
+
+    fn smoke_test(&mut self, index: usize, test: &SmokeTest) {
+        let at = |rest: &[At]| -> Vec<At> { [&["smoke".into(), index.into()], rest].concat() };
+        self.name(&at(&["name".into()]), "the name of a smoke test", &test.name);
+        if self.tests[..index].contains(&test.name.as_str()) {
+            let twice = format!("two smoke tests have the name {:?}", test.name);
+            self.wrong(&at(&["name".into()]), twice);
+        }
+        if test.run.trim().is_empty() {
+            self.wrong(
+                &at(&["run".into()]),
+                "run is empty: it would pass whatever the kernel does",
+            );
+        }
+        for (key, value) in [("limit-s", test.limit_s), ("repeat", test.repeat.into())] {
+            if value == 0 {
+                self.wrong(&at(&[key.into()]), format!("{key} is 0: at least 1"));
+            }
+        }
+        for (key, expressions) in [("prints", &test.prints), ("prints-not", &test.prints_not)] {
+            for (number, expression) in expressions.iter().enumerate() {
+                if let Err(error) = Regex::new(expression) {
+                    let error = error.to_string();
+                    let reason = error.lines().last().unwrap_or_default();
+                    let says = format!("{expression:?} is no regular expression: {reason}");
+                    self.wrong(&at(&[key.into(), number.into()]), says);
+                }
+            }
+        }
+        for (number, file) in test.push.iter().enumerate() {
+            let name = file.file_name().and_then(|name| name.to_str());
+            if !name.is_some_and(is_file_name) {
+                let says = format!("{} has no plain file name to be pushed under", file.display());
+                self.wrong(&at(&["push".into(), number.into()]), says);
+            }
+        }
+        if let Some(output) = &test.output {
+            self.output(&at(&["output".into()]), output);
+        }
+    }
+
+    fn output(&mut self, at: &[At], output: &Output) {
+        let below = |key: &str| -> Vec<At> { [at, &[key.into()]].concat() };
+        if !is_file_name(&output.file) {
+            let says = format!(
+                "{:?}: output.file is a file name in $LOCKSTEP, without `/`",
+                output.file
+            );
+            self.wrong(&below("file"), says);
+        }
+        if output.size == Some(0) {
+            self.wrong(&below("size"), "size is 0: an empty output is never a pass");
+        }
+        let hexadecimal =
+            |text: &String| text.len() == 64 && text.chars().all(|c| "0123456789abcdef".contains(c));
+        if output.sha256.as_ref().is_some_and(|hash| !hexadecimal(hash)) {
+            self.wrong(&below("sha256"), "sha256 has 64 digits, 0 to 9 and a to f");
+        }
+        let Some(frames) = &output.frames else { return };
+        if frames.bytes == 0 || frames.count == 0 {
+            self.wrong(
+                &below("frames"),
+                "frames have at least 1 byte, and there is at least 1",
+            );
+        }
+        if frames.distinct > frames.count {
+            let says = format!("of {} frames {} cannot differ", frames.count, frames.distinct);
+            self.wrong(&below("frames"), says);
+        }
+        let size = frames.bytes.saturating_mul(frames.count);
+        if output.size.is_some_and(|wanted| wanted != size) {
+            let says = format!(
+                "{} frames of {} bytes are {size} bytes, and not size",
+                frames.count, frames.bytes
+            );
+            self.wrong(&below("size"), says);
+        }
+    }
+
+    fn soak(&mut self) {
+        let Some(soak) = &self.campaign.soak else { return };
+        let at = |key: &str| -> Vec<At> { vec!["soak".into(), key.into()] };
+        if soak.minutes == 0 {
+            self.wrong(
+                &at("minutes"),
+                "a soak of 0 minutes shows nothing; leave [soak] out",
+            );
+        }
+        if soak.tests.is_empty() {
+            self.wrong(&at("tests"), "a soak needs a smoke test");
+        }
+        for (index, name) in soak.tests.iter().enumerate() {
+            self.test_name(&["soak".into(), "tests".into(), index.into()], name);
+        }
+    }
+
+    fn test_name(&mut self, at: &[At], name: &str) {
+        if !self.tests.contains(&name) && name != ALL {
+            let known = self.tests.clone();
+            self.unknown(at, "smoke test", name, &known);
+        }
+    }
+
+    fn test_names<'n>(&mut self, at: &[At], names: impl Iterator<Item = &'n String>) {
+        for name in names {
+            self.test_name(&[at, &[name.as_str().into()]].concat(), name);
+        }
+    }
+
+    fn step(&mut self, index: usize, step: &Step) {
+        let at = |rest: &[At]| -> Vec<At> { [&["step".into(), index.into()], rest].concat() };
+        let id_is_plain = !step.id.is_empty() && step.id.split('.').all(is_plain);
+        if !id_is_plain {
+            let says = format!("id is {:?}: a number in the plan, `2.1`", step.id);
+            self.wrong(&at(&["id".into()]), says);
+        }
+        if plan::RESERVED.contains(&step.id.as_str()) {
+            let says = format!("the plan has a row {} of its own; begin with `2.1`", step.id);
+            self.wrong(&at(&["id".into()]), says);
+        }
+        let earlier = &self.campaign.steps[..index];
+        if earlier.iter().any(|earlier| earlier.id == step.id) {
+            self.wrong(&at(&["id".into()]), format!("two steps have the id {}", step.id));
+        }
+        if earlier.iter().any(|earlier| earlier.patch == step.patch) {
+            let says = format!("two steps apply the patch {:?}", step.patch);
+            self.wrong(&at(&["patch".into()]), says);
+        }
+        for (number, name) in step.smoke.iter().enumerate() {
+            self.test_name(&at(&["smoke".into(), number.into()]), name);
+        }
+        self.test_names(&at(&["exit".into()]), step.exit.keys());
+        for (key, modules) in [("load", &step.load), ("rebuild", &step.rebuild)] {
+            for (number, module) in modules.iter().enumerate() {
+                let every = key == "rebuild" && module == ALL;
+                if !(is_plain(module) || every) {
+                    let says = format!("{module:?} is no name of a module");
+                    self.wrong(&at(&[key.into(), number.into()]), says);
+                }
+            }
+        }
+        for (number, entry) in step.exercise.iter().enumerate() {
+            if let Err(error) = Probe::parse(entry) {
+                self.wrong(&at(&["exercise".into(), number.into()]), format!("{error:#}"));
+            }
+        }
+        if step.expect == Expectation::Exercised && step.exercise.is_empty() {
+            self.wrong(
+                &at(&[]),
+                format!(
+                    "step {}: `exercise` names no function, so nothing could prove that the patch's code ran; \
+                     name one, or say `expect = \"not-exercised\"`",
+                    step.id
+                ),
+            );
+        }
+        if step.soak_min.is_some() && self.campaign.soak.is_none() {
+            let says = "soak-min without [soak]: there is nothing to make longer or shorter";
+            self.wrong(&at(&["soak-min".into()]), says);
+        }
+    }
+
+    fn rest(&mut self) {
+        let campaign = self.campaign;
+        let patches: Vec<&str> = campaign.steps.iter().map(|step| step.patch.as_str()).collect();
+        for (name, broken) in &campaign.broken {
+            let at = |key: &str| -> Vec<At> { vec!["broken".into(), name.as_str().into(), key.into()] };
+            self.name(&at("replaces")[..2], "the name of a broken variant", name);
+            if !patches.contains(&broken.replaces.as_str()) {
+                self.unknown(
+                    &at("replaces"),
+                    "step that applies the patch",
+                    &broken.replaces,
+                    &patches,
+                );
+            }
+        }
+        for (index, risk) in campaign.risks.iter().enumerate() {
+            if risk.answer.trim().is_empty() || risk.risk.trim().is_empty() {
+                self.wrong(
+                    &["risk".into(), index.into()],
+                    "a risk needs words, and an answer",
+                );
+            }
+        }
+    }
+}
+
+fn is_plain(name: &str) -> bool {
+    !name.is_empty()
+        && name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+}
+
+fn is_file_name(name: &str) -> bool {
+    !name.is_empty()
+        && !name.contains(['/', '\0', '\n'])
+        && name != "."
+        && name != ".."
+        && !name.starts_with('-')
+}
+
+fn is_relative(path: &Path) -> bool {
+    path.components()
+        .all(|part| matches!(part, std::path::Component::Normal(_)))
+        && path.components().next().is_some()
+}

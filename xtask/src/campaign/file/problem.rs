@@ -1,0 +1,151 @@
+//! What is wrong with a campaign file, and where: the parser's errors and the rules' in one form.
+
+use super::Campaign;
+use crate::host::toml as toml_file;
+use anyhow::anyhow;
+use serde::Serialize;
+use std::fmt;
+use std::ops::Range;
+use toml::de::{DeTable, DeValue};
+
+/// One mistake.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+    /// What was found and what is allowed.
+    pub message: String,
+    /// What was probably meant.
+    pub meant: Option<String>,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "{}:{}: {}", self.line, self.column, self.message)?;
+        match &self.meant {
+            Some(name) => write!(f, "; did you mean `{name}`?"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A mistake of the rules, at a path in the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Keys and indices from the top. Where the file does not say a part of it, the last part that it says is the place.
+    pub at: Vec<At>,
+    /// What was found and what is allowed.
+    pub message: String,
+    /// What was probably meant.
+    pub meant: Option<String>,
+}
+
+/// One part of a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum At {
+    /// Key of a table.
+    Key(String),
+    /// Index in an array, from 0.
+    Index(usize),
+}
+
+impl From<&str> for At {
+    fn from(key: &str) -> Self {
+        At::Key(key.into())
+    }
+}
+
+impl From<usize> for At {
+    fn from(index: usize) -> Self {
+        At::Index(index)
+    }
+}
+
+/// Parses and checks a campaign file. Errors: everything that is wrong with it; what cannot be parsed hides what a rule would find.
+pub fn parse(text: &str) -> Result<Campaign, Vec<Problem>> {
+    let mut campaign: Campaign = toml::from_str(text).map_err(|error| vec![of_parser(text, &error)])?;
+    campaign.fill_in();
+    let found = super::check::check(&campaign);
+    if found.is_empty() {
+        return Ok(campaign);
+    }
+    Err(placed(text, found))
+}
+
+/// Puts mistakes of the rules at their places.
+pub fn placed(text: &str, found: Vec<Found>) -> Vec<Problem> {
+    let document = DeTable::parse(text).ok();
+    let table = document.as_ref().map(|document| document.get_ref());
+    let place = |found: Found| {
+        let span = table.map_or(0..0, |table| span(table, &found.at));
+        let (line, column) = line_and_column(text, &span);
+        Problem {
+            line,
+            column,
+            message: found.message,
+            meant: found.meant,
+        }
+    };
+    let mut problems: Vec<Problem> = found.into_iter().map(place).collect();
+    problems.sort_by_key(|problem| (problem.line, problem.column));
+    problems
+}
+
+/// All problems as one error; `file` may be empty.
+pub fn error(file: &str, problems: &[Problem]) -> anyhow::Error {
+    let before = if file.is_empty() {
+        String::new()
+    } else {
+        format!("{file}:")
+    };
+    let lines: Vec<String> = problems
+        .iter()
+        .map(|problem| format!("{before}{problem}"))
+        .collect();
+    anyhow!("{}", lines.join("\n"))
+}
+
+fn of_parser(text: &str, error: &toml::de::Error) -> Problem {
+    let (line, column) = line_and_column(text, &error.span().unwrap_or(0..0));
+    Problem {
+        line,
+        column,
+        message: error.message().trim().replace('\n', "; "),
+        meant: toml_file::meant(error.message()),
+    }
+}
+
+/// Where a path is, as far as the file says it.
+fn span(table: &DeTable, at: &[At]) -> Range<usize> {
+    let mut span = 0..0;
+    let mut value: Option<&DeValue> = None;
+    for (depth, part) in at.iter().enumerate() {
+        let last = depth + 1 == at.len();
+        let next = match (part, value) {
+            (At::Key(key), None) if depth == 0 => table.get_key_value(key.as_str()),
+            (At::Key(key), Some(DeValue::Table(table))) => table.get_key_value(key.as_str()),
+            (At::Index(index), Some(DeValue::Array(array))) => {
+                let Some(item) = array.get(*index) else { break };
+                span = item.span();
+                value = Some(item.get_ref());
+                continue;
+            }
+            _ => None,
+        };
+        let Some((key, item)) = next else { break };
+        // The value is what is wrong, and its key is where the eye looks for a table.
+        let inline = last && !matches!(item.get_ref(), DeValue::Table(_) | DeValue::Array(_));
+        span = if inline { item.span() } else { key.span() };
+        value = Some(item.get_ref());
+    }
+    span
+}
+
+fn line_and_column(text: &str, span: &Range<usize>) -> (usize, usize) {
+    let before = text.get(..span.start).unwrap_or(text);
+    let line = 1 + before.matches('\n').count();
+    let start = before.rsplit('\n').next().unwrap_or_default();
+    (line, 1 + start.chars().count())
+}

@@ -1,0 +1,134 @@
+//! The campaign file that `cargo xtask campaign new` writes: short, with what is known of the series put in, and what a person has to decide
+//! said where it has to be said.
+
+use crate::kernel::patch::Patch;
+
+/// What a new campaign is about.
+pub struct New<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Board.
+    pub board: &'a str,
+    /// Folder of the series, relative to the project.
+    pub series: &'a str,
+    /// Patches in their order.
+    pub patches: &'a [Patch],
+}
+
+/// The text of the file. It can be parsed and checked as it is.
+pub fn text(new: &New) -> String {
+    let mut text = format!(
+        "#:schema ./{schema}\n\
+         # What may stand here: the schema, which editors read, and `cargo xtask campaign --help`.\n\
+         # Check it with `cargo xtask campaign check campaigns/{name}.toml`, then see `cargo xtask plan campaigns/{name}.toml`.\n\n\
+         schema-version = 1\nname = {name:?}\ngoal = \"Every patch of {series} passes, or a kernel log names the fault.\"\n\
+         board = {board:?}\nseries = {series:?}\n\n\
+         # A smoke test is a command on the board that has to end in time with the right exit status, and with the right output: an exit of 0\n\
+         # with an empty file fails. `$LOCKSTEP` is its folder.\n\
+         [[smoke]]\nname = \"replace-me\"\nrun = \"uname -r > out.txt\"\nlimit-s = 60\noutput = {{ file = \"out.txt\" }}\n\
+         # prints = [\"a regular expression that a line has to match\"]\n\
+         # output = {{ file = \"out.raw\", frames = {{ bytes = 460800, count = 30, distinct = 10 }} }}\n\
+         # log = {{ expect = [\"words in the kernel log\"], forbid = [\"words that must not be there\"] }}\n\n\
+         # The same tests at once, for as long as a fault may need to show.\n\
+         # [soak]\n# minutes = 10\n",
+        schema = super::schema::FILE,
+        name = new.name,
+        board = new.board,
+        series = new.series,
+    );
+    for (index, patch) in new.patches.iter().enumerate() {
+        let functions = functions(patch);
+        text.push_str(&format!(
+            "\n# {subject}\n[[step]]\nid = \"2.{number}\"\npatch = {patch:?}\n",
+            subject = patch.subject.replace(char::is_control, " "),
+            number = index + 1,
+            patch = patch.short_name(),
+        ));
+        text.push_str(&match functions.as_slice() {
+            [] => "# No function of this patch is known: name one that has to run, or leave it at this.\nexpect = \"not-exercised\"\n".to_string(),
+            names => format!(
+                "# What shows that its code ran; the patch adds these functions, of which ftrace sees those that are not inlined.\nexercise = {names:?}\n"
+            ),
+        });
+        text.push_str("# load = [\"modules to load before the tests, and to prove by build id\"]\n");
+    }
+    text
+}
+
+/// Functions that a patch adds, by their definitions: an added line in the first column, a name before `(`, and no `;` at its end; of a static
+/// inline function nothing is left to trace. At most three.
+pub fn functions(patch: &Patch) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for line in String::from_utf8_lossy(&patch.diff).lines() {
+        let Some(line) = line.strip_prefix('+').filter(|line| !line.starts_with("++ ")) else {
+            continue;
+        };
+        let begins = line
+            .chars()
+            .next()
+            .is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
+        if !begins
+            || line.ends_with(';')
+            || line.contains("inline")
+            || line.contains('=')
+            || line.contains('#')
+        {
+            continue;
+        }
+        let Some((before, _)) = line.split_once('(') else {
+            continue;
+        };
+        let name = before.rsplit([' ', '*', '\t']).next().unwrap_or_default();
+        let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let lower = name.chars().any(|c| c.is_ascii_lowercase());
+        if before.contains(' ') && lower && name.chars().all(word) && !found.iter().any(|known| known == name)
+        {
+            found.push(name.to_string());
+        }
+    }
+    found.truncate(3);
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::campaign::file::Campaign;
+
+    fn patch(lines: &str) -> Patch {
+        let count = lines.lines().count();
+        let mail = format!(
+            "From: A <a@b.c>\nDate: Tue, 3 Mar 2026 10:11:12 +0000\nSubject: [PATCH] media: x: \"y\"\n\nWhy.\n---\n\
+             diff --git a/drivers/f.c b/drivers/f.c\n--- a/drivers/f.c\n+++ b/drivers/f.c\n@@ -1,0 +1,{count} @@\n{lines}"
+        );
+        Patch::parse("0007-x.patch", mail.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn a_new_campaign_can_be_read_as_it_is() {
+        let patches = [patch(
+            "+static int x_publish(struct y *y)\n+{\n+}\n+int x_forward(struct y *y);\n+static inline void x_in(void)\n",
+        )];
+        let text = text(&New {
+            name: "mine",
+            board: "virtual",
+            series: "patches/x",
+            patches: &patches,
+        });
+        let campaign = Campaign::parse(&text).unwrap_or_else(|error| panic!("{error:#}\n{text}"));
+        assert_eq!(campaign.steps[0].exercise, ["x_publish"], "{text}");
+        assert_eq!(campaign.steps[0].smoke, ["replace-me"]);
+    }
+
+    #[test]
+    fn a_patch_without_functions_is_declared_to_show_nothing() {
+        let text = text(&New {
+            name: "mine",
+            board: "virtual",
+            series: "patches/x",
+            patches: &[patch("+#define A 1\n")],
+        });
+        assert!(text.contains("expect = \"not-exercised\""), "{text}");
+        Campaign::parse(&text).unwrap();
+    }
+}

@@ -1,0 +1,114 @@
+//! The script of one smoke test, for the board's POSIX shell.
+
+use super::parts::HEAD;
+use crate::board::quote;
+use crate::campaign::file::SmokeTest;
+
+/// Longest time of a setup, a condition or a teardown, seconds.
+pub const AROUND_S: u64 = 60;
+/// Bytes of what a test printed, and of the kernel log, that are brought back: their ends.
+const KEEP: u64 = 200_000;
+
+/// Seconds that the whole script may take.
+pub fn longest(test: &SmokeTest) -> u64 {
+    let around = test.before.len()
+        + test.after.len()
+        + usize::from(!test.setup.is_empty())
+        + usize::from(!test.teardown.is_empty());
+    test.limit_s + AROUND_S * around as u64 + 30
+}
+
+/// The script: setup, conditions, the test in `folder` with its limit, conditions, what is known of its output, teardown in any case; then it
+/// prints parts (see `parts`). What it needs for itself is in a folder below /tmp that goes with it. It ends with 0 wherever it could
+/// print; a connection that is lost does not end the test, and teardown is done all the same.
+pub fn script(test: &SmokeTest, folder: &str) -> String {
+    let begin = format!(
+        "LOCKSTEP={folder}; export LOCKSTEP; cd {folder} || exit 125\nL=$(mktemp -d) || exit 125\n\
+         fact() {{ echo \"$1=$2\" >>\"$L/facts\"; }}\n\
+         state() {{ read -r taint </proc/sys/kernel/tainted; fact \"$1-taint\" \"$taint\"\n\
+         fact \"$1-debug_locks\" \"$(sed -n 's/^ *debug_locks: *//p' /proc/lockdep_stats 2>/dev/null)\"; }}\n\
+         part() {{ [ -f \"$2\" ] || : >\"$2\"; echo \"{HEAD} $1 $(stat -c %s \"$2\")\"; cat \"$2\"; echo; }}\n\
+         torn=\n\
+         teardown() {{ [ -z \"$torn\" ] || return 0; torn=1; {teardown} }}\n\
+         trap 'teardown; rm -rf \"$L\"' EXIT; trap 'exit 143' HUP INT TERM\n\
+         read -r up rest </proc/uptime; mark={mark}\" $$ $up\"\n\
+         echo \"$mark\" 2>/dev/null >/dev/kmsg\n\
+         go=1; state before\n",
+        folder = quote(folder),
+        teardown = match test.teardown.as_str() {
+            "" => ":;".to_string(),
+            command => format!(
+                "timeout -k 5 {AROUND_S} sh -c {} >\"$L/teardown\" 2>&1; fact teardown $?;",
+                quote(command)
+            ),
+        },
+        mark = quote(&format!("lockstep: smoke test {} begins", test.name)),
+    );
+    let around = |fact: &str, command: &str| {
+        format!(
+            "[ -z \"$go\" ] || {{ timeout -k 5 {AROUND_S} sh -c {} >\"$L/said\" 2>&1; fact {fact} $?; }}\n",
+            quote(command)
+        )
+    };
+    let stop = "! grep -q '^\\(setup\\|before\\.[0-9]*\\)=[^0]' \"$L/facts\" || go=\n";
+    let mut script = begin;
+    if !test.setup.is_empty() {
+        script.push_str(&around("setup", &test.setup));
+        script.push_str(stop);
+    }
+    for (index, condition) in test.before.iter().enumerate() {
+        script.push_str(&around(&format!("before.{index}"), condition));
+        script.push_str(stop);
+    }
+    script.push_str(&run(test));
+    for (index, condition) in test.after.iter().enumerate() {
+        script.push_str(&around(&format!("after.{index}"), condition));
+        // The first that fails is the one that is told, with its words.
+        script.push_str(&format!("! grep -q '^after.{index}=[^0]' \"$L/facts\" || go=\n"));
+    }
+    script + &end(test)
+}
+
+fn run(test: &SmokeTest) -> String {
+    let file = test.output.as_ref().map(|output| quote(&output.file));
+    let remove = file
+        .as_ref()
+        .map_or(String::new(), |file| format!("rm -f {file}; "));
+    let describe = file.as_ref().map_or(String::new(), |file| {
+        format!(
+            "[ ! -f {file} ] || {{ fact output \"$(stat -c %s {file}) $(sha256sum <{file} | cut -d ' ' -f 1)\"; {frames} }}\n",
+            frames = frames(test, file)
+        )
+    });
+    format!(
+        "[ -z \"$go\" ] || {{ {remove}timeout -k 5 {limit} sh -c {command} >\"$L/all\" 2>&1; fact run $?\n{describe}}}\n\
+         tail -c {KEEP} \"$L/all\" >\"$L/printed\" 2>/dev/null\n",
+        limit = test.limit_s,
+        command = quote(&test.run)
+    )
+}
+
+/// The hash of each frame, where somebody wants to know how many differ.
+fn frames(test: &SmokeTest, file: &str) -> String {
+    let frames = test.output.as_ref().and_then(|output| output.frames.as_ref());
+    frames
+        .filter(|frames| frames.distinct > 1)
+        .map_or(String::new(), |frames| {
+            format!(
+                "split -b {} --filter='sha256sum' {file} 2>/dev/null | cut -d ' ' -f 1 >\"$L/frames\";",
+                frames.bytes
+            )
+        })
+}
+
+fn end(test: &SmokeTest) -> String {
+    let remove = test
+        .output
+        .as_ref()
+        .map_or(String::new(), |output| format!("rm -f {}\n", quote(&output.file)));
+    // The mark is searched for as it is: it has no character that sed would take for another.
+    format!(
+        "dmesg 2>/dev/null | sed -n \"/$mark/,\\$p\" | tail -c {KEEP} >\"$L/kernel\"\nstate after\nteardown\n{remove}\
+         for name in facts printed said frames kernel teardown; do part $name \"$L/$name\"; done\npart end /dev/null\nexit 0\n"
+    )
+}

@@ -1,0 +1,46 @@
+//! Where a serial line is read from, as a value: from a board file, and as an argument of the recorder's process.
+
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// What the host reads a serial line from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Source {
+    /// A tty of this host.
+    Device {
+        /// Its path.
+        device: PathBuf,
+        /// Baud.
+        speed: u32,
+    },
+    /// A terminal server that gives the bare bytes: `host:port`. It cannot send a BREAK.
+    Tcp(String),
+    /// A terminal server with telnet's com port option (RFC 2217).
+    Rfc2217 {
+        /// `host:port`.
+        address: String,
+        /// Baud.
+        speed: u32,
+    },
+    /// A unix socket, absolute.
+    Socket(PathBuf),
+    /// A program of this host whose standard input and output are the line.
+    Command(Vec<String>),
+    /// A file that something else appends the line to: only times are added.
+    File(PathBuf),
+}
+
+impl Source {
+    /// In print.
+    pub fn name(&self) -> String {
+        match self {
+            Source::Device { device, speed } => format!("{} at {speed} baud", device.display()),
+            Source::Tcp(address) => format!("tcp {address}"),
+            Source::Rfc2217 { address, speed } => format!("rfc2217 {address} at {speed} baud"),
+            Source::Socket(path) => format!("unix socket {}", path.display()),
+            Source::Command(words) => format!("`{}`", words.join(" ")),
+            Source::File(path) => path.display().to_string(),
+        }
+    }
+}

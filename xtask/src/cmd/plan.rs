@@ -1,0 +1,62 @@
+//! `cargo xtask plan`.
+
+use super::{Context, bisect_apply};
+use crate::campaign::file::Campaign;
+use crate::campaign::plan::Planned;
+use crate::campaign::plan::print::Told;
+use crate::exit::Outcome;
+use anyhow::Result;
+use std::path::PathBuf;
+
+/// Arguments of `cargo xtask plan`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "It is the value that `bisect-apply` executes: rows with their estimates, gates and what follows a failure, what is asked of \
+                  people, the risks with what answers each, the ends. No board and no kernel tree is needed.\n\n\
+                  Example:\n  cargo xtask plan\n  cargo xtask plan campaigns/iter6.toml --form markdown > plan.md"
+)]
+pub struct Plan {
+    /// Campaign file
+    #[arg(default_value = "campaigns/rehearsal.toml")]
+    campaign: PathBuf,
+    /// How it is printed; `--json` for programs
+    #[arg(long, value_enum, default_value_t = Form::Text)]
+    form: Form,
+}
+
+/// How a plan is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Form {
+    /// Lines for a terminal
+    Text,
+    /// A document
+    Markdown,
+}
+
+impl Plan {
+    /// Runs the verb.
+    pub fn run(&self, context: &Context) -> Result<Outcome> {
+        let campaign = Campaign::load(&context.folders.project.join(&self.campaign))?;
+        let plan = bisect_apply::plan_of(context, &campaign)?;
+        tell(context, &campaign, &plan, self.form)?;
+        if self.form == Form::Text {
+            context.ui.line("");
+            context.ui.line(&format!(
+                "next: cargo xtask bisect-apply {}",
+                self.campaign.display()
+            ));
+        }
+        Ok(Outcome::Success)
+    }
+}
+
+/// Prints a plan, and nothing else.
+pub fn tell(context: &Context, campaign: &Campaign, plan: &[Planned], form: Form) -> Result<()> {
+    let told = Told { campaign, plan };
+    context.ui.json(&told.json())?;
+    match form {
+        Form::Text => told.lines().iter().for_each(|line| context.ui.line(line)),
+        Form::Markdown => context.ui.line(told.markdown().trim_end()),
+    }
+    Ok(())
+}
