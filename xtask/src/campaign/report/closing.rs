@@ -2,7 +2,7 @@
 //! out, how it ended, what proves it, what was taken back, how the board was left, what comes next.
 
 use super::gather::Material;
-use super::{end_text, markdown, md, md_cell, meaning, minutes, outcome, phases};
+use super::{end_text, markdown, md, md_cell, meaning, minutes, outcome, phases, spent};
 use crate::campaign::record::{PatchRecord, RowRecord};
 use std::fmt::Write;
 
@@ -151,7 +151,7 @@ fn board(rows: &[RowRecord]) -> String {
 fn times(material: &Material) -> String {
     let mut text = String::from("## Where the time went\n\n| Phase | Time |\n|---|---|\n");
     for (name, seconds) in phases(&material.record) {
-        let _ = writeln!(text, "| {} | {} |", md_cell(&name), minutes(seconds));
+        let _ = writeln!(text, "| {} | {} |", md_cell(&name), spent(seconds));
     }
     text.push('\n');
     text

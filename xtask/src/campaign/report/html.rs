@@ -5,7 +5,7 @@
 use super::gather::{Captured, CapturedFile, Material};
 use super::owner::{self, Owner};
 use super::{
-    Tone, bytes, end_text, end_tone, log, meaning, minutes, not_reached, one_line, outcome, phases,
+    Tone, bytes, end_text, end_tone, log, meaning, minutes, not_reached, one_line, outcome, phases, spent,
     stopped_at, svg, timeline,
 };
 use crate::campaign::record::{FindingRecord, PatchRecord, RowRecord, RunRecord};
@@ -126,7 +126,7 @@ fn conclusion(run: &RunRecord) -> Markup {
     }
 }
 
-/// Our own words, with `commands` set as code.
+/// Words with `commands` in them set as code.
 fn code_in(text: &str) -> Markup {
     html! {
         @for (at, part) in text.split('`').enumerate() {
@@ -214,7 +214,11 @@ fn details(material: &Material, at: usize, row: &RowRecord) -> Markup {
             }
             @if let Some(patch) = &row.patch { (patch_facts(patch)) }
             @if !row.facts.is_empty() {
-                ul { @for fact in &row.facts { li { (t(fact)) } } }
+                // What went well is there, but not in the way.
+                details.facts open[outcome.tone == Tone::Bad] {
+                    summary { "Facts: " (row.facts.len()) }
+                    ul { @for fact in &row.facts { li { (code_in(&t(fact))) } } }
+                }
             }
             @if !row.exercised.is_empty() {
                 p { "Ran: "
@@ -286,7 +290,7 @@ fn tests(row: &RowRecord) -> Markup {
                             td.number { (test.exit) }
                             td { @match &test.output {
                                 Some((size, hash)) => { (bytes(*size)) ", " code title=(t(hash)) { (short(hash)) } }
-                                None => { "none asked for" }
+                                None => { "none" }
                             } }
                             td { @match &test.failure {
                                 Some(why) => { span.badge.bad { "failed" } " " (t(why)) }
@@ -356,7 +360,7 @@ fn phase_list(row: &RowRecord) -> Markup {
         @if !row.phases.is_empty() {
             p.note { "Time: "
                 @for (index, (phase, seconds)) in row.phases.iter().enumerate() {
-                    @if index > 0 { ", " } (t(phase)) " " (minutes(*seconds))
+                    @if index > 0 { ", " } (t(phase)) " " (spent(*seconds))
                 }
             }
         }
@@ -434,7 +438,7 @@ fn times(run: &RunRecord) -> Markup {
                 table.phases { tbody {
                     @for (name, seconds) in &phases {
                         tr {
-                            td { (t(name)) } td.number { (minutes(*seconds)) }
+                            td { (t(name)) } td.number { (spent(*seconds)) }
                             td.bar { progress max=(format!("{longest:.1}")) value=(format!("{seconds:.1}")) {} }
                         }
                     }

@@ -1,7 +1,7 @@
 //! The report of a run, in Markdown, from its record: steps, verdicts, findings, measured beside estimated times.
 
 use super::{
-    end_text, ids, md, md_block, md_cell as cell, minutes, not_reached, outcome, phases, stopped_at,
+    end_text, ids, md, md_block, md_cell as cell, minutes, not_reached, outcome, phases, spent, stopped_at,
 };
 use crate::campaign::record::{FindingRecord, RowRecord, RunRecord};
 use crate::campaign::verdict::Verdict;
@@ -144,7 +144,7 @@ pub fn finding_block(finding: &FindingRecord) -> String {
 fn times(run: &RunRecord) -> String {
     let mut text = String::from("## Where the time went\n\n| Phase | Time |\n|---|---|\n");
     for (name, seconds) in phases(run) {
-        let _ = writeln!(text, "| {} | {} |", cell(&name), minutes(seconds));
+        let _ = writeln!(text, "| {} | {} |", cell(&name), spent(seconds));
     }
     text
 }

@@ -108,6 +108,7 @@ const NAMELESS: &[&str] = &[
     "console",
     "server",
     "builder",
+    "lockstep",
     "build",
     "git",
 ];
@@ -403,16 +404,28 @@ fn is_login(found: &Captures, names: &BTreeMap<Vec<u8>, Kind>) -> bool {
     if UNITS.iter().any(|end| host.ends_with(end)) {
         return false;
     }
-    let number = host.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b',');
+    let number = is_number(&host);
     let person = user == "root" || names.contains_key(&found[1]);
     (!number || person) && !host.contains(',') && (!host.contains('.') || host.parse::<Ipv4Addr>().is_ok())
+}
+
+/// An address in memory or the unit address of a node: `feb50000`, `0x70000000`, `1,0`.
+fn is_number(text: &str) -> bool {
+    let digits = text.strip_prefix("0x").unwrap_or(text);
+    digits
+        .bytes()
+        .all(|byte| byte.is_ascii_hexdigit() || byte == b',')
 }
 
 /// An address with a domain that is no unit and no name of an algorithm (`curve25519-sha256@libssh.org`).
 fn is_email(found: &Captures) -> bool {
     let host = side(found, 2);
     let domain = host.rsplit('.').next().unwrap_or_default();
+    let first = host.split('.').next().unwrap_or_default();
+    // `usb@fe800000.usb` is a node with its driver.
+    let node = is_number(first) && first.bytes().any(|byte| byte.is_ascii_digit());
     host.contains('.')
+        && !node
         && !host.contains(',')
         && !UNITS.iter().any(|end| host.ends_with(end))
         && domain.len() >= 2
@@ -505,6 +518,7 @@ mod tests {
             "7.3.4-1~bpo13+1 5.10.0-28-arm64 1.2.3 v1.2.3.4.5",
             "at 12:34:56 pci 0000:00:01.0: x",
             "[    1.234567] Code: d503201f a9bf7bfd",
+            "ITS@0x0000000008080000: x; using 0x200000@0x70000000; usb@fe800000.usb; lockstep@lockstep",
             "kex curve25519-sha256@libssh.org",
             "&ctx->lock{+.+.}-{4:4}, at: f+0x1c/0x90",
             "build id 861b582074b2acc148640ac1caeaf2b2c4ea1459",

@@ -225,6 +225,15 @@ fn minutes(seconds: f64) -> String {
     }
 }
 
+/// How long a phase took: `5.2 s`, from a minute on `1:05`.
+fn spent(seconds: f64) -> String {
+    if seconds < 59.95 {
+        format!("{seconds:.1} s")
+    } else {
+        minutes(seconds)
+    }
+}
+
 /// `12.5 kB` for 12 500 bytes.
 fn bytes(size: u64) -> String {
     match size {

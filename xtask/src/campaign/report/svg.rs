@@ -1,7 +1,7 @@
 //! Pictures of the web page: the timeline, and a measured time beside the estimated one. Colours are the page's classes.
 
 use super::timeline::{Bar, Kind, Stretch, Timeline};
-use super::{minutes, one_line, outcome};
+use super::{minutes, one_line, outcome, spent};
 use crate::campaign::record::{RowRecord, RunRecord};
 use crate::ui;
 use maud::{Markup, html};
@@ -80,7 +80,7 @@ fn one_stretch(stretch: &Stretch, y: f64, scale: f64) -> Markup {
     let fits = !stretch.below && width > CHARACTER * phase.chars().count() as f64 + 6.0;
     html! {
         rect.stretch.(stretch.kind.name()) x=(at(left)) y=(at(top)) width=(at(width)) height=(at(height)) {
-            title { (format!("{phase}: {}", minutes(stretch.to - stretch.from))) }
+            title { (format!("{phase}: {}", spent(stretch.to - stretch.from))) }
         }
         @if fits {
             text.inside x=(at(left + 5.0)) y=(at(y + 13.0)) { (phase) }
