@@ -96,6 +96,8 @@ pub enum Command {
     Extlinux(cmd::extlinux::Extlinux),
     /// Find splats, oopses and warnings in kernel logs
     Logs(cmd::logs::Logs),
+    /// Decode the frames of a kernel log to files and lines, with the build that ran
+    Symbolise(cmd::symbolise::Symbolise),
     /// The virtual board: power, shell, serial line
     Board(cmd::board::Board),
 }

@@ -20,6 +20,7 @@ pub mod review;
 pub mod rollback;
 pub mod series;
 pub mod setup;
+pub mod symbolise;
 pub mod test;
 
 use crate::cli::{Cli, Command, Global};
@@ -65,6 +66,7 @@ pub fn run(cli: &Cli, ui: &Ui) -> Result<Outcome> {
         Command::Backup(verb) => verb.run(&context),
         Command::Extlinux(verb) => verb.run(&context),
         Command::Logs(verb) => verb.run(&context),
+        Command::Symbolise(verb) => verb.run(&context),
         Command::Board(verb) => verb.run(&context),
     }
 }
