@@ -34,6 +34,19 @@ fn runs_ours_and_goes_back(bench: &Bench, boot: &boot::Boot) {
     );
 }
 
+/// The kernel waits so long before it looks for its root (Documentation/admin-guide/kernel-parameters.txt, `rootdelay`).
+#[test]
+fn a_board_that_takes_ninety_seconds_is_waited_for() {
+    let bench = Bench::open();
+    bench.deploy_with(&["rootdelay=85"]);
+    let boot = bench.boot(Method::SerialMenu, Reset::Orderly);
+    let Outcome::Booted(answer) = &boot.outcome else {
+        panic!("{boot:?}")
+    };
+    assert!(answer.seconds > 85.0 && !boot.seen.forced, "{boot:?}");
+    runs_ours_and_goes_back(&bench, &boot);
+}
+
 #[test]
 fn kexec_jumps_into_the_slot() {
     let bench = Bench::open();

@@ -49,7 +49,10 @@ pub struct Limits {
 impl Limits {
     /// Limits for a board whose description says how long a boot takes at most.
     pub fn of(board: &dyn Board) -> Self {
-        let whole = board.description().boot_limit;
+        Self::for_boots_of(board.description().boot_limit)
+    }
+
+    fn for_boots_of(whole: Duration) -> Self {
         // systemd's own limit for stopping a unit is 90 s (DefaultTimeoutStopSec).
         Limits {
             down: Duration::from_secs(120),
@@ -227,4 +230,21 @@ fn by_force(board: &dyn Board, phase: Phase) -> Result<()> {
         std::thread::sleep(Duration::from_secs(1));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slow_board_has_the_time_that_its_file_gives_it() {
+        for seconds in [10, 90, 300, 3600] {
+            let whole = Duration::from_secs(seconds);
+            let limits = Limits::for_boots_of(whole);
+            assert_eq!(limits.kernel, whole);
+            // The way down and U-Boot have their own time: a boot that takes all of its limit is not cut short by them.
+            assert!(limits.whole() >= whole + limits.down + limits.bootloader);
+            assert!(limits.down > Duration::from_secs(90), "systemd's own limit");
+        }
+    }
 }
