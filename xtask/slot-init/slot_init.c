@@ -2,13 +2,16 @@
 /*
  * First user space of a test kernel: `init=` of our label. Static, so that it depends on nothing of the board.
  *
- *   1. starts the lease (lease.c), which ends this boot unless the host renews it;
- *   2. puts vanilla's default back, where the boot method had to change it (restore.c);
- *   3. becomes the board's own init.
+ *   1. puts a root that is thrown away over the board's own, where that is asked for (overlay.c);
+ *   2. starts the lease (lease.c), which ends this boot unless the host renews it;
+ *   3. puts vanilla's default back, where the boot method had to change it (restore.c);
+ *   4. becomes the board's own init.
  *
- * A step that cannot be done is told in the kernel log, and does not keep the board from booting: the lease runs before anything that
- * may hang. What is asked for stands in `/proc/cmdline`:
+ * A step that cannot be done is told in the kernel log, and does not keep the board from booting, but for the first: without it the boot
+ * ends. The first comes before the lease, whose program must not lose `/proc` while it starts; it reads folders that are in memory already. What
+ * is asked for stands in `/proc/cmdline`:
  *
+ *   lockstep.root=overlay   the root is thrown away with the boot
  *   lockstep.lease=SECONDS  the lease ends so long after the kernel's start unless it is renewed; without it there is no lease
  *   lockstep.init=PATH      the board's own init; /sbin/init without it
  *   lockstep.restore=DIR    what restore.c reads
@@ -85,6 +88,12 @@ int main(int argc, char **argv)
 	if (access("/proc/cmdline", R_OK) != 0 &&
 	    mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) != 0)
 		say("mounting /proc: %s; there is no lease", strerror(errno));
+
+	if (parameter("lockstep.root", value, sizeof(value)) && (strcmp(value, "overlay") != 0 || !throw_away_root())) {
+		say("lockstep.root=%s is not to be had: this boot ends", value);
+		/* As below. */
+		return 1;
+	}
 
 	if (parameter("lockstep.lease", value, sizeof(value))) {
 		long seconds = strtol(value, NULL, 10);

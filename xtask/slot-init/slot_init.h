@@ -16,6 +16,9 @@ void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Starts the lease as a process of its own, `seconds` after the kernel's start being its first end. */
 void start_lease(long seconds);
 
+/* Puts an overlay in memory over the root. False: it could not, and said why; the root may be half-changed then. */
+bool throw_away_root(void);
+
 /* The lease's own loop; does not come back while the kernel lives. */
 int hold_lease(long seconds);
 

@@ -9,6 +9,9 @@ use std::path::PathBuf;
 /// The version of the format that this code writes; a newer one is refused when read.
 pub const SCHEMA_VERSION: u32 = 1;
 
+/// Name of the configuration that was built, in [`Manifest::root`]: what the next build's changes are explained with.
+pub const CONFIG: &str = "config";
+
 /// Everything that one build made for one slot. `root` joined with [`File::source`] is where the bytes are on
 /// the host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

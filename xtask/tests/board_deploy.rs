@@ -98,6 +98,34 @@ fn what_the_profile_wants_on_the_command_line_is_there_once() {
 }
 
 #[test]
+fn a_root_that_is_thrown_away_is_refused_before_anything_is_written_where_it_cannot_be_made() {
+    let board = LocalBoard::with_root_overlay();
+    let protected = Protected::compute(&board, LABEL).unwrap();
+    let builds = tempfile::tempdir().unwrap();
+    let manifest = build(builds.path(), DEBUG, "one");
+    let init = builds.path().join("init");
+    fs::write(&init, "first user space").unwrap();
+    let planned = || {
+        let request = Request {
+            init: Some(init.clone()),
+            ..request(&manifest, &protected, 0)
+        };
+        deploy::plan(&board, &request).map(|plan| plan.append)
+    };
+    fs::write(builds.path().join("config"), "CONFIG_TMPFS=y\n").unwrap();
+    let error = planned().unwrap_err().to_string();
+    assert!(error.contains("without CONFIG_OVERLAY_FS=y"), "{error}");
+    fs::write(
+        builds.path().join("config"),
+        "CONFIG_TMPFS=y\nCONFIG_OVERLAY_FS=y\n",
+    )
+    .unwrap();
+    let append = planned().unwrap();
+    assert!(append.contains(" lockstep.root=overlay"), "{append}");
+    assert!(!append.split(' ').any(|word| word == "rw"), "{append}");
+}
+
+#[test]
 fn a_full_or_unmounted_boot_folder_is_refused_before_anything_is_written() {
     let board = LocalBoard::new();
     let protected = Protected::compute(&board, LABEL).unwrap();

@@ -159,3 +159,69 @@ fn an_attempt_that_died_leaves_the_old_file_whole_and_the_next_one_goes_on() {
     // On FAT it may share clusters with the target by then: it is not touched.
     assert_eq!(bench.beside(), ["extlinux.conf", "extlinux.conf.lockstep0"]);
 }
+
+/// A program that makes its root an overlay, writes, and shows what it sees.
+const THROWING_AWAY: &str = r#"
+#include "slot_init.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+void say(const char *format, ...)
+{
+	va_list arguments;
+	va_start(arguments, format);
+	vprintf(format, arguments);
+	va_end(arguments);
+	printf("\n");
+}
+int main(void)
+{
+	if (!throw_away_root())
+		return 1;
+	FILE *file = fopen("/etc/mine", "w");
+	if (file == NULL || fputs("written\n", file) < 0 || fclose(file) != 0)
+		return 2;
+	if (unlink("/etc/theirs") != 0)
+		return 3;
+	printf("mine %d, theirs %d, proc %d, tmp %d\n", access("/etc/mine", F_OK), access("/etc/theirs", F_OK),
+	       access("/proc/self/mounts", F_OK), access("/tmp/root", F_OK));
+	return 0;
+}
+"#;
+
+/// A mount name space whose root is a tmpfs with a program in it; afterwards `$1` shows what is on that tmpfs. All mounts end with it.
+const ON_A_ROOT_OF_ITS_OWN: &str = r#"set -e
+seen=$1 program=$2 root=$1/own
+mkdir "$root" "$seen/after"
+mount -t tmpfs tmpfs "$root"
+for name in dev proc sys run tmp etc old; do mkdir "$root/$name"; done
+cp "$program" "$root/program"
+echo theirs >"$root/etc/theirs"
+mount -t proc proc "$root/proc"
+mount --bind "$root" "$seen/after"
+cd "$root"
+unshare -m sh -c 'mount --make-rprivate / && pivot_root . old && exec /program' >"$seen/said" 2>&1 || echo "ended with $?" >>"$seen/said"
+ls "$seen/after/etc" >"$seen/etc""#;
+
+/// Needs root and an overlay file system, as the boards do.
+#[test]
+fn what_is_written_to_a_root_that_is_thrown_away_is_not_there_afterwards() {
+    let folder = tempfile::tempdir_in("/dev/shm").unwrap();
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("slot-init");
+    let at = |name: &str| folder.path().join(name);
+    let (main, overlay, out) = (at("main.c"), source.join("overlay.c"), at("program"));
+    fs::write(&main, THROWING_AWAY).unwrap();
+    let sh = Shell::new().unwrap();
+    let compiling = cmd!(
+        sh,
+        "cc -O2 -Wall -Wextra -Werror -static -I {source} -o {out} {main} {overlay}"
+    );
+    process::run(compiling, Duration::from_secs(60)).unwrap();
+    let seen = folder.path();
+    let running = cmd!(sh, "unshare -m sh -c {ON_A_ROOT_OF_ITS_OWN} sh {seen} {out}");
+    process::run(running, Duration::from_secs(30)).unwrap();
+    let said = fs::read_to_string(at("said")).unwrap();
+    assert!(said.contains("mine 0, theirs -1, proc 0, tmp -1"), "{said}");
+    assert_eq!(fs::read_to_string(at("etc")).unwrap(), "theirs\n");
+}

@@ -6,6 +6,7 @@ mod contents;
 mod initramfs;
 mod older;
 mod room;
+pub mod root;
 
 pub use append::append;
 pub use initramfs::{Initramfs, Tool};
@@ -17,7 +18,7 @@ use super::slot::{self, Place, Record, State};
 use super::writer::{Put, Sent, Source, Writer};
 use super::{Board, lease, script, slot_init};
 use crate::host::files::sha256;
-use crate::manifest::Manifest;
+use crate::manifest::{self, Manifest};
 use anyhow::{Context, Result, bail, ensure};
 use contents::{file_name, strangers, wanted};
 use older::Older;
@@ -196,7 +197,7 @@ pub fn plan(board: &dyn Board, request: &Request) -> Result<Plan> {
         append: append(
             &protected.append,
             request.nonce.as_str(),
-            &last_words(board, request, &place),
+            &last_words(board, request, &place)?,
         ),
         unchanged: wanted.len() - send.len(),
         run_depmod: !(whole && module_puts.is_empty() && remove.is_empty()),
@@ -380,15 +381,22 @@ fn refuse_collision(
 }
 
 /// What ends the command line: the lease, what the build's profile wants, and what the request asks for.
-fn last_words(board: &dyn Board, request: &Request, place: &Place) -> Vec<String> {
+fn last_words(board: &dyn Board, request: &Request, place: &Place) -> Result<Vec<String>> {
     let lease = lease::first(board.description());
     let mut words = match &request.init {
         Some(_) => slot_init::words(&slot_init::path(place), lease, &request.protected.append),
         None => Vec::new(),
     };
+    let config = std::fs::read_to_string(request.manifest.root.join(manifest::CONFIG)).ok();
+    let root = root::word(
+        board.description().root,
+        request.init.is_some(),
+        config.as_deref(),
+    )?;
+    words.extend(root.map(str::to_string));
     let wanted = request.manifest.append.iter().chain(&request.extra_append);
     words.extend(wanted.cloned());
-    words
+    Ok(words)
 }
 
 fn block(plan: &Plan) -> Block {

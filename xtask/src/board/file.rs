@@ -86,6 +86,17 @@ pub struct Power {
     pub on: Option<Vec<String>>,
 }
 
+/// What a test kernel has as its root file system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Root {
+    /// The board's own, as vanilla has it: what the test kernel writes or damages there is written or damaged.
+    #[default]
+    Own,
+    /// An overlay in memory over the board's own, which stays read-only: gone with the boot.
+    Overlay,
+}
+
 /// The hardware watchdog of a board.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -155,6 +166,8 @@ struct RawBoot {
     methods: Vec<Method>,
     #[serde(default)]
     environment_defaults_boot_vanilla: bool,
+    #[serde(default)]
+    root: Root,
 }
 
 #[derive(Deserialize)]
@@ -315,6 +328,7 @@ impl BoardFile {
             architecture: architecture(&check, &raw.architecture)?,
             methods: raw.boot.methods.clone(),
             environment_defaults_boot_vanilla: raw.boot.environment_defaults_boot_vanilla,
+            root: raw.boot.root,
             has_reset: kind == Kind::Virtual || switched,
             console: raw
                 .serial

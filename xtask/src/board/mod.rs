@@ -107,6 +107,8 @@ pub struct Description {
     pub methods: Vec<boot::Method>,
     /// `console=` of vanilla's append that the serial line carries: `ttyS2,1500000`.
     pub console: Option<String>,
+    /// What a test kernel may do to the board's root file system.
+    pub root: file::Root,
     /// The hardware watchdog.
     pub watchdog: Option<file::Watchdog>,
     /// A second host that backups are pushed on to.

@@ -157,6 +157,7 @@ pub fn run(board: &dyn Board, protected: &Protected, backup: Backup, needed: Nee
     checks.push(rules::serial(board.serial().is_some(), serial, &facts));
     checks.push(rules::some_capture(capture));
     checks.push(rules::boot_folder(&facts, needed.boot, &protected.boot_mount));
+    checks.push(system::root_at_risk(board.description().root));
     checks.push(rules::root_space(&facts, needed.root));
     checks.push(rules::clock(&facts, host_now));
     checks.push(rules::panic(&facts));

@@ -15,6 +15,7 @@ use crate::campaign::plan::{self, Planned};
 use crate::campaign::record::{End, RunRecord};
 use crate::campaign::report;
 use crate::exit::Outcome;
+use crate::host::awake;
 use crate::kernel::toolchain::Toolchain;
 use crate::ui::Consent;
 use anyhow::{Context as _, Result, bail};
@@ -134,6 +135,10 @@ pub fn run(
     consent: ConsentGiven,
 ) -> Result<Outcome> {
     let _lock = lock(context, &campaign.board)?;
+    let awake = awake::hold("a kernel campaign runs");
+    if let awake::Awake::No(said) = &awake {
+        context.ui.warn(said);
+    }
     let kernel = flags.tree.kernel.as_deref().or(campaign.tree.as_deref());
     let workshop = Workshop::open(&context.folders.project, &context.folders.cache, kernel, campaign)?;
     let smoke_files = super::campaign::smoke_files(context, campaign)?;

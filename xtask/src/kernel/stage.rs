@@ -19,8 +19,7 @@ use xshell::{Shell, cmd};
 
 /// Name of the manifest in a staging folder.
 pub const MANIFEST: &str = "manifest.json";
-/// Name of the configuration beside it: what the next build's changes are explained with.
-pub const CONFIG: &str = "config";
+pub use crate::manifest::CONFIG;
 const LIMIT: Duration = Duration::from_secs(1800);
 
 impl Builder {

@@ -127,6 +127,13 @@ impl LocalBoard {
         board
     }
 
+    /// The same board, whose file says that the test kernel's root is thrown away.
+    pub fn with_root_overlay() -> Self {
+        let mut board = Self::new();
+        board.description.root = xtask::board::file::Root::Overlay;
+        board
+    }
+
     /// A path of the board, on the host.
     pub fn at(&self, path: &str) -> PathBuf {
         let below = path.trim_start_matches('/');

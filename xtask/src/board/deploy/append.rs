@@ -1,9 +1,12 @@
 //! The command line of our label, made from vanilla's.
 
+use super::root::OVERLAY;
+
 /// Vanilla's command line without what would hide messages (invariant 16), with what shows them, and with an end to a panic
-/// (invariant 4) and the nonce (invariant 15). An `initrd=` is dropped: it would load vanilla's.
+/// (invariant 4) and the nonce (invariant 15). An `initrd=` is dropped: it would load vanilla's; and `rw` where the root is thrown away: below an
+/// overlay it is never written.
 pub fn append(vanilla: &str, nonce: &str, extra: &[String]) -> String {
-    const DROPPED: [&str; 10] = [
+    const DROPPED: [&str; 11] = [
         "loglevel=",
         "panic=",
         "log_buf_len=",
@@ -11,6 +14,7 @@ pub fn append(vanilla: &str, nonce: &str, extra: &[String]) -> String {
         "lockstep.lease=",
         "lockstep.init=",
         "lockstep.restore=",
+        "lockstep.root=",
         "initrd=",
         "sysrq_always_enabled=",
         "ignore_loglevel=",
@@ -19,6 +23,7 @@ pub fn append(vanilla: &str, nonce: &str, extra: &[String]) -> String {
     let dropped = |word: &str| {
         DROPPED_WORDS.contains(&word)
             || DROPPED.iter().any(|start| word.starts_with(start))
+            || (word == "rw" && extra.iter().any(|word| word == OVERLAY))
             // Ours goes on to it.
             || (word.starts_with("init=") && extra.iter().any(|word| word.starts_with("init=")))
     };
@@ -40,6 +45,13 @@ pub fn append(vanilla: &str, nonce: &str, extra: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_root_that_is_thrown_away_is_mounted_read_only() {
+        let line = append("root=/dev/vda2 rw lockstep.root=old", "n", &[OVERLAY.into()]);
+        assert!(line.starts_with("root=/dev/vda2 ignore_loglevel"), "{line}");
+        assert!(line.ends_with(OVERLAY), "{line}");
+    }
 
     #[test]
     fn the_command_line_hides_nothing_and_ends_a_panic() {

@@ -25,6 +25,18 @@ fn the_boards_of_this_project_are_read() {
 }
 
 #[test]
+fn the_root_file_system_is_the_boards_own_unless_the_file_says_otherwise() {
+    let root = |line: &str| {
+        let text = AMPERE.replacen("limit-s = 300", &format!("limit-s = 300{line}"), 1);
+        BoardFile::parse("ampere", &text).map(|file| file.description.root)
+    };
+    assert_eq!(root("").unwrap(), Root::Own);
+    assert_eq!(root("\nroot = \"overlay\"").unwrap(), Root::Overlay);
+    let error = format!("{:#}", root("\nroot = \"overlayfs\"").unwrap_err());
+    assert!(error.contains("did you mean `overlay`?"), "{error}");
+}
+
+#[test]
 fn a_typo_names_line_column_and_what_was_meant() {
     let error = refused("vanilla-label =", "vanila-label =");
     let line = 1 + AMPERE

@@ -2,6 +2,7 @@
 //! will lack, and who else writes boot files.
 
 use super::super::boot::Method;
+use super::super::file::Root;
 use super::rules::{check, pass_if};
 use super::{Check, Facts, Status};
 
@@ -87,6 +88,29 @@ pub(super) fn kernel_features(facts: &Facts, methods: &[Method]) -> Check {
     )
 }
 
+/// Vanilla's files are protected against us; nothing protects a file system from the kernel that writes it.
+pub(super) fn root_at_risk(root: Root) -> Check {
+    let (status, reason) = match root {
+        Root::Own => (
+            Status::Warning,
+            "the test kernel writes vanilla's own root file system: one that damages it damages vanilla's, and a rollback restores boot \
+             files and modules only",
+        ),
+        Root::Overlay => (
+            Status::Pass,
+            "an overlay in memory, gone with each test boot; the boot folder and what else fstab mounts are written as ever",
+        ),
+    };
+    check(
+        "root-fs",
+        "what a test kernel writes to the root file system",
+        status,
+        reason,
+        "`root = \"overlay\"` under [boot] in the board's file, and a kernel built with `--fragment \
+         kconfig-fragments/overlay-root.config`; or a backup of the whole disk",
+    )
+}
+
 /// A board that runs out of power in the middle of a deploy.
 pub(super) fn power(facts: &Facts) -> Check {
     let supplies: Vec<Vec<String>> = facts
@@ -148,7 +172,8 @@ pub(super) fn sleep(facts: &Facts) -> Check {
         "it does not fall asleep",
         status,
         reason,
-        "`cargo xtask preflight --fix` holds it awake until its next boot (systemd-inhibit); for longer: systemctl mask sleep.target",
+        "`cargo xtask preflight --fix` holds it awake, through each boot of ours, until the rollback (systemd-inhibit); for longer: systemctl \
+         mask sleep.target",
     )
 }
 
@@ -275,6 +300,16 @@ mod tests {
             Status::Fail
         );
         assert_eq!(status(both, "noconfig=yes\n").0, Status::Warning);
+    }
+
+    #[test]
+    fn the_risk_for_the_root_file_system_is_told_before_anybody_agrees() {
+        let shared = root_at_risk(Root::Own);
+        assert_eq!(shared.status, Status::Warning);
+        assert!(shared.reason.contains("damages vanilla's") && shared.fix.contains("root = \"overlay\""));
+        let thrown_away = root_at_risk(Root::Overlay);
+        assert_eq!((thrown_away.status, thrown_away.fix.as_str()), (Status::Pass, ""));
+        assert!(thrown_away.reason.contains("fstab"), "{}", thrown_away.reason);
     }
 
     #[test]
