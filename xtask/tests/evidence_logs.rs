@@ -119,3 +119,36 @@ fn help_has_an_example_and_the_exit_codes() {
     );
     assert!(said.contains("Exit code 3"), "{said}");
 }
+
+#[test]
+fn what_a_log_says_does_not_reach_the_terminal_as_it_is() {
+    let output = logs()
+        .args(["logs", "-"])
+        .write_stdin("<3>[    1.000000] x: \u{9b}2J\x1b[31mred\x07 \x00 WARNING: \x1b]0;title\x07\n<3>[    1.000000] WARNING: CPU: 0 PID: 1 at a\x08\x08.c:1 f+0x1/0x2\n")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        said.chars().all(|c| c == '\n' || c == '\t' || !c.is_control()),
+        "{said:?}"
+    );
+}
+
+#[test]
+fn a_log_from_a_pipe_is_read_to_its_end() {
+    let mut log = String::from("[    0.000000] Linux version 7\n");
+    while log.len() < 3 << 20 {
+        log += "[    1.000000] usb 1-1: new high-speed USB device number 2\n";
+    }
+    log += "[    2.000000] WARNING: CPU: 0 PID: 1 at a.c:1 f+0x1/0x2\n";
+    let output = logs()
+        .args(["logs", "-q", "-"])
+        .write_stdin(log)
+        .output()
+        .unwrap();
+    assert_eq!(
+        String::from_utf8(output.stdout).unwrap(),
+        "-: 1 errors, 0 warnings\nerror: WARNING in f [warning]\n"
+    );
+}

@@ -2,15 +2,19 @@
 
 use super::Context;
 use crate::evidence::baseline::{self, Comparison, Signature};
-use crate::evidence::completeness::{self, Completeness, Lockdep};
+use crate::evidence::completeness::{Completeness, Lockdep};
 use crate::evidence::finding::{self, Finding, Severity};
 use crate::evidence::record::{self, Loss};
+use crate::evidence::scan::{Scan, Scanned};
 use crate::evidence::score::{self, Mark, Score};
 use crate::exit::Outcome;
 use crate::ui::Ui;
 use anyhow::{Context as _, Result, bail};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
+
+/// So many bytes of a log are read at once.
+const BLOCK: usize = 1 << 20;
 
 /// Arguments of `cargo xtask logs`.
 #[derive(Debug, clap::Args)]
@@ -49,6 +53,8 @@ struct Report {
     completeness: Completeness,
     lockdep: Lockdep,
     findings: Vec<Finding>,
+    /// Findings beyond what is kept of one log.
+    untold: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     comparison: Option<Comparison>,
 }
@@ -120,18 +126,35 @@ fn read(file: &Path) -> Result<Vec<u8>> {
     std::fs::read(file).with_context(|| format!("reading {}", file.display()))
 }
 
+/// Reads a log of any length, block by block.
+fn scan(file: &Path) -> Result<Scanned> {
+    let mut source: Box<dyn std::io::Read> = if file == Path::new("-") {
+        Box::new(std::io::stdin().lock())
+    } else {
+        Box::new(std::fs::File::open(file).with_context(|| format!("reading {}", file.display()))?)
+    };
+    let mut scan = Scan::new(&file.display().to_string());
+    let mut block = vec![0; BLOCK];
+    loop {
+        match source.read(&mut block) {
+            Ok(0) => return Ok(scan.finish()),
+            Ok(length) => scan.push(&block[..length]),
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error).with_context(|| format!("reading {}", file.display())),
+        }
+    }
+}
+
 fn examine(file: &Path, baseline: Option<&[Finding]>) -> Result<Report> {
-    let bytes = read(file)?;
-    let log = record::read(&bytes);
-    let name = file.display().to_string();
-    let findings = finding::find(&log, &name);
+    let scanned = scan(file)?;
     Ok(Report {
-        format: log.format,
-        completeness: completeness::judge(&log),
-        lockdep: completeness::lockdep(&log),
-        comparison: baseline.map(|baseline| baseline::compare(baseline, &findings)),
-        findings,
-        file: name,
+        file: file.display().to_string(),
+        format: scanned.format,
+        completeness: scanned.completeness,
+        lockdep: scanned.lockdep,
+        comparison: baseline.map(|baseline| baseline::compare(baseline, &scanned.findings)),
+        findings: scanned.findings,
+        untold: scanned.untold,
     })
 }
 
@@ -162,6 +185,12 @@ fn read_baseline(file: &Path) -> Result<Vec<Finding>> {
 
 fn print(ui: &Ui, report: &Report, detail: Detail) {
     ui.line(&format!("{}: {}", report.file, headline(report)));
+    if report.untold > 0 {
+        ui.line(&format!(
+            "  {} more findings are counted and not kept",
+            report.untold
+        ));
+    }
     for loss in &report.completeness.losses {
         ui.line(&match loss {
             Loss::Gap { from, to, line } => format!("  line {line}: records {from} to {to} are missing"),
@@ -236,8 +265,13 @@ fn print_finding(ui: &Ui, finding: &Finding, detail: Detail) {
         Severity::Error => "error",
         Severity::Warning => "warning",
     };
+    let times = if finding.times > 1 {
+        format!(", {} times more", finding.times - 1)
+    } else {
+        String::new()
+    };
     ui.line(&format!(
-        "{severity}: {} [{}]",
+        "{severity}: {} [{}]{times}",
         finding.title,
         finding.kind.name()
     ));

@@ -107,13 +107,18 @@ pub fn compare(baseline: &[Finding], now: &[Finding]) -> Comparison {
     comparison
 }
 
+/// How often a finding came in the boot in which it came most often.
+pub fn loudest(findings: &[Finding], signature: &Signature) -> usize {
+    counts(findings).get(signature).copied().unwrap_or_default()
+}
+
 /// How often each signature came in the boot in which it came most often.
 fn counts(findings: &[Finding]) -> BTreeMap<Signature, usize> {
     let mut by_boot: BTreeMap<(Signature, &str, u32), usize> = BTreeMap::new();
     for finding in findings {
         *by_boot
             .entry((Signature::of(finding), &finding.source, finding.boot))
-            .or_default() += 1;
+            .or_default() += finding.times;
     }
     let mut loudest = BTreeMap::new();
     for ((signature, _, _), times) in by_boot {

@@ -1,6 +1,7 @@
 //! What a log can prove: whether anything is missing from it (invariant 16), and whether lockdep was alive to the end
 //! (invariant 15).
 
+use super::headers;
 use super::record::{Log, Loss, Record};
 use serde::Serialize;
 
@@ -48,50 +49,107 @@ impl Completeness {
     }
 }
 
+/// Judges a log record by record.
+#[derive(Debug, Default)]
+pub struct Judge {
+    start: Option<Start>,
+    boot: u32,
+    end: Option<End>,
+    off: Option<(Option<u64>, String)>,
+}
+
+impl Judge {
+    /// Takes the next record.
+    pub fn push(&mut self, record: &Record) {
+        if headers::interesting(&record.text) {
+            self.interesting(record);
+        }
+        self.any(record);
+    }
+
+    /// Takes a record that has some words in it which [`headers::interesting`] knows. [`Judge::any`] is called after it.
+    pub(super) fn interesting(&mut self, record: &Record) {
+        self.begin_boot(record);
+        self.end = ending(&record.text).or(self.end);
+        if self.off.is_none() && switches_off(&record.text) {
+            self.off = Some((record.time, record.text.trim().to_string()));
+        }
+    }
+
+    /// Takes any record.
+    pub(super) fn any(&mut self, record: &Record) {
+        self.begin_boot(record);
+        if self.start.is_none() && record.time.is_some() {
+            self.start = Some(if begins_boot(record) {
+                Start::Boot
+            } else {
+                Start::Later
+            });
+        }
+    }
+
+    /// What an earlier boot said does not count.
+    fn begin_boot(&mut self, record: &Record) {
+        if record.boot != self.boot {
+            self.boot = record.boot;
+            self.end = None;
+            self.off = None;
+        }
+    }
+
+    /// The verdict; what is known to be missing comes from the reader.
+    pub fn finish(self, losses: Vec<Loss>, boots: u32) -> (Completeness, Lockdep) {
+        let completeness = Completeness {
+            losses,
+            start: self.start.unwrap_or(Start::Later),
+            end: self.end.unwrap_or(End::Open),
+            boots,
+        };
+        let lockdep = self
+            .off
+            .map_or(Lockdep::NotSeenOff, |(time, why)| Lockdep::Off { time, why });
+        (completeness, lockdep)
+    }
+}
+
+fn judged(log: &Log) -> (Completeness, Lockdep) {
+    let mut judge = Judge::default();
+    for record in &log.records {
+        judge.push(record);
+    }
+    judge.finish(log.losses.clone(), log.boots)
+}
+
 /// Judges how complete a log is.
 pub fn judge(log: &Log) -> Completeness {
-    let start = if begins_with_boot(&log.records) {
-        Start::Boot
-    } else {
-        Start::Later
-    };
-    let last_boot = log.records.last().map_or(0, |record| record.boot);
-    let end = log
-        .records
-        .iter()
-        .rev()
-        .take_while(|record| record.boot == last_boot)
-        .find_map(|record| ending(&record.text))
-        .unwrap_or(End::Open);
-    Completeness {
-        losses: log.losses.clone(),
-        start,
-        end,
-        boots: log.boots,
-    }
+    judged(log).0
+}
+
+/// Looks in the last boot of a log for the line that switched lockdep off, or that says it is off.
+pub fn lockdep(log: &Log) -> Lockdep {
+    judged(log).1
 }
 
 /// Sequence number 0, or the first words: `Booting Linux on physical CPU` (arm64: arch/arm64/kernel/setup.c), `Linux version`
 /// (init/main.c).
-fn begins_with_boot(records: &[Record]) -> bool {
-    let kernel = records.iter().find(|record| record.time.is_some());
-    kernel.is_some_and(|record| {
-        record.seq == Some(0)
-            || record.text.starts_with("Booting Linux on physical CPU")
-            || record.text.starts_with("Linux version ")
-    })
+fn begins_boot(record: &Record) -> bool {
+    record.seq == Some(0)
+        || record.text.starts_with("Booting Linux on physical CPU")
+        || record.text.starts_with("Linux version ")
 }
 
-/// kernel/reboot.c, kernel/kexec_core.c, kernel/panic.c.
+/// kernel/reboot.c, kernel/kexec_core.c.
+pub(super) const DOWN: [&str; 6] = [
+    "reboot: Restarting system",
+    "reboot: Power down",
+    "reboot: System halted",
+    "kexec_core: Starting new kernel",
+    "reboot: Restarting",
+    "Bye!",
+];
+
+/// How a boot ends with this line, if it does.
 fn ending(text: &str) -> Option<End> {
-    const DOWN: [&str; 6] = [
-        "reboot: Restarting system",
-        "reboot: Power down",
-        "reboot: System halted",
-        "kexec_core: Starting new kernel",
-        "reboot: Restarting",
-        "Bye!",
-    ];
     if DOWN.iter().any(|words| text.contains(words)) {
         return Some(End::Orderly);
     }
@@ -113,29 +171,18 @@ pub enum Lockdep {
     },
 }
 
-/// Looks in the last boot of a log for the line that switched lockdep off, or that says it is off.
-pub fn lockdep(log: &Log) -> Lockdep {
-    let last_boot = log.records.last().map_or(0, |record| record.boot);
-    log.records
-        .iter()
-        .filter(|record| record.boot == last_boot)
-        .find(|record| switches_off(&record.text))
-        .map_or(Lockdep::NotSeenOff, |record| Lockdep::Off {
-            time: record.time,
-            why: record.text.trim().to_string(),
-        })
-}
+/// kernel/locking/lockdep.c, kernel/panic.c.
+pub(super) const LOCKDEP_WORDS: [&str; 4] = [
+    "INFO: lockdep is turned off",
+    "turning off the locking correctness validator",
+    "Disabling lock debugging due to kernel taint",
+    "debug_locks = 0",
+];
 
 /// kernel/locking/lockdep.c (every caller of `debug_locks_off()`), kernel/panic.c: `add_taint()`.
 fn switches_off(text: &str) -> bool {
     use super::headers::{Opening, recognise};
-    const WORDS: [&str; 4] = [
-        "INFO: lockdep is turned off",
-        "turning off the locking correctness validator",
-        "Disabling lock debugging due to kernel taint",
-        "debug_locks = 0",
-    ];
-    WORDS.iter().any(|words| text.contains(words))
+    LOCKDEP_WORDS.iter().any(|words| text.contains(words))
         || matches!(recognise(text), Some(Opening::Header(header)) if header.kind.switches_lockdep_off())
 }
 

@@ -1,4 +1,5 @@
-//! Collects reports from a stream of records. Memory is bounded: a few open reports of bounded length, and the findings.
+//! Collects reports from a stream of records. Memory is bounded: so many open reports of so many lines, and so many findings; of the
+//! same finding in one boot only the first ones are kept, and the rest is counted.
 
 use super::finding::{Finding, Kind, Severity};
 use super::headers::{self, Body, Header, Opening};
@@ -6,7 +7,9 @@ use super::prefix::Caller;
 use super::record::Record;
 use super::splat::{Class, Line, Splat, classify, intrudes};
 use super::summary;
-use std::collections::VecDeque;
+use std::collections::hash_map::DefaultHasher;
+use std::collections::{HashMap, VecDeque};
+use std::hash::{Hash, Hasher};
 
 /// Longest report that is kept, in lines; the rest of a longer one is passed over.
 const LONGEST: usize = 1500;
@@ -21,10 +24,27 @@ const NEAR: usize = 12;
 /// A panic so many records after a report is the report's consequence.
 const CONSEQUENCE: usize = 400;
 
+/// So many reports are open at once, at most: one for each CPU or task that prints.
+const MOST_OPEN: usize = 64;
+/// So many of the same finding in one boot are told one by one.
+const SAME: usize = 100;
+/// So many findings of one log are told.
+const MOST: usize = 20_000;
+/// When all excerpts together have so many bytes, later ones are their first line.
+const EXCERPTS: usize = 64 << 20;
+/// The taint that a report sets is told so many records after it, at most.
+const RIGHT_BEHIND: usize = 6;
+
 /// Turns records into findings.
 #[derive(Debug)]
 pub struct Finder {
     source: String,
+    /// What was told, by boot and (for messages) a rough hash of the text or (for reports) one of kind and title.
+    told: HashMap<(u32, u64), Told>,
+    /// Findings beyond [`MOST`].
+    untold: usize,
+    /// Bytes of all excerpts.
+    kept: usize,
     /// Records seen.
     seen: usize,
     timed: bool,
@@ -34,6 +54,13 @@ pub struct Finder {
     done: Vec<(usize, Finding)>,
     /// Number of the record that ended the last error, and its index in `done`.
     last_error: Option<(usize, usize)>,
+}
+
+/// How often the same finding was told, and where the last one stands.
+#[derive(Debug, Clone, Copy)]
+struct Told {
+    times: usize,
+    index: usize,
 }
 
 #[derive(Debug)]
@@ -58,6 +85,9 @@ impl Finder {
     pub fn new(source: &str) -> Self {
         Finder {
             source: source.to_string(),
+            told: HashMap::new(),
+            untold: 0,
+            kept: 0,
             seen: 0,
             timed: false,
             preambles: VecDeque::new(),
@@ -69,10 +99,20 @@ impl Finder {
 
     /// Takes the next record.
     pub fn push(&mut self, record: &Record) {
+        self.take(record, headers::interesting(&record.text));
+    }
+
+    /// Takes the next record, of which it is known whether it is [`headers::interesting`].
+    pub(super) fn take(&mut self, record: &Record, interesting: bool) {
         self.seen += 1;
         self.timed |= record.time.is_some();
+        let loud = record.level.is_some_and(|level| level <= 4) && record.facility == 0;
+        if !interesting && !loud && self.open.is_empty() {
+            return;
+        }
         let foreign_program = (self.timed && !record.has_prefix()) || record.facility != 0;
         let opening = headers::recognise(&record.text)
+            .filter(|_| interesting)
             .filter(|opening| !foreign_program || specific(opening))
             .filter(|_| !self.names_itself_inside(record));
         match opening {
@@ -83,18 +123,70 @@ impl Finder {
         if !self.open.is_empty() {
             self.extend(record, foreign_program);
         }
-        if opening.is_none() {
+        if opening.is_none() && !(interesting && self.belongs_to_last_error(record)) && loud {
             self.message(record);
         }
     }
 
-    /// Ends every open report; gives all findings in the order in which they began.
-    pub fn finish(mut self) -> Vec<Finding> {
+    /// Sanitizers close their report, then set the taint that switches lockdep off (mm/kasan/report.c: `end_report()`).
+    fn belongs_to_last_error(&mut self, record: &Record) -> bool {
+        let taints = record
+            .text
+            .contains("Disabling lock debugging due to kernel taint");
+        let within = self.open.iter().any(|open| open.last_own.0 == self.seen);
+        let Some((ended, index)) = self.last_error.filter(|_| taints && !within) else {
+            return false;
+        };
+        let Some((_, finding)) = self.done.get_mut(index) else {
+            return false;
+        };
+        let right_behind = self.seen - ended <= RIGHT_BEHIND && finding.boot == record.boot;
+        if right_behind {
+            finding.lockdep_off = true;
+            finding.excerpt.push(record.text.to_string());
+        }
+        right_behind
+    }
+
+    /// Ends every open report; gives all findings in the order in which they began, and how many there were beyond the bound.
+    pub fn finish(mut self) -> (Vec<Finding>, usize) {
         while let Some(open) = self.open.pop() {
             self.close(open);
         }
         self.done.sort_by_key(|(began, _)| *began);
-        self.done.into_iter().map(|(_, finding)| finding).collect()
+        (
+            self.done.into_iter().map(|(_, finding)| finding).collect(),
+            self.untold,
+        )
+    }
+
+    /// Keeps a finding, or counts it where the same one was told often enough; gives where it stands.
+    fn tell(&mut self, began: usize, mut finding: Finding, key: u64) -> Option<usize> {
+        let place = (finding.boot, key);
+        if let Some(index) = self.count(place) {
+            return Some(index);
+        }
+        if self.done.len() >= MOST {
+            self.untold += 1;
+            return None;
+        }
+        if self.kept > EXCERPTS {
+            finding.excerpt.truncate(1);
+        }
+        self.kept += finding.excerpt.iter().map(String::len).sum::<usize>();
+        let index = self.done.len();
+        let times = self.told.get(&place).map_or(0, |told| told.times) + 1;
+        self.told.insert(place, Told { times, index });
+        self.done.push((began, finding));
+        Some(index)
+    }
+
+    /// Counts one more of what was told often enough.
+    fn count(&mut self, place: (u32, u64)) -> Option<usize> {
+        let told = self.told.get(&place).filter(|told| told.times >= SAME)?;
+        let (_, finding) = self.done.get_mut(told.index)?;
+        finding.times += 1;
+        Some(told.index)
     }
 
     /// Report lines that hold another report's mark by nature: SLUB's `INFO: Allocated in` and the blocker that a hung
@@ -136,6 +228,9 @@ impl Finder {
                 self.open[at].take(record, self.seen, Class::Detail);
                 return;
             }
+            if header.body == Body::Line {
+                return self.alone(header, record);
+            }
             let mut open = self.open.swap_remove(at);
             open.splat.cut |= open.interrupted();
             self.close(open);
@@ -143,13 +238,21 @@ impl Finder {
         if kind == Kind::Panic && self.explains_panic(record) {
             return;
         }
-        let open = self.opened(header, record);
-        self.open.push(open);
-        if header.body == Body::Line
-            && let Some(open) = self.open.pop()
-        {
-            self.close(open);
+        if header.body == Body::Line {
+            return self.alone(header, record);
         }
+        let open = self.opened(header, record);
+        if self.open.len() >= MOST_OPEN {
+            let oldest = self.open.remove(0);
+            self.close(oldest);
+        }
+        self.open.push(open);
+    }
+
+    /// A report of one line ends none that is open: where nobody says who prints, it may be another's.
+    fn alone(&mut self, header: &'static Header, record: &Record) {
+        let open = Open::new(header, record, self.seen, Vec::new());
+        self.close(open);
     }
 
     fn opened(&mut self, header: &'static Header, record: &Record) -> Open {
@@ -168,24 +271,7 @@ impl Finder {
             let from = at.saturating_sub(usize::from(at > 0 && !opens(&lines[at - 1])));
             lines.drain(..from);
         }
-        let header_at = lines.len();
-        lines.push(line(record, Class::Detail));
-        Open {
-            last_own: (seen, lines.len()),
-            last_time: record.time,
-            foreign: 0,
-            began: seen,
-            splat: Splat {
-                header,
-                header_at,
-                lines,
-                caller: record.caller,
-                time: record.time,
-                boot: record.boot,
-                cut: false,
-                panicked: false,
-            },
-        }
+        Open::new(header, record, seen, lines)
     }
 
     /// A panic whose cause was reported just before is no finding of its own.
@@ -236,24 +322,50 @@ impl Finder {
     fn close(&mut self, mut open: Open) {
         open.splat.lines.truncate(open.last_own.1);
         let finding = summary::summarise(&open.splat, &self.source);
-        if finding.severity == Severity::Error {
-            self.last_error = Some((open.last_own.0, self.done.len()));
+        let error = finding.severity == Severity::Error;
+        let key = hash(&(finding.kind, &finding.title));
+        let index = self.tell(open.began, finding, key);
+        if error && let Some(index) = index {
+            self.last_error = Some((open.last_own.0, index));
         }
-        self.done.push((open.began, finding));
     }
 
     /// A line of level warning or above that no report explains is a finding of its own (plan: no new warnings).
     fn message(&mut self, record: &Record) {
-        let loud = record.level.is_some_and(|level| level <= 4) && record.facility == 0;
         let within = self.open.iter().any(|open| open.last_own.0 == self.seen);
-        if loud && !within && !record.text.trim().is_empty() {
-            self.done
-                .push((self.seen, summary::message(record, &self.source)));
+        if within || record.text.trim().is_empty() {
+            return;
+        }
+        let key = rough_hash(&record.text);
+        if self.count((record.boot, key)).is_none() {
+            self.tell(self.seen, summary::message(record, &self.source), key);
         }
     }
 }
 
 impl Open {
+    /// A report that begins with this record, after these preambles.
+    fn new(header: &'static Header, record: &Record, seen: usize, mut lines: Vec<Line>) -> Self {
+        let header_at = lines.len();
+        lines.push(line(record, Class::Detail));
+        Open {
+            last_own: (seen, lines.len()),
+            last_time: record.time,
+            foreign: 0,
+            began: seen,
+            splat: Splat {
+                header,
+                header_at,
+                lines,
+                caller: record.caller,
+                time: record.time,
+                boot: record.boot,
+                cut: false,
+                panicked: false,
+            },
+        }
+    }
+
     fn take(&mut self, record: &Record, seen: usize, class: Class) {
         if self.splat.lines.len() < LONGEST {
             self.splat.lines.push(line(record, class));
@@ -330,6 +442,28 @@ impl Open {
     }
 }
 
+fn hash(value: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// A hash of a line without its numbers and addresses.
+fn rough_hash(text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    let mut within = false;
+    for byte in summary::clip(text).bytes() {
+        let digit = byte.is_ascii_digit() || within && byte.is_ascii_hexdigit();
+        if !digit {
+            hasher.write_u8(byte);
+        } else if !within {
+            hasher.write_u8(b'0');
+        }
+        within = digit;
+    }
+    hasher.finish()
+}
+
 fn severity(splat: &Splat) -> Severity {
     splat.header.kind.severity()
 }
@@ -347,7 +481,7 @@ fn specific(opening: &Opening) -> bool {
 
 fn line(record: &Record, class: Class) -> Line {
     Line {
-        text: record.text.to_string(),
+        text: summary::clip(&record.text).to_string(),
         class,
         number: record.line,
         offset: record.offset,
@@ -391,7 +525,9 @@ fn continues(open: &Splat, kind: Kind) -> bool {
         // The code that prints a stall may itself trip over a warning.
         (RcuStall, Warning) => young,
         (OutOfMemory, OutOfMemory) => true,
-        (OtherBug, Warning) => young,
+        (OtherBug | DmaApi, Warning) => young,
+        // The words of a `WARN()` stand before its first line or behind it (kernel/panic.c: `__warn()`).
+        (Warning, DmaApi) => open.body().len() < 3,
         (SlabCorruption, SlabCorruption) => true,
         (HardLockup | SoftLockup, HardLockup | SoftLockup) => young,
         _ => false,

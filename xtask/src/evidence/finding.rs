@@ -215,6 +215,9 @@ pub struct Finding {
     pub line: usize,
     /// Offset of that line in the source, in bytes.
     pub offset: usize,
+    /// How often it came: more than 1 only where the same one came so often that the later ones are not told one by one.
+    #[serde(skip_serializing_if = "is_once", default = "once")]
+    pub times: usize,
     /// The report's own lines, without their prefixes.
     pub excerpt: Vec<String>,
     /// The report is cut, mixed with another, or lacks what such a report always has.
@@ -228,11 +231,19 @@ pub struct Finding {
     pub locks: Option<LockReport>,
 }
 
+fn once() -> usize {
+    1
+}
+
+fn is_once(times: &usize) -> bool {
+    *times == 1
+}
+
 /// All findings of a log, in the order in which they began. `source` names the log in each.
 pub fn find(log: &Log, source: &str) -> Vec<Finding> {
     let mut finder = Finder::new(source);
     for record in &log.records {
         finder.push(record);
     }
-    finder.finish()
+    finder.finish().0
 }

@@ -11,6 +11,8 @@
 //! pc : func+0x154/0x39c                     arm64; "PC is at" on arm, "epc :" on riscv, "NIP [c0..]" on powerpc
 //! ```
 
+use std::borrow::Cow;
+
 /// A stack frame, or the program counter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Frame<'a> {
@@ -33,7 +35,7 @@ pub enum Trust {
 
 /// Parses a stack frame.
 pub fn frame(text: &str) -> Option<Frame<'_>> {
-    let mut rest = text.trim_start();
+    let mut rest = text.strip_prefix("kmemleak: ").unwrap_or(text).trim_start();
     // s390 puts the last frame in parentheses.
     rest = rest
         .strip_prefix('(')
@@ -134,6 +136,14 @@ fn inlined(text: &str) -> Option<Frame<'_>> {
         module: None,
         trust: Trust::Sure,
     })
+}
+
+/// A name as its author wrote it: Rust's are mangled in kallsyms (`_RNv…`), C's are not.
+pub fn readable(name: &str) -> Cow<'_, str> {
+    match rustc_demangle::try_demangle(name) {
+        Ok(demangled) => Cow::Owned(format!("{demangled:#}")),
+        Err(_) => Cow::Borrowed(name),
+    }
 }
 
 fn is_name(name: &str) -> bool {

@@ -2,7 +2,9 @@
 //!
 //! Order matters: the first header whose mark is in the line wins, so the special stand before the general.
 
+use super::completeness;
 use super::finding::Kind;
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use regex::Regex;
 use std::sync::LazyLock;
 
@@ -90,6 +92,8 @@ const LOCKING: &[Header] = headers! {
     "MAX_LOCKDEP_CHAINS too low", LockdepOff, "lockdep limit reached: MAX_LOCKDEP_CHAINS", Nobody, MaybeStack;
     "MAX_LOCKDEP_CHAIN_HLOCKS too low", LockdepOff, "lockdep limit reached: MAX_LOCKDEP_CHAIN_HLOCKS", Nobody, MaybeStack;
     "MAX_LOCK_DEPTH too low", LockdepOff, "lockdep limit reached: MAX_LOCK_DEPTH", Nobody, MaybeStack;
+    "BUG: looking up invalid subclass", LockdepOff, "lock subclass out of range", Trace, MaybeStack;
+    "BUG: key ", LockingBug, "lock class key was not registered", Trace, MaybeStack;
     "BUG: spinlock ", SpinlockBug, "spinlock", Trace, Stack;
     "BUG: rwlock ", SpinlockBug, "rwlock", Trace, Stack;
     "BUG: rwlock-", SpinlockBug, "rwlock", Trace, Stack;
@@ -106,6 +110,8 @@ const SCHEDULING: &[Header] = headers! {
     "INFO: task ", HungTask, "task hung", Trace, Stack;
     "BUG: soft lockup", SoftLockup, "soft lockup", Entry, Stack;
     "Watchdog detected hard LOCKUP", HardLockup, "hard lockup", Entry, Stack;
+    "self-detected hard LOCKUP", HardLockup, "hard lockup", Entry, Stack;
+    "detected hard LOCKUP on other CPUs", HardLockup, "hard lockup", Entry, Stack;
     "self-detected stall on CPU", RcuStall, "RCU stall", Entry, Stack;
     "detected stalls on CPUs/tasks", RcuStall, "RCU stall", Entry, Stack;
     "detected expedited stalls on CPUs/tasks", RcuStall, "RCU stall", Entry, Stack;
@@ -127,6 +133,7 @@ const MEMORY: &[Header] = headers! {
     "BUG: memory leak", MemoryLeak, "memory leak", Trace, Stack;
     "unreferenced object 0x", MemoryLeak, "memory leak", Trace, Stack;
     "BUG: Bad page ", BadPage, "bad page", Trace, Stack;
+    "new suspected memory leaks", MemoryLeak, "memory leaks", Nobody, Line;
     "BUG: Bad rss-counter", BadPage, "bad rss counter", Nobody, Line;
     "BUG: non-zero pgtables_bytes", BadPage, "page tables left over", Nobody, Line;
     "BUG: Dentry ", OtherBug, "dentry still in use at unmount", Nobody, MaybeStack;
@@ -136,7 +143,7 @@ const MEMORY: &[Header] = headers! {
     "invoked oom-killer: ", OutOfMemory, "out of memory", Nobody, MaybeStack;
     "Out of memory: Kill", OutOfMemory, "out of memory", Nobody, Line;
     "Memory cgroup out of memory: Kill", OutOfMemory, "memory cgroup out of memory", Nobody, Line;
-    "DMA-API: ", DmaApi, "DMA-API", Nobody, MaybeStack;
+    "DMA-API: ", DmaApi, "DMA-API", Trace, MaybeStack;
 };
 
 /// Oopses: arch/arm64/mm/fault.c, arch/arm64/kernel/traps.c, arch/x86/mm/fault.c, arch/x86/kernel/traps.c,
@@ -170,6 +177,14 @@ const OOPSES: &[Header] = headers! {
     "Oops: ", Oops, "oops", Counter, Stack;
     "Oops - ", Oops, "oops", Counter, Stack;
     "PANIC: double fault", Oops, "double fault", Counter, Stack;
+    "PANIC: early exception", Oops, "early exception", Counter, Stack;
+    "Unhandled 64-bit el1", Oops, "unhandled exception", Counter, Stack;
+    "Kernel bug detected", KernelBug, "kernel BUG", Counter, Stack;
+    "Unhandled kernel unaligned access[#", Oops, "unaligned access", Counter, Stack;
+    "Reserved instruction in kernel code[#", Oops, "reserved instruction", Counter, Stack;
+    "Oops [#", Oops, "oops", Counter, Stack;
+    "CFI failure at ", Oops, "control flow violated", Counter, Stack;
+    "Bad kernel stack pointer", StackOverflow, "bad stack pointer", Counter, Stack;
     "stack-protector: Kernel stack is corrupted in: ", StackOverflow, "kernel stack is corrupted", Header, MaybeStack;
     "Kernel panic - not syncing: corrupted stack end", StackOverflow, "stack end is corrupted", Entry, Stack;
     "Kernel panic - not syncing", Panic, "panic", Trace, Stack;
@@ -182,10 +197,13 @@ const OOPSES: &[Header] = headers! {
 
 /// Drivers and boards: drivers/base/dd.c, drivers/watchdog/watchdog_pretimeout.c, drivers/dma-buf/.
 const BOARDS: &[Header] = headers! {
-    "watchdog pretimeout event", Watchdog, "watchdog pretimeout", Nobody, Line;
+    "pretimeout event", Watchdog, "watchdog pretimeout", Nobody, Line;
     "watchdog did not stop!", Watchdog, "watchdog did not stop", Nobody, Line;
     " failed with error -", ProbeFailure, "driver probe failed", Nobody, Line;
     "probe with driver ", ProbeFailure, "driver probe failed", Nobody, Line;
+    "deferred probe pending", ProbeFailure, "driver probe failed", Nobody, Line;
+    ": nobody cared (try booting", OtherBug, "interrupt that nobody handles", Nobody, MaybeStack;
+    "unregister_netdevice: waiting for ", OtherBug, "network device is not released", Nobody, Line;
 };
 
 /// What is left of the field's three words.
@@ -221,15 +239,23 @@ pub const PREAMBLES: &[&str] = &[
     "released with pending signals",
 ];
 
-/// One pass over a line says whether it can be a first line or a preamble at all.
-static MARKS: LazyLock<Regex> = LazyLock::new(|| {
-    let marks: Vec<String> = all()
+/// One pass over a line says whether it can mean anything at all: a first line, a preamble, a way down, lockdep's end.
+static WORDS: LazyLock<AhoCorasick> = LazyLock::new(|| {
+    let words = all()
         .map(|header| header.mark)
         .chain(PREAMBLES.iter().copied())
-        .map(regex::escape)
-        .collect();
-    Regex::new(&marks.join("|")).expect("the marks are constants, escaped")
+        .chain(completeness::DOWN)
+        .chain(completeness::LOCKDEP_WORDS);
+    AhoCorasick::builder()
+        .kind(Some(AhoCorasickKind::DFA))
+        .build(words)
+        .expect("the words are constants and few")
 });
+
+/// Whether a line has any of the words in it on which something depends. Nearly none has.
+pub fn interesting(text: &str) -> bool {
+    WORDS.is_match(text)
+}
 
 /// Lines that look like a report's beginning and are none: notices of deprecation, of untested hardware, of measured
 /// delays. Each is told by its own words, whoever prints it.
@@ -273,7 +299,13 @@ pub enum Opening {
 
 /// Whether a line begins a report, or announces one.
 pub fn recognise(text: &str) -> Option<Opening> {
-    MARKS.find(text)?;
+    if !interesting(text) {
+        return None;
+    }
+    // The last line of a report repeats the first.
+    if text.contains("---[ end ") {
+        return None;
+    }
     if let Some(header) = all().find(|header| fits(header, text)) {
         return Some(Opening::Header(header));
     }
@@ -298,6 +330,7 @@ fn fits(header: &Header, text: &str) -> bool {
         Kind::SlabCorruption if header.mark == "BUG " => {
             LEAD.is_match(lead) && rest.contains("): ") && !rest.contains("kasan: ")
         }
+        Kind::MemoryLeak if header.body == Body::Line => lead.starts_with("kmemleak: "),
         Kind::MemoryLeak if header.mark.starts_with("unref") => {
             lead.trim_start() == "" || lead == "kmemleak: "
         }
@@ -310,6 +343,10 @@ fn fits(header: &Header, text: &str) -> bool {
         // Old kernels glue it to the hint of the line before; a program's own fault has an `ip:` and no `[#1]`.
         Kind::GeneralProtection => rest.contains("[#") || (LEAD.is_match(lead) && rest.starts_with(", ")),
         Kind::Oops if header.mark.starts_with(": 0000") => true,
+        Kind::OtherBug if header.mark.ends_with("(try booting") => true,
+        Kind::LockingBug if header.mark == "BUG: key " => {
+            rest.contains("registered") || rest.contains("not in .data")
+        }
         Kind::OtherBug if header.mark == "BUG: " => LEAD.is_match(lead) && rest.len() > 3,
         Kind::Warning => LEAD.is_match(lead) && !rest.trim().is_empty(),
         Kind::InconsistentLockState | Kind::HeldLockFreed | Kind::LockHeldAtReturn
@@ -328,10 +365,11 @@ fn fits(header: &Header, text: &str) -> bool {
     }
 }
 
-/// drivers/base/dd.c: `probe of X failed with error -N`, since 6.10 `probe with driver D failed with error -N`.
+/// drivers/base/dd.c: `X: deferred probe pending: reason`, `probe of X failed with error -N`, since 6.10 `probe with driver D failed with error -N`.
 fn probe_failed(text: &str) -> bool {
-    (text.contains("probe of ") || text.contains("probe with driver "))
-        && text.contains(" failed with error -")
+    let failed = (text.contains("probe of ") || text.contains("probe with driver "))
+        && text.contains(" failed with error -");
+    failed || text.contains(": deferred probe pending")
 }
 
 #[cfg(test)]

@@ -18,13 +18,13 @@ const MACHINERY: &[&str] = &[
     "kasan_* __kasan_* ____kasan_* __asan_* __hwasan_* check_memory_region* check_region_inline __check_region* \
      kmsan_* __msan_* kcsan_* __tsan_* __kcsan_* check_access check_watchpoint kfence_* __kfence_* ubsan_* __ubsan_* \
      val_to_string* handle_overflow __sanitizer_cov_* sanitizer_cov_* check_kcov_mode kcov_* in_irq* trace_hardirqs_* \
-     trace_irq_* trace_preempt_* preempt_count_* __trace_hardirqs_* ftrace_* trace_event_* __traceiter_* perf_trace_lock* \
+     trace_irq_* trace_preempt_* preempt_count_* __trace_hardirqs_* ftrace_* trace_event_* __traceiter_* perf_trace_* trace_contention_* \
      __x86_indirect_* __x86_return_* __x86_call_* instrument_*",
     // Saved stacks, object and slab debugging.
     "save_stack* stack_trace_* save_trace __save_stack_trace set_track* stack_depot_* __stack_depot_* \
      debug_print_object* debug_object_* __debug_object_* debug_check_no_obj_freed __debug_check_no_obj_freed \
      refcount_* __refcount_* ref_tracker_* usercopy_* __check_object_size* __check_heap_object check_heap_object \
-     report_usercopy slab_err slab_bug slab_fix check_slab check_object check_bytes_and_report on_freelist \
+     report_usercopy check_zeroed_user slab_err slab_bug slab_fix check_slab check_object check_bytes_and_report on_freelist \
      free_debug_processing alloc_debug_processing slab_out_of_memory bad_page* free_page_is_bad* check_new_page* \
      free_pages_check* page_bad_reason spin_dump spin_bug rwlock_bug* debug_smp_processor_id \
      check_preemption_disabled __this_cpu_preempt_check __schedule_bug ___might_sleep* __might_* might_*",
@@ -36,7 +36,8 @@ const MACHINERY: &[&str] = &[
      apic_timer_interrupt irq_exit* __irq_exit_rcu irq_work_run* ret_from_intr retint_* interrupt_entry do_IRQ \
      common_interrupt asm_common_interrupt nmi nmi_* do_nmi default_do_nmi end_repeat_nmi repeat_nmi asm_call_* el1_* \
      el1h_* el1t_* do_mem_abort do_translation_fault do_bad_area do_sea do_alignment_fault __do_kernel_fault \
-     die_kernel_fault do_tag_check_fault do_undefinstr do_el1_* bug_handler* brk_handler* call_break_hook \
+     die_kernel_fault do_tag_check_fault do_sp_pc_abort handle_bad_stack show_regs __show_regs \
+     *_brk_handler do_undefinstr do_el1_* bug_handler* brk_handler* call_break_hook \
      call_el1_break_hook do_debug_exception arm64_serror_panic do_serror do_DataAbort __und_svc __irq_svc __irq_usr \
      gic_handle_irq handle_domain_irq __handle_domain_irq generic_handle_* handle_percpu_devid_irq \
      arch_timer_handler* do_interrupt_handler call_on_irq_stack do_softirq_own_stack",
@@ -55,7 +56,8 @@ const MACHINERY: &[&str] = &[
      print_circular_bug* print_bad_irq_dependency print_deadlock_bug* print_usage_bug* print_irq_inversion_bug* \
      print_unlock_imbalance_bug* print_bug* lockdep_* print_freed_lock_bug print_lock_* debug_check_no_locks_* \
      _raw_* __raw_spin* __raw_read* __raw_write* do_raw_* queued_* native_queued_* pv_queued_* __pv_* spin_* \
-     read_lock* write_lock* _spin_* mutex_* __mutex_* ww_mutex_* __ww_mutex_* rt_mutex_* rt_spin_* rt_write_* rt_read_* \
+     read_lock* write_lock* *spin_lock* *spin_unlock* *spin_trylock* *_rq_lock* _spin_* _mutex_* _down_write_nest_lock downgrade_write \
+     __rwlock_init __init_rwsem try_to_take_rt_mutex task_blocks_on_rt_mutex remove_waiter mark_wakeup_next_waiter mutex_* __mutex_* ww_mutex_* __ww_mutex_* rt_mutex_* rt_spin_* rt_write_* rt_read_* \
      rtlock_* __rt_mutex_* down down_* __down* up up_* __up* rwsem_* __rwsem_* percpu_down_* percpu_rwsem* __percpu_* \
      call_rwsem_* rwbase_* osq_* seqlock_* write_seqcount* do_write_seqcount* lock_sock* __lock_sock* local_bh_* \
      __local_bh_* local_lock* _atomic_dec_and_lock* lockref_* cpus_read_lock percpu_ref_*",
@@ -66,12 +68,15 @@ const MACHINERY: &[&str] = &[
      post_alloc_hook rmqueue* krealloc* __krealloc* __do_krealloc* kmemdup* __kmemdup* kstrdup* kstrndup* memdup_* \
      strndup_user vmemdup_* should_fail* __should_fail* fail_dump might_alloc create_object kmemleak_* cache_free_* \
      cache_alloc* __cache_* ___cache_* ____cache_* fallback_alloc cache_grow_* qlink_* do_slab_free __do_kmalloc* \
-     __free_slab free_pages* __free_pages* free_unref_* free_frozen_* free_slab free_large_* vfree __vfree __vunmap \
-     devm_k* pcpu_* __alloc_percpu* alloc_percpu* free_percpu",
+     __free_slab free_pages* __free_pages* free_unref_* __free_frozen_* \
+     __free_one_page free_one_page free_pcppages_bulk free_tail_page_prepare __folio_put* free_frozen_* free_slab free_large_* vfree __vfree __vunmap \
+     devm_k* *kmalloc* *kzalloc* *kcalloc* *vmalloc* *vzalloc* *alloc_pages* page_pool_* ksize __ksize kvrealloc* _kmalloc_* \
+     mempool_* *_sheaf* barn_* refill_objects get_zeroed_page* __folio_alloc* vcalloc* __vcalloc* pcpu_* __alloc_percpu* alloc_percpu* free_percpu",
     // Strings, copies, lists, trees, bits, numbers.
     "memcpy* memset* memmove* memcmp* memchr* memscan* __memcpy* __memset* __memmove* __pi_mem* __pi_str* __arch_copy_* \
      __arch_clear_* strcpy* strncpy* strlen* strnlen* strcmp* strncmp* strlcpy* strscpy* sized_strscpy* strchr* strstr* \
-     strnstr* strcat* strlcat* strspn* strcspn* strsep* strcasecmp* copy_user* copy_to_user* copy_from_user* \
+     strnstr* strcat* strlcat* strspn* strcspn* strsep* strcasecmp* strncasecmp* strncat* strnchr* strpbrk* strrchr* strim skip_spaces bcmp stpcpy simple_strto* \
+     vsprintf sscanf vsscanf hex_dump_to_buffer print_hex_dump* bin2hex hex2bin number __bitmap_* clear_page copy_page copy_user* *copy_to_user* *copy_from_user* *copy_in_user* \
      _copy_to_* _copy_from_* __copy_* _inline_copy_* raw_copy_* copy_page_to_iter* copy_page_from_iter* \
      simple_copy_to_iter get_user* put_user* __get_user* __put_user* list_add* list_del* list_is* list_move* \
      list_empty* __list_* hlist_* __hlist_* klist_* rb_* __rb_* ____rb_* rbtree_* xas_* xa_* __xa_* idr_* ida_* \
@@ -86,9 +91,10 @@ const MACHINERY: &[&str] = &[
      timer_is_static_object lock_timer_base init_timer* timer_fixup* __flush_work* flush_work* flush_delayed_work \
      __flush_workqueue flush_workqueue drain_workqueue destroy_workqueue queue_work* __queue_work* insert_work try_to_grab_pending* queue_delayed_work* \
      __queue_delayed_work start_flush_work cancel_work* __cancel_work* cancel_delayed_work* call_rcu* __call_rcu* \
-     kvfree_call_rcu rcu_is_watching __wake_up* wake_up_* finish_wait wait_for_completion* complete complete_all \
+     kvfree_call_rcu rcu_is_watching __wake_up* wake_up_process wake_up_state wake_up_q wake_up_bit wake_up_var* wake_up_klogd* wake_up_if_idle finish_wait wait_for_completion* complete complete_all \
      swake_up* try_to_wake_up kthread_stop* kthread_park device_add device_del device_register device_unregister device_destroy device_release \
-     get_device_parent get_device put_device device_for_each_child* devres_* add_uevent_var sysfs_* dpm_sysfs_* \
+     get_device_parent get_device put_device device_for_each_child* devres_* add_uevent_var proc_register proc_create* proc_mkdir* _proc_mkdir tty_register_device* tty_unregister_device \
+     hwrng_register hwrng_unregister __unregister_client i2c_unregister_device i2c_del_adapter sysfs_* dpm_sysfs_* \
      internal_create_group internal_add_group usb_kill_urb usb_submit_urb usb_unlink_urb usb_poison_urb usb_anchor_* \
      rollback_registered* unregister_netdevice_* skb_put* skb_push* skb_pull* skb_panic* skb_over_panic* \
      skb_under_panic* __skb_put* __skb_pull* iput* dput* fast_dput drop_nlink mark_buffer_dirty folio_unlock folio_put* \
@@ -115,6 +121,12 @@ const ALLOCATING: &[&str] = &[
      __napi_alloc_skb* pskb_* skb_clone* *_map_area_alloc* *_map_alloc* alloc_inode* __d_alloc* d_alloc* sock_alloc* \
      new_inode* alloc_workqueue* radix_tree_node_alloc* radix_tree_extend",
 ];
+
+/// More of it, for rules of dma-fence and dma-resv that a driver broke.
+const FENCES: &[&str] = &["dma_fence_* __dma_fence_* dma_resv_* kref_*"];
+
+/// More of it, for misuse of the DMA API.
+const DMA: &[&str] = &["check_unmap check_sync check_map* check_for_* err_printk debug_dma_* dma_* dmam_*"];
 
 /// Functions that call somebody's entry point: system calls, file operations, protocol and interrupt handlers.
 const DISPATCHERS: &[&str] = &[
@@ -185,6 +197,8 @@ pub fn machinery(function: &str, kind: Kind) -> bool {
     static ALWAYS: LazyLock<Words> = LazyLock::new(|| Words::new(MACHINERY));
     static FOR_SLEEPERS: LazyLock<Words> = LazyLock::new(|| Words::new(WAITING));
     static FOR_LEAKS: LazyLock<Words> = LazyLock::new(|| Words::new(ALLOCATING));
+    static FOR_FENCES: LazyLock<Words> = LazyLock::new(|| Words::new(FENCES));
+    static FOR_DMA: LazyLock<Words> = LazyLock::new(|| Words::new(DMA));
     if ALWAYS.has(function) {
         return true;
     }
@@ -194,6 +208,8 @@ pub fn machinery(function: &str, kind: Kind) -> bool {
             FOR_SLEEPERS.has(function)
         }
         Kind::MemoryLeak => FOR_LEAKS.has(function),
+        Kind::DmaFence => FOR_FENCES.has(function),
+        Kind::DmaApi => FOR_DMA.has(function),
         _ => false,
     }
 }

@@ -3,7 +3,7 @@
 //! files, no processes, no clocks.
 //!
 //! The way of the data: bytes of any source → [`record::read`] → [`finding::find`] → [`baseline::compare`];
-//! beside it [`completeness`] says what the log can prove at all.
+//! beside it [`completeness`] says what the log can prove at all. [`scan`] does both for a log of any length.
 
 pub mod baseline;
 pub mod completeness;
@@ -19,7 +19,9 @@ pub mod locks;
 pub mod machinery;
 pub mod prefix;
 pub mod pstore;
+pub mod reader;
 pub mod record;
+pub mod scan;
 pub mod score;
 pub mod serial;
 pub mod splat;

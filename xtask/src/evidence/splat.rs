@@ -163,6 +163,8 @@ pub fn intrudes(text: &str) -> bool {
 
 /// What a line is, as part of a report.
 pub fn classify(text: &str) -> Class {
+    // mm/kmemleak.c puts its name in front of every line.
+    let text = text.strip_prefix("kmemleak: ").unwrap_or(text);
     let trimmed = text.trim();
     if trimmed.is_empty() {
         return Class::Blank;

@@ -16,7 +16,7 @@ pub fn summarise(splat: &Splat, source: &str) -> Finding {
     let kind = refine(splat);
     let locks = kind.is_about_locks().then(|| locks::read(splat)).flatten();
     let culprit = culprit(splat, kind, locks.as_ref());
-    let function = culprit.map(|frame| frame.function.to_string());
+    let function = culprit.map(|frame| frames::readable(frame.function).into_owned());
     let who = who(splat);
     let first = splat.lines.first();
     let severity = kind.severity();
@@ -30,7 +30,9 @@ pub fn summarise(splat: &Splat, source: &str) -> Finding {
             kind,
             culprit.filter(|frame| machinery::is_culprit(frame, kind)),
         ),
-        lockdep_off: kind.switches_lockdep_off() || says_lockdep_off(splat),
+        lockdep_off: kind.switches_lockdep_off()
+            || splat.header.kind.switches_lockdep_off()
+            || says_lockdep_off(splat),
         function,
         process: who.process,
         pid: who.pid,
@@ -40,16 +42,27 @@ pub fn summarise(splat: &Splat, source: &str) -> Finding {
         source: source.to_string(),
         line: first.map_or(0, |line| line.number),
         offset: first.map_or(0, |line| line.offset),
+        times: 1,
         excerpt: splat.lines.iter().map(|line| line.text.clone()).collect(),
         panicked: splat.panicked || says_panic(splat),
         locks,
     }
 }
 
+/// The part of a line that is kept: the kernel's own are shorter (kernel/printk/internal.h: `PRINTKRB_RECORD_MAX` is 1024).
+pub fn clip(text: &str) -> &str {
+    const KEPT: usize = 2048;
+    let mut end = text.len().min(KEPT);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
 /// Makes the finding of a line of level warning or above.
 pub fn message(record: &Record, source: &str) -> Finding {
     Finding {
-        title: scrub(record.text.trim()).into_owned(),
+        title: scrub(clip(record.text.trim())).into_owned(),
         kind: Kind::Message,
         severity: Severity::Warning,
         function: None,
@@ -62,7 +75,8 @@ pub fn message(record: &Record, source: &str) -> Finding {
         source: source.to_string(),
         line: record.line,
         offset: record.offset,
-        excerpt: vec![record.text.to_string()],
+        times: 1,
+        excerpt: vec![clip(&record.text).to_string()],
         damaged: false,
         panicked: false,
         lockdep_off: false,
@@ -92,6 +106,8 @@ fn refine(splat: &Splat) -> Kind {
                 || near("released with pending signals")
             {
                 Kind::DmaFence
+            } else if near("DMA-API: ") {
+                Kind::DmaApi
             } else if title.contains("kernel/locking/lockdep.c") || near("DEBUG_LOCKS_WARN_ON") {
                 Kind::LockingBug
             } else {
@@ -137,7 +153,9 @@ fn culprit<'a>(splat: &'a Splat, kind: Kind, locks: Option<&'a LockReport>) -> O
         Blame::Counter => from_stack().or_else(anywhere),
         Blame::Entry => entry(splat, kind),
         Blame::LastFunction => splat.body().iter().find_map(|line| {
-            let (_, function) = line.text.split_once("last function: ")?;
+            let (_, function) = ["last function: ", "workfn="]
+                .iter()
+                .find_map(|mark| line.text.split_once(mark))?;
             Some(Frame {
                 function: function.trim(),
                 module: None,
@@ -237,6 +255,8 @@ fn entry_of<'a>(stack: &[Frame<'a>], kind: Kind) -> Option<Frame<'a>> {
             if before.is_some() {
                 return before;
             }
+        } else if before.is_some_and(|inner: Frame| is_compat_shim(frame.function, inner.function)) {
+            // The entry for 32-bit callers hands over to the real one.
         } else if frame.function.starts_with("smp_call_function") {
             return Some(*frame);
         } else if machinery::is_culprit(frame, kind) {
@@ -244,6 +264,11 @@ fn entry_of<'a>(stack: &[Frame<'a>], kind: Kind) -> Option<Frame<'a>> {
         }
     }
     None
+}
+
+/// `lo_compat_ioctl` of `lo_ioctl`.
+fn is_compat_shim(outer: &str, inner: &str) -> bool {
+    outer.contains("compat") && outer.replace("_compat", "").replace("compat_", "") == inner
 }
 
 fn damaged(splat: &Splat, kind: Kind, culprit: Option<Frame>) -> bool {
@@ -336,9 +361,17 @@ fn title(splat: &Splat, kind: Kind, function: Option<&str>, locks: Option<&LockR
                 format!("{words} in preemptible code")
             }),
         ),
-        Kind::OtherBug | Kind::DmaApi if function.is_none() => Cow::Owned(scrub(line.trim()).into_owned()),
+        Kind::DmaApi => {
+            let words = splat.lines.iter().find_map(|line| {
+                let at = line.text.find("DMA-API: ")?;
+                Some(scrub(line.text[at..].trim()).into_owned())
+            });
+            Cow::Owned(words.unwrap_or_else(|| splat.header.stem.into()))
+        }
+        Kind::MemoryLeak if splat.header.body == Body::Line => return scrub(line.trim()).into_owned(),
         Kind::OtherBug => Cow::Owned(scrub(line.trim()).into_owned()),
-        Kind::ProbeFailure | Kind::Watchdog | Kind::OutOfMemory => return scrub(line.trim()).into_owned(),
+        Kind::ProbeFailure | Kind::OutOfMemory => return scrub(line.trim()).into_owned(),
+        Kind::Watchdog => return without_number_of_watchdog(&scrub(line.trim())),
         Kind::BadPage => Cow::Owned(
             between(line, "BUG: ", " in process")
                 .map_or(scrub(line.trim()).into_owned(), |words| words.to_lowercase()),
@@ -369,6 +402,13 @@ fn title(splat: &Splat, kind: Kind, function: Option<&str>, locks: Option<&LockR
     }
 }
 
+/// Which of several watchdogs it is depends on the order of probing.
+fn without_number_of_watchdog(text: &str) -> String {
+    static NUMBERED: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"\bwatchdog\d+").expect("the pattern is a constant"));
+    NUMBERED.replace_all(text, "watchdogN").into_owned()
+}
+
 /// `KASAN: slab-use-after-free Read in f`.
 fn sanitizer(splat: &Splat, kind: Kind, function: Option<&str>) -> String {
     let line = splat.title_line();
@@ -385,6 +425,7 @@ fn sanitizer(splat: &Splat, kind: Kind, function: Option<&str>) -> String {
         let both = rest.split_once(" in ").map_or("", |(_, both)| both);
         let names: Vec<&str> = both
             .split(" / ")
+            .map(|one| one.split(" [").next().unwrap_or(one))
             .filter_map(|one| {
                 frames::symbol(one.trim())
                     .map(|f| f.function)
