@@ -137,6 +137,9 @@ pub struct Step {
     /// What this step can show at best on this board.
     #[serde(default)]
     pub expect: Expectation,
+    /// Nothing is applied before a review approves this very patch.
+    #[serde(default)]
+    pub review: bool,
     /// Minutes that the step is thought to take.
     pub estimate_min: u32,
 }

@@ -1,5 +1,6 @@
 //! A file per verb: reads flags, calls the engine, prints.
 
+pub mod abort;
 pub mod apply;
 pub mod backup;
 pub mod bisect_apply;
@@ -11,16 +12,22 @@ pub mod config;
 pub mod deploy;
 pub mod doctor;
 pub mod extlinux;
+pub mod history;
 pub mod logs;
 pub mod open_board;
 pub mod preflight;
 pub mod rehearse;
+pub mod resume;
 pub mod revert;
 pub mod review;
 pub mod rollback;
+pub mod run_campaign;
+pub mod runs_of;
 pub mod series;
 pub mod setup;
+pub mod status;
 pub mod test;
+pub mod verdict;
 
 use crate::cli::{Cli, Command, Global};
 use crate::exit::Outcome;
@@ -61,6 +68,11 @@ pub fn run(cli: &Cli, ui: &Ui) -> Result<Outcome> {
         Command::Deploy(verb) => verb.run(&context),
         Command::BisectApply(verb) => verb.run(&context),
         Command::Boot(verb) => verb.run(&context),
+        Command::Status(verb) => verb.run(&context),
+        Command::Resume(verb) => verb.run(&context),
+        Command::Abort(verb) => verb.run(&context),
+        Command::Verdict(verb) => verb.run(&context),
+        Command::History(verb) => verb.run(&context),
         Command::Rollback(verb) => verb.run(&context),
         Command::Backup(verb) => verb.run(&context),
         Command::Extlinux(verb) => verb.run(&context),

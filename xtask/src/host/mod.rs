@@ -3,6 +3,7 @@
 pub mod files;
 pub mod folders;
 pub mod interrupt;
+pub mod lock;
 pub mod packages;
 pub mod process;
 pub mod requirements;
