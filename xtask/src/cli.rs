@@ -92,6 +92,16 @@ pub enum Command {
     Plan(cmd::plan::Plan),
     /// Run a campaign: patch by patch, one boot and one verdict each
     BisectApply(cmd::bisect_apply::BisectApply),
+    /// Where the newest run stands, what is next, and what a person must do
+    Status(cmd::status::Status),
+    /// Go on with a run that was cut off, or that needed a person
+    Resume(cmd::resume::Resume),
+    /// Give a run up: vanilla, no label of ours, no patch in the tree
+    Abort(cmd::abort::Abort),
+    /// The verdict of a step, and a person's word on it
+    Verdict(cmd::verdict::Verdict),
+    /// All runs, with their ends and verdicts
+    History(cmd::history::History),
     /// Put vanilla back exactly as it was, and take away all that is ours
     Rollback(cmd::rollback::Rollback),
     /// List, read back and show the backups of a board

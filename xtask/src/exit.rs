@@ -15,7 +15,10 @@ pub enum Outcome {
     RolledBack,
     /// Some steps passed, a later one failed and was taken back, vanilla runs: exit code 11.
     PartialSuccess,
-    /// The board or the tree is not in a state that is known to be safe; a person has to look: exit code 20.
+    /// It was stopped between two steps because somebody asked (Ctrl-C); vanilla runs, and `cargo xtask resume` goes on: exit code 12.
+    Stopped,
+    /// Only a person can go on: the board or the tree is not in a state that is known to be safe, or a review is missing. What to do was
+    /// said; `cargo xtask status` says it again: exit code 20.
     PersonNeeded,
 }
 
@@ -31,6 +34,7 @@ impl Outcome {
             Outcome::CheckFailed => 3,
             Outcome::RolledBack => 10,
             Outcome::PartialSuccess => 11,
+            Outcome::Stopped => 12,
             Outcome::PersonNeeded => 20,
         }
     }

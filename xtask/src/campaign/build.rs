@@ -12,6 +12,7 @@ use crate::kernel::changes;
 use crate::kernel::patch::Patch;
 use crate::kernel::place::Place;
 use crate::kernel::pulled::Why;
+use crate::kernel::review;
 use crate::kernel::series::Series;
 use crate::kernel::ships::Ships;
 use crate::kernel::stage;
@@ -30,6 +31,8 @@ pub struct Workshop {
     tree: Tree,
     /// Patches in the order of the campaign's steps.
     patches: Vec<(String, Patch)>,
+    /// Their files, under the same names.
+    paths: Vec<(String, PathBuf)>,
     profile: Profile,
     base: Base,
     campaign: String,
@@ -49,20 +52,11 @@ pub struct Built {
 }
 
 impl Workshop {
-    /// Opens the tree and checks, in memory, that every patch of the campaign applies on the one before. Errors: no tree, no compiler, a
-    /// patch that is not there or does not apply; nothing was changed then.
+    /// Opens the tree, and leaves it as it is. Errors: no tree, no compiler, a patch that is not there.
     pub fn open(project: &Path, cache: &Path, kernel: Option<&Path>, campaign: &Campaign) -> Result<Self> {
         let place = Place::of(cache, kernel)?;
-        let mut tree = place.open()?;
+        let tree = place.open()?;
         let patches = patches(project, campaign)?;
-        // Patches of an earlier run may still be there: what the campaign begins with is the base.
-        let head = tree.head()?;
-        if head != tree.base()? {
-            start_over(&mut tree)?;
-        }
-        let all: Vec<&Patch> = patches.iter().map(|(_, patch)| patch).collect();
-        tree.check_all(&all)
-            .context("trying the whole series in memory")?;
         let fragments = campaign
             .kernel
             .fragments
@@ -75,6 +69,7 @@ impl Workshop {
             tree,
             place,
             patches,
+            paths: paths(project, campaign)?,
             profile: Profile {
                 name: campaign.kernel.profile.clone(),
                 fragments,
@@ -117,7 +112,54 @@ impl Workshop {
 
     /// Takes back every patch that an earlier run left; gives how many commits went.
     pub fn start_over(&mut self) -> Result<usize> {
-        start_over(&mut self.tree)
+        let base = self.tree.base()?;
+        self.go_back_to(&base)
+    }
+
+    /// Takes back every patch that was applied on top of a commit; gives how many commits went.
+    pub fn go_back_to(&mut self, commit: &str) -> Result<usize> {
+        let stack = self.stack()?;
+        let at = stack.iter().position(|known| known == commit);
+        let at = at.with_context(|| format!("the commit {commit} is not in the tree's branch"))?;
+        self.tree.move_to(commit)?;
+        Ok(stack.len() - 1 - at)
+    }
+
+    /// The commits of the tree: its base, then what was applied on it, HEAD last. Full hex.
+    pub fn stack(&self) -> Result<Vec<String>> {
+        let mut stack = vec![self.tree.base()?];
+        stack.extend(self.tree.commits()?.into_iter().map(|(id, _)| id));
+        Ok(stack)
+    }
+
+    /// Checks, in memory, that these patches apply on HEAD, one on the other. Errors name the first that does not.
+    pub fn check(&self, names: &[&str]) -> Result<()> {
+        let patches: Result<Vec<&Patch>> = names.iter().map(|name| find(&self.patches, name)).collect();
+        self.tree
+            .check_all(&patches?)
+            .context("trying the series in memory")
+    }
+
+    /// What was staged last.
+    pub fn staged(&self) -> Result<Manifest> {
+        stage::read_manifest(&self.place.staging.join(&self.profile.name))
+    }
+
+    /// The commit that the series stands on, full hex.
+    pub fn base(&self) -> Result<String> {
+        self.tree.base()
+    }
+
+    /// The compiler, as it names itself.
+    pub fn compiler(&self) -> &str {
+        &self.toolchain.version
+    }
+
+    /// Who approved or rejected the very content of a patch of the campaign.
+    pub fn review(&self, name: &str) -> Result<review::State> {
+        let patch = find(&self.patches, name)?;
+        let path = find_path(&self.paths, name)?;
+        Ok(review::state(patch, &review::read(path)?))
     }
 
     /// Applies a patch of the campaign; gives the commit.
@@ -329,9 +371,23 @@ pub fn patches(project: &Path, campaign: &Campaign) -> Result<Vec<(String, Patch
     Ok(patches)
 }
 
-fn start_over(tree: &mut Tree) -> Result<usize> {
-    let applied = tree.commits()?.len();
-    let base = tree.base()?;
-    tree.move_to(&base)?;
-    Ok(applied)
+/// The files of the patches of the steps, under the names that the steps use.
+fn paths(project: &Path, campaign: &Campaign) -> Result<Vec<(String, PathBuf)>> {
+    let series = Series::open(&project.join(&campaign.series))?;
+    let mut paths = Vec::new();
+    for step in &campaign.steps {
+        let path = match campaign.replacements.iter().find(|(name, _)| *name == step.patch) {
+            Some((_, file)) => project.join(file),
+            None => series.paths[series.find(&step.patch)?].clone(),
+        };
+        paths.push((step.patch.clone(), path));
+    }
+    Ok(paths)
+}
+
+fn find_path<'a>(paths: &'a [(String, PathBuf)], name: &str) -> Result<&'a Path> {
+    let found = paths.iter().find(|(known, _)| known == name);
+    found
+        .map(|(_, path)| path.as_path())
+        .with_context(|| format!("the campaign has no patch {name}"))
 }

@@ -41,6 +41,7 @@ pub fn message(run: &RunRecord, folder: &Path, waits_for: Option<&str>) -> Messa
         (Some(End::Success), None) => "success",
         (Some(End::PartialSuccess), None) => "partial-success",
         (Some(End::Failure), None) => "failure",
+        (Some(End::Aborted), None) => "aborted",
         (None, None) => "unfinished",
     };
     let stopped = report::stopped_at(run);

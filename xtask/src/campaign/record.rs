@@ -60,6 +60,8 @@ pub enum End {
     Failure,
     /// The board or the tree needs a person.
     PersonNeeded,
+    /// A person gave it up: everything was taken back.
+    Aborted,
 }
 
 /// One row of the plan, executed.
@@ -103,6 +105,22 @@ pub struct RowRecord {
     pub findings: Vec<FindingRecord>,
     /// Folder with everything that was captured.
     pub evidence: Option<PathBuf>,
+    /// A person's word on the verdict, beside the original.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overruled: Option<Overruled>,
+}
+
+/// A person's word on a verdict. The original stays (invariant 17).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Overruled {
+    /// What it counts as from now on.
+    pub verdict: Verdict,
+    /// Who says so.
+    pub by: String,
+    /// Why.
+    pub why: String,
+    /// When, RFC 3339.
+    pub time: String,
 }
 
 /// The patch of a row: what it was, and what in a trace is its own.
@@ -154,6 +172,14 @@ impl RunRecord {
         Ok(record)
     }
 
+    /// Puts a row in its place: where a row of this number was, or at the end.
+    pub fn put(&mut self, row: RowRecord) {
+        match self.rows.iter_mut().find(|known| known.id == row.id) {
+            Some(known) => *known = row,
+            None => self.rows.push(row),
+        }
+    }
+
     /// Writes `run.json` into the run's folder, whole or not at all.
     pub fn save(&self, folder: &Path) -> Result<()> {
         let mut bytes = serde_json::to_vec_pretty(self)?;
@@ -179,6 +205,7 @@ impl End {
             End::PartialSuccess => "partial success",
             End::Failure => "failure",
             End::PersonNeeded => "a person is needed",
+            End::Aborted => "aborted",
         }
     }
 }

@@ -25,6 +25,10 @@ pub enum Verdict {
     IncompleteLog,
     /// With this patch the kernel does not build, or its configuration does not come true: nothing was booted.
     BuildFailed,
+    /// Of several boots of the same build some were good and some were not.
+    Flaky,
+    /// The campaign asks for a review that approves this very patch, and there is none: nothing was applied.
+    ReviewMissing,
 }
 
 impl Verdict {
@@ -40,8 +44,52 @@ impl Verdict {
             Verdict::LostConnection => "lost connection",
             Verdict::IncompleteLog => "incomplete log",
             Verdict::BuildFailed => "build failed",
+            Verdict::Flaky => "flaky",
+            Verdict::ReviewMissing => "review missing",
         }
     }
+
+    /// Whether it says that the patched kernel was seen to be bad, or could not be shown to be good: another boot does not change
+    /// that. "Review missing" says nothing about the kernel.
+    pub fn is_a_failure(self) -> bool {
+        !matches!(self, Verdict::Pass | Verdict::ReviewMissing)
+    }
+}
+
+/// The verdict on several boots of one build (`--repeat`), from the verdict of each. `declared` is true of a verdict that is all the
+/// campaign asks for. Good and bad boots together are [`Verdict::Flaky`], with how many were bad.
+pub fn of_repeats(
+    boots: &[(Verdict, Vec<String>)],
+    declared: impl Fn(Verdict) -> bool,
+) -> (Verdict, Vec<String>) {
+    let good = |verdict: Verdict| verdict == Verdict::Pass || declared(verdict);
+    let bad: Vec<&(Verdict, Vec<String>)> = boots.iter().filter(|(verdict, _)| !good(*verdict)).collect();
+    let Some((first, reasons)) = bad.first() else {
+        // One boot that did not run the code is enough for "not exercised".
+        let weakest = boots.iter().find(|(verdict, _)| *verdict != Verdict::Pass);
+        return weakest.cloned().unwrap_or((Verdict::Pass, Vec::new()));
+    };
+    if boots.len() == 1 {
+        return (*first, reasons.clone());
+    }
+    let verdict = if bad.len() == boots.len() {
+        *first
+    } else {
+        Verdict::Flaky
+    };
+    let names: Vec<&str> = bad.iter().map(|(verdict, _)| verdict.text()).collect();
+    let mut all = vec![format!(
+        "{} of {} boots were bad: {}",
+        bad.len(),
+        boots.len(),
+        names.join(", ")
+    )];
+    for reason in bad.iter().flat_map(|(_, reasons)| reasons) {
+        if !all.contains(reason) {
+            all.push(reason.clone());
+        }
+    }
+    (verdict, all)
 }
 
 /// What was seen of one boot, reduced to what the verdict needs. Each list holds reasons for a person; empty is good.
@@ -113,6 +161,40 @@ mod tests {
         assert_eq!(verdict(|s| s.failed_tests = why()), Verdict::SmokeFailed);
         assert_eq!(verdict(|s| s.log_gaps = why()), Verdict::IncompleteLog);
         assert_eq!(verdict(|s| s.not_run = why()), Verdict::NotExercised);
+    }
+
+    #[test]
+    fn good_and_bad_boots_together_are_flaky_and_never_a_pass() {
+        let boot = |verdict: Verdict| (verdict, vec![format!("{verdict:?}")]);
+        let never = |_| false;
+        let judge = |boots: &[Verdict]| {
+            let boots: Vec<_> = boots.iter().copied().map(boot).collect();
+            of_repeats(&boots, never)
+        };
+        use Verdict::{Flaky, LostConnection, NotExercised, Pass, Regression};
+        assert_eq!(judge(&[Pass, Pass]).0, Pass);
+        assert_eq!(judge(&[Regression, Regression]).0, Regression);
+        assert_eq!(judge(&[Regression]), (Regression, vec!["Regression".to_string()]));
+        assert_eq!(judge(&[Pass, NotExercised]).0, Flaky);
+        let (verdict, reasons) = judge(&[Pass, Regression, Pass, LostConnection, Pass]);
+        assert_eq!(verdict, Flaky);
+        assert_eq!(
+            reasons,
+            [
+                "2 of 5 boots were bad: regression, lost connection",
+                "Regression",
+                "LostConnection"
+            ]
+        );
+        let declared = |verdict| verdict == NotExercised;
+        assert_eq!(
+            of_repeats(&[boot(NotExercised), boot(NotExercised)], declared).0,
+            NotExercised
+        );
+        assert_eq!(
+            of_repeats(&[boot(NotExercised), boot(Regression)], declared).0,
+            Flaky
+        );
     }
 
     #[test]

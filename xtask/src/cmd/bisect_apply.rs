@@ -2,31 +2,31 @@
 
 use super::Context;
 use super::notify::NotifyFlags;
-use super::open_board::{backup_folder, lock};
+use super::run_campaign::{self, Order};
 use super::setup::TreeFlags;
-use crate::board::Board;
 use crate::board::boot::ConsentGiven;
-use crate::board::virt::VirtualBoard;
-use crate::campaign::build::{self, Workshop};
-use crate::campaign::engine::Engine;
+use crate::campaign::build;
 use crate::campaign::estimates;
 use crate::campaign::file::{Campaign, InUse, QuietHours};
+use crate::campaign::journal::past::Begin;
 use crate::campaign::plan::{self, Planned};
-use crate::campaign::record::{End, RunRecord};
-use crate::campaign::report;
+use crate::campaign::walk::Options;
 use crate::exit::Outcome;
-use crate::host::awake;
 use crate::kernel::toolchain::Toolchain;
 use crate::ui::Consent;
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 /// Arguments of `cargo xtask bisect-apply`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Exit codes: 0 success; 10 the first patch or the debug kernel failed, all is taken back and vanilla runs; 11 some \
-                        patches passed, a later one failed and was taken back, vanilla runs; 20 a person is needed; 1 an error.\n\n\
-                        Example:\n  cargo xtask bisect-apply --dry-run\n  cargo xtask bisect-apply campaigns/rehearsal.toml --yes"
+    after_help = "The same command again goes on with a run that was cut off or that needed a person: after a look at the board and the tree, and only where \
+                        nothing has changed that its results depend on. What has passed is not repeated.\n\nExit codes: 0 success; 10 the first patch or the \
+                        debug kernel failed, all is taken back and vanilla runs; 11 some patches passed, a later one failed and was taken back (or was left \
+                        out), vanilla runs; 12 stopped by Ctrl-C between two steps, vanilla runs; 20 a person is needed; 1 an error.\n\nExample:\n  cargo \
+                        xtask bisect-apply --dry-run\n  cargo xtask bisect-apply campaigns/rehearsal.toml --yes\n  cargo xtask bisect-apply \
+                        --continue-without 0007\n  cargo xtask bisect-apply --only 2.2 --repeat 5\n  cargo xtask bisect-apply --search"
 )]
 pub struct BisectApply {
     /// Campaign file
@@ -51,39 +51,167 @@ pub struct RunFlags {
     /// Whom to tell.
     #[command(flatten)]
     pub notify: NotifyFlags,
+    /// Which part, and how.
+    #[command(flatten)]
+    pub walk: WalkFlags,
+    /// Begin from nothing, even where a run could be continued
+    #[arg(long)]
+    pub anew: bool,
+}
+
+/// Which part of a campaign is run, and how.
+#[derive(Debug, Clone, clap::Args)]
+pub struct WalkFlags {
+    /// Judge from this step on; the patches before it are applied and not judged
+    #[arg(long, value_name = "STEP")]
+    from: Option<String>,
+    /// Judge only this step, on the patches before it
+    #[arg(long, value_name = "STEP", conflicts_with_all = ["from", "search"])]
+    only: Option<String>,
+    /// Leave this patch out and go on with the rest, as a control; may be repeated
+    #[arg(long, value_name = "PATCH")]
+    continue_without: Vec<String>,
+    /// Boot each step so often: good and bad boots together are the verdict "flaky"
+    #[arg(long, value_name = "N", default_value = "1")]
+    repeat: NonZeroU32,
+    /// Bisect: find the first bad patch of the series in about log2(N) boots, and judge no other
+    #[arg(long, conflicts_with = "from")]
+    search: bool,
+}
+
+impl WalkFlags {
+    fn options(&self) -> Options {
+        Options {
+            from: self.from.clone(),
+            only: self.only.clone(),
+            without: self.continue_without.clone(),
+            repeat: self.repeat,
+            search: self.search,
+        }
+    }
 }
 
 impl BisectApply {
     /// Runs the verb.
     pub fn run(&self, context: &Context) -> Result<Outcome> {
-        let campaign = load(context, &self.campaign, &self.flags)?;
-        let plan = plan_of(context, &campaign)?;
+        let prepared = Prepared::of(context, &self.campaign, &self.flags)?;
         if context.global.dry_run {
-            return tell_plan(context, &campaign, &plan);
+            return prepared.tell(context);
         }
-        let consent = ask(context, &campaign)?;
-        let board = VirtualBoard::open(&context.folders)?;
-        run(context, &campaign, &plan, &board, &self.flags, consent)
+        let consent = prepared.ask(context)?;
+        prepared.run(context, consent)
     }
 }
 
-/// Reads a campaign, relative to the project where it is not absolute.
-pub fn load(context: &Context, path: &Path, flags: &RunFlags) -> Result<Campaign> {
-    let mut campaign = Campaign::load(&context.folders.project.join(path))?;
-    if let Some(name) = &flags.break_with {
-        campaign.break_with(name)?;
+/// A campaign that was read and chosen from.
+pub struct Prepared {
+    begin: Begin,
+    campaign: Campaign,
+    plan: Vec<Planned>,
+    anew: bool,
+    notify: NotifyFlags,
+}
+
+impl Prepared {
+    /// Reads a campaign, relative to the project where it is not absolute, and applies the flags.
+    pub fn of(context: &Context, path: &Path, flags: &RunFlags) -> Result<Self> {
+        let begin = Begin {
+            campaign: String::new(),
+            file: path.to_path_buf(),
+            board: String::new(),
+            tool: run_campaign::tool()?,
+            options: flags.walk.options(),
+            break_with: flags.break_with.clone(),
+            kernel: flags.tree.kernel.clone(),
+            rows: Vec::new(),
+        };
+        let mut prepared = Prepared::like(context, begin, flags.anew)?;
+        let people = &mut prepared.campaign.people;
+        people.quiet_hours = flags.quiet_hours.or(people.quiet_hours);
+        prepared.notify = flags.notify.clone();
+        Ok(prepared)
     }
-    campaign.people.quiet_hours = flags.quiet_hours.or(campaign.people.quiet_hours);
-    if context.global.consent() == Consent::Given {
-        campaign.people.in_use = InUse::Go;
+
+    /// The same as a run that was there.
+    pub fn like(context: &Context, mut begin: Begin, anew: bool) -> Result<Self> {
+        let mut campaign = Campaign::load(&context.folders.project.join(&begin.file))?;
+        if let Some(name) = &begin.break_with {
+            campaign.break_with(name)?;
+        }
+        super::open_board::board_file(context, &campaign.board)?;
+        let mut campaign = begin.options.apply(&campaign)?;
+        if context.global.consent() == Consent::Given {
+            campaign.people.in_use = InUse::Go;
+        }
+        begin.kernel = begin.kernel.or_else(|| campaign.tree.clone());
+        let plan = plan_of(context, &campaign)?;
+        begin.campaign.clone_from(&campaign.name);
+        begin.board.clone_from(&campaign.board);
+        begin.rows = plan
+            .iter()
+            .map(|row| (row.id.clone(), row.title.clone()))
+            .collect();
+        Ok(Prepared {
+            begin,
+            campaign,
+            plan,
+            anew,
+            notify: NotifyFlags::default(),
+        })
     }
-    if campaign.board != "virtual" {
-        bail!(
-            "the campaign is for the board {:?}; only the board \"virtual\" can be driven yet",
-            campaign.board
-        );
+
+    /// Prints the plan, and nothing else.
+    pub fn tell(&self, context: &Context) -> Result<Outcome> {
+        super::plan::tell(context, &self.campaign, &self.plan, super::plan::Form::Text)?;
+        context
+            .ui
+            .line(&format!("By {}.", self.begin.options.method(&self.campaign)));
+        context.ui.line("Nothing was touched.");
+        Ok(Outcome::Success)
     }
-    Ok(campaign)
+
+    /// Asks for everything that the run will ask of the board (invariant 9).
+    pub fn ask(&self, context: &Context) -> Result<ConsentGiven> {
+        let boots = self.campaign.steps.len() * self.begin.options.repeat.get() as usize + 1;
+        context.ui.confirm(
+            context.global.consent(),
+            &format!(
+                "Back up vanilla on board `{}`, install the label `{}` beside it, and reboot it up to {} times?",
+                self.campaign.board,
+                self.campaign.kernel.label,
+                // Each boot of ours has its way back, and each path back to vanilla is tried once before.
+                2 * boots + 4
+            ),
+        )?;
+        Ok(ConsentGiven::after_asking())
+    }
+
+    /// Runs it, from where the last run was cut off if there is such a run.
+    pub fn run(self, context: &Context, consent: ConsentGiven) -> Result<Outcome> {
+        let found = match self.anew {
+            true => None,
+            false => run_campaign::find_unfinished(context, &self.begin)?,
+        };
+        self.go_on_with(context, found, consent)
+    }
+
+    /// Runs it, going on with this run.
+    pub fn go_on_with(
+        self,
+        context: &Context,
+        found: Option<(crate::campaign::runs::Run, crate::campaign::journal::past::Past)>,
+        consent: ConsentGiven,
+    ) -> Result<Outcome> {
+        let order = Order {
+            begin: self.begin,
+            campaign: self.campaign,
+            plan: self.plan,
+            found,
+            consent,
+            notify: self.notify,
+        };
+        run_campaign::run(context, order)
+    }
 }
 
 /// The plan of a campaign, with the subjects of its patches.
@@ -102,78 +230,6 @@ pub fn plan_of(context: &Context, campaign: &Campaign) -> Result<Vec<Planned>> {
     Ok(plan)
 }
 
-/// Prints the plan, and nothing else.
-pub fn tell_plan(context: &Context, campaign: &Campaign, plan: &[Planned]) -> Result<Outcome> {
-    super::plan::tell(context, campaign, plan, super::plan::Form::Text)?;
-    context.ui.line("Nothing was touched.");
-    Ok(Outcome::Success)
-}
-
-/// Asks for everything that the run will ask of the board (invariant 9).
-pub fn ask(context: &Context, campaign: &Campaign) -> Result<ConsentGiven> {
-    let boots = campaign.steps.len() + 1;
-    context.ui.confirm(
-        context.global.consent(),
-        &format!(
-            "Back up vanilla on board `{}`, install the label `{}` beside it, and reboot it up to {} times?",
-            campaign.board,
-            campaign.kernel.label,
-            // Each boot of ours has its way back, and each path back to vanilla is tried once before.
-            2 * boots + 4
-        ),
-    )?;
-    Ok(ConsentGiven::after_asking())
-}
-
-/// Runs a campaign on a board and tells how it ended. One run a board: a second one is refused.
-pub fn run(
-    context: &Context,
-    campaign: &Campaign,
-    plan: &[Planned],
-    board: &VirtualBoard,
-    flags: &RunFlags,
-    consent: ConsentGiven,
-) -> Result<Outcome> {
-    let _lock = lock(context, &campaign.board)?;
-    let awake = awake::hold("a kernel campaign runs");
-    if let awake::Awake::No(said) = &awake {
-        context.ui.warn(said);
-    }
-    let kernel = flags.tree.kernel.as_deref().or(campaign.tree.as_deref());
-    let workshop = Workshop::open(&context.folders.project, &context.folders.cache, kernel, campaign)?;
-    let smoke_files = super::campaign::smoke_files(context, campaign)?;
-    let slot_init = compile(context, "slot_init", "slot-init")?;
-    let task = context.ui.task("switch the board on", None);
-    board.up(&context.folders)?;
-    board.wait_for_ssh(board.description().boot_limit)?;
-    task.done("it answers");
-    let folder = run_folder(context, campaign)?;
-    let mut engine = Engine {
-        campaign,
-        board,
-        workshop,
-        smoke_files,
-        slot_init,
-        backups: backup_folder(context, &campaign.board, &campaign.name),
-        folder: folder.clone(),
-        consent,
-        ui: context.ui,
-    };
-    let ended = engine.run(plan);
-    flags.notify.tell(context.ui, &folder);
-    tell(context, &ended?, &folder)
-}
-
-/// `.lockstep/runs/<campaign>/<time>`: one folder a run, never used twice.
-fn run_folder(context: &Context, campaign: &Campaign) -> Result<PathBuf> {
-    let time = jiff::Zoned::now().strftime("%Y%m%dT%H%M%S").to_string();
-    let folder = context.folders.state.join("runs").join(&campaign.name).join(time);
-    let doing = || format!("making the run's folder {}", folder.display());
-    std::fs::create_dir_all(folder.parent().with_context(doing)?).with_context(doing)?;
-    std::fs::create_dir(&folder).with_context(doing)?;
-    Ok(folder)
-}
-
 /// Builds one of our C programs for the board: all that is in a folder of `xtask/`.
 pub fn compile(context: &Context, name: &str, folder: &str) -> Result<PathBuf> {
     let folder = context.folders.project.join("xtask").join(folder);
@@ -189,24 +245,4 @@ pub fn compile(context: &Context, name: &str, folder: &str) -> Result<PathBuf> {
     let sources: Vec<&Path> = sources.iter().map(PathBuf::as_path).collect();
     Toolchain::find()?.compile_probe(&sources, &out)?;
     Ok(out)
-}
-
-fn tell(context: &Context, record: &RunRecord, folder: &Path) -> Result<Outcome> {
-    let end = record.end.unwrap_or(End::PersonNeeded);
-    context
-        .ui
-        .json(&serde_json::json!({ "end": end, "report": folder.join("report.md"), "run": record }))?;
-    context.ui.line("");
-    for line in report::summary(record) {
-        context.ui.line(&line);
-    }
-    context
-        .ui
-        .line(&format!("Report: {}", report::html_path(folder).display()));
-    Ok(match end {
-        End::Success => Outcome::Success,
-        End::PartialSuccess => Outcome::PartialSuccess,
-        End::Failure => Outcome::RolledBack,
-        End::PersonNeeded => Outcome::PersonNeeded,
-    })
 }

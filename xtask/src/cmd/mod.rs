@@ -1,5 +1,6 @@
 //! A file per verb: reads flags, calls the engine, prints.
 
+pub mod abort;
 pub mod apply;
 pub mod backup;
 pub mod bisect_apply;
@@ -12,6 +13,7 @@ pub mod config;
 pub mod deploy;
 pub mod doctor;
 pub mod extlinux;
+pub mod history;
 pub mod logs;
 pub mod notify;
 pub mod open_board;
@@ -19,14 +21,19 @@ pub mod plan;
 pub mod preflight;
 pub mod rehearse;
 pub mod report;
+pub mod resume;
 pub mod revert;
 pub mod review;
 pub mod rollback;
+pub mod run_campaign;
+pub mod runs_of;
 pub mod serial_record;
 pub mod series;
 pub mod setup;
+pub mod status;
 pub mod symbolise;
 pub mod test;
+pub mod verdict;
 
 use crate::cli::{Cli, Command, Global};
 use crate::exit::Outcome;
@@ -69,6 +76,11 @@ pub fn run(cli: &Cli, ui: &Ui) -> Result<Outcome> {
         Command::Plan(verb) => verb.run(&context),
         Command::BisectApply(verb) => verb.run(&context),
         Command::Boot(verb) => verb.run(&context),
+        Command::Status(verb) => verb.run(&context),
+        Command::Resume(verb) => verb.run(&context),
+        Command::Abort(verb) => verb.run(&context),
+        Command::Verdict(verb) => verb.run(&context),
+        Command::History(verb) => verb.run(&context),
         Command::Rollback(verb) => verb.run(&context),
         Command::Backup(verb) => verb.run(&context),
         Command::Extlinux(verb) => verb.run(&context),

@@ -7,8 +7,8 @@ use crate::board::file::{BoardFile, Kind};
 use crate::board::protected::Protected;
 use crate::board::ssh_board::SshBoard;
 use crate::board::virt::VirtualBoard;
+use crate::host::lock::{self, Held, Taken};
 use anyhow::{Context as _, Result, bail};
-use std::fs::File;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -30,19 +30,31 @@ pub fn backups_of(context: &Context, board: &str) -> PathBuf {
     context.folders.state.join("backups").join(board)
 }
 
-/// One writer a board: a campaign, a deploy or a rollback at a time. The lock is the operating system's: it is gone when its holder is.
-pub fn lock(context: &Context, board: &str) -> Result<File> {
-    let path = context.folders.cache.join(format!("{board}.campaign.lock"));
-    let doing = || format!("making the lock {}", path.display());
-    std::fs::create_dir_all(&context.folders.cache).with_context(doing)?;
-    let file = File::create(&path).with_context(doing)?;
-    if file.try_lock().is_err() {
-        bail!(
-            "something else of ours works on board `{board}` (it holds {}): wait for it, or stop it",
+/// Where the lock of a board is: in the cache, so that every checkout of this user sees it.
+pub fn lock_path(context: &Context, board: &str) -> PathBuf {
+    context.folders.cache.join(format!("{board}.campaign.lock"))
+}
+
+/// One writer a board: a campaign, a deploy or a rollback at a time. It says who holds it; one whose holder is gone is told and taken over.
+pub fn lock(context: &Context, board: &str) -> Result<Held> {
+    let path = lock_path(context, board);
+    let command: Vec<String> = std::env::args().skip(1).collect();
+    match lock::take(&path, &command.join(" "))? {
+        Taken::Held(held) => {
+            if let Some(stale) = &held.stale {
+                context.ui.say(&format!(
+                    "board `{board}` was held by {}, which is gone without having given it back",
+                    stale.sentence()
+                ));
+            }
+            Ok(held)
+        }
+        Taken::Busy(holder) => bail!(
+            "something else of ours works on board `{board}`: {} holds {}; wait for it, or stop it",
+            holder.map_or("a process".to_string(), |holder| holder.sentence()),
             path.display()
-        );
+        ),
     }
-    Ok(file)
 }
 
 /// The file of a board: `boards/<name>.toml`.
@@ -94,6 +106,25 @@ pub fn open(context: &Context, name: &str) -> Result<Box<dyn Board>> {
         );
     }
     Ok(board)
+}
+
+/// A board of either kind for a run: the virtual one is switched on and waited for. Whether it answers is left to whoever looks; errors: there is
+/// no such board, or it cannot be switched on.
+pub fn power_on(context: &Context, name: &str) -> Result<Box<dyn Board>> {
+    let file = board_file(context, name)?;
+    if let Kind::Ssh(_) = file.kind {
+        return find(context, name);
+    }
+    let board = VirtualBoard::open(&context.folders)?.described(file.description);
+    let task = context.ui.task("switch the board on", None);
+    board.up(&context.folders)?;
+    let answers = board.wait_for_ssh(board.description().boot_limit);
+    task.done(if answers.is_ok() {
+        "it answers"
+    } else {
+        "it does not answer"
+    });
+    Ok(Box::new(board))
 }
 
 /// Flags of every verb that touches a board.

@@ -1,6 +1,6 @@
 //! `cargo xtask rehearse`: all set-up, and the whole campaign on the virtual board.
 
-use super::bisect_apply::{self, RunFlags};
+use super::bisect_apply::{Prepared, RunFlags};
 use super::{Context, setup};
 use crate::campaign::stopwatch::Stopwatch;
 use crate::exit::Outcome;
@@ -26,17 +26,16 @@ impl Rehearse {
     /// Runs the verb.
     pub fn run(&self, context: &Context) -> Result<Outcome> {
         let started = Instant::now();
-        let campaign = bisect_apply::load(context, Path::new(CAMPAIGN), &self.flags)?;
-        let plan = bisect_apply::plan_of(context, &campaign)?;
+        let prepared = Prepared::of(context, Path::new(CAMPAIGN), &self.flags)?;
         let needs = setup::needs(context, &self.flags.tree)?;
         needs.tell(context);
         if context.global.dry_run {
-            return bisect_apply::tell_plan(context, &campaign, &plan);
+            return prepared.tell(context);
         }
-        let consent = bisect_apply::ask(context, &campaign)?;
+        let consent = prepared.ask(context)?;
         let mut watch = Stopwatch::default();
-        let board = setup::ensure(context, &self.flags.tree, &mut watch)?;
-        let outcome = bisect_apply::run(context, &campaign, &plan, &board, &self.flags, consent)?;
+        setup::ensure(context, &self.flags.tree, &mut watch)?;
+        let outcome = prepared.run(context, consent)?;
         for (phase, seconds) in watch.phases.iter().filter(|(_, seconds)| *seconds >= 1.0) {
             context.ui.line(&format!("Set-up: {phase} took {seconds:.0} s"));
         }

@@ -5,6 +5,7 @@ pub mod files;
 pub mod folders;
 pub mod identity;
 pub mod interrupt;
+pub mod lock;
 pub mod packages;
 pub mod process;
 pub mod requirements;

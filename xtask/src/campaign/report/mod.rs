@@ -137,7 +137,7 @@ fn end_tone(run: &RunRecord) -> Tone {
         Some(End::Success) => Tone::Good,
         Some(End::PartialSuccess) => Tone::Doubt,
         Some(End::Failure | End::PersonNeeded) => Tone::Bad,
-        None => Tone::Plain,
+        Some(End::Aborted) | None => Tone::Plain,
     }
 }
 
@@ -193,6 +193,10 @@ fn meaning(run: &RunRecord) -> (String, Vec<String>) {
             vec![
                 "Look at the board. What to do when it does not come back is on its rescue card, which pre-flight names below.".into(),
             ],
+        ),
+        Some(End::Aborted) => (
+            "A person gave it up. Every patch was taken back; vanilla runs and is the default.".into(),
+            Vec::new(),
         ),
         None => ("The run has not ended, or was killed before it could say so.".into(), Vec::new()),
     }

@@ -1,0 +1,146 @@
+//! Gives a run up: the board on vanilla without our label, the tree without our patches.
+
+use super::journal::past::{BOOT_VANILLA, Ended, Past};
+use super::journal::{Event, Journal};
+use super::preflight;
+use super::record::{End, RunRecord};
+use super::report;
+use super::resume::{BoardSeen, Decision, to_vanilla};
+use super::way_home::{self, Home};
+use crate::board::boot::{self, ConsentGiven, Outcome, Reset};
+use crate::board::protected::Protected;
+use crate::kernel::tree::Tree;
+use anyhow::{Result, bail};
+use serde::Serialize;
+use serde_json::json;
+use std::path::Path;
+use std::time::Duration;
+
+/// What giving up will do.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Plan {
+    /// How the board is brought to vanilla, where it does not run it.
+    pub vanilla: Option<Reset>,
+    /// Our label is taken out.
+    pub label: bool,
+    /// So many patches are taken back from the tree.
+    pub patches: usize,
+}
+
+impl Plan {
+    /// In words.
+    pub fn lines(&self, board: &str) -> Vec<String> {
+        let mut lines = Vec::new();
+        if let Some(reset) = self.vanilla {
+            lines.push(format!(
+                "bring board `{board}` back to vanilla by {}",
+                reset.name()
+            ));
+        }
+        if self.label {
+            lines.push(format!(
+                "take our label out of extlinux.conf on board `{board}`, if it is there"
+            ));
+        }
+        if self.patches > 0 {
+            lines.push(format!("take {} patches back from the kernel tree", self.patches));
+        }
+        lines.push("look that vanilla runs, is the default, and is what it was".into());
+        lines
+    }
+}
+
+/// What is given up.
+pub struct Abort<'a> {
+    /// The board and its backup.
+    pub home: Home<'a>,
+    /// What must survive; none where no pre-flight was made, so that nothing of ours is on the board.
+    pub protected: Option<Protected>,
+    /// The kernel tree.
+    pub tree: &'a mut Tree,
+}
+
+impl Abort<'_> {
+    /// Looks and says what would be done; the inner error is what a person has to do first. Changes nothing.
+    pub fn plan(&self, past: &Past, answer: Duration) -> Result<std::result::Result<Plan, Decision>> {
+        let patches = self.tree.commits()?.len();
+        let Some(protected) = &self.protected else {
+            return Ok(Ok(Plan {
+                vanilla: None,
+                label: false,
+                patches,
+            }));
+        };
+        let board = way_home::see(self.home.board, Some(protected), answer);
+        let vanilla = match to_vanilla(past, &board) {
+            Ok(vanilla) => vanilla,
+            Err(decision) => return Ok(Err(decision)),
+        };
+        let label = match board {
+            BoardSeen::Silent { .. } => true,
+            _ => boot::offers_our_label(self.home.board, protected)?,
+        };
+        Ok(Ok(Plan {
+            vanilla,
+            label,
+            patches,
+        }))
+    }
+
+    /// Does it; gives facts about vanilla. Dying at any instant it can be done again.
+    pub fn execute(
+        &mut self,
+        plan: &Plan,
+        consent: ConsentGiven,
+        journal: &mut Journal,
+    ) -> Result<Vec<String>> {
+        let (home, tree) = (&self.home, &mut *self.tree);
+        let mut facts = Vec::new();
+        if let Some(protected) = &self.protected {
+            if let Some(reset) = plan.vanilla {
+                let come = || home.come(protected, reset, consent);
+                let inputs = json!({ "reset": reset });
+                let booted = journal.act("abort", BOOT_VANILLA, inputs, come, |boot| json!(boot))?;
+                if !matches!(booted.outcome, Outcome::Booted(_)) {
+                    bail!("the board did not come back to vanilla: {:?}", booted.outcome);
+                }
+            }
+            let withdraw = || home.withdraw(protected);
+            journal.act("abort", "withdraw-label", json!({}), withdraw, |()| {
+                json!("it is gone")
+            })?;
+            let look = || preflight::vanilla_stands(home.board, protected);
+            facts = journal.act("abort", "close", json!({}), look, |facts| json!(facts))?;
+        }
+        let base = tree.base()?;
+        let back = || tree.move_to(&base);
+        journal.act("abort", "reset-tree", json!({ "to": base }), back, |files| {
+            json!(files.len())
+        })?;
+        facts.push(format!("{} patches were taken back from the tree", plan.patches));
+        Ok(facts)
+    }
+}
+
+/// Writes the end into journal, record and report of a run that had none.
+pub fn end(folder: &Path, past: &Past, journal: &mut Journal) -> Result<()> {
+    let over = past
+        .end
+        .as_ref()
+        .is_some_and(|ended| ended.end != End::PersonNeeded);
+    if over {
+        return Ok(());
+    }
+    let ended = Ended {
+        end: End::Aborted,
+        person: None,
+    };
+    journal.note(Event::End, "", &ended)?;
+    let record = std::fs::read(folder.join("run.json")).ok();
+    let Some(mut record) = record.and_then(|bytes| serde_json::from_slice::<RunRecord>(&bytes).ok()) else {
+        return Ok(());
+    };
+    record.end = Some(End::Aborted);
+    record.save(folder)?;
+    report::write_all(folder, &record)
+}

@@ -1,0 +1,92 @@
+//! What the walk through a plan does to the world, as a trait: the engine's own hands in a run, a simulated world in the tests that kill
+//! a run at any instant.
+
+use crate::board::boot::Reset;
+use crate::campaign::boot_step::Booted;
+use crate::campaign::file::Asks;
+use crate::campaign::journal::Journal;
+use crate::campaign::journal::past::Past;
+use crate::campaign::record::{PatchRecord, RowRecord, RunRecord};
+use crate::campaign::resume::Seen;
+use crate::campaign::stopwatch::Stopwatch;
+use crate::manifest::Manifest;
+use anyhow::Result;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What one boot is asked for.
+pub struct Asked<'a> {
+    /// Row of the plan.
+    pub row: &'a str,
+    /// Folder below the run's `evidence/`.
+    pub evidence: &'a str,
+    /// The build.
+    pub manifest: &'a Manifest,
+    /// Modules to load.
+    pub load: &'a [String],
+    /// Smoke tests, the soak, whom to wait for.
+    pub tests: Asks<'a>,
+    /// Functions that have to run.
+    pub exercise: &'a [String],
+}
+
+/// What a build came to.
+pub enum Built {
+    /// A kernel, staged, with facts for the report.
+    Kernel(Box<Manifest>, Vec<String>),
+    /// What the tree and the fragments hold is no kernel: the first cause.
+    Fails(String),
+}
+
+/// The hands. Every method that changes something is called between its intent and its outcome; each may die half-way, and each may be
+/// done again then.
+pub trait Hands {
+    /// Tells a person.
+    fn say(&self, text: &str);
+    /// A row begins: a watch that a person can see.
+    fn begins(&mut self, row: &str) -> Stopwatch;
+    /// It has ended; gives what is left of the campaign, in words.
+    fn ended(&mut self, row: &RowRecord, took: Duration) -> Option<String>;
+    /// Whether somebody asked to stop (Ctrl-C): the walk stops between two rows.
+    fn stop_asked(&self) -> bool;
+
+    /// HEAD of the tree, full hex.
+    fn head(&self) -> Result<String>;
+    /// Moves the tree to a commit of this run, or to its base; gives how many patches that took back.
+    fn tree_to(&mut self, commit: Option<&str>) -> Result<usize>;
+    /// Checks, in memory, that these patches apply on HEAD, one on the other.
+    fn check(&self, patches: &[&str]) -> Result<()>;
+    /// Why the patch may not be applied: nobody approved this very content.
+    fn review_missing(&self, patch: &str) -> Result<Option<String>>;
+    /// What the record says about a patch that became this commit.
+    fn patch_record(&self, patch: &str, commit: &str) -> Result<PatchRecord>;
+    /// Applies a patch; gives the commit.
+    fn apply(&mut self, patch: &str) -> Result<String>;
+    /// Takes exactly this patch back; gives HEAD.
+    fn revert(&mut self, patch: &str) -> Result<String>;
+    /// Configures (with the fragments that came with patches), builds and stages. Errors: something with this machine; a kernel that
+    /// cannot be built is an answer.
+    fn build(&mut self, fragments: &[PathBuf], watch: &mut Stopwatch) -> Result<Built>;
+
+    /// Makes the board ready: backups, capture, ways back. Gives facts for the report. It runs vanilla.
+    fn preflight(&mut self) -> Result<Vec<String>>;
+    /// Deploys, boots once, tests, harvests, and brings the board back to vanilla; its intents and outcomes go into the journal.
+    fn boot(&mut self, asked: &Asked, journal: &mut Journal, watch: &mut Stopwatch) -> Result<Booted>;
+    /// Where everything that is captured under this name is kept.
+    fn evidence(&self, name: &str) -> PathBuf;
+    /// Takes our label out of the board's extlinux.conf.
+    fn withdraw(&mut self) -> Result<()>;
+    /// Brings a board to vanilla that does not run it; its intent and outcome go into the journal. Errors: it does not come.
+    fn to_vanilla(&mut self, reset: Reset, row: &str, journal: &mut Journal) -> Result<()>;
+    /// Looks that vanilla runs, is the default, and is what it was. Gives facts for the report.
+    fn vanilla_stands(&mut self) -> Result<Vec<String>>;
+
+    /// Looks at board, tree and run folder; changes nothing.
+    fn see(&mut self, past: &Past) -> Result<Seen>;
+    /// Keeps a file in the run's folder.
+    fn keep(&mut self, name: &str, bytes: &[u8]) -> Result<()>;
+    /// Reads it back.
+    fn kept(&self, name: &str) -> Result<Vec<u8>>;
+    /// Keeps the record of the run, and its report.
+    fn save(&mut self, record: &RunRecord) -> Result<()>;
+}

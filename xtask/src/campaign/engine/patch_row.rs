@@ -1,0 +1,223 @@
+//! One step of a campaign: review, patch, build, boots, verdict; and taking back exactly this patch.
+
+use super::hands::{Asked, Hands};
+use super::rows::{Next, Place, Walk, Work};
+use crate::campaign::build::{changed_modules, told_and_real};
+use crate::campaign::file::{Expectation, Step};
+use crate::campaign::harvest;
+use crate::campaign::journal::past::{ATTEMPT, JUDGE, Judged};
+use crate::campaign::record::{End, FindingRecord};
+use crate::campaign::verdict::{self, Verdict};
+use crate::manifest::Manifest;
+use anyhow::{Context, Result};
+use serde_json::json;
+
+/// What the state was before a patch, for taking it back.
+type Before = (Option<Manifest>, usize);
+
+/// What the boots of one build came to.
+pub(super) struct Boots {
+    pub place: Place,
+    pub good: bool,
+}
+
+impl<H: Hands> Walk<'_, H> {
+    pub(super) fn patch(&mut self, index: usize, work: &mut Work) -> Result<Next> {
+        let course = self.course;
+        let step = &course.campaign.steps[index];
+        if let Some(next) = self.review(step, work)? {
+            return Ok(next);
+        }
+        self.apply(step, work)?;
+        let before = (self.state.manifest.clone(), self.state.fragments.len());
+        self.state.fragments.extend(step.fragments.iter().cloned());
+        if course.options.carries(course.campaign, step) {
+            let fact = "applied and not judged: the run begins with a later step".to_string();
+            self.tell(work, vec![fact]);
+            return Ok(Next::Go);
+        }
+        if let Err(why) = self.build(work)? {
+            work.row.verdict = Some(Verdict::BuildFailed);
+            work.row.reasons.push(why);
+            self.judged(JUDGE, Vec::new(), None, work)?;
+            self.take_back(step, before, work)?;
+            return Ok(Next::Stop(self.state.end_without_this_patch()));
+        }
+        let facts = told_and_real(&step.rebuild, before.0.as_ref(), self.state.manifest.as_ref());
+        self.tell(work, facts);
+        if let Some(patch) = &mut work.row.patch {
+            patch.modules = changed_modules(before.0.as_ref(), self.state.manifest.as_ref());
+        }
+        let boots = self.boots(step, work)?;
+        if boots.place == Place::OnVanilla && boots.good {
+            self.state.passed += 1;
+            return Ok(Next::Go);
+        }
+        self.take_back(step, before, work)?;
+        Ok(match boots.place {
+            Place::Lost => Next::Lost,
+            Place::OnVanilla => Next::Stop(self.state.end_without_this_patch()),
+        })
+    }
+
+    /// The review gate: nothing is applied that nobody approved, where the campaign asks for an approval.
+    pub(super) fn review(&mut self, step: &Step, work: &mut Work) -> Result<Option<Next>> {
+        if !step.review {
+            return Ok(None);
+        }
+        let Some(why) = self.hands.review_missing(&step.patch)? else {
+            self.tell(work, vec!["its very content is approved by a review".into()]);
+            return Ok(None);
+        };
+        work.row.verdict = Some(Verdict::ReviewMissing);
+        work.row.reasons.push(format!(
+            "{} may not be applied before a review approves its very content; {why}: `cargo xtask review {} --approve --by NAME`, then `cargo xtask \
+             resume`",
+            step.patch, step.patch
+        ));
+        self.judged(JUDGE, Vec::new(), None, work)?;
+        Ok(Some(Next::Stop(End::PersonNeeded)))
+    }
+
+    pub(super) fn apply(&mut self, step: &Step, work: &mut Work) -> Result<()> {
+        let inputs = json!({ "patch": step.patch });
+        let applied = self.act(
+            work,
+            ("apply", "apply"),
+            inputs,
+            |hands| hands.apply(&step.patch),
+            |applied| json!(applied),
+        )?;
+        work.row.patch = Some(self.hands.patch_record(&step.patch, &applied)?);
+        work.row.facts.push(format!(
+            "{} applied as commit {}",
+            step.patch,
+            applied.get(..12).unwrap_or(&applied)
+        ));
+        Ok(())
+    }
+
+    /// Boots the build as often as the options say, and judges it.
+    pub(super) fn boots(&mut self, step: &Step, work: &mut Work) -> Result<Boots> {
+        let repeat = self.course.options.repeat.get() as usize;
+        if repeat == 1 {
+            let place = self.boot_step(step, &work.row.id.clone(), JUDGE, work)?;
+            let good = work.row.verdict == Some(Verdict::Pass) || work.row.as_declared;
+            return Ok(Boots { place, good });
+        }
+        let mut attempts = std::mem::take(&mut self.state.attempts);
+        let mut place = Place::OnVanilla;
+        while attempts.len() < repeat && place == Place::OnVanilla {
+            let number = attempts.len() + 1;
+            self.hands.say(&format!("    boot {number} of {repeat}"));
+            let evidence = format!("{}/{number}", work.row.id);
+            place = self.boot_step(step, &evidence, ATTEMPT, work)?;
+            attempts.push(Judged {
+                verdict: work.row.verdict.context("a boot was judged")?,
+                reasons: work.row.reasons.clone(),
+                as_declared: work.row.as_declared,
+                lockdep_off: Vec::new(),
+                record: None,
+            });
+        }
+        self.judge_all(&attempts, step.expect, work)?;
+        let good = work.row.verdict == Some(Verdict::Pass) || work.row.as_declared;
+        Ok(Boots { place, good })
+    }
+
+    /// The verdict over several boots.
+    fn judge_all(&mut self, attempts: &[Judged], expect: Expectation, work: &mut Work) -> Result<()> {
+        let declared = |verdict| verdict == Verdict::NotExercised && expect == Expectation::NotExercised;
+        let all: Vec<(Verdict, Vec<String>)> = attempts
+            .iter()
+            .map(|judged| (judged.verdict, judged.reasons.clone()))
+            .collect();
+        let (verdict, reasons) = verdict::of_repeats(&all, declared);
+        work.row.verdict = Some(verdict);
+        work.row.as_declared = declared(verdict);
+        work.row.reasons = reasons;
+        let each: Vec<&str> = all.iter().map(|(verdict, _)| verdict.text()).collect();
+        self.tell(work, vec![format!("{} boots: {}", all.len(), each.join(", "))]);
+        let off = attempts.iter().flat_map(|judged| judged.lockdep_off.clone());
+        self.judged(JUDGE, off.collect(), None, work)
+    }
+
+    /// One boot of what was built for a step, judged.
+    fn boot_step(&mut self, step: &Step, evidence: &str, action: &str, work: &mut Work) -> Result<Place> {
+        let manifest = self.state.manifest.clone().context("nothing was built")?;
+        let id = work.row.id.clone();
+        let asked = Asked {
+            row: &id,
+            evidence,
+            manifest: &manifest,
+            load: &step.load,
+            tests: self.course.campaign.tests_of(step),
+            exercise: &step.exercise,
+        };
+        let mut booted = self.boot(&asked, work)?;
+        if step.exercise.is_empty() {
+            booted
+                .seen
+                .not_run
+                .push("nothing on this board runs the code of this patch".into());
+        }
+        let mut lockdep_off = Vec::new();
+        for finding in harvest::new_findings(&self.state.baseline, &booted.findings) {
+            booted.seen.new_findings.push(finding.title.clone());
+            if finding.lockdep_off {
+                lockdep_off.push(finding.title.clone());
+            }
+            work.row.findings.push(FindingRecord {
+                title: finding.title,
+                severity: format!("{:?}", finding.severity).to_lowercase(),
+                source: finding.source,
+                excerpt: finding.excerpt.join("\n"),
+            });
+        }
+        self.settle(booted, step.expect, lockdep_off, action, work)
+    }
+
+    /// Takes back exactly this patch (invariant 14): tree, configuration, and on the board our label, so that the kernel with the patch cannot
+    /// be chosen any more; the next deploy brings it back. What was captured stays.
+    fn take_back(&mut self, step: &Step, before: Before, work: &mut Work) -> Result<()> {
+        let inputs = json!({ "patch": step.patch });
+        let head = self.act(
+            work,
+            ("take back", "revert"),
+            inputs,
+            |hands| hands.revert(&step.patch),
+            |head| json!(head),
+        )?;
+        self.state.manifest = before.0;
+        self.state.fragments.truncate(before.1);
+        let head = head.get(..12).unwrap_or(&head);
+        let fact = format!(
+            "{} was taken back, and nothing else: the tree is at {head} again",
+            step.patch
+        );
+        self.tell(work, vec![fact]);
+        self.withdraw(work);
+        Ok(())
+    }
+
+    /// Takes our label out; where that cannot be done, it is among the row's reasons.
+    pub(super) fn withdraw(&mut self, work: &mut Work) {
+        let taken = self.act(
+            work,
+            ("take back", "withdraw-label"),
+            json!({}),
+            |hands| hands.withdraw(),
+            |()| json!("it is gone"),
+        );
+        match taken {
+            Ok(()) => self.tell(
+                work,
+                vec!["our label was taken out: the kernel with this patch cannot be chosen any more".into()],
+            ),
+            Err(error) => work
+                .row
+                .reasons
+                .push(format!("our label could not be taken out: {error:#}")),
+        }
+    }
+}

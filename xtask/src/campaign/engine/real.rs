@@ -1,0 +1,252 @@
+//! The engine's own hands: tree, compiler, board.
+
+use super::hands::{Asked, Built, Hands};
+use super::{Engine, Prepared};
+use crate::board::boot::{self, Capture, Permit, Reset};
+use crate::board::deploy;
+use crate::board::protected::Protected;
+use crate::campaign::boot_step::{BootStep, Booted, Rig};
+use crate::campaign::journal::Journal;
+use crate::campaign::journal::past::{BOOT_VANILLA, Kept, Past};
+use crate::campaign::preflight;
+use crate::campaign::record::{PatchRecord, RowRecord, RunRecord};
+use crate::campaign::report;
+use crate::campaign::resume::{BoardSeen, Seen};
+use crate::campaign::stopwatch::Stopwatch;
+use crate::campaign::way_home;
+use crate::host::files;
+use crate::kernel::build::{Cause, Failed};
+use crate::kernel::stage;
+use crate::manifest::Manifest;
+use anyhow::{Context, Result, bail};
+use serde_json::json;
+use std::time::Duration;
+
+/// How long a board may take to answer before it counts as silent.
+const ANSWER: Duration = Duration::from_secs(20);
+
+impl Hands for Engine<'_> {
+    fn say(&self, text: &str) {
+        self.ui.say(text);
+    }
+
+    fn begins(&mut self, row: &str) -> Stopwatch {
+        self.live.row(row);
+        self.live.watch()
+    }
+
+    fn ended(&mut self, row: &RowRecord, took: Duration) -> Option<String> {
+        self.live.ended(&row.id, report::outcome(row), took);
+        self.live.left()
+    }
+
+    fn stop_asked(&self) -> bool {
+        self.interrupt.asked_to_stop()
+    }
+
+    fn head(&self) -> Result<String> {
+        self.workshop.head()
+    }
+
+    fn tree_to(&mut self, commit: Option<&str>) -> Result<usize> {
+        match commit {
+            None => self.workshop.start_over(),
+            Some(commit) => self.workshop.go_back_to(commit),
+        }
+    }
+
+    fn check(&self, patches: &[&str]) -> Result<()> {
+        self.workshop.check(patches)
+    }
+
+    fn review_missing(&self, patch: &str) -> Result<Option<String>> {
+        let state = self.workshop.review(patch)?;
+        Ok((!state.is_open()).then(|| state.sentence()))
+    }
+
+    fn patch_record(&self, patch: &str, commit: &str) -> Result<PatchRecord> {
+        self.workshop.patch_record(patch, commit)
+    }
+
+    fn apply(&mut self, patch: &str) -> Result<String> {
+        self.workshop.apply(patch)
+    }
+
+    fn revert(&mut self, patch: &str) -> Result<String> {
+        self.workshop.revert(patch)
+    }
+
+    fn build(&mut self, fragments: &[std::path::PathBuf], watch: &mut Stopwatch) -> Result<Built> {
+        match self.workshop.build(fragments, watch, self.ui) {
+            Ok(built) => Ok(Built::Kernel(Box::new(built.manifest), built.facts)),
+            Err(error) if self.stop_asked() => Err(error.context("stopped while it was building")),
+            Err(error) if is_of_this_machine(&error) => Err(error),
+            Err(error) => Ok(Built::Fails(format!("{error:#}"))),
+        }
+    }
+
+    fn preflight(&mut self) -> Result<Vec<String>> {
+        let context = preflight::Context {
+            board: self.board,
+            campaign: self.campaign,
+            backups: &self.backups,
+            smoke_files: &self.smoke_files,
+            consent: self.consent,
+        };
+        let mut facts = Vec::new();
+        let ready = preflight::prepare(&context, &mut facts)?;
+        self.workshop.protect_release(&ready.protected.release);
+        self.prepared = Some(Prepared {
+            known_dumps: ready.known_dumps.clone(),
+            ready,
+        });
+        Ok(facts)
+    }
+
+    fn boot(&mut self, asked: &Asked, journal: &mut Journal, watch: &mut Stopwatch) -> Result<Booted> {
+        let prepared = self.prepared.as_mut().context("the board was not prepared")?;
+        let ready = &prepared.ready;
+        let evidence = self.folder.join("evidence").join(asked.evidence);
+        keep_config(asked.manifest, &evidence)?;
+        let step = BootStep {
+            id: asked.row,
+            manifest: asked.manifest,
+            load: asked.load,
+            tests: asked.tests.clone(),
+            exercise: asked.exercise,
+            log_rules: &self.campaign.log,
+            evidence: &evidence,
+            known_dumps: &prepared.known_dumps,
+        };
+        let rig = Rig {
+            board: self.board,
+            protected: &ready.protected,
+            permit: Permit {
+                backup: &ready.backup,
+                capture: Capture::Proven(ready.capture),
+                consent: self.consent,
+            },
+            smoke_folder: &ready.smoke_folder,
+            slot_init: &self.slot_init,
+            method: ready.method,
+        };
+        let ui = self.ui;
+        let booted = step.run(&rig, journal, watch, &mut |line| ui.say(&format!("    {line}")))?;
+        prepared.known_dumps = booted.dumps.clone();
+        Ok(booted)
+    }
+
+    fn evidence(&self, name: &str) -> std::path::PathBuf {
+        self.folder.join("evidence").join(name)
+    }
+
+    fn withdraw(&mut self) -> Result<()> {
+        deploy::withdraw(self.board, &self.protected()?)?;
+        Ok(())
+    }
+
+    fn to_vanilla(&mut self, reset: Reset, row: &str, journal: &mut Journal) -> Result<()> {
+        let home = way_home::Home {
+            board: self.board,
+            campaign: &self.campaign.name,
+            backups: &self.backups,
+        };
+        let protected = self.protected()?;
+        let booted = journal.act(
+            row,
+            BOOT_VANILLA,
+            json!({ "reset": reset }),
+            || home.come(&protected, reset, self.consent),
+            |boot| json!(boot),
+        )?;
+        match booted.outcome {
+            boot::Outcome::Booted(_) => Ok(()),
+            other => bail!("the board did not come back to vanilla: {other:?}"),
+        }
+    }
+
+    fn vanilla_stands(&mut self) -> Result<Vec<String>> {
+        preflight::vanilla_stands(self.board, &self.protected()?)
+    }
+
+    fn see(&mut self, past: &Past) -> Result<Seen> {
+        let known = crate::board::backup::host_manifest(&self.backups)?.map(|known| known.protected);
+        let board = way_home::see(self.board, known.as_ref(), ANSWER);
+        let label_offered = match (&board, &known) {
+            (BoardSeen::Silent { .. }, _) | (_, None) => None,
+            (_, Some(protected)) => boot::offers_our_label(self.board, protected).ok(),
+        };
+        let staged = self.workshop.staged().ok();
+        let kept: Vec<&Kept> = past
+            .rows
+            .iter()
+            .filter_map(|row| row.ended.as_ref())
+            .flat_map(|ended| &ended.kept)
+            .collect();
+        let is_staged = |kept: &&&Kept| {
+            let known = self.kept(&kept.name).ok();
+            let known = known.and_then(|bytes| serde_json::from_slice::<Manifest>(&bytes).ok());
+            known.is_some() && known == staged
+        };
+        Ok(Seen {
+            board,
+            label_offered,
+            stack: self.workshop.stack()?,
+            staged: kept
+                .iter()
+                .filter(is_staged)
+                .filter_map(|kept| super::rows::row_of_manifest(&kept.name))
+                .collect(),
+            kept: kept
+                .iter()
+                .filter_map(|kept| {
+                    let sha256 = files::sha256_file(&self.folder.join(&kept.name)).ok()?;
+                    Some(Kept {
+                        name: kept.name.clone(),
+                        sha256,
+                    })
+                })
+                .collect(),
+        })
+    }
+
+    fn keep(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
+        files::write_atomic(&self.folder.join(name), bytes)
+    }
+
+    fn kept(&self, name: &str) -> Result<Vec<u8>> {
+        let path = self.folder.join(name);
+        std::fs::read(&path).with_context(|| format!("reading {}", path.display()))
+    }
+
+    fn save(&mut self, record: &RunRecord) -> Result<()> {
+        record.save(&self.folder)?;
+        report::write_all(&self.folder, record)
+    }
+}
+
+impl Engine<'_> {
+    /// What must survive, as pre-flight knows it: of this process, or of the backup.
+    fn protected(&self) -> Result<Protected> {
+        if let Some(prepared) = &self.prepared {
+            return Ok(prepared.ready.protected.clone());
+        }
+        let known = crate::board::backup::host_manifest(&self.backups)?;
+        Ok(known
+            .context("the board was not prepared: there is no backup of it")?
+            .protected)
+    }
+}
+
+/// A full disk or too little memory says nothing about a patch.
+fn is_of_this_machine(error: &anyhow::Error) -> bool {
+    let failed = error.downcast_ref::<Failed>();
+    failed.is_some_and(|failed| matches!(failed.failure.cause, Cause::DiskFull | Cause::OutOfMemory))
+}
+
+/// The final `.config` of the build beside what its boot showed, so that two runs can be compared (`config diff`).
+fn keep_config(manifest: &Manifest, evidence: &std::path::Path) -> Result<()> {
+    let config = manifest.root.join(stage::CONFIG);
+    let bytes = std::fs::read(&config).with_context(|| format!("reading {}", config.display()))?;
+    files::write_atomic(&evidence.join(".config"), &bytes)
+}

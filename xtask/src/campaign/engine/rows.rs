@@ -1,0 +1,583 @@
+//! The walk through a plan: each row between its beginning and its end in the journal, timed and told.
+
+use super::Start;
+use super::hands::{Asked, Built, Hands};
+use crate::campaign::boot_step::Booted;
+use crate::campaign::file::{Campaign, Expectation};
+use crate::campaign::inputs::Input;
+use crate::campaign::journal::past::{self, Judged, Kept, RowBegun, RowEnded, Way};
+use crate::campaign::journal::{Event, Journal};
+use crate::campaign::plan::{Action, Planned};
+use crate::campaign::record::{End, RowRecord, RunRecord};
+use crate::campaign::report;
+use crate::campaign::resume::{Kind, Row};
+use crate::campaign::search::Shown;
+use crate::campaign::stopwatch::Stopwatch;
+use crate::campaign::verdict::{self, Verdict};
+use crate::campaign::walk::Options;
+use crate::evidence::finding::Finding;
+use crate::host::files;
+use crate::manifest::Manifest;
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// What is walked: the plan of a campaign, with the options and the inputs of its rows.
+#[derive(Clone, Copy)]
+pub struct Course<'a> {
+    /// The campaign, without what the options leave out.
+    pub campaign: &'a Campaign,
+    /// Its plan.
+    pub plan: &'a [Planned],
+    /// The options.
+    pub options: &'a Options,
+    /// What the results depend on.
+    pub inputs: &'a Inputs,
+}
+
+/// What the results of a campaign's rows depend on.
+#[derive(Debug, Clone, Default)]
+pub struct Inputs {
+    /// Of every build and boot.
+    pub shared: Vec<Input>,
+    /// Of each step, by its number; the shared ones are in it.
+    pub steps: BTreeMap<String, Vec<Input>>,
+}
+
+/// The row that stands for all boots of a bisection in the rule of resuming.
+pub(super) const SEARCH: &str = "search";
+
+impl Course<'_> {
+    /// The rows of the plan for the rule of resuming.
+    pub fn rows(&self) -> Vec<Row> {
+        let mut rows: Vec<Row> = Vec::new();
+        for planned in self.plan {
+            let (id, kind, inputs) = match planned.action {
+                Action::Preflight => (&planned.id, Kind::Preflight, Vec::new()),
+                Action::BuildBaseline => (&planned.id, Kind::Build, self.inputs.shared.clone()),
+                Action::BootBaseline => (&planned.id, Kind::Baseline, self.inputs.shared.clone()),
+                Action::Patch(_) if self.options.search => continue,
+                Action::Patch(_) => (&planned.id, Kind::Patch, self.inputs_of(&planned.id)),
+                Action::Close => (&planned.id, Kind::Close, Vec::new()),
+            };
+            if kind == Kind::Close && self.options.search {
+                rows.push(Row {
+                    id: SEARCH.into(),
+                    kind: Kind::Search,
+                    inputs: Vec::new(),
+                });
+            }
+            rows.push(Row {
+                id: id.clone(),
+                kind,
+                inputs,
+            });
+        }
+        rows
+    }
+
+    pub(super) fn inputs_of(&self, step: &str) -> Vec<Input> {
+        self.inputs.steps.get(step).cloned().unwrap_or_default()
+    }
+}
+
+/// Name of the file in the run's folder with what a row built.
+pub(super) fn manifest_name(row: &str) -> String {
+    format!("kept/manifest-{row}.json")
+}
+
+/// The row whose build a kept file describes.
+pub(super) fn row_of_manifest(name: &str) -> Option<String> {
+    let row = name.strip_prefix("kept/manifest-")?.strip_suffix(".json")?;
+    Some(row.to_string())
+}
+
+/// Name of the file in the run's folder with the findings of the baseline.
+pub(super) const BASELINE: &str = "kept/baseline.json";
+
+/// What is carried from row to row.
+#[derive(Default)]
+pub(super) struct State {
+    pub manifest: Option<Manifest>,
+    pub baseline: Vec<Finding>,
+    /// Fragments that came with patches so far.
+    pub fragments: Vec<PathBuf>,
+    pub passed: usize,
+    /// Boots of the next row that an earlier process has judged.
+    pub attempts: Vec<Judged>,
+    /// Boots of a bisection that an earlier process has judged.
+    pub shown: Vec<(usize, Shown)>,
+    /// The tree stays as it is: a run is continued.
+    pub tree_is_right: bool,
+}
+
+impl State {
+    /// How a campaign ends that stops at a patch, which was taken back.
+    pub fn end_without_this_patch(&self) -> End {
+        if self.passed == 0 {
+            End::Failure
+        } else {
+            End::PartialSuccess
+        }
+    }
+}
+
+/// A row that is being executed.
+#[derive(Default)]
+pub(super) struct Work {
+    pub watch: Stopwatch,
+    pub row: RowRecord,
+    pub kept: Vec<Kept>,
+}
+
+/// Where the board is after a boot of the debug slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    OnVanilla,
+    Lost,
+}
+
+/// How a row ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    Go,
+    Stop(End),
+    Lost,
+}
+
+impl Next {
+    fn way(self) -> Way {
+        match self {
+            Next::Go => Way::Go,
+            Next::Stop(_) => Way::Stop,
+            Next::Lost => Way::Lost,
+        }
+    }
+
+    fn end(self) -> Option<End> {
+        match self {
+            Next::Go => None,
+            Next::Stop(end) => Some(end),
+            Next::Lost => Some(End::PersonNeeded),
+        }
+    }
+}
+
+/// One process's way through a plan.
+pub(super) struct Walk<'a, H: Hands> {
+    pub hands: &'a mut H,
+    pub course: Course<'a>,
+    pub journal: &'a mut Journal,
+    pub record: RunRecord,
+    pub state: State,
+}
+
+impl<'a, H: Hands> Walk<'a, H> {
+    pub fn new(hands: &'a mut H, course: Course<'a>, journal: &'a mut Journal, record: RunRecord) -> Self {
+        Walk {
+            hands,
+            course,
+            journal,
+            record,
+            state: State::default(),
+        }
+    }
+
+    /// Walks; gives the record. Its end is none when somebody asked to stop.
+    pub fn run(mut self, start: Start) -> Result<RunRecord> {
+        match start {
+            Start::Anew { begin, vanilla } => {
+                self.journal.note(Event::Begin, "", &begin)?;
+                if let Some(reset) = vanilla {
+                    self.hands.say(&format!(
+                        "the board is brought back to vanilla by {}",
+                        reset.name()
+                    ));
+                    self.hands.to_vanilla(reset, "", self.journal)?;
+                }
+                self.go_on(0)?;
+            }
+            Start::Resume(past, decision) => self.resume(past, decision)?,
+        }
+        Ok(self.record)
+    }
+
+    /// Executes the plan from this row on.
+    pub(super) fn go_on(&mut self, from: usize) -> Result<()> {
+        let course = self.course;
+        let is_left = |planned: &&Planned| match planned.action {
+            Action::Close => false,
+            Action::Patch(_) => !course.options.search,
+            _ => true,
+        };
+        for planned in course.plan[from..].iter().filter(is_left) {
+            if self.stopped()? {
+                return Ok(());
+            }
+            let next = self.planned(planned)?;
+            if next != Next::Go {
+                return self.finish(next);
+            }
+        }
+        if course.options.search {
+            return match self.search()? {
+                Some(next) => self.finish(next),
+                None => Ok(()),
+            };
+        }
+        let end = self.end_of_the_whole();
+        self.finish(Next::Stop(end))
+    }
+
+    /// A series of which a patch was left out has not passed as a whole.
+    pub(super) fn end_of_the_whole(&self) -> End {
+        if self.course.options.is_whole() {
+            End::Success
+        } else {
+            End::PartialSuccess
+        }
+    }
+
+    /// Whether somebody asked to stop; then it is said, and the record is kept without an end.
+    pub(super) fn stopped(&mut self) -> Result<bool> {
+        if !self.hands.stop_asked() {
+            return Ok(false);
+        }
+        self.hands
+            .say("stopped between two steps, as asked: the board runs vanilla");
+        self.hands.save(&self.record)?;
+        Ok(true)
+    }
+
+    /// The last look, and the end.
+    pub(super) fn finish(&mut self, next: Next) -> Result<()> {
+        let mut end = next.end().unwrap_or(End::Success);
+        let mut person = None;
+        let plan = self.course.plan;
+        let closes = plan.iter().filter(|row| row.action == Action::Close);
+        for planned in closes.filter(|_| next != Next::Lost) {
+            if let Next::Stop(_) = self.planned(planned)? {
+                end = End::PersonNeeded;
+            }
+        }
+        if end == End::PersonNeeded {
+            let last = self.record.rows.iter().rev().find(|row| !row.reasons.is_empty());
+            person = last.map(|row| format!("step {}: {}", row.id, row.reasons.join("; ")));
+        }
+        self.journal.note(Event::End, "", &past::Ended { end, person })?;
+        self.record.end = Some(end);
+        self.hands.save(&self.record)
+    }
+
+    pub(super) fn planned(&mut self, planned: &Planned) -> Result<Next> {
+        let row = RowRecord {
+            id: planned.id.clone(),
+            title: planned.title.clone(),
+            started: jiff::Timestamp::now().to_string(),
+            estimated_s: planned.estimate.as_secs_f64(),
+            estimated_from: planned.estimated_from,
+            ..RowRecord::default()
+        };
+        let inputs = match planned.action {
+            Action::Preflight | Action::Close => Vec::new(),
+            Action::BuildBaseline | Action::BootBaseline => self.course.inputs.shared.clone(),
+            Action::Patch(_) => self.course.inputs_of(&planned.id),
+        };
+        self.row(row, inputs, |walk, work| match planned.action {
+            Action::Preflight => walk.preflight(work),
+            Action::BuildBaseline => walk.build_baseline(work),
+            Action::BootBaseline => walk.baseline(work),
+            Action::Patch(index) => walk.patch(index, work),
+            Action::Close => walk.close(work),
+        })
+    }
+
+    /// One row: its beginning and its end in the journal, its times, its place in the record.
+    pub(super) fn row(
+        &mut self,
+        row: RowRecord,
+        inputs: Vec<Input>,
+        act: impl FnOnce(&mut Self, &mut Work) -> Result<Next>,
+    ) -> Result<Next> {
+        let started = Instant::now();
+        let (id, title) = (row.id.clone(), row.title.clone());
+        self.hands.say(&format!("{id} {title}"));
+        let begun = RowBegun {
+            title: title.clone(),
+            inputs,
+            head: self.hands.head()?,
+        };
+        self.journal.note(Event::RowBegun, &id, &begun)?;
+        let mut work = Work {
+            row,
+            watch: self.hands.begins(&id),
+            ..Work::default()
+        };
+        let next = act(self, &mut work);
+        let Work { watch, mut row, kept } = work;
+        row.took_s = started.elapsed().as_secs_f64();
+        row.phases = watch.phases;
+        row.spans = watch.spans;
+        if let Some(manifest) = &self.state.manifest {
+            self.record.release.clone_from(&manifest.release);
+        }
+        if let Err(error) = &next {
+            row.reasons.push(format!("{error:#}"));
+        }
+        let left = self.hands.ended(&row, started.elapsed());
+        let left = left.map_or(String::new(), |left| format!("; {left}"));
+        let outcome = report::outcome(&row);
+        self.hands
+            .say(&format!("{id} {} ({:.0} s{left})", outcome.text, row.took_s));
+        for reason in &row.reasons {
+            self.hands.say(&format!("    {reason}"));
+        }
+        let kept = self.end_row(row, &next, kept);
+        let next = next.with_context(|| format!("in step {id} ({title})"))?;
+        kept.map(|()| next)
+    }
+
+    pub(super) fn end_row(&mut self, row: RowRecord, next: &Result<Next>, kept: Vec<Kept>) -> Result<()> {
+        let next = next.as_ref().ok();
+        let ended = RowEnded {
+            record: row.clone(),
+            way: next.map_or(Way::Error, |next| next.way()),
+            end: next.and_then(|next| next.end()),
+            head: self.hands.head()?,
+            kept,
+        };
+        self.journal.note(Event::RowEnded, &row.id, &ended)?;
+        self.record.put(row);
+        self.hands.save(&self.record)
+    }
+
+    /// Does `act` between its intent and its outcome in the journal, and adds its time to `phase`.
+    pub(super) fn act<T>(
+        &mut self,
+        work: &mut Work,
+        (phase, action): (&str, &str),
+        inputs: Value,
+        act: impl FnOnce(&mut H) -> Result<T>,
+        result: impl FnOnce(&T) -> Value,
+    ) -> Result<T> {
+        let (journal, hands) = (&mut *self.journal, &mut *self.hands);
+        let id = &work.row.id;
+        work.watch
+            .time(phase, || journal.act(id, action, inputs, || act(hands), result))
+    }
+
+    /// Adds facts to the row, and says them.
+    pub(super) fn tell(&self, work: &mut Work, facts: Vec<String>) {
+        for fact in &facts {
+            self.hands.say(&format!("    {fact}"));
+        }
+        work.row.facts.extend(facts);
+    }
+
+    /// Keeps a value in the run's folder for a process that goes on with this run.
+    pub(super) fn keep(&mut self, work: &mut Work, name: &str, value: &impl serde::Serialize) -> Result<()> {
+        let bytes = serde_json::to_vec(value)?;
+        self.hands.keep(name, &bytes)?;
+        work.kept.push(Kept {
+            name: name.to_string(),
+            sha256: files::sha256(&bytes),
+        });
+        Ok(())
+    }
+
+    pub(super) fn preflight(&mut self, work: &mut Work) -> Result<Next> {
+        if !self.state.tree_is_right {
+            self.take_all_back(work)?;
+            let patches: Vec<&str> = self
+                .course
+                .campaign
+                .steps
+                .iter()
+                .map(|step| step.patch.as_str())
+                .collect();
+            self.hands.check(&patches)?;
+        }
+        let method = self.course.options.method(self.course.campaign);
+        self.tell(work, vec![method]);
+        let inputs = json!({ "board": self.course.campaign.board });
+        let facts = self.act(
+            work,
+            ("preflight", "preflight"),
+            inputs,
+            |hands| hands.preflight(),
+            |_| json!("ready"),
+        )?;
+        self.tell(work, facts);
+        Ok(Next::Go)
+    }
+
+    /// Moves the tree to its base.
+    pub(super) fn take_all_back(&mut self, work: &mut Work) -> Result<()> {
+        let removed = self.act(
+            work,
+            ("take patches back", "reset-tree"),
+            Value::Null,
+            |hands| hands.tree_to(None),
+            |removed| json!(removed),
+        )?;
+        if removed > 0 {
+            let fact = format!("{removed} patches that were in the tree were taken back");
+            self.tell(work, vec![fact]);
+        }
+        Ok(())
+    }
+
+    fn build_baseline(&mut self, work: &mut Work) -> Result<Next> {
+        if let Err(why) = self.build(work)? {
+            bail!("the debug kernel cannot be built without any patch: {why}");
+        }
+        Ok(Next::Go)
+    }
+
+    /// Builds and stages what the tree holds; the inner error says why that is no kernel.
+    pub(super) fn build(&mut self, work: &mut Work) -> Result<std::result::Result<(), String>> {
+        let inputs = json!({ "fragments": self.state.fragments, "head": self.hands.head()? });
+        let Work { watch, row, .. } = work;
+        let (hands, fragments) = (&mut *self.hands, &self.state.fragments);
+        let built = self.journal.act(
+            &row.id,
+            "build",
+            inputs,
+            || hands.build(fragments, watch),
+            |built| match built {
+                Built::Kernel(manifest, _) => {
+                    json!({ "release": manifest.release, "build-id": manifest.build_id })
+                }
+                Built::Fails(why) => json!({ "fails": why }),
+            },
+        )?;
+        let (manifest, facts) = match built {
+            Built::Fails(why) => return Ok(Err(why)),
+            Built::Kernel(manifest, facts) => (manifest, facts),
+        };
+        self.tell(work, facts);
+        let name = manifest_name(&work.row.id);
+        self.keep(work, &name, &*manifest)?;
+        self.state.manifest = Some(*manifest);
+        Ok(Ok(()))
+    }
+
+    fn baseline(&mut self, work: &mut Work) -> Result<Next> {
+        let campaign = self.course.campaign;
+        let mut load: Vec<String> = Vec::new();
+        for module in campaign.steps.iter().flat_map(|step| &step.load) {
+            if !load.contains(module) {
+                load.push(module.clone());
+            }
+        }
+        let manifest = self.state.manifest.clone().context("nothing was built")?;
+        let id = work.row.id.clone();
+        let asked = Asked {
+            row: &id,
+            evidence: &id,
+            manifest: &manifest,
+            load: &load,
+            tests: campaign.tests_of_baseline(),
+            exercise: &[],
+        };
+        let mut booted = self.boot(&asked, work)?;
+        self.state.baseline = std::mem::take(&mut booted.findings);
+        // There is nothing to compare with: whatever a checker says about the debug kernel alone is its own fault.
+        let splats = self.state.baseline.iter().filter(|finding| finding.lockdep_off);
+        let splats: Vec<String> = splats.map(|finding| finding.title.clone()).collect();
+        booted.seen.new_findings.extend(splats);
+        work.row
+            .facts
+            .push(format!("the baseline has {} findings", self.state.baseline.len()));
+        let baseline = std::mem::take(&mut self.state.baseline);
+        self.keep(work, BASELINE, &baseline)?;
+        self.state.baseline = baseline;
+        if self.settle(booted, Expectation::Exercised, Vec::new(), past::JUDGE, work)? == Place::Lost {
+            return Ok(Next::Lost);
+        }
+        if work.row.verdict == Some(Verdict::Pass) {
+            return Ok(Next::Go);
+        }
+        let fragments = &campaign.kernel.fragments;
+        let fragments: Vec<String> = fragments.iter().map(|path| path.display().to_string()).collect();
+        work.row.reasons.push(format!(
+            "the debug kernel itself is at fault, not the series; its fragments: {}",
+            fragments.join(", ")
+        ));
+        Ok(Next::Stop(End::Failure))
+    }
+
+    pub(super) fn boot(&mut self, asked: &Asked, work: &mut Work) -> Result<Booted> {
+        let booted = self.hands.boot(asked, self.journal, &mut work.watch)?;
+        work.row.evidence = Some(self.hands.evidence(&work.row.id));
+        Ok(booted)
+    }
+
+    /// Judges one boot and records it; tells where the board is. `lockdep_off` are its new findings that switched lockdep off.
+    pub(super) fn settle(
+        &mut self,
+        booted: Booted,
+        expect: Expectation,
+        lockdep_off: Vec<String>,
+        action: &str,
+        work: &mut Work,
+    ) -> Result<Place> {
+        let (verdict, reasons) = verdict::judge(&booted.seen);
+        let row = &mut work.row;
+        row.as_declared = verdict == Verdict::NotExercised && expect == Expectation::NotExercised;
+        row.verdict = Some(verdict);
+        row.reasons = reasons;
+        row.facts.extend(booted.facts);
+        row.tests = booted.tests;
+        row.exercised = booted.exercised;
+        if let Some(why) = &booted.not_back {
+            row.reasons
+                .push(format!("the board is not back on vanilla: {why}"));
+        }
+        let mut off = lockdep_off;
+        off.extend(booted.seen.dead_checkers.iter().cloned());
+        self.judged(action, off, Some(json!(booted.seen)), work)?;
+        Ok(if booted.not_back.is_some() {
+            Place::Lost
+        } else {
+            Place::OnVanilla
+        })
+    }
+
+    /// Records the verdict that the row has.
+    pub(super) fn judged(
+        &mut self,
+        action: &str,
+        lockdep_off: Vec<String>,
+        seen: Option<Value>,
+        work: &Work,
+    ) -> Result<()> {
+        let row = &work.row;
+        let judged = Judged {
+            verdict: row.verdict.context("a row that is judged has a verdict")?,
+            reasons: row.reasons.clone(),
+            as_declared: row.as_declared,
+            lockdep_off,
+            record: Some(Box::new(row.clone())),
+        };
+        let mut detail = serde_json::to_value(judged)?;
+        if let (Value::Object(fields), Some(seen)) = (&mut detail, seen) {
+            fields.insert("seen".into(), seen);
+        }
+        self.journal.write(Event::Verdict, &row.id, action, detail)
+    }
+
+    fn close(&mut self, work: &mut Work) -> Result<Next> {
+        let look = |hands: &mut H| hands.vanilla_stands();
+        match self.act(work, ("close", "close"), json!({}), look, |facts| json!(facts)) {
+            Ok(facts) => self.tell(work, facts),
+            Err(error) => {
+                work.row.reasons.push(format!("{error:#}"));
+                return Ok(Next::Stop(End::PersonNeeded));
+            }
+        }
+        Ok(Next::Go)
+    }
+}

@@ -1,0 +1,483 @@
+//! A simulated world for the walk: a board, a tree, a compiler and a disk in memory, which can be killed at any instant: before, in and behind
+//! each write of the journal, and before and behind each change of board and tree.
+
+use super::Start;
+use super::hands::{Asked, Built, Hands};
+use super::rows::{Course, Inputs, Walk, row_of_manifest};
+use crate::board::boot::Reset;
+use crate::campaign::boot_step::Booted;
+use crate::campaign::file::Campaign;
+use crate::campaign::inputs::Input;
+use crate::campaign::journal::past::{BOOT_ONCE, BOOT_VANILLA, Begin, Kept, Past, fold};
+use crate::campaign::journal::{Journal, Sink, read};
+use crate::campaign::plan::{self, Planned};
+use crate::campaign::record::{PatchRecord, RowRecord, RunRecord};
+use crate::campaign::resume::{self, BoardSeen, Decision, Seen};
+use crate::campaign::stopwatch::Stopwatch;
+use crate::campaign::walk::Options;
+use crate::evidence::{finding, record};
+use crate::host::files::sha256;
+use crate::manifest::Manifest;
+use anyhow::{Result, bail, ensure};
+use serde_json::{Value, json};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::Duration;
+
+/// What unwinds when the process is killed: nothing of it may be caught on the way.
+struct Killed;
+
+/// What outlives a process.
+#[derive(Default)]
+pub struct World {
+    pub journal: Vec<u8>,
+    pub kept: BTreeMap<String, Vec<u8>>,
+    /// Patches in the tree, in order.
+    pub tree: Vec<String>,
+    pub staged: Option<Manifest>,
+    /// The commit that runs, where our label does; none for vanilla.
+    pub runs: Option<String>,
+    pub silent: bool,
+    pub label: bool,
+    pub slot_is_whole: bool,
+    /// Row and commit of every boot of our label.
+    pub boots: Vec<(String, String)>,
+    /// Patches with which the kernel is bad.
+    pub bad: Vec<&'static str>,
+    /// Every second boot with a bad patch is good.
+    pub flaky: bool,
+    /// A row behind which the board does not come back.
+    pub lost_at: Option<&'static str>,
+    pub reviewed: bool,
+    /// Somebody asks to stop when so many boots were made.
+    pub stop_after: Option<usize>,
+    /// Counts instants of this world.
+    pub instant: usize,
+    pub kill_at: Option<usize>,
+}
+
+impl World {
+    fn tick(&mut self) {
+        self.instant += 1;
+        if self.kill_at == Some(self.instant) {
+            self.kill_at = None;
+            resume_unwind(Box::new(Killed));
+        }
+    }
+
+    fn commit(&self) -> String {
+        commit_of(&self.tree)
+    }
+}
+
+fn commit_of(patches: &[String]) -> String {
+    sha256(patches.join("+").as_bytes())
+}
+
+type Shared = Rc<RefCell<World>>;
+
+struct SimulatedDisk(Shared);
+
+impl Sink for SimulatedDisk {
+    fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        let mut world = self.0.borrow_mut();
+        let (half, rest) = bytes.split_at(bytes.len() / 2);
+        world.tick();
+        world.journal.extend(half);
+        world.tick();
+        world.journal.extend(rest);
+        world.tick();
+        Ok(())
+    }
+}
+
+/// A process's hands in this world.
+struct Simulated {
+    world: Shared,
+    prepared: bool,
+}
+
+/// What the kernel says without any patch, too: a baseline that is not read back would make it new.
+const OLD_FINDING: &[u8] = b"[    1.000000] WARNING: CPU: 0 PID: 1 at drivers/x.c:12 broken+0x10/0x20\n";
+
+impl Hands for Simulated {
+    fn say(&self, _: &str) {}
+
+    fn begins(&mut self, _row: &str) -> Stopwatch {
+        Stopwatch::default()
+    }
+
+    fn ended(&mut self, _row: &RowRecord, _took: Duration) -> Option<String> {
+        None
+    }
+
+    fn patch_record(&self, patch: &str, commit: &str) -> Result<PatchRecord> {
+        Ok(PatchRecord {
+            name: patch.to_string(),
+            commit: commit.to_string(),
+            ..PatchRecord::default()
+        })
+    }
+
+    fn stop_asked(&self) -> bool {
+        let world = self.world.borrow();
+        world.stop_after.is_some_and(|boots| world.boots.len() >= boots)
+    }
+
+    fn head(&self) -> Result<String> {
+        Ok(self.world.borrow().commit())
+    }
+
+    fn tree_to(&mut self, commit: Option<&str>) -> Result<usize> {
+        let mut world = self.world.borrow_mut();
+        world.tick();
+        let before = world.tree.len();
+        let base = commit_of(&[]);
+        let at = (0..=before).find(|n| commit_of(&world.tree[..*n]) == commit.unwrap_or(&base));
+        let Some(at) = at else { bail!("no such commit") };
+        world.tree.truncate(at);
+        world.tick();
+        Ok(before - at)
+    }
+
+    fn check(&self, patches: &[&str]) -> Result<()> {
+        let world = self.world.borrow();
+        for patch in patches {
+            ensure!(
+                !world.tree.contains(&patch.to_string()),
+                "{patch} is applied already"
+            );
+        }
+        Ok(())
+    }
+
+    fn review_missing(&self, _: &str) -> Result<Option<String>> {
+        Ok((!self.world.borrow().reviewed).then(|| "nobody has reviewed it".into()))
+    }
+
+    fn apply(&mut self, patch: &str) -> Result<String> {
+        let mut world = self.world.borrow_mut();
+        world.tick();
+        ensure!(
+            !world.tree.contains(&patch.to_string()),
+            "{patch} is applied already"
+        );
+        world.tree.push(patch.to_string());
+        world.tick();
+        Ok(world.commit())
+    }
+
+    fn revert(&mut self, patch: &str) -> Result<String> {
+        let mut world = self.world.borrow_mut();
+        world.tick();
+        ensure!(
+            world.tree.last().is_some_and(|last| last == patch),
+            "{patch} is not on top"
+        );
+        world.tree.pop();
+        world.tick();
+        Ok(world.commit())
+    }
+
+    fn build(&mut self, _: &[PathBuf], _: &mut Stopwatch) -> Result<Built> {
+        let mut world = self.world.borrow_mut();
+        world.tick();
+        let manifest = Manifest {
+            schema_version: 1,
+            release: "lockdep".into(),
+            build_id: world.commit(),
+            profile: "lockdep".into(),
+            commit: world.commit(),
+            root: PathBuf::new(),
+            append: Vec::new(),
+            files: Vec::new(),
+        };
+        world.staged = Some(manifest.clone());
+        world.tick();
+        Ok(Built::Kernel(Box::new(manifest), Vec::new()))
+    }
+
+    fn preflight(&mut self) -> Result<Vec<String>> {
+        let mut world = self.world.borrow_mut();
+        ensure!(world.runs.is_none() && !world.silent, "vanilla does not run");
+        world.tick();
+        self.prepared = true;
+        Ok(Vec::new())
+    }
+
+    fn boot(&mut self, asked: &Asked, journal: &mut Journal, _: &mut Stopwatch) -> Result<Booted> {
+        ensure!(self.prepared, "the board was not prepared by this process");
+        let world = &self.world;
+        {
+            let world = world.borrow();
+            ensure!(world.runs.is_none(), "a deploy happens on vanilla");
+            ensure!(
+                asked.manifest.commit == world.commit(),
+                "what is booted is what the tree holds"
+            );
+            ensure!(
+                world.staged.as_ref() == Some(asked.manifest),
+                "and what is staged"
+            );
+        }
+        let deploy = || {
+            let mut world = world.borrow_mut();
+            world.label = false;
+            world.slot_is_whole = false;
+            world.tick();
+            world.slot_is_whole = true;
+            world.tick();
+            world.label = true;
+            Ok(())
+        };
+        journal.act(asked.row, "deploy", Value::Null, deploy, |()| Value::Null)?;
+        let once = || {
+            let mut world = world.borrow_mut();
+            world.tick();
+            assert!(world.label && world.slot_is_whole, "only a whole slot is booted");
+            world.runs = Some(asked.manifest.commit.clone());
+            let boot = (asked.row.to_string(), asked.manifest.commit.clone());
+            world.boots.push(boot);
+            world.tick();
+            Ok(())
+        };
+        let answer = |(): &()| json!({ "outcome": { "booted": {} } });
+        journal.act(asked.row, BOOT_ONCE, Value::Null, once, answer)?;
+        let mut booted = Booted {
+            findings: finding::find(&record::read(OLD_FINDING), "serial"),
+            ..Booted::default()
+        };
+        {
+            let mut world = world.borrow_mut();
+            let number = world.boots.iter().filter(|(row, _)| row == asked.row).count();
+            let is_bad = world
+                .bad
+                .iter()
+                .any(|bad| world.tree.iter().any(|patch| patch == bad));
+            if is_bad && !(world.flaky && number % 2 == 0) {
+                booted.seen.failed_tests.push("it is bad".into());
+            }
+            if ["2.4", "2.5", "2.6"].contains(&asked.row) {
+                booted.seen.not_run.push("no such hardware".into());
+            }
+            if world.lost_at == Some(asked.row) {
+                world.silent = true;
+                world.lost_at = None;
+                booted.not_back = Some("it does not answer".into());
+                return Ok(booted);
+            }
+        }
+        vanilla(world, asked.row, journal)?;
+        Ok(booted)
+    }
+
+    fn evidence(&self, name: &str) -> PathBuf {
+        Path::new("evidence").join(name)
+    }
+
+    fn withdraw(&mut self) -> Result<()> {
+        let mut world = self.world.borrow_mut();
+        ensure!(!world.silent, "the board does not answer");
+        world.tick();
+        world.label = false;
+        world.tick();
+        Ok(())
+    }
+
+    fn to_vanilla(&mut self, _: Reset, row: &str, journal: &mut Journal) -> Result<()> {
+        vanilla(&self.world, row, journal)
+    }
+
+    fn vanilla_stands(&mut self) -> Result<Vec<String>> {
+        let world = self.world.borrow();
+        ensure!(world.runs.is_none() && !world.silent, "vanilla does not run");
+        Ok(Vec::new())
+    }
+
+    fn see(&mut self, past: &Past) -> Result<Seen> {
+        let world = self.world.borrow();
+        let kept: Vec<Kept> = past
+            .rows
+            .iter()
+            .filter_map(|row| row.ended.as_ref())
+            .flat_map(|ended| ended.kept.clone())
+            .filter(|kept| world.kept.get(&kept.name).map(|bytes| sha256(bytes)) == Some(kept.sha256.clone()))
+            .collect();
+        let is_staged = |kept: &&Kept| {
+            let known: Option<Manifest> = serde_json::from_slice(&world.kept[&kept.name]).ok();
+            known.is_some() && known == world.staged
+        };
+        Ok(Seen {
+            board: match &world.runs {
+                _ if world.silent => BoardSeen::Silent { has_reset: true },
+                Some(commit) => BoardSeen::Ours {
+                    release: commit.clone(),
+                },
+                None => BoardSeen::Vanilla,
+            },
+            label_offered: (!world.silent).then_some(world.label),
+            stack: (0..=world.tree.len())
+                .map(|n| commit_of(&world.tree[..n]))
+                .collect(),
+            staged: kept
+                .iter()
+                .filter(|kept| row_of_manifest(&kept.name).is_some())
+                .filter(is_staged)
+                .filter_map(|kept| row_of_manifest(&kept.name))
+                .collect(),
+            kept,
+        })
+    }
+
+    fn keep(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
+        let mut world = self.world.borrow_mut();
+        world.tick();
+        world.kept.insert(name.to_string(), bytes.to_vec());
+        Ok(())
+    }
+
+    fn kept(&self, name: &str) -> Result<Vec<u8>> {
+        Ok(self.world.borrow().kept[name].clone())
+    }
+
+    fn save(&mut self, _: &RunRecord) -> Result<()> {
+        self.world.borrow_mut().tick();
+        Ok(())
+    }
+}
+
+fn vanilla(world: &Shared, row: &str, journal: &mut Journal) -> Result<()> {
+    let restart = || {
+        let mut world = world.borrow_mut();
+        world.tick();
+        world.runs = None;
+        world.silent = false;
+        world.tick();
+        Ok(())
+    };
+    let answer = |(): &()| json!({ "outcome": { "booted": {} } });
+    journal.act(row, BOOT_VANILLA, Value::Null, restart, answer)
+}
+
+/// A campaign in this world.
+pub struct Run {
+    pub world: Shared,
+    pub campaign: Campaign,
+    pub options: Options,
+    plan: Vec<Planned>,
+    inputs: Inputs,
+}
+
+/// How a process ended.
+#[derive(Debug)]
+pub enum Process {
+    Killed,
+    Ended(Box<RunRecord>),
+    /// It had nothing to run.
+    Said(Decision),
+}
+
+impl Run {
+    pub fn new(world: World, options: Options) -> Self {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../campaigns/rehearsal.toml");
+        let campaign = options.apply(&Campaign::load(&path).unwrap()).unwrap();
+        let shared = vec![Input::new("tool", "1")];
+        let of_step = |patch: &str| [&shared[..], &[Input::new("patch", patch)]].concat();
+        let steps = campaign
+            .steps
+            .iter()
+            .map(|step| (step.id.clone(), of_step(&step.patch)))
+            .collect();
+        Run {
+            world: Rc::new(RefCell::new(world)),
+            plan: plan::plan(&campaign, |_| String::new()),
+            inputs: Inputs { shared, steps },
+            campaign,
+            options,
+        }
+    }
+
+    pub fn course(&self) -> Course<'_> {
+        Course {
+            campaign: &self.campaign,
+            plan: &self.plan,
+            options: &self.options,
+            inputs: &self.inputs,
+        }
+    }
+
+    /// What the journal says now. Whatever was killed, it can be read.
+    pub fn past(&self) -> Past {
+        let read = read::parse("journal", &self.world.borrow().journal).unwrap();
+        fold(&read.lines).unwrap()
+    }
+
+    /// One process: looks, decides, walks, until its end or its death.
+    pub fn process(&self) -> Process {
+        let walked = catch_unwind(AssertUnwindSafe(|| self.walk()));
+        match walked {
+            Ok(process) => process.unwrap(),
+            Err(payload) if payload.is::<Killed>() => Process::Killed,
+            Err(payload) => resume_unwind(payload),
+        }
+    }
+
+    fn walk(&self) -> Result<Process> {
+        let mut hands = Simulated {
+            world: self.world.clone(),
+            prepared: false,
+        };
+        let past = self.past();
+        let start = if past.begin.is_none() {
+            // As in a run folder in which nothing began: another one is made.
+            self.world.borrow_mut().journal.clear();
+            Start::Anew {
+                begin: begin(&self.plan, &self.options),
+                vanilla: None,
+            }
+        } else {
+            let seen = hands.see(&past)?;
+            match resume::decide(&self.course().rows(), &past, &seen) {
+                said @ (Decision::Anew { .. } | Decision::Person { .. } | Decision::Over { .. }) => {
+                    return Ok(Process::Said(said));
+                }
+                decision => Start::Resume(&past, decision),
+            }
+        };
+        let bytes = self.world.borrow().journal.clone();
+        let mut journal = Journal::on(Box::new(SimulatedDisk(self.world.clone())), &bytes)?;
+        let record = RunRecord {
+            schema_version: 1,
+            campaign: self.campaign.name.clone(),
+            goal: String::new(),
+            board: String::new(),
+            tree: String::new(),
+            release: String::new(),
+            started: String::new(),
+            end: None,
+            rows: Vec::new(),
+            planned: Vec::new(),
+        };
+        let walk = Walk::new(&mut hands, self.course(), &mut journal, record);
+        Ok(Process::Ended(Box::new(walk.run(start)?)))
+    }
+}
+
+fn begin(plan: &[Planned], options: &Options) -> Begin {
+    Begin {
+        campaign: "rehearsal".into(),
+        file: "campaigns/rehearsal.toml".into(),
+        board: "virtual".into(),
+        tool: "1".into(),
+        options: options.clone(),
+        break_with: None,
+        kernel: None,
+        rows: plan
+            .iter()
+            .map(|row| (row.id.clone(), row.title.clone()))
+            .collect(),
+    }
+}

@@ -1,0 +1,181 @@
+//! What the result of a row depends on, by name and hash: where one of them changes, the result of an earlier run no longer holds.
+
+use super::file::{Campaign, Step};
+use crate::host::files::sha256;
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::path::Path;
+
+/// One thing that a row depends on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Input {
+    /// In words for a person: `patch 0004`, `fragment kconfig-fragments/lockdep.config`.
+    pub name: String,
+    /// SHA-256 of its content, or whatever else names the content (a commit).
+    pub content: String,
+}
+
+impl Input {
+    /// A name and its content's hash.
+    pub fn new(name: &str, content: &str) -> Self {
+        Input {
+            name: name.to_string(),
+            content: content.to_string(),
+        }
+    }
+}
+
+/// What every row depends on beside the campaign.
+#[derive(Debug, Clone)]
+pub struct Around {
+    /// Names this very program: its version and the hash of its file.
+    pub tool: String,
+    /// The commit that the series stands on, full hex.
+    pub base: String,
+    /// The compiler, as it names itself.
+    pub compiler: String,
+    /// What tells this board from another one of its name.
+    pub board: String,
+}
+
+/// The inputs that all rows share: tool, tree, compiler, board, kernel, baseline and rules. `content` reads a file of the
+/// project. Errors: it cannot be read.
+pub fn shared(
+    campaign: &Campaign,
+    around: &Around,
+    content: &dyn Fn(&Path) -> Result<Vec<u8>>,
+) -> Result<Vec<Input>> {
+    let mut inputs = vec![
+        Input::new("Lockstep itself", &around.tool),
+        Input::new("the kernel tree's base", &around.base),
+        Input::new("the compiler", &around.compiler),
+        Input::new(&format!("board {}", campaign.board), &around.board),
+        Input::new("[kernel] of the campaign", &hash_of(&campaign.kernel)?),
+        Input::new("[baseline] of the campaign", &hash_of(&campaign.baseline)?),
+        Input::new("[log] of the campaign", &hash_of(&campaign.log)?),
+        Input::new(
+            "the smoke tests of the campaign",
+            &hash_of(&campaign.smoke_tests)?,
+        ),
+    ];
+    if let Some(base) = &campaign.kernel.base {
+        inputs.push(file("the configuration", base, content)?);
+    }
+    for fragment in &campaign.kernel.fragments {
+        inputs.push(file("fragment", fragment, content)?);
+    }
+    Ok(inputs)
+}
+
+/// The inputs of one step: the shared ones, its own lines of the campaign, its fragments, its patch.
+pub fn of_step(
+    step: &Step,
+    patch_sha256: &str,
+    shared: &[Input],
+    content: &dyn Fn(&Path) -> Result<Vec<u8>>,
+) -> Result<Vec<Input>> {
+    let mut inputs = shared.to_vec();
+    inputs.push(Input::new(
+        &format!("step {} of the campaign", step.id),
+        &hash_of(step)?,
+    ));
+    inputs.push(Input::new(&format!("patch {}", step.patch), patch_sha256));
+    for fragment in &step.fragments {
+        inputs.push(file("fragment", fragment, content)?);
+    }
+    Ok(inputs)
+}
+
+/// What differs between the inputs of then and now, in words.
+pub fn changed(then: &[Input], now: &[Input]) -> Vec<String> {
+    let find = |among: &[Input], name: &str| among.iter().find(|input| input.name == name).cloned();
+    let mut words = Vec::new();
+    for input in then {
+        match find(now, &input.name) {
+            None => words.push(format!("{} is not used any more", input.name)),
+            Some(other) if other.content != input.content => words.push(format!("{} changed", input.name)),
+            Some(_) => {}
+        }
+    }
+    let new = now.iter().filter(|input| find(then, &input.name).is_none());
+    words.extend(new.map(|input| format!("{} is new", input.name)));
+    words
+}
+
+fn file(what: &str, path: &Path, content: &dyn Fn(&Path) -> Result<Vec<u8>>) -> Result<Input> {
+    let bytes = content(path).with_context(|| format!("reading {}", path.display()))?;
+    Ok(Input::new(&format!("{what} {}", path.display()), &sha256(&bytes)))
+}
+
+/// The hash of a section as a value. What a step is thought to take decides nothing, so it is left out.
+fn hash_of(section: &impl Serialize) -> Result<String> {
+    let mut value = serde_json::to_value(section)?;
+    if let Value::Object(fields) = &mut value {
+        fields.remove("estimate-min");
+    }
+    Ok(sha256(&serde_json::to_vec(&value)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn campaign() -> Campaign {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../campaigns/rehearsal.toml");
+        Campaign::load(&path).unwrap()
+    }
+
+    fn around() -> Around {
+        Around {
+            tool: "1".into(),
+            base: "2".into(),
+            compiler: "3".into(),
+            board: "4".into(),
+        }
+    }
+
+    fn inputs_of(campaign: &Campaign, around: &Around, file: &[u8]) -> Vec<Input> {
+        let content = |_: &Path| Ok(file.to_vec());
+        let shared = shared(campaign, around, &content).unwrap();
+        of_step(&campaign.steps[0], "p", &shared, &content).unwrap()
+    }
+
+    #[test]
+    fn each_change_is_named_and_an_estimate_is_none() {
+        let before = inputs_of(&campaign(), &around(), b"x");
+        assert!(changed(&before, &before).is_empty());
+        let mut other = campaign();
+        other.steps[0].estimate_min += 1;
+        other.kernel.estimate_min += 1;
+        assert!(changed(&before, &inputs_of(&other, &around(), b"x")).is_empty());
+        other.steps[0].load.push("x".into());
+        assert_eq!(
+            changed(&before, &inputs_of(&other, &around(), b"x")),
+            ["step 2.1 of the campaign changed"]
+        );
+        let newer = Around {
+            tool: "9".into(),
+            ..around()
+        };
+        assert_eq!(
+            changed(&before, &inputs_of(&campaign(), &newer, b"x")),
+            ["Lockstep itself changed"]
+        );
+        let fragments = changed(&before, &inputs_of(&campaign(), &around(), b"y"));
+        assert_eq!(
+            fragments.len(),
+            campaign().kernel.fragments.len() + 1,
+            "{fragments:?}"
+        );
+        let mut without = campaign();
+        without.kernel.fragments.pop();
+        let words = changed(&before, &inputs_of(&without, &around(), b"x"));
+        assert!(
+            words.contains(
+                &"fragment kconfig-fragments/function-trace.config is not used any more".to_string()
+            ),
+            "{words:?}"
+        );
+    }
+}

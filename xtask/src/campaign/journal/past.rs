@@ -1,0 +1,433 @@
+//! What a run has come to, folded from its journal: a rule, without files, clocks, board or tree.
+
+use super::{Event, Line};
+use crate::campaign::inputs::Input;
+use crate::campaign::record::{End, Overruled, RowRecord};
+use crate::campaign::verdict::Verdict;
+use crate::campaign::walk::Options;
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::path::PathBuf;
+
+/// The action of the verdict of a row.
+pub const JUDGE: &str = "judge";
+/// The action of the verdict of one of several boots of a row.
+pub const ATTEMPT: &str = "attempt";
+/// The action that restarts a board into our label.
+pub const BOOT_ONCE: &str = "boot-once";
+/// The action that restarts a board into vanilla.
+pub const BOOT_VANILLA: &str = "boot-vanilla";
+
+/// How a run was started: enough to go on with it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Begin {
+    /// Campaign.
+    pub campaign: String,
+    /// Its file, relative to the project where it was given so.
+    pub file: PathBuf,
+    /// Board.
+    pub board: String,
+    /// The tool that started it.
+    pub tool: String,
+    /// Which part of the campaign, and how.
+    pub options: Options,
+    /// The broken variant that stands in for a patch.
+    pub break_with: Option<String>,
+    /// The kernel tree that was named.
+    pub kernel: Option<PathBuf>,
+    /// Rows of the plan: number and title.
+    pub rows: Vec<(String, String)>,
+}
+
+/// The beginning of a row.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RowBegun {
+    /// Title.
+    pub title: String,
+    /// What its result depends on.
+    pub inputs: Vec<Input>,
+    /// HEAD of the tree before anything of this row was done, full hex.
+    pub head: String,
+}
+
+/// What a row left in the run's folder for a process that goes on with the run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// Name below the run's folder.
+    pub name: String,
+    /// SHA-256 of its content.
+    pub sha256: String,
+}
+
+/// How a row ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Way {
+    /// The run goes on.
+    Go,
+    /// The run stops here; the board runs vanilla.
+    Stop,
+    /// The run stops here, and the board did not come back to vanilla.
+    Lost,
+    /// It could not be finished: something with the board or this machine is not as it has to be.
+    Error,
+}
+
+/// The end of a row.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RowEnded {
+    /// What it came to.
+    pub record: RowRecord,
+    /// What follows.
+    pub way: Way,
+    /// How the run ends, where it stops.
+    pub end: Option<End>,
+    /// HEAD of the tree after it, full hex.
+    pub head: String,
+    /// What it left for a resume.
+    pub kept: Vec<Kept>,
+}
+
+/// The end of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Ended {
+    /// How.
+    pub end: End,
+    /// What a person has to do, and why, where one is needed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<String>,
+}
+
+/// An action whose intent stands alone: its writer died, or is at it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Open {
+    /// Row.
+    pub step: String,
+    /// Action.
+    pub action: String,
+    /// Since when, RFC 3339.
+    pub since: String,
+}
+
+/// What a boot was judged.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Judged {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Why.
+    #[serde(default)]
+    pub reasons: Vec<String>,
+    /// It is what the campaign asks of this step at best.
+    #[serde(default)]
+    pub as_declared: bool,
+    /// What the kernel said that switched lockdep off: such a verdict cannot be overruled (invariant 15).
+    #[serde(default)]
+    pub lockdep_off: Vec<String>,
+    /// The row as far as it was then: for the report, should the row not come to its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<Box<RowRecord>>,
+}
+
+/// A row, as far as it came.
+#[derive(Debug, Clone, Default)]
+pub struct PastRow {
+    /// Number in the plan.
+    pub id: String,
+    /// Title.
+    pub title: String,
+    /// When it began, RFC 3339.
+    pub since: String,
+    /// What its result depended on.
+    pub inputs: Vec<Input>,
+    /// HEAD before it.
+    pub head: String,
+    /// Verdicts of single boots of a row with several.
+    pub attempts: Vec<Judged>,
+    /// Its verdict, which may have been given before the row was over.
+    pub judged: Option<Judged>,
+    /// Its end.
+    pub ended: Option<RowEnded>,
+    /// A person's word on the verdict.
+    pub overruled: Option<Overruled>,
+}
+
+impl PastRow {
+    /// Whether the run may go on behind it: it went well, or a person said so.
+    pub fn counts_as_done(&self) -> bool {
+        self.overruled.is_some() || self.ended.as_ref().is_some_and(|ended| ended.way == Way::Go)
+    }
+
+    /// A verdict that no other boot may replace: the kernel was seen to be bad. (A pass whose row did not come to its end is
+    /// asked for again, since what it left behind may not be whole.)
+    pub fn standing_failure(&self) -> Option<&Judged> {
+        let judged = self.judged.as_ref()?;
+        let stands = !judged.as_declared && judged.verdict.is_a_failure();
+        (stands && self.overruled.is_none()).then_some(judged)
+    }
+
+    /// The record for the report, with the person's word beside the original verdict.
+    pub fn record(&self) -> Option<RowRecord> {
+        let of_its_verdict = || self.judged.as_ref()?.record.as_deref();
+        let of_its_end = self.ended.as_ref().map(|ended| &ended.record);
+        let mut record = of_its_end.or_else(of_its_verdict)?.clone();
+        record.overruled = self.overruled.clone();
+        Some(record)
+    }
+}
+
+/// Where the run left the board, by its own words.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Left {
+    /// On vanilla.
+    #[default]
+    OnVanilla,
+    /// It may run our label.
+    MaybeOurs,
+}
+
+/// A run, as its journal tells it.
+#[derive(Debug, Clone, Default)]
+pub struct Past {
+    /// How it was started; none in a journal of the first format.
+    pub begin: Option<Begin>,
+    /// Time of its first line.
+    pub started: String,
+    /// Time of its last line.
+    pub last: String,
+    /// Rows, in the order in which each first began.
+    pub rows: Vec<PastRow>,
+    /// The row that has begun and is not over.
+    pub current: Option<String>,
+    /// The action whose intent stands alone.
+    pub open: Option<Open>,
+    /// Where the board was left.
+    pub left: Left,
+    /// How it ended; none while it runs, or when it was killed.
+    pub end: Option<Ended>,
+    /// How often another process went on with it.
+    pub resumed: usize,
+}
+
+impl Past {
+    /// The row of this number.
+    pub fn row(&self, id: &str) -> Option<&PastRow> {
+        self.rows.iter().find(|row| row.id == id)
+    }
+
+    /// The rows that are over, or at least judged, for the report.
+    pub fn records(&self) -> Vec<RowRecord> {
+        self.rows.iter().filter_map(PastRow::record).collect()
+    }
+}
+
+/// Folds the lines of a journal. Errors: a detail that is not what its event promises, with the number of the line among those that count.
+pub fn fold(lines: &[Line]) -> Result<Past> {
+    let mut past = Past::default();
+    for (at, line) in lines.iter().enumerate() {
+        if at == 0 {
+            past.started.clone_from(&line.time);
+        }
+        past.last.clone_from(&line.time);
+        add(&mut past, line).with_context(|| format!("in entry {} ({:?})", at + 1, line.event))?;
+    }
+    Ok(past)
+}
+
+fn add(past: &mut Past, line: &Line) -> Result<()> {
+    match line.event {
+        Event::Begin => past.begin = Some(detail(line)?),
+        Event::Resumed => {
+            past.resumed += 1;
+            past.end = None;
+            past.open = None;
+            past.current = None;
+        }
+        Event::RowBegun => row_begun(past, line)?,
+        Event::Intent => {
+            if line.action == BOOT_ONCE {
+                past.left = Left::MaybeOurs;
+            }
+            past.open = Some(Open {
+                step: line.step.clone(),
+                action: line.action.clone(),
+                since: line.time.clone(),
+            });
+        }
+        Event::Done => {
+            past.open = None;
+            if came_to_vanilla(line) {
+                past.left = Left::OnVanilla;
+            }
+        }
+        Event::Failed => past.open = None,
+        Event::Verdict => {
+            let judged: Judged = detail(line)?;
+            if let Some(row) = past.rows.iter_mut().find(|row| row.id == line.step) {
+                match line.action.as_str() {
+                    ATTEMPT => row.attempts.push(judged),
+                    _ => row.judged = Some(judged),
+                }
+            }
+        }
+        Event::RowEnded => {
+            let ended: RowEnded = detail(line)?;
+            past.current = None;
+            past.open = None;
+            if let Some(row) = past.rows.iter_mut().find(|row| row.id == line.step) {
+                row.ended = Some(ended);
+            }
+        }
+        Event::Overruled => {
+            let word: Overruled = detail(line)?;
+            if let Some(row) = past.rows.iter_mut().find(|row| row.id == line.step) {
+                row.overruled = Some(word);
+            }
+        }
+        Event::End => past.end = Some(detail(line)?),
+        Event::Torn => {}
+    }
+    Ok(())
+}
+
+/// A row that begins again begins with nothing, but for single boots that were judged under the same inputs: they count.
+fn row_begun(past: &mut Past, line: &Line) -> Result<()> {
+    let begun: RowBegun = detail(line)?;
+    past.current = Some(line.step.clone());
+    let old = past.rows.iter().position(|row| row.id == line.step);
+    let attempts = old
+        .map(|at| &past.rows[at])
+        .filter(|row| row.inputs == begun.inputs && row.ended.is_none())
+        .map(|row| row.attempts.clone());
+    let row = PastRow {
+        id: line.step.clone(),
+        title: begun.title,
+        since: line.time.clone(),
+        inputs: begun.inputs,
+        head: begun.head,
+        attempts: attempts.unwrap_or_default(),
+        ..PastRow::default()
+    };
+    match old {
+        Some(at) => past.rows[at] = row,
+        None => past.rows.push(row),
+    }
+    Ok(())
+}
+
+/// Whether the outcome of an action says that vanilla runs.
+fn came_to_vanilla(line: &Line) -> bool {
+    let outcome = &line.detail["outcome"];
+    match line.action.as_str() {
+        BOOT_ONCE => outcome.get("fell-back-to-vanilla").is_some(),
+        BOOT_VANILLA => outcome.get("booted").is_some(),
+        _ => false,
+    }
+}
+
+fn detail<T: serde::de::DeserializeOwned>(line: &Line) -> Result<T> {
+    // What is missing from a journal of the first format is Null there.
+    let value: &Value = &line.detail;
+    T::deserialize(value).with_context(|| format!("reading what it says of step `{}`", line.step))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn line(event: Event, step: &str, action: &str, detail: Value) -> Line {
+        Line {
+            schema_version: 2,
+            time: format!("2026-11-22T10:00:0{}Z", step.len()),
+            event,
+            step: step.into(),
+            action: action.into(),
+            detail,
+        }
+    }
+
+    fn begun(step: &str, inputs: &[(&str, &str)]) -> Line {
+        let inputs: Vec<Input> = inputs.iter().map(|(name, hash)| Input::new(name, hash)).collect();
+        let begun = RowBegun {
+            title: "t".into(),
+            inputs,
+            head: "h".into(),
+        };
+        line(Event::RowBegun, step, "", serde_json::to_value(begun).unwrap())
+    }
+
+    fn judged(step: &str, action: &str, verdict: &str) -> Line {
+        line(Event::Verdict, step, action, json!({ "verdict": verdict }))
+    }
+
+    #[test]
+    fn an_intent_that_stands_alone_is_the_open_action() {
+        let mut lines = vec![
+            begun("2.1", &[]),
+            line(Event::Intent, "2.1", "apply", Value::Null),
+        ];
+        let past = fold(&lines).unwrap();
+        assert_eq!(past.open.unwrap().action, "apply");
+        assert_eq!(past.current.as_deref(), Some("2.1"));
+        lines.push(line(Event::Done, "2.1", "apply", json!("c0ffee")));
+        assert!(fold(&lines).unwrap().open.is_none());
+    }
+
+    #[test]
+    fn between_the_boot_and_the_way_back_the_board_may_run_our_label() {
+        let mut lines = vec![line(Event::Intent, "2.1", BOOT_ONCE, Value::Null)];
+        assert_eq!(fold(&lines).unwrap().left, Left::MaybeOurs);
+        let fell_back = json!({ "outcome": { "fell-back-to-vanilla": {} } });
+        lines.push(line(Event::Done, "2.1", BOOT_ONCE, fell_back));
+        assert_eq!(fold(&lines).unwrap().left, Left::OnVanilla);
+        lines[1].detail = json!({ "outcome": { "booted": {} } });
+        assert_eq!(fold(&lines).unwrap().left, Left::MaybeOurs);
+        lines.push(line(Event::Failed, "2.1", BOOT_VANILLA, "no".into()));
+        assert_eq!(fold(&lines).unwrap().left, Left::MaybeOurs);
+        lines.push(line(
+            Event::Done,
+            "2.1",
+            BOOT_VANILLA,
+            json!({ "outcome": { "booted": {} } }),
+        ));
+        assert_eq!(fold(&lines).unwrap().left, Left::OnVanilla);
+    }
+
+    #[test]
+    fn a_failing_verdict_stands_until_a_person_overrules_it_and_a_pass_does_not() {
+        let mut lines = vec![begun("2.2", &[]), judged("2.2", JUDGE, "regression")];
+        let past = fold(&lines).unwrap();
+        assert!(past.row("2.2").unwrap().standing_failure().is_some());
+        assert!(!past.row("2.2").unwrap().counts_as_done());
+        let word = json!({ "verdict": "pass", "by": "Ann", "why": "known", "time": "t" });
+        lines.push(line(Event::Overruled, "2.2", "", word));
+        let past = fold(&lines).unwrap();
+        assert!(past.row("2.2").unwrap().standing_failure().is_none());
+        assert!(past.row("2.2").unwrap().counts_as_done());
+        let past = fold(&[begun("2.2", &[]), judged("2.2", JUDGE, "pass")]).unwrap();
+        assert!(past.row("2.2").unwrap().standing_failure().is_none());
+        assert!(!past.row("2.2").unwrap().counts_as_done());
+    }
+
+    #[test]
+    fn single_boots_count_again_when_the_row_begins_anew_with_the_same_inputs_only() {
+        let one = [("patch 0004", "aa")];
+        let lines = [
+            begun("2.1", &one),
+            judged("2.1", ATTEMPT, "regression"),
+            begun("2.1", &one),
+        ];
+        assert_eq!(fold(&lines).unwrap().rows[0].attempts.len(), 1);
+        let changed = begun("2.1", &[("patch 0004", "bb")]);
+        let lines = [lines[0].clone(), lines[1].clone(), changed];
+        assert!(fold(&lines).unwrap().rows[0].attempts.is_empty());
+    }
+
+    #[test]
+    fn a_detail_that_is_not_what_its_event_promises_is_an_error() {
+        let error = format!("{:#}", fold(&[line(Event::End, "", "", json!(7))]).unwrap_err());
+        assert!(error.contains("in entry 1 (End)"), "{error}");
+    }
+}

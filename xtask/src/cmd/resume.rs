@@ -1,0 +1,53 @@
+//! `cargo xtask resume`.
+
+use super::bisect_apply::Prepared;
+use super::{Context, run_campaign, runs_of};
+use crate::exit::Outcome;
+use anyhow::{Result, bail};
+
+/// Arguments of `cargo xtask resume`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "It looks at the board and the tree first: what an interrupted step left is taken back, and that step is done again from its beginning. A step that \
+                  has passed is not repeated while nothing has changed that its result depends on (Lockstep itself, the kernel tree, compiler, campaign, \
+                  fragments, patch); where something has, the run begins anew and says why. A verdict that was given stands, even if the run was cut off right \
+                  behind it. The exit codes are those of bisect-apply.\n\nExample:\n  cargo xtask resume\n  cargo xtask resume --continue-without 0007"
+)]
+pub struct Resume {
+    /// Campaign [default: that of the newest run]
+    campaign: Option<String>,
+    /// Leave this patch out and go on with the rest, as a control; may be repeated
+    #[arg(long, value_name = "PATCH")]
+    continue_without: Vec<String>,
+}
+
+impl Resume {
+    /// Runs the verb.
+    pub fn run(&self, context: &Context) -> Result<Outcome> {
+        let mut run = runs_of::newest(context, self.campaign.as_deref())?;
+        let past = std::mem::replace(&mut run.past, Ok(Default::default()))?;
+        let Some(begin) = &past.begin else {
+            bail!(
+                "the newest run ({}) has an older format and cannot be continued: `cargo xtask bisect-apply` begins anew",
+                run.folder.display()
+            );
+        };
+        let mut begin = begin.clone();
+        begin.tool = run_campaign::tool()?;
+        for patch in &self.continue_without {
+            if !begin.options.without.contains(patch) {
+                begin.options.without.push(patch.clone());
+            }
+        }
+        let prepared = Prepared::like(context, begin, false)?;
+        if context.global.dry_run {
+            context.ui.line(&format!(
+                "would go on with the run in {}, after a look at the board and the tree",
+                run.folder.display()
+            ));
+            return prepared.tell(context);
+        }
+        let consent = prepared.ask(context)?;
+        prepared.go_on_with(context, Some((run, past)), consent)
+    }
+}
