@@ -371,6 +371,10 @@ mod tests {
                 "000{number} a title that is long enough to be cut on a narrow terminal, at least"
             ),
             verified_by: String::new(),
+            parts: Vec::new(),
+            gates: Vec::new(),
+            needs: Vec::new(),
+            on_failure: String::new(),
             action: Action::Patch(number),
             estimate: Duration::from_secs(60),
             estimated_from: Source::Plan,

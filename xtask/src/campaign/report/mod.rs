@@ -277,7 +277,7 @@ fn md_block(text: &str) -> String {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::campaign::record::{FindingRecord, PatchRecord, PlannedRow, SCHEMA_VERSION};
+    use crate::campaign::record::{Closing, FindingRecord, PatchRecord, PlannedRow, SCHEMA_VERSION};
     use crate::campaign::smoke::SmokeResult;
     use crate::campaign::stopwatch::Span;
 
@@ -293,6 +293,10 @@ pub(crate) mod tests {
             started: "2026-01-01T00:00:00Z".into(),
             end: Some(End::PartialSuccess),
             rows,
+            closing: Closing {
+                file: "small_close.md".into(),
+                ..Closing::default()
+            },
             planned: vec![PlannedRow {
                 id: "2.3".into(),
                 title: "0009 never reached".into(),
@@ -415,14 +419,14 @@ pub(crate) mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut record = run(vec![regression()]);
         write_all(folder.path(), &record).unwrap();
-        for name in [MARKDOWN, HTML, JUNIT, issue::FILE, "small_attempt1_close.md"] {
+        for name in [MARKDOWN, HTML, JUNIT, issue::FILE, "small_close.md"] {
             assert!(folder.path().join(name).metadata().unwrap().len() > 100, "{name}");
         }
         let running = tempfile::tempdir().unwrap();
         record.end = None;
         write_all(running.path(), &record).unwrap();
         assert!(
-            !running.path().join("small_attempt1_close.md").exists(),
+            !running.path().join("small_close.md").exists(),
             "it has not ended"
         );
     }
