@@ -102,6 +102,8 @@ pub enum Command {
     Logs(cmd::logs::Logs),
     /// Read a run: as a web page, for CI, as a mail for upstream, as a bundle for others
     Report(cmd::report::Report),
+    /// Decode the frames of a kernel log to files and lines, with the build that ran
+    Symbolise(cmd::symbolise::Symbolise),
     /// The virtual board: power, shell, serial line
     Board(cmd::board::Board),
     /// Record a serial line: the process that other verbs start

@@ -5,7 +5,7 @@ mod script;
 mod watch;
 
 pub use script::{Paths, script};
-pub use watch::watch;
+pub use watch::{Watched, watch};
 
 use super::file::SoakAsked;
 use super::smoke::{SmokeResult, output_failure, printed_failure};

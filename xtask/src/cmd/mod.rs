@@ -25,6 +25,7 @@ pub mod rollback;
 pub mod serial_record;
 pub mod series;
 pub mod setup;
+pub mod symbolise;
 pub mod test;
 
 use crate::cli::{Cli, Command, Global};
@@ -73,6 +74,7 @@ pub fn run(cli: &Cli, ui: &Ui) -> Result<Outcome> {
         Command::Extlinux(verb) => verb.run(&context),
         Command::Logs(verb) => verb.run(&context),
         Command::Report(verb) => verb.run(&context),
+        Command::Symbolise(verb) => verb.run(&context),
         Command::Board(verb) => verb.run(&context),
         Command::SerialRecord(verb) => verb.run(&context),
     }

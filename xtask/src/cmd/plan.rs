@@ -13,7 +13,7 @@ use std::path::PathBuf;
 #[command(
     after_help = "It is the value that `bisect-apply` executes: rows with their estimates, gates and what follows a failure, what is asked of \
                   people, the risks with what answers each, the ends. No board and no kernel tree is needed.\n\n\
-                  Example:\n  cargo xtask plan\n  cargo xtask plan campaigns/iter6.toml --form markdown > plan.md"
+                  Example:\n  cargo xtask plan\n  cargo xtask plan campaigns/iter6.toml --format markdown > plan.md"
 )]
 pub struct Plan {
     /// Campaign file
@@ -21,7 +21,7 @@ pub struct Plan {
     campaign: PathBuf,
     /// How it is printed; `--json` for programs
     #[arg(long, value_enum, default_value_t = Form::Text)]
-    form: Form,
+    format: Form,
 }
 
 /// How a plan is printed.
@@ -38,8 +38,8 @@ impl Plan {
     pub fn run(&self, context: &Context) -> Result<Outcome> {
         let campaign = Campaign::load(&context.folders.project.join(&self.campaign))?;
         let plan = bisect_apply::plan_of(context, &campaign)?;
-        tell(context, &campaign, &plan, self.form)?;
-        if self.form == Form::Text {
+        tell(context, &campaign, &plan, self.format)?;
+        if self.format == Form::Text {
             context.ui.line("");
             context.ui.line(&format!(
                 "next: cargo xtask bisect-apply {}",

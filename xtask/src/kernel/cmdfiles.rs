@@ -54,7 +54,8 @@ pub fn parse(text: &str, tree: &Path, out: &Path) -> Prerequisites {
     found
 }
 
-fn relative(name: &str, tree: &Path, out: &Path) -> PathBuf {
+/// A file as a command in the build folder `out` names it: relative to the tree, or else to the build folder, where it lies in one of them.
+pub fn relative(name: &str, tree: &Path, out: &Path) -> PathBuf {
     let whole = plain(&out.join(name));
     match whole.strip_prefix(tree) {
         Ok(inside) => inside.to_path_buf(),

@@ -19,6 +19,7 @@ pub mod series;
 pub mod ships;
 pub mod source;
 pub mod stage;
+pub mod symbolise;
 pub mod symbols;
 pub mod toolchain;
 pub mod tree;

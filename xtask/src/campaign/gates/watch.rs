@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 const LOOK: Duration = Duration::from_secs(30);
 /// How often is looked for a person, and how often it is said again.
-const EVERY: Duration = Duration::from_secs(5);
+const EVERY: Duration = Duration::from_millis(if cfg!(test) { 10 } else { 5000 });
 const SAY_EVERY: Duration = Duration::from_secs(120);
 
 /// Waits until a test boot is nobody's loss; gives what should be in the report. Errors: somebody was at work for as long as the campaign waits; what
@@ -76,4 +76,113 @@ pub fn sessions(board: &dyn Board) -> Result<Vec<Session>> {
 fn minute_of_the_day() -> u16 {
     let now = jiff::Zoned::now();
     60 * u16::try_from(now.hour()).unwrap_or(0) + u16::try_from(now.minute()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::board::file::BoardFile;
+    use crate::board::{Description, SerialLine};
+    use crate::host::process::Finished;
+    use std::cell::RefCell;
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::ExitStatus;
+
+    /// A board that gives these answers, the last one for ever.
+    struct Answers {
+        description: Description,
+        answers: RefCell<Vec<String>>,
+    }
+
+    impl Answers {
+        fn new(answers: &[&str]) -> Self {
+            let file = "schema-version = 1\nkind = 'ssh'\narchitecture = 'arm64'\n[ssh]\nhost = 'x'\n[boot]\nfolder = '/boot'\n\
+                extlinux = '/boot/extlinux.conf'\nvanilla-label = 'a'\nlimit-s = 30\n[backup]\nfolder = '/var/b'\n";
+            Answers {
+                description: BoardFile::parse("x", file).unwrap().description,
+                answers: RefCell::new(answers.iter().rev().map(|answer| answer.to_string()).collect()),
+            }
+        }
+    }
+
+    impl Board for Answers {
+        fn description(&self) -> &Description {
+            &self.description
+        }
+
+        fn run_with_input(&self, _: &str, _: &[u8], _: Duration) -> Result<Finished> {
+            let mut answers = self.answers.borrow_mut();
+            let answer = match answers.len() {
+                1 => answers[0].clone(),
+                _ => answers.pop().unwrap(),
+            };
+            Ok(Finished {
+                status: ExitStatus::from_raw(0),
+                stdout: answer.into_bytes(),
+                stderr: Vec::new(),
+            })
+        }
+
+        fn answers(&self, _: Duration) -> bool {
+            true
+        }
+
+        fn serial(&self) -> Option<&dyn SerialLine> {
+            None
+        }
+
+        fn hard_reset(&self) -> Result<()> {
+            bail!("there is none")
+        }
+    }
+
+    const NOBODY: &str = "now=1800000600\nend=\n";
+    const ANN: &str = "now=1800000600\nsession=\nName=ann\nType=wayland\nClass=user\nState=active\nRemote=no\nTTY=tty2\n\
+        IdleHint=no\nend=\n";
+
+    #[test]
+    fn it_goes_on_when_the_board_is_free_and_says_what_it_waits_for() {
+        let board = Answers::new(&[ANN, ANN, NOBODY]);
+        let mut said = Vec::new();
+        let facts = until_free(&board, &People::default(), &mut |line| {
+            said.push(line.to_string())
+        })
+        .unwrap();
+        assert!(facts.is_empty());
+        assert_eq!(said.len(), 1, "once, and not at each look: {said:?}");
+        assert!(said[0].contains("ann on tty2 (wayland, at work)"), "{said:?}");
+    }
+
+    #[test]
+    fn a_board_that_is_never_free_is_not_rebooted() {
+        let people = People {
+            in_use_wait_min: 0,
+            ..People::default()
+        };
+        let error = until_free(&Answers::new(&[ANN]), &people, &mut |_| {})
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("ann on tty2") && error.contains("--quiet-hours"),
+            "{error}"
+        );
+        let cut = until_free(&Answers::new(&["now=1"]), &people, &mut |_| {}).unwrap_err();
+        assert!(format!("{cut:#}").contains("cut off"));
+    }
+
+    #[test]
+    fn a_person_who_logs_in_is_seen() {
+        let hour = Duration::from_secs(3600);
+        let mut said = Vec::new();
+        let who = for_login(&Answers::new(&[NOBODY, NOBODY, ANN]), hour, &mut |line| {
+            said.push(line.to_string())
+        });
+        assert_eq!(who.unwrap().unwrap(), "ann (wayland)");
+        assert!(
+            said[0].starts_with("a person is needed: log in on the desktop"),
+            "{said:?}"
+        );
+        let nobody = for_login(&Answers::new(&[NOBODY]), Duration::ZERO, &mut |_| {}).unwrap();
+        assert_eq!(nobody, None);
+    }
 }

@@ -1,0 +1,287 @@
+//! `cargo xtask symbolise`: the frames of a kernel log as files and lines.
+
+use super::Context;
+use crate::evidence::lock_chain::LockChain;
+use crate::evidence::{finding, record};
+use crate::exit::Outcome;
+use crate::kernel::patch::Patch;
+use crate::kernel::symbolise::frame;
+use crate::kernel::symbolise::touched::Touched;
+use crate::kernel::symbolise::{BuildFolder, Decoded, Expected, Line, Match, RELEASE, Symboliser};
+use crate::ui::{Ui, count};
+use anyhow::{Context as _, Result, bail};
+use serde::Serialize;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// Arguments of `cargo xtask symbolise`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Every frame (`func+0x1c/0x90 [mod]`) is looked up in vmlinux or the module of the build that ran; one of another build is refused, with the \
+reason. Lines and inlined functions need CONFIG_DEBUG_INFO_DWARF_TOOLCHAIN_DEFAULT=y; without it the file is told. A folder of debug files \
+as a distribution packages them (/usr/lib/debug/lib/modules/RELEASE) counts as a build, too.
+
+Examples:
+  cargo xtask symbolise serial.log
+  cargo xtask symbolise console-ramoops-0 --build ~/src/linux/build --patch patches/release-fences/0005-fences.patch
+  cargo xtask symbolise .lockstep/runs/rehearsal/20261122T171758/evidence/2.1/kmsg.log --run .lockstep/runs/rehearsal/20261122T171758
+
+Exit code 0: every frame of this kernel has a place. 3: some have none; each says why. 1: the log or the build cannot be read.")]
+pub struct Symbolise {
+    /// A kernel log; `-` is standard input
+    #[arg(value_name = "LOG")]
+    log: PathBuf,
+    /// The build folder [default: the newest one in the cache whose release the log names]
+    #[arg(long, value_name = "FOLDER")]
+    build: Option<PathBuf>,
+    /// The run that the log is of: its journal says which build was booted
+    #[arg(long, value_name = "FOLDER")]
+    run: Option<PathBuf>,
+    /// Mark the frames that this patch touches; may be repeated
+    #[arg(long, value_name = "FILE")]
+    patch: Vec<PathBuf>,
+    /// Print only lines with frames
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Answer<'a> {
+    build: &'a Path,
+    release: &'a str,
+    frames: usize,
+    decoded: usize,
+    /// Those with a frame; all others are in the log itself.
+    lines: Vec<&'a Line>,
+    lock_chains: &'a [LockChain],
+}
+
+impl Symbolise {
+    /// Runs the verb. Reads the log and the build, changes nothing.
+    pub fn run(&self, context: &Context) -> Result<Outcome> {
+        let bytes = read(&self.log)?;
+        let log = record::read(&bytes);
+        let lines: Vec<&str> = log.records.iter().map(|record| record.text.as_ref()).collect();
+        let folder = match &self.build {
+            Some(folder) => folder.clone(),
+            None => find(&context.folders.cache.join("build"), &lines)?,
+        };
+        let build = BuildFolder::open(&folder)?;
+        let mut touched = Touched::default();
+        for patch in &self.patch {
+            touched.add(&Patch::read(patch)?.files);
+        }
+        let (out, release) = (build.out.clone(), build.release.clone());
+        let decoded = Symboliser::new(build, self.expected()?, touched).decode(&lines);
+        let chains: Vec<LockChain> = finding::find(&log, &self.log.display().to_string())
+            .iter()
+            .filter_map(LockChain::of)
+            .collect();
+        let frames: Vec<&Decoded> = decoded.iter().flat_map(|line| &line.frames).collect();
+        let answer = Answer {
+            build: &out,
+            release: &release,
+            frames: frames.len(),
+            decoded: frames.iter().filter(|frame| !frame.places.is_empty()).count(),
+            lines: decoded.iter().filter(|line| !line.frames.is_empty()).collect(),
+            lock_chains: &chains,
+        };
+        for line in decoded
+            .iter()
+            .filter(|line| !self.quiet || !line.frames.is_empty())
+        {
+            print(context.ui, line);
+        }
+        for chain in &chains {
+            context.ui.line("\nOrder of locks:");
+            chain
+                .text()
+                .iter()
+                .for_each(|line| context.ui.line(&format!("  {line}")));
+        }
+        context.ui.json(&answer)?;
+        self.tell(context.ui, &answer, &frames);
+        Ok(if answer.decoded == answer.frames {
+            Outcome::Success
+        } else {
+            Outcome::CheckFailed
+        })
+    }
+
+    /// Build ids that the run's journal knows.
+    fn expected(&self) -> Result<Expected> {
+        let Some(run) = &self.run else {
+            return Ok(Expected::default());
+        };
+        let path = run.join("journal.jsonl");
+        let journal = std::fs::read_to_string(&path).with_context(|| {
+            format!(
+                "reading {}: --run takes a folder of .lockstep/runs/CAMPAIGN/",
+                path.display()
+            )
+        })?;
+        let step = self.log.parent().and_then(Path::file_name).unwrap_or_default();
+        let step = step.to_string_lossy();
+        let kernel = booted(&journal, &step).with_context(|| {
+            format!(
+                "{} tells of no boot of step `{step}`; the log's own folder names the step, as in RUN/evidence/2.1/kmsg.log",
+                path.display()
+            )
+        })?;
+        Ok(Expected {
+            kernel: Some(kernel),
+            ..Expected::default()
+        })
+    }
+
+    fn tell(&self, ui: &Ui, answer: &Answer, frames: &[&Decoded]) {
+        let proof = match frames
+            .iter()
+            .filter_map(|frame| frame.matched_by)
+            .min_by_key(|by| *by as u8)
+        {
+            Some(Match::BuildId) => "matched by build id",
+            Some(Match::Release) => "matched by release and function sizes; the log names no build id",
+            Some(Match::Size) => "matched by function sizes only; the log names no release",
+            None => "nothing matched",
+        };
+        ui.say(&format!(
+            "{} of {} have a place in {} ({}): {proof}",
+            answer.decoded,
+            count(answer.frames, "frame"),
+            answer.release,
+            answer.build.display(),
+        ));
+        let next = format!("cargo xtask logs {}", self.log.display());
+        let bare = frames
+            .iter()
+            .any(|frame| frame.places.iter().any(|place| place.line.is_none()));
+        if bare {
+            ui.say("lines need debug information: add CONFIG_DEBUG_INFO_DWARF_TOOLCHAIN_DEFAULT=y with --fragment and build again");
+        }
+        ui.say(&format!("next: {next}"));
+    }
+}
+
+fn read(file: &Path) -> Result<Vec<u8>> {
+    if file == Path::new("-") {
+        let mut bytes = Vec::new();
+        std::io::stdin()
+            .read_to_end(&mut bytes)
+            .context("reading standard input")?;
+        return Ok(bytes);
+    }
+    std::fs::read(file).with_context(|| format!("reading the log {}", file.display()))
+}
+
+/// The build in the cache whose release the log names; of several the one that was linked last.
+fn find(builds: &Path, lines: &[&str]) -> Result<PathBuf> {
+    let named: Vec<&str> = lines.iter().filter_map(|line| frame::release(line)).collect();
+    let mut seen = Vec::new();
+    let mut fitting = Vec::new();
+    for entry in walkdir::WalkDir::new(builds)
+        .min_depth(2)
+        .max_depth(2)
+        .sort_by_file_name()
+        .into_iter()
+        .filter_map(Result::ok)
+    {
+        let Ok(release) = std::fs::read_to_string(entry.path().join(RELEASE)) else {
+            continue;
+        };
+        let release = release.trim().to_string();
+        let linked = std::fs::metadata(entry.path().join("vmlinux")).and_then(|vmlinux| vmlinux.modified());
+        // The last release that a log names is the one under test: vanilla boots before it.
+        let rank = named.iter().rposition(|name| *name == release);
+        if let (Some(rank), Ok(linked)) = (rank, linked) {
+            fitting.push((rank, linked, entry.into_path()));
+        }
+        seen.push(release);
+    }
+    fitting.sort();
+    if let Some((.., folder)) = fitting.pop() {
+        return Ok(folder);
+    }
+    let list = |names: &[String]| {
+        if names.is_empty() {
+            "none".to_string()
+        } else {
+            names.join(", ")
+        }
+    };
+    let mut named: Vec<String> = named.into_iter().map(String::from).collect();
+    named.dedup();
+    bail!(
+        "looking for the build of this log: it names the releases {}, and the builds in {} are {}; name the folder with --build",
+        list(&named),
+        builds.display(),
+        list(&seen)
+    )
+}
+
+/// Build id of the kernel that a step of a run booted: the last that was built before the step's first event.
+fn booted(journal: &str, step: &str) -> Option<String> {
+    let mut last = None;
+    for line in journal.lines() {
+        let Ok(event) = serde_json::from_str::<serde_json::Value>(line) else {
+            continue;
+        };
+        if event["step"] == step {
+            return last;
+        }
+        if event["event"] == "done" && event["action"] == "build" {
+            last = event["detail"]["build-id"].as_str().map(String::from);
+        }
+    }
+    None
+}
+
+fn print(ui: &Ui, line: &Line) {
+    ui.line(&line.text);
+    for frame in &line.frames {
+        for (at, place) in frame.places.iter().enumerate() {
+            let number = place.line.map_or(String::new(), |line| format!(":{line}"));
+            let inlined = if at + 1 < frame.places.len() {
+                ", inlined"
+            } else {
+                ""
+            };
+            let mark = place
+                .mark
+                .map_or(String::new(), |mark| format!("  <-- {}", mark.text()));
+            ui.line(&format!(
+                "      {}{number} {}(){inlined}{mark}",
+                place.file.display(),
+                place.function
+            ));
+        }
+        for member in &frame.members {
+            ui.line(&format!(
+                "      at this offset: {}.{} (through {})",
+                member.structure, member.member, member.through
+            ));
+        }
+        if let Some(note) = &frame.note {
+            ui.line(&format!("      {}: {note}", frame.frame.symbol));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_build_of_a_step_is_the_last_before_it() {
+        let journal = r#"{"event":"done","step":"1.1","action":"build","detail":{"build-id":"aa"}}
+{"event":"intent","step":"1.2","action":"deploy","detail":{}}
+broken
+{"event":"done","step":"1.3","action":"build","detail":{"build-id":"bb"}}
+{"event":"intent","step":"2.1","action":"boot","detail":{}}
+"#;
+        assert_eq!(booted(journal, "1.2").as_deref(), Some("aa"));
+        assert_eq!(booted(journal, "2.1").as_deref(), Some("bb"));
+        assert_eq!(booted(journal, "9"), None);
+    }
+}

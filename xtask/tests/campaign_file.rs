@@ -1,0 +1,168 @@
+//! Campaign files as a person meets them: `campaign new`, `check`, `show`, and `plan`. No board and no kernel tree is needed.
+
+use assert_cmd::Command;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+
+const PROJECT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+
+fn xtask(arguments: &[&str]) -> Command {
+    let mut command = Command::cargo_bin("xtask").unwrap();
+    command.current_dir(PROJECT).args(arguments);
+    command
+}
+
+fn run(arguments: &[&str], code: i32) -> String {
+    let output = xtask(arguments).assert().code(code).get_output().clone();
+    String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap()
+}
+
+fn json(arguments: &[&str], code: i32) -> Value {
+    let output = xtask(arguments)
+        .arg("--json")
+        .assert()
+        .code(code)
+        .get_output()
+        .clone();
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// The rehearsal's file with an edit, in a folder of its own.
+fn edited(folder: &Path, from: &str, to: &str) -> PathBuf {
+    let text = std::fs::read_to_string(Path::new(PROJECT).join("campaigns/rehearsal.toml")).unwrap();
+    assert!(text.contains(from));
+    let path = folder.join("mine.toml");
+    std::fs::write(&path, text.replacen(from, to, 1)).unwrap();
+    path
+}
+
+#[test]
+fn the_campaigns_of_this_repository_have_no_mistake() {
+    let said = run(&["campaign", "check"], 0);
+    assert!(
+        said.contains("campaigns/iter6.toml: 4 steps") && said.contains("campaigns/rehearsal.toml: 6 steps"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_mistake_is_told_with_file_line_column_and_what_was_meant() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = edited(
+        folder.path(),
+        "vim2m-fence = 1, vicodec-fence",
+        "vim2m-fense = 1, vicodec-fence",
+    );
+    let file = path.to_str().unwrap();
+    let said = run(&["campaign", "check", file], 3);
+    let text = std::fs::read_to_string(&path).unwrap();
+    let (line, column) = text
+        .lines()
+        .enumerate()
+        .find_map(|(number, line)| Some((number + 1, line.find("1, vicodec")? + 1)))
+        .unwrap();
+    assert!(
+        said.contains(&format!(
+            "mine.toml:{line}:{column}: there is no smoke test \"vim2m-fense\""
+        )),
+        "{said}"
+    );
+    assert!(said.contains("did you mean `vim2m-fence`?"), "{said}");
+    let answer = json(&["campaign", "check", file], 3);
+    assert_eq!(answer["schema_version"], 1);
+    assert_eq!(answer["files"][0]["problems"][0]["line"], line);
+    assert_eq!(answer["files"][0]["problems"][0]["meant"], "vim2m-fence");
+    // What is run is refused with the same words.
+    let said = run(&["bisect-apply", file, "--dry-run"], 1);
+    assert!(said.contains(&format!("mine.toml:{line}:{column}: ")), "{said}");
+}
+
+#[test]
+fn what_a_campaign_names_has_to_be_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = edited(folder.path(), "patch = \"0009\"", "patch = \"0090\"");
+    let said = run(&["campaign", "check", path.to_str().unwrap()], 3);
+    assert!(said.contains("there is no patch `0090`"), "{said}");
+    let path = edited(folder.path(), "board = \"virtual\"", "board = \"virtul\"");
+    let said = run(&["campaign", "check", path.to_str().unwrap()], 3);
+    assert!(
+        said.contains("mine.toml:9:9:") && said.contains("did you mean `virtual`?"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_new_campaign_is_valid_and_is_not_written_by_a_dry_run() {
+    let said = run(&["campaign", "new", "never-written", "--dry-run"], 0);
+    for word in [
+        "#:schema ./campaign.schema.json",
+        "id = \"2.4\"",
+        "exercise = [",
+        "board = \"virtual\"",
+    ] {
+        assert!(said.contains(word), "{word} is missing:\n{said}");
+    }
+    assert!(!Path::new(PROJECT).join("campaigns/never-written.toml").exists());
+    let said = run(&["campaign", "new", "rehearsal", "--dry-run"], 1);
+    assert!(said.contains("is there already"), "{said}");
+    let said = run(&["campaign", "new", "../x"], 1);
+    assert!(said.contains("only letters, digits"), "{said}");
+}
+
+#[test]
+fn show_puts_in_what_a_file_leaves_out_and_can_be_read_again() {
+    let said = run(&["campaign", "show", "campaigns/rehearsal.toml"], 0);
+    for word in [
+        "idle-min = 15",
+        "closing = \"close.md\"",
+        "repeat = 1",
+        "on-failure = \"stop\"",
+    ] {
+        assert!(said.contains(word), "{word} is missing:\n{said}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("shown.toml");
+    std::fs::write(&path, said).unwrap();
+    run(&["campaign", "check", path.to_str().unwrap()], 0);
+}
+
+#[test]
+fn the_plan_is_what_a_dry_run_prints() {
+    let plan = json(&["plan", "campaigns/rehearsal.toml"], 0);
+    let dry_run = json(&["bisect-apply", "campaigns/rehearsal.toml", "--dry-run"], 0);
+    assert_eq!(plan, dry_run);
+    let ids: Vec<&str> = plan["plan"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["id"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        ids,
+        ["0", "1.3", "1.8", "2.1", "2.2", "2.3", "2.4", "2.5", "2.6", "3"]
+    );
+}
+
+#[test]
+fn the_plan_of_another_board_needs_neither_board_nor_tree() {
+    let cache = tempfile::tempdir().unwrap();
+    let empty = cache.path().join("cache");
+    let output = xtask(&["plan", "campaigns/iter6.toml", "--form", "markdown"])
+        .env("LOCKSTEP_CACHE", &empty)
+        .assert()
+        .success()
+        .get_output()
+        .clone();
+    let text = String::from_utf8(output.stdout).unwrap();
+    for word in [
+        "# Plan of campaign iter6",
+        "| 0.1 |",
+        "| 1.8 |",
+        "| 2.4 |",
+        "## Risks",
+        "iter6_attempt2_close.md",
+    ] {
+        assert!(text.contains(word), "{word} is missing:\n{text}");
+    }
+    assert!(!empty.exists());
+}
