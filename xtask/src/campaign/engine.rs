@@ -355,11 +355,21 @@ impl Engine<'_> {
         }
         for finding in harvest::new_findings(&state.baseline, &booted.findings) {
             booted.seen.new_findings.push(finding.title.clone());
+            let decoded = match &state.manifest {
+                Some(manifest) => self.workshop.decode(manifest, &step.patch, &finding.excerpt),
+                None => Ok(Vec::new()),
+            };
             work.row.findings.push(FindingRecord {
                 title: finding.title,
                 severity: format!("{:?}", finding.severity).to_lowercase(),
                 source: finding.source,
                 excerpt: finding.excerpt.join("\n"),
+                decoded: decoded.unwrap_or_else(|error| {
+                    work.row
+                        .facts
+                        .push(format!("the trace could not be decoded: {error:#}"));
+                    Vec::new()
+                }),
             });
         }
         let board = self.settle(booted, step.expect, work)?;

@@ -161,6 +161,18 @@ pub struct FindingRecord {
     pub source: String,
     /// Exact lines.
     pub excerpt: String,
+    /// Where frames of these lines are in the source of the build that ran.
+    #[serde(default)]
+    pub decoded: Vec<DecodedFrame>,
+}
+
+/// A frame and where it is in the source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DecodedFrame {
+    /// Line of the excerpt, from 0.
+    pub line: usize,
+    /// `drivers/media/x.c:12 f()`, the innermost inlined function first; or why there is no place.
+    pub places: Vec<String>,
 }
 
 impl RunRecord {

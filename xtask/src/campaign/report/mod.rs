@@ -14,7 +14,7 @@ pub mod owner;
 pub mod svg;
 pub mod timeline;
 
-use super::record::{End, RowRecord, RunRecord};
+use super::record::{End, FindingRecord, RowRecord, RunRecord};
 use super::verdict::Verdict;
 use crate::host::files;
 use crate::ui;
@@ -198,6 +198,26 @@ fn meaning(run: &RunRecord) -> (String, Vec<String>) {
     }
 }
 
+/// Frames of a finding, each with the places in the source behind it.
+fn decoded_lines(finding: &FindingRecord) -> Vec<String> {
+    let lines: Vec<&str> = finding.excerpt.lines().collect();
+    let mut told = Vec::new();
+    for frame in &finding.decoded {
+        told.extend(
+            lines
+                .get(frame.line)
+                .map(|line| one_line(line).trim().to_string()),
+        );
+        told.extend(
+            frame
+                .places
+                .iter()
+                .map(|place| format!("    {}", one_line(place))),
+        );
+    }
+    told
+}
+
 /// Phases of the whole run with their sums, the longest first.
 fn phases(run: &RunRecord) -> Vec<(String, f64)> {
     let mut phases: Vec<(String, f64)> = Vec::new();
@@ -277,7 +297,7 @@ fn md_block(text: &str) -> String {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::campaign::record::{Closing, FindingRecord, PatchRecord, PlannedRow, SCHEMA_VERSION};
+    use crate::campaign::record::{Closing, DecodedFrame, PatchRecord, PlannedRow, SCHEMA_VERSION};
     use crate::campaign::smoke::SmokeResult;
     use crate::campaign::stopwatch::Span;
 
@@ -348,6 +368,10 @@ pub(crate) mod tests {
                 severity: "error".into(),
                 source: "serial".into(),
                 excerpt: "WARNING: possible circular\n```\nlock_a\nCall trace:\n take_b+0x10/0x20 [vim2m] (P)\n other+0x1/0x2 [vim2m]\n device_run+0x1/0x2".into(),
+                decoded: vec![DecodedFrame {
+                    line: 4,
+                    places: vec!["drivers/media/test-drivers/vim2m.c:612 take_b()".into()],
+                }],
             }],
             ..RowRecord::default()
         }
@@ -374,6 +398,7 @@ pub(crate) mod tests {
         row.tests[0].output = Some((1, bad()));
         row.findings[0].title = bad();
         row.findings[0].source = bad();
+        row.findings[0].decoded[0].places = vec![bad()];
         row.findings[0].excerpt = format!("{HOSTILE}\n take_b+0x10/0x20 {HOSTILE}\n```\n# x");
         let patch = row.patch.as_mut().unwrap();
         (patch.name, patch.subject, patch.commit) = (bad(), bad(), bad());
