@@ -2,7 +2,7 @@
 
 use super::file::Campaign;
 use super::ours;
-use super::record::PatchRecord;
+use super::record::{DecodedFrame, PatchRecord};
 use super::screen::Screen;
 use super::stopwatch::Stopwatch;
 use crate::host::files;
@@ -16,6 +16,8 @@ use crate::kernel::review;
 use crate::kernel::series::Series;
 use crate::kernel::ships::Ships;
 use crate::kernel::stage;
+use crate::kernel::symbolise::touched::Touched;
+use crate::kernel::symbolise::{self, BuildFolder, Expected, Symboliser};
 use crate::kernel::toolchain::Toolchain;
 use crate::kernel::tree::Tree;
 use crate::manifest::Manifest;
@@ -202,6 +204,15 @@ impl Workshop {
         files::write_atomic(&folder.join(KEPT_CONFIG), &bytes)
     }
 
+    /// Where the frames of an excerpt are in the source, by the build that is in the build folder now, which is compared with `manifest`:
+    /// another one gives reasons in the place of places. Errors: nothing was built there.
+    pub fn decode(&self, manifest: &Manifest, patch: &str, excerpt: &[String]) -> Result<Vec<DecodedFrame>> {
+        let build = BuildFolder::open(&self.place.builds.join(&self.profile.name))?;
+        let touched = Touched::of(&find(&self.patches, patch)?.files);
+        let lines = Symboliser::new(build, Expected::of(manifest), touched).decode(excerpt);
+        Ok(lines.iter().filter_map(decoded).collect())
+    }
+
     /// Subject of a patch.
     pub fn subject(&self, patch: &str) -> String {
         find(&self.patches, patch)
@@ -332,6 +343,35 @@ pub fn told_and_real(planned: &[String], before: Option<&Manifest>, now: Option<
         }
     }
     facts
+}
+
+/// What the record keeps of a decoded line; none where it has no frame.
+fn decoded(line: &symbolise::Line) -> Option<DecodedFrame> {
+    let mut places = Vec::new();
+    for frame in &line.frames {
+        for place in &frame.places {
+            let number = place.line.map_or(String::new(), |line| format!(":{line}"));
+            let mark = place
+                .mark
+                .map_or(String::new(), |mark| format!(", {}", mark.text()));
+            places.push(format!(
+                "{}{number} {}(){mark}",
+                place.file.display(),
+                place.function
+            ));
+        }
+        for member in &frame.members {
+            places.push(format!(
+                "at this offset: {}.{} (through {})",
+                member.structure, member.member, member.through
+            ));
+        }
+        places.extend(frame.note.clone());
+    }
+    (!places.is_empty()).then(|| DecodedFrame {
+        line: line.number - 1,
+        places,
+    })
 }
 
 fn list(names: &[String]) -> String {

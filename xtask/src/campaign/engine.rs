@@ -111,6 +111,7 @@ impl Engine<'_> {
             end: None,
             rows: Vec::new(),
             planned: super::record::planned(plan),
+            closing: super::record::Closing::of(self.campaign),
         };
         let title = format!("{} on {}", self.campaign.name, self.campaign.board);
         let log = self.board.serial().map(|line| line.log());

@@ -1,6 +1,7 @@
 //! The record of a run: what each row of the plan came to. Written to `run.json` after every row; the report is made from it.
 
 use super::estimates::Source;
+use super::file::{Campaign, Ends, Risk};
 use super::plan::Planned;
 use super::smoke::SmokeResult;
 use super::stopwatch::Span;
@@ -37,6 +38,31 @@ pub struct RunRecord {
     /// Every row of the plan in order: those that are not in `rows` were not reached. Empty in records of earlier versions.
     #[serde(default)]
     pub planned: Vec<PlannedRow>,
+    /// What the campaign says about its closing document.
+    #[serde(default)]
+    pub closing: Closing,
+}
+
+/// What the closing document needs of the campaign file. Empty in records of earlier versions.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Closing {
+    /// Its file name in the run's folder.
+    pub file: String,
+    /// What each end means.
+    pub ends: Ends,
+    /// What could have gone wrong.
+    pub risks: Vec<Risk>,
+}
+
+impl Closing {
+    /// As the campaign file has it.
+    pub fn of(campaign: &Campaign) -> Self {
+        Closing {
+            file: campaign.closing.clone(),
+            ends: campaign.ends.clone(),
+            risks: campaign.risks.clone(),
+        }
+    }
 }
 
 /// A row of the plan, as the record keeps it.
@@ -153,6 +179,18 @@ pub struct FindingRecord {
     pub source: String,
     /// Exact lines.
     pub excerpt: String,
+    /// Where frames of these lines are in the source of the build that ran.
+    #[serde(default)]
+    pub decoded: Vec<DecodedFrame>,
+}
+
+/// A frame and where it is in the source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DecodedFrame {
+    /// Line of the excerpt, from 0.
+    pub line: usize,
+    /// `drivers/media/x.c:12 f()`, the innermost inlined function first; or why there is no place.
+    pub places: Vec<String>,
 }
 
 impl RunRecord {

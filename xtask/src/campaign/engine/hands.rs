@@ -6,7 +6,7 @@ use crate::campaign::boot_step::Booted;
 use crate::campaign::file::Asks;
 use crate::campaign::journal::Journal;
 use crate::campaign::journal::past::Past;
-use crate::campaign::record::{PatchRecord, RowRecord, RunRecord};
+use crate::campaign::record::{DecodedFrame, PatchRecord, RowRecord, RunRecord};
 use crate::campaign::resume::Seen;
 use crate::campaign::stopwatch::Stopwatch;
 use crate::manifest::Manifest;
@@ -60,6 +60,8 @@ pub trait Hands {
     fn review_missing(&self, patch: &str) -> Result<Option<String>>;
     /// What the record says about a patch that became this commit.
     fn patch_record(&self, patch: &str, commit: &str) -> Result<PatchRecord>;
+    /// Where the frames of a trace are in the source of this build, and which are the patch's own.
+    fn decode(&self, manifest: &Manifest, patch: &str, excerpt: &[String]) -> Result<Vec<DecodedFrame>>;
     /// Applies a patch; gives the commit.
     fn apply(&mut self, patch: &str) -> Result<String>;
     /// Takes exactly this patch back; gives HEAD.

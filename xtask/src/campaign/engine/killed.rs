@@ -102,6 +102,7 @@ fn to_its_end(run: &Run, kills: &[usize]) -> RunRecord {
                     end: Some(end),
                     rows: past.records(),
                     planned: Vec::new(),
+                    closing: Default::default(),
                 };
                 return record;
             }

@@ -167,11 +167,18 @@ impl<H: Hands> Walk<'_, H> {
             if finding.lockdep_off {
                 lockdep_off.push(finding.title.clone());
             }
+            let decoded = self.hands.decode(&manifest, &step.patch, &finding.excerpt);
+            let decoded = decoded.unwrap_or_else(|error| {
+                let fact = format!("the trace could not be decoded: {error:#}");
+                work.row.facts.push(fact);
+                Vec::new()
+            });
             work.row.findings.push(FindingRecord {
                 title: finding.title,
                 severity: format!("{:?}", finding.severity).to_lowercase(),
                 source: finding.source,
                 excerpt: finding.excerpt.join("\n"),
+                decoded,
             });
         }
         self.settle(booted, step.expect, lockdep_off, action, work)

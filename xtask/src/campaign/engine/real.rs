@@ -9,7 +9,7 @@ use crate::campaign::boot_step::{BootStep, Booted, Rig};
 use crate::campaign::journal::Journal;
 use crate::campaign::journal::past::{BOOT_VANILLA, Kept, Past};
 use crate::campaign::preflight;
-use crate::campaign::record::{PatchRecord, RowRecord, RunRecord};
+use crate::campaign::record::{DecodedFrame, PatchRecord, RowRecord, RunRecord};
 use crate::campaign::report;
 use crate::campaign::resume::{BoardSeen, Seen};
 use crate::campaign::stopwatch::Stopwatch;
@@ -66,6 +66,10 @@ impl Hands for Engine<'_> {
 
     fn patch_record(&self, patch: &str, commit: &str) -> Result<PatchRecord> {
         self.workshop.patch_record(patch, commit)
+    }
+
+    fn decode(&self, manifest: &Manifest, patch: &str, excerpt: &[String]) -> Result<Vec<DecodedFrame>> {
+        self.workshop.decode(manifest, patch, excerpt)
     }
 
     fn apply(&mut self, patch: &str) -> Result<String> {

@@ -11,7 +11,7 @@ use crate::campaign::inputs::Input;
 use crate::campaign::journal::past::{BOOT_ONCE, BOOT_VANILLA, Begin, Kept, Past, fold};
 use crate::campaign::journal::{Journal, Sink, read};
 use crate::campaign::plan::{self, Planned};
-use crate::campaign::record::{PatchRecord, RowRecord, RunRecord};
+use crate::campaign::record::{DecodedFrame, PatchRecord, RowRecord, RunRecord};
 use crate::campaign::resume::{self, BoardSeen, Decision, Seen};
 use crate::campaign::stopwatch::Stopwatch;
 use crate::campaign::walk::Options;
@@ -120,6 +120,10 @@ impl Hands for Simulated {
             commit: commit.to_string(),
             ..PatchRecord::default()
         })
+    }
+
+    fn decode(&self, _: &Manifest, _: &str, _: &[String]) -> Result<Vec<DecodedFrame>> {
+        Ok(Vec::new())
     }
 
     fn stop_asked(&self) -> bool {
@@ -460,6 +464,7 @@ impl Run {
             end: None,
             rows: Vec::new(),
             planned: Vec::new(),
+            closing: Default::default(),
         };
         let walk = Walk::new(&mut hands, self.course(), &mut journal, record);
         Ok(Process::Ended(Box::new(walk.run(start)?)))

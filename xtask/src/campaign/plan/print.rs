@@ -1,6 +1,7 @@
 //! The plan in print: lines for a terminal, Markdown, and one JSON value. All three tell the same value, the one that is executed.
 
 use super::{Action, Planned};
+use crate::campaign::estimates;
 use crate::campaign::file::Campaign;
 use crate::campaign::gates::{self, Asked, OpenedBy};
 use crate::ui::short;
@@ -105,7 +106,11 @@ impl Told<'_> {
             lines.push(format!("{:<15} passes when: {}", "", row.verified_by));
             lines.push(format!("{:<15} on failure: {}", "", row.on_failure));
         }
-        lines.push(format!("About {} in all.", short(self.estimate())));
+        lines.push(format!(
+            "About {} in all, {}.",
+            short(self.estimate()),
+            estimates::sources(self.plan)
+        ));
         lines.push(String::new());
         lines.push("What is asked of people:".into());
         lines.extend(

@@ -3,11 +3,17 @@
 
 use super::gather::Material;
 use super::{end_text, markdown, md, md_cell, meaning, minutes, outcome, phases, spent};
-use crate::campaign::record::{PatchRecord, RowRecord};
+use crate::campaign::record::{End, PatchRecord, RowRecord, RunRecord};
 use std::fmt::Write;
 
-/// Name of its file: `iter6_attempt2_close.md`.
+/// Name of its file: as the campaign file has it; `iter6_attempt2_close.md` for a record that does not say.
 pub fn file_name(material: &Material) -> String {
+    let told = &material.record.closing.file;
+    let is_name = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    if told.ends_with(".md") && !told.starts_with('.') && told.chars().all(is_name) && told != super::MARKDOWN
+    {
+        return told.clone();
+    }
     let plain = |c: char| {
         if c.is_ascii_alphanumeric() || c == '-' {
             c
@@ -33,6 +39,14 @@ pub fn page(material: &Material) -> String {
         md(&run.goal),
         what = md(&what)
     );
+    let own = own_meaning(run);
+    if !own.is_empty() {
+        let _ = writeln!(
+            text,
+            "For this campaign that means: {}.\n",
+            md(own.trim_end_matches('.'))
+        );
+    }
     let _ = write!(
         text,
         "Board {}, tree {}, debug kernel {}. Started {}, took {} (estimated {}).\n\n",
@@ -58,12 +72,36 @@ pub fn page(material: &Material) -> String {
     text.push_str(&board(&run.rows));
     text.push_str(&times(material));
     text.push_str(&evidence(material));
+    text.push_str(&risks(run));
     if !next.is_empty() {
         text.push_str("## What comes next\n\n");
         next.iter().for_each(|line| {
             let _ = writeln!(text, "- {line}");
         });
     }
+    text
+}
+
+/// What the campaign file says about the end that came.
+fn own_meaning(run: &RunRecord) -> &str {
+    let ends = &run.closing.ends;
+    match run.end {
+        Some(End::Success) => &ends.success,
+        Some(End::PartialSuccess) => &ends.partial_success,
+        Some(End::Failure) => &ends.failure,
+        Some(End::PersonNeeded | End::Aborted) | None => "",
+    }
+}
+
+fn risks(run: &RunRecord) -> String {
+    if run.closing.risks.is_empty() {
+        return String::new();
+    }
+    let mut text = String::from("## Risks, and what answered each\n\n| Risk | Answer |\n|---|---|\n");
+    for risk in &run.closing.risks {
+        let _ = writeln!(text, "| {} | {} |", md_cell(&risk.risk), md_cell(&risk.answer));
+    }
+    text.push('\n');
     text
 }
 
@@ -200,13 +238,15 @@ mod tests {
         row.phases.push(("take back".into(), 1.0));
         let mut material = material(run(vec![row]));
         material.record.campaign = "iter6".into();
-        assert_eq!(file_name(&material), "iter6_attempt2_close.md");
+        material.record.closing.ends.partial_success = "0004 passes, 0008 is reverted".into();
+        assert_eq!(file_name(&material), "small_close.md");
         let text = page(&material);
         assert!(
             text.starts_with("# iter6, attempt 2: partial success\n\nGoal: Find out.\n"),
             "{text}"
         );
         for words in [
+            "For this campaign that means: 0004 passes, 0008 is reverted.",
             "The patches before step 2.2 (0008) passed; that one was taken back, and only that one.",
             "| 0008 | media: vim2m: take b | c7cbfd157255 |",
             "    WARNING: possible circular",
@@ -222,7 +262,10 @@ mod tests {
     fn a_campaign_s_name_is_no_path() {
         let mut material = material(run(vec![]));
         material.record.campaign = "../../x y".into();
-        assert_eq!(file_name(&material), "______x_y_attempt2_close.md");
+        for told in ["", "../a.md", ".md", "report.md", "a.html"] {
+            material.record.closing.file = told.into();
+            assert_eq!(file_name(&material), "______x_y_attempt2_close.md", "{told}");
+        }
     }
 
     #[test]

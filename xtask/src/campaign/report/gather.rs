@@ -2,7 +2,9 @@
 
 use super::log::Excerpt;
 use crate::campaign::build::KEPT_CONFIG;
-use crate::campaign::record::{RowRecord, RunRecord};
+use crate::campaign::record::{FindingRecord, RowRecord, RunRecord};
+use crate::evidence::lock_chain::LockChain;
+use crate::evidence::{finding, graph, record};
 use crate::host::files;
 use anyhow::Result;
 use serde::Serialize;
@@ -95,7 +97,7 @@ fn attempt(folder: &Path) -> usize {
 
 fn captured(row: &RowRecord, release: &str, folder: &Path) -> Captured {
     let mut captured = Captured {
-        graphs: vec![None; row.findings.len()],
+        graphs: row.findings.iter().map(lock_graph).collect(),
         ..Captured::default()
     };
     // The number is a file name, whatever a record says.
@@ -136,6 +138,16 @@ fn captured(row: &RowRecord, release: &str, folder: &Path) -> Captured {
         .filter(|_| !release.is_empty())
         .and_then(|log| log.line_with(&banner));
     captured
+}
+
+/// The locks of a finding about their order, drawn.
+fn lock_graph(finding: &FindingRecord) -> Option<String> {
+    let log = record::read(finding.excerpt.as_bytes());
+    let found = finding::find(&log, &finding.source);
+    found
+        .iter()
+        .find_map(LockChain::of)
+        .map(|chain| graph::svg(&chain))
 }
 
 fn head_of(path: &Path, limit: u64) -> std::io::Result<String> {

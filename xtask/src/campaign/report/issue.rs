@@ -3,7 +3,7 @@
 
 use super::gather::{Captured, Material};
 use super::owner::{self, Owner};
-use super::{bytes, log, one_line, outcome, stopped_at};
+use super::{bytes, decoded_lines, log, one_line, outcome, stopped_at};
 use crate::campaign::record::{FindingRecord, PatchRecord, RowRecord, RunRecord};
 use crate::campaign::verdict::Verdict;
 use std::fmt::Write;
@@ -176,6 +176,13 @@ fn splat(finding: &FindingRecord, patches: &[&PatchRecord]) -> String {
         text.push_str("\n(<--- marks functions that a patch of this series changes or adds; nothing else was added to these lines.)\n");
     }
     text.push('\n');
+    if !finding.decoded.is_empty() {
+        text.push_str("The trace, decoded\n------------------\n\n");
+        for line in decoded_lines(finding) {
+            let _ = writeln!(text, "{line}");
+        }
+        text.push('\n');
+    }
     text
 }
 
@@ -311,6 +318,7 @@ mod tests {
             " device_run+0x1/0x2\n",
             "CONFIG_PROVE_LOCKING=y\n",
             "(gcc 12)",
+            "take_b+0x10/0x20 [vim2m] (P)\n    drivers/media/test-drivers/vim2m.c:612 take_b()\n",
             "stream: exit 0, as expected",
             "Fixes: c7cbfd157255 (\"media: vim2m: take b\")",
         ] {

@@ -1,7 +1,8 @@
 //! The report of a run, in Markdown, from its record: steps, verdicts, findings, measured beside estimated times.
 
 use super::{
-    end_text, ids, md, md_block, md_cell as cell, minutes, not_reached, outcome, phases, spent, stopped_at,
+    decoded_lines, end_text, ids, md, md_block, md_cell as cell, minutes, not_reached, outcome, phases,
+    spent, stopped_at,
 };
 use crate::campaign::record::{FindingRecord, RowRecord, RunRecord};
 use crate::campaign::verdict::Verdict;
@@ -132,8 +133,12 @@ fn details(row: &RowRecord) -> String {
 
 /// A finding with its exact lines, in Markdown.
 pub fn finding_block(finding: &FindingRecord) -> String {
+    let decoded = match finding.decoded.is_empty() {
+        true => String::new(),
+        false => format!("Decoded:\n\n{}\n", md_block(&decoded_lines(finding).join("\n"))),
+    };
     format!(
-        "### {} ({}, from {})\n\n{}\n",
+        "### {} ({}, from {})\n\n{}\n{decoded}",
         md(&finding.title),
         md(&finding.severity),
         md(&finding.source),

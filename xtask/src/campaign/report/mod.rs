@@ -14,7 +14,7 @@ pub mod owner;
 pub mod svg;
 pub mod timeline;
 
-use super::record::{End, RowRecord, RunRecord};
+use super::record::{End, FindingRecord, RowRecord, RunRecord};
 use super::verdict::Verdict;
 use crate::host::files;
 use crate::ui;
@@ -202,6 +202,26 @@ fn meaning(run: &RunRecord) -> (String, Vec<String>) {
     }
 }
 
+/// Frames of a finding, each with the places in the source behind it.
+fn decoded_lines(finding: &FindingRecord) -> Vec<String> {
+    let lines: Vec<&str> = finding.excerpt.lines().collect();
+    let mut told = Vec::new();
+    for frame in &finding.decoded {
+        told.extend(
+            lines
+                .get(frame.line)
+                .map(|line| one_line(line).trim().to_string()),
+        );
+        told.extend(
+            frame
+                .places
+                .iter()
+                .map(|place| format!("    {}", one_line(place))),
+        );
+    }
+    told
+}
+
 /// Phases of the whole run with their sums, the longest first.
 fn phases(run: &RunRecord) -> Vec<(String, f64)> {
     let mut phases: Vec<(String, f64)> = Vec::new();
@@ -281,7 +301,7 @@ fn md_block(text: &str) -> String {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::campaign::record::{FindingRecord, PatchRecord, PlannedRow, SCHEMA_VERSION};
+    use crate::campaign::record::{Closing, DecodedFrame, PatchRecord, PlannedRow, SCHEMA_VERSION};
     use crate::campaign::smoke::SmokeResult;
     use crate::campaign::stopwatch::Span;
 
@@ -297,6 +317,10 @@ pub(crate) mod tests {
             started: "2026-01-01T00:00:00Z".into(),
             end: Some(End::PartialSuccess),
             rows,
+            closing: Closing {
+                file: "small_close.md".into(),
+                ..Closing::default()
+            },
             planned: vec![PlannedRow {
                 id: "2.3".into(),
                 title: "0009 never reached".into(),
@@ -348,6 +372,10 @@ pub(crate) mod tests {
                 severity: "error".into(),
                 source: "serial".into(),
                 excerpt: "WARNING: possible circular\n```\nlock_a\nCall trace:\n take_b+0x10/0x20 [vim2m] (P)\n other+0x1/0x2 [vim2m]\n device_run+0x1/0x2".into(),
+                decoded: vec![DecodedFrame {
+                    line: 4,
+                    places: vec!["drivers/media/test-drivers/vim2m.c:612 take_b()".into()],
+                }],
             }],
             ..RowRecord::default()
         }
@@ -374,6 +402,7 @@ pub(crate) mod tests {
         row.tests[0].output = Some((1, bad()));
         row.findings[0].title = bad();
         row.findings[0].source = bad();
+        row.findings[0].decoded[0].places = vec![bad()];
         row.findings[0].excerpt = format!("{HOSTILE}\n take_b+0x10/0x20 {HOSTILE}\n```\n# x");
         let patch = row.patch.as_mut().unwrap();
         (patch.name, patch.subject, patch.commit) = (bad(), bad(), bad());
@@ -419,14 +448,14 @@ pub(crate) mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut record = run(vec![regression()]);
         write_all(folder.path(), &record).unwrap();
-        for name in [MARKDOWN, HTML, JUNIT, issue::FILE, "small_attempt1_close.md"] {
+        for name in [MARKDOWN, HTML, JUNIT, issue::FILE, "small_close.md"] {
             assert!(folder.path().join(name).metadata().unwrap().len() > 100, "{name}");
         }
         let running = tempfile::tempdir().unwrap();
         record.end = None;
         write_all(running.path(), &record).unwrap();
         assert!(
-            !running.path().join("small_attempt1_close.md").exists(),
+            !running.path().join("small_close.md").exists(),
             "it has not ended"
         );
     }
