@@ -3,10 +3,12 @@
 
 pub mod boot_step;
 pub mod build;
+pub mod capture_gate;
 pub mod engine;
 pub mod exercise;
 pub mod file;
 pub mod harvest;
+pub mod harvest_records;
 pub mod journal;
 pub mod plan;
 pub mod preflight;
@@ -16,3 +18,4 @@ pub mod screen;
 pub mod smoke;
 pub mod stopwatch;
 pub mod verdict;
+pub mod wedge;
