@@ -96,6 +96,8 @@ pub enum Command {
     Extlinux(cmd::extlinux::Extlinux),
     /// Find splats, oopses and warnings in kernel logs
     Logs(cmd::logs::Logs),
+    /// Take everything off a board that its kernels said, and find what they complained about
+    Harvest(cmd::harvest::Harvest),
     /// The virtual board: power, shell, serial line
     Board(cmd::board::Board),
     /// Record a serial line: the process that other verbs start

@@ -1,5 +1,6 @@
 //! One boot of the debug slot, from deploy to the way down: everything that a verdict is made from.
 
+use super::capture_gate;
 use super::exercise;
 use super::file::{LogRules, SmokeTest};
 use super::harvest::Harvest;
@@ -173,7 +174,26 @@ impl BootStep<'_> {
             booted.seen.log_gaps = harvest.gaps();
         }
         booted.seen.new_findings = harvest.lines_with(&self.log_rules.forbid);
+        if matches!(boot.outcome, Outcome::Booted(_)) && booted.not_back.is_none() {
+            watch.time("capture gate", || self.capture_gate(rig, &mut booted, say))?;
+        }
         Ok(booted)
+    }
+
+    /// Once for this vanilla and this debug kernel: a crash on purpose, and what comes back of it.
+    fn capture_gate(&self, rig: &Rig, booted: &mut Booted, say: &mut dyn FnMut(&str)) -> Result<()> {
+        let on_host = rig.permit.backup.on_host();
+        let subject = capture_gate::Subject {
+            rig,
+            release: &self.manifest.release,
+            backups: on_host.parent().unwrap_or(on_host),
+        };
+        let passed = subject.pass(&self.evidence.join("capture-gate"), say)?;
+        booted.facts.push(passed.proven.sentence());
+        if let Some(records) = passed.records {
+            booted.dumps = records;
+        }
+        Ok(())
     }
 
     /// What is read when the board is back: the serial capture with the way down, and pstore.

@@ -105,21 +105,27 @@ impl Subject<'_> {
     /// [`Subject::known`], or proves it now: boots the slot once, writes a word to `/dev/pmsg0` and one to the kernel log, crashes it, and
     /// looks on vanilla for both, with everything in `evidence`. Keeps what came back. Errors: the slot does not come up, vanilla does
     /// not come back, or nothing came back. Dying half-way it leaves a board that boots vanilla at its next reset.
-    pub fn pass(&self, evidence: &Path, say: &mut dyn FnMut(&str)) -> Result<Proven> {
+    pub fn pass(&self, evidence: &Path, say: &mut dyn FnMut(&str)) -> Result<Passed> {
         if let Some(proven) = self.known() {
             proven.check()?;
-            return Ok(proven);
+            return Ok(Passed {
+                proven,
+                records: None,
+            });
         }
         let doing = || format!("crashing {} on purpose, to see what comes back", self.release);
         say(&doing());
-        let proven = self.crash(evidence).with_context(doing)?;
+        let (proven, records) = self.crash(evidence).with_context(doing)?;
         say(&proven.sentence());
         proven.check()?;
         keep(self.backups, proven.clone())?;
-        Ok(proven)
+        Ok(Passed {
+            proven,
+            records: Some(records.names()),
+        })
     }
 
-    fn crash(&self, evidence: &Path) -> Result<Proven> {
+    fn crash(&self, evidence: &Path) -> Result<(Proven, Records)> {
         let Rig {
             board,
             protected,
@@ -157,15 +163,24 @@ impl Subject<'_> {
             let from = usize::try_from(down.seen.log_from).unwrap_or(0).min(log.len());
             String::from_utf8_lossy(&log[from..]).contains(CRASH)
         });
-        Ok(Proven {
+        let proven = Proven {
             vanilla: self.vanilla(),
             release: self.release.to_string(),
             when: jiff::Timestamp::now().to_string(),
             pstore: has_crash(&records, &before, &word),
             pmsg: records.pmsg_has(&word),
             serial,
-        })
+        };
+        Ok((proven, records))
     }
+}
+
+/// A gate that was passed.
+pub struct Passed {
+    /// What came back.
+    pub proven: Proven,
+    /// pstore's records after a crash that was made just now: none of them is news to the next boot.
+    pub records: Option<BTreeSet<String>>,
 }
 
 /// systemd-pstore moves the records some time after sshd answers.

@@ -82,6 +82,11 @@ impl Harvest {
         Ok(())
     }
 
+    /// Nothing that was taken has a byte.
+    pub fn is_silent(&self) -> bool {
+        self.logs.iter().all(|(_, bytes)| bytes.is_empty())
+    }
+
     /// Adds a kernel's last words from pstore. Other records (console, pmsg, ftrace) repeat what other sources have, or are no log.
     pub fn keep_dump(&mut self, dump: &Dump) {
         if dump.kind == Type::Dmesg {

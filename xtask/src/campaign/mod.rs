@@ -8,6 +8,7 @@ pub mod engine;
 pub mod exercise;
 pub mod file;
 pub mod harvest;
+pub mod harvest_board;
 pub mod harvest_records;
 pub mod journal;
 pub mod plan;

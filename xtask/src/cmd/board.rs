@@ -101,7 +101,7 @@ impl Board {
             Action::Ssh { command } => ssh(command, context),
             Action::Sysrq(flags) => flags.run(&self.board, context),
             Action::Console { write } => {
-                let line = console::Line::Virtual(VirtualBoard::open(&context.folders)?);
+                let line = console::Line::Virtual(Box::new(VirtualBoard::open(&context.folders)?));
                 console::run(context, &line, console::Direction::of(*write))
             }
             Action::Reset => reset(context),

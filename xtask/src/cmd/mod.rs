@@ -11,6 +11,7 @@ pub mod config;
 pub mod deploy;
 pub mod doctor;
 pub mod extlinux;
+pub mod harvest;
 pub mod logs;
 pub mod open_board;
 pub mod preflight;
@@ -66,6 +67,7 @@ pub fn run(cli: &Cli, ui: &Ui) -> Result<Outcome> {
         Command::Backup(verb) => verb.run(&context),
         Command::Extlinux(verb) => verb.run(&context),
         Command::Logs(verb) => verb.run(&context),
+        Command::Harvest(verb) => verb.run(&context),
         Command::Board(verb) => verb.run(&context),
         Command::SerialRecord(verb) => verb.run(&context),
     }

@@ -33,6 +33,7 @@ const AFTER_SETUP: &[&str] = &[
     "rehearsal",
     "board_virtual",
     "boot_methods",
+    "virt_capture",
 ];
 
 impl Test {
