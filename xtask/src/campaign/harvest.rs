@@ -150,11 +150,16 @@ pub fn new_findings(baseline: &[Finding], now: &[Finding]) -> Vec<Finding> {
                 .cloned()
                 .collect()
         };
+        // A baseline has no crash: what its kernels said while they lived is what a dump repeats.
+        let before = match source {
+            Source::Pstore => baseline.to_vec(),
+            _ => of(baseline),
+        };
         let Comparison {
             new: found,
             more_frequent,
             ..
-        } = baseline::compare(&of(baseline), &of(now));
+        } = baseline::compare(&before, &of(now));
         let frequent = now.iter().filter(|finding| {
             finding.source == source.name()
                 && more_frequent
@@ -230,6 +235,18 @@ mod tests {
         let findings = harvest.findings();
         assert_eq!(findings.len(), 2);
         assert_eq!(new_findings(&[], &findings).len(), 1);
+        let died: Vec<Finding> = findings
+            .iter()
+            .map(|finding| Finding {
+                source: Source::Pstore.name().into(),
+                ..finding.clone()
+            })
+            .collect();
+        assert!(
+            new_findings(&findings, &died).is_empty(),
+            "a dump repeats what the baseline knows"
+        );
+        assert_eq!(new_findings(&[], &died).len(), 1);
         assert!(new_findings(&findings, &findings).is_empty());
     }
 }

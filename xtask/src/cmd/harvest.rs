@@ -4,12 +4,15 @@ use super::Context;
 use super::open_board::{board_file, find};
 use crate::campaign::harvest_board::{self, Taken};
 use crate::campaign::harvest_records;
-use crate::evidence::finding::Severity;
+use crate::evidence::finding::{Finding, Kind, Severity};
 use crate::exit::Outcome;
 use anyhow::{Result, bail};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+
+/// How many places of a finding are shown.
+const PLACES: usize = 3;
 
 /// Arguments of `cargo xtask harvest`.
 #[derive(Debug, clap::Args)]
@@ -90,8 +93,8 @@ impl Harvest {
             ));
         }
         context.ui.line(&format!(
-            "next: `cargo xtask logs {}` shows each finding with its lines",
-            first_log(&folder, &taken)
+            "next: `cargo xtask logs {}/*.log` shows each finding with its lines",
+            folder.display()
         ));
         context.ui.json(&Answer {
             folder: &folder,
@@ -126,15 +129,6 @@ impl Harvest {
             .json(&serde_json::json!({ "dry_run": true, "plan": steps }))?;
         Ok(Outcome::Success)
     }
-}
-
-fn first_log(folder: &Path, taken: &Taken) -> String {
-    let logs = taken.files.iter().filter(|file| file.name.ends_with(".log"));
-    let names: Vec<String> = logs
-        .filter(|file| file.bytes > 0)
-        .map(|file| folder.join(&file.name).display().to_string())
-        .collect();
-    names.join(" ")
 }
 
 fn tell(context: &Context, taken: &Taken) {
@@ -179,19 +173,33 @@ fn tell(context: &Context, taken: &Taken) {
         ));
     }
     // The same thing in several logs is told once, with where it is.
-    let mut told: BTreeMap<(&str, String), Vec<String>> = BTreeMap::new();
-    for finding in &taken.findings {
+    let mut told: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let (complaints, words): (Vec<&Finding>, Vec<&Finding>) = taken
+        .findings
+        .iter()
+        .partition(|finding| finding.severity == Severity::Error || finding.kind != Kind::Message);
+    for finding in complaints {
         let severity = match finding.severity {
             Severity::Error => "error",
             Severity::Warning => "warning",
         };
-        let name = format!("{} [{}]", finding.title, finding.kind.name());
-        told.entry((severity, name))
+        told.entry(format!("{severity}: {} [{}]", finding.title, finding.kind.name()))
             .or_default()
             .push(format!("{}:{}", finding.source, finding.line));
     }
-    for ((severity, name), places) in &told {
-        ui.line(&format!("{severity}: {name} in {}", places.join(", ")));
+    for (name, places) in &told {
+        let more = match places.len().saturating_sub(PLACES) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let shown = places[..places.len().min(PLACES)].join(", ");
+        ui.line(&format!("{name} in {shown}{more}"));
+    }
+    if !words.is_empty() {
+        ui.line(&format!(
+            "{} lines of level warning or worse without a splat",
+            words.len()
+        ));
     }
     if told.is_empty() {
         ui.line("the kernels complained about nothing");
