@@ -114,6 +114,8 @@ pub enum Command {
     Report(cmd::report::Report),
     /// Decode the frames of a kernel log to files and lines, with the build that ran
     Symbolise(cmd::symbolise::Symbolise),
+    /// Take everything off a board that its kernels said, and find what they complained about
+    Harvest(cmd::harvest::Harvest),
     /// The virtual board: power, shell, serial line
     Board(cmd::board::Board),
     /// Record a serial line: the process that other verbs start

@@ -121,7 +121,7 @@ fn a_rehearsal_succeeds_and_a_broken_patch_is_found_and_taken_back() {
         .find(|row| row["id"] == "2.2")
         .unwrap();
     let folder = std::path::Path::new(evidence["evidence"].as_str().unwrap());
-    for file in ["serial.log", "kmsg.log", "journal.log", "pstore.tar"] {
+    for file in ["serial.log", "kmsg.log", "journal.log", "pstore.sha256"] {
         assert!(folder.join(file).metadata().unwrap().len() > 0, "{file} is kept");
     }
     let series = stdout(&["series", "--series", "patches/rehearsal", "--json"]);

@@ -15,6 +15,7 @@ pub mod preflight;
 pub mod probe;
 pub mod proof;
 pub mod protected;
+pub mod ramoops;
 pub mod rescue_card;
 pub mod rollback;
 pub mod script;

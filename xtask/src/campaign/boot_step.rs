@@ -1,15 +1,18 @@
 //! One boot of the debug slot, from deploy to the way down: everything that a verdict is made from.
 
+use super::capture_gate;
 use super::exercise::{self, Probe};
 use super::file::{Asks, LogRules, SmokeTest, SoakAsked};
 use super::gates;
-use super::harvest::{self, Harvest};
+use super::harvest::Harvest;
+use super::harvest_records;
 use super::journal::Journal;
 use super::smoke::checkers::{self, KnownDead};
 use super::smoke::{self, SmokeResult};
 use super::soak;
 use super::stopwatch::Stopwatch;
 use super::verdict::Seen;
+use super::wedge;
 use crate::board::Board;
 use crate::board::boot::{self, Method, Outcome, Permit, Reset};
 use crate::board::deploy::{self, Dtb, Nonce, Request};
@@ -17,7 +20,6 @@ use crate::board::lease::{self, Leased};
 use crate::board::proof::{self, Expected, Lockdep};
 use crate::board::protected::Protected;
 use crate::evidence::finding::Finding;
-use crate::evidence::pstore;
 use crate::manifest::Manifest;
 use crate::ui::short;
 use anyhow::{Context, Result, bail};
@@ -42,7 +44,7 @@ pub struct BootStep<'a> {
     pub log_rules: &'a LogRules,
     /// Folder for everything that is captured.
     pub evidence: &'a Path,
-    /// pstore records that were on the board before, by file name.
+    /// pstore records that were on the board before, by name and content.
     pub known_dumps: &'a BTreeSet<String>,
 }
 
@@ -76,7 +78,7 @@ pub struct Booted {
     pub exercised: Vec<(String, u64)>,
     /// Facts for the report.
     pub facts: Vec<String>,
-    /// pstore records that are on the board now, by file name.
+    /// pstore records that are on the board now, by name and content.
     pub dumps: BTreeSet<String>,
     /// Set when the board could not be brought back to vanilla: a person is needed.
     pub not_back: Option<String>,
@@ -187,7 +189,16 @@ impl BootStep<'_> {
         }
         not_booted(&boot.outcome, &mut booted.seen);
         let down = watch.time("back to vanilla", || {
-            self.back_to_vanilla(rig, journal, &boot.outcome, say)
+            let lost = &booted.seen.lost;
+            let reset = wedge::way_down(
+                rig.board,
+                &boot.outcome,
+                lost,
+                self.evidence,
+                &mut booted.facts,
+                say,
+            );
+            reset.map_or(Ok(()), |reset| self.back_to_vanilla(rig, journal, reset, say))
         });
         booted.not_back = down.err().map(|error| format!("{error:#}"));
         watch.time("harvest", || {
@@ -198,7 +209,26 @@ impl BootStep<'_> {
             booted.seen.log_gaps = harvest.gaps();
         }
         booted.seen.new_findings = harvest.lines_with(&self.log_rules.forbid);
+        if matches!(boot.outcome, Outcome::Booted(_)) && booted.not_back.is_none() {
+            watch.time("capture gate", || self.capture_gate(rig, &mut booted, say))?;
+        }
         Ok(booted)
+    }
+
+    /// Once for this vanilla and this debug kernel: a crash on purpose, and what comes back of it.
+    fn capture_gate(&self, rig: &Rig, booted: &mut Booted, say: &mut dyn FnMut(&str)) -> Result<()> {
+        let on_host = rig.permit.backup.on_host();
+        let subject = capture_gate::Subject {
+            rig,
+            release: &self.manifest.release,
+            backups: on_host.parent().unwrap_or(on_host),
+        };
+        let passed = subject.pass(&self.evidence.join("capture-gate"), say)?;
+        booted.facts.push(passed.proven.sentence());
+        if let Some(records) = passed.records {
+            booted.dumps = records;
+        }
+        Ok(())
     }
 
     /// What is read when the board is back: the serial capture with the way down, and pstore.
@@ -215,22 +245,12 @@ impl BootStep<'_> {
         if booted.not_back.is_some() {
             return Ok(());
         }
-        for dump in harvest::take_pstore(rig.board, self.evidence)? {
-            let known = dump
-                .files
-                .iter()
-                .all(|file| self.known_dumps.contains(&dump_name(&dump, file)));
-            booted
-                .dumps
-                .extend(dump.files.iter().map(|file| dump_name(&dump, file)));
-            if dump.kind == pstore::Type::Dmesg && !known {
-                let reason = dump.reason.as_deref().unwrap_or("a crash");
-                booted.facts.push(format!(
-                    "pstore keeps a record of {reason}: {}",
-                    dump.files.join(", ")
-                ));
-            }
+        let records = harvest_records::take(rig.board, self.evidence)?;
+        booted.facts.extend(records.facts(self.known_dumps));
+        for dump in records.new_since(self.known_dumps) {
+            harvest.keep_dump(dump);
         }
+        booted.dumps = records.names();
         Ok(())
     }
 
@@ -456,23 +476,14 @@ impl BootStep<'_> {
         Ok(())
     }
 
-    /// Reboots into vanilla and proves it, unless it runs already.
+    /// Reboots into vanilla and proves it.
     fn back_to_vanilla(
         &self,
         rig: &Rig,
         journal: &mut Journal,
-        outcome: &Outcome,
+        reset: Reset,
         say: &mut dyn FnMut(&str),
     ) -> Result<()> {
-        let reset = match outcome {
-            Outcome::FellBackToVanilla { .. } => return Ok(()),
-            Outcome::Wedged { .. } => Reset::Hard,
-            // It may have stopped answering since: then only the reset line is left.
-            Outcome::Booted(_) | Outcome::OtherKernel(_) if !rig.board.answers(Duration::from_secs(10)) => {
-                Reset::Hard
-            }
-            Outcome::Booted(_) | Outcome::OtherKernel(_) => Reset::Orderly,
-        };
         let act = || boot::boot_vanilla(rig.board, rig.protected, reset, &rig.permit, &mut |_| {});
         let boot = journal.act(self.id, "boot-vanilla", json!({ "reset": reset }), act, |boot| {
             json!(boot)
@@ -488,8 +499,4 @@ impl BootStep<'_> {
             other => bail!("the board did not come back to vanilla: {other:?}"),
         }
     }
-}
-
-fn dump_name(dump: &pstore::Dump, file: &str) -> String {
-    format!("{}/{file}", dump.folder)
 }

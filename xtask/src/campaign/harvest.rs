@@ -4,12 +4,12 @@ use crate::board::{Board, SerialLine};
 use crate::evidence::baseline::{self, Comparison};
 use crate::evidence::completeness::{self, End};
 use crate::evidence::finding::{self, Finding};
-use crate::evidence::pstore::{self, Dump};
+use crate::evidence::pstore::{Dump, Type};
 use crate::evidence::record;
 use crate::evidence::serial::{self, Phase};
 use crate::host::files;
 use anyhow::{Context, Result};
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Read as _, Seek, SeekFrom};
 use std::path::Path;
 use std::time::Duration;
 
@@ -19,8 +19,6 @@ const LIMIT: Duration = Duration::from_secs(120);
 /// source with sequence numbers.
 const KMSG: &str = "dd if=/dev/kmsg iflag=nonblock bs=16384 2>/dev/null; true";
 const JOURNAL: &str = "journalctl -k -b -o json --no-pager 2>/dev/null || true";
-/// systemd-pstore moves records away at boot, so both places are read; what cannot be read is missing from the archive.
-const PSTORE: &str = "tar -C / -cf - sys/fs/pstore var/lib/systemd/pstore 2>/dev/null; true";
 
 /// Where a log came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +29,8 @@ pub enum Source {
     Kmsg,
     /// The board's journal.
     Journal,
+    /// A dump that pstore kept across the reset: the last words of a kernel that died.
+    Pstore,
 }
 
 impl Source {
@@ -40,6 +40,7 @@ impl Source {
             Source::Serial => "serial",
             Source::Kmsg => "kmsg",
             Source::Journal => "journal",
+            Source::Pstore => "pstore",
         }
     }
 }
@@ -81,6 +82,18 @@ impl Harvest {
         Ok(())
     }
 
+    /// Nothing that was taken has a byte.
+    pub fn is_silent(&self) -> bool {
+        self.logs.iter().all(|(_, bytes)| bytes.is_empty())
+    }
+
+    /// Adds a kernel's last words from pstore. Other records (console, pmsg, ftrace) repeat what other sources have, or are no log.
+    pub fn keep_dump(&mut self, dump: &Dump) {
+        if dump.kind == Type::Dmesg {
+            self.logs.push((Source::Pstore, dump.content.clone()));
+        }
+    }
+
     /// Why the logs prove nothing (invariant 16), in words for a person: `/dev/kmsg` has a gap or does not begin with the boot, or the
     /// serial line, where there is one, does not show the way down.
     pub fn gaps(&self) -> Vec<String> {
@@ -97,7 +110,7 @@ impl Harvest {
                 Source::Serial if complete.end != End::Orderly => {
                     gaps.push(format!("serial: the way down is not in it ({:?})", complete.end));
                 }
-                Source::Kmsg | Source::Serial | Source::Journal => {}
+                Source::Kmsg | Source::Serial | Source::Journal | Source::Pstore => {}
             }
         }
         if !self.logs.iter().any(|(source, _)| *source == Source::Kmsg) {
@@ -129,7 +142,7 @@ impl Harvest {
 /// What is new against the baseline: compared source by source, since each tells the same thing once; told once.
 pub fn new_findings(baseline: &[Finding], now: &[Finding]) -> Vec<Finding> {
     let mut new: Vec<Finding> = Vec::new();
-    for source in [Source::Serial, Source::Kmsg, Source::Journal] {
+    for source in [Source::Serial, Source::Kmsg, Source::Journal, Source::Pstore] {
         let of = |findings: &[Finding]| -> Vec<Finding> {
             findings
                 .iter()
@@ -137,11 +150,16 @@ pub fn new_findings(baseline: &[Finding], now: &[Finding]) -> Vec<Finding> {
                 .cloned()
                 .collect()
         };
+        // A baseline has no crash: what its kernels said while they lived is what a dump repeats.
+        let before = match source {
+            Source::Pstore => baseline.to_vec(),
+            _ => of(baseline),
+        };
         let Comparison {
             new: found,
             more_frequent,
             ..
-        } = baseline::compare(&of(baseline), &of(now));
+        } = baseline::compare(&before, &of(now));
         let frequent = now.iter().filter(|finding| {
             finding.source == source.name()
                 && more_frequent
@@ -170,28 +188,6 @@ fn one_boot(capture: &[u8]) -> &[u8] {
     let from = loaders.next().unwrap_or(0);
     let to = loaders.next().unwrap_or(capture.len());
     &capture[from..to]
-}
-
-/// Copies the pstore records off the board into `folder` and joins their parts. They are not removed from the board.
-pub fn take_pstore(board: &dyn Board, folder: &Path) -> Result<Vec<Dump>> {
-    let archive = board.run(PSTORE, LIMIT).context("harvesting pstore")?.stdout;
-    files::write_atomic(&folder.join("pstore.tar"), &archive)?;
-    let doing = "reading the archive of pstore";
-    let mut records = Vec::new();
-    for entry in tar::Archive::new(archive.as_slice()).entries().context(doing)? {
-        let mut entry = entry.context(doing)?;
-        if entry.header().entry_type().is_file() {
-            let name = entry.path().context(doing)?.display().to_string();
-            let mut bytes = Vec::new();
-            entry.read_to_end(&mut bytes).context(doing)?;
-            records.push((name, bytes));
-        }
-    }
-    let files: Vec<pstore::File> = records
-        .iter()
-        .map(|(name, bytes)| (name.as_str(), bytes.as_slice()))
-        .collect();
-    Ok(pstore::join(&files))
 }
 
 #[cfg(test)]
@@ -239,6 +235,18 @@ mod tests {
         let findings = harvest.findings();
         assert_eq!(findings.len(), 2);
         assert_eq!(new_findings(&[], &findings).len(), 1);
+        let died: Vec<Finding> = findings
+            .iter()
+            .map(|finding| Finding {
+                source: Source::Pstore.name().into(),
+                ..finding.clone()
+            })
+            .collect();
+        assert!(
+            new_findings(&findings, &died).is_empty(),
+            "a dump repeats what the baseline knows"
+        );
+        assert_eq!(new_findings(&[], &died).len(), 1);
         assert!(new_findings(&findings, &findings).is_empty());
     }
 }

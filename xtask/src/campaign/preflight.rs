@@ -1,7 +1,7 @@
 //! Row 0 and the last row of a plan: the board before anything is written beside vanilla, and after all is done.
 
 use super::file::Campaign;
-use super::harvest;
+use super::harvest_records;
 use crate::board::Board;
 use crate::board::backup::{self, Made, Modules, Verified};
 use crate::board::boot::{self, Capture, ConsentGiven, Method, Permit};
@@ -26,7 +26,7 @@ pub struct Ready {
     pub capture: ProvenCapture,
     /// Folder on the board with what smoke tests need.
     pub smoke_folder: String,
-    /// pstore records that are there already, by file name.
+    /// pstore records that are there already, by name and content.
     pub known_dumps: BTreeSet<String>,
     /// How our label gets its one attempt.
     pub method: Method,
@@ -104,11 +104,8 @@ pub fn prepare(context: &Context, facts: &mut Vec<String>) -> Result<Ready> {
     let method = boot::choose_for(board, &protected, None)?;
     facts.push(format!("boot method: {}", method.name()));
     let smoke_folder = push(context, &protected)?;
-    let mut known_dumps = BTreeSet::new();
     let scratch = tempfile::tempdir().context("making a temporary folder")?;
-    for dump in harvest::take_pstore(board, scratch.path())? {
-        known_dumps.extend(dump.files.iter().map(|file| format!("{}/{file}", dump.folder)));
-    }
+    let known_dumps = harvest_records::take(board, scratch.path())?.names();
     Ok(Ready {
         protected,
         backup,

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 mod console;
 mod probe;
+mod ramoops;
 mod remote;
 mod state;
 mod sysrq;
@@ -57,6 +58,8 @@ enum Action {
     },
     /// Ask its kernel by a SysRq key: w blocked tasks, d held locks, l back traces, m memory; b, c and o end it
     Sysrq(sysrq::Sysrq),
+    /// Propose a ramoops region for it, and print the device-tree overlay
+    Ramoops(ramoops::Ramoops),
     /// Look at its serial line
     #[command(after_help = "Example:\n  cargo xtask board console --write    (leave with Ctrl-])")]
     Console {
@@ -100,8 +103,9 @@ impl Board {
             Action::State(flags) => state::run(flags, &self.board, context),
             Action::Ssh { command } => ssh(command, context),
             Action::Sysrq(flags) => flags.run(&self.board, context),
+            Action::Ramoops(flags) => flags.run(&self.board, context),
             Action::Console { write } => {
-                let line = console::Line::Virtual(VirtualBoard::open(&context.folders)?);
+                let line = console::Line::Virtual(Box::new(VirtualBoard::open(&context.folders)?));
                 console::run(context, &line, console::Direction::of(*write))
             }
             Action::Reset => reset(context),
@@ -147,6 +151,7 @@ fn plan(action: &Action, power: Power) -> Vec<&'static str> {
             "wait until the board answers over ssh",
         ],
         Action::Down if on => vec!["shut the board down", "cut its power, if it does not obey"],
+        Action::Ramoops(_) if on => vec!["read the board's memory map", "print the overlay"],
         Action::Sysrq(_) if on => vec!["send one SysRq key to the running kernel"],
         Action::Reset if on => vec!["reset the board; nothing is flushed"],
         Action::Destroy if made => vec!["cut the board's power", "remove its disk, its keys and its log"],

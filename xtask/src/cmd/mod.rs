@@ -13,6 +13,7 @@ pub mod config;
 pub mod deploy;
 pub mod doctor;
 pub mod extlinux;
+pub mod harvest;
 pub mod history;
 pub mod logs;
 pub mod notify;
@@ -87,6 +88,7 @@ pub fn run(cli: &Cli, ui: &Ui) -> Result<Outcome> {
         Command::Logs(verb) => verb.run(&context),
         Command::Report(verb) => verb.run(&context),
         Command::Symbolise(verb) => verb.run(&context),
+        Command::Harvest(verb) => verb.run(&context),
         Command::Board(verb) => verb.run(&context),
         Command::SerialRecord(verb) => verb.run(&context),
     }

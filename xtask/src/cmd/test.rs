@@ -34,6 +34,7 @@ const AFTER_SETUP: &[&str] = &[
     "board_virtual",
     "boot_methods",
     "fat_power_cut",
+    "virt_capture",
 ];
 
 impl Test {

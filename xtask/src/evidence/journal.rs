@@ -1,6 +1,7 @@
-//! One entry of `journalctl -k -o json` (systemd.journal-fields(7)): an object on a line of its own.
+//! One entry of `journalctl -k -o json` (systemd.journal-fields(7)): an object on a line of its own; and the boots that a journal
+//! remembers, so that a loop is seen as such.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// What matters of an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,9 +65,145 @@ pub fn parse(line: &str) -> Option<Entry> {
     })
 }
 
+/// One boot that the journal remembers.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Boot {
+    /// Its boot id, without dashes.
+    pub id: String,
+    /// Seconds from the kernel's start to the last entry; what came later was not written down.
+    pub seconds: Option<f64>,
+    /// When that was, microseconds since 1970 by the board's clock.
+    pub last: Option<u64>,
+    /// The journal was closed: the system went down in order.
+    pub orderly: bool,
+}
+
+/// What journald says last when it is stopped in order (systemd: `src/journal/journald.c`).
+const STOPPED: &str = "Journal stopped";
+
+/// Reads boots, oldest first: a line `boot <id>` for each, and behind it its last entry as JSON, if it has one.
+pub fn boots(text: &str) -> Vec<Boot> {
+    let mut boots: Vec<Boot> = Vec::new();
+    for line in text.lines() {
+        if let Some(id) = line.strip_prefix("boot ") {
+            boots.push(Boot {
+                id: id.trim().to_string(),
+                seconds: None,
+                last: None,
+                orderly: false,
+            });
+        } else if let (Some(boot), Some(entry)) = (boots.last_mut(), parse_monotonic(line)) {
+            boot.seconds = entry.time.map(|time| time as f64 / 1e6);
+            boot.last = entry.wall;
+            boot.orderly = entry.text == STOPPED;
+        }
+    }
+    boots
+}
+
+/// An entry with the time at which the journal received it: that of a message's source may be older.
+fn parse_monotonic(line: &str) -> Option<Entry> {
+    let raw: Raw = serde_json::from_str(line).ok()?;
+    let entry = parse(line)?;
+    Some(Entry {
+        time: raw.monotonic.and_then(|time| time.parse().ok()),
+        ..entry
+    })
+}
+
+/// When boots count as a loop.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LoopRule {
+    /// So many in a row.
+    pub boots: usize,
+    /// Each shorter than this, seconds.
+    pub shorter_than: f64,
+}
+
+impl LoopRule {
+    /// Three boots without an orderly end, each gone before a person could have used it.
+    pub const USUAL: LoopRule = LoopRule {
+        boots: 3,
+        shorter_than: 180.0,
+    };
+}
+
+/// How many boots in a row, the last before the one that runs now, were short and without an orderly end; `None`: too few for a loop. A
+/// boot that died before its journal began is not among them, so the number is the least that it can be.
+pub fn reset_loop(boots: &[Boot], rule: LoopRule) -> Option<usize> {
+    let (_, before) = boots.split_last()?;
+    let short = before
+        .iter()
+        .rev()
+        .take_while(|boot| !boot.orderly && boot.seconds.is_none_or(|seconds| seconds < rule.shorter_than))
+        .count();
+    (short >= rule.boots).then_some(short)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn boot(seconds: f64, orderly: bool) -> Boot {
+        Boot {
+            id: "i".into(),
+            seconds: Some(seconds),
+            last: None,
+            orderly,
+        }
+    }
+
+    #[test]
+    fn boots_with_their_last_entries() {
+        let text = "boot aa\n{\"MESSAGE\":\"Journal stopped\",\"__MONOTONIC_TIMESTAMP\":\"61500000\",\"__REALTIME_TIMESTAMP\":\"9\"}\n\
+                    boot bb\nboot cc\n{\"MESSAGE\":\"x\",\"_SOURCE_MONOTONIC_TIMESTAMP\":\"1\",\"__MONOTONIC_TIMESTAMP\":\"2000000\"}\nrubbish\n";
+        let boots = boots(text);
+        let seen: Vec<(&str, Option<f64>, bool)> = boots
+            .iter()
+            .map(|boot| (boot.id.as_str(), boot.seconds, boot.orderly))
+            .collect();
+        assert_eq!(
+            seen,
+            [
+                ("aa", Some(61.5), true),
+                ("bb", None, false),
+                ("cc", Some(2.0), false)
+            ]
+        );
+        assert_eq!(boots[0].last, Some(9));
+    }
+
+    #[test]
+    fn a_loop_is_several_short_boots_in_a_row() {
+        let check = |before: &[(f64, bool)], expect: Option<usize>| {
+            let mut all: Vec<Boot> = before
+                .iter()
+                .map(|&(seconds, orderly)| boot(seconds, orderly))
+                .collect();
+            all.push(boot(5.0, false));
+            assert_eq!(reset_loop(&all, LoopRule::USUAL), expect, "{before:?}");
+        };
+        check(&[(20.0, false), (20.0, false), (20.0, false)], Some(3));
+        check(&[(20.0, false), (20.0, false)], None);
+        // One that lasted, or that went down in order, ends the row.
+        check(
+            &[(20.0, false), (900.0, false), (20.0, false), (20.0, false)],
+            None,
+        );
+        check(&[(20.0, false), (20.0, true), (20.0, false), (20.0, false)], None);
+        check(
+            &[
+                (9.0, true),
+                (20.0, false),
+                (20.0, false),
+                (20.0, false),
+                (20.0, false),
+            ],
+            Some(4),
+        );
+        assert_eq!(reset_loop(&[], LoopRule::USUAL), None);
+    }
 
     #[test]
     fn an_entry() {

@@ -4,9 +4,17 @@
 //! content. A dmesg record begins with `<reason>#<count> Part<n>` (fs/pstore/platform.c: `pstore_dump()`); part 1 holds the
 //! newest lines, so parts are joined from the highest to part 1. ramoops ends each file with a line about its error-correcting
 //! code (fs/pstore/ram_core.c: `persistent_ram_ecc_string()`).
+//!
+//! What the kernel left compressed is unpacked here as far as it goes: raw deflate (fs/pstore/platform.c: `zlib_deflateInit2(…,
+//! -MAX_WBITS, …)`; with a zlib header before 6.6, where the crypto library packed it), and the notice stands behind it. systemd-pstore
+//! writes a `dmesg.txt` of its own beside the records that it was made from: those are taken, and it is left out.
 
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
+
+/// Longest content of an unpacked record: `pstore.kmsg_bytes` is 10240 by default, and a hostile one must not fill the memory.
+const LONGEST: u64 = 8 << 20;
 
 /// What a record holds.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -57,7 +65,14 @@ pub enum Note {
         /// Blocks that are lost.
         unrecoverable: u32,
     },
-    /// The file is still compressed; the kernel that stored it knows how. Its bytes are not in the content.
+    /// The kernel could not unpack the file, and here it was unpacked as far as its bytes are whole.
+    Unpacked {
+        /// Name of the file.
+        file: String,
+        /// Whether all of it could be.
+        whole: bool,
+    },
+    /// The file is still compressed and nothing of it can be unpacked. Its bytes are not in the content.
     Compressed {
         /// Name of the file.
         file: String,
@@ -82,7 +97,17 @@ pub type File<'a> = (&'a str, &'a [u8]);
 /// Joins record files to dumps, sorted by kind, folder and count. Files that are no records (by name) are left out; nothing fails.
 pub fn join(files: &[File]) -> Vec<Dump> {
     let mut groups: BTreeMap<Key, Vec<Part>> = BTreeMap::new();
+    let raw: BTreeSet<&str> = files
+        .iter()
+        .filter_map(|(path, _)| raw_dmesg_folder(path))
+        .collect();
     for (path, bytes) in files {
+        if path
+            .rsplit_once('/')
+            .is_some_and(|(folder, name)| name == "dmesg.txt" && raw.contains(folder))
+        {
+            continue;
+        }
         if let Some((key, part)) = read(path, bytes) {
             groups.entry(key).or_default().push(part);
         }
@@ -108,6 +133,43 @@ struct Part {
     notes: Vec<Note>,
 }
 
+/// The folder of a dmesg record as the kernel named it.
+fn raw_dmesg_folder(path: &str) -> Option<&str> {
+    let (folder, name) = path.rsplit_once('/')?;
+    name.starts_with("dmesg-").then_some(folder)
+}
+
+/// Unpacks as far as it goes: the content, and whether it was whole. `None`: nothing can be unpacked.
+fn unpack(bytes: &[u8]) -> Option<(Vec<u8>, bool)> {
+    let (mut content, mut whole) = partial(flate2::bufread::DeflateDecoder::new(bytes));
+    if !whole {
+        let other = partial(flate2::bufread::ZlibDecoder::new(bytes));
+        if other.1 || other.0.len() > content.len() {
+            (content, whole) = other;
+        }
+    }
+    // Noise unpacks to a few bytes of noise.
+    let text = content
+        .iter()
+        .filter(|&&byte| byte == b'\n' || byte == b'\t' || (0x20..0x7f).contains(&byte));
+    let readable = text.count() * 10 >= content.len() * 9;
+    (!content.is_empty() && (whole || readable)).then_some((content, whole))
+}
+
+fn partial(decoder: impl Read) -> (Vec<u8>, bool) {
+    let mut content = Vec::new();
+    let mut limited = decoder.take(LONGEST);
+    let mut buffer = [0; 512];
+    loop {
+        // Small pieces: what was unpacked before the first bad byte is kept.
+        match limited.read(&mut buffer) {
+            Ok(0) => return (content, limited.limit() > 0),
+            Ok(read) => content.extend_from_slice(&buffer[..read]),
+            Err(_) => return (content, false),
+        }
+    }
+}
+
 fn read(path: &str, bytes: &[u8]) -> Option<(Key, Part)> {
     let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
     let (stem, compressed) = match name.strip_suffix(".enc.z") {
@@ -125,20 +187,31 @@ fn read(path: &str, bytes: &[u8]) -> Option<(Key, Part)> {
     };
     let (backend, id) = rest.rsplit_once('-').unwrap_or((rest, ""));
     let mut notes = Vec::new();
-    let mut content = bytes;
-    if compressed {
+    // Behind a packed record, too, the notice is plain.
+    let (content, ecc) = without_ecc(bytes);
+    notes.extend(ecc);
+    let mut unpacked = Vec::new();
+    let content = if !compressed {
+        content
+    } else if let Some((text, whole)) = unpack(content) {
+        unpacked = text;
+        notes.push(Note::Unpacked {
+            file: name.to_string(),
+            whole,
+        });
+        &unpacked
+    } else {
         notes.push(Note::Compressed {
             file: name.to_string(),
             bytes: bytes.len(),
         });
-        content = &[];
-    } else if bytes.is_empty() {
+        &unpacked
+    };
+    if bytes.is_empty() && !compressed {
         notes.push(Note::Empty {
             file: name.to_string(),
         });
     }
-    let (content, ecc) = without_ecc(content);
-    notes.extend(ecc);
     let header = if kind == Type::Dmesg {
         header(content)
     } else {
@@ -319,6 +392,68 @@ mod tests {
                 file: "dmesg.txt".into()
             }]
         );
+    }
+
+    fn packed(text: &[u8], level: u32) -> Vec<u8> {
+        use std::io::Write;
+        let mut encoder = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::new(level));
+        encoder.write_all(text).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn what_the_kernel_left_packed_is_unpacked_as_far_as_it_goes() {
+        let lines: String = (0..400)
+            .map(|i| format!("<4>[    {i}.000000] line {i} of the log\n"))
+            .collect();
+        let text = format!("Panic#1 Part1\n{lines}");
+        let whole = packed(text.as_bytes(), 6);
+        let mut noted = whole.clone();
+        noted.extend_from_slice(b"\nECC: 2 Corrected bytes, 0 unrecoverable blocks\n");
+        let dump = join(&[("x/dmesg-ramoops-0.enc.z", noted.as_slice())]).remove(0);
+        assert_eq!(String::from_utf8_lossy(&dump.content), lines);
+        assert_eq!(dump.reason.as_deref(), Some("Panic"));
+        let ecc = Note::Ecc {
+            corrected: 2,
+            unrecoverable: 0,
+        };
+        assert_eq!(dump.notes.first(), Some(&ecc));
+        let cut = &whole[..whole.len() / 2];
+        let dump = join(&[("x/dmesg-ramoops-0.enc.z", cut)]).remove(0);
+        assert!(
+            dump.content.len() > 1000 && lines.as_bytes().starts_with(&dump.content),
+            "{:?}",
+            dump.notes
+        );
+        assert_eq!(
+            dump.notes,
+            [Note::Unpacked {
+                file: "dmesg-ramoops-0.enc.z".into(),
+                whole: false
+            }]
+        );
+    }
+
+    #[test]
+    fn a_bomb_is_cut_off() {
+        let dump = join(&[(
+            "x/dmesg-ramoops-0.enc.z",
+            packed(&vec![b' '; 64 << 20], 9).as_slice(),
+        )])
+        .remove(0);
+        assert!(dump.content.len() as u64 <= LONGEST);
+    }
+
+    #[test]
+    fn what_systemd_made_of_the_records_is_not_told_twice() {
+        let record = &b"Oops#1 Part1\nx\n"[..];
+        let dumps = join(&[
+            ("a/1/dmesg-efi_pstore-1", record),
+            ("a/1/dmesg.txt", record),
+            ("a/2/dmesg.txt", record),
+        ]);
+        let folders: Vec<&str> = dumps.iter().map(|dump| dump.folder.as_str()).collect();
+        assert_eq!(folders, ["a/1", "a/2"]);
     }
 
     #[test]

@@ -40,7 +40,7 @@ impl Direction {
 /// Whose line it is.
 pub enum Line<'a> {
     /// QEMU has it open and writes the log.
-    Virtual(VirtualBoard),
+    Virtual(Box<VirtualBoard>),
     /// A recorder has.
     Recorded(&'a RecordedLine),
 }

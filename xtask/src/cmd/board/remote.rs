@@ -34,6 +34,7 @@ pub(super) fn run(action: &Action, name: &str, context: &Context) -> Result<Outc
         Action::State(flags) => super::state::run(flags, name, context),
         Action::Reset => reset(&board, name, context),
         Action::Sysrq(flags) => flags.run(name, context),
+        Action::Ramoops(flags) => flags.run(name, context),
         Action::Console { write } => console(&board, console::Direction::of(*write), context),
         Action::Up(_) | Action::Down | Action::Destroy | Action::Probe(_) => bail!(
             "board `{name}` is a machine of its own: only `status`, `state`, `ssh`, `console`, `sysrq` and `reset` can be asked of it here"
@@ -59,6 +60,7 @@ fn plan(action: &Action) -> &'static str {
     match action {
         Action::Status | Action::State(_) => "ask the board how it is",
         Action::Ssh { .. } => "run the command on the board",
+        Action::Ramoops(_) => "read the board's memory map and print the overlay",
         Action::Sysrq(_) => "send one SysRq key to the running kernel",
         Action::Console { .. } => "record and show the board's serial line",
         Action::Reset => "run the reset command of the board's file; nothing is flushed",

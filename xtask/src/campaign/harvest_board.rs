@@ -1,0 +1,182 @@
+//! Everything that a board keeps of what its kernels said, now: the running kernel's log, the journal of this boot and of the boots before,
+//! pstore, the serial line. Each source stands alone: one that cannot be read costs nothing of the others.
+
+use super::harvest::{Harvest, Source};
+use super::harvest_records::{self, Records};
+use crate::board::Board;
+use crate::capture::index;
+use crate::evidence::finding::{self, Finding};
+use crate::evidence::journal::{self, Boot, LoopRule};
+use crate::evidence::record;
+use crate::evidence::serial::{self, Counts};
+use crate::host::files;
+use anyhow::{Context, Result};
+use serde::Serialize;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
+use std::time::Duration;
+
+/// Reading the journal of an emulated board takes seconds for each boot.
+const LIMIT: Duration = Duration::from_secs(300);
+/// How much of the serial log's end is taken, bytes: some ten boots.
+const SERIAL: u64 = 8 << 20;
+
+/// The last entry of each boot; ids only, since the rest of `--list-boots` is written for people and differs between versions.
+const BOOTS: &str = r#"export LC_ALL=C
+for id in $(journalctl --list-boots --no-pager 2>/dev/null | grep -oE '[0-9a-f]{32}' | tail -n 20); do
+    echo "boot $id"
+    journalctl -b "$id" -n 1 -o json --no-pager 2>/dev/null
+done
+true
+"#;
+
+/// What was taken.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Taken {
+    /// Files in the folder, by name, with their hashes.
+    pub files: Vec<Kept>,
+    /// What the kernels complained about; the source of each is its file.
+    pub findings: Vec<Finding>,
+    /// Boots that the journal remembers, oldest first; the last one runs.
+    pub boots: Vec<Boot>,
+    /// Short boots in a row before this one, where they are a loop.
+    pub reset_loop: Option<usize>,
+    /// What the serial capture shows.
+    pub serial: Option<Counts>,
+    /// Sources that could not be read, and why.
+    pub problems: Vec<String>,
+    /// For [`harvest_records::clear`].
+    #[serde(skip)]
+    pub records: Records,
+}
+
+/// A file that was taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Kept {
+    /// Its path below the folder.
+    pub name: String,
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// SHA-256.
+    pub sha256: String,
+}
+
+/// Takes everything into `folder`, `earlier` boots of the journal among it, and writes `SHA256SUMS` last. Nothing on the board changes.
+/// Errors: the folder cannot be written. Dies half-way: what was taken so far is in the folder.
+pub fn take(board: &dyn Board, folder: &Path, earlier: usize) -> Result<Taken> {
+    let mut taken = Taken::default();
+    let mut harvest = Harvest::default();
+    if let Err(error) = harvest.take_running(board, folder) {
+        taken.problems.push(format!("{error:#}"));
+    } else if harvest.is_silent() {
+        // Neither /dev/kmsg nor a journal: an old or a small system.
+        taken.note(board_log(board, "dmesg", "dmesg 2>/dev/null; true", folder));
+    }
+    let boots = boots(board);
+    taken.boots = taken.note(boots).unwrap_or_default();
+    taken.reset_loop = journal::reset_loop(&taken.boots, LoopRule::USUAL);
+    let before = taken.boots.len().saturating_sub(1);
+    for boot in taken.boots.clone().iter().take(before).rev().take(earlier) {
+        let name = format!("journal-{}", boot.id.get(..12).unwrap_or(&boot.id));
+        let script = format!(
+            "journalctl -k -b {} -o json --no-pager 2>/dev/null; true",
+            boot.id
+        );
+        taken.note(board_log(board, &name, &script, folder));
+    }
+    let records = harvest_records::take(board, folder);
+    taken.records = taken.note(records).unwrap_or_default();
+    let serial = take_serial(board, folder);
+    taken.serial = taken.note(serial).flatten();
+    list(folder, &mut taken)?;
+    Ok(taken)
+}
+
+impl Taken {
+    fn note<T>(&mut self, result: Result<T>) -> Option<T> {
+        result
+            .map_err(|error| self.problems.push(format!("{error:#}")))
+            .ok()
+    }
+}
+
+fn board_log(board: &dyn Board, name: &str, script: &str, folder: &Path) -> Result<()> {
+    let log = board
+        .run(script, LIMIT)
+        .with_context(|| format!("harvesting {name}"))?
+        .stdout;
+    files::write_atomic(&folder.join(format!("{name}.log")), &log)
+}
+
+fn boots(board: &dyn Board) -> Result<Vec<Boot>> {
+    let said = board
+        .run(BOOTS, LIMIT)
+        .context("asking the journal for its boots")?;
+    Ok(journal::boots(&said.text()))
+}
+
+/// The end of the serial log, and the times beside it.
+fn take_serial(board: &dyn Board, folder: &Path) -> Result<Option<Counts>> {
+    let Some(line) = board.serial() else {
+        return Ok(None);
+    };
+    let path = line.log();
+    let doing = || format!("reading the serial log {}", path.display());
+    let mut log = std::fs::File::open(&path).with_context(doing)?;
+    let length = log.seek(SeekFrom::End(0)).with_context(doing)?;
+    let from = length.saturating_sub(SERIAL);
+    log.seek(SeekFrom::Start(from)).with_context(doing)?;
+    let mut bytes = Vec::new();
+    log.read_to_end(&mut bytes).with_context(doing)?;
+    files::write_atomic(&folder.join("serial.log"), &bytes)?;
+    if let Ok(times) = std::fs::read(index::path_of(&path)) {
+        let stamps: String = index::read(&times)
+            .iter()
+            .filter_map(|stamp| {
+                let offset = stamp.offset.checked_sub(from)?;
+                Some(
+                    index::Stamp {
+                        offset,
+                        ..stamp.clone()
+                    }
+                    .line(),
+                )
+            })
+            .collect();
+        files::write_atomic(&folder.join("serial.log.index"), stamps.as_bytes())?;
+    }
+    Ok(Some(serial::count(&serial::phases(&bytes))))
+}
+
+/// Hashes and reads what is in the folder now.
+fn list(folder: &Path, taken: &mut Taken) -> Result<()> {
+    let mut sums = String::new();
+    for entry in walkdir::WalkDir::new(folder).sort_by_file_name() {
+        let entry = entry.with_context(|| format!("listing {}", folder.display()))?;
+        let name = entry.path().strip_prefix(folder).unwrap_or(entry.path());
+        let name = name.to_string_lossy().into_owned();
+        if !entry.file_type().is_file() || name == "SHA256SUMS" {
+            continue;
+        }
+        let bytes = std::fs::read(entry.path()).with_context(|| format!("reading {name}"))?;
+        let sha256 = files::sha256(&bytes);
+        sums.push_str(&format!("{sha256}  {name}\n"));
+        if name.ends_with(".log") {
+            taken.findings.extend(finding::find(&record::read(&bytes), &name));
+        }
+        taken.files.push(Kept {
+            name,
+            bytes: bytes.len() as u64,
+            sha256,
+        });
+    }
+    for dump in &taken.records.dumps {
+        let name = format!("{} {}", Source::Pstore.name(), dump.files.join(" "));
+        taken
+            .findings
+            .extend(finding::find(&record::read(&dump.content), &name));
+    }
+    files::write_atomic(&folder.join("SHA256SUMS"), sums.as_bytes())
+}

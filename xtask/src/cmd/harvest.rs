@@ -1,0 +1,207 @@
+//! `cargo xtask harvest`: everything that a board's kernels said, on this host, and what they complained about.
+
+use super::Context;
+use super::open_board::{board_file, find};
+use crate::campaign::harvest_board::{self, Taken};
+use crate::campaign::harvest_records;
+use crate::evidence::finding::{Finding, Kind, Severity};
+use crate::exit::Outcome;
+use anyhow::{Result, bail};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// How many places of a finding are shown.
+const PLACES: usize = 3;
+
+/// Arguments of `cargo xtask harvest`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  cargo xtask harvest
+  cargo xtask harvest --board ampere --boots 10 --to /tmp/after-the-loop
+
+Takes /dev/kmsg, the journal of this boot and of the boots before, pstore (also where systemd moved it) and the serial log. A board that does
+not answer still gives its serial log. Nothing on the board changes without --clear.
+
+Exit code 0: no finding of severity error. Exit code 3: there is one. Exit code 1: nothing could be taken.")]
+pub struct Harvest {
+    /// Board to use: a file of boards/, without .toml
+    #[arg(long, value_name = "NAME", default_value = "virtual")]
+    board: String,
+    /// Folder for it [default: .lockstep/harvest/BOARD/TIME]
+    #[arg(long, value_name = "FOLDER")]
+    to: Option<PathBuf>,
+    /// How many of the boots before this one
+    #[arg(long, value_name = "NUMBER", default_value_t = 3)]
+    boots: usize,
+    /// Remove pstore's records from the board once they are here, each only if its hash is the same
+    #[arg(long)]
+    clear: bool,
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    folder: &'a Path,
+    #[serde(flatten)]
+    taken: &'a Taken,
+    cleared: usize,
+}
+
+impl Harvest {
+    /// Runs the verb.
+    pub fn run(&self, context: &Context) -> Result<Outcome> {
+        board_file(context, &self.board)?;
+        let folder = match &self.to {
+            Some(folder) => folder.clone(),
+            None => {
+                let now = jiff::Zoned::now().strftime("%Y%m%d-%H%M%S").to_string();
+                context.folders.state.join("harvest").join(&self.board).join(now)
+            }
+        };
+        if context.global.dry_run {
+            return self.plan(context, &folder);
+        }
+        if folder
+            .read_dir()
+            .is_ok_and(|mut entries| entries.next().is_some())
+        {
+            bail!(
+                "{} is not empty, and what was captured is never overwritten: name another folder (--to)",
+                folder.display()
+            );
+        }
+        let board = find(context, &self.board)?;
+        let task = context.ui.task("taking what the kernels said", None);
+        let taken = harvest_board::take(board.as_ref(), &folder, self.boots)?;
+        task.done(&format!("{} files in {}", taken.files.len(), folder.display()));
+        if taken.files.is_empty() || taken.files.iter().all(|file| file.bytes == 0) {
+            bail!(
+                "nothing could be taken from board `{}`: {}",
+                self.board,
+                taken.problems.join("; ")
+            );
+        }
+        let cleared = match self.clear {
+            true => harvest_records::clear(board.as_ref(), &taken.records)?,
+            false => 0,
+        };
+        tell(context, &taken);
+        if self.clear {
+            context.ui.line(&format!(
+                "{cleared} of pstore's records were removed from the board"
+            ));
+        }
+        context.ui.line(&format!(
+            "next: `cargo xtask logs {}/*.log` shows each finding with its lines",
+            folder.display()
+        ));
+        context.ui.json(&Answer {
+            folder: &folder,
+            taken: &taken,
+            cleared,
+        })?;
+        let failed = taken
+            .findings
+            .iter()
+            .any(|finding| finding.severity == Severity::Error);
+        Ok(if failed {
+            Outcome::CheckFailed
+        } else {
+            Outcome::Success
+        })
+    }
+
+    fn plan(&self, context: &Context, folder: &Path) -> Result<Outcome> {
+        let mut steps = vec![
+            format!("read /dev/kmsg and the journal of board `{}`", self.board),
+            format!("read the journal of up to {} boots before", self.boots),
+            "read pstore's records, also where systemd-pstore moved them".to_string(),
+            "copy the end of the serial log".to_string(),
+            format!("write it all to {}", folder.display()),
+        ];
+        if self.clear {
+            steps.push("remove pstore's records from the board, each only if its hash is the same".into());
+        }
+        steps.iter().for_each(|step| context.ui.line(step));
+        context
+            .ui
+            .json(&serde_json::json!({ "dry_run": true, "plan": steps }))?;
+        Ok(Outcome::Success)
+    }
+}
+
+fn tell(context: &Context, taken: &Taken) {
+    let ui = context.ui;
+    for problem in &taken.problems {
+        ui.line(&format!("not taken: {problem}"));
+    }
+    if !taken.boots.is_empty() {
+        let cut = taken
+            .boots
+            .iter()
+            .rev()
+            .skip(1)
+            .filter(|boot| !boot.orderly)
+            .count();
+        ui.line(&format!(
+            "{} boots in the journal; {cut} before this one ended without an orderly shutdown",
+            taken.boots.len()
+        ));
+    }
+    if let Some(boots) = taken.reset_loop {
+        ui.line(&format!(
+            "RESET LOOP: the last {boots} boots before this one were short and ended without a shutdown"
+        ));
+    }
+    if let Some(counts) = taken.serial {
+        ui.line(&format!(
+            "serial log: {} boots, {} panics, {} resets that nobody announced",
+            counts.boots, counts.panics, counts.silent_resets
+        ));
+    }
+    for dump in &taken.records.dumps {
+        let reason = dump
+            .reason
+            .as_deref()
+            .map_or(String::new(), |reason| format!(", {reason}"));
+        ui.line(&format!(
+            "pstore: {}/{} ({} bytes{reason})",
+            dump.folder,
+            dump.files.join(", "),
+            dump.content.len()
+        ));
+    }
+    // The same thing in several logs is told once, with where it is.
+    let mut told: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let (complaints, words): (Vec<&Finding>, Vec<&Finding>) = taken
+        .findings
+        .iter()
+        .partition(|finding| finding.severity == Severity::Error || finding.kind != Kind::Message);
+    for finding in complaints {
+        let severity = match finding.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        };
+        told.entry(format!("{severity}: {} [{}]", finding.title, finding.kind.name()))
+            .or_default()
+            .push(format!("{}:{}", finding.source, finding.line));
+    }
+    for (name, places) in &told {
+        let more = match places.len().saturating_sub(PLACES) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let shown = places[..places.len().min(PLACES)].join(", ");
+        ui.line(&format!("{name} in {shown}{more}"));
+    }
+    if !words.is_empty() {
+        ui.line(&format!(
+            "{} lines of level warning or worse without a splat",
+            words.len()
+        ));
+    }
+    if told.is_empty() {
+        ui.line("the kernels complained about nothing");
+    }
+}
