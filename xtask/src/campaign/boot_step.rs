@@ -148,6 +148,13 @@ impl BootStep<'_> {
         })?);
         let nonce = Nonce::fresh()?;
         self.deploy(rig, &nonce, journal, watch, &mut booted, say)?;
+        if let Some(script) = self.tests.tamper {
+            let done = rig.board.run(script, LOOK)?;
+            booted.facts.push(format!(
+                "the board was tampered with, as this rehearsal asks: {}",
+                done.status
+            ));
+        }
         let before = boot::look(rig.board)?.boot_id;
         let boot = watch.time("boot the debug kernel", || {
             journal.act(

@@ -209,6 +209,9 @@ pub struct Step {
     /// What follows when it fails, after the patch was taken back.
     #[serde(default)]
     pub on_failure: OnFailure,
+    /// What somebody else does to the board after the deploy: from [`Broken::tamper`].
+    #[serde(skip)]
+    pub tamper: Option<String>,
     /// Minutes that the step is thought to take, without the soak.
     #[serde(default = "ten")]
     pub estimate_min: u32,
@@ -273,8 +276,15 @@ pub struct Ends {
 pub struct Broken {
     /// The patch whose place it takes, as in `step.patch`.
     pub replaces: String,
-    /// The patch file.
-    pub patch: PathBuf,
+    /// The patch file; the patch itself where it is left out.
+    pub patch: Option<PathBuf>,
+    /// The step asks for a review that nobody has given.
+    #[serde(default)]
+    pub review: bool,
+    /// The step soaks so many minutes, and the other steps do not.
+    pub soak_min: Option<u32>,
+    /// POSIX shell that runs on the board as root after the deploy of this step: what somebody else does there behind Lockstep's back.
+    pub tamper: Option<String>,
 }
 
 /// What is asked of one boot.
@@ -290,6 +300,8 @@ pub struct Asks<'a> {
     pub people: &'a People,
     /// Whether the profile's kernel has lockdep, which then has to be alive.
     pub lockdep: bool,
+    /// What somebody else does to the board after the deploy, in a rehearsal ([`Broken::tamper`]).
+    pub tamper: Option<&'a str>,
 }
 
 /// The soak of one boot.
@@ -350,7 +362,7 @@ impl Campaign {
 
     /// Puts a broken variant in the place of its patch. Errors: there is none of this name.
     pub fn break_with(&mut self, name: &str) -> Result<()> {
-        let Some(broken) = self.broken.get(name) else {
+        let Some(broken) = self.broken.get(name).cloned() else {
             let names: Vec<&str> = self.broken.keys().map(String::as_str).collect();
             bail!(
                 "campaign {} has no broken variant {name:?}; there are: {}",
@@ -358,8 +370,26 @@ impl Campaign {
                 names.join(", ")
             );
         };
-        self.replacements
-            .push((broken.replaces.clone(), broken.patch.clone()));
+        for step in &mut self.steps {
+            if step.patch == broken.replaces {
+                step.review |= broken.review;
+                step.tamper.clone_from(&broken.tamper);
+                step.soak_min = broken.soak_min.or(step.soak_min);
+            } else if broken.soak_min.is_some() {
+                step.soak_min = Some(0);
+            }
+        }
+        if let Some(minutes) = broken.soak_min {
+            let tests = ALL.to_string();
+            self.soak.get_or_insert(Soak {
+                tests: vec![tests],
+                minutes,
+                parallel: true,
+            });
+        }
+        if let Some(patch) = broken.patch {
+            self.replacements.push((broken.replaces, patch));
+        }
         Ok(())
     }
 
@@ -372,6 +402,7 @@ impl Campaign {
             login: step.login.then(|| minutes(self.people.login_wait_min)),
             people: &self.people,
             lockdep: self.has_lockdep(),
+            tamper: step.tamper.as_deref(),
         }
     }
 
@@ -387,6 +418,7 @@ impl Campaign {
             login: None,
             people: &self.people,
             lockdep: self.has_lockdep(),
+            tamper: None,
         }
     }
 

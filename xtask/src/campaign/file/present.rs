@@ -51,9 +51,13 @@ pub fn missing(campaign: &Campaign, project: &Path) -> Vec<Found> {
         }
     }
     for (name, broken) in &campaign.broken {
-        if !project.join(&broken.patch).is_file() {
+        if let Some(patch) = broken
+            .patch
+            .as_ref()
+            .filter(|patch| !project.join(patch).is_file())
+        {
             let at = vec!["broken".into(), name.as_str().into(), "patch".into()];
-            lacks(at, format!("there is no file {}", broken.patch.display()));
+            lacks(at, format!("there is no file {}", patch.display()));
         }
     }
     patches(campaign, project, &mut lacks);

@@ -1,0 +1,276 @@
+//! Patches that are known to be bad, each in the place of a good one: the verdict is right, that patch alone is taken back, the evidence
+//! is there, and the board is on vanilla as it was. On the virtual board, with nothing faked.
+//!
+//! `cargo xtask test` runs some of them, `cargo xtask test --long` all.
+
+use assert_cmd::Command;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::OnceLock;
+
+/// The checkout: paths on the command line are relative to it.
+const PROJECT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+
+/// Hashes of all that is not ours: boot files and vanilla's modules, and extlinux.conf without our label.
+const HASHES: &str = "find /boot/firmware /usr/lib/modules/$(uname -r) -type f ! -path '*lockdep*' ! -name extlinux.conf \
+                      -exec sha256sum {} + | sort -k 2; \
+                      sed '/^# lockstep: begin/,/^# lockstep: end/d' /boot/firmware/extlinux/extlinux.conf";
+
+/// Exit code of "some patches passed, a later one failed and was taken back, vanilla runs".
+const PARTIAL_SUCCESS: i32 = 11;
+
+fn stdout(arguments: &[&str]) -> String {
+    let mut command = Command::cargo_bin("xtask").unwrap();
+    let done = command.current_dir(PROJECT).args(arguments).assert().success();
+    String::from_utf8(done.get_output().stdout.clone()).unwrap()
+}
+
+/// What is on the board that is not ours, before the first of these tests.
+fn vanilla_before() -> &'static String {
+    static BEFORE: OnceLock<String> = OnceLock::new();
+    BEFORE.get_or_init(|| {
+        stdout(&["setup", "--yes"]);
+        stdout(&["board", "up"]);
+        vanilla_after_a_reset()
+    })
+}
+
+/// What is on the board that is not ours, after a reset that nobody answers: so vanilla is the default, too.
+fn vanilla_after_a_reset() -> String {
+    stdout(&["board", "reset", "--yes"]);
+    let release = stdout(&["board", "ssh", "uname -r"]);
+    assert!(!release.contains("lockdep"), "vanilla is the default: {release}");
+    release + &stdout(&["board", "ssh", HASHES])
+}
+
+/// A rehearsal with a broken variant, done.
+struct Broken {
+    record: Value,
+    report: String,
+}
+
+/// Runs the rehearsal with the variant in the place of 0008. What it says goes on to standard error as it comes: it takes minutes.
+fn rehearse(name: &str, more: &[&str], code: i32) -> Broken {
+    vanilla_before();
+    let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin("xtask"));
+    command
+        .current_dir(PROJECT)
+        .args(["rehearse", "--yes", "--break", name])
+        .args(more)
+        .stderr(Stdio::inherit());
+    let output = command.output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    eprintln!("{said}");
+    assert_eq!(output.status.code(), Some(code));
+    let report = said.lines().find_map(|line| line.strip_prefix("Report: "));
+    let report = PathBuf::from(report.expect("it names its report"));
+    let record = std::fs::read(report.with_file_name("run.json")).unwrap();
+    Broken {
+        record: serde_json::from_slice(&record).unwrap(),
+        report: std::fs::read_to_string(report).unwrap(),
+    }
+}
+
+impl Broken {
+    fn row(&self, id: &str) -> &Value {
+        let rows = self.record["rows"].as_array().unwrap();
+        rows.iter().find(|row| row["id"] == id).unwrap()
+    }
+
+    /// The broken patch, 2.2, got this verdict; what came before it passed; nothing came after it; it alone was taken back; the
+    /// board is as it was.
+    fn is(&self, verdict: &str) -> &Self {
+        assert_eq!(self.row("2.2")["verdict"], verdict, "{}", self.report);
+        for id in ["1.2", "2.1"] {
+            assert_eq!(self.row(id)["verdict"], "pass", "{}", self.report);
+        }
+        let rows = self.record["rows"].as_array().unwrap();
+        assert!(rows.iter().all(|row| row["id"] != "2.3"), "it stopped there");
+        assert_eq!(self.record["end"], "partial-success");
+        let series = stdout(&["series", "--series", "patches/rehearsal", "--json"]);
+        let series: Value = serde_json::from_str(&series).unwrap();
+        let patches = series["patches"].as_array().unwrap();
+        let applied = patches.iter().filter(|patch| !patch["applied"].is_null());
+        let applied: Vec<u64> = applied.map(|patch| patch["number"].as_u64().unwrap()).collect();
+        assert_eq!(applied, [4], "the broken patch was taken back, and nothing else");
+        assert_eq!(
+            &vanilla_after_a_reset(),
+            vanilla_before(),
+            "vanilla's files are what they were"
+        );
+        self
+    }
+
+    /// The report says so.
+    fn tells(&self, words: &str) -> &Self {
+        assert!(
+            self.report.contains(words),
+            "it tells {words:?}:\n{}",
+            self.report
+        );
+        self
+    }
+
+    /// What was captured of the boot is there.
+    fn keeps(&self, files: &[&str]) -> &Self {
+        let folder = self.row("2.2")["evidence"].as_str().unwrap();
+        for file in files {
+            let kept = Path::new(folder).join(file).metadata();
+            assert!(
+                kept.is_ok_and(|kept| kept.len() > 0),
+                "{file} is kept in {folder}"
+            );
+        }
+        self
+    }
+}
+
+#[test]
+fn a_kernel_that_does_not_boot() {
+    rehearse("does-not-boot", &[], PARTIAL_SUCCESS)
+        .is("regression")
+        .tells("dma_fence_init_stub")
+        .tells("vanilla came up instead of the debug kernel")
+        .keeps(&["serial.log", "pstore.tar"]);
+}
+
+#[test]
+fn a_lockup_without_a_word() {
+    rehearse("hard-lockup", &[], PARTIAL_SUCCESS)
+        .is("lost-connection")
+        .keeps(&["serial.log"]);
+}
+
+#[test]
+fn a_test_that_ends_well_with_an_empty_output() {
+    rehearse("empty-output", &[], PARTIAL_SUCCESS)
+        .is("smoke-failed")
+        .tells("vim2m.raw has 0 bytes, expected 18432000")
+        .keeps(&["serial.log", "kmsg.log"]);
+}
+
+#[test]
+#[ignore = "one of cargo xtask test --long"]
+fn a_patch_that_does_not_apply() {
+    rehearse("does-not-apply", &[], PARTIAL_SUCCESS)
+        .is("does-not-apply")
+        .tells("drivers/media/test-drivers/vim2m.c");
+}
+
+#[test]
+#[ignore = "one of cargo xtask test --long"]
+fn a_patch_that_does_not_build() {
+    rehearse("does-not-build", &[], PARTIAL_SUCCESS)
+        .is("build-failed")
+        .tells("v4l2_m2m_attach_release_fence");
+}
+
+#[test]
+#[ignore = "one of cargo xtask test --long"]
+fn a_warning_about_a_line_of_the_patch() {
+    rehearse("build-warning", &[], PARTIAL_SUCCESS)
+        .is("build-warning")
+        .tells("unused variable");
+}
+
+#[test]
+#[ignore = "one of cargo xtask test --long"]
+fn a_kernel_that_boots_and_cannot_be_reached() {
+    rehearse("no-ssh", &[], PARTIAL_SUCCESS)
+        .is("lost-connection")
+        .keeps(&["serial.log"]);
+}
+
+#[test]
+#[ignore = "one of cargo xtask test --long"]
+fn another_kernel_under_our_label() {
+    rehearse("wrong-kernel", &[], PARTIAL_SUCCESS).is("wrong-kernel");
+}
+
+#[test]
+#[ignore = "one of cargo xtask test --long"]
+fn a_sleep_under_a_spinlock() {
+    rehearse("sleep-in-atomic", &[], PARTIAL_SUCCESS)
+        .is("regression")
+        .tells("vim2m_publish_release_fence")
+        .keeps(&["serial.log", "kmsg.log", "journal.log"]);
+}
+
+#[test]
+#[ignore = "one of cargo xtask test --long"]
+fn an_oops_in_a_smoke_test() {
+    rehearse("oops", &[], PARTIAL_SUCCESS)
+        .is("regression")
+        .tells("NULL pointer dereference")
+        .tells("vim2m_publish_release_fence");
+}
+
+#[test]
+#[ignore = "one of cargo xtask test --long"]
+fn a_task_that_waits_for_ever() {
+    rehearse("hung-task", &[], PARTIAL_SUCCESS)
+        .is("regression")
+        .tells("blocked for more than")
+        .tells("vim2m_publish_release_fence");
+}
+
+#[test]
+#[ignore = "one of cargo xtask test --long"]
+fn a_wedge_that_feeds_the_watchdog() {
+    rehearse("fed-wedge", &[], PARTIAL_SUCCESS)
+        .is("lost-connection")
+        .keeps(&["serial.log"]);
+}
+
+#[test]
+#[ignore = "one of cargo xtask test --long"]
+fn a_patch_whose_code_never_runs() {
+    rehearse("never-runs", &[], PARTIAL_SUCCESS)
+        .is("not-exercised")
+        .tells("vim2m_publish_release_fence did not run");
+}
+
+#[test]
+#[ignore = "one of cargo xtask test --long"]
+fn a_wedge_that_only_a_soak_finds() {
+    rehearse("soak-lockup", &[], PARTIAL_SUCCESS)
+        .is("lost-connection")
+        .keeps(&["serial.log"]);
+}
+
+#[test]
+#[ignore = "one of cargo xtask test --long"]
+fn a_checker_that_is_off() {
+    rehearse("checker-off", &[], PARTIAL_SUCCESS)
+        .is("dead-checker")
+        .tells("debug_locks");
+}
+
+#[test]
+#[ignore = "one of cargo xtask test --long"]
+fn a_review_that_is_missing() {
+    rehearse("review-missing", &[], PARTIAL_SUCCESS).is("review-missing");
+}
+
+#[test]
+#[ignore = "one of cargo xtask test --long"]
+fn a_fault_that_not_every_boot_shows() {
+    // Eight boots of a fault that each second boot has: all alike in 1 of 128 runs.
+    rehearse("flaky", &["--repeat", "8"], PARTIAL_SUCCESS)
+        .is("flaky")
+        .tells("of 8 boots were bad");
+}
+
+/// The plan names one module. A structure that thirteen share has changed: all of them are built and shipped, and that is told.
+#[test]
+#[ignore = "one of cargo xtask test --long"]
+fn a_changed_structure_ships_with_all_that_share_it() {
+    let broken = rehearse("layout", &[], 0);
+    assert_eq!(broken.record["end"], "success");
+    assert_eq!(broken.row("2.2")["verdict"], "pass");
+    broken
+        .tells("changed, though the plan does not name them")
+        .tells("videobuf2-core.h");
+    assert_eq!(&vanilla_after_a_reset(), vanilla_before());
+}
