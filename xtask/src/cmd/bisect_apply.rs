@@ -5,7 +5,7 @@ use super::run_campaign::{self, Order};
 use super::setup::TreeFlags;
 use crate::board::boot::ConsentGiven;
 use crate::campaign::build;
-use crate::campaign::file::Campaign;
+use crate::campaign::file::{Campaign, Step};
 use crate::campaign::journal::past::Begin;
 use crate::campaign::plan::{self, Planned};
 use crate::campaign::walk::Options;
@@ -157,9 +157,13 @@ impl Prepared {
             context
                 .ui
                 .line(&format!("{:<5} {:>4.0} min  {}", row.id, minutes, row.title));
-            context
-                .ui
-                .line(&format!("{:<15} passes when: {}", "", row.verified_by));
+            let carried =
+                |step: &&Step| step.id == row.id && self.begin.options.carries(&self.campaign, step);
+            let verified_by = match self.campaign.steps.iter().find(carried) {
+                Some(_) => "it is applied, and not judged",
+                None => &row.verified_by,
+            };
+            context.ui.line(&format!("{:<15} passes when: {verified_by}", ""));
         }
         let minutes = self
             .plan
