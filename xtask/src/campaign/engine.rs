@@ -1,9 +1,11 @@
 //! The engine: executes a plan, row by row. What a row finds wrong with the kernel under test ends the campaign with a verdict;
 //! what goes wrong with the board or this machine is an error, and the board is left to vanilla.
 //!
-//! [`rows`] walks through the plan and [`patch_row`] does a step of it, both with any [`hands::Hands`]; [`real`] are the engine's own.
+//! [`rows`] walks through the plan, [`fixed_rows`] does what stands around the patches and [`patch_row`] a step, all with any [`hands::Hands`]; [`real`] are the engine's own.
 //! [`resuming`] carries out what the rule in `campaign::resume` decided, [`searching`] a bisection.
 
+mod course;
+mod fixed_rows;
 pub mod hands;
 #[cfg(test)]
 mod killed;
@@ -33,7 +35,7 @@ use anyhow::Result;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-pub use rows::{Course, Inputs};
+pub use course::{Course, Inputs};
 
 /// Whether a row of this number is a boot of a bisection.
 pub fn is_of_a_search(row: &str) -> bool {

@@ -7,7 +7,7 @@ use super::setup::TreeFlags;
 use crate::board::boot::ConsentGiven;
 use crate::campaign::build;
 use crate::campaign::estimates;
-use crate::campaign::file::{Campaign, InUse, QuietHours};
+use crate::campaign::file::{Campaign, InUse, QuietHours, Step};
 use crate::campaign::journal::past::Begin;
 use crate::campaign::plan::{self, Planned};
 use crate::campaign::walk::Options;
@@ -144,7 +144,13 @@ impl Prepared {
             campaign.people.in_use = InUse::Go;
         }
         begin.kernel = begin.kernel.or_else(|| campaign.tree.clone());
-        let plan = plan_of(context, &campaign)?;
+        let mut plan = plan_of(context, &campaign)?;
+        let is_carried = |step: &&Step| begin.options.carries(&campaign, step);
+        for step in campaign.steps.iter().filter(is_carried) {
+            for row in plan.iter_mut().filter(|row| row.id == step.id) {
+                row.verified_by = "it is applied, and not judged".into();
+            }
+        }
         begin.campaign.clone_from(&campaign.name);
         begin.board.clone_from(&campaign.board);
         begin.rows = plan

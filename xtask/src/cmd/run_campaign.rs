@@ -18,7 +18,7 @@ use crate::campaign::journal::past::{Begin, Past};
 use crate::campaign::live::Live;
 use crate::campaign::plan::Planned;
 use crate::campaign::record::{End, RunRecord};
-use crate::campaign::resume::{self, Decision};
+use crate::campaign::resume::{self, BoardSeen, Decision};
 use crate::campaign::runs::{self, Run};
 use crate::campaign::{report, way_home};
 use crate::exit::Outcome;
@@ -82,11 +82,15 @@ pub fn find_unfinished(context: &Context, begin: &Begin) -> Result<Option<(Run, 
 }
 
 /// Runs it and tells how it ended. One run a board: a second one is refused.
-pub fn run(context: &Context, order: Order) -> Result<Outcome> {
+pub fn run(context: &Context, mut order: Order) -> Result<Outcome> {
     let _lock = lock(context, &order.begin.board)?;
     let awake = awake::hold("a kernel campaign runs");
     if let awake::Awake::No(said) = &awake {
         context.ui.warn(said);
+    }
+    if let Some((run, past)) = &mut order.found {
+        // Another process may have gone on with it while this one waited for an answer.
+        *past = runs::open(run.folder.clone(), run.campaign.clone()).past?;
     }
     let folder = match &order.found {
         Some((run, _)) => run.folder.clone(),
@@ -147,8 +151,12 @@ fn decide<'a>(
     };
     let known = crate::board::backup::host_manifest(&engine.backups)?.map(|known| known.protected);
     let Some((run, past)) = &order.found else {
-        let board = way_home::see(engine.board, known.as_ref(), ANSWER);
-        return Ok(resume::to_vanilla(&Past::default(), &board).map(anew));
+        // Whatever else runs there, pre-flight says more about it.
+        let ours = matches!(
+            way_home::see(engine.board, known.as_ref(), ANSWER),
+            BoardSeen::Ours { .. }
+        );
+        return Ok(Ok(anew(ours.then_some(Reset::Orderly))));
     };
     context.ui.say(&format!(
         "a run of {} was not finished ({}): looking at the board and the tree",

@@ -30,6 +30,16 @@ pub struct Asked<'a> {
     pub exercise: &'a [String],
 }
 
+/// Something was broken off because somebody asked to stop: the run stops there, and goes on from there.
+#[derive(Debug)]
+pub struct StopAsked;
+
+impl std::fmt::Display for StopAsked {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        f.write_str("broken off, as asked")
+    }
+}
+
 /// What a build came to.
 pub enum Built {
     /// A kernel, staged, with facts for the report.

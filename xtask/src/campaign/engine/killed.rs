@@ -36,10 +36,23 @@ fn verdicts(record: &RunRecord) -> Vec<(String, Option<Verdict>)> {
 }
 
 /// What a run leaves, apart from how long it took.
-fn left(run: &Run, record: &RunRecord) -> (Vec<(String, Option<Verdict>)>, Option<End>, Vec<String>, bool) {
+#[derive(Debug, PartialEq)]
+struct Left {
+    verdicts: Vec<(String, Option<Verdict>)>,
+    end: Option<End>,
+    tree: Vec<String>,
+    label: bool,
+}
+
+fn left(run: &Run, record: &RunRecord) -> Left {
     let world = run.world.borrow();
     assert!(world.runs.is_none() && !world.silent, "vanilla runs at the end");
-    (verdicts(record), record.end, world.tree.clone(), world.label)
+    Left {
+        verdicts: verdicts(record),
+        end: record.end,
+        tree: world.tree.clone(),
+        label: world.label,
+    }
 }
 
 fn lines(run: &Run) -> Vec<Line> {

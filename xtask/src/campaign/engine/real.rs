@@ -1,6 +1,6 @@
 //! The engine's own hands: tree, compiler, board.
 
-use super::hands::{Asked, Built, Hands};
+use super::hands::{Asked, Built, Hands, StopAsked};
 use super::{Engine, Prepared};
 use crate::board::boot::{self, Capture, Permit, Reset};
 use crate::board::deploy;
@@ -83,7 +83,7 @@ impl Hands for Engine<'_> {
     fn build(&mut self, fragments: &[std::path::PathBuf], watch: &mut Stopwatch) -> Result<Built> {
         match self.workshop.build(fragments, watch, self.ui) {
             Ok(built) => Ok(Built::Kernel(Box::new(built.manifest), built.facts)),
-            Err(error) if self.stop_asked() => Err(error.context("stopped while it was building")),
+            Err(error) if self.stop_asked() => Err(error.context(StopAsked)),
             Err(error) if is_of_this_machine(&error) => Err(error),
             Err(error) => Ok(Built::Fails(format!("{error:#}"))),
         }
@@ -199,7 +199,7 @@ impl Hands for Engine<'_> {
             staged: kept
                 .iter()
                 .filter(is_staged)
-                .filter_map(|kept| super::rows::row_of_manifest(&kept.name))
+                .filter_map(|kept| super::course::row_of_manifest(&kept.name))
                 .collect(),
             kept: kept
                 .iter()

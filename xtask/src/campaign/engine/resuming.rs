@@ -1,7 +1,8 @@
 //! Carries out what the rule decided about a run that was cut off: takes back what it left, then goes on.
 
+use super::course::{BASELINE, manifest_name};
 use super::hands::Hands;
-use super::rows::{BASELINE, Next, Walk, Work, manifest_name};
+use super::rows::{Next, Walk, Work};
 use super::searching;
 use crate::campaign::journal::Event;
 use crate::campaign::journal::past::{Past, PastRow};

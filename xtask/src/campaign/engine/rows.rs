@@ -1,101 +1,26 @@
 //! The walk through a plan: each row between its beginning and its end in the journal, timed and told.
 
 use super::Start;
-use super::hands::{Asked, Built, Hands};
+use super::course::Course;
+use super::hands::{Asked, Hands, StopAsked};
 use crate::campaign::boot_step::Booted;
-use crate::campaign::file::{Campaign, Expectation};
+use crate::campaign::file::Expectation;
 use crate::campaign::inputs::Input;
 use crate::campaign::journal::past::{self, Judged, Kept, RowBegun, RowEnded, Way};
 use crate::campaign::journal::{Event, Journal};
 use crate::campaign::plan::{Action, Planned};
 use crate::campaign::record::{End, RowRecord, RunRecord};
 use crate::campaign::report;
-use crate::campaign::resume::{Kind, Row};
 use crate::campaign::search::Shown;
 use crate::campaign::stopwatch::Stopwatch;
 use crate::campaign::verdict::{self, Verdict};
-use crate::campaign::walk::Options;
 use crate::evidence::finding::Finding;
 use crate::host::files;
 use crate::manifest::Manifest;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
-
-/// What is walked: the plan of a campaign, with the options and the inputs of its rows.
-#[derive(Clone, Copy)]
-pub struct Course<'a> {
-    /// The campaign, without what the options leave out.
-    pub campaign: &'a Campaign,
-    /// Its plan.
-    pub plan: &'a [Planned],
-    /// The options.
-    pub options: &'a Options,
-    /// What the results depend on.
-    pub inputs: &'a Inputs,
-}
-
-/// What the results of a campaign's rows depend on.
-#[derive(Debug, Clone, Default)]
-pub struct Inputs {
-    /// Of every build and boot.
-    pub shared: Vec<Input>,
-    /// Of each step, by its number; the shared ones are in it.
-    pub steps: BTreeMap<String, Vec<Input>>,
-}
-
-/// The row that stands for all boots of a bisection in the rule of resuming.
-pub(super) const SEARCH: &str = "search";
-
-impl Course<'_> {
-    /// The rows of the plan for the rule of resuming.
-    pub fn rows(&self) -> Vec<Row> {
-        let mut rows: Vec<Row> = Vec::new();
-        for planned in self.plan {
-            let (id, kind, inputs) = match planned.action {
-                Action::Preflight => (&planned.id, Kind::Preflight, Vec::new()),
-                Action::BuildBaseline => (&planned.id, Kind::Build, self.inputs.shared.clone()),
-                Action::BootBaseline => (&planned.id, Kind::Baseline, self.inputs.shared.clone()),
-                Action::Patch(_) if self.options.search => continue,
-                Action::Patch(_) => (&planned.id, Kind::Patch, self.inputs_of(&planned.id)),
-                Action::Close => (&planned.id, Kind::Close, Vec::new()),
-            };
-            if kind == Kind::Close && self.options.search {
-                rows.push(Row {
-                    id: SEARCH.into(),
-                    kind: Kind::Search,
-                    inputs: Vec::new(),
-                });
-            }
-            rows.push(Row {
-                id: id.clone(),
-                kind,
-                inputs,
-            });
-        }
-        rows
-    }
-
-    pub(super) fn inputs_of(&self, step: &str) -> Vec<Input> {
-        self.inputs.steps.get(step).cloned().unwrap_or_default()
-    }
-}
-
-/// Name of the file in the run's folder with what a row built.
-pub(super) fn manifest_name(row: &str) -> String {
-    format!("kept/manifest-{row}.json")
-}
-
-/// The row whose build a kept file describes.
-pub(super) fn row_of_manifest(name: &str) -> Option<String> {
-    let row = name.strip_prefix("kept/manifest-")?.strip_suffix(".json")?;
-    Some(row.to_string())
-}
-
-/// Name of the file in the run's folder with the findings of the baseline.
-pub(super) const BASELINE: &str = "kept/baseline.json";
 
 /// What is carried from row to row.
 #[derive(Default)]
@@ -187,6 +112,16 @@ impl<'a, H: Hands> Walk<'a, H> {
 
     /// Walks; gives the record. Its end is none when somebody asked to stop.
     pub fn run(mut self, start: Start) -> Result<RunRecord> {
+        match self.begin(start) {
+            Err(error) if error.is::<StopAsked>() => {
+                self.hands.say(&format!("{error:#}"));
+                Ok(self.record)
+            }
+            walked => walked.map(|()| self.record),
+        }
+    }
+
+    fn begin(&mut self, start: Start) -> Result<()> {
         match start {
             Start::Anew { begin, vanilla } => {
                 self.journal.note(Event::Begin, "", &begin)?;
@@ -197,11 +132,10 @@ impl<'a, H: Hands> Walk<'a, H> {
                     ));
                     self.hands.to_vanilla(reset, "", self.journal)?;
                 }
-                self.go_on(0)?;
+                self.go_on(0)
             }
-            Start::Resume(past, decision) => self.resume(past, decision)?,
+            Start::Resume(past, decision) => self.resume(past, decision),
         }
-        Ok(self.record)
     }
 
     /// Executes the plan from this row on.
@@ -387,128 +321,6 @@ impl<'a, H: Hands> Walk<'a, H> {
         Ok(())
     }
 
-    pub(super) fn preflight(&mut self, work: &mut Work) -> Result<Next> {
-        if !self.state.tree_is_right {
-            self.take_all_back(work)?;
-            let patches: Vec<&str> = self
-                .course
-                .campaign
-                .steps
-                .iter()
-                .map(|step| step.patch.as_str())
-                .collect();
-            self.hands.check(&patches)?;
-        }
-        let method = self.course.options.method(self.course.campaign);
-        self.tell(work, vec![method]);
-        let inputs = json!({ "board": self.course.campaign.board });
-        let facts = self.act(
-            work,
-            ("preflight", "preflight"),
-            inputs,
-            |hands| hands.preflight(),
-            |_| json!("ready"),
-        )?;
-        self.tell(work, facts);
-        Ok(Next::Go)
-    }
-
-    /// Moves the tree to its base.
-    pub(super) fn take_all_back(&mut self, work: &mut Work) -> Result<()> {
-        let removed = self.act(
-            work,
-            ("take patches back", "reset-tree"),
-            Value::Null,
-            |hands| hands.tree_to(None),
-            |removed| json!(removed),
-        )?;
-        if removed > 0 {
-            let fact = format!("{removed} patches that were in the tree were taken back");
-            self.tell(work, vec![fact]);
-        }
-        Ok(())
-    }
-
-    fn build_baseline(&mut self, work: &mut Work) -> Result<Next> {
-        if let Err(why) = self.build(work)? {
-            bail!("the debug kernel cannot be built without any patch: {why}");
-        }
-        Ok(Next::Go)
-    }
-
-    /// Builds and stages what the tree holds; the inner error says why that is no kernel.
-    pub(super) fn build(&mut self, work: &mut Work) -> Result<std::result::Result<(), String>> {
-        let inputs = json!({ "fragments": self.state.fragments, "head": self.hands.head()? });
-        let Work { watch, row, .. } = work;
-        let (hands, fragments) = (&mut *self.hands, &self.state.fragments);
-        let built = self.journal.act(
-            &row.id,
-            "build",
-            inputs,
-            || hands.build(fragments, watch),
-            |built| match built {
-                Built::Kernel(manifest, _) => {
-                    json!({ "release": manifest.release, "build-id": manifest.build_id })
-                }
-                Built::Fails(why) => json!({ "fails": why }),
-            },
-        )?;
-        let (manifest, facts) = match built {
-            Built::Fails(why) => return Ok(Err(why)),
-            Built::Kernel(manifest, facts) => (manifest, facts),
-        };
-        self.tell(work, facts);
-        let name = manifest_name(&work.row.id);
-        self.keep(work, &name, &*manifest)?;
-        self.state.manifest = Some(*manifest);
-        Ok(Ok(()))
-    }
-
-    fn baseline(&mut self, work: &mut Work) -> Result<Next> {
-        let campaign = self.course.campaign;
-        let mut load: Vec<String> = Vec::new();
-        for module in campaign.steps.iter().flat_map(|step| &step.load) {
-            if !load.contains(module) {
-                load.push(module.clone());
-            }
-        }
-        let manifest = self.state.manifest.clone().context("nothing was built")?;
-        let id = work.row.id.clone();
-        let asked = Asked {
-            row: &id,
-            evidence: &id,
-            manifest: &manifest,
-            load: &load,
-            tests: campaign.tests_of_baseline(),
-            exercise: &[],
-        };
-        let mut booted = self.boot(&asked, work)?;
-        self.state.baseline = std::mem::take(&mut booted.findings);
-        // There is nothing to compare with: whatever a checker says about the debug kernel alone is its own fault.
-        let splats = self.state.baseline.iter().filter(|finding| finding.lockdep_off);
-        let splats: Vec<String> = splats.map(|finding| finding.title.clone()).collect();
-        booted.seen.new_findings.extend(splats);
-        work.row
-            .facts
-            .push(format!("the baseline has {} findings", self.state.baseline.len()));
-        let baseline = std::mem::take(&mut self.state.baseline);
-        self.keep(work, BASELINE, &baseline)?;
-        self.state.baseline = baseline;
-        if self.settle(booted, Expectation::Exercised, Vec::new(), past::JUDGE, work)? == Place::Lost {
-            return Ok(Next::Lost);
-        }
-        if work.row.verdict == Some(Verdict::Pass) {
-            return Ok(Next::Go);
-        }
-        let fragments = &campaign.kernel.fragments;
-        let fragments: Vec<String> = fragments.iter().map(|path| path.display().to_string()).collect();
-        work.row.reasons.push(format!(
-            "the debug kernel itself is at fault, not the series; its fragments: {}",
-            fragments.join(", ")
-        ));
-        Ok(Next::Stop(End::Failure))
-    }
-
     pub(super) fn boot(&mut self, asked: &Asked, work: &mut Work) -> Result<Booted> {
         let booted = self.hands.boot(asked, self.journal, &mut work.watch)?;
         work.row.evidence = Some(self.hands.evidence(&work.row.id));
@@ -567,17 +379,5 @@ impl<'a, H: Hands> Walk<'a, H> {
             fields.insert("seen".into(), seen);
         }
         self.journal.write(Event::Verdict, &row.id, action, detail)
-    }
-
-    fn close(&mut self, work: &mut Work) -> Result<Next> {
-        let look = |hands: &mut H| hands.vanilla_stands();
-        match self.act(work, ("close", "close"), json!({}), look, |facts| json!(facts)) {
-            Ok(facts) => self.tell(work, facts),
-            Err(error) => {
-                work.row.reasons.push(format!("{error:#}"));
-                return Ok(Next::Stop(End::PersonNeeded));
-            }
-        }
-        Ok(Next::Go)
     }
 }

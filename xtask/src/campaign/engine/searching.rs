@@ -1,7 +1,8 @@
 //! A bisection: boots with the first so many patches, as the rule in `campaign::search` asks, until the first bad one is known.
 
+use super::course::SEARCH;
 use super::hands::Hands;
-use super::rows::{Next, Place, SEARCH, Walk, Work};
+use super::rows::{Next, Place, Walk, Work};
 use crate::campaign::inputs::Input;
 use crate::campaign::journal::past::{JUDGE, PastRow, Way};
 use crate::campaign::record::{End, RowRecord};

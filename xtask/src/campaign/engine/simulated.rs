@@ -2,8 +2,9 @@
 //! each write of the journal, and before and behind each change of board and tree.
 
 use super::Start;
+use super::course::{Course, Inputs, row_of_manifest};
 use super::hands::{Asked, Built, Hands};
-use super::rows::{Course, Inputs, Walk, row_of_manifest};
+use super::rows::Walk;
 use crate::board::boot::Reset;
 use crate::campaign::boot_step::Booted;
 use crate::campaign::file::Campaign;

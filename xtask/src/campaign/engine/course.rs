@@ -1,0 +1,81 @@
+//! What is walked: a plan with its options, and what the results of its rows depend on.
+
+use crate::campaign::file::Campaign;
+use crate::campaign::inputs::Input;
+use crate::campaign::plan::{Action, Planned};
+use crate::campaign::resume::{Kind, Row};
+use crate::campaign::walk::Options;
+use std::collections::BTreeMap;
+
+/// What is walked: the plan of a campaign, with the options and the inputs of its rows.
+#[derive(Clone, Copy)]
+pub struct Course<'a> {
+    /// The campaign, without what the options leave out.
+    pub campaign: &'a Campaign,
+    /// Its plan.
+    pub plan: &'a [Planned],
+    /// The options.
+    pub options: &'a Options,
+    /// What the results depend on.
+    pub inputs: &'a Inputs,
+}
+
+/// What the results of a campaign's rows depend on.
+#[derive(Debug, Clone, Default)]
+pub struct Inputs {
+    /// Of every build and boot.
+    pub shared: Vec<Input>,
+    /// Of each step, by its number; the shared ones are in it.
+    pub steps: BTreeMap<String, Vec<Input>>,
+}
+
+/// The row that stands for all boots of a bisection in the rule of resuming.
+pub(super) const SEARCH: &str = "search";
+
+impl Course<'_> {
+    /// The rows of the plan for the rule of resuming.
+    pub fn rows(&self) -> Vec<Row> {
+        let mut rows: Vec<Row> = Vec::new();
+        for planned in self.plan {
+            let (id, kind, inputs) = match planned.action {
+                Action::Preflight => (&planned.id, Kind::Preflight, Vec::new()),
+                Action::BuildBaseline => (&planned.id, Kind::Build, self.inputs.shared.clone()),
+                Action::BootBaseline => (&planned.id, Kind::Baseline, self.inputs.shared.clone()),
+                Action::Patch(_) if self.options.search => continue,
+                Action::Patch(_) => (&planned.id, Kind::Patch, self.inputs_of(&planned.id)),
+                Action::Close => (&planned.id, Kind::Close, Vec::new()),
+            };
+            if kind == Kind::Close && self.options.search {
+                rows.push(Row {
+                    id: SEARCH.into(),
+                    kind: Kind::Search,
+                    inputs: Vec::new(),
+                });
+            }
+            rows.push(Row {
+                id: id.clone(),
+                kind,
+                inputs,
+            });
+        }
+        rows
+    }
+
+    pub(super) fn inputs_of(&self, step: &str) -> Vec<Input> {
+        self.inputs.steps.get(step).cloned().unwrap_or_default()
+    }
+}
+
+/// Name of the file in the run's folder with what a row built.
+pub(super) fn manifest_name(row: &str) -> String {
+    format!("kept/manifest-{row}.json")
+}
+
+/// The row whose build a kept file describes.
+pub(super) fn row_of_manifest(name: &str) -> Option<String> {
+    let row = name.strip_prefix("kept/manifest-")?.strip_suffix(".json")?;
+    Some(row.to_string())
+}
+
+/// Name of the file in the run's folder with the findings of the baseline.
+pub(super) const BASELINE: &str = "kept/baseline.json";

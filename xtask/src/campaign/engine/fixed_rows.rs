@@ -1,0 +1,147 @@
+//! The rows around the patches: pre-flight, the debug kernel alone, the last look; and what a build is to any row.
+
+use super::course::{BASELINE, manifest_name};
+use super::hands::{Asked, Built, Hands};
+use super::rows::{Next, Place, Walk, Work};
+use crate::campaign::file::Expectation;
+use crate::campaign::journal::past;
+use crate::campaign::record::End;
+use crate::campaign::verdict::Verdict;
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+
+impl<H: Hands> Walk<'_, H> {
+    pub(super) fn preflight(&mut self, work: &mut Work) -> Result<Next> {
+        if !self.state.tree_is_right {
+            self.take_all_back(work)?;
+            let patches: Vec<&str> = self
+                .course
+                .campaign
+                .steps
+                .iter()
+                .map(|step| step.patch.as_str())
+                .collect();
+            self.hands.check(&patches)?;
+        }
+        let method = self.course.options.method(self.course.campaign);
+        self.tell(work, vec![method]);
+        let inputs = json!({ "board": self.course.campaign.board });
+        let facts = self.act(
+            work,
+            ("preflight", "preflight"),
+            inputs,
+            |hands| hands.preflight(),
+            |_| json!("ready"),
+        )?;
+        self.tell(work, facts);
+        Ok(Next::Go)
+    }
+
+    /// Moves the tree to its base.
+    pub(super) fn take_all_back(&mut self, work: &mut Work) -> Result<()> {
+        let removed = self.act(
+            work,
+            ("take patches back", "reset-tree"),
+            Value::Null,
+            |hands| hands.tree_to(None),
+            |removed| json!(removed),
+        )?;
+        if removed > 0 {
+            let fact = format!("{removed} patches that were in the tree were taken back");
+            self.tell(work, vec![fact]);
+        }
+        Ok(())
+    }
+
+    pub(super) fn build_baseline(&mut self, work: &mut Work) -> Result<Next> {
+        if let Err(why) = self.build(work)? {
+            bail!("the debug kernel cannot be built without any patch: {why}");
+        }
+        Ok(Next::Go)
+    }
+
+    /// Builds and stages what the tree holds; the inner error says why that is no kernel.
+    pub(super) fn build(&mut self, work: &mut Work) -> Result<std::result::Result<(), String>> {
+        let inputs = json!({ "fragments": self.state.fragments, "head": self.hands.head()? });
+        let Work { watch, row, .. } = work;
+        let (hands, fragments) = (&mut *self.hands, &self.state.fragments);
+        let built = self.journal.act(
+            &row.id,
+            "build",
+            inputs,
+            || hands.build(fragments, watch),
+            |built| match built {
+                Built::Kernel(manifest, _) => {
+                    json!({ "release": manifest.release, "build-id": manifest.build_id })
+                }
+                Built::Fails(why) => json!({ "fails": why }),
+            },
+        )?;
+        let (manifest, facts) = match built {
+            Built::Fails(why) => return Ok(Err(why)),
+            Built::Kernel(manifest, facts) => (manifest, facts),
+        };
+        self.tell(work, facts);
+        let name = manifest_name(&work.row.id);
+        self.keep(work, &name, &*manifest)?;
+        self.state.manifest = Some(*manifest);
+        Ok(Ok(()))
+    }
+
+    pub(super) fn baseline(&mut self, work: &mut Work) -> Result<Next> {
+        let campaign = self.course.campaign;
+        let mut load: Vec<String> = Vec::new();
+        for module in campaign.steps.iter().flat_map(|step| &step.load) {
+            if !load.contains(module) {
+                load.push(module.clone());
+            }
+        }
+        let manifest = self.state.manifest.clone().context("nothing was built")?;
+        let id = work.row.id.clone();
+        let asked = Asked {
+            row: &id,
+            evidence: &id,
+            manifest: &manifest,
+            load: &load,
+            tests: campaign.tests_of_baseline(),
+            exercise: &[],
+        };
+        let mut booted = self.boot(&asked, work)?;
+        self.state.baseline = std::mem::take(&mut booted.findings);
+        // There is nothing to compare with: whatever a checker says about the debug kernel alone is its own fault.
+        let splats = self.state.baseline.iter().filter(|finding| finding.lockdep_off);
+        let splats: Vec<String> = splats.map(|finding| finding.title.clone()).collect();
+        booted.seen.new_findings.extend(splats);
+        work.row
+            .facts
+            .push(format!("the baseline has {} findings", self.state.baseline.len()));
+        let baseline = std::mem::take(&mut self.state.baseline);
+        self.keep(work, BASELINE, &baseline)?;
+        self.state.baseline = baseline;
+        if self.settle(booted, Expectation::Exercised, Vec::new(), past::JUDGE, work)? == Place::Lost {
+            return Ok(Next::Lost);
+        }
+        if work.row.verdict == Some(Verdict::Pass) {
+            return Ok(Next::Go);
+        }
+        let fragments = &campaign.kernel.fragments;
+        let fragments: Vec<String> = fragments.iter().map(|path| path.display().to_string()).collect();
+        work.row.reasons.push(format!(
+            "the debug kernel itself is at fault, not the series; its fragments: {}",
+            fragments.join(", ")
+        ));
+        Ok(Next::Stop(End::Failure))
+    }
+
+    pub(super) fn close(&mut self, work: &mut Work) -> Result<Next> {
+        let look = |hands: &mut H| hands.vanilla_stands();
+        match self.act(work, ("close", "close"), json!({}), look, |facts| json!(facts)) {
+            Ok(facts) => self.tell(work, facts),
+            Err(error) => {
+                work.row.reasons.push(format!("{error:#}"));
+                return Ok(Next::Stop(End::PersonNeeded));
+            }
+        }
+        Ok(Next::Go)
+    }
+}
