@@ -70,7 +70,7 @@ fn rehearse(name: &str, more: &[&str], code: i32) -> Broken {
     let record = std::fs::read(report.with_file_name("run.json")).unwrap();
     Broken {
         record: serde_json::from_slice(&record).unwrap(),
-        report: std::fs::read_to_string(report).unwrap(),
+        report: std::fs::read_to_string(report.with_file_name("report.md")).unwrap(),
     }
 }
 

@@ -43,10 +43,11 @@ fn rehearse(arguments: &[&str], code: i32) -> (Value, String) {
         .lines()
         .find_map(|line| line.strip_prefix("Report: "))
         .expect("it names its report");
-    let record = std::path::Path::new(report).with_file_name("run.json");
+    let report = std::path::Path::new(report);
+    let record = std::fs::read(report.with_file_name("run.json")).unwrap();
     (
-        serde_json::from_slice(&std::fs::read(record).unwrap()).unwrap(),
-        std::fs::read_to_string(report).unwrap(),
+        serde_json::from_slice(&record).unwrap(),
+        std::fs::read_to_string(report.with_file_name("report.md")).unwrap(),
     )
 }
 

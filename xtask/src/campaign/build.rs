@@ -51,6 +51,8 @@ pub struct Built {
     pub manifest: Manifest,
     /// Facts for the report.
     pub facts: Vec<String>,
+    /// Warnings about files of the patches that no build before gave.
+    pub warnings: Vec<String>,
 }
 
 impl Workshop {
@@ -305,7 +307,13 @@ pub fn build(builder: &Builder, order: &Order, watch: &mut Stopwatch, ui: &Ui) -
         .iter()
         .filter(|warning| warning.new || warning.in_patch);
     facts.extend(to_read.map(|warning| format!("the compiler warns, {}", warning.line())));
-    Ok(Built { manifest, facts })
+    let of_patch = made.warnings.list.iter();
+    let of_patch = of_patch.filter(|warning| warning.new && warning.in_patch);
+    Ok(Built {
+        manifest,
+        facts,
+        warnings: of_patch.map(|warning| warning.line()).collect(),
+    })
 }
 
 /// Modules whose content differs between two builds.

@@ -25,6 +25,10 @@ pub enum Verdict {
     IncompleteLog,
     /// With this patch the kernel does not build, or its configuration does not come true: nothing was booted.
     BuildFailed,
+    /// The patch does not apply on what is there: nothing was changed and nothing was booted.
+    DoesNotApply,
+    /// The compiler warns about a file of this patch as it did not before it; all else is as it should be.
+    BuildWarning,
     /// Of several boots of the same build some were good and some were not.
     Flaky,
     /// The campaign asks for a review that approves this very patch, and there is none: nothing was applied.
@@ -44,6 +48,8 @@ impl Verdict {
             Verdict::LostConnection => "lost connection",
             Verdict::IncompleteLog => "incomplete log",
             Verdict::BuildFailed => "build failed",
+            Verdict::DoesNotApply => "does not apply",
+            Verdict::BuildWarning => "build warning",
             Verdict::Flaky => "flaky",
             Verdict::ReviewMissing => "review missing",
         }
@@ -107,6 +113,8 @@ pub struct Seen {
     pub failed_tests: Vec<String>,
     /// Why the log is incomplete.
     pub log_gaps: Vec<String>,
+    /// What the compiler newly says about files of the patch.
+    pub warnings: Vec<String>,
     /// Functions that should have run and did not.
     pub not_run: Vec<String>,
 }
@@ -122,6 +130,7 @@ pub fn judge(seen: &Seen) -> (Verdict, Vec<String>) {
         (Verdict::DeadChecker, &seen.dead_checkers),
         (Verdict::SmokeFailed, &seen.failed_tests),
         (Verdict::IncompleteLog, &seen.log_gaps),
+        (Verdict::BuildWarning, &seen.warnings),
         (Verdict::NotExercised, &seen.not_run),
     ];
     match ranked.iter().find(|(_, reasons)| !reasons.is_empty()) {
@@ -160,6 +169,7 @@ mod tests {
         assert_eq!(verdict(|s| s.dead_checkers = why()), Verdict::DeadChecker);
         assert_eq!(verdict(|s| s.failed_tests = why()), Verdict::SmokeFailed);
         assert_eq!(verdict(|s| s.log_gaps = why()), Verdict::IncompleteLog);
+        assert_eq!(verdict(|s| s.warnings = why()), Verdict::BuildWarning);
         assert_eq!(verdict(|s| s.not_run = why()), Verdict::NotExercised);
     }
 

@@ -71,20 +71,22 @@ impl<H: Hands> Walk<'_, H> {
             inputs,
             || hands.build(fragments, watch),
             |built| match built {
-                Built::Kernel(manifest, _) => {
-                    json!({ "release": manifest.release, "build-id": manifest.build_id })
+                Built::Kernel(built) => {
+                    json!({ "release": built.manifest.release, "build-id": built.manifest.build_id })
                 }
                 Built::Fails(why) => json!({ "fails": why }),
             },
         )?;
-        let (manifest, facts) = match built {
+        let built = match built {
             Built::Fails(why) => return Ok(Err(why)),
-            Built::Kernel(manifest, facts) => (manifest, facts),
+            Built::Kernel(built) => *built,
         };
-        self.tell(work, facts);
+        let manifest = built.manifest;
+        self.tell(work, built.facts);
+        work.warnings = built.warnings;
         let name = manifest_name(&work.row.id);
-        self.keep(work, &name, &*manifest)?;
-        self.state.manifest = Some(*manifest);
+        self.keep(work, &name, &manifest)?;
+        self.state.manifest = Some(manifest);
         Ok(Ok(()))
     }
 

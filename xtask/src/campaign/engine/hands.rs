@@ -42,8 +42,8 @@ impl std::fmt::Display for StopAsked {
 
 /// What a build came to.
 pub enum Built {
-    /// A kernel, staged, with facts for the report.
-    Kernel(Box<Manifest>, Vec<String>),
+    /// A kernel, staged.
+    Kernel(Box<crate::campaign::build::Built>),
     /// What the tree and the fragments hold is no kernel: the first cause.
     Fails(String),
 }

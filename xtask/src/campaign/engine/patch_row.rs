@@ -28,6 +28,12 @@ impl<H: Hands> Walk<'_, H> {
         if let Some(next) = self.review(step, work)? {
             return Ok(next);
         }
+        if let Err(why) = self.hands.check(&[&step.patch]) {
+            work.row.verdict = Some(Verdict::DoesNotApply);
+            work.row.reasons.push(format!("{why:#}"));
+            self.judged(JUDGE, Vec::new(), None, work)?;
+            return Ok(Next::Stop(self.state.end_without_this_patch()));
+        }
         self.apply(step, work)?;
         let before = (self.state.manifest.clone(), self.state.fragments.len());
         self.state.fragments.extend(step.fragments.iter().cloned());
@@ -161,6 +167,7 @@ impl<H: Hands> Walk<'_, H> {
                 .not_run
                 .push("nothing on this board runs the code of this patch".into());
         }
+        booted.seen.warnings.clone_from(&work.warnings);
         let mut lockdep_off = Vec::new();
         for finding in harvest::new_findings(&self.state.baseline, &booted.findings) {
             booted.seen.new_findings.push(finding.title.clone());

@@ -82,7 +82,7 @@ impl Hands for Engine<'_> {
 
     fn build(&mut self, fragments: &[std::path::PathBuf], watch: &mut Stopwatch) -> Result<Built> {
         match self.workshop.build(fragments, watch, self.ui) {
-            Ok(built) => Ok(Built::Kernel(Box::new(built.manifest), built.facts)),
+            Ok(built) => Ok(Built::Kernel(Box::new(built))),
             Err(error) if self.stop_asked() => Err(error.context(StopAsked)),
             Err(error) if is_of_this_machine(&error) => Err(error),
             Err(error) => Ok(Built::Fails(format!("{error:#}"))),

@@ -55,6 +55,8 @@ pub(super) struct Work {
     pub watch: Stopwatch,
     pub row: RowRecord,
     pub kept: Vec<Kept>,
+    /// What the compiler newly says about files of the patch.
+    pub warnings: Vec<String>,
 }
 
 /// Where the board is after a boot of the debug slot.
@@ -250,7 +252,9 @@ impl<'a, H: Hands> Walk<'a, H> {
             ..Work::default()
         };
         let next = act(self, &mut work);
-        let Work { watch, mut row, kept } = work;
+        let Work {
+            watch, mut row, kept, ..
+        } = work;
         row.took_s = started.elapsed().as_secs_f64();
         row.phases = watch.phases;
         row.spans = watch.spans;

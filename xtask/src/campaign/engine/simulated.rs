@@ -202,7 +202,11 @@ impl Hands for Simulated {
         };
         world.staged = Some(manifest.clone());
         world.tick();
-        Ok(Built::Kernel(Box::new(manifest), Vec::new()))
+        Ok(Built::Kernel(Box::new(crate::campaign::build::Built {
+            manifest,
+            facts: Vec::new(),
+            warnings: Vec::new(),
+        })))
     }
 
     fn preflight(&mut self) -> Result<Vec<String>> {
