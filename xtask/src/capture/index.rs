@@ -62,6 +62,23 @@ fn stamp(line: &str) -> Option<Stamp> {
     })
 }
 
+/// The log cut at its stamps: the datagrams of a line that has such. What a stamp was lost for is a part of the piece before.
+pub fn pieces<'a>(log: &'a [u8], stamps: &[Stamp]) -> Vec<&'a [u8]> {
+    let mut starts: Vec<usize> = stamps
+        .iter()
+        .filter(|stamp| stamp.event.is_none())
+        .filter_map(|stamp| usize::try_from(stamp.offset).ok())
+        .filter(|start| *start < log.len())
+        .collect();
+    starts.dedup();
+    let ends = starts.iter().skip(1).copied().chain([log.len()]);
+    starts
+        .iter()
+        .zip(ends)
+        .filter_map(|(start, end)| log.get(*start..end))
+        .collect()
+}
+
 /// When the byte at `offset` had come at the latest, in nanoseconds since 1970: the time of the last stamp at or before it. `None`: it is
 /// older than the index.
 pub fn time_of(stamps: &[Stamp], offset: u64) -> Option<u64> {
@@ -105,6 +122,19 @@ mod tests {
     #[test]
     fn an_event_stays_on_its_line() {
         assert_eq!(stamp(1, 2, Some("lost\n9 9 x\r")).line(), "1 2 lost 9 9 x\n");
+    }
+
+    #[test]
+    fn datagrams_are_what_lies_between_stamps() {
+        let stamps = [
+            stamp(0, 1, Some("connected")),
+            stamp(0, 2, None),
+            stamp(2, 3, None),
+            stamp(2, 3, Some("phase x")),
+            stamp(9, 4, None),
+        ];
+        assert_eq!(pieces(b"aabbb", &stamps), [&b"aa"[..], b"bbb"]);
+        assert_eq!(pieces(b"", &stamps), Vec::<&[u8]>::new());
     }
 
     #[test]

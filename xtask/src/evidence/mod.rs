@@ -15,6 +15,7 @@ pub mod journal;
 pub mod kmsg;
 pub mod locks;
 pub mod machinery;
+pub mod netconsole;
 pub mod prefix;
 pub mod pstore;
 pub mod record;
