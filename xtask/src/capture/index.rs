@@ -79,6 +79,24 @@ pub fn pieces<'a>(log: &'a [u8], stamps: &[Stamp]) -> Vec<&'a [u8]> {
         .collect()
 }
 
+/// The part of an index that belongs to a piece of its log, from offset to offset, as an index of that piece.
+pub fn part(stamps: &[Stamp], from: u64, to: u64) -> String {
+    stamps
+        .iter()
+        .filter(|stamp| stamp.offset <= to)
+        .filter_map(|stamp| {
+            let offset = stamp.offset.checked_sub(from)?;
+            Some(
+                Stamp {
+                    offset,
+                    ..stamp.clone()
+                }
+                .line(),
+            )
+        })
+        .collect()
+}
+
 /// When the byte at `offset` had come at the latest, in nanoseconds since 1970: the time of the last stamp at or before it. `None`: it is
 /// older than the index.
 pub fn time_of(stamps: &[Stamp], offset: u64) -> Option<u64> {
@@ -135,6 +153,17 @@ mod tests {
         ];
         assert_eq!(pieces(b"aabbb", &stamps), [&b"aa"[..], b"bbb"]);
         assert_eq!(pieces(b"", &stamps), Vec::<&[u8]>::new());
+    }
+
+    #[test]
+    fn a_part_counts_from_its_own_beginning() {
+        let stamps = [
+            stamp(5, 1, None),
+            stamp(10, 2, Some("reset")),
+            stamp(30, 3, None),
+            stamp(31, 4, None),
+        ];
+        assert_eq!(part(&stamps, 10, 30), "0 2 reset\n20 3\n");
     }
 
     #[test]
