@@ -5,7 +5,6 @@ use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
-use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 use xtask::board::file::BoardFile;
@@ -339,18 +338,56 @@ fn a_board_over_ssh_has_the_line_of_its_file() {
 }
 
 #[test]
-fn a_board_whose_cable_is_not_there_has_no_line_and_leaves_no_process() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = board_file("device = \"/dev/no-such-tty\"\nspeed = 1500000");
-    let board = SshBoard::open(&file, folder.path()).unwrap();
-    assert!(board.serial().is_none());
-    let line = board.line().unwrap();
-    let problem = line.problem().unwrap();
-    assert!(
-        problem.contains("/dev/no-such-tty") && problem.contains("No such file"),
-        "{problem}"
+fn a_board_whose_line_does_not_open_has_none_and_leaves_no_process() {
+    // A port that nobody listens at, and a tty that is not there.
+    let closed = server().1;
+    for (serial, words) in [
+        (format!("tcp = \"{closed}\""), "onnection refused"),
+        (
+            "device = \"/dev/no-such-tty\"\nspeed = 1500000".to_string(),
+            "connect the cable",
+        ),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let board = SshBoard::open(&board_file(&serial), folder.path()).unwrap();
+        assert!(board.serial().is_none(), "{serial}");
+        let line = board.line().unwrap();
+        let problem = line.problem().unwrap();
+        assert!(problem.contains(words), "{problem}");
+        assert!(line.recorder().running().is_none());
+    }
+}
+
+#[test]
+fn datagrams_of_netconsole_are_recorded_apart_and_the_lost_ones_told() {
+    let line = Line::new();
+    let recorder = line.recorder();
+    // A port that is free now.
+    let address = std::net::UdpSocket::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    recorder.ensure(&Source::Udp(address.to_string()), None).unwrap();
+    recorder.wait_connected(LIMIT).unwrap();
+    let board = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let packets = [
+        &b"6,10,1,-;one\n"[..],
+        b"6,11,2,-,ncfrag=0/8;four",
+        b"6,11,2,-,ncfrag=4/8;teen",
+        b"6,14,3,-;last\n",
+    ];
+    for packet in packets {
+        board.send_to(packet, address).unwrap();
+    }
+    line.wait_for_log(b"last\n");
+    let stamps = index::read(&std::fs::read(recorder.index()).unwrap());
+    let log = line.log();
+    assert_eq!(index::pieces(&log, &stamps), packets);
+    let received = xtask::evidence::netconsole::receive(index::pieces(&log, &stamps));
+    assert_eq!(
+        String::from_utf8_lossy(&received.log),
+        "6,10,1,-;one\n6,11,2,-;fourteen\n6,14,3,-;last\n"
     );
-    assert!(line.recorder().running().is_none());
-    assert!(folder.path().join("serial").join("serial.log").is_file());
-    assert!(!Path::new("/dev/no-such-tty").exists());
+    assert_eq!(received.lost, [(12, 13)]);
+    assert!(recorder.write(b"x", Writer::Person).is_err());
 }

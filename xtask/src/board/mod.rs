@@ -10,6 +10,7 @@ pub mod extlinux;
 pub mod file;
 pub mod inventory;
 pub mod lease;
+pub mod netconsole;
 pub mod offline;
 pub mod preflight;
 pub mod probe;

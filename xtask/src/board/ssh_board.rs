@@ -51,6 +51,12 @@ impl RecordedLine {
     /// nothing is ended again.
     pub fn problem(&self) -> Option<&str> {
         let look = || {
+            if let Source::Device { device, .. } = &self.source
+                && !device.exists()
+            {
+                // No cable is the usual case, and no process is needed to see it.
+                return Some(format!("{} is not there: connect the cable", device.display()));
+            }
             let ready = self.recorder.ensure(&self.source, None).and_then(|found| {
                 let connected = self.recorder.wait_connected(LINE_LIMIT);
                 if connected.is_err() && found == Found::Started {

@@ -1,6 +1,7 @@
 //! Harvest: everything that the kernel said during one boot, copied off the board before anything judges it.
 
 use crate::board::{Board, SerialLine};
+use crate::capture::index;
 use crate::evidence::baseline::{self, Comparison};
 use crate::evidence::completeness::{self, End};
 use crate::evidence::finding::{self, Finding};
@@ -10,6 +11,7 @@ use crate::evidence::serial::{self, Phase};
 use crate::host::files;
 use anyhow::{Context, Result};
 use std::io::{Read as _, Seek, SeekFrom};
+use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
 
@@ -64,7 +66,7 @@ impl Harvest {
     }
 
     /// Adds what the serial line showed of this boot: from the first boot loader after `from` (an offset in the capture, in bytes) to the
-    /// next one.
+    /// next one. The times of its bytes lie beside it, where a recorder wrote them.
     pub fn take_serial(&mut self, line: &dyn SerialLine, from: u64, folder: &Path) -> Result<()> {
         let path = line.log();
         let doing = || format!("reading the serial capture {}", path.display());
@@ -72,7 +74,13 @@ impl Harvest {
         file.seek(SeekFrom::Start(from)).with_context(doing)?;
         let mut capture = Vec::new();
         file.read_to_end(&mut capture).with_context(doing)?;
-        self.keep(Source::Serial, one_boot(&capture).to_vec(), folder)
+        let boot = one_boot(&capture);
+        if let Ok(times) = std::fs::read(index::path_of(&path)) {
+            let (begin, end) = (from + boot.start as u64, from + boot.end as u64);
+            let stamps = index::part(&index::read(&times), begin, end);
+            files::write_atomic(&folder.join("serial.log.index"), stamps.as_bytes())?;
+        }
+        self.keep(Source::Serial, capture[boot].to_vec(), folder)
     }
 
     /// Adds one log.
@@ -179,7 +187,7 @@ pub fn new_findings(baseline: &[Finding], now: &[Finding]) -> Vec<Finding> {
 }
 
 /// From the first boot loader to the next one; all of it where none is seen.
-fn one_boot(capture: &[u8]) -> &[u8] {
+fn one_boot(capture: &[u8]) -> Range<usize> {
     let marks = serial::phases(capture);
     let mut loaders = marks
         .iter()
@@ -187,7 +195,7 @@ fn one_boot(capture: &[u8]) -> &[u8] {
         .map(|mark| mark.offset);
     let from = loaders.next().unwrap_or(0);
     let to = loaders.next().unwrap_or(capture.len());
-    &capture[from..to]
+    from..to
 }
 
 #[cfg(test)]
@@ -198,7 +206,7 @@ mod tests {
     fn one_boot_is_from_boot_loader_to_boot_loader() {
         let capture = b"old kernel's way down\nU-Boot 2023.01\n[    0.000000] Linux version 7\n\
                         [    9.000000] reboot: Restarting system\nU-Boot 2023.01\nvanilla";
-        let boot = String::from_utf8_lossy(one_boot(capture));
+        let boot = String::from_utf8_lossy(&capture[one_boot(capture)]);
         assert!(
             boot.starts_with("U-Boot") && boot.ends_with("Restarting system\n"),
             "{boot}"

@@ -132,19 +132,7 @@ fn take_serial(board: &dyn Board, folder: &Path) -> Result<Option<Counts>> {
     log.read_to_end(&mut bytes).with_context(doing)?;
     files::write_atomic(&folder.join("serial.log"), &bytes)?;
     if let Ok(times) = std::fs::read(index::path_of(&path)) {
-        let stamps: String = index::read(&times)
-            .iter()
-            .filter_map(|stamp| {
-                let offset = stamp.offset.checked_sub(from)?;
-                Some(
-                    index::Stamp {
-                        offset,
-                        ..stamp.clone()
-                    }
-                    .line(),
-                )
-            })
-            .collect();
+        let stamps = index::part(&index::read(&times), from, length);
         files::write_atomic(&folder.join("serial.log.index"), stamps.as_bytes())?;
     }
     Ok(Some(serial::count(&serial::phases(&bytes))))

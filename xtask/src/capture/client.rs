@@ -13,6 +13,9 @@ use xshell::{Shell, cmd};
 
 /// The hidden verb that becomes a recorder.
 pub const VERB: &str = "serial-record";
+/// Closes what this program was given beside its standard files: a recorder that kept the lock of a script around it would hold it for ever.
+/// A POSIX shell names descriptors up to 9.
+const BARE: &str = r#"exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; exec "$0" "$@""#;
 /// Longest time that a new recorder takes to listen: a busy host with a cold disk.
 const START_LIMIT: Duration = Duration::from_secs(20);
 /// Longest wait for an answer: a line that takes no bytes is given up after less.
@@ -71,7 +74,10 @@ impl Recorder {
         let sh = Shell::new()?;
         let (program, folder) = (program()?, &self.folder);
         let source_text = serde_json::to_string(source)?;
-        let mut command = cmd!(sh, "{program} {VERB} --folder {folder} --source {source_text}");
+        let mut command = cmd!(
+            sh,
+            "sh -c {BARE} {program} {VERB} --folder {folder} --source {source_text}"
+        );
         if let Some(until) = until {
             command = command.args(["--until".to_string(), serde_json::to_string(until)?]);
         }
@@ -168,13 +174,13 @@ impl Recorder {
     }
 }
 
-/// This very program, also when its file was replaced since it was started (proc(5), `/proc/self/exe`). A test of this package is
+/// This very program, also when its file was replaced since it was started (proc(5), `/proc/<pid>/exe`). A test of this package is
 /// another program: the one that it belongs to lies one folder above it.
 fn program() -> Result<PathBuf> {
     let me = std::env::current_exe().context("looking for this program")?;
     let name = me.file_name().unwrap_or_default().to_string_lossy().into_owned();
     if name == "xtask" || name == "xtask (deleted)" {
-        return Ok("/proc/self/exe".into());
+        return Ok(format!("/proc/{}/exe", std::process::id()).into());
     }
     let beside = me.ancestors().nth(2).map(|folder| folder.join("xtask"));
     beside

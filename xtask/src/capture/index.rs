@@ -62,6 +62,41 @@ fn stamp(line: &str) -> Option<Stamp> {
     })
 }
 
+/// The log cut at its stamps: the datagrams of a line that has such. What a stamp was lost for is a part of the piece before.
+pub fn pieces<'a>(log: &'a [u8], stamps: &[Stamp]) -> Vec<&'a [u8]> {
+    let mut starts: Vec<usize> = stamps
+        .iter()
+        .filter(|stamp| stamp.event.is_none())
+        .filter_map(|stamp| usize::try_from(stamp.offset).ok())
+        .filter(|start| *start < log.len())
+        .collect();
+    starts.dedup();
+    let ends = starts.iter().skip(1).copied().chain([log.len()]);
+    starts
+        .iter()
+        .zip(ends)
+        .filter_map(|(start, end)| log.get(*start..end))
+        .collect()
+}
+
+/// The part of an index that belongs to a piece of its log, from offset to offset, as an index of that piece.
+pub fn part(stamps: &[Stamp], from: u64, to: u64) -> String {
+    stamps
+        .iter()
+        .filter(|stamp| stamp.offset <= to)
+        .filter_map(|stamp| {
+            let offset = stamp.offset.checked_sub(from)?;
+            Some(
+                Stamp {
+                    offset,
+                    ..stamp.clone()
+                }
+                .line(),
+            )
+        })
+        .collect()
+}
+
 /// When the byte at `offset` had come at the latest, in nanoseconds since 1970: the time of the last stamp at or before it. `None`: it is
 /// older than the index.
 pub fn time_of(stamps: &[Stamp], offset: u64) -> Option<u64> {
@@ -105,6 +140,30 @@ mod tests {
     #[test]
     fn an_event_stays_on_its_line() {
         assert_eq!(stamp(1, 2, Some("lost\n9 9 x\r")).line(), "1 2 lost 9 9 x\n");
+    }
+
+    #[test]
+    fn datagrams_are_what_lies_between_stamps() {
+        let stamps = [
+            stamp(0, 1, Some("connected")),
+            stamp(0, 2, None),
+            stamp(2, 3, None),
+            stamp(2, 3, Some("phase x")),
+            stamp(9, 4, None),
+        ];
+        assert_eq!(pieces(b"aabbb", &stamps), [&b"aa"[..], b"bbb"]);
+        assert_eq!(pieces(b"", &stamps), Vec::<&[u8]>::new());
+    }
+
+    #[test]
+    fn a_part_counts_from_its_own_beginning() {
+        let stamps = [
+            stamp(5, 1, None),
+            stamp(10, 2, Some("reset")),
+            stamp(30, 3, None),
+            stamp(31, 4, None),
+        ];
+        assert_eq!(part(&stamps, 10, 30), "0 2 reset\n20 3\n");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use rustix::termios::{
 };
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::{TcpStream, ToSocketAddrs, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
@@ -52,6 +52,7 @@ pub fn open(source: &Source) -> Result<Line> {
         Source::Rfc2217 { address, speed } => rfc2217(address, *speed),
         Source::Socket(path) => unix(path),
         Source::Command(words) => command(words),
+        Source::Udp(address) => udp(address),
         Source::File(_) => bail!("a file is followed, not opened"),
     }
     .with_context(doing)
@@ -163,6 +164,41 @@ fn unix(path: &Path) -> Result<Line> {
             kind: "socket",
         }),
     })
+}
+
+/// One datagram for each read.
+fn udp(address: &str) -> Result<Line> {
+    let socket = UdpSocket::bind(address)?;
+    Ok(Line {
+        reader: Box::new(Datagrams(socket)),
+        way: Box::new(OneWay),
+    })
+}
+
+struct Datagrams(UdpSocket);
+
+impl Read for Datagrams {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        loop {
+            // An empty datagram is none of a log, and no end.
+            let length = self.0.recv(buffer)?;
+            if length > 0 {
+                return Ok(length);
+            }
+        }
+    }
+}
+
+struct OneWay;
+
+impl Way for OneWay {
+    fn write(&mut self, _bytes: &[u8]) -> Result<()> {
+        bail!("netconsole goes one way: nothing can be written to it")
+    }
+
+    fn send_break(&mut self) -> Result<()> {
+        bail!("netconsole goes one way: it cannot send a BREAK")
+    }
 }
 
 fn command(words: &[String]) -> Result<Line> {

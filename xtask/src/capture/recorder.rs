@@ -83,6 +83,7 @@ struct Shared {
     index: File,
     offset: u64,
     stamped: Option<Instant>,
+    grain: Duration,
     last_byte: Instant,
     connected: bool,
     problem: Option<String>,
@@ -179,6 +180,11 @@ impl Shared {
             index,
             offset,
             stamped: None,
+            // What one datagram is, only its stamp tells.
+            grain: match source {
+                Source::Udp(_) => Duration::ZERO,
+                _ => GRAIN,
+            },
             last_byte: Instant::now(),
             connected: false,
             problem: None,
@@ -188,7 +194,7 @@ impl Shared {
 
     /// Takes bytes that came just now.
     fn take(&mut self, bytes: &[u8]) {
-        if self.stamped.is_none_or(|at| at.elapsed() >= GRAIN) {
+        if self.stamped.is_none_or(|at| at.elapsed() >= self.grain) {
             self.stamp(None);
             self.stamped = Some(Instant::now());
         }

@@ -27,6 +27,8 @@ pub enum Source {
     Socket(PathBuf),
     /// A program of this host whose standard input and output are the line.
     Command(Vec<String>),
+    /// Datagrams that come to this address of this host, each with a time of its own: netconsole's.
+    Udp(String),
     /// A file that something else appends the line to: only times are added.
     File(PathBuf),
 }
@@ -40,6 +42,7 @@ impl Source {
             Source::Rfc2217 { address, speed } => format!("rfc2217 {address} at {speed} baud"),
             Source::Socket(path) => format!("unix socket {}", path.display()),
             Source::Command(words) => format!("`{}`", words.join(" ")),
+            Source::Udp(address) => format!("udp {address}"),
             Source::File(path) => path.display().to_string(),
         }
     }

@@ -10,6 +10,7 @@ use anyhow::{Result, bail};
 use std::time::Duration;
 
 mod console;
+mod netconsole;
 mod probe;
 mod ramoops;
 mod remote;
@@ -58,6 +59,8 @@ enum Action {
     },
     /// Ask its kernel by a SysRq key: w blocked tasks, d held locks, l back traces, m memory; b, c and o end it
     Sysrq(sysrq::Sysrq),
+    /// Set netconsole up on it, record it on this host, and prove it with a packet
+    Netconsole(netconsole::Netconsole),
     /// Propose a ramoops region for it, and print the device-tree overlay
     Ramoops(ramoops::Ramoops),
     /// Look at its serial line
@@ -104,6 +107,7 @@ impl Board {
             Action::Ssh { command } => ssh(command, context),
             Action::Sysrq(flags) => flags.run(&self.board, context),
             Action::Ramoops(flags) => flags.run(&self.board, context),
+            Action::Netconsole(flags) => flags.run(&self.board, context),
             Action::Console { write } => {
                 let line = console::Line::Virtual(Box::new(VirtualBoard::open(&context.folders)?));
                 console::run(context, &line, console::Direction::of(*write))
@@ -151,6 +155,11 @@ fn plan(action: &Action, power: Power) -> Vec<&'static str> {
             "wait until the board answers over ssh",
         ],
         Action::Down if on => vec!["shut the board down", "cut its power, if it does not obey"],
+        Action::Netconsole(_) if on => vec![
+            "look at the board's network",
+            "record its packets on this host",
+            "set netconsole up, and send a test packet",
+        ],
         Action::Ramoops(_) if on => vec!["read the board's memory map", "print the overlay"],
         Action::Sysrq(_) if on => vec!["send one SysRq key to the running kernel"],
         Action::Reset if on => vec!["reset the board; nothing is flushed"],

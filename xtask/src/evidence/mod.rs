@@ -17,6 +17,7 @@ pub mod kmsg;
 pub mod lock_chain;
 pub mod locks;
 pub mod machinery;
+pub mod netconsole;
 pub mod prefix;
 pub mod pstore;
 pub mod reader;

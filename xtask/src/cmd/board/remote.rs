@@ -35,6 +35,7 @@ pub(super) fn run(action: &Action, name: &str, context: &Context) -> Result<Outc
         Action::Reset => reset(&board, name, context),
         Action::Sysrq(flags) => flags.run(name, context),
         Action::Ramoops(flags) => flags.run(name, context),
+        Action::Netconsole(flags) => flags.run(name, context),
         Action::Console { write } => console(&board, console::Direction::of(*write), context),
         Action::Up(_) | Action::Down | Action::Destroy | Action::Probe(_) => bail!(
             "board `{name}` is a machine of its own: only `status`, `state`, `ssh`, `console`, `sysrq` and `reset` can be asked of it here"
@@ -60,6 +61,9 @@ fn plan(action: &Action) -> &'static str {
     match action {
         Action::Status | Action::State(_) => "ask the board how it is",
         Action::Ssh { .. } => "run the command on the board",
+        Action::Netconsole(_) => {
+            "look at the board's network, record its packets here, set netconsole up, send a test packet"
+        }
         Action::Ramoops(_) => "read the board's memory map and print the overlay",
         Action::Sysrq(_) => "send one SysRq key to the running kernel",
         Action::Console { .. } => "record and show the board's serial line",

@@ -1,0 +1,260 @@
+//! netconsole on a board: whether its network can carry it, and set up through configfs, a module's parameter, or for the next boot of a
+//! slot on the command line.
+//!
+//! Source: Documentation/networking/netconsole.rst.
+
+use super::{Board, quote, script};
+use anyhow::{Result, bail, ensure};
+use serde::Serialize;
+use std::net::Ipv4Addr;
+
+/// Port that the board sends from (the default of netconsole.rst).
+const FROM_PORT: u16 = 6665;
+/// Our target in configfs.
+const TARGET: &str = "/sys/kernel/config/netconsole/lockstep";
+
+/// The way from a board to this host, as the board sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Path {
+    /// Interface of the board.
+    pub device: String,
+    /// Its address.
+    pub from: Ipv4Addr,
+    /// Where the receiver listens.
+    pub to: Ipv4Addr,
+    /// Its port.
+    pub port: u16,
+    /// Hardware address of this host, or of the gateway before it.
+    pub mac: String,
+}
+
+impl Path {
+    /// The value of the parameter `netconsole=`, extended format.
+    pub fn parameter(&self) -> String {
+        format!(
+            "+{FROM_PORT}@{}/{},{}@{}/{}",
+            self.from, self.device, self.port, self.to, self.mac
+        )
+    }
+}
+
+/// What a board said of its network and its kernel.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Situation {
+    /// The way, where there is one over IPv4.
+    pub path: Option<Path>,
+    /// Why the interface cannot carry it: netpoll needs a driver that sends without interrupts, which wireless ones and most virtual ones
+    /// do not offer.
+    pub unfit: Option<String>,
+    /// configfs offers targets.
+    pub dynamic: bool,
+    /// It is a module that can be loaded.
+    pub module: bool,
+    /// It is built in, and only the command line can set it up.
+    pub built_in: bool,
+}
+
+/// How it can be set up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Way {
+    /// configfs, now.
+    Configfs,
+    /// `modprobe` with a parameter, now.
+    Module,
+    /// The command line of the next boot.
+    CommandLine,
+}
+
+/// Looks for the way to `to`. The neighbour's hardware address is there once something was sent to it.
+fn looking(to: Ipv4Addr) -> String {
+    format!(
+        r#"export LC_ALL=C
+route=$(ip -4 -o route get {to} 2>/dev/null | head -n1)
+set -- $route
+while [ $# -gt 1 ]; do
+    case $1 in via) via=$2 ;; dev) dev=$2 ;; src) src=$2 ;; esac
+    shift
+done
+echo "device=$dev"
+echo "from=$src"
+ping -c1 -W1 "${{via:-{to}}}" >/dev/null 2>&1
+echo "mac=$(ip -4 neigh show "${{via:-{to}}}" dev "$dev" 2>/dev/null | sed -n 's/.*lladdr \([0-9a-f:]*\).*/\1/p' | head -n1)"
+[ -e "/sys/class/net/$dev/wireless" ] || [ -e "/sys/class/net/$dev/phy80211" ] && echo unfit=wireless
+[ -e "/sys/class/net/$dev/tun_flags" ] && echo "unfit=a tun or tap device"
+[ "$dev" = lo ] && echo "unfit=loopback"
+modprobe -n netconsole 2>/dev/null && [ -n "$(modprobe -n -v netconsole 2>/dev/null)" ] && echo module=1
+[ -d /sys/module/netconsole ] && [ ! -e /sys/module/netconsole/initstate ] && echo built_in=1
+[ -d /sys/kernel/config ] && {{ mountpoint -q /sys/kernel/config || mount -t configfs none /sys/kernel/config; }} 2>/dev/null
+[ -d /sys/kernel/config/netconsole ] && echo dynamic=1
+true
+"#
+    )
+}
+
+impl Situation {
+    /// Asks the board for its way to this host. Mounts configfs where it is not; changes nothing else.
+    pub fn of(board: &dyn Board, to: Ipv4Addr, port: u16) -> Result<Self> {
+        let said = script::ask(
+            board,
+            "looking at the board's network",
+            &looking(to),
+            script::LOOK,
+        )?
+        .text();
+        Ok(Self::read(&said, to, port))
+    }
+
+    fn read(said: &str, to: Ipv4Addr, port: u16) -> Self {
+        let fields = script::fields(said);
+        let get = |key: &str| fields.get(key).copied().unwrap_or_default().trim();
+        let mac = get("mac");
+        let plain = |name: &str| {
+            !name.is_empty()
+                && name
+                    .chars()
+                    .all(|c| c.is_ascii_alphanumeric() || "-_.:@".contains(c))
+        };
+        let path = match get("from").parse() {
+            Ok(from) if plain(get("device")) && mac.split(':').count() == 6 => Some(Path {
+                device: get("device").to_string(),
+                from,
+                to,
+                port,
+                mac: mac.to_string(),
+            }),
+            _ => None,
+        };
+        Situation {
+            path,
+            unfit: Some(get("unfit").to_string()).filter(|why| !why.is_empty()),
+            dynamic: get("dynamic") == "1",
+            module: get("module") == "1",
+            built_in: get("built_in") == "1",
+        }
+    }
+
+    /// How it can be set up here. Errors: it cannot, with what is missing.
+    pub fn way(&self) -> Result<(Way, &Path)> {
+        let Some(path) = &self.path else {
+            bail!(
+                "the board has no way over IPv4 to the receiver, or did not learn the hardware address on that way: name an address of \
+                 this host that it can reach (--host)"
+            )
+        };
+        if let Some(why) = &self.unfit {
+            bail!(
+                "the board reaches this host over {} ({why}), whose driver cannot send while interrupts are off, as netconsole has to: \
+                 connect it by cable, or capture its serial line",
+                path.device
+            )
+        }
+        let way = match self {
+            Situation { dynamic: true, .. } => Way::Configfs,
+            Situation { module: true, .. } => Way::Module,
+            Situation { built_in: true, .. } => Way::CommandLine,
+            _ => {
+                bail!(
+                    "the kernel that runs has no netconsole: NETCONSOLE and, to set it up at any time, NETCONSOLE_DYNAMIC"
+                )
+            }
+        };
+        Ok((way, path))
+    }
+}
+
+/// Sets it up now. What is left if this dies half-way: a target that is off, or on. Errors: the kernel refused (a driver without netpoll
+/// is told by it alone), in its words.
+pub fn set_up(board: &dyn Board, way: Way, path: &Path) -> Result<()> {
+    let script = match way {
+        Way::Configfs => configfs(path),
+        Way::Module => format!(
+            "modprobe -r netconsole 2>/dev/null\nmodprobe netconsole netconsole={}",
+            quote(&path.parameter())
+        ),
+        Way::CommandLine => bail!(
+            "netconsole is built in without configfs: it can only be set up by the command line, `netconsole={}`",
+            path.parameter()
+        ),
+    };
+    let done = board.run(&format!("{script}\n"), script::LOOK)?;
+    ensure!(
+        done.status.success(),
+        "the kernel does not take netconsole over {}: {}",
+        path.device,
+        String::from_utf8_lossy(&done.stderr).trim().escape_debug()
+    );
+    Ok(())
+}
+
+/// Attributes can be written only while the target is off (netconsole.rst, "Dynamic reconfiguration").
+fn configfs(path: &Path) -> String {
+    let mut script = format!(
+        "export LC_ALL=C\nmkdir -p {TARGET} && cd {TARGET} || exit 1\n[ \"$(cat enabled)\" = 0 ] || echo 0 >enabled\nset -e\n"
+    );
+    for (name, value) in [
+        ("extended", "1".to_string()),
+        ("dev_name", path.device.clone()),
+        ("local_port", FROM_PORT.to_string()),
+        ("local_ip", path.from.to_string()),
+        ("remote_ip", path.to.to_string()),
+        ("remote_port", path.port.to_string()),
+        ("remote_mac", path.mac.clone()),
+    ] {
+        script.push_str(&format!("echo {} >{name}\n", quote(&value)));
+    }
+    script.push_str(
+        "echo 1 >enabled || { dmesg | grep -i netpoll | tail -n 2 >&2; exit 1; }\n[ \"$(cat enabled)\" = 1 ]",
+    );
+    script
+}
+
+/// Takes it away again.
+pub fn take_away(board: &dyn Board) -> Result<()> {
+    let script = format!(
+        "if [ -d {TARGET} ]; then echo 0 >{TARGET}/enabled 2>/dev/null; rmdir {TARGET}; fi\n[ ! -e /sys/module/netconsole/initstate ] || modprobe -r netconsole\n"
+    );
+    script::ask(board, "taking netconsole away", &script, script::LOOK).map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WIRED: &str = "device=end0\nfrom=192.168.1.7\nmac=aa:bb:cc:dd:ee:ff\n";
+
+    fn situation(more: &str) -> Situation {
+        Situation::read(&format!("{WIRED}{more}"), Ipv4Addr::new(192, 168, 1, 2), 6666)
+    }
+
+    #[test]
+    fn the_best_way_is_taken() {
+        for (said, way) in [
+            ("dynamic=1\nmodule=1\n", Way::Configfs),
+            ("module=1\n", Way::Module),
+            ("built_in=1\n", Way::CommandLine),
+        ] {
+            assert_eq!(situation(said).way().unwrap().0, way, "{said}");
+        }
+        let parameter = situation("").path.unwrap().parameter();
+        assert_eq!(
+            parameter,
+            "+6665@192.168.1.7/end0,6666@192.168.1.2/aa:bb:cc:dd:ee:ff"
+        );
+    }
+
+    #[test]
+    fn what_cannot_carry_it_is_refused_before_anything_is_set_up() {
+        let check = |said: &str, words: &str| {
+            let error = situation(said).way().unwrap_err().to_string();
+            assert!(error.contains(words), "{error}");
+        };
+        check("dynamic=1\nunfit=wireless\n", "over end0 (wireless)");
+        check("", "has no netconsole");
+        check("from=\ndynamic=1\n", "no way over IPv4");
+        check("mac=\ndynamic=1\n", "no way over IPv4");
+        check("device=x;reboot\ndynamic=1\n", "no way over IPv4");
+    }
+}
