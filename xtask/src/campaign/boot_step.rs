@@ -156,25 +156,7 @@ impl BootStep<'_> {
             ));
         }
         let before = boot::look(rig.board)?.boot_id;
-        let boot = watch.time("boot the debug kernel", || {
-            journal.act(
-                self.id,
-                "boot-once",
-                json!({ "label": rig.protected.test_label, "nonce": nonce.as_str(), "method": rig.method }),
-                || {
-                    let progress = &mut |_: &boot::Progress| {};
-                    boot::boot_once(
-                        rig.board,
-                        rig.protected,
-                        rig.method,
-                        Reset::Orderly,
-                        &rig.permit,
-                        progress,
-                    )
-                },
-                |boot| json!(boot),
-            )
-        })?;
+        let boot = watch.time("boot the debug kernel", || self.boot_once(rig, &nonce, journal))?;
         let mut harvest = Harvest::default();
         if let Outcome::Booted(answer) = &boot.outcome {
             say(&format!(
@@ -215,7 +197,8 @@ impl BootStep<'_> {
         if booted.seen.lost.is_empty() {
             booted.seen.log_gaps = harvest.gaps();
         }
-        booted.seen.new_findings = harvest.lines_with(&self.log_rules.forbid);
+        let forbidden = harvest.lines_with(&self.log_rules.forbid);
+        booted.seen.new_findings.extend(forbidden);
         if matches!(boot.outcome, Outcome::Booted(_)) && booted.not_back.is_none() {
             watch.time("capture gate", || self.capture_gate(rig, &mut booted, say))?;
         }
@@ -236,6 +219,23 @@ impl BootStep<'_> {
             booted.dumps = records;
         }
         Ok(())
+    }
+
+    fn boot_once(&self, rig: &Rig, nonce: &Nonce, journal: &mut Journal) -> Result<boot::Boot> {
+        let label = &rig.protected.test_label;
+        let inputs = json!({ "label": label, "nonce": nonce.as_str(), "method": rig.method });
+        let boot = || {
+            let progress = &mut |_: &boot::Progress| {};
+            boot::boot_once(
+                rig.board,
+                rig.protected,
+                rig.method,
+                Reset::Orderly,
+                &rig.permit,
+                progress,
+            )
+        };
+        journal.act(self.id, "boot-once", inputs, boot, |boot| json!(boot))
     }
 
     /// What is read when the board is back: the serial capture with the way down, and pstore.

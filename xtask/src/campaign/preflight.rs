@@ -50,20 +50,7 @@ pub struct Context<'a> {
 /// half-way it leaves what [`backup::make`] and [`Writer::put`] leave; vanilla is not touched.
 pub fn prepare(context: &Context, facts: &mut Vec<String>) -> Result<Ready> {
     let board = context.board;
-    let label = &context.campaign.kernel.label;
-    let protected = match backup::host_manifest(context.backups)? {
-        Some(known) => {
-            ensure!(
-                known.protected.test_label == *label,
-                "the backup in {} was made for the label `{}`, and this campaign uses `{label}`",
-                context.backups.display(),
-                known.protected.test_label
-            );
-            known.protected.check(board)?;
-            known.protected
-        }
-        None => Protected::compute(board, label)?,
-    };
+    let protected = what_must_survive(context)?;
     let folders = &context.campaign.preflight.modules;
     let modules = match folders.is_empty() {
         true => Modules::All,
@@ -114,6 +101,24 @@ pub fn prepare(context: &Context, facts: &mut Vec<String>) -> Result<Ready> {
         known_dumps,
         method,
     })
+}
+
+/// As the backup of this campaign has it, which has to be what is on the board now; as the board is, where there is none yet.
+fn what_must_survive(context: &Context) -> Result<Protected> {
+    let (board, label) = (context.board, &context.campaign.kernel.label);
+    match backup::host_manifest(context.backups)? {
+        Some(known) => {
+            ensure!(
+                known.protected.test_label == *label,
+                "the backup in {} was made for the label `{}`, and this campaign uses `{label}`",
+                context.backups.display(),
+                known.protected.test_label
+            );
+            known.protected.check(board)?;
+            Ok(known.protected)
+        }
+        None => Protected::compute(board, label),
+    }
 }
 
 /// Pushes the backup on to the second host that the board's file names, and reads it back there.

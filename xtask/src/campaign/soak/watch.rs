@@ -75,9 +75,9 @@ pub fn watch(
         if soaked.ended || started.elapsed() > limit {
             break;
         }
-        if told.elapsed() > Duration::from_secs(60) {
+        let left = asked.length.saturating_sub(started.elapsed());
+        if told.elapsed() > Duration::from_secs(60) && !left.is_zero() {
             told = Instant::now();
-            let left = asked.length.saturating_sub(started.elapsed());
             say(&format!("{}, {} left", soaked.sentence(asked), short(left)));
         }
     }
