@@ -5,7 +5,6 @@ use super::ours;
 use super::record::{DecodedFrame, PatchRecord};
 use super::screen::Screen;
 use super::stopwatch::Stopwatch;
-use crate::host::files;
 use crate::kernel::Report;
 use crate::kernel::build::{Base, Builder, Profile};
 use crate::kernel::changes;
@@ -43,7 +42,7 @@ pub struct Workshop {
 }
 
 /// Name of the `.config` beside the other evidence of a row.
-pub const KEPT_CONFIG: &str = "kernel.config";
+pub const KEPT_CONFIG: &str = ".config";
 
 /// What a build gave.
 pub struct Built {
@@ -196,14 +195,6 @@ impl Workshop {
             functions: ours::functions(&found.diff),
             modules: Vec::new(),
         })
-    }
-
-    /// Copies the `.config` of the last build into `folder`, where the report finds it.
-    pub fn keep_config(&self, folder: &Path) -> Result<()> {
-        let staged = self.place.staging.join(&self.profile.name).join(stage::CONFIG);
-        let bytes = std::fs::read(&staged)
-            .with_context(|| format!("reading the configuration of the build, {}", staged.display()))?;
-        files::write_atomic(&folder.join(KEPT_CONFIG), &bytes)
     }
 
     /// Where the frames of an excerpt are in the source, by the build that is in the build folder now, which is compared with `manifest`:

@@ -6,6 +6,7 @@ use crate::board::boot::{self, Capture, Permit, Reset};
 use crate::board::deploy;
 use crate::board::protected::Protected;
 use crate::campaign::boot_step::{BootStep, Booted, Rig};
+use crate::campaign::build::KEPT_CONFIG;
 use crate::campaign::journal::Journal;
 use crate::campaign::journal::past::{BOOT_VANILLA, Kept, Past};
 use crate::campaign::preflight;
@@ -252,5 +253,5 @@ fn is_of_this_machine(error: &anyhow::Error) -> bool {
 fn keep_config(manifest: &Manifest, evidence: &std::path::Path) -> Result<()> {
     let config = manifest.root.join(stage::CONFIG);
     let bytes = std::fs::read(&config).with_context(|| format!("reading {}", config.display()))?;
-    files::write_atomic(&evidence.join(".config"), &bytes)
+    files::write_atomic(&evidence.join(KEPT_CONFIG), &bytes)
 }

@@ -130,7 +130,12 @@ fn captured(row: &RowRecord, release: &str, folder: &Path) -> Captured {
             .find(|file| file.path.ends_with(&format!("/{name}")))?;
         excerpt(&folder.join(&path.path), path).ok()
     });
-    captured.config = head_of(&evidence.join(KEPT_CONFIG), CONFIG_LIMIT).ok();
+    // With several boots of one build each has its own folder, and the same configuration.
+    let config = captured
+        .files
+        .iter()
+        .find(|file| file.path.ends_with(&format!("/{KEPT_CONFIG}")));
+    captured.config = config.and_then(|file| head_of(&folder.join(&file.path), CONFIG_LIMIT).ok());
     let banner = format!("Linux version {release}");
     captured.version = captured
         .log
@@ -192,7 +197,7 @@ mod tests {
         assert_eq!(material.attempt, 2);
         let captured = &material.captured[0];
         let names: Vec<&str> = captured.files.iter().map(|file| file.path.as_str()).collect();
-        assert_eq!(names, ["evidence/2.2/kernel.config", "evidence/2.2/serial.log"]);
+        assert_eq!(names, ["evidence/2.2/.config", "evidence/2.2/serial.log"]);
         assert_eq!(captured.files[1].sha256, files::sha256(log.as_bytes()));
         assert_eq!(captured.config.as_deref(), Some("CONFIG_A=y\n"));
         assert!(

@@ -5,8 +5,8 @@
 use super::gather::{Captured, CapturedFile, Material};
 use super::owner::{self, Owner};
 use super::{
-    Tone, bytes, end_text, end_tone, log, meaning, minutes, not_reached, one_line, outcome, phases, spent,
-    stopped_at, svg, timeline,
+    Tone, bytes, end_text, end_tone, log, meaning, minutes, not_reached, one_line, outcome, overruled,
+    phases, spent, stopped_at, svg, timeline,
 };
 use crate::campaign::record::{FindingRecord, PatchRecord, RowRecord, RunRecord};
 use crate::kernel::kconfig::{self, Difference};
@@ -90,11 +90,7 @@ fn started(run: &RunRecord) -> &str {
 fn conclusion(run: &RunRecord) -> Markup {
     let (what, next) = meaning(run);
     let missed = not_reached(run);
-    let declared: Vec<&RowRecord> = run
-        .rows
-        .iter()
-        .filter(|row| outcome(row).tone == Tone::Doubt)
-        .collect();
+    let declared: Vec<&RowRecord> = run.rows.iter().filter(|row| row.as_declared).collect();
     html! {
         section.conclusion {
             h2 { "What came of it" }
@@ -206,6 +202,7 @@ fn details(material: &Material, at: usize, row: &RowRecord) -> Markup {
     html! {
         section.step id=(format!("step-{}", slug(&row.id))) {
             h2 { (t(&row.id)) " " (t(&row.title)) " " span.badge.(outcome.tone.class()) { (outcome.text) } }
+            @if let Some(word) = overruled(row) { p.stopped { (t(&word)) } }
             @if !row.reasons.is_empty() {
                 ul.reasons { @for reason in &row.reasons { li { (t(reason)) } } }
             }

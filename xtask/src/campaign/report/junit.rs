@@ -1,6 +1,6 @@
 //! The run for a CI system, in the XML that they all read (Jenkins' JUnit schema, as nextest and pytest write it too).
 
-use super::{Tone, end_text, one_line, outcome};
+use super::{Tone, end_text, one_line, outcome, overruled};
 use crate::campaign::record::{RowRecord, RunRecord};
 use crate::campaign::verdict::Verdict;
 use crate::ui;
@@ -74,10 +74,12 @@ fn case(run: &RunRecord, row: &RowRecord, counts: &mut Counts) -> String {
         (Tone::Good | Tone::Plain, _) => {}
         (Tone::Doubt, _) => {
             counts.skipped += 1;
+            let why = overruled(row).unwrap_or_else(|| "as declared".into());
             let _ = writeln!(
                 inner,
-                "      <skipped message=\"{}, as declared\"/>",
-                outcome.text
+                "      <skipped message=\"{}, {}\"/>",
+                outcome.text,
+                xml(&why)
             );
         }
         (Tone::Bad, None) => {

@@ -1,8 +1,8 @@
 //! The report of a run, in Markdown, from its record: steps, verdicts, findings, measured beside estimated times.
 
 use super::{
-    decoded_lines, end_text, ids, md, md_block, md_cell as cell, minutes, not_reached, outcome, phases,
-    spent, stopped_at,
+    decoded_lines, end_text, ids, md, md_block, md_cell as cell, minutes, not_reached, outcome, overruled,
+    phases, spent, stopped_at,
 };
 use crate::campaign::record::{FindingRecord, RowRecord, RunRecord};
 use crate::campaign::verdict::Verdict;
@@ -97,7 +97,7 @@ pub fn steps(run: &RunRecord) -> String {
 
 fn details(row: &RowRecord) -> String {
     let mut text = format!("## {} {}\n\n", md(&row.id), md(&row.title));
-    for fact in &row.facts {
+    for fact in overruled(row).iter().chain(&row.facts) {
         let _ = writeln!(text, "- {}", md(fact));
     }
     for (function, count) in &row.exercised {

@@ -125,10 +125,29 @@ pub fn outcome(row: &RowRecord) -> RowOutcome {
         None if row.reasons.is_empty() => ("done", Tone::Plain),
         None => ("not finished", Tone::Bad),
         Some(Verdict::Pass) => (Verdict::Pass.text(), Tone::Good),
-        Some(verdict) if row.as_declared => (verdict.text(), Tone::Doubt),
+        Some(verdict) if row.as_declared || counts_as_pass(row) => (verdict.text(), Tone::Doubt),
         Some(verdict) => (verdict.text(), Tone::Bad),
     };
     RowOutcome { text, tone }
+}
+
+/// Whether a person said that the verdict counts as a pass. What is shown is the original all the same, with that person's words.
+fn counts_as_pass(row: &RowRecord) -> bool {
+    row.overruled
+        .as_ref()
+        .is_some_and(|word| word.verdict == Verdict::Pass)
+}
+
+/// A person's word on a verdict, in print.
+fn overruled(row: &RowRecord) -> Option<String> {
+    let word = row.overruled.as_ref()?;
+    Some(format!(
+        "overruled: counts as {}, says {} ({}): {}",
+        word.verdict.text(),
+        word.by,
+        word.time,
+        word.why
+    ))
 }
 
 /// How the whole run came out.
@@ -441,6 +460,27 @@ pub(crate) mod tests {
         assert_eq!(outcome(&row).tone, Tone::Doubt);
         row.as_declared = false;
         assert_eq!(outcome(&row).tone, Tone::Bad);
+    }
+
+    #[test]
+    fn a_person_s_word_stands_beside_the_original_verdict() {
+        let mut row = regression();
+        row.overruled = Some(crate::campaign::record::Overruled {
+            verdict: Verdict::Pass,
+            by: "Dana <b>".into(),
+            why: "known".into(),
+            time: "2026-01-02T00:00:00Z".into(),
+        });
+        let run = run(vec![row]);
+        assert!(stopped_at(&run).is_none());
+        let page = html::page(&Material::of(run.clone(), Path::new("/does/not/exist")));
+        let word = "overruled: counts as pass, says Dana &lt;b&gt; (2026-01-02T00:00:00Z): known";
+        assert!(
+            page.contains(word) && page.contains(">regression</span>"),
+            "{page}"
+        );
+        assert!(markdown::page(&run).contains("overruled: counts as pass, says Dana \\<b>"));
+        assert!(junit::suite(&run).contains("<skipped message=\"regression, overruled: counts as pass"));
     }
 
     #[test]
