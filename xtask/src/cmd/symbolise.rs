@@ -147,7 +147,7 @@ impl Symbolise {
             None => "nothing matched",
         };
         ui.say(&format!(
-            "{} of {} have a place in {} ({}): {proof}",
+            "{} of {} decoded with {} ({}): {proof}",
             answer.decoded,
             count(answer.frames, "frame"),
             answer.release,
