@@ -144,10 +144,11 @@ impl Symbolise {
             Some(Match::BuildId) => "matched by build id",
             Some(Match::Release) => "matched by release and function sizes; the log names no build id",
             Some(Match::Size) => "matched by function sizes only; the log names no release",
+            None if frames.is_empty() => "the log has no frames",
             None => "nothing matched",
         };
         ui.say(&format!(
-            "{} of {} have a place in {} ({}): {proof}",
+            "{} of {} decoded with {} ({}): {proof}",
             answer.decoded,
             count(answer.frames, "frame"),
             answer.release,
@@ -241,7 +242,9 @@ fn print(ui: &Ui, line: &Line) {
     ui.line(&line.text);
     for frame in &line.frames {
         for (at, place) in frame.places.iter().enumerate() {
-            let number = place.line.map_or(String::new(), |line| format!(":{line}"));
+            let number = place
+                .line
+                .map_or(" (file only)".to_string(), |line| format!(":{line}"));
             let inlined = if at + 1 < frame.places.len() {
                 ", inlined"
             } else {
@@ -262,7 +265,8 @@ fn print(ui: &Ui, line: &Line) {
                 member.structure, member.member, member.through
             ));
         }
-        if let Some(note) = &frame.note {
+        // What is said of a place without a line is the same for all: it stands below.
+        if let Some(note) = frame.note.as_ref().filter(|_| frame.places.is_empty()) {
             ui.line(&format!("      {}: {note}", frame.frame.symbol));
         }
     }

@@ -13,8 +13,9 @@ pub mod touched;
 use crate::kernel::cmdfiles;
 use crate::manifest::{Kind, Manifest};
 use anyhow::{Context, Result, bail};
+use dwarf::Lines;
 use frame::{Address, Frame};
-use image::{Image, Lookup};
+use image::{Image, Lookup, Symbol};
 use members::Member;
 use origin::{Objects, Origin};
 use serde::Serialize;
@@ -250,58 +251,55 @@ impl Symboliser {
             None => return Err("it was not read".to_string()),
         };
         let matched = self.matches(image, frame, said)?;
-        let symbol = match image.lookup(frame) {
-            Lookup::One(symbol) => symbol,
-            Lookup::Several(all) => {
-                let files: Vec<&str> = all.iter().filter_map(|symbol| image.file_of(symbol)).collect();
-                return Err(format!(
-                    "{} functions of this build have this name and size{}",
-                    all.len(),
-                    if files.is_empty() {
-                        String::new()
-                    } else {
-                        format!(": in {}", files.join(", "))
-                    }
-                ));
-            }
-            Lookup::OtherSizes(sizes) => {
-                let sizes: Vec<String> = sizes.iter().map(|size| format!("{size:#x}")).collect();
-                return Err(format!(
-                    "it has {} bytes in this build, and {:#x} in the log: another build ran",
-                    sizes.join(" or "),
-                    frame.size
-                ));
-            }
-            Lookup::None => return Err(format!("{} has no such function", image.path.display())),
-        };
+        let candidates = candidates(image, frame)?;
         decoded.matched_by = Some(matched);
-        let address = symbol.address + frame.instruction();
-        let lines = image.lines().map_err(String::from)?;
-        let Some(lines) = lines else {
+        let Some(lines) = image.lines().map_err(String::from)? else {
+            let [symbol] = candidates[..] else {
+                return Err(ambiguous(image, &candidates));
+            };
             let file = self.build.modules.get(&module).map(PathBuf::as_path);
             let objects = self.objects.get_or_init(|| Objects::of(&self.build.out));
             let found = origin::of(objects, image, symbol, file, &self.build.out, &self.build.tree);
             return self.without_lines(decoded, found, fault.is_some());
         };
-        for line in lines.at(address).map_err(|error| error.to_string())? {
-            let file = cmdfiles::relative(&line.file, &self.build.tree, &self.build.out);
-            let function = line.function.unwrap_or_else(|| decoded.frame.symbol.clone());
-            decoded.places.push(Place {
-                mark: self.touched.mark(&file, line.line, &function),
-                function,
-                file,
-                line: line.line,
-            });
+        let address = |symbol: &Symbol| symbol.address + decoded.frame.instruction();
+        let mut ways = Vec::new();
+        for symbol in &candidates {
+            ways.push(self.places(lines, address(symbol), &decoded.frame.symbol)?);
         }
+        // Copies of one function (static in a header) are the same place.
+        ways.dedup();
+        let [places] = &mut ways[..] else {
+            return Err(ambiguous(image, &candidates));
+        };
+        decoded.places = std::mem::take(places);
         if decoded.places.is_empty() {
             return Err(
                 "the debug information says nothing of this address (assembly, or left out)".to_string(),
             );
         }
-        if let Some(offset) = fault {
-            decoded.members = members::at(lines, address, offset).map_err(|error| error.to_string())?;
+        if let (Some(offset), [symbol]) = (fault, &candidates[..]) {
+            decoded.members =
+                members::at(lines, address(symbol), offset).map_err(|error| error.to_string())?;
         }
         Ok(())
+    }
+
+    fn places(&self, lines: &Lines, address: u64, symbol: &str) -> Result<Vec<Place>, String> {
+        let found = lines.at(address).map_err(|error| error.to_string())?;
+        Ok(found
+            .into_iter()
+            .map(|line| {
+                let file = cmdfiles::relative(&line.file, &self.build.tree, &self.build.out);
+                let function = line.function.unwrap_or_else(|| symbol.to_string());
+                Place {
+                    mark: self.touched.mark(&file, line.line, &function),
+                    function,
+                    file,
+                    line: line.line,
+                }
+            })
+            .collect())
     }
 
     /// The file alone, which kbuild's records and the symbol tables give.
@@ -378,6 +376,41 @@ impl Symboliser {
             (None, None) => Match::Size,
         })
     }
+}
+
+/// The symbols that a frame may mean; mostly one. Errors: none fits.
+fn candidates<'a>(image: &'a Image, frame: &Frame) -> Result<Vec<&'a Symbol>, String> {
+    match image.lookup(frame) {
+        Lookup::Fitting(symbols) => Ok(symbols),
+        Lookup::OtherSizes(sizes) => {
+            let sizes: Vec<String> = sizes.iter().map(|size| format!("{size:#x}")).collect();
+            Err(format!(
+                "it has {} bytes in this build, and the log has it at {:#x} of {:#x}: another build ran",
+                sizes.join(" or "),
+                frame.offset,
+                frame.size
+            ))
+        }
+        Lookup::None => Err(format!("{} has no such function", image.path.display())),
+    }
+}
+
+fn ambiguous(image: &Image, symbols: &[&Symbol]) -> String {
+    let mut files: Vec<&str> = symbols
+        .iter()
+        .filter_map(|symbol| image.file_of(symbol))
+        .collect();
+    files.sort_unstable();
+    files.dedup();
+    let named = if files.is_empty() {
+        String::new()
+    } else {
+        format!(": in {}", files.join(", "))
+    };
+    format!(
+        "{} functions of this build have this name and size{named}",
+        symbols.len()
+    )
 }
 
 /// What the log says of the kernel at each line: the last that was said, or else what is said next.

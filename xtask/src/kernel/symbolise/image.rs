@@ -37,10 +37,8 @@ impl Symbol {
 /// What a name and a size lead to.
 #[derive(Debug)]
 pub enum Lookup<'a> {
-    /// One symbol.
-    One(&'a Symbol),
-    /// Several of that name and size.
-    Several(Vec<&'a Symbol>),
+    /// Symbols of that name and size; more than one where static functions share both.
+    Fitting(Vec<&'a Symbol>),
     /// Symbols of that name, of other sizes: this is not the kernel of the log.
     OtherSizes(Vec<u64>),
     /// No symbol of that name.
@@ -118,7 +116,10 @@ impl Image {
             let address = bases.get(index.0).copied().unwrap_or(0) + symbol.address();
             let file = (symbol.is_local() && !self.files.is_empty()).then(|| self.files.len() - 1);
             self.mapped |= name.starts_with("$x");
-            self.places.extend(file.map(|file| (address, file)));
+            // objtool adds padding symbols behind all files of the table: they are of none.
+            if !name.starts_with("__pfx_") && !name.starts_with("__cfi_") {
+                self.places.extend(file.map(|file| (address, file)));
+            }
             if !is_passed_over(name) && symbol.kind() != SymbolKind::Section {
                 self.symbols.push(Symbol {
                     name: name.to_string(),
@@ -188,11 +189,12 @@ impl Image {
             fitting.retain(|symbol| symbol.gap == frame.size);
         }
         fitting.dedup_by_key(|symbol| symbol.address);
-        match (fitting.len(), all.is_empty()) {
-            (1, _) => Lookup::One(fitting[0]),
-            (0, true) => Lookup::None,
-            (0, false) => Lookup::OtherSizes(all.iter().map(|symbol| symbol.gap).collect()),
-            _ => Lookup::Several(fitting),
+        if all.is_empty() {
+            Lookup::None
+        } else if fitting.is_empty() {
+            Lookup::OtherSizes(all.iter().map(|symbol| symbol.gap).collect())
+        } else {
+            Lookup::Fitting(fitting)
         }
     }
 
