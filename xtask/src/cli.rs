@@ -96,6 +96,8 @@ pub enum Command {
     Extlinux(cmd::extlinux::Extlinux),
     /// Find splats, oopses and warnings in kernel logs
     Logs(cmd::logs::Logs),
+    /// What the debug kernel says without the patches: show it, add to it, accept a finding
+    Baseline(cmd::baseline::Baseline),
     /// The virtual board: power, shell, serial line
     Board(cmd::board::Board),
 }

@@ -2,6 +2,7 @@
 
 pub mod apply;
 pub mod backup;
+pub mod baseline;
 pub mod bisect_apply;
 pub mod board;
 pub mod boot;
@@ -65,6 +66,7 @@ pub fn run(cli: &Cli, ui: &Ui) -> Result<Outcome> {
         Command::Backup(verb) => verb.run(&context),
         Command::Extlinux(verb) => verb.run(&context),
         Command::Logs(verb) => verb.run(&context),
+        Command::Baseline(verb) => verb.run(&context),
         Command::Board(verb) => verb.run(&context),
     }
 }
