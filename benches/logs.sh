@@ -9,7 +9,7 @@
 # --size    of each log, default 1000
 #
 # It prints a row for each log: `quiet` has no splat, `mixed` has one line of a splat in ten, `splats` is nothing but the boots with their
-# splats, `kmsg` is the mixed one as /dev/kmsg gives it. The logs go to a temporary folder, one at a time, and are removed.
+# splats, `kmsg` is the mixed one as /dev/kmsg gives it. On a machine that does other work, too, the CPU seconds say more. The logs go to a temporary folder, one at a time, and are removed.
 set -eu
 
 size=1000
@@ -52,16 +52,22 @@ unit() { # unit NAME: one piece of a log
     esac
 }
 
+cpu() { # seconds that the children of this shell have used so far
+    times >"$scratch/times"
+    awk 'NR == 2 { gsub(/[ms]/, " "); print $1 * 60 + $2 + $3 * 60 + $4 }' "$scratch/times"
+}
+
 echo "$(uname -m), $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -1), release profile, one core"
 echo
-echo "| log | MB | s | MB/s | peak RSS MB |"
-echo "|---|---|---|---|---|"
+echo "| log | MB | s | MB/s | CPU s | MB per CPU s | peak RSS MB |"
+echo "|---|---|---|---|---|---|---|"
 for log in quiet mixed splats kmsg; do
     unit "$log" >"$scratch/unit"
     times=$((size * 1000000 / $(wc -c <"$scratch/unit") + 1))
     i=0; while [ $i -lt $times ]; do cat "$scratch/unit"; i=$((i + 1)); done >"$scratch/log"
     bytes=$(wc -c <"$scratch/log")
     cat "$scratch/log" >/dev/null
+    cpu >"$scratch/before"
     from=$(date +%s.%N)
     taskset -c 0 "$xtask" logs -q "$scratch/log" >"$scratch/said" 2>&1 &
     pid=$!
@@ -69,10 +75,12 @@ for log in quiet mixed splats kmsg; do
     while [ -r "/proc/$pid/status" ]; do
         now=$(sed -n 's/^VmHWM:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$pid/status" 2>/dev/null) || break
         [ -z "$now" ] || peak=$now
-        sleep 0.02
+        sleep 0.2
     done
     wait $pid || [ $? -eq 3 ] || { tail -3 "$scratch/said" >&2; exit 1; }
     to=$(date +%s.%N)
-    echo "$from $to $bytes $peak $log" | awk '{ s = $2 - $1; printf "| %s | %.0f | %.2f | %.0f | %.0f |\n", $5, $3 / 1e6, s, $3 / 1e6 / s, $4 / 1024 }'
+    cpu >"$scratch/after"
+    echo "$from $to $bytes $peak $log $(cat "$scratch/before" "$scratch/after" | tr '\n' ' ')" |
+        awk '{ s = $2 - $1; c = $7 - $6; mb = $3 / 1e6; printf "| %s | %.0f | %.2f | %.0f | %.2f | %.0f | %.0f |\n", $5, mb, s, mb / s, c, mb / c, $4 / 1024 }'
     rm "$scratch/log"
 done
