@@ -116,6 +116,8 @@ pub enum Command {
     Symbolise(cmd::symbolise::Symbolise),
     /// Take everything off a board that its kernels said, and find what they complained about
     Harvest(cmd::harvest::Harvest),
+    /// What the debug kernel says without the patches: show it, add to it, accept a finding
+    Baseline(cmd::baseline::Baseline),
     /// The virtual board: power, shell, serial line
     Board(cmd::board::Board),
     /// Record a serial line: the process that other verbs start

@@ -2,6 +2,7 @@
 
 use super::Context;
 use crate::evidence::baseline::{self, Comparison, Signature};
+use crate::evidence::baseline_file;
 use crate::evidence::completeness::{Completeness, Lockdep};
 use crate::evidence::finding::{self, Finding, Severity};
 use crate::evidence::record::{self, Loss};
@@ -127,7 +128,7 @@ fn read(file: &Path) -> Result<Vec<u8>> {
 }
 
 /// Reads a log of any length, block by block.
-fn scan(file: &Path) -> Result<Scanned> {
+pub fn scan(file: &Path) -> Result<Scanned> {
     let mut source: Box<dyn std::io::Read> = if file == Path::new("-") {
         Box::new(std::io::stdin().lock())
     } else {
@@ -271,9 +272,10 @@ fn print_finding(ui: &Ui, finding: &Finding, detail: Detail) {
         String::new()
     };
     ui.line(&format!(
-        "{severity}: {} [{}]{times}",
+        "{severity}: {} [{}] {}{times}",
         finding.title,
-        finding.kind.name()
+        finding.kind.name(),
+        baseline_file::id(&Signature::of(finding))
     ));
     if detail == Detail::Title {
         return;

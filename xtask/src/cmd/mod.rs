@@ -3,6 +3,7 @@
 pub mod abort;
 pub mod apply;
 pub mod backup;
+pub mod baseline;
 pub mod bisect_apply;
 pub mod board;
 pub mod boot;
@@ -89,6 +90,7 @@ pub fn run(cli: &Cli, ui: &Ui) -> Result<Outcome> {
         Command::Report(verb) => verb.run(&context),
         Command::Symbolise(verb) => verb.run(&context),
         Command::Harvest(verb) => verb.run(&context),
+        Command::Baseline(verb) => verb.run(&context),
         Command::Board(verb) => verb.run(&context),
         Command::SerialRecord(verb) => verb.run(&context),
     }

@@ -154,6 +154,7 @@ const OOPSES: &[Header] = headers! {
     "Insufficient stack space to handle exception", StackOverflow, "stack overflow", Counter, Stack;
     "kernel stack overflow", StackOverflow, "stack overflow", Counter, Stack;
     "BUG: unable to handle kernel NULL pointer dereference", NullDereference, "NULL pointer dereference", Counter, Stack;
+    "BUG: Kernel NULL pointer dereference", NullDereference, "NULL pointer dereference", Counter, Stack;
     "BUG: kernel NULL pointer dereference", NullDereference, "NULL pointer dereference", Counter, Stack;
     "Unable to handle kernel NULL pointer dereference", NullDereference, "NULL pointer dereference", Counter, Stack;
     "BUG: unable to handle ", PagingRequest, "bad paging request", Counter, Stack;
@@ -284,8 +285,10 @@ static HARMLESS: LazyLock<Regex> = LazyLock::new(|| {
 
 /// What may stand before a mark that begins a line: tags of subsystems, a frame, a date.
 static LEAD: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"^(\W*|(\[ )|(\w[\w/.()-]*( \w[\w/.-]*){0,2}: ){1,3}|\d{4}/\d\d/\d\d \d\d:\d\d:\d\d )$")
-        .expect("the pattern is a constant")
+    Regex::new(
+        r"^(\W*|(\[ )|(\w[\w/.()-]*( \w[\w/.-]*){0,2}: ){1,3}|\d{4}/\d\d/\d\d \d\d:\d\d:\d\d |CPU \d+ )$",
+    )
+    .expect("the pattern is a constant")
 });
 
 /// What a line means to the finder.
@@ -430,6 +433,127 @@ mod tests {
     }
 
     #[test]
+    fn first_lines_of_other_architectures_and_ages() {
+        use Kind::*;
+        for (text, kind) in [
+            (
+                "BUG: unable to handle kernel NULL pointer dereference at 0000000000000008",
+                NullDereference,
+            ),
+            (
+                "BUG: kernel NULL pointer dereference, address: 0000000000000008",
+                NullDereference,
+            ),
+            (
+                "BUG: Kernel NULL pointer dereference on read at 0x00000010",
+                NullDereference,
+            ),
+            (
+                "BUG: unable to handle page fault for address: ffffed1000000001",
+                PagingRequest,
+            ),
+            (
+                "BUG: Unable to handle kernel data access on write at 0xc000000000000000",
+                PagingRequest,
+            ),
+            (
+                "Unable to handle kernel access to user memory without uaccess routines at virtual address 0000000000000020",
+                PagingRequest,
+            ),
+            (
+                "Unable to handle kernel write to read-only memory at virtual address ffff800010001000",
+                PagingRequest,
+            ),
+            (
+                "Unable to handle kernel pointer dereference in virtual kernel address space",
+                PagingRequest,
+            ),
+            (
+                "CPU 0 Unable to handle kernel paging request at virtual address 00000000, epc == 80100000, ra == 80100008",
+                PagingRequest,
+            ),
+            (
+                "Oops: general protection fault, probably for non-canonical address 0xdffffc0000000000: 0000 [#1] PREEMPT SMP KASAN",
+                GeneralProtection,
+            ),
+            ("general protection fault: 0000 [#1] SMP", GeneralProtection),
+            ("Oops: divide error: 0000 [#1] SMP", DivideError),
+            ("Oops: invalid opcode: 0000 [#1] SMP", Oops),
+            ("int3: 0000 [#1] SMP", Oops),
+            (
+                "Internal error: Oops - undefined instruction: 0 [#1] SMP ARM",
+                Oops,
+            ),
+            (
+                "Unhandled fault: imprecise external abort (0x1406) at 0x00000000",
+                Oops,
+            ),
+            ("Oops - load access fault [#1]", Oops),
+            ("Oops [#1]", Oops),
+            (
+                "Unhandled 64-bit el1h sync exception on CPU0, ESR 0x0000000002000000 -- Unknown/Uncategorized",
+                Oops,
+            ),
+            ("Kernel bug detected[#1]:", KernelBug),
+            ("traps: PANIC: double fault, error_code: 0x0", Oops),
+            (
+                "BUG: TASK stack guard page was hit at ffffc90003a7fff8 (stack is ffffc90003a80000..ffffc90003a88000)",
+                StackOverflow,
+            ),
+            ("NMI watchdog: Watchdog detected hard LOCKUP on cpu 1", HardLockup),
+            (
+                "watchdog: CPU 1 self-detected hard LOCKUP @ queued_spin_lock_slowpath+0x154/0x2d0",
+                HardLockup,
+            ),
+            (
+                "NMI watchdog: BUG: soft lockup - CPU#0 stuck for 23s! [swapper/0:1]",
+                SoftLockup,
+            ),
+            (
+                "INFO: rcu_sched self-detected stall on CPU { 1}  (t=5250 jiffies g=10 c=9 q=1)",
+                RcuStall,
+            ),
+            (
+                "rcu: INFO: rcu_preempt detected expedited stalls on CPUs/tasks: { 1-.... } 21 jiffies s: 369 root: 0x2/.",
+                RcuStall,
+            ),
+            ("INFO: rcu_tasks detected stalls on tasks:", RcuStall),
+            (
+                "INFO: task kworker/1:2:88 blocked in I/O wait for more than 120 seconds.",
+                HungTask,
+            ),
+            (
+                "[ INFO: HARDIRQ-safe -> HARDIRQ-unsafe lock order detected ]",
+                IrqLockInversion,
+            ),
+            ("[ INFO: inconsistent lock state ]", InconsistentLockState),
+            ("[ BUG: bad unlock balance detected! ]", BadUnlockBalance),
+            ("[ BUG: held lock freed! ]", HeldLockFreed),
+            ("[ INFO: suspicious RCU usage. ]", SuspiciousRcu),
+            (
+                "BUG: rwlock bad magic on CPU#0, x/1, ffff0000c5512018",
+                SpinlockBug,
+            ),
+            (
+                "BUG: Bad page map in process x  pte:00000000 pmd:00000000",
+                BadPage,
+            ),
+            (
+                "BUG: Bad rss-counter state mm:00000000 type:MM_ANONPAGES val:1 Comm:x Pid:1",
+                BadPage,
+            ),
+            ("UBSAN: Undefined behaviour in fs/x.c:3:4", Ubsan),
+            (
+                "Kernel panic - not syncing: Attempted to kill init! exitcode=0x0000000b",
+                Panic,
+            ),
+            ("mmc0: probe of mmc0:0001 failed with error -110", ProbeFailure),
+        ] {
+            check(text, Some(kind));
+        }
+    }
+
+    #[test]
     fn lines_that_only_look_like_it() {
         for text in [
             "",
@@ -440,6 +564,12 @@ mod tests {
             "NET: Registered protocol family",
             "DEBUG: #15 pc 00",
             "Spectre: WARNING:",
+            "---[ end Kernel panic - not syncing: Fatal exception ]---",
+            "WARNING: sysfs attribute x is deprecated and will be removed.",
+            "usb 1-1: device has not been registered!",
+            "driver x: 3 new suspected memory leaks",
+            "INFO: Stall ended before state dump start",
+            "EXT4-fs (vda1): INFO: recovery required on readonly filesystem",
         ] {
             check(text, None);
         }

@@ -6,6 +6,7 @@
 //! beside it [`completeness`] says what the log can prove at all. [`scan`] does both for a log of any length.
 
 pub mod baseline;
+pub mod baseline_file;
 pub mod completeness;
 pub mod finder;
 pub mod finding;

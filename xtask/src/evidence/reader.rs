@@ -367,7 +367,10 @@ fn clean(line: &[u8]) -> Cow<'_, str> {
     let plain = |byte: &u8| *byte >= b' ' && *byte != 0x7f || *byte == b'\t';
     // Without a branch for each byte: nearly every line is clean, and this looks at all of them.
     if !line.iter().fold(false, |dirty, byte| dirty | !plain(byte)) {
-        return String::from_utf8_lossy(line);
+        return match std::str::from_utf8(line) {
+            Ok(text) => Cow::Borrowed(text),
+            Err(_) => String::from_utf8_lossy(line),
+        };
     }
     let mut kept = Vec::with_capacity(line.len());
     let mut rest = line;

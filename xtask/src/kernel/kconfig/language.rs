@@ -41,7 +41,7 @@ pub(super) fn read(architecture: &str, text: &dyn Fn(&str) -> Option<String>) ->
         },
         block: 0,
         entry: Entry::Nothing,
-        depth: 0,
+        inside: Vec::new(),
     };
     reading.file(ROOT);
     reading.all
@@ -62,18 +62,20 @@ struct Reading<'a> {
     all: Definitions,
     block: usize,
     entry: Entry,
-    depth: usize,
+    /// The files that are being read, outermost first.
+    inside: Vec<Rc<str>>,
 }
 
 impl Reading<'_> {
     fn file(&mut self, path: &str) {
-        if self.depth >= DEEPEST {
+        // Kconfig refuses a file that includes itself (scripts/kconfig/lexer.l: `zconf_nextfile()`); to follow it would never end.
+        if self.inside.len() >= DEEPEST || self.inside.iter().any(|file| &**file == path) {
             return;
         }
         let Some(text) = (self.text)(path) else { return };
         self.all.files += 1;
-        self.depth += 1;
         let file: Rc<str> = path.into();
+        self.inside.push(file.clone());
         for Statement { line, text } in statements(&text) {
             self.statement(
                 &Place {
@@ -83,7 +85,7 @@ impl Reading<'_> {
                 &text,
             );
         }
-        self.depth -= 1;
+        self.inside.pop();
     }
 
     fn statement(&mut self, place: &Place, text: &str) {
