@@ -1,5 +1,5 @@
-//! Holds a board awake: no sleep, no idle action, no lid switch. It lasts until the board's next boot or [`release`]; nothing is written to a file
-//! system of the board (the unit is transient, in `/run`).
+//! Holds a board awake: no sleep, no idle action, no lid switch. The unit is transient, in `/run`, so nothing is written to a file system of the
+//! board; it ends with the boot, and `board::boot` starts it again after each boot until [`release`].
 
 use super::{Board, script};
 use anyhow::Result;
@@ -16,6 +16,18 @@ pub fn hold(board: &dyn Board) -> Result<()> {
     );
     script::ask(board, "holding the board awake", &holding, script::LOOK)?;
     Ok(())
+}
+
+/// Whether it is held awake. A board that does not say is not.
+pub fn is_held(board: &dyn Board) -> bool {
+    let asking = format!("systemctl is-active {UNIT} 2>/dev/null || :");
+    script::ask(
+        board,
+        "asking whether the board is held awake",
+        &asking,
+        script::LOOK,
+    )
+    .is_ok_and(|said| said.text() == "active")
 }
 
 /// Lets it sleep again.

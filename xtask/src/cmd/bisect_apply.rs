@@ -13,6 +13,7 @@ use crate::campaign::plan::{self, Planned};
 use crate::campaign::record::{End, RunRecord};
 use crate::campaign::report;
 use crate::exit::Outcome;
+use crate::host::awake;
 use crate::kernel::toolchain::Toolchain;
 use anyhow::{Context as _, Result, bail};
 use std::path::{Path, PathBuf};
@@ -135,6 +136,10 @@ pub fn run(
     consent: ConsentGiven,
 ) -> Result<Outcome> {
     let _lock = lock(context, &campaign.board)?;
+    let awake = awake::hold("a kernel campaign runs");
+    if let awake::Awake::No(said) = &awake {
+        context.ui.warn(said);
+    }
     let kernel = flags.tree.kernel.as_deref();
     let workshop = Workshop::open(&context.folders.project, &context.folders.cache, kernel, campaign)?;
     let probe = compile(context, "release_fence", "probe")?;

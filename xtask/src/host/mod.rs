@@ -1,5 +1,6 @@
 //! The host: running programs, locks, atomic files, hashes, folders, what is missing on this machine.
 
+pub mod awake;
 pub mod files;
 pub mod folders;
 pub mod interrupt;

@@ -197,6 +197,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 const GRACE: Duration = Duration::from_secs(10);
 
 /// A child that leads a process group; whatever way its owner goes, none of the group is left.
+#[derive(Debug)]
 struct Group(Child);
 
 impl Group {
@@ -225,6 +226,48 @@ impl Drop for Group {
             self.end();
         }
     }
+}
+
+/// A program that runs as long as this value lives.
+#[derive(Debug)]
+pub struct Held {
+    child: Group,
+    /// The program reads the other end: it ends by itself when this program dies, however it dies.
+    _input: std::process::ChildStdin,
+}
+
+impl Held {
+    /// Whether it still runs.
+    pub fn runs(&mut self) -> bool {
+        matches!(self.child.0.try_wait(), Ok(None))
+    }
+}
+
+/// Starts a program that reads its standard input to its end and does its work until then. Errors: it cannot be started, or ends within
+/// `grace`; with its words.
+pub fn hold(cmd: Cmd, grace: Duration) -> Result<Held> {
+    let shown = cmd.to_string();
+    let doing = || format!("starting `{shown}`");
+    let mut command = Command::from(cmd);
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .process_group(0);
+    let mut child = Group(command.spawn().with_context(doing)?);
+    let input = child.0.stdin.take().context("a piped standard input")?;
+    let started = Instant::now();
+    while started.elapsed() < grace {
+        if let Some(status) = child.0.try_wait().with_context(doing)? {
+            let mut said = String::new();
+            if let Some(mut stderr) = child.0.stderr.take() {
+                drop(stderr.read_to_string(&mut said));
+            }
+            bail!("{}: it ended with {status}: {}", doing(), said.trim());
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    Ok(Held { child, _input: input })
 }
 
 /// Starts a program that outlives this one, in a session of its own, with its output appended to `log`; gives its process id.
@@ -347,6 +390,29 @@ mod tests {
         .unwrap_err();
         assert!(format!("{error:#}").contains("did not end within"), "{error:#}");
         assert!(started.elapsed() < Duration::from_secs(5));
+    }
+
+    #[test]
+    fn what_is_held_ends_with_its_owner() {
+        let sh = Shell::new().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let ended = folder.path().join("ended");
+        let mut held = hold(
+            cmd!(sh, "sh -c 'cat; touch \"$0\"' {ended}"),
+            Duration::from_millis(50),
+        )
+        .unwrap();
+        assert!(held.runs() && !ended.exists());
+        drop(held);
+        let error = hold(
+            cmd!(sh, "sh -c 'echo no bus >&2; exit 3'"),
+            Duration::from_secs(5),
+        )
+        .unwrap_err();
+        assert!(
+            format!("{error:#}").contains("exit status: 3: no bus"),
+            "{error:#}"
+        );
     }
 
     #[test]

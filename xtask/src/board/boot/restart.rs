@@ -4,7 +4,7 @@ use super::menu::{Attendant, Plan, Seen};
 use super::method::Way;
 use super::serial::Phase;
 use super::{ANSWER_LIMIT, Answer, Progress, look};
-use crate::board::{Board, SerialLine};
+use crate::board::{Board, SerialLine, awake};
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
@@ -84,8 +84,20 @@ pub(super) struct Restart<'a> {
 }
 
 impl Restart<'_> {
-    /// Restarts, answers the menu, waits for a boot id that is not the old one: what was seen, and the answer.
+    /// Restarts, answers the menu, waits for a boot id that is not the old one: what was seen, and the answer. A board that was held awake is
+    /// held awake again.
     pub fn run(self, on_progress: &mut dyn FnMut(&Progress)) -> Result<(Seen, Option<Answer>)> {
+        let board = self.board;
+        let held_awake = self.old.is_some() && awake::is_held(board);
+        let (seen, answer) = self.restart(on_progress)?;
+        if held_awake && answer.is_some() {
+            // The next pre-flight tells it where this fails.
+            drop(awake::hold(board));
+        }
+        Ok((seen, answer))
+    }
+
+    fn restart(self, on_progress: &mut dyn FnMut(&Progress)) -> Result<(Seen, Option<Answer>)> {
         match self.board.serial() {
             Some(line) => self.with_line(line, on_progress),
             None if self.old.is_some() => self.blind(on_progress),
@@ -235,6 +247,88 @@ fn by_force(board: &dyn Board, phase: Phase) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::board::Description;
+    use crate::board::boot::{menu, method};
+    use crate::board::extlinux::Config;
+    use crate::board::file::BoardFile;
+    use crate::host::process::Finished;
+    use std::cell::RefCell;
+    use std::os::unix::process::ExitStatusExt as _;
+
+    /// Answers as another boot as soon as it was asked to restart, and keeps what it was asked.
+    struct Quick {
+        description: Description,
+        held_awake: bool,
+        asked: RefCell<Vec<String>>,
+    }
+
+    impl Quick {
+        fn was_asked(&self, word: &str) -> bool {
+            self.asked.borrow().iter().any(|script| script.contains(word))
+        }
+    }
+
+    impl Board for Quick {
+        fn description(&self) -> &Description {
+            &self.description
+        }
+
+        fn run_with_input(&self, script: &str, _input: &[u8], _limit: Duration) -> Result<Finished> {
+            let number = if self.was_asked("systemctl reboot") { 2 } else { 1 };
+            self.asked.borrow_mut().push(script.into());
+            let said = match script {
+                script if script.contains("is-active lockstep-awake") && self.held_awake => "active\n".into(),
+                script if script.contains("boot_id") => format!("7.3.4\nboot-{number}\nroot=/dev/vda2\n"),
+                _ => String::new(),
+            };
+            Ok(Finished {
+                status: std::process::ExitStatus::from_raw(0),
+                stdout: said.into_bytes(),
+                stderr: Vec::new(),
+            })
+        }
+
+        fn answers(&self, _limit: Duration) -> bool {
+            true
+        }
+
+        fn serial(&self) -> Option<&dyn SerialLine> {
+            None
+        }
+
+        fn hard_reset(&self) -> Result<()> {
+            bail!("it has no reset line")
+        }
+    }
+
+    #[test]
+    fn a_board_that_was_held_awake_is_held_awake_after_the_boot() {
+        for held_awake in [true, false] {
+            let board = Quick {
+                description: BoardFile::parse("ampere", include_str!("../../../../boards/ampere.toml"))
+                    .unwrap()
+                    .description,
+                held_awake,
+                asked: RefCell::default(),
+            };
+            let config = Config::parse(b"label v\nkernel /v\n");
+            let old = look(&board).unwrap();
+            let restart = Restart {
+                board: &board,
+                old: Some(&old),
+                plan: menu::Plan {
+                    first: None,
+                    then: menu::Choice::of(&config, "v").unwrap(),
+                },
+                way: Way::LeaveMenu,
+                reset: Reset::Orderly,
+                command: method::ORDERLY_RESTART,
+            };
+            let (_, answer) = restart.run(&mut |_| {}).unwrap();
+            assert_eq!(answer.unwrap().boot_id, "boot-2");
+            assert_eq!(board.was_asked("systemd-run"), held_awake);
+        }
+    }
 
     #[test]
     fn a_slow_board_has_the_time_that_its_file_gives_it() {

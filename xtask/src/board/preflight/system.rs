@@ -172,7 +172,8 @@ pub(super) fn sleep(facts: &Facts) -> Check {
         "it does not fall asleep",
         status,
         reason,
-        "`cargo xtask preflight --fix` holds it awake until its next boot (systemd-inhibit); for longer: systemctl mask sleep.target",
+        "`cargo xtask preflight --fix` holds it awake, through each boot of ours, until the rollback (systemd-inhibit); for longer: systemctl \
+         mask sleep.target",
     )
 }
 
