@@ -47,6 +47,29 @@ fn a_board_that_takes_ninety_seconds_is_waited_for() {
     runs_ours_and_goes_back(&bench, &boot);
 }
 
+/// What it writes to `/` is gone with its boot, and what it removes is there again.
+#[test]
+fn a_root_that_is_thrown_away_leaves_no_trace() {
+    let bench = Bench::open();
+    let limit = Duration::from_secs(30);
+    let said = |script: &str| bench.board.run(script, limit).unwrap().text();
+    said("echo theirs >/var/lib/theirs; rm -f /var/lib/mine; sync");
+    bench.deploy_with(&[xtask::board::deploy::root::OVERLAY]);
+    let boot = bench.boot(Method::SerialMenu, Reset::Orderly);
+    assert!(matches!(boot.outcome, Outcome::Booted(_)), "{boot:?}");
+    assert_eq!(
+        said("stat -f -c %T /; systemctl is-system-running >/dev/null; cat /var/lib/theirs"),
+        "overlayfs\ntheirs"
+    );
+    said("echo mine >/var/lib/mine; rm /var/lib/theirs; sync");
+    assert_eq!(said("cat /var/lib/mine; ls /var/lib/theirs 2>/dev/null"), "mine");
+    runs_ours_and_goes_back(&bench, &boot);
+    assert_eq!(
+        said("ls /var/lib/mine 2>/dev/null; cat /var/lib/theirs; rm /var/lib/theirs"),
+        "theirs"
+    );
+}
+
 #[test]
 fn kexec_jumps_into_the_slot() {
     let bench = Bench::open();

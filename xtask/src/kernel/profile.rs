@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 /// What the virtual board needs, without a `.config` of the user's below.
 const BOARD: &str = "virtual-board";
+/// What the virtual board's debug kernels have beside that: there a root file system that is thrown away is tried.
+const BOARD_DEBUG: &str = "overlay-root";
 
 /// A kind of kernel that comes with Lockstep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,7 +79,11 @@ impl Profile {
 
     /// The debug kernel of the virtual board.
     pub fn lockdep(project: &Path) -> Self {
-        Self::of(project, "lockdep", &[BOARD, "lockdep", "function-trace"])
+        Self::of(
+            project,
+            "lockdep",
+            &[BOARD, BOARD_DEBUG, "lockdep", "function-trace"],
+        )
     }
 
     /// A profile by its name. Errors name what there is.
@@ -96,6 +102,9 @@ impl Profile {
         let mut fragments = Vec::new();
         if below == Below::Nothing {
             fragments.push(BOARD);
+            if name != "vanilla" {
+                fragments.push(BOARD_DEBUG);
+            }
         }
         fragments.extend(known.fragments);
         Ok(Self::of(project, name, &fragments))
