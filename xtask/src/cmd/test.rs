@@ -33,6 +33,7 @@ const AFTER_SETUP: &[&str] = &[
     "rehearsal",
     "board_virtual",
     "boot_methods",
+    "fat_power_cut",
 ];
 
 impl Test {
