@@ -5,7 +5,6 @@ mod local_board;
 use local_board::{DEBUG, Death, EXTLINUX, LABEL, LocalBoard, VANILLA, build, install, request};
 use std::fs;
 use std::path::{Path, PathBuf};
-use xtask::board::Board;
 use xtask::board::backup::{self, Made, Modules};
 use xtask::board::deploy::{self, Deployed};
 use xtask::board::extlinux::Config;
