@@ -14,7 +14,7 @@ pub enum Event {
 /// Sector of the log, as QEMU was told.
 const SECTOR: usize = 512;
 /// Documentation/admin-guide/device-mapper/log-writes.rst and drivers/md/dm-log-writes.c: `WRITE_LOG_MAGIC`, and the flags.
-const MAGIC: u64 = 0x6a73_6677_7368_72;
+const MAGIC: u64 = 0x006a_7366_7773_6872;
 const FLUSH: u64 = 1;
 const FUA: u64 = 2;
 const DISCARD: u64 = 4;
