@@ -91,10 +91,11 @@ static bool replace(const char *path, const char *bytes, size_t length)
 	while (access(beside, F_OK) == 0 && ++number < 100);
 
 	/* vfat frees the old file's clusters when it is renamed over and nobody has it open: not before the new name is on the disk. */
+	/* Of the two flushes the first writes all, and on vfat only the second has the disk empty its own cache. */
 	int old = open(path, O_RDONLY | O_CLOEXEC);
 	if (old < 0)
 		return false;
-	bool done = write_beside(beside, bytes, length) && rename(beside, path) == 0 && syncfs(old) == 0;
+	bool done = write_beside(beside, bytes, length) && rename(beside, path) == 0 && syncfs(old) == 0 && fsync(old) == 0;
 	close(old);
 	return done;
 }

@@ -4,7 +4,7 @@ mod local_board;
 
 use local_board::{DEBUG, EXTLINUX, LABEL, LocalBoard, VANILLA, build};
 use std::fs;
-use xtask::board::deploy::{self, Deployed, Dtb, Nonce, Plan, Request};
+use xtask::board::deploy::{self, Deployed, Plan, Request};
 use xtask::board::extlinux::Config;
 use xtask::board::protected::Protected;
 use xtask::board::{autologin, backup, rescue_card, rollback, slot};
@@ -12,13 +12,8 @@ use xtask::manifest::Manifest;
 
 fn request<'a>(manifest: &'a Manifest, protected: &'a Protected, keep: usize) -> Request<'a> {
     Request {
-        manifest,
-        protected,
-        nonce: Nonce::fresh().unwrap(),
-        dtb: Dtb::Vanilla,
-        extra_append: vec![],
         keep,
-        init: None,
+        ..local_board::request(manifest, protected)
     }
 }
 

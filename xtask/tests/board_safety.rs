@@ -2,12 +2,11 @@
 
 mod local_board;
 
-use local_board::{DEBUG, Death, EXTLINUX, LABEL, LocalBoard, VANILLA, build};
+use local_board::{DEBUG, Death, EXTLINUX, LABEL, LocalBoard, VANILLA, build, install, request};
 use std::fs;
 use std::path::{Path, PathBuf};
-use xtask::board::Board;
 use xtask::board::backup::{self, Made, Modules};
-use xtask::board::deploy::{self, Deployed, Dtb, Nonce, Request};
+use xtask::board::deploy::{self, Deployed};
 use xtask::board::extlinux::Config;
 use xtask::board::protected::Protected;
 use xtask::board::writer::{Put, Source, Writer};
@@ -24,24 +23,6 @@ fn put(target: &str, content: &str) -> Put {
         mode: 0o640,
         keep: None,
     }
-}
-
-fn request<'a>(manifest: &'a Manifest, protected: &'a Protected) -> Request<'a> {
-    Request {
-        manifest,
-        protected,
-        nonce: Nonce::fresh().unwrap(),
-        dtb: Dtb::Vanilla,
-        extra_append: vec![],
-        init: None,
-        keep: 0,
-    }
-}
-
-fn install(board: &dyn Board, manifest: &Manifest, protected: &Protected) -> anyhow::Result<Deployed> {
-    let request = request(manifest, protected);
-    let plan = deploy::plan(board, &request)?;
-    deploy::execute(board, &request, &plan, &mut |_| {})
 }
 
 struct Bench {

@@ -3,35 +3,19 @@
 mod local_board;
 mod loopback;
 
-use local_board::{DEBUG, EXTLINUX, LABEL, VANILLA, build};
+use local_board::{DEBUG, EXTLINUX, LABEL, VANILLA, build, install};
 use loopback::Loopback;
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use xtask::board::backup::{self, Made, Modules};
-use xtask::board::deploy::{self, Deployed, Dtb, Nonce, Request};
 use xtask::board::extlinux::Config;
 use xtask::board::file::SecondHost;
 use xtask::board::protected::Protected;
 use xtask::board::{Board, inventory, rollback, second_host, slot};
 use xtask::host::files::sha256;
-use xtask::manifest::Manifest;
 
 const LIMIT: Duration = Duration::from_secs(20);
-
-fn install(board: &dyn Board, manifest: &Manifest, protected: &Protected) -> anyhow::Result<Deployed> {
-    let request = Request {
-        manifest,
-        protected,
-        nonce: Nonce::fresh().unwrap(),
-        dtb: Dtb::Vanilla,
-        extra_append: vec![],
-        keep: 0,
-        init: None,
-    };
-    let plan = deploy::plan(board, &request)?;
-    deploy::execute(board, &request, &plan, &mut |_| {})
-}
 
 #[test]
 fn backup_deploy_verify_and_rollback_over_ssh() {

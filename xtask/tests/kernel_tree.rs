@@ -371,6 +371,31 @@ fn context_that_moved_is_merged_by_the_blobs_of_the_patch() {
 }
 
 #[test]
+fn a_merge_that_conflicts_shows_both_sides_and_changes_nothing() {
+    let rig = Rig::new(&CHANGES[..1]);
+    let series = rig.series();
+    // A later kernel has a line of its own where the patch puts one.
+    edit(
+        &rig.repo(),
+        "drivers/media/core.c",
+        "line 30\n",
+        "line 30\ntheirs in core\n",
+    );
+    git(&rig.repo(), &["commit", "-qam", "newer"]);
+    let mut tree = rig.tree();
+    let head = tree.head().unwrap();
+    let error = format!("{:#}", tree.apply(&series.patches[0]).unwrap_err());
+    assert!(error.contains("conflicts; make it anew for this tree"), "{error}");
+    assert!(
+        error.contains("drivers/media/core.c, line 32: there is\n        theirs in core\n    the patch has\n        new in core"),
+        "{error}"
+    );
+    assert!(!error.contains("hunk 1 of 1"), "{error}");
+    assert_eq!(tree.head().unwrap(), head);
+    assert_eq!(git(&rig.worktree(), &["status", "--porcelain"]), "");
+}
+
+#[test]
 fn the_users_dirty_checkout_is_not_touched() {
     let rig = Rig::new(&CHANGES[..1]);
     let series = rig.series();

@@ -3,13 +3,16 @@
 //! Unknown keys are refused; errors name line and column, what was found and what is allowed. A host, a folder or a label from it
 //! may be used in a command line: nothing that could be read as an option or by a shell passes.
 
+mod checker;
+
 use super::Description;
 use super::boot::Method;
 use super::ssh::{KnownHost, Rights, Target};
 pub use crate::capture::source::Source as SerialSource;
-use crate::host::toml::{self as toml_file, place};
+use crate::host::toml as toml_file;
 use ::toml::Spanned;
 use anyhow::{Context, Result, bail};
+use checker::Checker;
 use serde::{Deserialize, Serialize};
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
@@ -195,69 +198,6 @@ struct RawBackup {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 struct RawServices {
     look_at: Spanned<Vec<String>>,
-}
-
-/// The text, for the place of what is wrong in it.
-struct Checker<'a>(&'a str);
-
-impl Checker<'_> {
-    fn wrong<T, R>(&self, at: &Spanned<T>, what: &str) -> Result<R> {
-        bail!("{}: {what}", place(self.0, at.span()))
-    }
-
-    /// A host or label that no program takes for an option and no shell for more than a word.
-    fn plain(&self, at: &Spanned<String>, key: &str, more: &str) -> Result<String> {
-        let word = at.get_ref();
-        let good = !word.is_empty()
-            && !word.starts_with('-')
-            && word
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c) || more.contains(c));
-        if !good {
-            let what = format!(
-                "`{key}` is `{}`: letters, digits and `-_.{more}` only, and no dash at the beginning",
-                word.escape_debug()
-            );
-            return self.wrong(at, &what);
-        }
-        Ok(word.clone())
-    }
-
-    /// A path on the board.
-    fn absolute(&self, at: &Spanned<PathBuf>, key: &str) -> Result<PathBuf> {
-        let path = at.get_ref();
-        let straight = path
-            .components()
-            .all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
-        let printable = path
-            .to_str()
-            .is_some_and(|text| !text.chars().any(char::is_control));
-        if !path.is_absolute() || !straight || !printable || path == Path::new("/") {
-            let what = format!(
-                "`{key}` is `{}`: an absolute path of the board without `..` is needed",
-                path.to_string_lossy().escape_debug()
-            );
-            return self.wrong(at, &what);
-        }
-        Ok(path.clone())
-    }
-
-    /// A file of this host; `~/` is the home folder.
-    fn host_file(&self, at: &Option<Spanned<PathBuf>>, key: &str) -> Result<Option<PathBuf>> {
-        let Some(at) = at else { return Ok(None) };
-        let path = match at.get_ref().strip_prefix("~") {
-            Ok(below) => std::env::home_dir().unwrap_or_default().join(below),
-            Err(_) => at.get_ref().clone(),
-        };
-        if !path.is_absolute() {
-            let what = format!(
-                "`{key}` is `{}`: an absolute path, or one that begins with `~/`",
-                path.display()
-            );
-            return self.wrong(at, &what);
-        }
-        Ok(Some(path))
-    }
 }
 
 impl BoardFile {

@@ -28,7 +28,7 @@ pub struct Preflight {
     /// Free space that the boot folder needs, in MB [default: measured on the last build, else 67]
     #[arg(long, value_name = "MB")]
     boot_space: Option<u64>,
-    /// Put right what can be: switch automatic log-ins off (a rollback switches them on again), hold the board awake until its next boot
+    /// Put right what can be: switch automatic log-ins off (a rollback switches them on again), hold the board awake until the rollback
     #[arg(long)]
     fix: bool,
     /// Do not try the ways back to vanilla: a campaign tries those that are missing itself

@@ -3,12 +3,14 @@
 //!
 //! Grammar: "Generating patch text with -p" of git-diff(1), and the unified format of POSIX diff(1).
 
+mod header_lines;
 pub mod hunks;
 pub mod patch_id;
 mod paths;
 
 use anyhow::{Result, bail};
-use hunks::{Hunk, Line, Range};
+use header_lines::{PlainPath, blob_ids, hunk_counts, octal, plain_path, strip_any, trim_end};
+use hunks::{Hunk, Line};
 use paths::{header_paths, named_path, unquote};
 use std::path::{Component, Path, PathBuf};
 
@@ -453,61 +455,6 @@ impl<'a> Scanner<'a> {
             self.take();
         }
     }
-}
-
-fn trim_end(line: &[u8]) -> &[u8] {
-    line.trim_ascii_end()
-}
-
-fn strip_any<'a>(line: &'a [u8], prefixes: &[&[u8]]) -> Option<&'a [u8]> {
-    prefixes.iter().find_map(|prefix| line.strip_prefix(*prefix))
-}
-
-fn octal(mode: &[u8]) -> Option<u32> {
-    u32::from_str_radix(std::str::from_utf8(trim_end(mode)).ok()?, 8).ok()
-}
-
-enum PlainPath {
-    Nothing,
-    Is(PathBuf),
-    Unusable,
-}
-
-/// The path of a `---` or `+++` line without its first folder.
-fn plain_path(line: &[u8]) -> PlainPath {
-    let name = trim_end(line.split(|byte| *byte == b'\t').next().unwrap_or(line));
-    if name == b"/dev/null" {
-        return PlainPath::Nothing;
-    }
-    let path = unquote(name);
-    let mut parts = path.components();
-    parts.next();
-    match parts.as_path() {
-        path if path.as_os_str().is_empty() => PlainPath::Unusable,
-        path => PlainPath::Is(path.to_path_buf()),
-    }
-}
-
-/// Old and new range of `@@ -l,s +l,s @@`; a missing count is 1.
-fn hunk_counts(header: &[u8]) -> Option<(Range, Range)> {
-    let text = header.strip_prefix(b"@@ -")?;
-    let end = text.windows(3).position(|window| window == b" @@")?;
-    let (old, new) = std::str::from_utf8(&text[..end]).ok()?.split_once(" +")?;
-    let range = |range: &str| {
-        let (start, count) = range.split_once(',').unwrap_or((range, "1"));
-        Some(Range {
-            start: start.parse().ok()?,
-            count: count.parse().ok()?,
-        })
-    };
-    Some((range(old)?, range(new)?))
-}
-
-/// `abc123..def456[ 100644]`.
-fn blob_ids(ids: &[u8]) -> Option<(String, String)> {
-    let text = std::str::from_utf8(ids).ok()?;
-    let (old, new) = text.split_whitespace().next()?.split_once("..")?;
-    Some((old.to_string(), new.to_string()))
 }
 
 #[cfg(test)]

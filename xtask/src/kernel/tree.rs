@@ -17,6 +17,7 @@ mod export;
 mod identity;
 mod in_memory;
 mod refresh;
+mod three_way;
 
 use super::patch::Patch;
 use super::series::Series;

@@ -9,7 +9,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use xshell::{Shell, cmd};
+use xtask::board::deploy::{self, Deployed, Dtb, Nonce, Request};
 use xtask::board::file::BoardFile;
+use xtask::board::protected::Protected;
 use xtask::board::{Board, Description, SerialLine};
 use xtask::host::files::sha256;
 use xtask::host::process::{self, Finished};
@@ -268,4 +270,23 @@ pub fn build(folder: &Path, release: &str, content: &str) -> Manifest {
         root: folder.into(),
         files,
     }
+}
+
+/// A deploy as most tests want it: vanilla's device tree, no first user space, nothing kept.
+pub fn request<'a>(manifest: &'a Manifest, protected: &'a Protected) -> Request<'a> {
+    Request {
+        manifest,
+        protected,
+        nonce: Nonce::fresh().unwrap(),
+        dtb: Dtb::Vanilla,
+        extra_append: vec![],
+        keep: 0,
+        init: None,
+    }
+}
+
+pub fn install(board: &dyn Board, manifest: &Manifest, protected: &Protected) -> anyhow::Result<Deployed> {
+    let request = request(manifest, protected);
+    let plan = deploy::plan(board, &request)?;
+    deploy::execute(board, &request, &plan, &mut |_| {})
 }

@@ -25,7 +25,12 @@ pub const LABEL: &str = "arch_devices_lockdep";
 /// The slot's first user space, built for the board.
 fn slot_init(folders: &Folders) -> PathBuf {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("slot-init");
-    let sources = ["slot_init.c", "lease.c", "restore.c"].map(|name| source.join(name));
+    let mut sources: Vec<PathBuf> = std::fs::read_dir(&source)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "c"))
+        .collect();
+    sources.sort();
     let out = folders.cache.join("probe/slot_init");
     let sources: Vec<&Path> = sources.iter().map(PathBuf::as_path).collect();
     Toolchain::find().unwrap().compile_probe(&sources, &out).unwrap();

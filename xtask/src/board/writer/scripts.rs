@@ -34,10 +34,14 @@ pub(super) enum Rule {
     ThesePaths,
 }
 
+/// `flush FILE` writes all of its file system and has the disk empty its own cache. vfat does the second for fsync only (fs/fat/file.c,
+/// `fat_file_fsync`; it has no `sync_fs`, so that syncfs leaves what it wrote in the disk's cache), ext4 for both.
+///
 /// Lines of `$protected` and of the lists: a letter, then a path whose newlines are \001 (`P` protected, `M` boot mount, `N` named,
 /// `T` resolved, `D` the resolved folder that it is in).
 const GUARD: &str = r#"exec 8>/run/lockstep.lock
 flock -w 120 8 || { echo 'another write of ours still runs on the board: wait until it has ended' >&2; exit 75; }
+flush() { sync -f "$1"; sync "$1"; }
 lines() { tr '\n\000' '\001\n' | sed "s/^/$1/"; }
 guard() {
     {
@@ -138,7 +142,7 @@ while IFS="$tab" read -r mode to from; do
     if [ $keep$fat = yesyes ]; then touch -r "$from" "./$to"; fi
     if [ $fat = no ]; then chmod "$mode" "./$to"; fi
 done <.lockstep-copies
-sync -f .
+flush .
 # Read back from the medium, not from the memory that was just written.
 while IFS= read -r path; do dd if="./$path" iflag=nocache count=0 status=none 2>/dev/null || :; done <.lockstep-targets
 if ! sha256sum --strict --quiet -c .lockstep-hashes >&2; then
@@ -167,14 +171,14 @@ while IFS= read -r path; do
     case $path in */*) mkdir -p "../${path%/*}" ;; esac
     if [ -f "../$path" ]; then exec 9<"../$path"; fi
     mv -fT -- "./$path" "../$path"
-    if [ $fat = yes ]; then sync -f ..; fi
+    if [ $fat = yes ]; then flush ..; fi
     exec 9<&-
 done <.lockstep-targets
-sync -f ..
+flush ..
 rm -f .lockstep-targets .lockstep-hashes .lockstep-copies .lockstep-list
 cd ..
 find "./$stage" -depth -type d -exec rmdir -- {} +
-sync -f .
+flush .
 "#;
 
 /// Removes the files and folders of the NUL-separated list on standard input, `$files` of them.
@@ -187,7 +191,7 @@ xargs -0 rm -rf --one-file-system -- <"$guarded"
 xargs -0 dirname -z -- <"$guarded" | sort -zu | xargs -0 -n1 sh -c '
     folder=$1
     while [ ! -e "$folder" ]; do folder=$(dirname -- "$folder"); done
-    sync -f "$folder"' sh
+    sync -f "$folder"; sync "$folder"' sh
 "#;
 
 /// Guards the folders (words) that a script is about. The trap has the name of its file in it, not a variable that a later line may set.
@@ -205,12 +209,12 @@ pub(super) fn reshape(path: &str, entry: &Entry) -> String {
     match &entry.content {
         Content::Folder => format!(
             "if [ -L {path} ] || [ ! -d {path} ]; then rm -f -- {path}; mkdir -p -- {path}; fi\n\
-             chown {user}:{group} {path}\nchmod {:o} {path}\nsync -f {path}\n",
+             chown {user}:{group} {path}\nchmod {:o} {path}\nflush {path}\n",
             entry.mode
         ),
         Content::Link { to } => format!(
             "if [ ! -L {path} ] && [ -d {path} ]; then rm -rf -- {path}; fi\n\
-             ln -sfnT -- {} {path}\nchown -h {user}:{group} {path}\ntouch -h -d @{} {path}\nsync -f \"$(dirname -- {path})\"\n",
+             ln -sfnT -- {} {path}\nchown -h {user}:{group} {path}\ntouch -h -d @{} {path}\nflush \"$(dirname -- {path})\"\n",
             quote(to),
             entry.modified
         ),
@@ -221,7 +225,7 @@ pub(super) fn reshape(path: &str, entry: &Entry) -> String {
 /// One file gets another name, which must be free.
 pub(super) fn rename(from: &str, to: &str) -> String {
     format!(
-        "{}if [ -e {to} ] || [ -L {to} ]; then echo {to}' is there already' >&2; exit 73; fi\nmv -T -- {from} {to}\nsync -f {to}\n",
+        "{}if [ -e {to} ] || [ -L {to} ]; then echo {to}' is there already' >&2; exit 73; fi\nmv -T -- {from} {to}\nflush {to}\n",
         guard_words(&[from, to])
     )
 }
@@ -229,7 +233,7 @@ pub(super) fn rename(from: &str, to: &str) -> String {
 /// `depmod` for one release.
 pub(super) fn depmod(release: &str, modules: &str) -> String {
     format!(
-        "{}depmod {}\nsync -f {modules}\n",
+        "{}depmod {}\nflush {modules}\n",
         guard_words(&[modules]),
         quote(release)
     )
@@ -243,7 +247,7 @@ rm -rf -- {stage}
 mkdir -p {stage}/files
 chmod 700 {stage}
 tar -C / --null --no-recursion -T - -cf - | tar -xpf - --same-owner --numeric-owner -C {stage}/files
-sync -f {stage}
+flush {stage}
 "#,
         guard_words(&[stage, into])
     )
@@ -254,10 +258,10 @@ pub(super) fn keep_snapshot(stage: &str, into: &str, sha256: &str) -> String {
     format!(
         r#"{}cat >{stage}/manifest.json
 printf '%s  %s\n' {sha256} {stage}/manifest.json | sha256sum --strict --quiet -c - >&2
-sync -f {stage}
+flush {stage}
 if [ -e {into} ]; then echo 'this backup exists: it is not overwritten' >&2; exit 73; fi
 mv -T -- {stage} {into}
-sync -f {into}
+flush {into}
 "#,
         guard_words(&[stage, into])
     )

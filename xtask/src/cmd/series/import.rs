@@ -58,12 +58,26 @@ impl Import {
                 ));
             }
         }
+        let silent: Vec<&str> = found
+            .files
+            .iter()
+            .filter(|file| !file.names_a_licence())
+            .map(|file| file.name.as_str())
+            .collect();
+        if !silent.is_empty() {
+            context.ui.warn(&format!(
+                "no licence is named in {} (SPDX-License-Identifier): they are kept as they came; where your own repository asks for one, write it \
+                 behind the message's `---`, which changes neither commit nor patch-id",
+                silent.join(", ")
+            ));
+        }
         for subject in &found.left_out {
             context.ui.say(&format!("left out, no patch: {subject}"));
         }
         let names: Vec<&str> = found.files.iter().map(|file| file.name.as_str()).collect();
         context.ui.json(&serde_json::json!({
-            "dry_run": context.global.dry_run, "series": folder, "patches": names, "left_out": found.left_out
+            "dry_run": context.global.dry_run, "series": folder, "patches": names, "left_out": found.left_out,
+            "without_licence": silent
         }))?;
         if context.global.dry_run {
             return Ok(Outcome::Success);

@@ -28,6 +28,8 @@ pub(super) struct Overview {
     pub applied: Option<String>,
     /// Kconfig symbols that it adds.
     kconfig: Vec<String>,
+    /// Kconfig symbols of others that its lines depend on, select or ask for.
+    kconfig_uses: Vec<String>,
     #[serde(rename = "rebuilds")]
     pub scope: Scope,
     pub review: State,
@@ -66,6 +68,7 @@ pub(super) fn of(series: &Series, stack: Option<&Stack>) -> Result<Vec<Overview>
             patch_id: patch.patch_id(),
             applied,
             kconfig: needs::new_symbols(patch),
+            kconfig_uses: needs::used_symbols(patch),
             scope: scope::of(patch, read),
             review: review::state(patch, &review::read(file)?),
             reviewed_by: patch
@@ -109,6 +112,7 @@ impl Overview {
         line("reviewed-by", &self.reviewed_by.join(", "));
         line("checkpatch", self.checkpatch.as_deref().unwrap_or_default());
         line("kconfig", &self.kconfig.join(", "));
+        line("needs config", &self.kconfig_uses.join(", "));
         line("rebuilds", &self.rebuilds());
         for (earlier, names) in &self.uses {
             line("uses", &format!("{} of {earlier}", names.join(", ")));

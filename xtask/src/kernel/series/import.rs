@@ -67,6 +67,13 @@ pub fn read(bytes: &[u8], scissors: Scissors) -> Result<Import> {
     Ok(Import { files, left_out })
 }
 
+impl NewFile {
+    /// Whether a licence is named anywhere in it. Nothing is written into what somebody else sent.
+    pub fn names_a_licence(&self) -> bool {
+        String::from_utf8_lossy(&self.bytes).contains("SPDX-License-Identifier:")
+    }
+}
+
 /// `n/m` of a subject.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Number {

@@ -71,6 +71,22 @@ pub fn new_symbols(patch: &Patch) -> Vec<String> {
     symbols
 }
 
+/// Kconfig symbols that the lines of the patch depend on, select or ask for, without `CONFIG_`, sorted; not those that it adds itself.
+pub fn used_symbols(patch: &Patch) -> Vec<String> {
+    let own = new_symbols(patch);
+    let mut symbols: Vec<String> = used(patch)
+        .into_iter()
+        .filter_map(|name| Some(name.strip_prefix("CONFIG_")?.to_string()))
+        // In C a symbol of a module is asked for with this behind it (include/linux/kconfig.h).
+        .map(|name| name.strip_suffix("_MODULE").map_or(name.clone(), str::to_string))
+        .filter(|name| name.chars().any(|c| c.is_ascii_uppercase()) && !own.contains(name))
+        .filter(|name| !name.chars().any(|c| c.is_ascii_lowercase()))
+        .collect();
+    symbols.sort();
+    symbols.dedup();
+    symbols
+}
+
 /// Names that the patch defines and did not only move.
 fn defined(patch: &Patch) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
@@ -179,11 +195,22 @@ mod tests {
             &["config FENCES", "\tbool \"Fences\"", "\tdepends on MEDIA"],
         );
         assert_eq!(new_symbols(&core), ["FENCES"]);
+        assert_eq!(used_symbols(&core), ["MEDIA"]);
         let depends = patch("lib/Kconfig", &["config USER", "\tdepends on FENCES && X"]);
         assert_eq!(needs(&depends, &core), ["CONFIG_FENCES"]);
         assert_eq!(
             needs(&patch("a.c", &["#ifdef CONFIG_FENCES"]), &core),
             ["CONFIG_FENCES"]
         );
+        let asked = patch(
+            "a.c",
+            &[
+                "#if IS_ENABLED(CONFIG_FENCES) && defined(CONFIG_LATER_MODULE)",
+                "\tint CONFIG_x;",
+            ],
+        );
+        assert_eq!(used_symbols(&asked), ["FENCES", "LATER"]);
+        let chosen = patch("lib/Kconfig", &["\tdefault y if EXPERT", "\tselect SYNC_FILE"]);
+        assert_eq!(used_symbols(&chosen), ["EXPERT", "SYNC_FILE"]);
     }
 }

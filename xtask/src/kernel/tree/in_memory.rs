@@ -4,6 +4,7 @@
 
 use super::How;
 use super::conflict;
+use super::three_way::{self, Merge};
 use crate::kernel::diff::{FileChange, hunks};
 use crate::kernel::patch::Patch;
 use anyhow::{Context, Result, bail};
@@ -65,18 +66,22 @@ pub(super) fn apply(
         Ok(files) => return Ok((put_back(repo, tree, &files)?, How::Directly)),
         Err(misfit) => misfit,
     };
-    if let Some(index) = three_way(
-        repo,
-        tree,
-        patch,
-        blobs_of_index_lines(repo, tree, patch)?.as_ref(),
-    )? {
-        return Ok((merged(repo, tree, patch, &index)?, How::ThreeWay));
-    }
-    for base in made_on {
-        if let Some(index) = three_way(repo, tree, patch, Some(&small_tree(repo, base, patch)?))? {
-            return Ok((merged(repo, tree, patch, &index)?, How::ThreeWay));
+    let mut conflict = None;
+    let from_index_lines = three_way::blobs_of_index_lines(repo, tree, patch)?;
+    let made_on = made_on.iter().map(|base| small_tree(repo, base, patch));
+    for base in from_index_lines.into_iter().map(Ok).chain(made_on) {
+        match three_way::merge(repo, tree, patch, &base?)? {
+            Merge::Whole(id) => return Ok((id, How::ThreeWay)),
+            Merge::Conflict(places) => conflict = conflict.or(Some(places)),
+            Merge::NotFrom => {}
         }
+    }
+    // Only lines that differ are told by a merge; a file that is not there is told as that.
+    if let (Some(places), Misfit::Hunk(_)) = (conflict, &misfit) {
+        bail!(
+            "{}: merging it with what is there, from the files that it was made on, conflicts; make it anew for this tree\n{places}",
+            patch.name
+        );
     }
     bail!(
         "{}",
@@ -85,7 +90,11 @@ pub(super) fn apply(
 }
 
 /// The files after the patch; the inner error is the first file that does not fit, by its place in the patch.
-fn files_after(repo: &Repository, tree: &Tree, patch: &Patch) -> Result<Result<Files, (usize, Misfit)>> {
+pub(super) fn files_after(
+    repo: &Repository,
+    tree: &Tree,
+    patch: &Patch,
+) -> Result<Result<Files, (usize, Misfit)>> {
     let mut files = Files::new();
     for (at, change) in patch.files.iter().enumerate() {
         match file_after(repo, tree, &files, patch, change)? {
@@ -110,7 +119,7 @@ fn files_after(repo: &Repository, tree: &Tree, patch: &Patch) -> Result<Result<F
     Ok(Ok(files))
 }
 
-fn file_in(tree: &Tree, path: &Path) -> Result<Option<File>, Misfit> {
+pub(super) fn file_in(tree: &Tree, path: &Path) -> Result<Option<File>, Misfit> {
     match tree.get_path(path) {
         Ok(entry) if entry.kind() == Some(ObjectType::Blob) => {
             Ok(Some((entry.id(), entry.filemode() as u32)))
@@ -250,7 +259,7 @@ fn binary_after(repo: &Repository, change: &FileChange, section: &[u8], content:
     Ok(after)
 }
 
-fn entry(path: &Path, id: Oid, mode: u32) -> IndexEntry {
+pub(super) fn entry(path: &Path, id: Oid, mode: u32) -> IndexEntry {
     let never = IndexTime::new(0, 0);
     IndexEntry {
         ctime: never,
@@ -269,7 +278,7 @@ fn entry(path: &Path, id: Oid, mode: u32) -> IndexEntry {
 }
 
 /// The files of the patch alone, as far as `tree` has them.
-fn small_tree<'a>(repo: &'a Repository, tree: &Tree, patch: &Patch) -> Result<Tree<'a>> {
+pub(super) fn small_tree<'a>(repo: &'a Repository, tree: &Tree, patch: &Patch) -> Result<Tree<'a>> {
     let mut index = Index::new()?;
     for path in patch.touched_files() {
         if let Ok(Some((id, mode))) = file_in(tree, path) {
@@ -289,16 +298,6 @@ pub(super) fn put_back(repo: &Repository, tree: &Tree, files: &Files) -> Result<
             .map_or_else(|| repo.treebuilder(None)?.write(), Ok)?;
     }
     Ok(root)
-}
-
-/// [`put_back`] of what a merge gave.
-fn merged(repo: &Repository, tree: &Tree, patch: &Patch, index: &Index) -> Result<Oid> {
-    let mut files = Files::new();
-    for path in patch.touched_files() {
-        let file = index.get_path(path, 0).map(|entry| (entry.id, entry.mode));
-        files.insert(path.to_path_buf(), file);
-    }
-    put_back(repo, tree, &files)
 }
 
 /// The tree `old` with one file put in, or taken out for `None`; `None` if nothing is left in it. Trees beside the
@@ -333,41 +332,4 @@ fn with_file(
     } else {
         Some(builder.write()?)
     })
-}
-
-/// The tree of the blobs that the patch's `index` lines name; `None` where this repository does not have them.
-fn blobs_of_index_lines<'a>(repo: &'a Repository, ours: &Tree, patch: &Patch) -> Result<Option<Tree<'a>>> {
-    let mut index = Index::new()?;
-    for change in &patch.files {
-        let Some(path) = &change.old else { continue };
-        let there = file_in(ours, path).ok().flatten();
-        let known = match &change.blobs {
-            Some((old, _)) => repo
-                .find_object_by_prefix(old, Some(ObjectType::Blob))
-                .ok()
-                .map(|blob| blob.id()),
-            // A pure rename or mode change names no blob: what is there will do.
-            None if change.hunks.is_empty() => there.map(|(id, _)| id),
-            None => None,
-        };
-        let Some(id) = known else { return Ok(None) };
-        let mode = change
-            .old_mode
-            .or(there.map(|(_, mode)| mode))
-            .unwrap_or(0o100_644);
-        index.add(&entry(path, id, mode))?;
-    }
-    Ok(Some(repo.find_tree(index.write_tree_to(repo)?)?))
-}
-
-/// What `git am --3way` does: the patch applied to what it was made from, merged with what is there. `None`
-/// where it does not apply to that, or the merge conflicts.
-fn three_way(repo: &Repository, ours: &Tree, patch: &Patch, base: Option<&Tree>) -> Result<Option<Index>> {
-    let Some(base) = base else { return Ok(None) };
-    let Ok(files) = files_after(repo, base, patch)? else {
-        return Ok(None);
-    };
-    let theirs = repo.find_tree(put_back(repo, base, &files)?)?;
-    let merged = repo.merge_trees(base, &small_tree(repo, ours, patch)?, &theirs, None)?;
-    Ok((!merged.has_conflicts()).then_some(merged))
 }
