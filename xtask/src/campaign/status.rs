@@ -80,7 +80,7 @@ pub fn status(past: &Past, lock: &lock::State, now: &str) -> Option<Status> {
         None if running => Standing::Running,
         None => Standing::CutOff,
     };
-    let current = current(past, now);
+    let current = current(past, now).filter(|_| past.end.is_none());
     let ended = matches!(standing, Standing::Ended(end) if end != End::PersonNeeded);
     let is_left = |row: &&(String, String)| {
         !past.row(&row.0).is_some_and(PastRow::counts_as_done)
