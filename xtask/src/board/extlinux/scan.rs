@@ -2,6 +2,7 @@
 //! space, texts to the end of the line, comments only where a token may begin.
 
 use super::{Label, Menu, Named, Number, Remark};
+use std::cell::Cell;
 
 /// What a token can be.
 enum Token {
@@ -14,12 +15,18 @@ enum Token {
 struct Scanner<'a> {
     bytes: &'a [u8],
     at: usize,
+    /// A position, and the line feeds before it: from there the next line number is a short way.
+    counted: Cell<(usize, usize)>,
 }
 
 /// The whole file, or the remark that made U-Boot give it up.
 pub(super) fn scan(bytes: &[u8]) -> Menu {
     let mut menu = Menu::default();
-    let mut scanner = Scanner { bytes, at: 0 };
+    let mut scanner = Scanner {
+        bytes,
+        at: 0,
+        counted: Cell::new((0, 0)),
+    };
     if let Err(remark) = scanner.top(&mut menu) {
         menu.rejected = Some(remark);
     }
@@ -34,8 +41,17 @@ impl Scanner<'_> {
 
     /// Line of a position, from 1.
     fn line_of(&self, at: usize) -> usize {
-        let before = &self.bytes[..at.min(self.bytes.len())];
-        1 + before.iter().filter(|byte| **byte == b'\n').count()
+        let at = at.min(self.bytes.len());
+        let feeds =
+            |from: usize, to: usize| self.bytes[from..to].iter().filter(|byte| **byte == b'\n').count();
+        let (from, before) = self.counted.get();
+        let before = if at >= from {
+            before + feeds(from, at)
+        } else {
+            before - feeds(at, from)
+        };
+        self.counted.set((at, before));
+        1 + before
     }
 
     fn skip_blanks_and_comment(&mut self) {
