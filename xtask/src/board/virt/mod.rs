@@ -114,6 +114,9 @@ pub struct Status {
     pub folder: PathBuf,
 }
 
+/// Longest time from a reset to U-Boot's first line, on a busy host.
+const RESET_LIMIT: Duration = Duration::from_secs(20);
+
 impl VirtualBoard {
     /// The board that was made. Errors: none was.
     pub fn open(folders: &Folders) -> Result<Self> {
@@ -375,8 +378,17 @@ impl Board for VirtualBoard {
     }
 
     fn hard_reset(&self) -> Result<()> {
+        let mark = self.serial.mark();
         power::reset(&self.folder).context("resetting the virtual board")?;
         self.ssh()?.forget();
+        // QEMU has only taken note of it: until the firmware speaks, the old system may still answer.
+        let started = Instant::now();
+        while !self.serial.since(mark)?.contains("U-Boot") {
+            if started.elapsed() > RESET_LIMIT {
+                bail!("the virtual board was told to reset, and U-Boot says nothing");
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
         Ok(())
     }
 }
