@@ -168,7 +168,7 @@ fn find(runs: &Path, wanted: Option<&Path>) -> Result<PathBuf> {
         let newest = below(runs)
             .iter()
             .filter_map(|campaign| newest(campaign))
-            .max_by(by_name);
+            .max_by(|a, b| by_name(a, b));
         return newest.with_context(|| {
             format!(
                 "looking for the last run in {}: there is none yet; `cargo xtask rehearse` makes one",
@@ -216,9 +216,9 @@ fn below(folder: &Path) -> Vec<PathBuf> {
 fn newest(campaign: &Path) -> Option<PathBuf> {
     let mut runs = below(campaign);
     runs.retain(|folder| folder.join("run.json").is_file());
-    runs.into_iter().max_by(by_name)
+    runs.into_iter().max_by(|a, b| by_name(a, b))
 }
 
-fn by_name(a: &PathBuf, b: &PathBuf) -> std::cmp::Ordering {
+fn by_name(a: &Path, b: &Path) -> std::cmp::Ordering {
     a.file_name().cmp(&b.file_name())
 }
