@@ -36,6 +36,7 @@ fn runs_ours_and_goes_back(bench: &Bench, boot: &boot::Boot) {
 
 /// The kernel waits so long before it looks for its root (Documentation/admin-guide/kernel-parameters.txt, `rootdelay`).
 #[test]
+#[ignore = "one of cargo xtask test --long"]
 fn a_board_that_takes_ninety_seconds_is_waited_for() {
     let bench = Bench::open();
     bench.deploy_with(&["rootdelay=85"]);
@@ -49,6 +50,7 @@ fn a_board_that_takes_ninety_seconds_is_waited_for() {
 
 /// What it writes to `/` is gone with its boot, and what it removes is there again.
 #[test]
+#[ignore = "one of cargo xtask test --long"]
 fn a_root_that_is_thrown_away_leaves_no_trace() {
     let bench = Bench::open();
     let limit = Duration::from_secs(30);
@@ -80,6 +82,7 @@ fn kexec_jumps_into_the_slot() {
 }
 
 #[test]
+#[ignore = "one of cargo xtask test --long"]
 fn a_variable_of_u_boots_is_consumed() {
     let bench = Bench::open();
     bench.deploy();
@@ -129,6 +132,7 @@ fn a_lost_environment_boots_vanilla() {
 }
 
 #[test]
+#[ignore = "one of cargo xtask test --long"]
 fn a_swapped_default_is_put_back_by_the_slot() {
     let bench = Bench::open();
     bench.deploy();
@@ -144,6 +148,7 @@ fn a_swapped_default_is_put_back_by_the_slot() {
 /// What default-swap leaves open: the kernel dies before its first user space, and our label stays the default. While this program watches, the
 /// next menu is answered with vanilla, and the default is put back then.
 #[test]
+#[ignore = "one of cargo xtask test --long"]
 fn a_swapped_default_of_a_kernel_that_dies_early_is_put_back_from_vanilla() {
     let bench = Bench::open();
     // A file system without an init: the kernel panics.
@@ -158,6 +163,7 @@ fn a_swapped_default_of_a_kernel_that_dies_early_is_put_back_from_vanilla() {
 }
 
 #[test]
+#[ignore = "one of cargo xtask test --long"]
 fn a_person_picks_the_label() {
     let bench = Bench::open();
     bench.deploy();

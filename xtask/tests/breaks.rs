@@ -128,7 +128,7 @@ fn a_kernel_that_does_not_boot() {
         .is("regression")
         .tells("dma_fence_init_stub")
         .tells("vanilla came up instead of the debug kernel")
-        .keeps(&["serial.log", "pstore.tar"]);
+        .keeps(&["serial.log", "pstore.sha256"]);
 }
 
 #[test]

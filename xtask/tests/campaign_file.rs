@@ -147,7 +147,7 @@ fn the_plan_is_what_a_dry_run_prints() {
 fn the_plan_of_another_board_needs_neither_board_nor_tree() {
     let cache = tempfile::tempdir().unwrap();
     let empty = cache.path().join("cache");
-    let output = xtask(&["plan", "campaigns/iter6.toml", "--form", "markdown"])
+    let output = xtask(&["plan", "campaigns/iter6.toml", "--format", "markdown"])
         .env("LOCKSTEP_CACHE", &empty)
         .assert()
         .success()

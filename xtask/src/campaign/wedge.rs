@@ -4,7 +4,7 @@
 
 use crate::board::Board;
 use crate::board::boot::sysrq::{self, Way};
-use crate::board::boot::{Outcome, Reset};
+use crate::board::boot::{self, Answer, Outcome, Reset};
 use crate::host::files;
 use std::path::Path;
 use std::time::Duration;
@@ -144,6 +144,13 @@ pub fn way_down(
     if ssh && (lost.is_empty() || matches!(outcome, Outcome::OtherKernel(_))) {
         return Some(Reset::Orderly);
     }
+    if let Some(now) = restarted(board, outcome).filter(|_| ssh) {
+        said.push(format!(
+            "the board restarted by itself, by its watchdog or its lease: {} answers now",
+            now.release
+        ));
+        return None;
+    }
     let kernel_on_line = board
         .serial()
         .is_some_and(|line| sysrq::last_phase(line).is_ok_and(|phase| phase.is_running_kernel()));
@@ -171,6 +178,15 @@ pub fn way_down(
         said.extend(keep_kernel_log(board, evidence));
     }
     Some(reset)
+}
+
+/// Who answers now, if it is not what was booted: there is nobody left to ask then.
+fn restarted(board: &dyn Board, outcome: &Outcome) -> Option<Answer> {
+    let Outcome::Booted(booted) = outcome else {
+        return None;
+    };
+    let now = boot::look(board).ok()?;
+    (now.boot_id != booted.boot_id && now.release != booted.release).then_some(now)
 }
 
 /// Without a serial line the answers are in the kernel's log alone, which ends with it.

@@ -13,16 +13,19 @@ use xshell::{Cmd, Shell, cmd};
 #[command(
     after_help = "The order is: format and lint, missing packages, fast tests, set-up, tests that need the kernel tree or the \
                         virtual board, and the rehearsals. It stops after the first of these stages that fails.\n\n\
-                        Example:\n  cargo xtask test --yes\n  cargo xtask test --fast"
+                        Example:\n  cargo xtask test --yes\n  cargo xtask test --fast\n  cargo xtask test --long --yes"
 )]
 pub struct Test {
     /// Only format, lint and fast tests; nothing is installed for them (`cargo xtask setup --packages`)
     #[arg(long)]
     fast: bool,
+    /// The tests that take too long for every change, too: each broken variant of a patch, each boot method (about two hours)
+    #[arg(long, conflicts_with = "fast")]
+    long: bool,
 }
 
 /// Longest time of one stage: more than the slowest has ever taken, so that a hang ends.
-const LIMIT: Duration = Duration::from_secs(80 * 60);
+const LIMIT: Duration = Duration::from_secs(120 * 60);
 
 /// Test files of `xtask/tests` that need the imported kernel tree or the virtual board, in their order. Everything else is fast.
 const AFTER_SETUP: &[&str] = &[
@@ -31,6 +34,7 @@ const AFTER_SETUP: &[&str] = &[
     "extlinux_uboot",
     "virt_board",
     "rehearsal",
+    "breaks",
     "board_virtual",
     "boot_methods",
     "fat_power_cut",
@@ -68,6 +72,7 @@ impl Test {
                 .collect()
         };
         let fast = select(&fast);
+        let ignored: &[&str] = if self.long { &["--include-ignored"] } else { &[] };
         let run = || -> Result<()> {
             stage("format", cmd!(sh, "cargo fmt --all --check"))?;
             stage("lint", cmd!(sh, "cargo clippy --all-targets -- -D warnings"))?;
@@ -91,7 +96,7 @@ impl Test {
                     "virtual board",
                     cmd!(
                         sh,
-                        "cargo test --no-fail-fast --test {name} -- --test-threads=1 --nocapture"
+                        "cargo test --no-fail-fast --test {name} -- --test-threads=1 --nocapture {ignored...}"
                     ),
                 )?;
             }

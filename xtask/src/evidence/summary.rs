@@ -101,10 +101,7 @@ fn refine(splat: &Splat) -> Kind {
                 Kind::DebugObjects
             } else if near("usercopy: ") || title.contains("mm/usercopy.c") {
                 Kind::Usercopy
-            } else if title.contains("drivers/dma-buf/")
-                || near("dma_fence")
-                || near("released with pending signals")
-            {
+            } else if splat.header.kind == Kind::Warning && is_of_fences(title, near) {
                 Kind::DmaFence
             } else if near("DMA-API: ") {
                 Kind::DmaApi
@@ -117,6 +114,12 @@ fn refine(splat: &Splat) -> Kind {
         Kind::Panic if splat.title_line().contains("Out of memory") => Kind::OutOfMemory,
         kind => kind,
     }
+}
+
+/// A warning of dma-fence or dma-resv themselves, not one that only has them in its trace.
+fn is_of_fences(title: &str, near: impl Fn(&str) -> bool) -> bool {
+    let own = ["drivers/dma-buf/", "dma_fence_", "dma_resv_"];
+    own.iter().any(|words| title.contains(words)) || near("released with pending signals")
 }
 
 fn is_about_locks(kind: Kind) -> bool {
