@@ -56,6 +56,8 @@ pub struct Engine<'a> {
     pub slot_init: PathBuf,
     /// Folder of backups on this host.
     pub backups: PathBuf,
+    /// What is known of the debug kernel from one run to the next.
+    pub baseline: PathBuf,
     /// Folder of this run.
     pub folder: PathBuf,
     /// Somebody agreed to reboots.

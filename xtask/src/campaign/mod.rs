@@ -16,6 +16,7 @@ pub mod harvest_board;
 pub mod harvest_records;
 pub mod inputs;
 pub mod journal;
+pub mod known;
 pub mod live;
 pub mod notify;
 pub mod ours;

@@ -2,6 +2,7 @@
 
 use super::Context;
 use super::logs::scan;
+use crate::campaign::known::{path_of, read};
 use crate::evidence::baseline::Signature;
 use crate::evidence::baseline_file::{self, BaselineFile, Boot, Conditions, Person, Recorded, Row};
 use crate::evidence::finding::{Finding, Severity};
@@ -242,14 +243,6 @@ impl Whose {
     }
 }
 
-/// Where the baseline of a campaign on a board is kept.
-pub fn path_of(state: &Path, campaign: &str, board: &str) -> PathBuf {
-    state
-        .join("baselines")
-        .join(campaign)
-        .join(format!("{board}.json"))
-}
-
 impl Under {
     /// What was asked for; where nothing was, the only one that the file has.
     fn conditions(&self, file: &BaselineFile) -> Result<Conditions> {
@@ -283,16 +276,6 @@ impl Under {
 
 fn now() -> String {
     jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
-}
-
-fn read(path: &Path) -> Result<Option<BaselineFile>> {
-    match std::fs::read(path) {
-        Ok(bytes) => BaselineFile::parse(&bytes)
-            .map(Some)
-            .map_err(|error| anyhow!("reading the baseline {}: {error}", path.display())),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error).with_context(|| format!("reading the baseline {}", path.display())),
-    }
 }
 
 fn save(context: &Context, path: &Path, file: &BaselineFile) -> Result<()> {

@@ -15,6 +15,7 @@ use crate::campaign::engine::{Course, Engine, Inputs, Start};
 use crate::campaign::file::Campaign;
 use crate::campaign::inputs::{self, Around, Input};
 use crate::campaign::journal::past::{Begin, Past};
+use crate::campaign::known;
 use crate::campaign::live::Live;
 use crate::campaign::plan::Planned;
 use crate::campaign::record::{End, RunRecord};
@@ -118,6 +119,7 @@ pub fn run(context: &Context, mut order: Order) -> Result<Outcome> {
         smoke_files: super::campaign::smoke_files(context, &order.campaign)?,
         slot_init: compile(context, "slot_init", "slot-init")?,
         backups: backup_folder(context, &order.begin.board, &order.campaign.name),
+        baseline: known::path_of(&context.folders.state, &order.campaign.name, &order.begin.board),
         folder,
         consent: order.consent,
         ui: context.ui,

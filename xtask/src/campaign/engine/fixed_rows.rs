@@ -119,6 +119,7 @@ impl<H: Hands> Walk<'_, H> {
             .push(format!("the baseline has {} findings", self.state.baseline.len()));
         let baseline = std::mem::take(&mut self.state.baseline);
         self.keep(work, BASELINE, &baseline)?;
+        self.hands.remember(&id, &baseline)?;
         self.state.baseline = baseline;
         if self.settle(booted, Expectation::Exercised, Vec::new(), past::JUDGE, work)? == Place::Lost {
             return Ok(Next::Lost);

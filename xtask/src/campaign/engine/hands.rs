@@ -9,6 +9,8 @@ use crate::campaign::journal::past::Past;
 use crate::campaign::record::{DecodedFrame, PatchRecord, RowRecord, RunRecord};
 use crate::campaign::resume::Seen;
 use crate::campaign::stopwatch::Stopwatch;
+use crate::evidence::baseline_file::Acceptance;
+use crate::evidence::finding::Finding;
 use crate::manifest::Manifest;
 use anyhow::Result;
 use std::path::PathBuf;
@@ -84,6 +86,10 @@ pub trait Hands {
     fn preflight(&mut self) -> Result<Vec<String>>;
     /// Deploys, boots once, tests, harvests, and brings the board back to vanilla; its intents and outcomes go into the journal.
     fn boot(&mut self, asked: &Asked, journal: &mut Journal, watch: &mut Stopwatch) -> Result<Booted>;
+    /// Adds what a boot of the debug kernel said without the patches to the campaign's baseline file.
+    fn remember(&mut self, row: &str, findings: &[Finding]) -> Result<()>;
+    /// What a person has accepted.
+    fn accepted(&self) -> Result<Vec<Acceptance>>;
     /// Where everything that is captured under this name is kept.
     fn evidence(&self, name: &str) -> PathBuf;
     /// Takes our label out of the board's extlinux.conf.

@@ -8,6 +8,7 @@ use crate::campaign::harvest;
 use crate::campaign::journal::past::{ATTEMPT, JUDGE, Judged};
 use crate::campaign::record::{End, FindingRecord};
 use crate::campaign::verdict::{self, Verdict};
+use crate::evidence::baseline::{self, Signature};
 use crate::manifest::Manifest;
 use anyhow::{Context, Result};
 use serde_json::json;
@@ -169,7 +170,15 @@ impl<H: Hands> Walk<'_, H> {
         }
         booted.seen.warnings.clone_from(&work.warnings);
         let mut lockdep_off = Vec::new();
+        let accepted = self.hands.accepted()?;
         for finding in harvest::new_findings(&self.state.baseline, &booted.findings) {
+            let signature = Signature::of(&finding);
+            let word = accepted.iter().find(|word| word.signature == signature);
+            if let Some(word) = word.filter(|_| !baseline::never_accepted(&finding)) {
+                let fact = format!("{} was accepted by {}: {}", finding.title, word.by, word.why);
+                work.row.facts.push(fact);
+                continue;
+            }
             booted.seen.new_findings.push(finding.title.clone());
             if finding.lockdep_off {
                 lockdep_off.push(finding.title.clone());

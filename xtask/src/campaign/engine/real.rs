@@ -9,12 +9,15 @@ use crate::campaign::boot_step::{BootStep, Booted, Rig};
 use crate::campaign::build::KEPT_CONFIG;
 use crate::campaign::journal::Journal;
 use crate::campaign::journal::past::{BOOT_VANILLA, Kept, Past};
+use crate::campaign::known;
 use crate::campaign::preflight;
 use crate::campaign::record::{DecodedFrame, PatchRecord, RowRecord, RunRecord};
 use crate::campaign::report;
 use crate::campaign::resume::{BoardSeen, Seen};
 use crate::campaign::stopwatch::Stopwatch;
 use crate::campaign::way_home;
+use crate::evidence::baseline_file::{Acceptance, Boot, Conditions};
+use crate::evidence::finding::Finding;
 use crate::host::files;
 use crate::kernel::build::{Cause, Failed};
 use crate::kernel::stage;
@@ -141,6 +144,21 @@ impl Hands for Engine<'_> {
         Ok(booted)
     }
 
+    fn remember(&mut self, row: &str, findings: &[Finding]) -> Result<()> {
+        let run = self.folder.file_name().unwrap_or_default().to_string_lossy();
+        let boot = Boot {
+            id: format!("{run}/{row}"),
+            release: self.workshop.staged()?.release,
+            when: jiff::Timestamp::now().to_string(),
+            findings: findings.to_vec(),
+        };
+        known::add(&self.baseline, self.campaign, &self.conditions()?, boot)
+    }
+
+    fn accepted(&self) -> Result<Vec<Acceptance>> {
+        known::accepted(&self.baseline, &self.conditions()?)
+    }
+
     fn evidence(&self, name: &str) -> std::path::PathBuf {
         self.folder.join("evidence").join(name)
     }
@@ -231,6 +249,12 @@ impl Hands for Engine<'_> {
 }
 
 impl Engine<'_> {
+    /// Under what the debug kernel is watched.
+    fn conditions(&self) -> Result<Conditions> {
+        let prepared = self.prepared.as_ref().context("the board was not prepared")?;
+        Ok(known::conditions(self.campaign, prepared.ready.method))
+    }
+
     /// What must survive, as pre-flight knows it: of this process, or of the backup.
     fn protected(&self) -> Result<Protected> {
         if let Some(prepared) = &self.prepared {

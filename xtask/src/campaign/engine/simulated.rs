@@ -16,6 +16,8 @@ use crate::campaign::record::{DecodedFrame, PatchRecord, RowRecord, RunRecord};
 use crate::campaign::resume::{self, BoardSeen, Decision, Seen};
 use crate::campaign::stopwatch::Stopwatch;
 use crate::campaign::walk::Options;
+use crate::evidence::baseline_file::Acceptance;
+use crate::evidence::finding::Finding;
 use crate::evidence::{finding, record};
 use crate::host::files::sha256;
 use crate::manifest::Manifest;
@@ -124,6 +126,14 @@ impl Hands for Simulated {
     }
 
     fn decode(&self, _: &Manifest, _: &str, _: &[String]) -> Result<Vec<DecodedFrame>> {
+        Ok(Vec::new())
+    }
+
+    fn remember(&mut self, _: &str, _: &[Finding]) -> Result<()> {
+        Ok(())
+    }
+
+    fn accepted(&self) -> Result<Vec<Acceptance>> {
         Ok(Vec::new())
     }
 
