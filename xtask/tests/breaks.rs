@@ -245,6 +245,15 @@ fn a_checker_that_is_off() {
 
 #[test]
 #[ignore = "one of cargo xtask test --long"]
+fn a_checker_that_a_splat_of_something_else_switched_off() {
+    rehearse("earlier-splat", &[], ROLLED_BACK)
+        .is("regression")
+        .tells("possible circular locking dependency")
+        .tells("debug_locks");
+}
+
+#[test]
+#[ignore = "one of cargo xtask test --long"]
 fn a_review_that_is_missing() {
     rehearse("review-missing", &[], PERSON_NEEDED).is("review-missing");
 }
