@@ -142,7 +142,7 @@ fn a_lockup_without_a_word() {
 fn a_test_that_ends_well_with_an_empty_output() {
     rehearse("empty-output", &[], ROLLED_BACK)
         .is("smoke-failed")
-        .tells("vim2m.raw has 0 bytes")
+        .tells("vim2m.raw has 0 frames")
         .keeps(&["serial.log", "kmsg.log"]);
 }
 

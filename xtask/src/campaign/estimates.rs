@@ -91,7 +91,8 @@ fn went_well(row: &RowRecord) -> bool {
     match row.verdict {
         Some(Verdict::Pass) => true,
         Some(_) => row.as_declared,
-        None => row.reasons.is_empty(),
+        // A patch that was only applied has no verdict.
+        None => row.reasons.is_empty() && row.patch.is_none(),
     }
 }
 
