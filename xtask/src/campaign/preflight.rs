@@ -151,8 +151,11 @@ fn proven_capture(
     let report = preflight::run(board, protected, Backup::Verified(backup), Needed::GUESS)?;
     for check in report.checks.iter().filter(|check| check.status != Status::Pass) {
         facts.push(format!(
-            "{} {:?}: {} {}",
-            check.title, check.status, check.reason, check.fix
+            "{}: {}: {}; to mend it: {}",
+            format!("{:?}", check.status).to_lowercase(),
+            check.title,
+            check.reason,
+            check.fix
         ));
     }
     let capture = match report.capture {
