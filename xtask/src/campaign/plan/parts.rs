@@ -174,7 +174,7 @@ fn patch(campaign: &Campaign, step: &Step) -> Vec<Part> {
         parts.push(part(
             &step.id,
             format!(
-                "where it wedges without a finding: the same step on the kernels {}, one at a time",
+                "where it wedges without a finding: repeat it by hand with the profiles {}, one at a time",
                 campaign.kernel.escalate.join(", ")
             ),
             "the finding",
