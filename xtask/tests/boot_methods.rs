@@ -241,6 +241,7 @@ fn a_wedge_that_nobody_looks_at_is_ended_by_the_lease() {
 
 /// What was proven is kept for this vanilla alone. (A rehearsal tries every path.)
 #[test]
+#[ignore = "one of cargo xtask test --long"]
 fn a_way_back_is_proven_for_one_vanilla() {
     let bench = Bench::open();
     let folder = tempfile::tempdir().unwrap();
