@@ -1,7 +1,7 @@
 //! Patches that are known to be bad, each in the place of a good one: the verdict is right, that patch alone is taken back, the evidence
 //! is there, and the board is on vanilla as it was. On the virtual board, with nothing faked.
 //!
-//! `cargo xtask test` runs some of them, `cargo xtask test --long` all.
+//! `cargo xtask test --long` runs them; the lock inversion is in `rehearsal`, which every run of the tests has.
 
 use assert_cmd::Command;
 use serde_json::Value;
@@ -123,6 +123,7 @@ impl Broken {
 }
 
 #[test]
+#[ignore = "one of cargo xtask test --long"]
 fn a_kernel_that_does_not_boot() {
     rehearse("does-not-boot", &[], ROLLED_BACK)
         .is("regression")
@@ -132,6 +133,7 @@ fn a_kernel_that_does_not_boot() {
 }
 
 #[test]
+#[ignore = "one of cargo xtask test --long"]
 fn a_lockup_without_a_word() {
     rehearse("hard-lockup", &[], ROLLED_BACK)
         .is("lost-connection")
@@ -139,6 +141,7 @@ fn a_lockup_without_a_word() {
 }
 
 #[test]
+#[ignore = "one of cargo xtask test --long"]
 fn a_test_that_ends_well_with_an_empty_output() {
     rehearse("empty-output", &[], ROLLED_BACK)
         .is("smoke-failed")
