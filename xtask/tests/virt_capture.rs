@@ -105,7 +105,15 @@ fn a_crash_on_purpose_comes_back_and_so_does_a_wedge() {
         panic: None,
     };
     let mut facts = Vec::new();
-    let reset = wedge::way_down(&bench.board, &wedged, &[], evidence.path(), &mut facts, &mut say);
+    let reset = wedge::way_down(
+        &bench.board,
+        &wedged,
+        &bench.protected.release,
+        &[],
+        evidence.path(),
+        &mut facts,
+        &mut say,
+    );
     eprintln!("{}", facts.join("\n"));
     assert_eq!(reset, Some(Reset::BreakCrash));
     let said = facts.join("\n");

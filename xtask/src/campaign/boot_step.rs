@@ -182,6 +182,7 @@ impl BootStep<'_> {
             let reset = wedge::way_down(
                 rig.board,
                 &boot.outcome,
+                &rig.protected.release,
                 lost,
                 self.evidence,
                 &mut booted.facts,

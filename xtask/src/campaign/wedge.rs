@@ -131,6 +131,7 @@ pub fn facts(sight: Sight, tried: &[Tried], reset: Reset) -> Vec<String> {
 pub fn way_down(
     board: &dyn Board,
     outcome: &Outcome,
+    vanilla: &str,
     lost: &[String],
     evidence: &Path,
     said: &mut Vec<String>,
@@ -149,7 +150,8 @@ pub fn way_down(
             "the board restarted by itself, by its watchdog or its lease: {} answers now",
             now.release
         ));
-        return None;
+        // Whatever else came up is not where our label may be taken out.
+        return (now.release != vanilla).then_some(Reset::Orderly);
     }
     let kernel_on_line = board
         .serial()

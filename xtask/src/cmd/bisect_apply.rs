@@ -182,11 +182,13 @@ impl Prepared {
         context.ui.confirm(
             context.global.consent(),
             &format!(
-                "Back up vanilla on board `{}`, install the label `{}` beside it, and reboot it up to {} times?",
+                "Back up vanilla on board `{}`, install the label `{}` beside it, and reboot it up to {} times, by resets and crashes on purpose, \
+                 too?",
                 self.campaign.board,
                 self.campaign.kernel.label,
-                // Each boot of ours has its way back, and each path back to vanilla is tried once before.
-                2 * boots + 4
+                // Each boot of ours has its way back; each path back to vanilla is tried once before; and one boot of the debug kernel is
+                // crashed, to see what comes back.
+                2 * boots + 4 + 2
             ),
         )?;
         Ok(ConsentGiven::after_asking())

@@ -106,12 +106,13 @@ impl Test {
         if dry_run {
             return outcome.map(|()| Outcome::Success);
         }
+        context.ui.line(&format!(
+            "{} passed, {} failed, {} left out (`cargo xtask test --long`)",
+            counts.passed, counts.failed, counts.ignored
+        ));
         context
             .ui
-            .line(&format!("{} passed, {} failed", counts.passed, counts.failed));
-        context
-            .ui
-            .json(&serde_json::json!({ "passed": counts.passed, "failed": counts.failed }))?;
+            .json(&serde_json::json!({ "passed": counts.passed, "failed": counts.failed, "ignored": counts.ignored }))?;
         outcome?;
         if counts.passed == 0 || counts.failed > 0 {
             bail!("{} tests passed and {} failed", counts.passed, counts.failed);
@@ -140,6 +141,8 @@ fn test_files(project: &std::path::Path) -> Result<Vec<String>> {
 struct Counts {
     passed: u64,
     failed: u64,
+    /// Left out, as libtest says it.
+    ignored: u64,
 }
 
 impl Counts {
@@ -153,6 +156,7 @@ impl Counts {
             match part.split_once(' ') {
                 Some((number, "passed")) => self.passed += number.parse::<u64>().unwrap_or(0),
                 Some((number, "failed")) => self.failed += number.parse::<u64>().unwrap_or(0),
+                Some((number, "ignored")) => self.ignored += number.parse::<u64>().unwrap_or(0),
                 _ => {}
             }
         }
@@ -166,12 +170,13 @@ mod tests {
         let mut counts = super::Counts::default();
         counts.read("test a ... ok");
         counts.read("test result: ok. 24 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out");
-        counts.read("test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out");
+        counts.read("test result: FAILED. 1 passed; 2 failed; 3 ignored; 0 measured; 0 filtered out");
         assert_eq!(
             counts,
             super::Counts {
                 passed: 25,
-                failed: 2
+                failed: 2,
+                ignored: 3
             }
         );
     }
