@@ -5,20 +5,20 @@
 # The two take turns, so that a machine that becomes slower or faster during the runs is no advantage for either. Prints a table with median,
 # lowest and highest seconds. Plain make is the tool's own last call (lockstep-make.sh) without its nice and --output-sync.
 #
-#   benches/kernel-build.sh [--runs N] [--full] [--profile NAME] [--module FILE.c]
+#   benches/kernel-build.sh [--runs N] [--full N] [--profile NAME] [--module FILE.c]
 #
-# --full      also builds from nothing, twice each, without ccache: hours on a small machine
+# --full N    also builds from nothing, N times each, without ccache: 20 minutes each time on two cores
 # --module    the source that is touched, relative to the tree
 # The time to import Debian's kernel source is what `cargo xtask setup` prints for that step.
 #
 # It needs a kernel that was built before: cargo xtask build --profile NAME. It leaves the build as it was, apart from times of change.
 set -eu
 
-runs=5 full=no profile=lockdep module=drivers/media/test-drivers/vim2m.c
+runs=5 full=0 profile=lockdep module=drivers/media/test-drivers/vim2m.c
 while [ $# -gt 0 ]; do
     case "$1" in
     --runs) runs=$2; shift ;;
-    --full) full=yes ;;
+    --full) full=$2; shift ;;
     --profile) profile=$2; shift ;;
     --module) module=$2; shift ;;
     -h | --help) sed -n '3,17s/^# \{0,1\}//p' "$0"; exit 0 ;;
@@ -64,14 +64,14 @@ while [ "$run" -lt "$runs" ]; do
     change; plain module.plain
     change; tool module.tool
 done
-if [ "$full" = yes ]; then
+turn=0
+while [ "$turn" -lt "$full" ]; do
+    turn=$((turn + 1))
+    echo "full build $turn of $full" >&2
     export CCACHE_DISABLE=1
-    for turn in 1 2; do
-        echo "full build $turn of 2" >&2
-        clean; plain full.plain
-        clean; tool full.tool
-    done
-fi
+    clean; plain full.plain
+    clean; tool full.tool
+done
 spread() { sort -n "$1" | awk '{ v[NR] = $1 } END { m = NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2; printf "%.2f %.2f %.2f", m, v[1], v[NR] }'; }
 echo "$(uname -m), $(nproc) cores, $(awk '/MemTotal/ { printf "%.0f GB", $2 / 1e6 }' /proc/meminfo), $runs runs each, profile $profile, cache $cache"
 echo

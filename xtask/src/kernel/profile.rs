@@ -32,13 +32,13 @@ pub const KNOWN: &[Known] = &[
     },
     Known {
         name: "lockdep",
-        fragments: &["lockdep", "function-trace"],
+        fragments: &["lockdep", "function-trace", "debug-info"],
         append: &[],
         about: "lock order, sleeping in atomic context, RCU use",
     },
     Known {
         name: "kasan",
-        fragments: &["kasan", "function-trace"],
+        fragments: &["kasan", "function-trace", "debug-info"],
         // KASAN reports the first bad access only (mm/kasan/report.c, KASAN_BIT_MULTI_SHOT): a known finding of the baseline would hide
         // every other.
         append: &["kasan_multi_shot"],
@@ -46,7 +46,7 @@ pub const KNOWN: &[Known] = &[
     },
     Known {
         name: "kcsan",
-        fragments: &["kcsan", "function-trace"],
+        fragments: &["kcsan", "function-trace", "debug-info"],
         // Its own parameters (kernel/kcsan/core.c) only tune what the configuration sets.
         append: &[],
         about: "data races",
@@ -82,7 +82,7 @@ impl Profile {
         Self::of(
             project,
             "lockdep",
-            &[BOARD, BOARD_DEBUG, "lockdep", "function-trace"],
+            &[BOARD, BOARD_DEBUG, "lockdep", "function-trace", "debug-info"],
         )
     }
 
