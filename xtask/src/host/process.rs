@@ -11,7 +11,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
+use std::sync::{Arc, OnceLock, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 use xshell::Cmd;
@@ -42,6 +42,56 @@ pub fn finish(cmd: Cmd, limit: Duration) -> Result<Finished> {
 
 /// [`finish`] with bytes for standard input.
 pub fn finish_with_input(cmd: Cmd, input: &[u8], limit: Duration) -> Result<Finished> {
+    finish_unless(cmd, input, limit, &BreakOff::default())
+}
+
+/// Another thread's word that a program is not worth waiting for any more. Said once, it stays said; clones are the same word.
+#[derive(Debug, Clone, Default)]
+pub struct BreakOff(Arc<OnceLock<String>>);
+
+impl BreakOff {
+    /// Says it, with the reason. Only the first reason counts.
+    pub fn say(&self, why: &str) {
+        let _ = self.0.set(why.into());
+    }
+
+    /// The reason, once it was said.
+    pub fn why(&self) -> Option<&str> {
+        self.0.get().map(String::as_str)
+    }
+
+    /// Errors: it was said.
+    pub fn check(&self) -> Result<()> {
+        match self.why() {
+            Some(why) => Err(anyhow::Error::new(BrokenOff(why.into()))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A program was ended before its time because a [`BreakOff`] said so; the reason.
+#[derive(Debug)]
+pub struct BrokenOff(pub String);
+
+impl BrokenOff {
+    /// Whether an error came of a [`BreakOff`], whatever was added to it on the way.
+    pub fn is(error: &anyhow::Error) -> bool {
+        error.chain().any(|cause| cause.is::<BrokenOff>())
+    }
+}
+
+impl std::error::Error for BrokenOff {}
+
+impl std::fmt::Display for BrokenOff {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        write!(f, "broken off: {}", self.0)
+    }
+}
+
+/// [`finish_with_input`] that ends at once when `break_off` is said, with [`BrokenOff`]: the program is killed with its process group then,
+/// and reaped.
+pub fn finish_unless(cmd: Cmd, input: &[u8], limit: Duration, break_off: &BreakOff) -> Result<Finished> {
+    break_off.check()?;
     let shown = cmd.to_string();
     let mut command = Command::from(cmd);
     command
@@ -56,7 +106,7 @@ pub fn finish_with_input(cmd: Cmd, input: &[u8], limit: Duration) -> Result<Fini
     let input = input.to_vec();
     // A program that ends without reading its input closes the pipe: its exit status tells, not this write.
     let feeder = thread::spawn(move || drop(stdin.write_all(&input)));
-    let status = wait(&mut child, limit).with_context(|| format!("running `{shown}`"))?;
+    let status = wait(&mut child, limit, break_off).with_context(|| format!("running `{shown}`"))?;
     drop(feeder.join());
     Ok(Finished {
         status,
@@ -182,8 +232,8 @@ pub fn follow(cmd: Cmd, log: &Path, limit: Duration, mut on_line: impl FnMut(&st
         }
     }
     file.flush().with_context(doing)?;
-    let status =
-        wait(&mut child.0, deadline.saturating_duration_since(Instant::now())).with_context(doing)?;
+    let left = deadline.saturating_duration_since(Instant::now());
+    let status = wait(&mut child.0, left, &BreakOff::default()).with_context(doing)?;
     drop(reader.join());
     Ok(Ended {
         status,
@@ -340,19 +390,21 @@ fn indent(lines: &[String]) -> String {
         .join("\n")
 }
 
-/// Waits up to `limit`; after that the whole process group is killed and reaped.
-fn wait(child: &mut Child, limit: Duration) -> Result<ExitStatus> {
+/// Waits up to `limit`, or until `break_off` is said; after that the whole process group is killed and reaped.
+fn wait(child: &mut Child, limit: Duration, break_off: &BreakOff) -> Result<ExitStatus> {
     let deadline = Instant::now() + limit;
     let mut pause = Duration::from_millis(1);
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok(status);
         }
-        if Instant::now() >= deadline {
+        let broken_off = break_off.check();
+        if broken_off.is_err() || Instant::now() >= deadline {
             if let Some(group) = rustix::process::Pid::from_raw(child.id() as i32) {
                 let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
             }
             child.wait()?;
+            broken_off?;
             bail!("it did not end within {} s and was killed", limit.as_secs());
         }
         thread::sleep(pause);
@@ -413,6 +465,39 @@ mod tests {
         .unwrap_err();
         assert!(format!("{error:#}").contains("did not end within"), "{error:#}");
         assert!(started.elapsed() < Duration::from_secs(5));
+    }
+
+    #[test]
+    fn a_program_that_is_broken_off_is_ended_with_its_children_and_says_why() {
+        let sh = Shell::new().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let lives = folder.path().join("lives");
+        let break_off = BreakOff::default();
+        let word = break_off.clone();
+        let started = Instant::now();
+        let breaker = thread::spawn(move || {
+            thread::sleep(Duration::from_millis(200));
+            word.say("the board is gone");
+            word.say("a second reason");
+        });
+        let script = "(sleep 2; touch \"$0\") & sleep 100";
+        let error = finish_unless(cmd!(sh, "sh -c {script} {lives}"), &[], LIMIT, &break_off).unwrap_err();
+        let took = started.elapsed();
+        breaker.join().unwrap();
+        assert!(took < Duration::from_secs(2), "{took:?}");
+        assert!(BrokenOff::is(&error.context("in a test")));
+        assert_eq!(break_off.why(), Some("the board is gone"));
+        // What was said stays said: nothing more is started.
+        let error = finish_unless(cmd!(sh, "touch {lives}"), &[], LIMIT, &break_off).unwrap_err();
+        assert_eq!(format!("{error}"), "broken off: the board is gone");
+        thread::sleep(Duration::from_secs(2));
+        assert!(
+            !lives.exists(),
+            "neither the child nor a second program did anything"
+        );
+        assert!(!BrokenOff::is(
+            &finish(cmd!(sh, "sleep 9"), Duration::ZERO).unwrap_err()
+        ));
     }
 
     #[test]
