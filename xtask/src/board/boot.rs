@@ -9,6 +9,7 @@ mod menu;
 mod method;
 mod restart;
 pub mod serial;
+pub mod serial_log;
 mod serial_menu;
 mod situation;
 pub mod sysrq;
@@ -27,7 +28,7 @@ use std::time::Duration;
 pub use guard::LineGuard;
 pub use menu::Seen;
 pub use method::{Guarantee, Method, choose};
-pub use restart::{Limits, Reset};
+pub use restart::{Limits, Reset, await_own_restart};
 pub use situation::Situation;
 
 /// How long a board may take to answer before it counts as not answering.

@@ -3,13 +3,12 @@
 
 use super::Progress;
 use super::serial::{self, Entry, Event, Phase, Watch};
+use super::serial_log::SerialLog;
 use crate::board::SerialLine;
 use crate::board::extlinux::Config;
 use crate::capture::control::MenuEntry;
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
 use std::time::{Duration, Instant};
 
 /// A label as the menu has it.
@@ -90,7 +89,7 @@ pub struct Seen {
 /// Reads the log from where it is now and answers.
 pub(super) struct Attendant<'a> {
     line: &'a dyn SerialLine,
-    log: File,
+    log: SerialLog,
     watch: Watch,
     plan: Plan,
     seen: Seen,
@@ -101,13 +100,10 @@ pub(super) struct Attendant<'a> {
 
 impl<'a> Attendant<'a> {
     pub(super) fn new(line: &'a dyn SerialLine, plan: Plan) -> Result<Self> {
-        let path = line.log();
-        let doing = || format!("opening the serial log {}", path.display());
-        let mut log = File::open(&path).with_context(doing)?;
-        let from = log.seek(SeekFrom::End(0)).with_context(doing)?;
+        let log = SerialLog::from_now(&line.log())?;
         let seen = Seen {
-            log_from: from,
-            log_to: from,
+            log_from: log.at(),
+            log_to: log.at(),
             ..Seen::default()
         };
         Ok(Attendant {
@@ -135,11 +131,8 @@ impl<'a> Attendant<'a> {
 
     /// Takes what is new in the log, and answers a menu that waits.
     pub(super) fn attend(&mut self, on_progress: &mut dyn FnMut(&Progress)) -> Result<()> {
-        let mut bytes = Vec::new();
-        self.log
-            .read_to_end(&mut bytes)
-            .context("reading the serial log")?;
-        self.seen.log_to += bytes.len() as u64;
+        let bytes = self.log.more()?;
+        self.seen.log_to = self.log.at();
         for event in self.watch.feed(&bytes) {
             self.note(&event);
             on_progress(&Progress::Line(event.clone()));
@@ -212,21 +205,9 @@ impl<'a> Attendant<'a> {
     }
 }
 
-/// How much of the log's end is looked at for a waiting menu, in bytes: U-Boot prints a few kilobytes.
-const TAIL: u64 = 256 * 1024;
-
 /// [`super::answer_waiting_menu`].
 pub(super) fn answer_waiting(line: &dyn SerialLine, vanilla: &Choice) -> Result<Option<usize>> {
-    let path = line.log();
-    let doing = || format!("reading the serial log {}", path.display());
-    let mut log = File::open(&path).with_context(doing)?;
-    let length = log.seek(SeekFrom::End(0)).with_context(doing)?;
-    log.seek(SeekFrom::Start(length.saturating_sub(TAIL)))
-        .with_context(doing)?;
-    let mut bytes = Vec::new();
-    log.read_to_end(&mut bytes).with_context(doing)?;
-    let mut watch = Watch::default();
-    watch.feed(&bytes);
+    let (mut log, mut watch) = SerialLog::with_tail(&line.log())?;
     if watch.half_typed() {
         // Noise would become a part of the number: a carriage return turns it into "not found", and the menu comes again.
         line.write(b"\r")?;
@@ -236,9 +217,7 @@ pub(super) fn answer_waiting(line: &dyn SerialLine, vanilla: &Choice) -> Result<
                 break;
             }
             std::thread::sleep(Duration::from_millis(50));
-            let mut more = Vec::new();
-            log.read_to_end(&mut more).with_context(doing)?;
-            watch.feed(&more);
+            watch.feed(&log.more()?);
         }
     }
     if watch.phase() != Phase::MenuWaits || watch.half_typed() {

@@ -4,6 +4,7 @@ use super::menu::{Attendant, Plan, Seen};
 use super::method::Way;
 use super::serial::Phase;
 use super::{ANSWER_LIMIT, Answer, Progress, look, sysrq};
+use crate::board::protected::Protected;
 use crate::board::{Board, SerialLine, awake};
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
@@ -75,6 +76,36 @@ const POLL: Duration = Duration::from_millis(50);
 /// How often a board without a serial line is asked: a connection to one that is down takes as long as its limit.
 const ASK_EVERY: Duration = Duration::from_secs(2);
 
+/// From a panic to U-Boot's first line: `panic=10`, and some for the words before it on a slow line.
+const PANIC: Duration = Duration::from_secs(45);
+
+/// Waits for a board that restarts without being asked: it panicked, or its watchdog fired. A menu that waits is answered with vanilla's number.
+/// Gives whether it answers; not, when a panic is not followed by a restart, or the boot takes longer than it may.
+pub fn await_own_restart(board: &dyn Board, protected: &Protected) -> bool {
+    let limits = Limits::of(board);
+    let started = Instant::now();
+    loop {
+        let phase = board
+            .serial()
+            .and_then(|line| sysrq::last_phase(line).ok())
+            .unwrap_or_default();
+        let loads = matches!(phase, Phase::Bootloader | Phase::MenuWaits | Phase::Loading);
+        if !loads && phase != Phase::Panicked && board.answers(ANSWER_LIMIT) {
+            return true;
+        }
+        // Where this is a person's to answer, the wait ends at its limit, and the next one says so.
+        let _ = super::answer_waiting_menu(board, protected);
+        let limit = match phase {
+            Phase::Panicked => PANIC,
+            _ => limits.bootloader + limits.kernel,
+        };
+        if started.elapsed() > limit {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(500));
+    }
+}
+
 /// One restart.
 pub(super) struct Restart<'a> {
     pub board: &'a dyn Board,
@@ -119,8 +150,8 @@ impl Restart<'_> {
     ) -> Result<(Seen, Option<Answer>)> {
         let mut limits = Limits::of(self.board);
         if self.reset == Reset::BreakCrash {
-            // `panic=10`, and some for a slow line: a kernel that did not take the key will not take it later.
-            limits.down = Duration::from_secs(45);
+            // A kernel that did not take the key will not take it later.
+            limits.down = PANIC;
         }
         let mut attendant = Attendant::new(line, self.plan.clone())?;
         // For the time when no command runs. A recorder that does not know it leaves menus alone.

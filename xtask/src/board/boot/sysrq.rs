@@ -3,12 +3,11 @@
 //! Source of the keys: Documentation/admin-guide/sysrq.rst. `/proc/sysrq-trigger` takes every key whatever `kernel.sysrq` says; a key on
 //! the line needs it (our append has `sysrq_always_enabled`).
 
-use super::serial::{Phase, Watch};
+use super::serial::Phase;
+use super::serial_log::SerialLog;
 use crate::board::{Board, SerialLine, script};
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use serde::Serialize;
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
 use std::time::{Duration, Instant};
 
 /// How a key reaches the kernel.
@@ -46,8 +45,6 @@ pub struct Asked {
     pub bytes: Option<u64>,
 }
 
-/// How much of the log's end tells what the line showed last, bytes.
-const TAIL: u64 = 256 * 1024;
 /// An answer has ended when nothing came for so long.
 const QUIET: Duration = Duration::from_millis(1500);
 /// Longest answer: back traces of many tasks at 115200 baud.
@@ -57,16 +54,7 @@ const FIRST: Duration = Duration::from_secs(5);
 
 /// What the serial line of a board showed last.
 pub fn last_phase(line: &dyn SerialLine) -> Result<Phase> {
-    let path = line.log();
-    let doing = || format!("reading the serial log {}", path.display());
-    let mut log = File::open(&path).with_context(doing)?;
-    let length = log.seek(SeekFrom::End(0)).with_context(doing)?;
-    log.seek(SeekFrom::Start(length.saturating_sub(TAIL)))
-        .with_context(doing)?;
-    let mut bytes = Vec::new();
-    log.read_to_end(&mut bytes).with_context(doing)?;
-    let mut watch = Watch::default();
-    watch.feed(&bytes);
+    let (_, watch) = SerialLog::with_tail(&line.log())?;
     Ok(watch.phase())
 }
 
