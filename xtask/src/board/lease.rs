@@ -1,8 +1,9 @@
 //! The lease: a test boot ends by itself unless the host renews it (invariant 4). `xtask/slot-init/lease.c` holds it on the board; this is the
 //! host's side.
 
+use super::ssh::Ssh;
 use super::{Board, Description, SerialLine};
-use crate::host::process::Finished;
+use crate::host::process::{BreakOff, Finished};
 use anyhow::{Result, bail};
 use std::time::Duration;
 
@@ -34,9 +35,23 @@ impl Board for Leased<'_> {
     }
 
     fn run_with_input(&self, script: &str, input: &[u8], limit: Duration) -> Result<Finished> {
+        self.run_unless(script, input, limit, &BreakOff::default())
+    }
+
+    fn run_unless(
+        &self,
+        script: &str,
+        input: &[u8],
+        limit: Duration,
+        break_off: &BreakOff,
+    ) -> Result<Finished> {
         let renewing = renewal(limit + MARGIN);
-        self.board
-            .run_with_input(&format!("({renewing}) 2>/dev/null\n{script}"), input, limit)
+        let script = format!("({renewing}) 2>/dev/null\n{script}");
+        self.board.run_unless(&script, input, limit, break_off)
+    }
+
+    fn second_way(&self) -> Option<Ssh> {
+        self.board.second_way()
     }
 
     fn answers(&self, limit: Duration) -> bool {

@@ -8,6 +8,7 @@ pub mod boot;
 pub mod deploy;
 pub mod extlinux;
 pub mod file;
+pub mod heart;
 pub mod inventory;
 pub mod lease;
 pub mod netconsole;
@@ -31,7 +32,7 @@ pub mod way_back;
 pub mod writer;
 
 use crate::capture::control::MenuEntry;
-use crate::host::process::Finished;
+use crate::host::process::{BreakOff, Finished};
 use anyhow::Result;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -54,6 +55,24 @@ pub trait Board {
     /// [`Board::run_with_input`] without input.
     fn run(&self, script: &str, limit: Duration) -> Result<Finished> {
         self.run_with_input(script, &[], limit)
+    }
+
+    /// [`Board::run_with_input`] that is given up as soon as `break_off` is said; the error is a `BrokenOff` then, and what was started on the
+    /// board may still run there. A board whose commands cannot be given up waits for their end.
+    fn run_unless(
+        &self,
+        script: &str,
+        input: &[u8],
+        limit: Duration,
+        break_off: &BreakOff,
+    ) -> Result<Finished> {
+        break_off.check()?;
+        self.run_with_input(script, input, limit)
+    }
+
+    /// A way of its own for the heartbeat beside whatever runs ([`heart`]); none where there is no second one.
+    fn second_way(&self) -> Option<ssh::Ssh> {
+        None
     }
 
     /// Whether it answers a command within `limit` (the connection is made anew: nothing old is trusted).

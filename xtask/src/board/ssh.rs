@@ -5,7 +5,7 @@
 //! [`Ssh::forget`] drops it without waiting for anybody.
 
 use super::quote;
-use crate::host::process::{self, Finished};
+use crate::host::process::{self, BreakOff, Finished};
 use anyhow::{Context, Result, bail};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -75,6 +75,21 @@ impl Ssh {
         Ssh { target }
     }
 
+    /// A second way to the same place, with a connection of its own: what breaks the one leaves the other. Errors: the folder for its control
+    /// socket, `name` in this one's folder, cannot be made.
+    pub fn beside(&self, name: &str) -> Result<Self> {
+        let folder = self.target.folder.join(name);
+        let doing = || format!("making {}", folder.display());
+        std::fs::create_dir_all(&folder).with_context(doing)?;
+        // Whoever can open the socket is root on the board.
+        let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        std::fs::set_permissions(&folder, private).with_context(doing)?;
+        Ok(Ssh::new(Target {
+            folder,
+            ..self.target.clone()
+        }))
+    }
+
     /// Where it leads.
     pub fn target(&self) -> &Target {
         &self.target
@@ -84,12 +99,23 @@ impl Ssh {
     /// except 255, which `ssh` also uses for itself. Errors: no connection, or no end within `limit`; the connection is
     /// forgotten then, and what was started on the board may still run there.
     pub fn run_with_input(&self, script: &str, input: &[u8], limit: Duration) -> Result<Finished> {
+        self.run_unless(script, input, limit, &BreakOff::default())
+    }
+
+    /// [`Ssh::run_with_input`] that is given up as soon as `break_off` is said (`BrokenOff` is the error then), in the same way as at its limit.
+    pub fn run_unless(
+        &self,
+        script: &str,
+        input: &[u8],
+        limit: Duration,
+        break_off: &BreakOff,
+    ) -> Result<Finished> {
         let ssh = self.arguments(Connection::Shared);
         let remote = remote_command(script, self.target.rights);
         let sh = self.shell()?;
         let command = cmd!(sh, "ssh {ssh...} {remote}").secret();
         let doing = || format!("on {}: `{}`", self.target.destination, shortened(script));
-        let finished = match process::finish_with_input(command, input, limit) {
+        let finished = match process::finish_unless(command, input, limit, break_off) {
             Ok(finished) => finished,
             Err(error) => {
                 self.forget();
@@ -152,7 +178,7 @@ impl Ssh {
         if let Ok(sh) = self.shell() {
             drop(process::finish(cmd!(sh, "ssh -O exit {ssh...}"), FORGET_LIMIT));
         }
-        // A process that did not listen has lost its socket now and ends by itself after three missed answers.
+        // A process that did not listen has lost its socket now and ends by itself after some missed answers.
         drop(std::fs::remove_file(socket));
     }
 
@@ -182,8 +208,10 @@ impl Ssh {
         option("BatchMode=yes".into());
         // Covers the greeting, too. A board that boots needs its time for it, and each new try costs it more.
         option("ConnectTimeout=30".into());
-        option("ServerAliveInterval=2".into());
-        option("ServerAliveCountMax=3".into());
+        // A board under load may be silent for a while and come back: whether its heart has stopped is for `heart` to decide. This only keeps
+        // a connection to a board that was reset from hanging for ever.
+        option("ServerAliveInterval=5".into());
+        option("ServerAliveCountMax=6".into());
         match connection {
             Connection::Shared => {
                 option("ControlMaster=auto".into());

@@ -2,11 +2,11 @@
 
 use super::file::{BoardFile, Kind, Power};
 use super::ssh::Ssh;
-use super::{Board, Description, SerialLine};
+use super::{Board, Description, SerialLine, heart};
 use crate::capture::client::{Found, Recorder};
 use crate::capture::control::{MenuEntry, Writer};
 use crate::capture::source::Source;
-use crate::host::process::{self, Finished};
+use crate::host::process::{self, BreakOff, Finished};
 use anyhow::{Context, Result, bail, ensure};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -154,6 +154,20 @@ impl Board for SshBoard {
 
     fn run_with_input(&self, script: &str, input: &[u8], limit: Duration) -> Result<Finished> {
         self.ssh.run_with_input(script, input, limit)
+    }
+
+    fn run_unless(
+        &self,
+        script: &str,
+        input: &[u8],
+        limit: Duration,
+        break_off: &BreakOff,
+    ) -> Result<Finished> {
+        self.ssh.run_unless(script, input, limit, break_off)
+    }
+
+    fn second_way(&self) -> Option<Ssh> {
+        self.ssh.beside(heart::NAME).ok()
     }
 
     fn answers(&self, limit: Duration) -> bool {

@@ -21,10 +21,10 @@ pub use serial::{Connection, Serial};
 
 use super::file::BoardFile;
 use super::ssh::{KnownHost, Rights, Ssh, Target};
-use super::{Board, Description, SerialLine};
+use super::{Board, Description, SerialLine, heart};
 use crate::host::files;
 use crate::host::folders::Folders;
-use crate::host::process::Finished;
+use crate::host::process::{BreakOff, Finished};
 use crate::host::requirements;
 use crate::manifest::Manifest;
 use anyhow::{Context, Result, bail};
@@ -363,10 +363,24 @@ impl Board for VirtualBoard {
     }
 
     fn run_with_input(&self, script: &str, input: &[u8], limit: Duration) -> Result<Finished> {
+        self.run_unless(script, input, limit, &BreakOff::default())
+    }
+
+    fn run_unless(
+        &self,
+        script: &str,
+        input: &[u8],
+        limit: Duration,
+        break_off: &BreakOff,
+    ) -> Result<Finished> {
         if !self.is_on() {
             bail!("the virtual board is off: `cargo xtask board up`");
         }
-        self.ssh()?.run_with_input(script, input, limit)
+        self.ssh()?.run_unless(script, input, limit, break_off)
+    }
+
+    fn second_way(&self) -> Option<Ssh> {
+        self.ssh().ok()?.beside(heart::NAME).ok()
     }
 
     fn answers(&self, limit: Duration) -> bool {
