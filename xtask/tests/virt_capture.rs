@@ -107,9 +107,12 @@ fn a_crash_on_purpose_comes_back_and_so_does_a_wedge() {
     let mut facts = Vec::new();
     let reset = wedge::way_down(
         &bench.board,
-        &wedged,
-        &bench.protected.release,
-        &[],
+        &bench.protected,
+        &wedge::Ending {
+            outcome: &wedged,
+            lost: &[],
+            stopped: None,
+        },
         evidence.path(),
         &mut facts,
         &mut say,

@@ -1,32 +1,30 @@
 //! One boot of the debug slot, from deploy to the way down: everything that a verdict is made from.
 
+mod trial;
+
 use super::capture_gate;
-use super::exercise::{self, Probe};
-use super::file::{Asks, LogRules, SmokeTest, SoakAsked};
+use super::file::{Asks, LogRules};
 use super::gates;
 use super::harvest::Harvest;
 use super::harvest_records;
 use super::journal::Journal;
+use super::smoke::SmokeResult;
 use super::smoke::checkers::{self, KnownDead};
-use super::smoke::{self, SmokeResult};
-use super::soak;
 use super::stopwatch::Stopwatch;
 use super::verdict::Seen;
 use super::wedge;
 use crate::board::Board;
 use crate::board::boot::{self, Method, Outcome, Permit, Reset};
 use crate::board::deploy::{self, Dtb, Nonce, Request};
-use crate::board::lease::{self, Leased};
-use crate::board::proof::{self, Expected, Lockdep};
 use crate::board::protected::Protected;
 use crate::evidence::finding::Finding;
 use crate::manifest::Manifest;
-use crate::ui::short;
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
+use trial::Trial;
 
 /// What is booted and what is asked of it.
 pub struct BootStep<'a> {
@@ -38,7 +36,7 @@ pub struct BootStep<'a> {
     pub load: &'a [String],
     /// Smoke tests, soak, people.
     pub tests: Asks<'a>,
-    /// What has to run (see [`Probe`]).
+    /// What has to run (see [`super::exercise::Probe`]).
     pub exercise: &'a [String],
     /// Lines that no log may have.
     pub log_rules: &'a LogRules,
@@ -158,36 +156,28 @@ impl BootStep<'_> {
         let before = boot::look(rig.board)?.boot_id;
         let boot = watch.time("boot the debug kernel", || self.boot_once(rig, &nonce, journal))?;
         let mut harvest = Harvest::default();
+        let mut stopped = None;
         if let Outcome::Booted(answer) = &boot.outcome {
             say(&format!(
                 "{} answers after {:.0} s",
                 answer.release, answer.seconds
             ));
-            let leased = Leased::new(rig.board);
-            let rig = &Rig {
-                board: &leased,
-                ..*rig
+            let trial = Trial {
+                answer,
+                boot_id_before: &before,
+                nonce: nonce.as_str(),
             };
-            let tested = self.prove_and_test(rig, &before, nonce.as_str(), &mut booted, watch, say);
-            if let Err(error) = tested {
-                booted.seen.lost.push(format!("{error:#}"));
-            }
-            if let Err(error) = harvest.take_running(rig.board, self.evidence) {
-                booted.seen.lost.push(format!("{error:#}"));
-            }
+            stopped = self.try_out(rig, &trial, &mut harvest, &mut booted, watch, say)?;
         }
         not_booted(&boot.outcome, &mut booted.seen);
         let down = watch.time("back to vanilla", || {
-            let lost = &booted.seen.lost;
-            let reset = wedge::way_down(
-                rig.board,
-                &boot.outcome,
-                &rig.protected.release,
-                lost,
-                self.evidence,
-                &mut booted.facts,
-                say,
-            );
+            let ending = wedge::Ending {
+                outcome: &boot.outcome,
+                lost: &booted.seen.lost,
+                stopped: stopped.as_ref(),
+            };
+            let facts = &mut booted.facts;
+            let reset = wedge::way_down(rig.board, rig.protected, &ending, self.evidence, facts, say);
             reset.map_or(Ok(()), |reset| self.back_to_vanilla(rig, journal, reset, say))
         });
         booted.not_back = down.err().map(|error| format!("{error:#}"));
@@ -300,187 +290,6 @@ impl BootStep<'_> {
         say(&fact);
         booted.facts.push(fact);
         booted.facts.extend(deployed.notes);
-        Ok(())
-    }
-
-    fn prove_and_test(
-        &self,
-        rig: &Rig,
-        boot_id_before: &str,
-        nonce: &str,
-        booted: &mut Booted,
-        watch: &mut Stopwatch,
-        say: &mut dyn FnMut(&str),
-    ) -> Result<()> {
-        booted.facts.push(match lease::renew(rig.board, LOOK) {
-            Ok(()) => "a lease is held: a wedge that feeds the watchdog ends by itself, too".into(),
-            Err(error) => format!("no lease is held ({error:#}): a wedge that feeds the watchdog stays until this host resets it"),
-        });
-        let probes: Vec<Probe> = self
-            .exercise
-            .iter()
-            .map(|entry| Probe::parse(entry))
-            .collect::<Result<_>>()?;
-        let armed = self.arm(rig, &probes, booted)?;
-        self.wait_for_login(rig, booted, watch, say)?;
-        for (test, exit) in &self.tests.tests {
-            watch.time("smoke tests", || self.smoke(rig, test, *exit, booted, say))?;
-        }
-        if let Some(soak) = &self.tests.soak {
-            watch.time("soak", || self.soak(rig, soak, booted, say))?;
-        }
-        let read = rig
-            .board
-            .run(&exercise::read(&probes), LOOK)
-            .context("reading the trace")?
-            .text();
-        booted.exercised = exercise::counts(&armed, &read, &probes);
-        for (what, _) in booted.exercised.iter().filter(|(_, count)| *count == 0) {
-            booted.seen.not_run.push(format!("{what} did not run"));
-        }
-        self.prove(rig, boot_id_before, nonce, booted)
-    }
-
-    /// Loads modules and starts counting; gives what [`exercise::counts`] needs of it.
-    fn arm(&self, rig: &Rig, probes: &[Probe], booted: &mut Booted) -> Result<String> {
-        let armed = rig
-            .board
-            .run(&exercise::arm(self.load, probes), LOOK)
-            .context("loading modules")?;
-        if !armed.status.success() {
-            let said = String::from_utf8_lossy(&armed.stderr).trim().to_string();
-            booted
-                .seen
-                .failed_tests
-                .push(format!("loading {}: {said}", self.load.join(", ")));
-        }
-        let said = armed.text();
-        let unknown = said.lines().filter(|line| line.starts_with(exercise::UNKNOWN));
-        booted.seen.not_run.extend(unknown.map(String::from));
-        Ok(said)
-    }
-
-    /// Where the step asks for it: the tests begin when a person has logged in on the desktop.
-    fn wait_for_login(
-        &self,
-        rig: &Rig,
-        booted: &mut Booted,
-        watch: &mut Stopwatch,
-        say: &mut dyn FnMut(&str),
-    ) -> Result<()> {
-        let Some(limit) = self.tests.login else {
-            return Ok(());
-        };
-        let who = watch.time("wait for a person", || {
-            gates::watch::for_login(rig.board, limit, say)
-        })?;
-        match who {
-            Some(who) => booted
-                .facts
-                .push(format!("{who} logged in on the desktop before the tests")),
-            None => booted.seen.failed_tests.push(format!(
-                "nobody logged in on the desktop within {}, and this step is about what happens then",
-                short(limit)
-            )),
-        }
-        Ok(())
-    }
-
-    /// After the tests: the modules are loaded then, and a checker that a splat has switched off is seen as dead.
-    fn prove(&self, rig: &Rig, boot_id_before: &str, nonce: &str, booted: &mut Booted) -> Result<()> {
-        let modules: Vec<String> = self.load.iter().map(|module| module.replace('-', "_")).collect();
-        let expected = Expected {
-            manifest: self.manifest,
-            nonce,
-            boot_id_before: Some(boot_id_before),
-            lockdep: match self.tests.lockdep {
-                true => Lockdep::Alive,
-                false => Lockdep::NotAsked,
-            },
-            modules: &modules,
-        };
-        let proof = proof::prove(&expected, &proof::gather(rig.board)?);
-        for fact in proof.open() {
-            let text = format!("{}: expected {}, seen {}", fact.what, fact.expected, fact.seen);
-            match fact.what.starts_with("lockdep") {
-                true => booted.seen.dead_checkers.push(text),
-                false => booted.seen.wrong_kernel.push(text),
-            }
-        }
-        if proof.holds() {
-            let proven: Vec<&str> = proof.facts.iter().map(|fact| fact.what.as_str()).collect();
-            booted
-                .facts
-                .push(format!("proven to be this build: {}", proven.join(", ")));
-        }
-        Ok(())
-    }
-
-    /// Runs a smoke test as often as it asks for, one result for all of them: the first that failed, or the last.
-    fn smoke(
-        &self,
-        rig: &Rig,
-        test: &SmokeTest,
-        exit: i32,
-        booted: &mut Booted,
-        say: &mut dyn FnMut(&str),
-    ) -> Result<()> {
-        let mut shown = SmokeResult::default();
-        let mut failed = 0;
-        for _ in 0..test.repeat {
-            let limit = Duration::from_secs(smoke::longest(test));
-            let finished = rig
-                .board
-                .run(&smoke::script(test, rig.smoke_folder), limit)
-                .with_context(|| format!("in the smoke test {}", test.name))?;
-            let seen = smoke::look(test, exit, &String::from_utf8_lossy(&finished.stdout));
-            let what = format!("smoke test {}", test.name);
-            booted.changed(checkers::compare(
-                &what,
-                seen.before,
-                seen.after,
-                booted.known_dead(),
-            ));
-            if failed == 0 {
-                shown = seen.result.clone();
-            }
-            failed += u32::from(seen.result.failure.is_some());
-        }
-        if let Some(failure) = shown.failure.as_mut().filter(|_| test.repeat > 1) {
-            *failure = format!("{failed} of {} runs failed; the first: {failure}", test.repeat);
-        }
-        let told = shown.failure.as_deref().unwrap_or("as expected");
-        say(&format!("{}: {told}", test.name));
-        booted.finished(shown);
-        Ok(())
-    }
-
-    /// Smoke tests under load.
-    fn soak(
-        &self,
-        rig: &Rig,
-        asked: &SoakAsked,
-        booted: &mut Booted,
-        say: &mut dyn FnMut(&str),
-    ) -> Result<()> {
-        let watched = soak::watch(
-            rig.board,
-            asked,
-            rig.smoke_folder,
-            self.evidence,
-            booted.known_dead(),
-            say,
-        )?;
-        let sentence = watched.soaked.sentence(asked);
-        say(&sentence);
-        booted.facts.push(sentence);
-        booted.changed(watched.change);
-        for result in watched.results {
-            if let Some(failure) = &result.failure {
-                say(&format!("{}: {failure}", result.name));
-            }
-            booted.finished(result);
-        }
         Ok(())
     }
 

@@ -5,6 +5,9 @@
 use crate::board::Board;
 use crate::board::boot::sysrq::{self, Way};
 use crate::board::boot::{self, Answer, Outcome, Reset};
+use crate::board::heart::Stopped;
+use crate::board::heart::rule::State;
+use crate::board::protected::Protected;
 use crate::host::files;
 use std::path::Path;
 use std::time::Duration;
@@ -126,21 +129,37 @@ pub fn facts(sight: Sight, tried: &[Tried], reset: Reset) -> Vec<String> {
     facts
 }
 
-/// How the board goes down after a boot that ended like this. Where it answers as it should that is an orderly reboot; where it does not,
-/// its kernel is asked first. `None`: vanilla runs already. Dying half-way it leaves a kernel that was asked something.
+/// A boot that has to end, and how it was.
+#[derive(Debug, Clone, Copy)]
+pub struct Ending<'a> {
+    /// What came up.
+    pub outcome: &'a Outcome,
+    /// Why it counts as lost; nothing where it answers as it should.
+    pub lost: &'a [String],
+    /// Why what ran on it was broken off, if it was.
+    pub stopped: Option<&'a Stopped>,
+}
+
+/// How the board goes down. Where it answers as it should that is an orderly reboot; where it does not, its kernel is asked first; where it
+/// restarts by itself, that is waited for. `None`: vanilla runs already. Dying half-way it leaves a kernel that was asked something.
 pub fn way_down(
     board: &dyn Board,
-    outcome: &Outcome,
-    vanilla: &str,
-    lost: &[String],
+    protected: &Protected,
+    ending: &Ending,
     evidence: &Path,
     said: &mut Vec<String>,
     say: &mut dyn FnMut(&str),
 ) -> Option<Reset> {
+    let Ending { outcome, lost, .. } = *ending;
     let ssh = match outcome {
         Outcome::FellBackToVanilla { .. } => return None,
         Outcome::Wedged { .. } => false,
-        Outcome::Booted(_) | Outcome::OtherKernel(_) => board.answers(ANSWERS),
+        Outcome::Booted(_) | Outcome::OtherKernel(_) => still_answers(
+            board,
+            protected,
+            ending.stopped.map(|stopped| &stopped.state),
+            say,
+        ),
     };
     if ssh && (lost.is_empty() || matches!(outcome, Outcome::OtherKernel(_))) {
         return Some(Reset::Orderly);
@@ -151,12 +170,12 @@ pub fn way_down(
             now.release
         ));
         // Whatever else came up is not where our label may be taken out.
-        return (now.release != vanilla).then_some(Reset::Orderly);
+        return (now.release != protected.release).then_some(Reset::Orderly);
     }
-    let kernel_on_line = board
-        .serial()
-        .is_some_and(|line| sysrq::last_phase(line).is_ok_and(|phase| phase.is_running_kernel()));
-    let sight = Sight { ssh, kernel_on_line };
+    let sight = Sight {
+        ssh,
+        kernel_on_line: kernel_on_line(board),
+    };
     let mut tried = Vec::new();
     let reset = loop {
         match next(sight, &tried) {
@@ -180,6 +199,31 @@ pub fn way_down(
         said.extend(keep_kernel_log(board, evidence));
     }
     Some(reset)
+}
+
+/// Whether it answers over ssh; where it restarts by itself, after that.
+fn still_answers(
+    board: &dyn Board,
+    protected: &Protected,
+    state: Option<&State>,
+    say: &mut dyn FnMut(&str),
+) -> bool {
+    match state {
+        Some(State::Panicked(_) | State::Restarted(_)) => {
+            // A reset now would cut off its way back, and take the power from what ramoops has.
+            say("the board restarts by itself: waiting for it");
+            boot::await_own_restart(board, protected)
+        }
+        // Its heart was asked for long enough; the kernel has its watchdog behind it, and should be asked before that fires.
+        Some(State::Wedged { .. }) if kernel_on_line(board) => false,
+        _ => board.answers(ANSWERS),
+    }
+}
+
+fn kernel_on_line(board: &dyn Board) -> bool {
+    board
+        .serial()
+        .is_some_and(|line| sysrq::last_phase(line).is_ok_and(|phase| phase.is_running_kernel()))
 }
 
 /// Who answers now, if it is not what was booted: there is nobody left to ask then.

@@ -5,6 +5,7 @@ use crate::board::{Board, quote};
 use crate::campaign::file::SoakAsked;
 use crate::campaign::smoke::{SmokeResult, checkers};
 use crate::host::files;
+use crate::host::process::BrokenOff;
 use crate::ui::short;
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
@@ -34,7 +35,7 @@ pub struct Watched {
 }
 
 /// Soaks: every line is in `soak.lines` in `evidence` before it is read. Errors: the script cannot be started, or the board has not answered
-/// for [`SILENCE`]; what was read until then is in the error and in the file. Dying half-way it leaves the script on the board, which
+/// for [`SILENCE`] or its heart has stopped; what was read until then is in the error and in the file. Dying half-way it leaves the script on the board, which
 /// ends by itself.
 pub fn watch(
     board: &dyn Board,
@@ -64,7 +65,7 @@ pub fn watch(
                 lines.push_str(&new);
                 files::write_atomic(&evidence.join("soak.lines"), lines.as_bytes())?;
             }
-            Err(error) if answered.elapsed() > SILENCE => {
+            Err(error) if answered.elapsed() > SILENCE || BrokenOff::is(&error) => {
                 let soaked = read(asked, &lines);
                 return Err(error)
                     .with_context(|| format!("the board is gone after a {}", soaked.sentence(asked)));

@@ -1,0 +1,254 @@
+//! What is asked of the kernel under test while it runs: modules, people, smoke tests, soak, the proof that it is this build. A heart beats beside it.
+
+use super::{BootStep, Booted, LOOK, Rig};
+use crate::board::boot::Answer;
+use crate::board::heart::rule::Pace;
+use crate::board::heart::{Heart, Stopped};
+use crate::board::lease::{self, Leased};
+use crate::board::proof::{self, Expected, Lockdep};
+use crate::campaign::exercise::{self, Probe};
+use crate::campaign::file::{SmokeTest, SoakAsked};
+use crate::campaign::gates;
+use crate::campaign::harvest::Harvest;
+use crate::campaign::smoke::checkers;
+use crate::campaign::smoke::{self, SmokeResult};
+use crate::campaign::soak;
+use crate::campaign::stopwatch::Stopwatch;
+use crate::host::process::BrokenOff;
+use crate::ui::short;
+use anyhow::{Context, Result};
+use std::time::Duration;
+
+/// The beats of the heart, in the folder of the boot's evidence.
+const HEARTBEAT: &str = "heartbeat.txt";
+
+/// The boot on trial, and by what it is known.
+pub(super) struct Trial<'a> {
+    /// What answers now.
+    pub answer: &'a Answer,
+    /// The boot id of the boot before.
+    pub boot_id_before: &'a str,
+    /// The nonce of this deploy.
+    pub nonce: &'a str,
+}
+
+impl BootStep<'_> {
+    /// Tests what runs and harvests its logs, under a lease and beside a heart; gives why it was broken off, if it was. Errors: the evidence
+    /// cannot be written.
+    pub(super) fn try_out(
+        &self,
+        rig: &Rig,
+        trial: &Trial,
+        harvest: &mut Harvest,
+        booted: &mut Booted,
+        watch: &mut Stopwatch,
+        say: &mut dyn FnMut(&str),
+    ) -> Result<Option<Stopped>> {
+        let log = self.evidence.join(HEARTBEAT);
+        let heart = Heart::begin(rig.board, &trial.answer.boot_id, &log, Pace::default())?;
+        let watching = heart.watching(rig.board);
+        let leased = Leased::new(&watching);
+        let rig = &Rig {
+            board: &leased,
+            ..*rig
+        };
+        if let Err(error) = self.prove_and_test(rig, trial, booted, watch, say) {
+            booted.seen.lost.push(format!("{error:#}"));
+        }
+        match harvest.take_running(rig.board, self.evidence) {
+            // Why is told already, or below.
+            Err(error) if !BrokenOff::is(&error) => booted.seen.lost.push(format!("{error:#}")),
+            _ => {}
+        }
+        let (beats, stopped) = heart.end();
+        booted.facts.push(beats);
+        if let Some(stopped) = &stopped {
+            say(&stopped.why);
+            booted.facts.push(stopped.why.clone());
+            if booted.seen.lost.is_empty() {
+                booted.seen.lost.push(stopped.why.clone());
+            }
+        }
+        Ok(stopped)
+    }
+
+    fn prove_and_test(
+        &self,
+        rig: &Rig,
+        trial: &Trial,
+        booted: &mut Booted,
+        watch: &mut Stopwatch,
+        say: &mut dyn FnMut(&str),
+    ) -> Result<()> {
+        booted.facts.push(match lease::renew(rig.board, LOOK) {
+            Ok(()) => "a lease is held: a wedge that feeds the watchdog ends by itself, too".into(),
+            Err(error) => format!("no lease is held ({error:#}): a wedge that feeds the watchdog stays until this host resets it"),
+        });
+        let probes: Vec<Probe> = self
+            .exercise
+            .iter()
+            .map(|entry| Probe::parse(entry))
+            .collect::<Result<_>>()?;
+        let armed = self.arm(rig, &probes, booted)?;
+        self.wait_for_login(rig, booted, watch, say)?;
+        for (test, exit) in &self.tests.tests {
+            watch.time("smoke tests", || self.smoke(rig, test, *exit, booted, say))?;
+        }
+        if let Some(soak) = &self.tests.soak {
+            watch.time("soak", || self.soak(rig, soak, booted, say))?;
+        }
+        let read = rig
+            .board
+            .run(&exercise::read(&probes), LOOK)
+            .context("reading the trace")?
+            .text();
+        booted.exercised = exercise::counts(&armed, &read, &probes);
+        for (what, _) in booted.exercised.iter().filter(|(_, count)| *count == 0) {
+            booted.seen.not_run.push(format!("{what} did not run"));
+        }
+        self.prove(rig, trial, booted)
+    }
+
+    /// Loads modules and starts counting; gives what [`exercise::counts`] needs of it.
+    fn arm(&self, rig: &Rig, probes: &[Probe], booted: &mut Booted) -> Result<String> {
+        let armed = rig
+            .board
+            .run(&exercise::arm(self.load, probes), LOOK)
+            .context("loading modules")?;
+        if !armed.status.success() {
+            let said = String::from_utf8_lossy(&armed.stderr).trim().to_string();
+            booted
+                .seen
+                .failed_tests
+                .push(format!("loading {}: {said}", self.load.join(", ")));
+        }
+        let said = armed.text();
+        let unknown = said.lines().filter(|line| line.starts_with(exercise::UNKNOWN));
+        booted.seen.not_run.extend(unknown.map(String::from));
+        Ok(said)
+    }
+
+    /// Where the step asks for it: the tests begin when a person has logged in on the desktop.
+    fn wait_for_login(
+        &self,
+        rig: &Rig,
+        booted: &mut Booted,
+        watch: &mut Stopwatch,
+        say: &mut dyn FnMut(&str),
+    ) -> Result<()> {
+        let Some(limit) = self.tests.login else {
+            return Ok(());
+        };
+        let who = watch.time("wait for a person", || {
+            gates::watch::for_login(rig.board, limit, say)
+        })?;
+        match who {
+            Some(who) => booted
+                .facts
+                .push(format!("{who} logged in on the desktop before the tests")),
+            None => booted.seen.failed_tests.push(format!(
+                "nobody logged in on the desktop within {}, and this step is about what happens then",
+                short(limit)
+            )),
+        }
+        Ok(())
+    }
+
+    /// After the tests: the modules are loaded then, and a checker that a splat has switched off is seen as dead.
+    fn prove(&self, rig: &Rig, trial: &Trial, booted: &mut Booted) -> Result<()> {
+        let modules: Vec<String> = self.load.iter().map(|module| module.replace('-', "_")).collect();
+        let expected = Expected {
+            manifest: self.manifest,
+            nonce: trial.nonce,
+            boot_id_before: Some(trial.boot_id_before),
+            lockdep: match self.tests.lockdep {
+                true => Lockdep::Alive,
+                false => Lockdep::NotAsked,
+            },
+            modules: &modules,
+        };
+        let proof = proof::prove(&expected, &proof::gather(rig.board)?);
+        for fact in proof.open() {
+            let text = format!("{}: expected {}, seen {}", fact.what, fact.expected, fact.seen);
+            match fact.what.starts_with("lockdep") {
+                true => booted.seen.dead_checkers.push(text),
+                false => booted.seen.wrong_kernel.push(text),
+            }
+        }
+        if proof.holds() {
+            let proven: Vec<&str> = proof.facts.iter().map(|fact| fact.what.as_str()).collect();
+            booted
+                .facts
+                .push(format!("proven to be this build: {}", proven.join(", ")));
+        }
+        Ok(())
+    }
+
+    /// Runs a smoke test as often as it asks for, one result for all of them: the first that failed, or the last.
+    fn smoke(
+        &self,
+        rig: &Rig,
+        test: &SmokeTest,
+        exit: i32,
+        booted: &mut Booted,
+        say: &mut dyn FnMut(&str),
+    ) -> Result<()> {
+        let mut shown = SmokeResult::default();
+        let mut failed = 0;
+        for _ in 0..test.repeat {
+            let limit = Duration::from_secs(smoke::longest(test));
+            let finished = rig
+                .board
+                .run(&smoke::script(test, rig.smoke_folder), limit)
+                .with_context(|| format!("in the smoke test {}", test.name))?;
+            let seen = smoke::look(test, exit, &String::from_utf8_lossy(&finished.stdout));
+            let what = format!("smoke test {}", test.name);
+            booted.changed(checkers::compare(
+                &what,
+                seen.before,
+                seen.after,
+                booted.known_dead(),
+            ));
+            if failed == 0 {
+                shown = seen.result.clone();
+            }
+            failed += u32::from(seen.result.failure.is_some());
+        }
+        if let Some(failure) = shown.failure.as_mut().filter(|_| test.repeat > 1) {
+            *failure = format!("{failed} of {} runs failed; the first: {failure}", test.repeat);
+        }
+        let told = shown.failure.as_deref().unwrap_or("as expected");
+        say(&format!("{}: {told}", test.name));
+        booted.finished(shown);
+        Ok(())
+    }
+
+    /// Smoke tests under load.
+    fn soak(
+        &self,
+        rig: &Rig,
+        asked: &SoakAsked,
+        booted: &mut Booted,
+        say: &mut dyn FnMut(&str),
+    ) -> Result<()> {
+        let watched = soak::watch(
+            rig.board,
+            asked,
+            rig.smoke_folder,
+            self.evidence,
+            booted.known_dead(),
+            say,
+        )?;
+        let sentence = watched.soaked.sentence(asked);
+        say(&sentence);
+        booted.facts.push(sentence);
+        booted.changed(watched.change);
+        for result in watched.results {
+            if let Some(failure) = &result.failure {
+                say(&format!("{}: {failure}", result.name));
+            }
+            booted.finished(result);
+        }
+        Ok(())
+    }
+}
