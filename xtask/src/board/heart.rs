@@ -190,8 +190,12 @@ impl Shared {
             }
             Err(error) if BrokenOff::is(&error) => return,
             Err(error) => {
-                let said = format!("{error:#}");
-                (Miss::of(&said), said)
+                let said = error.root_cause().to_string();
+                // Not the command, which is known, but what came of it.
+                let said = said
+                    .split_once("no connection: ")
+                    .map_or(said.as_str(), |(_, why)| why);
+                (Miss::of(said), said.to_string())
             }
         };
         self.lock().missed(now, miss);

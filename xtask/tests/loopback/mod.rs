@@ -1,6 +1,9 @@
 //! A real OpenSSH sshd on a loopback port, started by the test with keys of its own, whose every session runs on a [`LocalBoard`].
 //! Where this machine has no sshd, Debian's package is unpacked below `target/`: installing it would start a service.
 
+// Each test file uses its own part of this.
+#![allow(dead_code)]
+
 use crate::local_board::{LocalBoard, SET_UP};
 use std::fs;
 use std::net::{TcpListener, TcpStream};
@@ -155,6 +158,27 @@ LD_LIBRARY_PATH=$3 exec "$2" -D -e -f "$1/sshd_config""#;
             std::thread::sleep(Duration::from_millis(50));
         }
         loopback
+    }
+
+    /// Process id of the server.
+    pub fn server(&self) -> u32 {
+        self.daemon.id()
+    }
+
+    /// A server and everything that it has started, and that these have.
+    pub fn processes(server: u32) -> Vec<u32> {
+        let children = |pid: u32| -> Vec<u32> {
+            let path = format!("/proc/{pid}/task/{pid}/children");
+            let text = fs::read_to_string(path).unwrap_or_default();
+            text.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
+        };
+        let mut found = vec![server];
+        let mut at = 0;
+        while at < found.len() {
+            found.extend(children(found[at]));
+            at += 1;
+        }
+        found
     }
 
     pub fn at(&self, name: &str) -> PathBuf {

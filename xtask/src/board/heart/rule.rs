@@ -14,8 +14,10 @@ pub struct Pace {
     pub every: Duration,
     /// How long a beat may take over a connection that is there, beside twice the slowest that was answered.
     pub held: Duration,
-    /// The same over a new connection.
+    /// The same over a new connection, behind the first miss; twice this behind the second, and so on up to [`Pace::first`].
     pub fresh: Duration,
+    /// How long a beat may take as long as none was answered: this board's first word tells how slow it is.
+    pub first: Duration,
     /// How long a board may be silent on every path, beside four times the slowest beat.
     pub silent: Duration,
     /// How long it may be out of reach over ssh while its kernel still talks, beside the same.
@@ -33,6 +35,8 @@ impl Default for Pace {
             every: seconds(5),
             held: seconds(4),
             fresh: seconds(6),
+            // As long as ssh itself waits for a connection (`ConnectTimeout`).
+            first: seconds(30),
             silent: seconds(20),
             talking: seconds(60),
             // The kernel's own check for hung tasks and stalls speaks every ten seconds on a debug kernel that is stuck.
@@ -192,13 +196,15 @@ impl Heard {
         true
     }
 
-    /// How long the next beat may take. A connection that missed the last one is not used again.
+    /// How long the next beat may take. A connection that missed the last one is not used again, and each new one is given longer: with one
+    /// limit for all, a board that has become slower than that would never be heard again.
     pub fn limit(&self) -> Duration {
-        let base = match self.missed == 0 && self.answered > 0 {
-            true => self.pace.held,
-            false => self.pace.fresh,
+        let base = match self.missed {
+            _ if self.answered == 0 => return self.pace.first,
+            0 => self.pace.held,
+            missed => self.pace.fresh * missed.min(100),
         };
-        base + 2 * self.slowest()
+        (base + 2 * self.slowest()).min(self.pace.first)
     }
 
     /// What the board is, now.

@@ -67,6 +67,19 @@ fn a_slow_board_gets_the_time_that_its_own_beats_show_it_needs() {
 }
 
 #[test]
+fn each_new_connection_is_given_longer_than_the_one_before() {
+    let mut heard = Heard::nothing(Pace::default(), ID);
+    assert_eq!(heard.limit(), at(30.0), "its first word tells how slow it is");
+    heard.answered(at(0.0), at(1.0), ID);
+    let mut limits = vec![heard.limit()];
+    for miss in 0..5 {
+        heard.missed(at(10.0 + f64::from(miss)), Miss::Silent);
+        limits.push(heard.limit());
+    }
+    assert_eq!(limits, [6.0, 8.0, 14.0, 20.0, 26.0, 30.0].map(at));
+}
+
+#[test]
 fn fewer_misses_than_three_prove_nothing_however_long_they_take() {
     let mut heard = healthy(0.3, 60.0);
     heard.missed(at(80.0), Miss::Silent);
