@@ -53,8 +53,8 @@ pub struct File {
     /// GNU build id of a module, lower-case hex; what `/sys/module/<name>/notes/.note.gnu.build-id` must show.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub build_id: Option<String>,
-    /// Hash of what a module *is*, apart from what differs in each link (its build id and signature): equal
-    /// hashes mean that the module did not change by content, whatever `make` rebuilt.
+    /// Hash of what a module *is*, apart from what differs without a change of code or data (its build id, which goes over debug
+    /// information as well, and its signature): equal hashes mean that the module did not change by content, whatever `make` rebuilt.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub content_sha256: Option<String>,
 }

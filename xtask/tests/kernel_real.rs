@@ -266,7 +266,11 @@ fn a_configuration_of_the_users_is_the_base() {
     let mine = rig.out.path().join("my.config");
     fs::rename(rig.out.path().join(".config"), &mine).unwrap();
     let text = fs::read(&mine).unwrap();
-    let debug = Profile::of(rig.project(), "lockdep", &["lockdep", "function-trace"]);
+    let debug = Profile::of(
+        rig.project(),
+        "lockdep",
+        &["lockdep", "function-trace", "debug-info"],
+    );
     let configured = rig
         .configure(debug, &Base::File(mine.clone()), &[&base.release])
         .unwrap();

@@ -1,5 +1,6 @@
 //! The workshop: series, tree and compiler of a campaign, and what one build of it gives.
 
+use super::decode;
 use super::file::Campaign;
 use super::ours;
 use super::record::{DecodedFrame, PatchRecord};
@@ -8,6 +9,7 @@ use super::stopwatch::Stopwatch;
 use crate::kernel::Report;
 use crate::kernel::build::{Base, Builder, Profile};
 use crate::kernel::changes;
+use crate::kernel::debug_files::DebugFiles;
 use crate::kernel::patch::Patch;
 use crate::kernel::place::Place;
 use crate::kernel::pulled::Why;
@@ -16,7 +18,7 @@ use crate::kernel::series::Series;
 use crate::kernel::ships::Ships;
 use crate::kernel::stage;
 use crate::kernel::symbolise::touched::Touched;
-use crate::kernel::symbolise::{self, BuildFolder, Expected, Symboliser};
+use crate::kernel::symbolise::{BuildFolder, Expected, Symboliser};
 use crate::kernel::toolchain::Toolchain;
 use crate::kernel::tree::Tree;
 use crate::manifest::Manifest;
@@ -191,19 +193,25 @@ impl Workshop {
             subject: found.subject.clone(),
             commit: commit.to_string(),
             sha256: found.sha256.clone(),
+            author: format!("{} <{}>", found.author, found.email),
             files: files.iter().map(|path| path.display().to_string()).collect(),
             functions: ours::functions(&found.diff),
             modules: Vec::new(),
         })
     }
 
-    /// Where the frames of an excerpt are in the source, by the build that is in the build folder now, which is compared with `manifest`:
-    /// another one gives reasons in the place of places. Errors: nothing was built there.
-    pub fn decode(&self, manifest: &Manifest, patch: &str, excerpt: &[String]) -> Result<Vec<DecodedFrame>> {
-        let build = BuildFolder::open(&self.place.builds.join(&self.profile.name))?;
-        let touched = Touched::of(&find(&self.patches, patch)?.files);
-        let lines = Symboliser::new(build, Expected::of(manifest), touched).decode(excerpt);
-        Ok(lines.iter().filter_map(decoded).collect())
+    /// Where the frames of an excerpt are in the source of the build that `manifest` describes, and which are of `commit`, the patch under
+    /// test. The build folder and the tree may hold the next step already: files are found by their build ids, lines in the commit that
+    /// was built. What is not found gives the reason in the place of places. Errors: the tree has no such commit.
+    pub fn decode(&self, manifest: &Manifest, commit: &str, excerpt: &[String]) -> Result<Vec<DecodedFrame>> {
+        let out = self.place.builds.join(&self.profile.name);
+        let build = BuildFolder::of(&out, self.tree.path(), manifest);
+        let touched = Touched::of(&self.tree.changes_of(commit)?);
+        let lines = Symboliser::new(build, Expected::of(manifest), touched)
+            .with_kept(DebugFiles::of(&self.cache))
+            .decode(excerpt);
+        let source = |file: &Path| self.tree.file_at(&manifest.commit, file).ok().flatten();
+        Ok(decode::frames(&lines, &source))
     }
 
     /// Subject of a patch.
@@ -326,6 +334,12 @@ pub fn told_and_real(planned: &[String], before: Option<&Manifest>, now: Option<
         "changed by content: {image}modules {}",
         list(&changes.modules)
     )];
+    if !changes.relinked.is_empty() {
+        facts.push(format!(
+            "the same by content, with other build ids (lines of a header have moved): modules {}; they are sent as well",
+            list(&changes.relinked)
+        ));
+    }
     if !planned.iter().any(|module| module == "*") {
         let difference = changes::compare_with_plan(planned, &changes);
         if !difference.unexpected.is_empty() {
@@ -342,35 +356,6 @@ pub fn told_and_real(planned: &[String], before: Option<&Manifest>, now: Option<
         }
     }
     facts
-}
-
-/// What the record keeps of a decoded line; none where it has no frame.
-fn decoded(line: &symbolise::Line) -> Option<DecodedFrame> {
-    let mut places = Vec::new();
-    for frame in &line.frames {
-        for place in &frame.places {
-            let number = place.line.map_or(String::new(), |line| format!(":{line}"));
-            let mark = place
-                .mark
-                .map_or(String::new(), |mark| format!(", {}", mark.text()));
-            places.push(format!(
-                "{}{number} {}(){mark}",
-                place.file.display(),
-                place.function
-            ));
-        }
-        for member in &frame.members {
-            places.push(format!(
-                "at this offset: {}.{} (through {})",
-                member.structure, member.member, member.through
-            ));
-        }
-        places.extend(frame.note.clone());
-    }
-    (!places.is_empty()).then(|| DecodedFrame {
-        line: line.number - 1,
-        places,
-    })
 }
 
 fn list(names: &[String]) -> String {

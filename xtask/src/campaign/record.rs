@@ -7,12 +7,14 @@ use super::smoke::SmokeResult;
 use super::stopwatch::Span;
 use super::verdict::Verdict;
 use crate::host::files;
+use crate::kernel::symbolise::touched::Mark;
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// The version of the format.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// A whole run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -43,7 +45,7 @@ pub struct RunRecord {
     pub closing: Closing,
 }
 
-/// What the closing document needs of the campaign file. Empty in records of earlier versions.
+/// What the reports need of the campaign file. Empty in records of earlier versions.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Closing {
     /// Its file name in the run's folder.
@@ -52,6 +54,9 @@ pub struct Closing {
     pub ends: Ends,
     /// What could have gone wrong.
     pub risks: Vec<Risk>,
+    /// Programs of the smoke tests, with the folders of their sources.
+    #[serde(default)]
+    pub programs: BTreeMap<String, PathBuf>,
 }
 
 impl Closing {
@@ -61,6 +66,7 @@ impl Closing {
             file: campaign.closing.clone(),
             ends: campaign.ends.clone(),
             risks: campaign.risks.clone(),
+            programs: campaign.programs.clone(),
         }
     }
 }
@@ -121,6 +127,9 @@ pub struct RowRecord {
     /// The patch that the row is about.
     #[serde(default)]
     pub patch: Option<PatchRecord>,
+    /// Modules that were loaded for it.
+    #[serde(default)]
+    pub load: Vec<String>,
     /// Facts worth telling, one a line.
     pub facts: Vec<String>,
     /// Smoke tests.
@@ -160,6 +169,9 @@ pub struct PatchRecord {
     pub commit: String,
     /// SHA-256 of the patch file.
     pub sha256: String,
+    /// Who wrote it, `Name <address>`; empty in records of version 1.
+    #[serde(default)]
+    pub author: String,
     /// Files of the tree that it changes.
     pub files: Vec<String>,
     /// Functions that it changes or adds.
@@ -185,12 +197,42 @@ pub struct FindingRecord {
 }
 
 /// A frame and where it is in the source.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DecodedFrame {
     /// Line of the excerpt, from 0.
     pub line: usize,
-    /// `drivers/media/x.c:12 f()`, the innermost inlined function first; or why there is no place.
-    pub places: Vec<String>,
+    /// The frame as that line has it, `f+0x1c/0x90`; empty in records of version 1.
+    #[serde(default)]
+    pub frame: String,
+    /// The innermost inlined function first, the one that the frame names last; or why there is no place.
+    pub places: Vec<DecodedPlace>,
+}
+
+/// What is known of a place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum DecodedPlace {
+    /// Where it is.
+    Source(SourcePlace),
+    /// Why there is none, or what else is to be said. In records of version 1 places, too.
+    Note(String),
+}
+
+/// A place in the source of the build that ran.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourcePlace {
+    /// Relative to the tree.
+    pub file: String,
+    /// Line; none without debug information.
+    pub line: Option<u32>,
+    /// Function.
+    pub function: String,
+    /// Whether the compiler put it into the function behind it.
+    pub inlined: bool,
+    /// How near it is to the patch under test.
+    pub mark: Option<Mark>,
+    /// The line itself, as the commit under test has it, without its indentation.
+    pub code: Option<String>,
 }
 
 impl RunRecord {

@@ -17,6 +17,9 @@ use serde::{Deserialize, Serialize};
 pub struct SmokeResult {
     /// The test's name.
     pub name: String,
+    /// Shell that was run, what prepares it included; empty in records of version 1.
+    #[serde(default)]
+    pub run: String,
     /// Its exit status, 124 where the limit ended it (as timeout(1) has it); [`NOT_RUN`] where it did not come to be run.
     pub exit: i32,
     /// What it printed, standard output and error together.
@@ -73,6 +76,7 @@ pub fn look(test: &SmokeTest, expected_exit: i32, stdout: &str) -> Look {
     Look {
         result: SmokeResult {
             name: test.name.clone(),
+            run: test.commands(),
             exit: exit.unwrap_or(NOT_RUN),
             printed: parts.text("printed").trim_end().to_string(),
             output,

@@ -177,6 +177,7 @@ impl Soaked {
                 let (exit, output) = of.shown.clone().unwrap_or_default();
                 SmokeResult {
                     name: format!("soak: {}", test.name),
+                    run: test.commands(),
                     exit,
                     printed: said.trim_end().to_string(),
                     output,

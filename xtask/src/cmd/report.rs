@@ -59,7 +59,13 @@ impl Report {
         let material = Material::read(&folder)?;
         match self.format {
             Some(Format::Json) => answer(&Ui::new(Output::Json), &material, &folder)?,
-            Some(format) => context.ui.line(text(format, &material)?.trim_end_matches('\n')),
+            Some(format) => {
+                context.ui.line(text(format, &material)?.trim_end_matches('\n'));
+                if format == Format::Issue {
+                    let advice = report::issue::advice(&material);
+                    advice.iter().for_each(|line| context.ui.say(line));
+                }
+            }
             None => summary(context, &material, &folder)?,
         }
         Ok(Outcome::Success)

@@ -1,13 +1,18 @@
 //! `cargo xtask symbolise`: the frames of a kernel log as files and lines.
 
 use super::Context;
+use crate::campaign::run_step::RunStep;
+use crate::campaign::{decode, journal};
 use crate::evidence::lock_chain::LockChain;
 use crate::evidence::{finding, record};
 use crate::exit::Outcome;
+use crate::kernel::debug_files::DebugFiles;
 use crate::kernel::patch::Patch;
+use crate::kernel::place::{BRANCH, Place};
 use crate::kernel::symbolise::frame;
 use crate::kernel::symbolise::touched::Touched;
 use crate::kernel::symbolise::{BuildFolder, Decoded, Expected, Line, Match, RELEASE, Symboliser};
+use crate::kernel::tree::Stack;
 use crate::ui::{Ui, count};
 use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
@@ -18,13 +23,17 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Every frame (`func+0x1c/0x90 [mod]`) is looked up in vmlinux or the module of the build that ran; one of another build is refused, with the \
-reason. Lines and inlined functions need CONFIG_DEBUG_INFO_DWARF_TOOLCHAIN_DEFAULT=y; without it the file is told. A folder of debug files \
-as a distribution packages them (/usr/lib/debug/lib/modules/RELEASE) counts as a build, too.
+reason. Lines and inlined functions need CONFIG_DEBUG_INFO_DWARF_TOOLCHAIN_DEFAULT=y (kconfig-fragments/debug-info.config); without it the file \
+is told. A folder of debug files as a distribution packages them (/usr/lib/debug/lib/modules/RELEASE) counts as a build, too.
+
+A log below the folder of a run is decoded with what that step booted, also when the build folder holds another step by now: files with debug \
+information are kept by build id in the cache, and the frames of the step's patch are marked. What was decoded when the step was judged stands in \
+the run's report in any case.
 
 Examples:
   cargo xtask symbolise serial.log
   cargo xtask symbolise console-ramoops-0 --build ~/src/linux/build --patch patches/release-fences/0005-fences.patch
-  cargo xtask symbolise .lockstep/runs/rehearsal/20261122T171758/evidence/2.1/kmsg.log --run .lockstep/runs/rehearsal/20261122T171758
+  cargo xtask symbolise .lockstep/runs/rehearsal/20261122T171758/evidence/2.2/kmsg.log
 
 Exit code 0: every frame of this kernel has a place. 3: some have none; each says why. 1: the log or the build cannot be read.")]
 pub struct Symbolise {
@@ -34,7 +43,7 @@ pub struct Symbolise {
     /// The build folder [default: the newest one in the cache whose release the log names]
     #[arg(long, value_name = "FOLDER")]
     build: Option<PathBuf>,
-    /// The run that the log is of: its journal says which build was booted
+    /// The run that the log is of [default: the one whose folder it is in]
     #[arg(long, value_name = "FOLDER")]
     run: Option<PathBuf>,
     /// Mark the frames that this patch touches; may be repeated
@@ -68,12 +77,16 @@ impl Symbolise {
             None => find(&context.folders.cache.join("build"), &lines)?,
         };
         let build = BuildFolder::open(&folder)?;
-        let mut touched = Touched::default();
-        for patch in &self.patch {
-            touched.add(&Patch::read(patch)?.files);
-        }
+        let step = self.step()?;
+        let touched = self.touched(step.as_ref(), context)?;
+        let expected = step
+            .as_ref()
+            .map_or_else(Expected::default, |step| step.expected.clone());
         let (out, release) = (build.out.clone(), build.release.clone());
-        let decoded = Symboliser::new(build, self.expected()?, touched).decode(&lines);
+        let kept = DebugFiles::of(&context.folders.cache);
+        let decoded = Symboliser::new(build, expected, touched)
+            .with_kept(kept.clone())
+            .decode(&lines);
         let chains: Vec<LockChain> = finding::find(&log, &self.log.display().to_string())
             .iter()
             .filter_map(LockChain::of)
@@ -101,7 +114,7 @@ impl Symbolise {
                 .for_each(|line| context.ui.line(&format!("  {line}")));
         }
         context.ui.json(&answer)?;
-        self.tell(context.ui, &answer, &frames);
+        self.tell(context.ui, &answer, &frames, &kept);
         Ok(if answer.decoded == answer.frames {
             Outcome::Success
         } else {
@@ -109,33 +122,44 @@ impl Symbolise {
         })
     }
 
-    /// Build ids that the run's journal knows.
-    fn expected(&self) -> Result<Expected> {
-        let Some(run) = &self.run else {
-            return Ok(Expected::default());
+    /// The step of a run that the log is of.
+    fn step(&self) -> Result<Option<RunStep>> {
+        let log = std::path::absolute(&self.log)?;
+        let run = match &self.run {
+            Some(run) => std::path::absolute(run)?,
+            None => match log
+                .ancestors()
+                .find(|folder| folder.join(journal::FILE).is_file())
+            {
+                Some(run) => run.to_path_buf(),
+                None => return Ok(None),
+            },
         };
-        let path = run.join("journal.jsonl");
-        let journal = std::fs::read_to_string(&path).with_context(|| {
-            format!(
-                "reading {}: --run takes a folder of .lockstep/runs/CAMPAIGN/",
-                path.display()
-            )
-        })?;
-        let step = self.log.parent().and_then(Path::file_name).unwrap_or_default();
-        let step = step.to_string_lossy();
-        let kernel = booted(&journal, &step).with_context(|| {
-            format!(
-                "{} tells of no boot of step `{step}`; the log's own folder names the step, as in RUN/evidence/2.1/kmsg.log",
-                path.display()
-            )
-        })?;
-        Ok(Expected {
-            kernel: Some(kernel),
-            ..Expected::default()
-        })
+        RunStep::of(&run, &log).map(Some)
     }
 
-    fn tell(&self, ui: &Ui, answer: &Answer, frames: &[&Decoded]) {
+    /// What the patches touch that were named, and the one of the step.
+    fn touched(&self, step: Option<&RunStep>, context: &Context) -> Result<Touched> {
+        let mut touched = Touched::default();
+        for patch in &self.patch {
+            touched.add(&Patch::read(patch)?.files);
+        }
+        let Some(commit) = step.and_then(|step| step.patch.as_deref()) else {
+            return Ok(touched);
+        };
+        // The step's tree may be another one than the newest: then its commit is not there, and it is said.
+        let place = Place::of(&context.folders.cache, None);
+        let changes = place.and_then(|place| Stack::peek(&place.repository, BRANCH)?.changes_of(commit));
+        match changes {
+            Ok(changes) => touched.add(&changes),
+            Err(why) => context
+                .ui
+                .warn(&format!("frames of the step's patch are not marked: {why:#}")),
+        }
+        Ok(touched)
+    }
+
+    fn tell(&self, ui: &Ui, answer: &Answer, frames: &[&Decoded], kept: &DebugFiles) {
         let proof = match frames
             .iter()
             .filter_map(|frame| frame.matched_by)
@@ -147,6 +171,19 @@ impl Symbolise {
             None if frames.is_empty() => "the log has no frames",
             None => "nothing matched",
         };
+        let of_another = frames.iter().filter(|frame| frame.is_of_another_build()).count();
+        if of_another > 0 {
+            ui.say(&format!(
+                "{} of another build: files of builds with debug information are kept by build id in {}, the oldest go first. The same commit and \
+                 configuration in the same folder give the same build ids again: apply the patches up to that step, `cargo xtask build --profile NAME`, \
+                 and call this again. What was decoded when a step of a run was judged is in its report: `cargo xtask report RUN`",
+                match of_another {
+                    1 => "1 frame is".to_string(),
+                    many => format!("{many} frames are"),
+                },
+                kept.root().display()
+            ));
+        }
         ui.say(&format!(
             "{} of {} decoded with {} ({}): {proof}",
             answer.decoded,
@@ -159,7 +196,7 @@ impl Symbolise {
             .iter()
             .any(|frame| frame.places.iter().any(|place| place.line.is_none()));
         if bare {
-            ui.say("lines need debug information: add CONFIG_DEBUG_INFO_DWARF_TOOLCHAIN_DEFAULT=y with --fragment and build again");
+            ui.say("lines need debug information: build again with --fragment kconfig-fragments/debug-info.config");
         }
         ui.say(&format!("next: {next}"));
     }
@@ -221,23 +258,6 @@ fn find(builds: &Path, lines: &[&str]) -> Result<PathBuf> {
     )
 }
 
-/// Build id of the kernel that a step of a run booted: the last that was built before the step's first event.
-fn booted(journal: &str, step: &str) -> Option<String> {
-    let mut last = None;
-    for line in journal.lines() {
-        let Ok(event) = serde_json::from_str::<serde_json::Value>(line) else {
-            continue;
-        };
-        if event["step"] == step {
-            return last;
-        }
-        if event["event"] == "done" && event["action"] == "build" {
-            last = event["detail"]["build-id"].as_str().map(String::from);
-        }
-    }
-    None
-}
-
 fn print(ui: &Ui, line: &Line) {
     ui.line(&line.text);
     for frame in &line.frames {
@@ -260,32 +280,11 @@ fn print(ui: &Ui, line: &Line) {
             ));
         }
         for member in &frame.members {
-            ui.line(&format!(
-                "      at this offset: {}.{} (through {})",
-                member.structure, member.member, member.through
-            ));
+            ui.line(&format!("      {}", decode::at_the_offset(member)));
         }
         // What is said of a place without a line is the same for all: it stands below.
         if let Some(note) = frame.note.as_ref().filter(|_| frame.places.is_empty()) {
             ui.line(&format!("      {}: {note}", frame.frame.symbol));
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_build_of_a_step_is_the_last_before_it() {
-        let journal = r#"{"event":"done","step":"1.1","action":"build","detail":{"build-id":"aa"}}
-{"event":"intent","step":"1.2","action":"deploy","detail":{}}
-broken
-{"event":"done","step":"1.3","action":"build","detail":{"build-id":"bb"}}
-{"event":"intent","step":"2.1","action":"boot","detail":{}}
-"#;
-        assert_eq!(booted(journal, "1.2").as_deref(), Some("aa"));
-        assert_eq!(booted(journal, "2.1").as_deref(), Some("bb"));
-        assert_eq!(booted(journal, "9"), None);
     }
 }

@@ -12,13 +12,15 @@ pub struct Changes {
     /// The release differs: nothing of the old slot can be kept.
     pub release: bool,
     /// The Image differs. Time, user, host and number of the build are fixed, so that linking it anew from the same
-    /// objects gives the same bytes.
+    /// objects gives the same bytes. It holds the build id, and that is a hash over debug information, too: a line number of built-in code
+    /// makes another Image.
     pub image: bool,
     /// Device tree blobs that differ or are new, as paths below the staging folder.
     pub dtbs: Vec<PathBuf>,
     /// Names of modules whose content differs or that are new, sorted.
     pub modules: Vec<String>,
-    /// Modules that were linked anew (other bytes) without a change of content.
+    /// Modules that were linked anew without a change of content: another build id, as when debug information names other line numbers of a
+    /// header, or another signature. They are sent all the same: a loaded module is proven, and its trace decoded, by its build id.
     pub relinked: Vec<String>,
     /// Paths that the newer one does not have.
     pub gone: Vec<PathBuf>,

@@ -5,6 +5,7 @@ pub mod arch;
 pub mod build;
 pub mod changes;
 pub mod cmdfiles;
+pub mod debug_files;
 pub mod diff;
 pub mod dtb;
 pub mod image;

@@ -237,7 +237,8 @@ mod tests {
             profile.fragments,
             [
                 Path::new("/p/kconfig-fragments/kasan.config"),
-                Path::new("/p/kconfig-fragments/function-trace.config")
+                Path::new("/p/kconfig-fragments/function-trace.config"),
+                Path::new("/p/kconfig-fragments/debug-info.config")
             ]
         );
     }

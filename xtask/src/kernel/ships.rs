@@ -4,6 +4,7 @@
 use super::build::Builder;
 use super::changes::{self, Changes};
 use super::cmdfiles;
+use super::debug_files::in_build;
 use super::pulled::{self, Cause, Inputs, Why};
 use crate::manifest::{Kind, Manifest};
 use anyhow::{Result, bail};
@@ -43,7 +44,8 @@ impl Ships {
             .modules
             .iter()
             .map(|name| {
-                let path = new.module(name).and_then(|file| path_in_build(&file.source));
+                let path = new.module(name).and_then(|file| in_build(&file.source));
+                let path = path.map(|path| path.with_extension(""));
                 let objects = path
                     .map(|path| pulled::objects(&builder.out, &builder.source, &path))
                     .unwrap_or_default();
@@ -58,7 +60,11 @@ impl Ships {
     /// Lines for a person: what must ship, then why.
     pub fn lines(&self) -> Vec<String> {
         if self.changes.is_empty() {
-            return vec!["ships     nothing: no content differs from the build before".into()];
+            let also = match self.changes.relinked.as_slice() {
+                [] => String::new(),
+                relinked => format!("; {}", same_content(relinked)),
+            };
+            return vec![format!("ships     nothing: no content differs from the build before{also}")];
         }
         let mut what = Vec::new();
         if self.changes.release {
@@ -79,18 +85,17 @@ impl Ships {
         if what.is_empty() {
             what.push("the index of the modules".into());
         }
+        if !self.changes.relinked.is_empty() {
+            what.push(same_content(&self.changes.relinked));
+        }
         let mut lines = vec![format!("ships     {}", what.join("; "))];
         lines.extend(self.why.iter().map(|why| format!("          {}", why.line())));
         lines
     }
 }
 
-/// `drivers/media/mc/mc` of `lib/modules/<release>/kernel/drivers/media/mc/mc.ko.zst`.
-fn path_in_build(source: &Path) -> Option<PathBuf> {
-    let inside: PathBuf = source.iter().skip(3).collect();
-    let inside = inside.strip_prefix("kernel").ok()?;
-    let name = inside.file_name()?.to_str()?.split(".ko").next()?;
-    Some(inside.with_file_name(name))
+fn same_content(relinked: &[String]) -> String {
+    format!("with other build ids alone, so that they are told apart: {}", relinked.join(", "))
 }
 
 /// Errors if a part of the kernel image was compiled from something older than a file that patches changed: after building modules alone, the
@@ -261,20 +266,6 @@ impl Why {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_staged_module_is_found_in_the_build_folder() {
-        for (staged, built) in [
-            (
-                "lib/modules/7.3.4-lockdep/kernel/drivers/media/mc/mc.ko",
-                "drivers/media/mc/mc",
-            ),
-            ("lib/modules/r/kernel/net/a-b.ko.zst", "net/a-b"),
-        ] {
-            assert_eq!(path_in_build(Path::new(staged)), Some(PathBuf::from(built)));
-        }
-        assert_eq!(path_in_build(Path::new("lib/modules/r/updates/x.ko")), None);
-    }
 
     #[test]
     fn cmd_files_of_objects_are_told_from_others() {

@@ -3,6 +3,7 @@
 mod reuse;
 
 use super::build::Builder;
+use super::debug_files::{DebugFiles, has_debug_info};
 use super::module;
 use super::symbols::{self, Wants};
 use super::{Event, Report};
@@ -33,7 +34,9 @@ impl Builder {
         let doing = || format!("staging {} in {}", self.profile.name, dest.display());
         let dest = std::path::absolute(dest).with_context(doing)?;
         if let Some(manifest) = self.already_staged(&dest, commit) {
-            return manifest.with_context(doing);
+            let manifest = manifest.with_context(doing)?;
+            self.keep_debug_files(&manifest)?;
+            return Ok(manifest);
         }
         report(Event::Step(format!("staging {}", self.profile.name)));
         let new = beside(&dest, "new");
@@ -66,7 +69,16 @@ impl Builder {
         fs::copy(self.out.join(".config"), new.join(CONFIG)).with_context(doing)?;
         put_in_place(&new, &dest).with_context(doing)?;
         self.remember_staged(&dest, &image).with_context(doing)?;
+        self.keep_debug_files(&manifest)?;
         Ok(manifest)
+    }
+
+    /// What a trace of this build is decoded with, for when the build folder holds the next one.
+    fn keep_debug_files(&self, manifest: &Manifest) -> Result<()> {
+        if has_debug_info(&self.out) {
+            DebugFiles::of(&self.cache).keep(&self.out, manifest)?;
+        }
+        Ok(())
     }
 
     /// Errors if a module wants what neither the kernel nor another module of the set gives, in the version that it was compiled

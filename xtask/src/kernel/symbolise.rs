@@ -11,6 +11,7 @@ pub mod origin;
 pub mod touched;
 
 use crate::kernel::cmdfiles;
+use crate::kernel::debug_files::{self, DebugFiles};
 use crate::manifest::{Kind, Manifest};
 use anyhow::{Context, Result, bail};
 use dwarf::Lines;
@@ -82,6 +83,19 @@ impl BuildFolder {
         })
     }
 
+    /// The folder that gave what `manifest` names, whatever it holds now: nothing of it is read here, since another build may run in it.
+    pub fn of(out: &Path, tree: &Path, manifest: &Manifest) -> Self {
+        let modules = manifest.of_kind(Kind::Module);
+        BuildFolder {
+            out: out.to_path_buf(),
+            tree: tree.to_path_buf(),
+            release: manifest.release.clone(),
+            modules: modules
+                .filter_map(|file| Some((file.module_name()?, debug_files::in_build(&file.source)?)))
+                .collect(),
+        }
+    }
+
     /// The `.ko` of a module, by name (dashes as underscores).
     pub fn module(&self, name: &str) -> Option<PathBuf> {
         Some(self.out.join(self.modules.get(name)?))
@@ -141,6 +155,16 @@ pub struct Decoded {
     pub members: Vec<Member>,
 }
 
+impl Decoded {
+    /// Whether it has no place because what is there was built from something else.
+    pub fn is_of_another_build(&self) -> bool {
+        self.note.as_deref().is_some_and(|note| note.contains(ANOTHER))
+    }
+}
+
+/// In the reason of a frame that this build did not give.
+const ANOTHER: &str = "another build ran";
+
 /// How it is known that the build is the one that ran. The size of each function is compared in any case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -172,6 +196,7 @@ pub struct Place {
 /// Decodes frames; files of the build are read when a frame needs them, and kept.
 pub struct Symboliser {
     build: BuildFolder,
+    kept: Option<DebugFiles>,
     expected: Expected,
     touched: Touched,
     /// vmlinux under the empty name.
@@ -191,11 +216,18 @@ impl Symboliser {
     pub fn new(build: BuildFolder, expected: Expected, touched: Touched) -> Self {
         Symboliser {
             build,
+            kept: None,
             expected,
             touched,
             images: BTreeMap::new(),
             objects: OnceCell::new(),
         }
+    }
+
+    /// Looks among these files, too, where it is known which build ran and the build folder may hold another one.
+    pub fn with_kept(mut self, kept: DebugFiles) -> Self {
+        self.kept = Some(kept);
+        self
     }
 
     /// Decodes the lines of a log. Reads files of the build folder, changes nothing.
@@ -244,7 +276,16 @@ impl Symboliser {
     fn fill(&mut self, decoded: &mut Decoded, said: Said, fault: Option<u64>) -> Result<(), String> {
         let frame = &decoded.frame;
         let module = frame.module.clone().unwrap_or_default();
-        self.load(&module)?;
+        let build_id = match &frame.module {
+            Some(name) => self
+                .expected
+                .modules
+                .get(name)
+                .or(frame.build_id.as_ref())
+                .cloned(),
+            None => self.expected.kernel.clone().or(said.build_id.map(String::from)),
+        };
+        self.load(&module, build_id.as_deref())?;
         let image = match self.images.get(&module) {
             Some(Ok(image)) => image,
             Some(Err(reason)) => return Err(reason.clone()),
@@ -328,20 +369,21 @@ impl Symboliser {
         }
     }
 
-    /// Reads vmlinux (the empty name) or a module, once.
-    fn load(&mut self, module: &str) -> Result<(), String> {
+    /// Reads vmlinux (the empty name) or a module, once: of the build that ran, where its build id is known and it was kept.
+    fn load(&mut self, module: &str, build_id: Option<&str>) -> Result<(), String> {
         if self.images.contains_key(module) {
             return Ok(());
         }
-        let file = if module.is_empty() {
-            Path::new("vmlinux")
-        } else {
-            self.build
-                .modules
-                .get(module)
-                .ok_or_else(|| format!("this build has no module {module}"))?
+        let kept = self.kept.as_ref().zip(build_id);
+        let file = match kept.and_then(|(kept, build_id)| kept.find(build_id)) {
+            Some(kept) => kept,
+            None if module.is_empty() => self.build.out.join("vmlinux"),
+            None => {
+                let file = self.build.module(module);
+                file.ok_or_else(|| format!("this build has no module {module}"))?
+            }
         };
-        let image = Image::open(&self.build.out.join(file)).map_err(|error| format!("{error:#}"));
+        let image = Image::open(&file).map_err(|error| format!("{error:#}"));
         self.images.insert(module.to_string(), image);
         Ok(())
     }
@@ -364,7 +406,7 @@ impl Symboliser {
             let own = image.build_id.as_deref();
             if own != Some(id) {
                 return Err(format!(
-                    "another build ran: {who} has build id {id}, {} has {}",
+                    "{ANOTHER}: {who} has build id {id}, {} has {}",
                     image.path.display(),
                     own.unwrap_or("none")
                 ));
@@ -385,7 +427,7 @@ fn candidates<'a>(image: &'a Image, frame: &Frame) -> Result<Vec<&'a Symbol>, St
         Lookup::OtherSizes(sizes) => {
             let sizes: Vec<String> = sizes.iter().map(|size| format!("{size:#x}")).collect();
             Err(format!(
-                "it has {} bytes in this build, and the log has it at {:#x} of {:#x}: another build ran",
+                "it has {} bytes in this build, and the log has it at {:#x} of {:#x}: {ANOTHER}",
                 sizes.join(" or "),
                 frame.offset,
                 frame.size

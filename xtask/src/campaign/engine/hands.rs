@@ -72,8 +72,8 @@ pub trait Hands {
     fn review_missing(&self, patch: &str) -> Result<Option<String>>;
     /// What the record says about a patch that became this commit.
     fn patch_record(&self, patch: &str, commit: &str) -> Result<PatchRecord>;
-    /// Where the frames of a trace are in the source of this build, and which are the patch's own.
-    fn decode(&self, manifest: &Manifest, patch: &str, excerpt: &[String]) -> Result<Vec<DecodedFrame>>;
+    /// Where the frames of a trace are in the source of this build, and which are of the patch that became this commit.
+    fn decode(&self, manifest: &Manifest, commit: &str, excerpt: &[String]) -> Result<Vec<DecodedFrame>>;
     /// Applies a patch; gives the commit.
     fn apply(&mut self, patch: &str) -> Result<String>;
     /// Takes exactly this patch back; gives HEAD.

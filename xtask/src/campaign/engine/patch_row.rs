@@ -153,6 +153,7 @@ impl<H: Hands> Walk<'_, H> {
     fn boot_step(&mut self, step: &Step, evidence: &str, action: &str, work: &mut Work) -> Result<Place> {
         let manifest = self.state.manifest.clone().context("nothing was built")?;
         let id = work.row.id.clone();
+        work.row.load.clone_from(&step.load);
         let asked = Asked {
             row: &id,
             evidence,
@@ -183,7 +184,12 @@ impl<H: Hands> Walk<'_, H> {
             if finding.lockdep_off {
                 lockdep_off.push(finding.title.clone());
             }
-            let decoded = self.hands.decode(&manifest, &step.patch, &finding.excerpt);
+            let commit = work
+                .row
+                .patch
+                .as_ref()
+                .map_or(&manifest.commit, |patch| &patch.commit);
+            let decoded = self.hands.decode(&manifest, commit, &finding.excerpt);
             let decoded = decoded.unwrap_or_else(|error| {
                 let fact = format!("the trace could not be decoded: {error:#}");
                 work.row.facts.push(fact);

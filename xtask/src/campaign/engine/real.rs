@@ -72,8 +72,8 @@ impl Hands for Engine<'_> {
         self.workshop.patch_record(patch, commit)
     }
 
-    fn decode(&self, manifest: &Manifest, patch: &str, excerpt: &[String]) -> Result<Vec<DecodedFrame>> {
-        self.workshop.decode(manifest, patch, excerpt)
+    fn decode(&self, manifest: &Manifest, commit: &str, excerpt: &[String]) -> Result<Vec<DecodedFrame>> {
+        self.workshop.decode(manifest, commit, excerpt)
     }
 
     fn apply(&mut self, patch: &str) -> Result<String> {

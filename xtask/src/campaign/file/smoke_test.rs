@@ -49,6 +49,15 @@ pub struct SmokeTest {
     pub push: Vec<PathBuf>,
 }
 
+impl SmokeTest {
+    /// What a person would type: what prepares the test, and the test.
+    pub fn commands(&self) -> String {
+        let parts = [self.setup.trim(), self.run.trim()];
+        let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        parts.join("\n")
+    }
+}
+
 fn minute() -> u64 {
     60
 }

@@ -2,7 +2,7 @@
 //! out, how it ended, what proves it, what was taken back, how the board was left, what comes next.
 
 use super::gather::Material;
-use super::{end_text, markdown, md, md_cell, meaning, minutes, outcome, phases, spent};
+use super::{end_text, markdown, md, md_cell, meaning, minutes, outcome, owner, phases, spent};
 use crate::campaign::record::{End, PatchRecord, RowRecord, RunRecord};
 use std::fmt::Write;
 
@@ -62,11 +62,15 @@ pub fn page(material: &Material) -> String {
     text.push_str(&patches(
         run.rows.iter().filter_map(|row| row.patch.as_ref()).collect(),
     ));
-    for row in run.rows.iter().filter(|row| !row.findings.is_empty()) {
+    for (at, row) in run.rows.iter().enumerate() {
+        if row.findings.is_empty() {
+            continue;
+        }
         let _ = writeln!(text, "## What the kernel said in step {}\n", md(&row.id));
+        let patches = owner::patches(run, at);
         row.findings
             .iter()
-            .for_each(|finding| text.push_str(&markdown::finding_block(finding)));
+            .for_each(|finding| text.push_str(&markdown::finding_block(finding, &patches)));
     }
     text.push_str(&proofs(&run.rows));
     text.push_str(&board(&run.rows));

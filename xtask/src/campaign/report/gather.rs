@@ -34,6 +34,12 @@ pub struct Captured {
     pub config: Option<String>,
     /// The first line that the kernel under test said of itself.
     pub version: Option<String>,
+    /// Its command line, as it says it.
+    pub command_line: Option<String>,
+    /// What machine it says that it runs on.
+    pub machine: Option<String>,
+    /// The distribution, as its first process names itself on the console.
+    pub distribution: Option<String>,
     /// A graph of the locks of each finding, as SVG.
     pub graphs: Vec<Option<String>>,
     /// What could not be read.
@@ -137,12 +143,21 @@ fn captured(row: &RowRecord, release: &str, folder: &Path) -> Captured {
         .find(|file| file.path.ends_with(&format!("/{KEPT_CONFIG}")));
     captured.config = config.and_then(|file| head_of(&folder.join(&file.path), CONFIG_LIMIT).ok());
     let banner = format!("Linux version {release}");
-    captured.version = captured
-        .log
-        .as_ref()
-        .filter(|_| !release.is_empty())
-        .and_then(|log| log.line_with(&banner));
+    if let Some(log) = captured.log.as_ref().filter(|_| !release.is_empty()) {
+        let version = log.line_with(&banner);
+        captured.version = version.and_then(|line| Some(line[line.find(&banner)?..].to_string()));
+        // Vanilla's own words stand before and behind those of the kernel under test.
+        let after = |words: &str| behind(&log.line_after(&banner, words)?, words);
+        captured.command_line = after("Kernel command line: ");
+        captured.machine = after("Machine model: ");
+        captured.distribution = after("Welcome to ").map(|name| name.trim_end_matches('!').to_string());
+    }
     captured
+}
+
+/// What a line says behind these words.
+fn behind(line: &str, words: &str) -> Option<String> {
+    Some(line.split_once(words)?.1.trim().to_string())
 }
 
 /// The locks of a finding about their order, drawn.

@@ -2,13 +2,15 @@
 //!
 //! Whatever somebody else wrote goes through [`t`] or [`log`], and the template escapes it once more as HTML.
 
+mod finding;
+
 use super::gather::{Captured, CapturedFile, Material};
-use super::owner::{self, Owner};
+use super::owner;
 use super::{
     Tone, bytes, end_text, end_tone, log, meaning, minutes, not_reached, one_line, outcome, overruled,
     phases, spent, stopped_at, svg, timeline,
 };
-use crate::campaign::record::{FindingRecord, PatchRecord, RowRecord, RunRecord};
+use crate::campaign::record::{PatchRecord, RowRecord, RunRecord};
 use crate::kernel::kconfig::{self, Difference};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use std::path::Path;
@@ -207,7 +209,7 @@ fn details(material: &Material, at: usize, row: &RowRecord) -> Markup {
                 ul.reasons { @for reason in &row.reasons { li { (t(reason)) } } }
             }
             @for (index, finding) in row.findings.iter().enumerate() {
-                (finding_block(finding, &patches, captured.graphs.get(index).and_then(Option::as_deref)))
+                (finding::block(finding, &patches, captured.graphs.get(index).and_then(Option::as_deref)))
             }
             @if let Some(patch) = &row.patch { (patch_facts(patch)) }
             @if !row.facts.is_empty() {
@@ -243,48 +245,6 @@ fn patch_facts(patch: &PatchRecord) -> Markup {
             }
             "."
         }
-    }
-}
-
-/// A finding with its exact lines; those that belong to a patch of ours are marked, with a word beside the colour.
-fn finding_block(finding: &FindingRecord, patches: &[&PatchRecord], graph: Option<&str>) -> Markup {
-    let text = log::shown(&finding.excerpt);
-    html! {
-        div.finding {
-            h3 { (t(&finding.title)) }
-            p.note { (t(&finding.severity)) ", from " (t(&finding.source)) }
-            @if let Some(graph) = graph {
-                // Drawn by this program from the finding's locks, and escaped where it is drawn.
-                figure.locks { (PreEscaped(graph)) figcaption { "Who took which lock while holding which." } }
-            }
-            pre {
-                @for (at, line) in text.lines().enumerate() {
-                    @match owner::of(line, patches) {
-                        None => { (line) }
-                        Some(Owner::Function(patch)) => {
-                            mark.function { (line) span.owner { "  ◀ " (t(&patch.name)) } }
-                        }
-                        Some(Owner::Module(patch)) => {
-                            mark.module { (line) span.owner { "  ◁ module of " (t(&patch.name)) } }
-                        }
-                    }
-                    "\n"
-                    (places(finding, at))
-                }
-            }
-        }
-    }
-}
-
-/// Where a line's frames are in the source.
-fn places(finding: &FindingRecord, line: usize) -> Markup {
-    let places = finding
-        .decoded
-        .iter()
-        .filter(|frame| frame.line == line)
-        .flat_map(|frame| &frame.places);
-    html! {
-        @for place in places { span.place { "          ↳ " (t(place)) } "\n" }
     }
 }
 

@@ -2,9 +2,10 @@
 //! reporting-regressions.rst of the kernel ask for it: plain text, what changed, how to see it, everything that the kernel said.
 
 use super::gather::{Captured, Material};
-use super::owner::{self, Owner};
-use super::{bytes, decoded_lines, log, one_line, outcome, stopped_at};
+use super::owner;
+use super::{bytes, one_line, outcome, stopped_at, trace};
 use crate::campaign::record::{FindingRecord, PatchRecord, RowRecord, RunRecord};
+use crate::campaign::smoke::{NOT_RUN, SmokeResult};
 use crate::campaign::verdict::Verdict;
 use std::fmt::Write;
 
@@ -21,15 +22,20 @@ pub fn text(material: &Material) -> Option<String> {
     let at = run.rows.iter().position(|other| std::ptr::eq(other, row))?;
     let nothing = Captured::default();
     let captured = material.captured.get(at).unwrap_or(&nothing);
-    let mut text = format!("Subject: {}\n\n", subject(row));
-    text.push_str(&what(run, at));
-    text.push_str(&how(run, at));
-    for finding in &row.findings {
-        text.push_str(&splat(finding, &owner::patches(run, at)));
+    let mut text = format!("Subject: {}\n", subject(row));
+    if let Some(patch) = row.patch.as_ref().filter(|patch| !patch.author.is_empty()) {
+        let _ = writeln!(text, "To: {}", one_line(&patch.author));
     }
-    text.push_str(&configuration(captured));
+    text.push('\n');
+    text.push_str(&what(run, at));
+    let patches = owner::patches(run, at);
+    for finding in &row.findings {
+        text.push_str(&splat(finding, &patches));
+    }
+    text.push_str(&how(run, at, captured));
     text.push_str(&versions(run, captured));
-    text.push_str(&attachments(captured));
+    text.push_str(&configuration(captured));
+    text.push_str(&files(captured));
     text.push_str(&pointers(run, row));
     Some(text)
 }
@@ -56,133 +62,176 @@ fn prefix(subject: &str) -> String {
     }
 }
 
+/// A sentence that says it all, and a paragraph: many read no further.
 fn what(run: &RunRecord, at: usize) -> String {
     let row = &run.rows[at];
+    let patch = row
+        .patch
+        .as_ref()
+        .map(|patch| format!("\"{}\"", one_line(&patch.subject)));
+    let who = patch.clone().unwrap_or_else(|| "The kernel".to_string());
+    let said = match row.findings.first() {
+        Some(finding) => format!("makes the kernel say: {}", one_line(&finding.title)),
+        None => format!("fails: {}", outcome(row).text),
+    };
+    let mut text = format!("{who} {said}.\n\n");
+    let _ = match &patch {
+        Some(patch) => writeln!(
+            text,
+            "It was seen on the board {} with {patch} on top of {}, kernel {}:\n",
+            one_line(&run.board),
+            one_line(&run.tree),
+            one_line(&run.release)
+        ),
+        None => writeln!(
+            text,
+            "It was seen on the board {} with {}, kernel {}:\n",
+            one_line(&run.board),
+            one_line(&run.tree),
+            one_line(&run.release)
+        ),
+    };
+    for reason in &row.reasons {
+        let _ = writeln!(text, "- {}", one_line(reason));
+    }
     let before = run.rows[..at]
         .iter()
         .rev()
         .find(|row| row.verdict == Some(Verdict::Pass));
-    let mut text = String::from("What happens\n------------\n\n");
-    match &row.patch {
-        Some(patch) => {
-            let _ = writeln!(
-                text,
-                "With \"{}\" on top of {}, the debug kernel {} gives on the board {}: {}.",
-                one_line(&patch.subject),
-                one_line(&run.tree),
-                one_line(&run.release),
-                one_line(&run.board),
-                outcome(row).text
-            );
-        }
-        None => {
-            let _ = writeln!(
-                text,
-                "The debug kernel {} from {} gives on the board {}: {}.",
-                one_line(&run.release),
-                one_line(&run.tree),
-                one_line(&run.board),
-                outcome(row).text
-            );
-        }
-    }
-    text.push('\n');
-    for reason in &row.reasons {
-        let _ = writeln!(text, "- {}", one_line(reason));
-    }
     if let Some(before) = before {
-        let known = before.patch.as_ref().map_or(one_line(&before.title), |patch| {
-            format!("\"{}\"", one_line(&patch.subject))
-        });
+        let without = match (&before.patch, &row.patch) {
+            (Some(before), Some(_)) => format!("without it, up to \"{}\"", one_line(&before.subject)),
+            _ => "without any patch of the series".to_string(),
+        };
         let _ = writeln!(
             text,
-            "\nThe same tests on the same board passed on the kernel before it (step {}, {known}): nothing else was changed in \
-             between.",
-            one_line(&before.id)
+            "\nThe kernel {without}, does not do it: same tree, configuration, board and tests, one boot each; nothing else differs."
         );
     }
     text.push('\n');
     text
 }
 
-fn how(run: &RunRecord, at: usize) -> String {
-    let mut text = String::from("How to reproduce\n----------------\n\n");
-    let _ = writeln!(text, "1. Tree: {}", one_line(&run.tree));
-    let patches: Vec<&PatchRecord> = run.rows[..=at]
-        .iter()
-        .filter_map(|row| row.patch.as_ref())
-        .collect();
-    if !patches.is_empty() {
-        let _ = writeln!(text, "2. Patches, in this order:");
-        for patch in &patches {
-            let _ = writeln!(
-                text,
-                "     {} {}",
-                one_line(&patch.name),
-                one_line(&patch.subject)
-            );
-        }
-    }
-    let _ = writeln!(
-        text,
-        "3. The configuration below, booted once on {}",
-        one_line(&run.board)
-    );
+fn how(run: &RunRecord, at: usize, captured: &Captured) -> String {
     let row = &run.rows[at];
-    if !row.tests.is_empty() {
-        let _ = writeln!(text, "4. Tests, in this order:");
-        for test in &row.tests {
-            let result = test.failure.as_deref().unwrap_or("as expected");
+    let mut steps = vec![format!("Tree: {}\n", one_line(&run.tree))];
+    let mut patches: Vec<&PatchRecord> = owner::patches(run, at);
+    patches.reverse();
+    if !patches.is_empty() {
+        let mut step = String::from("Patches, in this order, with the SHA-256 of each file:\n");
+        for patch in patches {
             let _ = writeln!(
-                text,
-                "     {}: exit {}, {}",
-                one_line(&test.name),
-                test.exit,
-                one_line(result)
+                step,
+                "     {} {}\n          {}",
+                one_line(&patch.name),
+                one_line(&patch.subject),
+                one_line(&patch.sha256)
             );
         }
+        steps.push(step);
+    }
+    let line = captured.command_line.as_ref().map_or(String::new(), |line| {
+        format!(", with the command line\n     {}", one_line(line))
+    });
+    steps.push(format!("The attached configuration, booted{line}\n"));
+    if !row.load.is_empty() {
+        steps.push(format!("modprobe -a {}\n", one_line(&row.load.join(" "))));
+    }
+    let mut told: Vec<&str> = Vec::new();
+    for test in &row.tests {
+        // A soak repeats what was run before it.
+        if !told.contains(&test.run.as_str()) || test.run.is_empty() {
+            steps.push(test_step(test));
+        } else {
+            steps.push(format!(
+                "{}: the same again and again: {}\n",
+                one_line(&test.name),
+                result(test)
+            ));
+        }
+        told.push(&test.run);
+    }
+    let mut text = String::from("How to reproduce\n----------------\n\n");
+    for (index, step) in steps.iter().enumerate() {
+        let _ = write!(text, "{}. {step}", index + 1);
+    }
+    let named = |program: &&String| row.tests.iter().any(|test| test.run.contains(program.as_str()));
+    let programs: Vec<String> = run
+        .closing
+        .programs
+        .iter()
+        .filter(|(name, _)| named(name))
+        .map(|(name, folder)| {
+            format!(
+                "{} from {}",
+                one_line(name),
+                one_line(&folder.display().to_string())
+            )
+        })
+        .collect();
+    if !programs.is_empty() {
+        let _ = writeln!(
+            text,
+            "\nPrograms of Lockstep, compiled from its C sources: {}.",
+            programs.join(", ")
+        );
     }
     let _ = writeln!(
         text,
-        "\nThe whole campaign again: cargo xtask bisect-apply campaigns/{}.toml\n",
+        "\nAll of it again, one boot a patch: cargo xtask bisect-apply campaigns/{}.toml\n",
         one_line(&run.campaign)
     );
     text
 }
 
-/// A finding with its exact lines. Frames that belong to a patch are marked behind the line, so that what the kernel said stays as
-/// it is.
+/// What was run, and what came of it.
+fn test_step(test: &SmokeResult) -> String {
+    let mut step = format!("{}: {}\n", one_line(&test.name), result(test));
+    for line in test.run.lines() {
+        let _ = writeln!(step, "       {}", one_line(line).trim_end());
+    }
+    step
+}
+
+fn result(test: &SmokeResult) -> String {
+    let came = match test.exit {
+        NOT_RUN => "not run".to_string(),
+        exit => format!("exit {exit}"),
+    };
+    let failure = test.failure.as_deref().unwrap_or("as expected");
+    format!("{came}, {}", one_line(failure))
+}
+
+/// A finding, decoded. What was put between the kernel's words is told below them.
 fn splat(finding: &FindingRecord, patches: &[&PatchRecord]) -> String {
-    let mut text = format!(
-        "What the kernel said (from {})\n------------------------------\n\n",
-        one_line(&finding.source)
-    );
-    let shown = log::shown(&finding.excerpt);
-    let total = shown.lines().count();
-    let mut marked = false;
-    for line in shown.lines().take(LINES) {
-        let mark = match owner::of(line, patches) {
-            Some(Owner::Function(patch)) => format!("    <--- {}", one_line(&patch.name)),
-            Some(Owner::Module(patch)) => format!("    <-- module of {}", one_line(&patch.name)),
-            None => String::new(),
-        };
-        marked |= !mark.is_empty();
-        let _ = writeln!(text, "{line}{mark}");
+    let source = one_line(&finding.source);
+    let title = format!("What the kernel said (from {source})");
+    let mut text = format!("{title}\n{}\n\n", "-".repeat(title.chars().count()));
+    let lines = trace::plain(finding, patches);
+    for line in lines.iter().take(LINES) {
+        let _ = writeln!(text, "{line}");
     }
-    if total > LINES {
-        let _ = writeln!(text, "… {} more lines are in the log", total - LINES);
+    if lines.len() > LINES {
+        let _ = writeln!(text, "… {} more lines are in the log", lines.len() - LINES);
     }
-    if marked {
-        text.push_str("\n(<--- marks functions that a patch of this series changes or adds; nothing else was added to these lines.)\n");
+    let has = |word: &str| lines.iter().any(|line| line.contains(word));
+    let mut legend: Vec<&str> = Vec::new();
+    if finding.decoded.iter().any(|frame| !frame.places.is_empty()) {
+        legend.push("file:line and [inline] frames were added by the build's own debug information, matched by build id");
+    }
+    if has("    <--- ") {
+        legend.push("<--- is a line that the patch wrote, with its text");
+    }
+    if has("    <-- ") {
+        legend.push("<-- is a function that a patch changes or adds");
+    }
+    if has("    <- ") {
+        legend.push("<- is a module that a patch changed");
+    }
+    if !legend.is_empty() {
+        let _ = writeln!(text, "\n({})", legend.join("; "));
     }
     text.push('\n');
-    if !finding.decoded.is_empty() {
-        text.push_str("The trace, decoded\n------------------\n\n");
-        for line in decoded_lines(finding) {
-            let _ = writeln!(text, "{line}");
-        }
-        text.push('\n');
-    }
     text
 }
 
@@ -210,7 +259,7 @@ fn configuration(captured: &Captured) -> String {
         return String::new();
     };
     let mut text = String::from(
-        "Configuration\n-------------\n\nThe whole of it is attached. What decides what is checked:\n\n",
+        "Configuration\n-------------\n\nThe whole of it is the file .config below. What decides what is checked:\n\n",
     );
     let lines = config.lines().filter(|line| {
         let name = line.strip_prefix("CONFIG_");
@@ -223,15 +272,31 @@ fn configuration(captured: &Captured) -> String {
     text
 }
 
+/// What reporting-issues.rst always wants: version and compiler as the kernel says them, distribution, architecture, machine.
 fn versions(run: &RunRecord, captured: &Captured) -> String {
     let mut text = String::from("Versions\n--------\n\n");
     let mut line = |name: &str, value: &str| {
-        let _ = writeln!(text, "{name}: {}", one_line(value));
+        let _ = writeln!(text, "{name}: {}", one_line(value.trim()));
     };
-    line("Kernel", &run.release);
+    match &captured.version {
+        Some(version) => line("Kernel", version),
+        None => line("Kernel", &run.release),
+    }
     line("Tree", &run.tree);
-    if let Some(version) = &captured.version {
-        line("It says", version.trim());
+    // The third line of a .config: `# Linux/arm64 7.3.4 Kernel Configuration` (scripts/kconfig/confdata.c).
+    let heading = captured.config.as_ref().and_then(|config| {
+        let heading = config.lines().find_map(|line| line.strip_prefix("# Linux/"))?;
+        heading.split(' ').next()
+    });
+    let known = [
+        ("Architecture", heading),
+        ("Machine", captured.machine.as_deref()),
+        ("Distribution", captured.distribution.as_deref()),
+    ];
+    for (name, value) in known {
+        if let Some(value) = value {
+            line(name, value);
+        }
     }
     line("Board", &run.board);
     line("Found by", concat!("lockstep ", env!("CARGO_PKG_VERSION")));
@@ -239,21 +304,16 @@ fn versions(run: &RunRecord, captured: &Captured) -> String {
     text
 }
 
-fn attachments(captured: &Captured) -> String {
+fn files(captured: &Captured) -> String {
     if captured.files.is_empty() {
         return String::new();
     }
     let mut text = String::from(
-        "Files of this boot (cargo xtask report --bundle FILE packs them, with names masked)\n\n",
+        "Files of this boot\n------------------\n\nTo be put where they stay, or sent in answers to this mail (cargo xtask report --bundle FILE packs them, with \
+         names masked):\n\n",
     );
     for file in &captured.files {
-        let _ = writeln!(
-            text,
-            "{}, {}, SHA-256 {}",
-            one_line(&file.path),
-            bytes(file.size),
-            one_line(&file.sha256)
-        );
+        let _ = writeln!(text, "{}, {}", one_line(&file.path), bytes(file.size));
     }
     text.push('\n');
     text
@@ -272,10 +332,29 @@ fn pointers(run: &RunRecord, row: &RowRecord) -> String {
     let mut text = format!("Fixes: {} (\"{}\")\n", one_line(commit), one_line(&patch.subject));
     let _ = writeln!(
         text,
-        "(that commit is in the tested tree only; the patch file has the SHA-256 {})",
+        "(that commit is in the tested tree only, made from the patch file with the SHA-256\n{};\nwhere the patch has landed, its own commit takes \
+         that place)",
         one_line(&patch.sha256)
     );
     text
+}
+
+/// What whoever sends the text has to know, and no reader of it: recipients, and what a released kernel changes.
+pub fn advice(material: &Material) -> Vec<String> {
+    let Some(patch) = stopped_at(&material.record).and_then(|row| row.patch.as_ref()) else {
+        return vec!["who is to have it: scripts/get_maintainer.pl -f FILE, in the kernel tree".to_string()];
+    };
+    let files: Vec<String> = patch
+        .files
+        .iter()
+        .map(|file| format!("-f {}", one_line(file)))
+        .collect();
+    vec![
+        format!("who is to have it: scripts/get_maintainer.pl {}, in the kernel tree", files.join(" ")),
+        "where the patch was posted, answer to that mail; where a kernel was released with it, this is a regression: begin the subject with \
+         [REGRESSION], copy regressions@lists.linux.dev, and add a line `#regzbot introduced: COMMIT`"
+            .to_string(),
+    ]
 }
 
 #[cfg(test)]
@@ -303,23 +382,28 @@ mod tests {
         };
         let mut material = material(vec![passed, regression()]);
         material.captured[1].config =
-            Some("CONFIG_PROVE_LOCKING=y\nCONFIG_USB=y\n# CONFIG_KASAN is not set\n".into());
+            Some("# Linux/arm64 7.3.4 Kernel Configuration\nCONFIG_PROVE_LOCKING=y\nCONFIG_USB=y\n# CONFIG_KASAN is not set\n".into());
         material.captured[1].version =
             Some("[    0.000000] Linux version 7.3.4-lockdep (a@b) (gcc 12)".into());
-        let text = text(&material).unwrap();
+        let text = super::text(&material).unwrap();
         assert!(
-            text.starts_with("Subject: [BUG] media: vim2m: possible circular locking dependency\n\n"),
+            text.starts_with("Subject: [BUG] media: vim2m: possible circular locking dependency\nTo: "),
             "{text}"
         );
+        material.captured[1].command_line = Some("console=ttyAMA0 panic=10".into());
+        material.record.rows[1].load = vec!["vim2m".into(), "vicodec".into()];
+        let text = super::text(&material).unwrap();
         for words in [
-            "passed on the kernel before it (step 2.1, 0004 x)",
-            " take_b+0x10/0x20 [vim2m] (P)    <--- 0008\n",
-            " other+0x1/0x2 [vim2m]    <-- module of 0008\n",
+            "\nTo: A B <a@b.example>\n\n\"media: vim2m: take b\" makes the kernel say: possible circular locking dependency.\n\n",
+            "The kernel without any patch of the series, does not do it",
+            " take_b+0x10/0x20 drivers/media/test-drivers/vim2m.c:612 [vim2m] (P)    <--- a line of 0008: spin_lock(&ctx->b);\n",
+            " other+0x1/0x2 [vim2m]    <- module of 0008\n",
             " device_run+0x1/0x2\n",
+            "matched by build id; <--- is a line that the patch wrote, with its text; <- is a module that a patch changed)",
+            "     console=ttyAMA0 panic=10\n4. modprobe -a vim2m vicodec\n5. stream: exit 0, as expected\n       set -e\n       v4l2-ctl --stream-mmap\n",
             "CONFIG_PROVE_LOCKING=y\n",
+            "Architecture: arm64\n",
             "(gcc 12)",
-            "take_b+0x10/0x20 [vim2m] (P)\n    drivers/media/test-drivers/vim2m.c:612 take_b()\n",
-            "stream: exit 0, as expected",
             "Fixes: c7cbfd157255 (\"media: vim2m: take b\")",
         ] {
             assert!(text.contains(words), "{words} in\n{text}");

@@ -46,6 +46,13 @@ impl Excerpt {
         let mut lines = self.sections.iter().flat_map(|section| section.text.lines());
         lines.find(|line| line.contains(words)).map(String::from)
     }
+
+    /// The first shown line with `words` at or behind the first one with `start`.
+    pub fn line_after(&self, start: &str, words: &str) -> Option<String> {
+        let lines = self.sections.iter().flat_map(|section| section.text.lines());
+        let mut lines = lines.skip_while(|line| !line.contains(start));
+        lines.find(|line| line.contains(words)).map(String::from)
+    }
 }
 
 fn sections(bytes: &[u8]) -> Vec<Section> {

@@ -1,10 +1,10 @@
 //! The report of a run, in Markdown, from its record: steps, verdicts, findings, measured beside estimated times.
 
 use super::{
-    decoded_lines, end_text, ids, md, md_block, md_cell as cell, minutes, not_reached, outcome, overruled,
-    phases, spent, stopped_at,
+    end_text, ids, md, md_block, md_cell as cell, minutes, not_reached, outcome, overruled, owner, phases,
+    spent, stopped_at, trace,
 };
-use crate::campaign::record::{FindingRecord, RowRecord, RunRecord};
+use crate::campaign::record::{FindingRecord, PatchRecord, RowRecord, RunRecord};
 use crate::campaign::verdict::Verdict;
 use std::fmt::Write;
 
@@ -25,8 +25,8 @@ pub fn page(run: &RunRecord) -> String {
     );
     text.push_str(&conclusion(run));
     text.push_str(&steps(run));
-    for row in &run.rows {
-        text.push_str(&details(row));
+    for (at, row) in run.rows.iter().enumerate() {
+        text.push_str(&details(row, &owner::patches(run, at)));
     }
     text.push_str(&times(run));
     text
@@ -95,7 +95,7 @@ pub fn steps(run: &RunRecord) -> String {
     text
 }
 
-fn details(row: &RowRecord) -> String {
+fn details(row: &RowRecord, patches: &[&PatchRecord]) -> String {
     let mut text = format!("## {} {}\n\n", md(&row.id), md(&row.title));
     for fact in overruled(row).iter().chain(&row.facts) {
         let _ = writeln!(text, "- {}", md(fact));
@@ -126,23 +126,19 @@ fn details(row: &RowRecord) -> String {
         text.push('\n');
     }
     for finding in &row.findings {
-        text.push_str(&finding_block(finding));
+        text.push_str(&finding_block(finding, patches));
     }
     text
 }
 
-/// A finding with its exact lines, in Markdown.
-pub fn finding_block(finding: &FindingRecord) -> String {
-    let decoded = match finding.decoded.is_empty() {
-        true => String::new(),
-        false => format!("Decoded:\n\n{}\n", md_block(&decoded_lines(finding).join("\n"))),
-    };
+/// A finding with its lines, decoded, in Markdown.
+pub fn finding_block(finding: &FindingRecord, patches: &[&PatchRecord]) -> String {
     format!(
-        "### {} ({}, from {})\n\n{}\n{decoded}",
+        "### {} ({}, from {})\n\n{}\n",
         md(&finding.title),
         md(&finding.severity),
         md(&finding.source),
-        md_block(&finding.excerpt)
+        md_block(&trace::plain(finding, patches).join("\n"))
     )
 }
 

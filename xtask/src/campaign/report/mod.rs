@@ -13,8 +13,9 @@ pub mod mask;
 pub mod owner;
 pub mod svg;
 pub mod timeline;
+pub mod trace;
 
-use super::record::{End, FindingRecord, RowRecord, RunRecord};
+use super::record::{End, RowRecord, RunRecord};
 use super::verdict::Verdict;
 use crate::host::files;
 use crate::ui;
@@ -221,26 +222,6 @@ fn meaning(run: &RunRecord) -> (String, Vec<String>) {
     }
 }
 
-/// Frames of a finding, each with the places in the source behind it.
-fn decoded_lines(finding: &FindingRecord) -> Vec<String> {
-    let lines: Vec<&str> = finding.excerpt.lines().collect();
-    let mut told = Vec::new();
-    for frame in &finding.decoded {
-        told.extend(
-            lines
-                .get(frame.line)
-                .map(|line| one_line(line).trim().to_string()),
-        );
-        told.extend(
-            frame
-                .places
-                .iter()
-                .map(|place| format!("    {}", one_line(place))),
-        );
-    }
-    told
-}
-
 /// Phases of the whole run with their sums, the longest first.
 fn phases(run: &RunRecord) -> Vec<(String, f64)> {
     let mut phases: Vec<(String, f64)> = Vec::new();
@@ -320,9 +301,13 @@ fn md_block(text: &str) -> String {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::campaign::record::{Closing, DecodedFrame, PatchRecord, PlannedRow, SCHEMA_VERSION};
+    use crate::campaign::record::{
+        Closing, DecodedFrame, DecodedPlace, FindingRecord, PatchRecord, PlannedRow, SCHEMA_VERSION,
+        SourcePlace,
+    };
     use crate::campaign::smoke::SmokeResult;
     use crate::campaign::stopwatch::Span;
+    use crate::kernel::symbolise::touched::Mark;
 
     /// A run of these rows.
     pub fn run(rows: Vec<RowRecord>) -> RunRecord {
@@ -375,12 +360,14 @@ pub(crate) mod tests {
                 subject: "media: vim2m: take b".into(),
                 commit: "c7cbfd157255405a133bf3ae08b61eaa8ae30ca4".into(),
                 sha256: "352c1c".into(),
+                author: "A B <a@b.example>".into(),
                 files: vec!["drivers/media/test-drivers/vim2m.c".into()],
                 functions: vec!["take_b".into()],
                 modules: vec!["vim2m".into()],
             }),
             tests: vec![SmokeResult {
                 name: "stream".into(),
+                run: "set -e\nv4l2-ctl --stream-mmap".into(),
                 exit: 0,
                 printed: "ok".into(),
                 output: Some((12, "ab".repeat(32))),
@@ -393,7 +380,15 @@ pub(crate) mod tests {
                 excerpt: "WARNING: possible circular\n```\nlock_a\nCall trace:\n take_b+0x10/0x20 [vim2m] (P)\n other+0x1/0x2 [vim2m]\n device_run+0x1/0x2".into(),
                 decoded: vec![DecodedFrame {
                     line: 4,
-                    places: vec!["drivers/media/test-drivers/vim2m.c:612 take_b()".into()],
+                    frame: "take_b+0x10/0x20".into(),
+                    places: vec![DecodedPlace::Source(SourcePlace {
+                        file: "drivers/media/test-drivers/vim2m.c".into(),
+                        line: Some(612),
+                        function: "take_b".into(),
+                        mark: Some(Mark::Line),
+                        code: Some("spin_lock(&ctx->b);".into()),
+                        ..SourcePlace::default()
+                    })],
                 }],
             }],
             ..RowRecord::default()
@@ -416,15 +411,30 @@ pub(crate) mod tests {
         row.phases.push((bad(), 1.0));
         row.spans[0].phase = bad();
         row.tests[0].name = bad();
+        row.tests[0].run = bad();
+        row.load = vec![bad()];
         row.tests[0].printed = bad();
         row.tests[0].failure = Some(bad());
         row.tests[0].output = Some((1, bad()));
         row.findings[0].title = bad();
         row.findings[0].source = bad();
-        row.findings[0].decoded[0].places = vec![bad()];
         row.findings[0].excerpt = format!("{HOSTILE}\n take_b+0x10/0x20 {HOSTILE}\n```\n# x");
+        row.findings[0].decoded = vec![DecodedFrame {
+            line: 1,
+            frame: "take_b+0x10/0x20".into(),
+            places: vec![
+                DecodedPlace::Source(SourcePlace {
+                    file: bad(),
+                    function: bad(),
+                    code: Some(bad()),
+                    mark: Some(Mark::Line),
+                    ..SourcePlace::default()
+                }),
+                DecodedPlace::Note(bad()),
+            ],
+        }];
         let patch = row.patch.as_mut().unwrap();
-        (patch.name, patch.subject, patch.commit) = (bad(), bad(), bad());
+        (patch.name, patch.subject, patch.commit, patch.author) = (bad(), bad(), bad(), bad());
         patch.files = vec![bad()];
         patch.modules = vec![bad()];
         let mut run = run(vec![row]);

@@ -1,12 +1,15 @@
 //! Whose a frame of a trace is: of the patch under test, of an earlier one, of a module that a patch changed.
 
+use super::one_line;
 use crate::campaign::record::{PatchRecord, RunRecord};
 use regex::Regex;
 use std::sync::LazyLock;
 
-/// Why a frame is marked.
+/// Why a frame is marked; the nearer the patch, the earlier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Owner<'a> {
+    /// The patch wrote this very line.
+    Line(&'a PatchRecord),
     /// The patch changes or adds this very function.
     Function(&'a PatchRecord),
     /// The function is in a module that the patch changed by content.
@@ -17,8 +20,31 @@ impl<'a> Owner<'a> {
     /// The patch.
     pub fn patch(self) -> &'a PatchRecord {
         match self {
-            Owner::Function(patch) | Owner::Module(patch) => patch,
+            Owner::Line(patch) | Owner::Function(patch) | Owner::Module(patch) => patch,
         }
+    }
+
+    /// What the frame is of, in words.
+    pub fn text(self) -> String {
+        let what = match self {
+            Owner::Line(_) => "a line",
+            Owner::Function(_) => "a function",
+            Owner::Module(_) => "module",
+        };
+        format!("{what} of {}", one_line(&self.patch().name))
+    }
+
+    fn rank(self) -> u8 {
+        match self {
+            Owner::Line(_) => 0,
+            Owner::Function(_) => 1,
+            Owner::Module(_) => 2,
+        }
+    }
+
+    /// Of two the nearer.
+    pub fn nearer(self, other: Owner<'a>) -> Owner<'a> {
+        if other.rank() < self.rank() { other } else { self }
     }
 }
 

@@ -9,6 +9,7 @@ use super::work::Work;
 use super::{Builder, space};
 use crate::host::files::write_atomic;
 use crate::host::process;
+use crate::kernel::debug_files::has_debug_info;
 use crate::kernel::{Event, Report};
 use anyhow::{Context, Result};
 use serde::Serialize;
@@ -101,12 +102,10 @@ impl Builder {
         let doing = || format!("building {} of {}", goals.join(" "), self.source.display());
         warn_of_sudo(report);
         let pieces = self.missing_pieces(goals);
-        let debug_info = fs::read_to_string(self.out.join(".config"))
-            .is_ok_and(|text| text.lines().any(|line| line == "CONFIG_DEBUG_INFO=y"));
         let objects = pieces.iter().filter(|piece| piece.work.kind == "CC").count();
         space::require(
             &self.out,
-            space::needed(objects, debug_info),
+            space::needed(objects, has_debug_info(&self.out)),
             space::free(&self.out)?,
         )
         .with_context(doing)?;

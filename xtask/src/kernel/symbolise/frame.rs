@@ -24,6 +24,13 @@ pub struct Frame {
     pub address: Address,
 }
 
+impl std::fmt::Display for Frame {
+    /// As the line has it, without the module.
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        write!(f, "{}+{:#x}/{:#x}", self.symbol, self.offset, self.size)
+    }
+}
+
 /// What the address of a frame points to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -121,9 +128,10 @@ pub fn kernel_build_id(text: &str) -> Option<&str> {
         .map(|id| id.as_str())
 }
 
-/// arm64 and others, x86, and x86 before 5.1.
+/// arm64 and others, x86, x86 before 5.1, and KASAN, whose shadow of the address is what faulted (mm/kasan/report.c,
+/// `kasan_non_canonical_hook()`).
 static FAULT: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"NULL pointer dereference(?: at virtual address|, address:| at) (?P<address>[0-9a-f]{1,16}|\(null\))")
+    Regex::new(r"(?:NULL pointer dereference(?: at virtual address|, address:| at) |null-ptr-deref in range \[0x)(?P<address>[0-9a-f]{1,16}|\(null\))")
         .expect("the pattern is a constant")
 });
 
@@ -152,6 +160,7 @@ mod tests {
         );
         assert_eq!(frame.module.as_deref(), Some("lockstep_splat"));
         assert_eq!((frame.address, frame.instruction()), (Address::Return, 0x3b));
+        assert_eq!(frame.to_string(), "take_ba+0x3c/0x60");
         let frame = one(" f.isra.0+0x0/0x60 [m 0123456789abcdef0123456789abcdef01234567] (P)");
         assert_eq!(frame.symbol, "f.isra.0");
         assert_eq!(
@@ -203,6 +212,10 @@ mod tests {
             Some(8)
         );
         assert_eq!(fault_offset("NULL pointer dereference at (null)"), Some(0));
+        assert_eq!(
+            fault_offset("KASAN: null-ptr-deref in range [0x0000000000000010-0x0000000000000017]"),
+            Some(0x10)
+        );
         assert_eq!(
             fault_offset("NULL pointer dereference at virtual address ffff000000000048"),
             None

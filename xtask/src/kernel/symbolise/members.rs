@@ -52,6 +52,19 @@ pub fn at(lines: &Lines, address: u64, offset: u64) -> Result<Vec<Member>> {
     Ok(found.into_iter().collect())
 }
 
+/// Of several members those whose name stands in the line of source that faulted; all of them, where none does.
+pub fn likely(members: &[Member], code: &str) -> Vec<Member> {
+    let words: BTreeSet<&str> = code
+        .split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+        .collect();
+    let is_named = |member: &&Member| {
+        let last = member.member.rsplit('.').next().unwrap_or_default();
+        words.contains(last.split('[').next().unwrap_or_default())
+    };
+    let named: Vec<Member> = members.iter().filter(is_named).cloned().collect();
+    if named.is_empty() { members.to_vec() } else { named }
+}
+
 /// Parameters and variables with their types, of the function and of what is inlined at the address.
 fn collect(
     unit: UnitRef<Bytes>,
@@ -244,5 +257,25 @@ fn size_of(unit: UnitRef<Bytes>, of: UnitOffset<usize>, depth: usize) -> Result<
             Ok(size)
         }
         _ => Ok(0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_that_faulted_names_the_member() {
+        let member = |structure: &str, member: &str| Member {
+            structure: structure.into(),
+            member: member.into(),
+            through: "x".into(),
+        };
+        let all = [
+            member("struct a", "list.next"),
+            member("struct b", "planes[1].base"),
+        ];
+        assert_eq!(likely(&all, "p = b->planes[1].base + 1;"), all[1..]);
+        assert_eq!(likely(&all, "return baseline;"), all);
     }
 }

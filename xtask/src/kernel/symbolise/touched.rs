@@ -2,12 +2,12 @@
 
 use crate::kernel::diff::FileChange;
 use crate::kernel::diff::hunks::Hunk;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// How near a frame is to a patch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mark {
     /// A line that the patch wrote, or the one behind what it deleted. Later patches may have moved it.
