@@ -1,6 +1,7 @@
 //! The lease: a test boot ends by itself unless the host renews it (invariant 4). `xtask/slot-init/lease.c` holds it on the board; this is the
 //! host's side.
 
+use super::netconsole::Wire;
 use super::{Board, Description, SerialLine};
 use crate::host::process::Finished;
 use anyhow::{Result, bail};
@@ -45,6 +46,10 @@ impl Board for Leased<'_> {
 
     fn serial(&self) -> Option<&dyn SerialLine> {
         self.board.serial()
+    }
+
+    fn netconsole(&self) -> Option<Wire> {
+        self.board.netconsole()
     }
 
     fn hard_reset(&self) -> Result<()> {

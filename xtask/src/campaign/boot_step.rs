@@ -5,7 +5,9 @@ use super::exercise::{self, Probe};
 use super::file::{Asks, LogRules, SmokeTest, SoakAsked};
 use super::gates;
 use super::harvest::Harvest;
+use super::harvest_netconsole;
 use super::harvest_records;
+use super::harvest_running;
 use super::journal::Journal;
 use super::smoke::checkers::{self, KnownDead};
 use super::smoke::{self, SmokeResult};
@@ -158,6 +160,7 @@ impl BootStep<'_> {
         let before = boot::look(rig.board)?.boot_id;
         let boot = watch.time("boot the debug kernel", || self.boot_once(rig, &nonce, journal))?;
         let mut harvest = Harvest::default();
+        let mut netconsole = None;
         if let Outcome::Booted(answer) = &boot.outcome {
             say(&format!(
                 "{} answers after {:.0} s",
@@ -168,12 +171,14 @@ impl BootStep<'_> {
                 board: &leased,
                 ..*rig
             };
+            netconsole = harvest_netconsole::arm(rig.board, &mut booted.facts);
             let tested = self.prove_and_test(rig, &before, nonce.as_str(), &mut booted, watch, say);
             if let Err(error) = tested {
                 booted.seen.lost.push(format!("{error:#}"));
             }
-            if let Err(error) = harvest.take_running(rig.board, self.evidence) {
-                booted.seen.lost.push(format!("{error:#}"));
+            match harvest_running::take(rig.board, &mut harvest, self.evidence) {
+                Ok(missing) => booted.facts.extend(missing),
+                Err(error) => booted.seen.lost.push(format!("{error:#}")),
             }
         }
         not_booted(&boot.outcome, &mut booted.seen);
@@ -192,6 +197,10 @@ impl BootStep<'_> {
         });
         booted.not_back = down.err().map(|error| format!("{error:#}"));
         watch.time("harvest", || {
+            if let Some(armed) = &netconsole {
+                let fact = harvest_netconsole::take(armed, &mut harvest, self.evidence)?;
+                booted.facts.push(fact);
+            }
             self.harvest_outside(rig, boot.seen.log_from, &mut harvest, &mut booted)
         })?;
         booted.findings = harvest.findings();
