@@ -14,6 +14,7 @@ use ::toml::Spanned;
 use anyhow::{Context, Result, bail};
 use checker::Checker;
 use serde::{Deserialize, Serialize};
+use std::net::Ipv4Addr;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
@@ -31,6 +32,18 @@ pub struct BoardFile {
     pub serial: Option<SerialSource>,
     /// Commands of this host that switch it.
     pub power: Power,
+    /// Where its netconsole sends to, where a campaign uses it.
+    pub netconsole: Option<Netconsole>,
+}
+
+/// Where a board's netconsole sends to, over the network that it reaches this host by.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Netconsole {
+    /// Address of this host; none: where the board sees the connection of ssh come from.
+    pub host: Option<Ipv4Addr>,
+    /// UDP port of this host; none: netconsole's own.
+    pub port: Option<u16>,
 }
 
 /// How a board is reached.
@@ -132,6 +145,7 @@ struct Raw {
     boot: RawBoot,
     serial: Option<Spanned<RawSerial>>,
     power: Option<Spanned<Power>>,
+    netconsole: Option<Spanned<Netconsole>>,
     watchdog: Option<Watchdog>,
     backup: RawBackup,
     services: Option<RawServices>,
@@ -286,6 +300,7 @@ impl BoardFile {
                 .as_ref()
                 .map_or(Ok(None), |serial| serial_source(&check, serial))?,
             power,
+            netconsole: netconsole(&check, *raw.kind.get_ref(), raw.netconsole.as_ref())?,
         })
     }
 }
@@ -451,6 +466,24 @@ fn serial_source(check: &Checker, raw: &Spanned<RawSerial>) -> Result<Option<Ser
              `socket = \"/path\"`, or `command = [\"program\", \"word\"]`",
         ),
     }
+}
+
+fn netconsole(
+    check: &Checker,
+    kind: RawKind,
+    raw: Option<&Spanned<Netconsole>>,
+) -> Result<Option<Netconsole>> {
+    let Some(raw) = raw else { return Ok(None) };
+    if kind == RawKind::Virtual {
+        return check.wrong(
+            raw,
+            "a board of kind \"virtual\" has no [netconsole]: it has a network of its own for it",
+        );
+    }
+    if raw.get_ref().port == Some(0) {
+        return check.wrong(raw, "[netconsole] `port` is 1 to 65535");
+    }
+    Ok(Some(raw.get_ref().clone()))
 }
 
 fn commands(check: &Checker, power: &Spanned<Power>) -> Result<Power> {

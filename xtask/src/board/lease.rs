@@ -1,6 +1,7 @@
 //! The lease: a test boot ends by itself unless the host renews it (invariant 4). `xtask/slot-init/lease.c` holds it on the board; this is the
 //! host's side.
 
+use super::netconsole::Wire;
 use super::ssh::Ssh;
 use super::{Board, Description, SerialLine};
 use crate::host::process::{BreakOff, Finished};
@@ -60,6 +61,10 @@ impl Board for Leased<'_> {
 
     fn serial(&self) -> Option<&dyn SerialLine> {
         self.board.serial()
+    }
+
+    fn netconsole(&self) -> Option<Wire> {
+        self.board.netconsole()
     }
 
     fn hard_reset(&self) -> Result<()> {

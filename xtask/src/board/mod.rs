@@ -81,6 +81,11 @@ pub trait Board {
     /// The serial line, if there is one.
     fn serial(&self) -> Option<&dyn SerialLine>;
 
+    /// The way that the packets of its netconsole take to this host, where there is one that a campaign uses.
+    fn netconsole(&self) -> Option<netconsole::Wire> {
+        None
+    }
+
     /// Pulls the reset line (hard: nothing is flushed). Errors: this board has no such line, or it did not obey.
     fn hard_reset(&self) -> Result<()>;
 }

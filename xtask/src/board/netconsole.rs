@@ -3,15 +3,56 @@
 //!
 //! Source: Documentation/networking/netconsole.rst.
 
+mod receiver;
+
+pub use receiver::{Armed, Wire, arm};
+
 use super::{Board, quote, script};
+use crate::capture::source::Source;
+use crate::host::identity::Identity;
 use anyhow::{Result, bail, ensure};
 use serde::Serialize;
 use std::net::Ipv4Addr;
 
-/// Port that the board sends from (the default of netconsole.rst).
+/// Port of the receiver (the default of netconsole.rst).
+pub const PORT: u16 = 6666;
+/// Port that the board sends from (the same).
 const FROM_PORT: u16 = 6665;
 /// Our target in configfs.
 const TARGET: &str = "/sys/kernel/config/netconsole/lockstep";
+
+/// The network that the packets take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Network {
+    /// The one that the board reaches this host by: the board is asked for its interface and addresses.
+    Shared {
+        /// Address of this host; none: where the board sees the connection of ssh come from.
+        host: Option<Ipv4Addr>,
+        /// Port of the receiver.
+        port: u16,
+    },
+    /// One of its own.
+    Own(Own),
+}
+
+/// A network that carries nothing else: both ends are known before anybody is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Own {
+    /// Hardware address of the board's interface.
+    pub device: String,
+    /// The board's address. The interface need not have it: netpoll writes it into its packets.
+    pub from: Ipv4Addr,
+    /// The receiver's address.
+    pub to: Ipv4Addr,
+    /// Its port.
+    pub port: u16,
+    /// Its hardware address.
+    pub mac: String,
+    /// What this host reads.
+    pub source: Source,
+    /// The receiver ends with this process.
+    pub until: Identity,
+}
 
 /// The way from a board to this host, as the board sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -54,6 +95,8 @@ pub struct Situation {
     pub module: bool,
     /// It is built in, and only the command line can set it up.
     pub built_in: bool,
+    /// Consoles get every message (`ignore_loglevel`): a number that is missing was lost.
+    pub everything: bool,
 }
 
 /// How it can be set up.
@@ -68,11 +111,28 @@ pub enum Way {
     CommandLine,
 }
 
-/// Looks for the way to `to`. The neighbour's hardware address is there once something was sent to it.
-fn looking(to: Ipv4Addr) -> String {
+impl Network {
+    /// The script that looks for the way to `to`, this host's address on it.
+    fn looking(&self, to: Ipv4Addr) -> String {
+        let way = match self {
+            Network::Shared { .. } => shared_way(to),
+            Network::Own(own) => own_way(own),
+        };
+        format!("export LC_ALL=C\n{way}{LOOKING}")
+    }
+
+    fn port(&self) -> u16 {
+        match self {
+            Network::Shared { port, .. } => *port,
+            Network::Own(own) => own.port,
+        }
+    }
+}
+
+/// The neighbour's hardware address is there once something was sent to it.
+fn shared_way(to: Ipv4Addr) -> String {
     format!(
-        r#"export LC_ALL=C
-route=$(ip -4 -o route get {to} 2>/dev/null | head -n1)
+        r#"route=$(ip -4 -o route get {to} 2>/dev/null | head -n1)
 set -- $route
 while [ $# -gt 1 ]; do
     case $1 in via) via=$2 ;; dev) dev=$2 ;; src) src=$2 ;; esac
@@ -82,29 +142,47 @@ echo "device=$dev"
 echo "from=$src"
 ping -c1 -W1 "${{via:-{to}}}" >/dev/null 2>&1
 echo "mac=$(ip -4 neigh show "${{via:-{to}}}" dev "$dev" 2>/dev/null | sed -n 's/.*lladdr \([0-9a-f:]*\).*/\1/p' | head -n1)"
-[ -e "/sys/class/net/$dev/wireless" ] || [ -e "/sys/class/net/$dev/phy80211" ] && echo unfit=wireless
-[ -e "/sys/class/net/$dev/tun_flags" ] && echo "unfit=a tun or tap device"
-[ "$dev" = lo ] && echo "unfit=loopback"
-modprobe -n netconsole 2>/dev/null && [ -n "$(modprobe -n -v netconsole 2>/dev/null)" ] && echo module=1
-[ -d /sys/module/netconsole ] && [ ! -e /sys/module/netconsole/initstate ] && echo built_in=1
-[ -d /sys/kernel/config ] && {{ mountpoint -q /sys/kernel/config || mount -t configfs none /sys/kernel/config; }} 2>/dev/null
-[ -d /sys/kernel/config/netconsole ] && echo dynamic=1
-true
 "#
     )
 }
 
+/// The interface by its hardware address: kernels and user lands name it as they like.
+fn own_way(own: &Own) -> String {
+    let Own {
+        device, from, mac, ..
+    } = own;
+    format!(
+        r#"for at in /sys/class/net/*/address; do
+    read -r address <"$at" && [ "$address" = {} ] || continue
+    dev=${{at%/address}} dev=${{dev##*/}}
+done
+echo "device=$dev"
+echo "from={from}"
+echo "mac={}"
+"#,
+        quote(device),
+        quote(mac)
+    )
+}
+
+/// What the interface and the kernel can do.
+const LOOKING: &str = r#"[ -e "/sys/class/net/$dev/wireless" ] || [ -e "/sys/class/net/$dev/phy80211" ] && echo unfit=wireless
+[ -e "/sys/class/net/$dev/tun_flags" ] && echo "unfit=a tun or tap device"
+[ "$dev" = lo ] && echo "unfit=loopback"
+modprobe -n netconsole 2>/dev/null && [ -n "$(modprobe -n -v netconsole 2>/dev/null)" ] && echo module=1
+[ -d /sys/module/netconsole ] && [ ! -e /sys/module/netconsole/initstate ] && echo built_in=1
+[ -d /sys/kernel/config ] && { mountpoint -q /sys/kernel/config || mount -t configfs none /sys/kernel/config; } 2>/dev/null
+[ -d /sys/kernel/config/netconsole ] && echo dynamic=1
+[ "$(cat /sys/module/printk/parameters/ignore_loglevel 2>/dev/null)" = Y ] && echo everything=1
+true
+"#;
+
 impl Situation {
-    /// Asks the board for its way to this host. Mounts configfs where it is not; changes nothing else.
-    pub fn of(board: &dyn Board, to: Ipv4Addr, port: u16) -> Result<Self> {
-        let said = script::ask(
-            board,
-            "looking at the board's network",
-            &looking(to),
-            script::LOOK,
-        )?
-        .text();
-        Ok(Self::read(&said, to, port))
+    /// Asks the board for its way to `to`, this host. Mounts configfs where it is not; changes nothing else.
+    pub fn of(board: &dyn Board, network: &Network, to: Ipv4Addr) -> Result<Self> {
+        let doing = "looking at the board's network";
+        let said = script::ask(board, doing, &network.looking(to), script::LOOK)?.text();
+        Ok(Self::read(&said, to, network.port()))
     }
 
     fn read(said: &str, to: Ipv4Addr, port: u16) -> Self {
@@ -133,6 +211,7 @@ impl Situation {
             dynamic: get("dynamic") == "1",
             module: get("module") == "1",
             built_in: get("built_in") == "1",
+            everything: get("everything") == "1",
         }
     }
 
@@ -141,7 +220,7 @@ impl Situation {
         let Some(path) = &self.path else {
             bail!(
                 "the board has no way over IPv4 to the receiver, or did not learn the hardware address on that way: name an address of \
-                 this host that it can reach (--host)"
+                 this host that it can reach (--host, or `host` of [netconsole] in the board's file)"
             )
         };
         if let Some(why) = &self.unfit {
@@ -243,6 +322,33 @@ mod tests {
             parameter,
             "+6665@192.168.1.7/end0,6666@192.168.1.2/aa:bb:cc:dd:ee:ff"
         );
+    }
+
+    /// Both scripts run to their end where little is there, and say what [`Situation::read`] understands.
+    #[test]
+    fn the_board_is_asked_in_plain_shell() {
+        let to = Ipv4Addr::LOCALHOST;
+        let own = Network::Own(Own {
+            device: "52:54:00:6c:6f:67".into(),
+            from: Ipv4Addr::new(192, 0, 2, 1),
+            to,
+            port: PORT,
+            mac: "aa:bb:cc:dd:ee:ff".into(),
+            source: Source::Udp("127.0.0.1:1".into()),
+            until: Identity::of(std::process::id()).unwrap(),
+        });
+        let shared = Network::Shared { host: None, port: 1 };
+        for network in [own, shared] {
+            // No mounting on the machine that runs the tests.
+            let script = network.looking(to).replace("mount -t configfs", "false");
+            let sh = xshell::Shell::new().unwrap();
+            let limit = std::time::Duration::from_secs(60);
+            let said = crate::host::process::finish(xshell::cmd!(sh, "sh -c {script}"), limit).unwrap();
+            assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+            let text = said.text();
+            assert!(text.starts_with("device=") && text.contains("\nfrom="), "{text}");
+            assert_eq!(Situation::read(&text, to, 1).path, None, "{text}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A board over ssh, as a board file describes it: a peer of the virtual one.
 
 use super::file::{BoardFile, Kind, Power};
+use super::netconsole::{self, Network, Wire};
 use super::ssh::Ssh;
 use super::{Board, Description, SerialLine, heart};
 use crate::capture::client::{Found, Recorder};
@@ -26,6 +27,7 @@ pub struct SshBoard {
     ssh: Ssh,
     power: Power,
     line: Option<RecordedLine>,
+    netconsole: Option<Wire>,
 }
 
 /// A line that a recorder has open; it is started at the first use, and outlives this program.
@@ -109,6 +111,13 @@ impl SshBoard {
             description: file.description.clone(),
             ssh: Ssh::new(reach.target(folder)),
             power: file.power.clone(),
+            netconsole: file.netconsole.as_ref().map(|asked| Wire {
+                folder: folder.join("netconsole"),
+                network: Network::Shared {
+                    host: asked.host,
+                    port: asked.port.unwrap_or(netconsole::PORT),
+                },
+            }),
             line: file
                 .serial
                 .clone()
@@ -178,6 +187,10 @@ impl Board for SshBoard {
     fn serial(&self) -> Option<&dyn SerialLine> {
         let line = self.line.as_ref()?;
         line.problem().is_none().then_some(line as &dyn SerialLine)
+    }
+
+    fn netconsole(&self) -> Option<Wire> {
+        self.netconsole.clone()
     }
 
     fn hard_reset(&self) -> Result<()> {

@@ -6,6 +6,7 @@ use super::capture_gate;
 use super::file::{Asks, LogRules};
 use super::gates;
 use super::harvest::Harvest;
+use super::harvest_netconsole;
 use super::harvest_records;
 use super::journal::Journal;
 use super::smoke::SmokeResult;
@@ -157,6 +158,7 @@ impl BootStep<'_> {
         let boot = watch.time("boot the debug kernel", || self.boot_once(rig, &nonce, journal))?;
         let mut harvest = Harvest::default();
         let mut stopped = None;
+        let mut netconsole = None;
         if let Outcome::Booted(answer) = &boot.outcome {
             say(&format!(
                 "{} answers after {:.0} s",
@@ -167,6 +169,7 @@ impl BootStep<'_> {
                 boot_id_before: &before,
                 nonce: nonce.as_str(),
             };
+            netconsole = harvest_netconsole::arm(rig.board, &mut booted.facts);
             stopped = self.try_out(rig, &trial, &mut harvest, &mut booted, watch, say)?;
         }
         not_booted(&boot.outcome, &mut booted.seen);
@@ -182,6 +185,10 @@ impl BootStep<'_> {
         });
         booted.not_back = down.err().map(|error| format!("{error:#}"));
         watch.time("harvest", || {
+            if let Some(armed) = &netconsole {
+                let fact = harvest_netconsole::take(armed, &mut harvest, self.evidence)?;
+                booted.facts.push(fact);
+            }
             self.harvest_outside(rig, boot.seen.log_from, &mut harvest, &mut booted)
         })?;
         booted.findings = harvest.findings();

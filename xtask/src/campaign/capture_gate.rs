@@ -2,6 +2,7 @@
 //! slot, panic, default label, harvest. Done once for a vanilla and a debug kernel, and kept beside the backups.
 
 use super::boot_step::Rig;
+use super::harvest_netconsole;
 use super::harvest_records::{self, Records};
 use crate::board::boot::{self, Outcome, Reset};
 use crate::board::deploy::Nonce;
@@ -45,6 +46,9 @@ pub struct Proven {
     pub pmsg: bool,
     /// The crash was on the serial line.
     pub serial: bool,
+    /// The crash came over netconsole.
+    #[serde(default)]
+    pub netconsole: bool,
 }
 
 impl Proven {
@@ -55,6 +59,7 @@ impl Proven {
             by(self.pstore, "its oops was in pstore"),
             by(self.pmsg, "a word in /dev/pmsg0 survived"),
             by(self.serial, "its oops was on the serial line"),
+            by(self.netconsole, "its oops came over netconsole"),
         ];
         let came: Vec<&str> = came.into_iter().flatten().collect();
         format!(
@@ -68,9 +73,9 @@ impl Proven {
     /// Errors: a failure of this kernel would go unnamed.
     pub fn check(&self) -> Result<()> {
         ensure!(
-            self.pstore || self.serial,
-            "{} was crashed on purpose, and nothing of it came back: neither pstore nor the serial line had its last words, so a failure \
-             would have no name. Connect a serial cable, or reserve a ramoops region that vanilla's device tree has too (`cargo xtask \
+            self.pstore || self.serial || self.netconsole,
+            "{} was crashed on purpose, and nothing of it came back: neither pstore nor the serial line nor netconsole had its last words, \
+             so a failure would have no name. Connect a serial cable, or reserve a ramoops region that vanilla's device tree has too (`cargo xtask \
              board ramoops`)",
             self.release
         );
@@ -145,6 +150,7 @@ impl Subject<'_> {
             answer.release,
             self.release
         );
+        let netconsole = harvest_netconsole::arm(board, &mut Vec::new());
         let word = format!("lockstep-capture-{}", Nonce::fresh()?.as_str());
         // A kernel without PSTORE_PMSG has no pmsg0: then that part is not proven.
         let writing = format!("echo {word} >/dev/kmsg; [ ! -c /dev/pmsg0 ] || echo {word} >/dev/pmsg0");
@@ -163,6 +169,10 @@ impl Subject<'_> {
             let from = usize::try_from(down.seen.log_from).unwrap_or(0).min(log.len());
             String::from_utf8_lossy(&log[from..]).contains(CRASH)
         });
+        let netconsole = netconsole.is_some_and(|armed| {
+            let packets = armed.recorder.since(armed.from).unwrap_or_default();
+            String::from_utf8_lossy(&packets).contains(CRASH)
+        });
         let proven = Proven {
             vanilla: self.vanilla(),
             release: self.release.to_string(),
@@ -170,6 +180,7 @@ impl Subject<'_> {
             pstore: has_crash(&records, &before, &word),
             pmsg: records.pmsg_has(&word),
             serial,
+            netconsole,
         };
         Ok((proven, records))
     }
@@ -243,6 +254,7 @@ mod tests {
             pstore,
             pmsg: true,
             serial,
+            netconsole: false,
         }
     }
 
@@ -251,6 +263,11 @@ mod tests {
         assert!(proven("r", false, false).check().is_err());
         assert!(proven("r", true, false).check().is_ok());
         assert!(proven("r", false, true).check().is_ok());
+        let over_the_network = Proven {
+            netconsole: true,
+            ..proven("r", false, false)
+        };
+        assert!(over_the_network.check().is_ok());
         let sentence = proven("r", true, false).sentence();
         assert_eq!(
             sentence,

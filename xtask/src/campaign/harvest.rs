@@ -1,6 +1,6 @@
 //! Harvest: everything that the kernel said during one boot, copied off the board before anything judges it.
 
-use crate::board::{Board, SerialLine};
+use crate::board::SerialLine;
 use crate::capture::index;
 use crate::evidence::baseline::{self, Comparison};
 use crate::evidence::completeness::{self, End};
@@ -13,14 +13,6 @@ use anyhow::{Context, Result};
 use std::io::{Read as _, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::Path;
-use std::time::Duration;
-
-const LIMIT: Duration = Duration::from_secs(120);
-
-/// `/dev/kmsg` gives one record for each read(2) and EAGAIN at the end (Documentation/ABI/testing/dev-kmsg): the only
-/// source with sequence numbers.
-const KMSG: &str = "dd if=/dev/kmsg iflag=nonblock bs=16384 2>/dev/null; true";
-const JOURNAL: &str = "journalctl -k -b -o json --no-pager 2>/dev/null || true";
 
 /// Where a log came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +23,10 @@ pub enum Source {
     Kmsg,
     /// The board's journal.
     Journal,
+    /// What dmesg printed, without sequence numbers: where `/dev/kmsg` gives nothing.
+    Dmesg,
+    /// What came over the network, with sequence numbers: from its set-up in the booted kernel to that kernel's end.
+    Netconsole,
     /// A dump that pstore kept across the reset: the last words of a kernel that died.
     Pstore,
 }
@@ -42,6 +38,8 @@ impl Source {
             Source::Serial => "serial",
             Source::Kmsg => "kmsg",
             Source::Journal => "journal",
+            Source::Dmesg => "dmesg",
+            Source::Netconsole => "netconsole",
             Source::Pstore => "pstore",
         }
     }
@@ -54,17 +52,6 @@ pub struct Harvest {
 }
 
 impl Harvest {
-    /// Adds what the running kernel keeps: `/dev/kmsg` and the board's journal. Each is a file in `folder` before anything
-    /// reads it.
-    pub fn take_running(&mut self, board: &dyn Board, folder: &Path) -> Result<()> {
-        for (source, script) in [(Source::Kmsg, KMSG), (Source::Journal, JOURNAL)] {
-            let doing = || format!("harvesting {}", source.name());
-            let bytes = board.run(script, LIMIT).with_context(doing)?.stdout;
-            self.keep(source, bytes, folder)?;
-        }
-        Ok(())
-    }
-
     /// Adds what the serial line showed of this boot: from the first boot loader after `from` (an offset in the capture, in bytes) to the
     /// next one. The times of its bytes lie beside it, where a recorder wrote them.
     pub fn take_serial(&mut self, line: &dyn SerialLine, from: u64, folder: &Path) -> Result<()> {
@@ -90,11 +77,6 @@ impl Harvest {
         Ok(())
     }
 
-    /// Nothing that was taken has a byte.
-    pub fn is_silent(&self) -> bool {
-        self.logs.iter().all(|(_, bytes)| bytes.is_empty())
-    }
-
     /// Adds a kernel's last words from pstore. Other records (console, pmsg, ftrace) repeat what other sources have, or are no log.
     pub fn keep_dump(&mut self, dump: &Dump) {
         if dump.kind == Type::Dmesg {
@@ -115,13 +97,21 @@ impl Harvest {
                         complete.losses, complete.start
                     ));
                 }
+                // The kernel's buffer loses its oldest words first: one that begins with the boot is whole.
+                Source::Dmesg if !complete.has_no_gap() => {
+                    gaps.push(format!(
+                        "dmesg: {:?}, begins {:?}",
+                        complete.losses, complete.start
+                    ));
+                }
                 Source::Serial if complete.end != End::Orderly => {
                     gaps.push(format!("serial: the way down is not in it ({:?})", complete.end));
                 }
-                Source::Kmsg | Source::Serial | Source::Journal | Source::Pstore => {}
+                _ => {}
             }
         }
-        if !self.logs.iter().any(|(source, _)| *source == Source::Kmsg) {
+        let of_kernel = |(source, _): &(Source, Vec<u8>)| matches!(source, Source::Kmsg | Source::Dmesg);
+        if !self.logs.iter().any(of_kernel) {
             gaps.push("/dev/kmsg was not read".into());
         }
         gaps
@@ -150,7 +140,14 @@ impl Harvest {
 /// What is new against the baseline: compared source by source, since each tells the same thing once; told once.
 pub fn new_findings(baseline: &[Finding], now: &[Finding]) -> Vec<Finding> {
     let mut new: Vec<Finding> = Vec::new();
-    for source in [Source::Serial, Source::Kmsg, Source::Journal, Source::Pstore] {
+    for source in [
+        Source::Serial,
+        Source::Kmsg,
+        Source::Journal,
+        Source::Dmesg,
+        Source::Netconsole,
+        Source::Pstore,
+    ] {
         let of = |findings: &[Finding]| -> Vec<Finding> {
             findings
                 .iter()
@@ -158,9 +155,10 @@ pub fn new_findings(baseline: &[Finding], now: &[Finding]) -> Vec<Finding> {
                 .cloned()
                 .collect()
         };
-        // A baseline has no crash: what its kernels said while they lived is what a dump repeats.
+        // A baseline has no crash: what its kernels said while they lived is what a dump repeats. And its boots may have been without
+        // netconsole or dmesg, which say nothing that no other source has.
         let before = match source {
-            Source::Pstore => baseline.to_vec(),
+            Source::Pstore | Source::Netconsole | Source::Dmesg => baseline.to_vec(),
             _ => of(baseline),
         };
         let Comparison {

@@ -1,8 +1,10 @@
 //! Everything that a board keeps of what its kernels said, now: the running kernel's log, the journal of this boot and of the boots before,
-//! pstore, the serial line. Each source stands alone: one that cannot be read costs nothing of the others.
+//! pstore, the serial line, netconsole. Each source stands alone: one that cannot be read costs nothing of the others.
 
 use super::harvest::{Harvest, Source};
+use super::harvest_netconsole;
 use super::harvest_records::{self, Records};
+use super::harvest_running;
 use crate::board::Board;
 use crate::capture::index;
 use crate::evidence::finding::{self, Finding};
@@ -18,7 +20,7 @@ use std::time::Duration;
 
 /// Reading the journal of an emulated board takes seconds for each boot.
 const LIMIT: Duration = Duration::from_secs(300);
-/// How much of the serial log's end is taken, bytes: some ten boots.
+/// How much of the end of the serial log, and of netconsole's, is taken, bytes: some ten boots.
 const SERIAL: u64 = 8 << 20;
 
 /// The last entry of each boot; ids only, since the rest of `--list-boots` is written for people and differs between versions.
@@ -26,6 +28,19 @@ const BOOTS: &str = r#"export LC_ALL=C
 for id in $(journalctl --list-boots --no-pager 2>/dev/null | grep -oE '[0-9a-f]{32}' | tail -n 20); do
     echo "boot $id"
     journalctl -b "$id" -n 1 -o json --no-pager 2>/dev/null
+done
+true
+"#;
+
+/// The boots before, where no journal has them: the last 4 MiB of what a syslog daemon wrote, the older part first (rsyslog: `.1`; busybox:
+/// `.0`).
+const SYSLOG: &str = r#"cd /var/log 2>/dev/null || exit 0
+for log in kern.log messages syslog; do
+    [ -s $log ] || continue
+    for part in $log.1 $log.0 $log; do
+        [ ! -f $part ] || cat $part
+    done | tail -c 4194304
+    break
 done
 true
 "#;
@@ -68,15 +83,16 @@ pub struct Kept {
 pub fn take(board: &dyn Board, folder: &Path, earlier: usize) -> Result<Taken> {
     let mut taken = Taken::default();
     let mut harvest = Harvest::default();
-    if let Err(error) = harvest.take_running(board, folder) {
-        taken.problems.push(format!("{error:#}"));
-    } else if harvest.is_silent() {
-        // Neither /dev/kmsg nor a journal: an old or a small system.
-        taken.note(board_log(board, "dmesg", "dmesg 2>/dev/null; true", folder));
-    }
+    let running = harvest_running::take(board, &mut harvest, folder);
+    let missing = taken.note(running).unwrap_or_default();
+    taken.problems.extend(missing);
     let boots = boots(board);
     taken.boots = taken.note(boots).unwrap_or_default();
     taken.reset_loop = journal::reset_loop(&taken.boots, LoopRule::USUAL);
+    if taken.boots.is_empty() && earlier > 0 {
+        let log = board_log(board, "syslog", SYSLOG, folder);
+        taken.note(log);
+    }
     let before = taken.boots.len().saturating_sub(1);
     for boot in taken.boots.clone().iter().take(before).rev().take(earlier) {
         let name = format!("journal-{}", boot.id.get(..12).unwrap_or(&boot.id));
@@ -85,6 +101,10 @@ pub fn take(board: &dyn Board, folder: &Path, earlier: usize) -> Result<Taken> {
             boot.id
         );
         taken.note(board_log(board, &name, &script, folder));
+    }
+    if let Some(wire) = board.netconsole() {
+        let packets = harvest_netconsole::take_end(&wire.recorder(), SERIAL, folder);
+        taken.note(packets);
     }
     let records = harvest_records::take(board, folder);
     taken.records = taken.note(records).unwrap_or_default();
@@ -107,6 +127,9 @@ fn board_log(board: &dyn Board, name: &str, script: &str, folder: &Path) -> Resu
         .run(script, LIMIT)
         .with_context(|| format!("harvesting {name}"))?
         .stdout;
+    if log.is_empty() {
+        return Ok(());
+    }
     files::write_atomic(&folder.join(format!("{name}.log")), &log)
 }
 

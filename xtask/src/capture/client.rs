@@ -6,7 +6,8 @@ use super::source::Source;
 use crate::host::identity::Identity;
 use crate::host::{process, socket};
 use anyhow::{Context, Result, bail};
-use std::io::{BufRead, BufReader, Write};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use xshell::{Shell, cmd};
@@ -47,6 +48,17 @@ impl Recorder {
     /// Every byte of the line.
     pub fn log(&self) -> PathBuf {
         self.folder.join(LOG)
+    }
+
+    /// The log from an offset on.
+    pub fn since(&self, from: u64) -> Result<Vec<u8>> {
+        let path = self.log();
+        let doing = || format!("reading {}", path.display());
+        let mut log = File::open(&path).with_context(doing)?;
+        log.seek(SeekFrom::Start(from)).with_context(doing)?;
+        let mut bytes = Vec::new();
+        log.read_to_end(&mut bytes).with_context(doing)?;
+        Ok(bytes)
     }
 
     /// Times and events beside [`Recorder::log`].

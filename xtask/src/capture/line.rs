@@ -1,5 +1,6 @@
 //! Opening a serial line: a tty, a terminal server, a socket, a program, or a file that grows.
 
+use super::ethernet;
 use super::rfc2217::{ComPort, Telnet};
 use super::source::Source;
 use crate::host::identity::Identity;
@@ -26,6 +27,8 @@ use std::time::Duration;
 const LIMIT: Duration = Duration::from_secs(5);
 /// How long a BREAK is: tcsendbreak(3) says 0.25 to 0.5 s.
 const BREAK: Duration = Duration::from_millis(300);
+/// Bytes of datagrams that may wait to be read: some thousand messages.
+const WAITING: usize = 4 << 20;
 
 /// An open line. Reading gives 0 bytes when it is closed.
 pub struct Line {
@@ -53,6 +56,7 @@ pub fn open(source: &Source) -> Result<Line> {
         Source::Socket(path) => unix(path),
         Source::Command(words) => command(words),
         Source::Udp(address) => udp(address),
+        Source::Frames { at, from, port } => frames(at, from, *port),
         Source::File(_) => bail!("a file is followed, not opened"),
     }
     .with_context(doing)
@@ -168,11 +172,21 @@ fn unix(path: &Path) -> Result<Line> {
 
 /// One datagram for each read.
 fn udp(address: &str) -> Result<Line> {
-    let socket = UdpSocket::bind(address)?;
+    let socket = datagrams(address)?;
     Ok(Line {
         reader: Box::new(Datagrams(socket)),
         way: Box::new(OneWay),
     })
+}
+
+/// A socket at this address that holds as much as the kernel grants until it is read: a splat comes all at once, and what finds no room is
+/// lost (socket(7), SO_RCVBUF).
+fn datagrams(address: &str) -> Result<UdpSocket> {
+    let socket = UdpSocket::bind(address)?;
+    if sockopt::set_socket_recv_buffer_size_force(&socket, WAITING).is_err() {
+        sockopt::set_socket_recv_buffer_size(&socket, WAITING)?;
+    }
+    Ok(socket)
 }
 
 struct Datagrams(UdpSocket);
@@ -184,6 +198,40 @@ impl Read for Datagrams {
             let length = self.0.recv(buffer)?;
             if length > 0 {
                 return Ok(length);
+            }
+        }
+    }
+}
+
+/// One UDP payload for each read; of the frames only those that carry one for this port. Whatever else this host sends to the socket is
+/// dropped by the kernel: it is connected to the one sender (connect(2)).
+fn frames(at: &str, from: &str, port: u16) -> Result<Line> {
+    let socket = datagrams(at)?;
+    socket.connect(from)?;
+    Ok(Line {
+        reader: Box::new(Frames { socket, port }),
+        way: Box::new(OneWay),
+    })
+}
+
+struct Frames {
+    socket: UdpSocket,
+    port: u16,
+}
+
+impl Read for Frames {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        // The longest frame that a network card of QEMU sends is shorter than the longest datagram.
+        let mut frame = [0; 1 << 16];
+        loop {
+            let length = self.socket.recv(&mut frame)?;
+            match ethernet::udp(&frame[..length]) {
+                Some((to, text)) if to == self.port && !text.is_empty() => {
+                    let taken = text.len().min(buffer.len());
+                    buffer[..taken].copy_from_slice(&text[..taken]);
+                    return Ok(taken);
+                }
+                _ => {}
             }
         }
     }

@@ -5,6 +5,7 @@
 
 pub mod client;
 pub mod control;
+pub mod ethernet;
 pub mod index;
 pub mod line;
 pub mod recorder;

@@ -127,6 +127,11 @@ pub fn run(job: Job) -> Result<End> {
     let out: Out = Arc::new(Mutex::new(way));
     let over = Arc::new(AtomicBool::new(false));
     let (reading, writing, ended) = (shared.clone(), out.clone(), over.clone());
+    // What is followed in a file is read to its end; a line has nothing more to say when its machine has ended.
+    let alive = match &source {
+        Source::File(_) => None,
+        _ => until.clone(),
+    };
     std::thread::spawn(move || {
         match &source {
             Source::File(path) => follow(path, from, until, &reading),
@@ -134,7 +139,9 @@ pub fn run(job: Job) -> Result<End> {
         }
         ended.store(true, Ordering::Relaxed);
     });
-    let end = serve(&listener, &shared, &out, &over);
+    let is_over =
+        || over.load(Ordering::Relaxed) || alive.as_ref().is_some_and(|process| !process.is_alive());
+    let end = serve(&listener, &shared, &out, &is_over);
     held(&shared).note(match &end {
         Ok(End::Asked) => "stopped: asked to",
         Ok(_) => "stopped: what was followed has ended",
@@ -181,9 +188,9 @@ impl Shared {
             offset,
             stamped: None,
             // What one datagram is, only its stamp tells.
-            grain: match source {
-                Source::Udp(_) => Duration::ZERO,
-                _ => GRAIN,
+            grain: match source.is_of_messages() {
+                true => Duration::ZERO,
+                false => GRAIN,
             },
             last_byte: Instant::now(),
             connected: false,
@@ -316,7 +323,7 @@ fn listen() -> Result<UnixListener> {
 }
 
 /// Answers questions, and menus that wait, until the end.
-fn serve(listener: &UnixListener, shared: &Locked, out: &Out, over: &AtomicBool) -> Result<End> {
+fn serve(listener: &UnixListener, shared: &Locked, out: &Out, is_over: &dyn Fn() -> bool) -> Result<End> {
     loop {
         let mut waiting = [PollFd::new(listener, PollFlags::IN)];
         let somebody = match poll(&mut waiting, Some(&TICK)) {
@@ -324,7 +331,7 @@ fn serve(listener: &UnixListener, shared: &Locked, out: &Out, over: &AtomicBool)
             Err(rustix::io::Errno::INTR) => false,
             Err(error) => return Err(error).context("waiting at the recorder's socket"),
         };
-        if over.load(Ordering::Relaxed) {
+        if is_over() {
             return Ok(End::Over);
         }
         if somebody {

@@ -29,11 +29,26 @@ pub enum Source {
     Command(Vec<String>),
     /// Datagrams that come to this address of this host, each with a time of its own: netconsole's.
     Udp(String),
+    /// Ethernet frames, one in each UDP datagram that `from` sends to `at`, as a virtual machine's network does that leads nowhere else:
+    /// the payload of each UDP packet for `port` in them.
+    Frames {
+        /// Address of this host.
+        at: String,
+        /// The only sender that is heard.
+        from: String,
+        /// UDP port inside the frames.
+        port: u16,
+    },
     /// A file that something else appends the line to: only times are added.
     File(PathBuf),
 }
 
 impl Source {
+    /// Whether each read gives one message, whose time alone says where it begins.
+    pub fn is_of_messages(&self) -> bool {
+        matches!(self, Source::Udp(_) | Source::Frames { .. })
+    }
+
     /// In print.
     pub fn name(&self) -> String {
         match self {
@@ -43,6 +58,7 @@ impl Source {
             Source::Socket(path) => format!("unix socket {}", path.display()),
             Source::Command(words) => format!("`{}`", words.join(" ")),
             Source::Udp(address) => format!("udp {address}"),
+            Source::Frames { at, from, port } => format!("udp port {port} in frames from {from} at {at}"),
             Source::File(path) => path.display().to_string(),
         }
     }

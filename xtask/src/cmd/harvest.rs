@@ -21,8 +21,8 @@ Examples:
   cargo xtask harvest
   cargo xtask harvest --board ampere --boots 10 --to /tmp/after-the-loop
 
-Takes /dev/kmsg, the journal of this boot and of the boots before, pstore (also where systemd moved it) and the serial log. A board that does
-not answer still gives its serial log. Nothing on the board changes without --clear.
+Takes /dev/kmsg (or dmesg), the journal of this boot and of the boots before (or what a syslog daemon wrote), pstore (also where systemd
+moved it), the serial log and what netconsole sent. A board that does not answer still gives the last two. Nothing on the board changes without --clear.
 
 Exit code 0: no finding of severity error. Exit code 3: there is one. Exit code 1: nothing could be taken.")]
 pub struct Harvest {
@@ -117,7 +117,7 @@ impl Harvest {
             format!("read /dev/kmsg and the journal of board `{}`", self.board),
             format!("read the journal of up to {} boots before", self.boots),
             "read pstore's records, also where systemd-pstore moved them".to_string(),
-            "copy the end of the serial log".to_string(),
+            "copy the end of the serial log, and of what netconsole sent".to_string(),
             format!("write it all to {}", folder.display()),
         ];
         if self.clear {

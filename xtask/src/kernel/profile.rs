@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 /// What the virtual board needs, without a `.config` of the user's below.
 const BOARD: &str = "virtual-board";
-/// What the virtual board's debug kernels have beside that: there a root file system that is thrown away is tried.
-const BOARD_DEBUG: &str = "overlay-root";
+/// What the virtual board's debug kernels have beside that: there a root file system that is thrown away, and netconsole, are tried.
+const BOARD_DEBUG: [&str; 2] = ["overlay-root", "netconsole"];
 
 /// A kind of kernel that comes with Lockstep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,11 +79,10 @@ impl Profile {
 
     /// The debug kernel of the virtual board.
     pub fn lockdep(project: &Path) -> Self {
-        Self::of(
-            project,
-            "lockdep",
-            &[BOARD, BOARD_DEBUG, "lockdep", "function-trace", "debug-info"],
-        )
+        let mut fragments = vec![BOARD];
+        fragments.extend(BOARD_DEBUG);
+        fragments.extend(["lockdep", "function-trace", "debug-info"]);
+        Self::of(project, "lockdep", &fragments)
     }
 
     /// A profile by its name. Errors name what there is.
@@ -103,7 +102,7 @@ impl Profile {
         if below == Below::Nothing {
             fragments.push(BOARD);
             if name != "vanilla" {
-                fragments.push(BOARD_DEBUG);
+                fragments.extend(BOARD_DEBUG);
             }
         }
         fragments.extend(known.fragments);

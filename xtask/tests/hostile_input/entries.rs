@@ -5,8 +5,9 @@ use std::path::Path;
 use xtask::board::extlinux::{self, Config, trace};
 use xtask::board::file::BoardFile;
 use xtask::campaign::file::Campaign;
+use xtask::capture::ethernet;
 use xtask::evidence::scan::Scan;
-use xtask::evidence::{completeness, finding, journal, kmsg, pstore, record, score, serial};
+use xtask::evidence::{completeness, finding, journal, kmsg, netconsole, pstore, record, score, serial};
 use xtask::kernel::diff::{self, hunks, patch_id};
 use xtask::kernel::kconfig::{self, Definitions, Fragment};
 use xtask::kernel::patch::{Patch, Scissors, mbox};
@@ -21,6 +22,7 @@ pub const ENTRIES: &[Entry] = &[
     ("score", scored_log),
     ("pstore", pstore_records),
     ("kmsg", kmsg_lines),
+    ("netconsole", netconsole_packets),
     ("journal", journal_lines),
     ("serial", serial_phases),
     ("extlinux", extlinux_conf),
@@ -87,6 +89,17 @@ pub fn pstore_records(bytes: &[u8]) {
         "",
     ] {
         pstore::join(&[(name, bytes), (name, bytes)]);
+    }
+}
+
+/// Packets, cut where the first byte says; and the whole as one frame. What is lost lies in order and between two that came.
+pub fn netconsole_packets(bytes: &[u8]) {
+    let end = bytes.first().copied().unwrap_or_default();
+    let received = netconsole::receive(bytes.split(|&byte| byte == end));
+    assert!(received.lost.iter().all(|(from, to)| from <= to));
+    record::read(&received.log);
+    if let Some((_, text)) = ethernet::udp(bytes) {
+        assert!(text.len() < bytes.len());
     }
 }
 

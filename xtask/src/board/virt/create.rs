@@ -88,7 +88,12 @@ fn key(vanilla: &Manifest, qemu: &str) -> Result<String> {
     let machine = Machine {
         firmware: "".into(),
         folder: "".into(),
-        ports: super::Ports { ssh: 0, closed: 0 },
+        // The second network changes nothing that a board is made from.
+        ports: super::Ports {
+            ssh: 0,
+            closed: 0,
+            log: None,
+        },
         write_log: None,
     };
     let arguments = machine.arguments().join(" ");
@@ -148,7 +153,7 @@ fn make(folder: &Path, vanilla: &Manifest, root_image: &Path, progress: &mut dyn
         fs::read_to_string(host_key.with_extension("pub")).context("reading the board's host key")?;
     files::write_atomic(&folder.join(super::KNOWN_HOSTS), known_host(&public).as_bytes())?;
 
-    let machine = super::machine(folder, super::free_ports()?)?;
+    let machine = super::machine(folder, super::Ports::free()?)?;
     for (name, bytes) in [(qemu::FLASH, qemu::FLASH_BYTES), (qemu::DISK, 1 << 20)] {
         let file = fs::File::create(folder.join(name)).with_context(|| format!("making {name}"))?;
         file.set_len(bytes).with_context(|| format!("making {name}"))?;

@@ -6,6 +6,7 @@
 mod create;
 mod disk;
 mod environment;
+mod ports;
 mod power;
 mod qemu;
 mod qmp;
@@ -16,22 +17,25 @@ mod tools;
 
 pub use create::{Different, create};
 pub use disk::VANILLA_LABEL;
-pub use qemu::{Machine, Ports};
+pub use ports::{LogNetwork, Ports};
+pub use qemu::Machine;
 pub use serial::{Connection, Serial};
 
 use super::file::BoardFile;
+use super::netconsole::{Network, Own, Wire};
 use super::ssh::{KnownHost, Rights, Ssh, Target};
-use super::{Board, Description, SerialLine, heart};
+use super::{Board, Description, SerialLine, heart, netconsole};
+use crate::capture::source::Source;
 use crate::host::files;
 use crate::host::folders::Folders;
+use crate::host::identity::Identity;
 use crate::host::process::{BreakOff, Finished};
 use crate::host::requirements;
 use crate::manifest::Manifest;
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
-use std::io::Read;
-use std::net::{TcpListener, TcpStream};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -42,6 +46,11 @@ const PORTS: &str = "ports.json";
 const LOGIN_KEY: &str = "key";
 const KNOWN_HOSTS: &str = "known_hosts";
 const HOST_ALIAS: &str = "lockstep-virtual-board";
+/// Folder of the recorder of netconsole's packets.
+const NETCONSOLE: &str = "netconsole";
+/// Board and host on the second network: addresses that are nobody's (RFC 5737), in frames for nobody's card.
+const LOG_ENDS: (Ipv4Addr, Ipv4Addr) = (Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::new(192, 0, 2, 2));
+const LOG_PEER: &str = "52:54:00:6c:6f:68";
 /// Longest way down after `systemctl poweroff`: DefaultTimeoutStopSec of the board, and some for a busy host.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(40);
 
@@ -199,7 +208,7 @@ impl VirtualBoard {
         }
         // Another program may take the port between the look and the start; so try again with another one.
         for tries_left in (0..3).rev() {
-            let ports = free_ports()?;
+            let ports = Ports::free()?;
             files::write_atomic(&self.folder.join(PORTS), &serde_json::to_vec_pretty(&ports)?)?;
             let machine = Machine {
                 write_log: write_log.map(Path::to_path_buf),
@@ -212,7 +221,7 @@ impl VirtualBoard {
                     }
                     return Ok(Up::Started);
                 }
-                Err(error) if tries_left > 0 && format!("{error:#}").contains("host forwarding") => {}
+                Err(error) if tries_left > 0 && ports::is_taken(&format!("{error:#}")) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -228,7 +237,7 @@ impl VirtualBoard {
             let Some(ports) = self.ports().filter(|_| self.is_on()) else {
                 bail!("the virtual board is off; its serial line ended with:\n{}", end());
             };
-            if refuses(ports.closed, Duration::from_millis(500)) {
+            if ports::refuses(ports.closed, Duration::from_millis(500)) {
                 break;
             }
             if started.elapsed() >= limit {
@@ -322,7 +331,7 @@ impl VirtualBoard {
         let ports = status.pid.and_then(|_| board.ports());
         status.ssh_port = ports.map(|ports| ports.ssh);
         // A board whose network is not up would hold a login until the limit.
-        if ports.is_some_and(|ports| refuses(ports.closed, Duration::from_secs(2)))
+        if ports.is_some_and(|ports| ports::refuses(ports.closed, Duration::from_secs(2)))
             && let Ok(said) = board.run("uname -r", Duration::from_secs(15))
         {
             status.answers = true;
@@ -391,6 +400,28 @@ impl Board for VirtualBoard {
         Some(&self.serial)
     }
 
+    /// The second network: ssh goes on undisturbed, and nothing outside is reached.
+    fn netconsole(&self) -> Option<Wire> {
+        let LogNetwork { machine, host } = self.ports()?.log?;
+        let qemu = power::running(&self.folder).and_then(Identity::of)?;
+        Some(Wire {
+            folder: self.folder.join(NETCONSOLE),
+            network: Network::Own(Own {
+                device: qemu::LOG_MAC.into(),
+                from: LOG_ENDS.0,
+                to: LOG_ENDS.1,
+                port: netconsole::PORT,
+                mac: LOG_PEER.into(),
+                source: Source::Frames {
+                    at: format!("127.0.0.1:{host}"),
+                    from: format!("127.0.0.1:{machine}"),
+                    port: netconsole::PORT,
+                },
+                until: qemu,
+            }),
+        })
+    }
+
     fn hard_reset(&self) -> Result<()> {
         let mark = self.serial.mark();
         power::reset(&self.folder).context("resetting the virtual board")?;
@@ -450,39 +481,12 @@ pub fn vanilla_manifest(folders: &Folders) -> Result<Manifest> {
     Ok(manifest)
 }
 
-/// Whether the board's network is up: it refuses a connection to a port where nothing listens. QEMU itself accepts every
-/// connection, and closes it when the board has refused.
-fn refuses(port: u16, limit: Duration) -> bool {
-    let Ok(mut stream) = TcpStream::connect_timeout(&([127, 0, 0, 1], port).into(), limit) else {
-        return false;
-    };
-    if stream.set_read_timeout(Some(limit)).is_err() {
-        return false;
-    }
-    match stream.read(&mut [0]) {
-        Ok(read) => read == 0,
-        Err(error) => error.kind() == std::io::ErrorKind::ConnectionReset,
-    }
-}
-
 fn machine(folder: &Path, ports: Ports) -> Result<Machine> {
     Ok(Machine {
         firmware: PathBuf::from(requirements::U_BOOT),
         folder: folder.to_path_buf(),
         ports,
         write_log: None,
-    })
-}
-
-/// Ports of 127.0.0.1 that are free now.
-fn free_ports() -> Result<Ports> {
-    let listen = || TcpListener::bind(("127.0.0.1", 0)).context("looking for a free port");
-    // Both are held until both are known, so that they differ.
-    let (ssh, closed) = (listen()?, listen()?);
-    let port = |listener: &TcpListener| listener.local_addr().map(|address| address.port());
-    Ok(Ports {
-        ssh: port(&ssh)?,
-        closed: port(&closed)?,
     })
 }
 

@@ -3,7 +3,7 @@
 //! Pure: values in, an argument list out. Every path is relative to the board's folder, where QEMU is started:
 //! the path of a Unix socket must fit into 107 bytes (unix(7), `sun_path`), and a cache folder may be longer than that.
 
-use serde::{Deserialize, Serialize};
+use super::ports::{LogNetwork, Ports};
 use std::path::{Path, PathBuf};
 
 /// Program name of the emulator.
@@ -25,6 +25,9 @@ pub const SERIAL_ID: &str = "serial";
 /// Where QEMU writes its process id.
 pub const PID_FILE: &str = "qemu.pid";
 
+/// Hardware address of the board's second network card, which is netconsole's alone.
+pub const LOG_MAC: &str = "52:54:00:6c:6f:67";
+
 /// Port of the board where nothing listens: discard (RFC 863), which Debian does not have.
 const CLOSED_PORT: u16 = 9;
 
@@ -41,17 +44,6 @@ pub struct Machine {
     pub ports: Ports,
     /// Record every write and flush of the disk, in order, into this file (absolute; the kernel's dm-log-writes format).
     pub write_log: Option<PathBuf>,
-}
-
-/// Ports on 127.0.0.1 that QEMU forwards to the board.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Ports {
-    /// To its sshd.
-    pub ssh: u16,
-    /// To a port where nothing listens. A board whose network is up refuses a connection there, at the price of one
-    /// packet; a look at sshd would cost it a process each, which a booting board has no time for.
-    pub closed: u16,
 }
 
 impl Machine {
@@ -106,6 +98,16 @@ impl Machine {
         );
         add("-serial", format!("chardev:{SERIAL_ID}"));
         add("-display", "none".into());
+        // Last: what is on PCI is none of the device tree, and the others keep their places.
+        if let Some(LogNetwork { machine, host }) = self.ports.log {
+            let end = |which: &str, port: u16| {
+                format!("{which}.type=inet,{which}.host=127.0.0.1,{which}.port={port}")
+            };
+            let (local, remote) = (end("local", machine), end("remote", host));
+            add("-netdev", format!("dgram,id=log,{local},{remote}"));
+            let card = format!("virtio-net-pci,netdev=log,mac={LOG_MAC},romfile=");
+            add("-device", card);
+        }
         words.extend(["-nodefaults".into(), "-no-user-config".into()]);
         words
     }
@@ -148,6 +150,10 @@ mod tests {
             ports: Ports {
                 ssh: 2222,
                 closed: 2223,
+                log: Some(LogNetwork {
+                    machine: 2224,
+                    host: 2225,
+                }),
             },
             write_log: None,
         }
@@ -174,8 +180,12 @@ mod tests {
         let network = values(&arguments, "-netdev");
         assert_eq!(
             network,
-            ["user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:2222-10.0.2.15:22,\
-                 hostfwd=tcp:127.0.0.1:2223-10.0.2.15:9"]
+            [
+                "user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:2222-10.0.2.15:22,\
+                 hostfwd=tcp:127.0.0.1:2223-10.0.2.15:9",
+                "dgram,id=log,local.type=inet,local.host=127.0.0.1,local.port=2224,\
+                 remote.type=inet,remote.host=127.0.0.1,remote.port=2225"
+            ]
         );
         for socket in values(&arguments, "-qmp")
             .iter()

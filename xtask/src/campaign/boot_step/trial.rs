@@ -10,6 +10,7 @@ use crate::campaign::exercise::{self, Probe};
 use crate::campaign::file::{SmokeTest, SoakAsked};
 use crate::campaign::gates;
 use crate::campaign::harvest::Harvest;
+use crate::campaign::harvest_running;
 use crate::campaign::smoke::checkers;
 use crate::campaign::smoke::{self, SmokeResult};
 use crate::campaign::soak;
@@ -55,10 +56,11 @@ impl BootStep<'_> {
         if let Err(error) = self.prove_and_test(rig, trial, booted, watch, say) {
             booted.seen.lost.push(format!("{error:#}"));
         }
-        match harvest.take_running(rig.board, self.evidence) {
+        match harvest_running::take(rig.board, harvest, self.evidence) {
+            Ok(missing) => booted.facts.extend(missing),
             // Why is told already, or below.
-            Err(error) if !BrokenOff::is(&error) => booted.seen.lost.push(format!("{error:#}")),
-            _ => {}
+            Err(error) if BrokenOff::is(&error) => {}
+            Err(error) => booted.seen.lost.push(format!("{error:#}")),
         }
         let (beats, stopped) = heart.end();
         booted.facts.push(beats);

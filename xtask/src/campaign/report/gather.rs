@@ -28,7 +28,7 @@ pub struct Material {
 pub struct Captured {
     /// Every file.
     pub files: Vec<CapturedFile>,
-    /// The serial log; where there is none, what `/dev/kmsg` gave.
+    /// The serial log; where there is none, what `/dev/kmsg` gave, or netconsole.
     pub log: Option<Excerpt>,
     /// The `.config` that was built.
     pub config: Option<String>,
@@ -129,13 +129,15 @@ fn captured(row: &RowRecord, release: &str, folder: &Path) -> Captured {
             Err(error) => captured.unread.push(format!("{error:#}")),
         }
     }
-    captured.log = ["serial.log", "kmsg.log"].iter().find_map(|name| {
-        let path = captured
-            .files
-            .iter()
-            .find(|file| file.path.ends_with(&format!("/{name}")))?;
-        excerpt(&folder.join(&path.path), path).ok()
-    });
+    captured.log = ["serial.log", "kmsg.log", "netconsole.log"]
+        .iter()
+        .find_map(|name| {
+            let path = captured
+                .files
+                .iter()
+                .find(|file| file.path.ends_with(&format!("/{name}")))?;
+            excerpt(&folder.join(&path.path), path).ok()
+        });
     // With several boots of one build each has its own folder, and the same configuration.
     let config = captured
         .files

@@ -1,0 +1,196 @@
+//! What netconsole sent of one boot: the packets as they came, the log that they make, and what was lost on the way.
+
+use super::harvest::{Harvest, Source};
+use crate::board::Board;
+use crate::board::netconsole::{self, Armed};
+use crate::capture::client::Recorder;
+use crate::capture::index;
+use crate::evidence::netconsole::{Received, receive};
+use crate::host::files;
+use crate::ui::count;
+use anyhow::{Context, Result};
+use std::path::Path;
+
+/// Name of the file with the packets, one behind the other; where each begins is in the index beside it.
+pub const PACKETS: &str = "netconsole.packets";
+/// How many ranges of lost messages are named.
+const NAMED: usize = 4;
+
+/// Sets netconsole up in the kernel that runs, where the board has a way for it; what came of that is in `facts`. It is one more source: a
+/// kernel that cannot is told, and no failure. Nothing outlives the boot.
+pub fn arm(board: &dyn Board, facts: &mut Vec<String>) -> Option<Armed> {
+    let wire = board.netconsole()?;
+    match netconsole::arm(board, &wire) {
+        Ok(armed) => Some(armed),
+        Err(error) => {
+            facts.push(format!("netconsole: not captured: {error:#}"));
+            None
+        }
+    }
+}
+
+/// Adds what came since it was set up, down to the end of that kernel. Files are in `folder` before anything reads them. Gives a fact for
+/// the report.
+pub fn take(armed: &Armed, harvest: &mut Harvest, folder: &Path) -> Result<String> {
+    let received = keep(&armed.recorder, armed.from, folder)?;
+    let fact = sentence(&received, armed);
+    harvest.keep(Source::Netconsole, received.log, folder)?;
+    Ok(fact)
+}
+
+/// Keeps the end of everything that ever came, of any boot, in `folder`; nothing where nothing came.
+pub fn take_end(recorder: &Recorder, longest: u64, folder: &Path) -> Result<()> {
+    let length = std::fs::metadata(recorder.log()).map_or(0, |log| log.len());
+    if length == 0 {
+        return Ok(());
+    }
+    let received = keep(recorder, length.saturating_sub(longest), folder)?;
+    files::write_atomic(
+        &folder.join(format!("{}.log", Source::Netconsole.name())),
+        &received.log,
+    )
+}
+
+/// Keeps the packets from an offset of the recorder's log on, with their times, and puts them together.
+fn keep(recorder: &Recorder, from: u64, folder: &Path) -> Result<Received> {
+    let packets = recorder.since(from)?;
+    // Read behind the packets: what is not in them yet is cut off.
+    let times = std::fs::read(recorder.index()).context("reading the times of the packets")?;
+    let end = from + packets.len() as u64;
+    let part = index::part(&index::read(&times), from, end);
+    let file = folder.join(PACKETS);
+    files::write_atomic(&file, &packets)?;
+    files::write_atomic(&index::path_of(&file), part.as_bytes())?;
+    Ok(receive(index::pieces(&packets, &index::read(part.as_bytes()))))
+}
+
+fn sentence(received: &Received, armed: &Armed) -> String {
+    let messages = received.log.iter().filter(|&&byte| byte == b'\n').count();
+    let mut sentence = format!(
+        "netconsole: {} over {}",
+        count(messages, "line"),
+        armed.path.device
+    );
+    let lost: u64 = received
+        .lost
+        .iter()
+        .map(|(from, to)| (to - from).saturating_add(1))
+        .fold(0, u64::saturating_add);
+    if lost == 0 {
+        sentence.push_str(", no message was lost");
+    } else {
+        let named: Vec<String> = received
+            .lost
+            .iter()
+            .take(NAMED)
+            .map(|(from, to)| match from == to {
+                true => format!("{from}"),
+                false => format!("{from} to {to}"),
+            })
+            .collect();
+        let more = if received.lost.len() > NAMED {
+            " and more"
+        } else {
+            ""
+        };
+        let doubt = match armed.everything {
+            true => "",
+            false => " or below the console's level",
+        };
+        sentence.push_str(&format!(
+            ", lost on the way{doubt}: {} (numbered {}{more})",
+            count(usize::try_from(lost).unwrap_or(usize::MAX), "message"),
+            named.join(", ")
+        ));
+    }
+    if !received.torn.is_empty() {
+        sentence.push_str(&format!(", {} came only in part", received.torn.len()));
+    }
+    if received.foreign > 0 {
+        sentence.push_str(&format!(", not its own: {}", count(received.foreign, "packet")));
+    }
+    sentence
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::board::netconsole::{Path as Wired, Way};
+    use crate::capture::index::Stamp;
+    use std::net::Ipv4Addr;
+
+    /// What a receiver wrote down: another boot's packet, then these.
+    fn armed(folder: &Path, packets: &[&str], everything: bool) -> Armed {
+        let recorder = Recorder::at(folder);
+        let mut log = "6,900,0,-;of another boot\n".to_string();
+        let from = log.len() as u64;
+        let mut times = String::new();
+        let mut stamp = |offset: usize| {
+            let offset = offset as u64;
+            let stamp = Stamp {
+                offset,
+                nanoseconds: offset,
+                event: None,
+            };
+            times.push_str(&stamp.line());
+        };
+        stamp(0);
+        for packet in packets {
+            stamp(log.len());
+            log.push_str(packet);
+        }
+        std::fs::write(recorder.log(), log).unwrap();
+        std::fs::write(recorder.index(), times).unwrap();
+        Armed {
+            way: Way::Configfs,
+            path: Wired {
+                device: "eth1".into(),
+                from: Ipv4Addr::LOCALHOST,
+                to: Ipv4Addr::LOCALHOST,
+                port: 6666,
+                mac: "aa:bb:cc:dd:ee:ff".into(),
+            },
+            everything,
+            recorder,
+            from,
+        }
+    }
+
+    const SPLAT: &str = "4,12,9,-;WARNING: CPU: 0 PID: 1 at drivers/x.c:12 broken+0x10/0x20\n";
+
+    fn check(packets: &[&str], everything: bool, fact: &str) -> Harvest {
+        let (receiver, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let mut harvest = Harvest::default();
+        let armed = armed(receiver.path(), packets, everything);
+        assert_eq!(take(&armed, &mut harvest, folder.path()).unwrap(), fact);
+        let kept = std::fs::read_to_string(folder.path().join(PACKETS)).unwrap();
+        assert_eq!(kept, packets.concat());
+        harvest
+    }
+
+    #[test]
+    fn a_splat_that_came_over_the_network_is_found() {
+        let harvest = check(
+            &["6,11,1,-;a\n", SPLAT],
+            true,
+            "netconsole: 2 lines over eth1, no message was lost",
+        );
+        let findings = harvest.findings();
+        assert_eq!(findings.len(), 1, "{findings:#?}");
+        assert_eq!(findings[0].source, "netconsole");
+    }
+
+    #[test]
+    fn what_was_lost_is_told() {
+        check(
+            &["6,8,1,-;a\n", SPLAT, "6,14,1,-,ncfrag=0/6;abc"],
+            true,
+            "netconsole: 3 lines over eth1, lost on the way: 4 messages (numbered 9 to 11, 13), 1 came only in part",
+        );
+        check(
+            &["6,10,1,-;a\n", SPLAT, "knock"],
+            false,
+            "netconsole: 2 lines over eth1, lost on the way or below the console's level: 1 message (numbered 11), not its own: 1 packet",
+        );
+    }
+}

@@ -1,0 +1,154 @@
+//! What a board keeps of the words of the kernel that runs: `/dev/kmsg`, the journal, and `dmesg` where neither is to be had. Boards need not
+//! have systemd, nor GNU's programs.
+
+use super::harvest::{Harvest, Source};
+use crate::board::Board;
+use anyhow::{Context, Result};
+use std::path::Path;
+use std::time::Duration;
+
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// `/dev/kmsg` gives one record for each read(2) and EAGAIN at the end (Documentation/ABI/testing/dev-kmsg): the only
+/// source with sequence numbers.
+const KMSG: &str = "dd if=/dev/kmsg iflag=nonblock bs=16384 2>/dev/null; true";
+/// The same where dd cannot read without waiting (busybox): everything that is there comes at once, then nobody waits for more.
+const KMSG_WAITING: &str = "timeout 3 cat /dev/kmsg 2>/dev/null; true";
+const JOURNAL: &str = "journalctl -k -b -o json --no-pager 2>/dev/null; true";
+/// With levels, where this dmesg can (util-linux and busybox: `-r`).
+const DMESG: &str = "dmesg -r 2>/dev/null || dmesg 2>/dev/null; true";
+
+/// Adds what the running kernel keeps, each source as a file in `folder` before anything reads it; a source that gives nothing leaves no file.
+/// Gives what is not there and what was taken instead, in words for the report. Errors: the connection.
+pub fn take(board: &dyn Board, harvest: &mut Harvest, folder: &Path) -> Result<Vec<String>> {
+    let mut missing = Vec::new();
+    let ask = |what: &str, script: &str| -> Result<Vec<u8>> {
+        let doing = || format!("harvesting {what}");
+        Ok(board.run(script, LIMIT).with_context(doing)?.stdout)
+    };
+    let mut kmsg = ask("kmsg", KMSG)?;
+    if kmsg.is_empty() {
+        kmsg = ask("kmsg", KMSG_WAITING)?;
+    }
+    let mut taken = vec![(Source::Kmsg, kmsg)];
+    let journal = ask("the journal", JOURNAL)?;
+    if journal.is_empty() {
+        missing
+            .push("no journal has this boot (a board without systemd?): its log is the kernel's own".into());
+    }
+    taken.push((Source::Journal, journal));
+    if taken
+        .iter()
+        .any(|(source, bytes)| *source == Source::Kmsg && bytes.is_empty())
+    {
+        missing.push("/dev/kmsg gives nothing: dmesg was taken, which has no sequence numbers".into());
+        taken.push((Source::Dmesg, ask("dmesg", DMESG)?));
+    }
+    for (source, bytes) in taken {
+        if !bytes.is_empty() {
+            harvest.keep(source, bytes, folder)?;
+        }
+    }
+    Ok(missing)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::board::file::BoardFile;
+    use crate::board::{Description, SerialLine};
+    use crate::host::process::{self, Finished};
+    use anyhow::bail;
+    use std::path::PathBuf;
+    use xshell::{Shell, cmd};
+
+    /// A board whose scripts run here, with no programs but stand-ins.
+    struct Small {
+        programs: tempfile::TempDir,
+        description: Description,
+    }
+
+    impl Small {
+        fn with(programs: &[(&str, &str)]) -> Self {
+            let file = "schema-version = 1\nkind = 'ssh'\narchitecture = 'arm64'\n[ssh]\nhost = 'x'\n[boot]\nfolder = '/boot'\n\
+                extlinux = '/boot/extlinux.conf'\nvanilla-label = 'a'\nlimit-s = 30\n[backup]\nfolder = '/var/b'\n";
+            let small = Small {
+                programs: tempfile::tempdir().unwrap(),
+                description: BoardFile::parse("x", file).unwrap().description,
+            };
+            for (name, text) in programs {
+                let path: PathBuf = small.programs.path().join(name);
+                std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
+                let runs = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+                std::fs::set_permissions(&path, runs).unwrap();
+            }
+            small
+        }
+    }
+
+    impl Board for Small {
+        fn description(&self) -> &Description {
+            &self.description
+        }
+
+        fn run_with_input(&self, script: &str, _: &[u8], limit: Duration) -> Result<Finished> {
+            let sh = Shell::new()?;
+            let command = cmd!(sh, "/bin/sh -c {script}").env("PATH", self.programs.path());
+            process::finish(command, limit)
+        }
+
+        fn answers(&self, _: Duration) -> bool {
+            true
+        }
+
+        fn serial(&self) -> Option<&dyn SerialLine> {
+            None
+        }
+
+        fn hard_reset(&self) -> Result<()> {
+            bail!("there is none")
+        }
+    }
+
+    const BUSYBOX_DD: (&str, &str) = (
+        "dd",
+        "echo \"dd: invalid argument 'nonblock' to 'iflag'\" >&2; exit 1",
+    );
+    const FIRST: &str = "Booting Linux on physical CPU 0x0000000000 [0x414fd0b1]";
+
+    fn check(programs: &[(&str, &str)], files: &[&str], missing: usize, gaps: usize) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut harvest = Harvest::default();
+        let told = take(&Small::with(programs), &mut harvest, folder.path()).unwrap();
+        let mut names: Vec<String> = std::fs::read_dir(folder.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+            .collect();
+        names.sort();
+        assert_eq!(names, files);
+        assert_eq!(told.len(), missing, "{told:?}");
+        assert_eq!(harvest.gaps().len(), gaps, "{:?}", harvest.gaps());
+    }
+
+    #[test]
+    fn a_board_with_all_of_it() {
+        let kmsg = format!("echo '6,0,0,-;{FIRST}'");
+        let journal = ("journalctl", "echo '{\"MESSAGE\":\"x\"}'");
+        check(&[("dd", &kmsg), journal], &["journal.log", "kmsg.log"], 0, 0);
+    }
+
+    #[test]
+    fn without_systemd_and_gnu_the_log_is_the_kernels_own() {
+        let timeout = format!("[ \"$1 $2 $3\" = '3 cat /dev/kmsg' ] && echo '6,0,0,-;{FIRST}'");
+        check(&[BUSYBOX_DD, ("timeout", &timeout)], &["kmsg.log"], 1, 0);
+    }
+
+    #[test]
+    fn dmesg_proves_something_only_from_the_first_word_on() {
+        let dmesg = |line: &str| format!("[ \"$1\" = -r ] && echo '<6>[    0.000000] {line}'");
+        let (whole, cut) = (dmesg(FIRST), dmesg("later"));
+        check(&[BUSYBOX_DD, ("dmesg", &whole)], &["dmesg.log"], 2, 0);
+        check(&[BUSYBOX_DD, ("dmesg", &cut)], &["dmesg.log"], 2, 1);
+        check(&[], &[], 2, 1);
+    }
+}

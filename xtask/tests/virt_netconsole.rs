@@ -1,0 +1,86 @@
+//! netconsole of a real kernel: set up in the booted debug kernel over the virtual board's second network, a splat and the crash received, and
+//! what nobody received told as lost.
+//!
+//! Needs the board (`cargo xtask setup`) and a debug kernel (`cargo xtask build-debug-kernel`), and fails without them.
+
+mod virtual_bench;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+use virtual_bench::Bench;
+use xtask::board::Board;
+use xtask::board::boot::{Method, Outcome, Reset};
+use xtask::board::netconsole::{self, Armed, Way};
+use xtask::campaign::harvest::Harvest;
+use xtask::campaign::harvest_netconsole;
+use xtask::evidence::finding::Kind;
+
+const LOOK: Duration = Duration::from_secs(60);
+
+fn run(bench: &Bench, script: &str) {
+    let done = bench.board.run(script, LOOK).unwrap();
+    let said = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert!(done.status.success(), "{script}: {said}");
+}
+
+fn wait_for(armed: &Armed, word: &str) {
+    let started = Instant::now();
+    while !String::from_utf8_lossy(&armed.recorder.since(armed.from).unwrap()).contains(word) {
+        assert!(started.elapsed() < LOOK, "{word} did not come");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn taken(armed: &Armed, folder: &Path) -> (Harvest, String) {
+    let mut harvest = Harvest::default();
+    let fact = harvest_netconsole::take(armed, &mut harvest, folder).unwrap();
+    eprintln!("{fact}");
+    (harvest, fact)
+}
+
+#[test]
+#[ignore = "one of cargo xtask test --long"]
+fn a_splat_comes_over_the_network_and_lost_packets_are_told() {
+    let bench = Bench::open();
+    bench.deploy();
+    let boot = bench.boot(Method::SerialMenu, Reset::Orderly);
+    assert!(matches!(boot.outcome, Outcome::Booted(_)), "{boot:?}");
+    let wire = bench.board.netconsole().expect("the board has a network for it");
+    let armed = netconsole::arm(&bench.board, &wire).unwrap();
+    assert_eq!(armed.way, Way::Configfs);
+    assert!(armed.everything, "a debug kernel says everything");
+
+    run(
+        &bench,
+        "modprobe lkdtm && echo WARNING_MESSAGE >/sys/kernel/debug/provoke-crash/DIRECT",
+    );
+    run(&bench, "echo lockstep-behind-the-splat >/dev/kmsg");
+    wait_for(&armed, "lockstep-behind-the-splat");
+    let folder = tempfile::tempdir().unwrap();
+    let (harvest, fact) = taken(&armed, folder.path());
+    assert!(fact.contains("no message was lost"), "{fact}");
+    let findings = harvest.findings();
+    let warning = findings.iter().find(|finding| finding.kind == Kind::Warning);
+    let warning = warning.expect("the splat is found");
+    assert!(warning.excerpt.join(" ").contains("lkdtm"), "{warning:?}");
+
+    // Nobody receives for a while.
+    let pid = armed.recorder.running().unwrap().identity.pid;
+    let pid = rustix::process::Pid::from_raw(pid as i32).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    run(
+        &bench,
+        "for i in 1 2 3 4 5; do echo lockstep-unheard >/dev/kmsg; sleep 0.2; done",
+    );
+    netconsole::arm(&bench.board, &wire).unwrap();
+    let (_, fact) = taken(&armed, folder.path());
+    assert!(fact.contains("lost on the way: "), "{fact}");
+    let log = std::fs::read_to_string(folder.path().join("netconsole.log")).unwrap();
+    assert!(!log.contains("lockstep-unheard"), "{log}");
+
+    // The way down of a kernel that dies.
+    bench.boot_vanilla(Reset::Crash);
+    let (_, fact) = taken(&armed, folder.path());
+    let log = std::fs::read_to_string(folder.path().join("netconsole.log")).unwrap();
+    assert!(log.contains("sysrq triggered crash"), "{fact}\n{log}");
+}
