@@ -152,7 +152,11 @@ fn a_full_or_unmounted_boot_folder_is_refused_before_anything_is_written() {
     );
 }
 
-/// Packs the names of the release's modules, as initramfs-tools' own programs pack the files.
+/// What a kernel needs for an initramfs.
+const INITRD_CONFIG: &str = "CONFIG_BLK_DEV_INITRD=y\nCONFIG_RD_GZIP=y\n";
+
+/// Packs the names of the release's modules, as initramfs-tools' own programs pack the files. Like the real one it makes none without
+/// `/boot/config-<release>`; and a hook of it writes to the boot folder.
 fn with_initramfs() -> LocalBoard {
     let board = LocalBoard::new();
     let conf = EXTLINUX.replace("\tfdt /dtbs", "\tinitrd /initrd.img\n\tfdt /dtbs");
@@ -160,7 +164,8 @@ fn with_initramfs() -> LocalBoard {
     board.file("/boot/firmware/initrd.img", "vanilla initramfs", 0o644);
     board.file(
         "/usr/local/bin/mkinitramfs",
-        "#!/bin/sh\n[ \"$1\" = -o ] || exit 9\necho run >>/var/lib/made\ncd \"/usr/lib/modules/$3\" && find . -name 'vim2m.ko' \
+        "#!/bin/sh\n[ \"$1\" = -o ] || exit 9\necho run >>/var/lib/made\ngrep -q '^CONFIG_RD_GZIP=y' \"/boot/config-$3\" || exit 1\n\
+         mkdir -p /boot/firmware && echo hook >/boot/firmware/initrd.img\ncd \"/usr/lib/modules/$3\" && find . -name 'vim2m.ko' \
          | sed \"s,^\\.,usr/lib/modules/$3,\" >\"$2\"\ncat kernel/drivers/vim2m.ko >>\"$2\"\n",
         0o755,
     );
@@ -185,6 +190,7 @@ fn the_slots_initramfs_is_made_by_the_boards_tool_when_a_module_in_it_changed() 
     let protected = Protected::compute(&board, LABEL).unwrap();
     let builds = tempfile::tempdir().unwrap();
     let mut manifest = build(builds.path(), DEBUG, "one");
+    fs::write(builds.path().join("config"), INITRD_CONFIG).unwrap();
     let made = || fs::read_to_string(board.at("/var/lib/made")).unwrap();
     let (plan, _) = install(&board, &manifest, &protected, 0);
     assert_eq!(plan.initramfs.as_deref(), Some("the slot has none yet"));
@@ -233,6 +239,58 @@ fn the_slots_initramfs_is_made_by_the_boards_tool_when_a_module_in_it_changed() 
     );
     assert!(protected.compare(&board).unwrap().is_empty());
     assert!(!board.at("/var/lib/lockstep/backups/.initramfs").exists());
+}
+
+/// lsinitramfs names no module of the release: there is none in it, and that is known.
+#[test]
+fn an_initramfs_without_modules_is_made_once() {
+    let board = with_initramfs();
+    board.file(
+        "/usr/local/bin/lsinitramfs",
+        "#!/bin/sh\necho usr/bin/sh\n",
+        0o755,
+    );
+    let protected = Protected::compute(&board, LABEL).unwrap();
+    let builds = tempfile::tempdir().unwrap();
+    let manifest = build(builds.path(), DEBUG, "one");
+    fs::write(builds.path().join("config"), INITRD_CONFIG).unwrap();
+    install(&board, &manifest, &protected, 0);
+    let (plan, done) = install(&board, &manifest, &protected, 0);
+    assert_eq!(plan.initramfs, None);
+    // The label and the slot's record: the nonce is new.
+    assert_eq!(done.sent.files, 2, "{done:?}");
+}
+
+#[test]
+fn an_initramfs_that_the_kernel_could_not_unpack_gets_no_label() {
+    let board = with_initramfs();
+    let protected = Protected::compute(&board, LABEL).unwrap();
+    let builds = tempfile::tempdir().unwrap();
+    let manifest = build(builds.path(), DEBUG, "one");
+    let tried = |config: &str| {
+        fs::write(builds.path().join("config"), config).unwrap();
+        let request = request(&manifest, &protected, 0);
+        let plan = deploy::plan(&board, &request)?;
+        deploy::execute(&board, &request, &plan, &mut |_| {}).map(drop)
+    };
+    let error = tried("CONFIG_RD_GZIP=y\n").unwrap_err().to_string();
+    assert!(
+        error.contains("CONFIG_BLK_DEV_INITRD=y") && error.contains("nothing was changed"),
+        "{error}"
+    );
+    assert!(!board.at(&format!("/usr/lib/modules/{DEBUG}")).exists());
+    // The first bytes of a file that zstd made.
+    board.file(
+        "/usr/local/bin/mkinitramfs",
+        "#!/bin/sh\nprintf '\\050\\265\\057\\375' >\"$2\"\n",
+        0o755,
+    );
+    let error = format!("{:#}", tried(INITRD_CONFIG).unwrap_err());
+    assert!(error.contains("CONFIG_RD_ZSTD is off"), "{error}");
+    let config = Config::parse(&fs::read(board.at("/boot/firmware/extlinux/extlinux.conf")).unwrap());
+    assert!(config.label(LABEL).is_none());
+    assert!(protected.compare(&board).unwrap().is_empty());
+    tried(&format!("{INITRD_CONFIG}CONFIG_RD_ZSTD=y\n")).unwrap();
 }
 
 #[test]

@@ -231,11 +231,24 @@ pub fn boot_once(
 /// The boot method for this board as it is: `wanted`, or the best one. See [`choose`].
 pub fn choose_for(board: &dyn Board, protected: &Protected, wanted: Option<Method>) -> Result<Method> {
     let config = read_config(board, protected)?;
-    let allowed = match board.description().methods.as_slice() {
-        [] => &Method::ALL[..],
+    choose(wanted, allowed(board), &Situation::of(board, protected, &config)?)
+}
+
+/// Every boot method, best first, with the reason why it cannot be used on this board as it is, if there is one. A slot need not be there.
+pub fn every_method(board: &dyn Board, protected: &Protected) -> Result<Vec<(Method, Option<String>)>> {
+    let config = Config::parse(&protected.foreign()?);
+    let situation = Situation::of(board, protected, &config)?;
+    let allowed = allowed(board);
+    Ok(Method::ALL
+        .map(|method| (method, method.refusal(allowed, &situation)))
+        .into())
+}
+
+fn allowed(board: &dyn Board) -> &[Method] {
+    match board.description().methods.as_slice() {
+        [] => &Method::ALL,
         named => named,
-    };
-    choose(wanted, allowed, &Situation::of(board, protected, &config)?)
+    }
 }
 
 /// What is typed at U-Boot's menu.

@@ -5,25 +5,26 @@ mod append;
 mod contents;
 mod initramfs;
 mod older;
+mod record;
 mod room;
 pub mod root;
 
 pub use append::append;
 pub use initramfs::{Initramfs, Tool};
 
-use super::extlinux::{self, Block, Config};
+use super::extlinux::{self, Config};
 use super::inventory::{self, Inventory};
 use super::protected::Protected;
 use super::slot::{self, Place, Record, State};
-use super::writer::{Put, Sent, Source, Writer};
+use super::writer::{Put, Sent, Writer};
 use super::{Board, lease, script, slot_init};
-use crate::host::files::sha256;
 use crate::manifest::{self, Manifest};
 use anyhow::{Context, Result, bail, ensure};
-use contents::{file_name, strangers, wanted};
+use contents::{strangers, wanted};
 use older::Older;
+use record::{block, put_record, record};
 use serde::Serialize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// What is to be installed, and how it is to boot.
 #[derive(Debug, Clone)]
@@ -100,6 +101,8 @@ pub struct Plan {
     tool: Option<Tool>,
     #[serde(skip)]
     known_initramfs: Option<Initramfs>,
+    #[serde(skip)]
+    kernel: initramfs::Kernel,
     #[serde(skip)]
     sequence: u64,
     #[serde(skip)]
@@ -180,6 +183,7 @@ pub fn plan(board: &dyn Board, request: &Request) -> Result<Plan> {
         &place,
         &seen,
         &wanted,
+        initramfs::Kernel::of_build(&manifest.root),
         this.and_then(|record| record.initramfs.as_ref()),
     )?;
     let older = Older::of(protected, old.as_ref(), &kept, &manifest.release, request.keep)?;
@@ -208,6 +212,7 @@ pub fn plan(board: &dyn Board, request: &Request) -> Result<Plan> {
         initramfs: initramfs.why,
         tool: initramfs.tool,
         known_initramfs: initramfs.known,
+        kernel: initramfs.kernel,
         old: old.filter(|old| old.release != manifest.release),
         place,
         send,
@@ -263,7 +268,11 @@ pub fn execute(
         install_modules(&writer, plan, &mut sent, on_stage)?;
         if let Some(tool) = plan.tool.filter(|_| plan.initramfs.is_some()) {
             on_stage(Stage::MakingInitramfs);
-            initramfs = Some(initramfs::make(board, &writer, plan, tool, &mut sent)?);
+            let job = initramfs::Job {
+                tool,
+                kernel: &plan.kernel,
+            };
+            initramfs = Some(initramfs::make(board, &writer, plan, &job, &mut sent)?);
         }
         install_boot_files(&writer, plan, &mut sent, on_stage)?;
     }
@@ -397,52 +406,6 @@ fn last_words(board: &dyn Board, request: &Request, place: &Place) -> Result<Vec
     let wanted = request.manifest.append.iter().chain(&request.extra_append);
     words.extend(wanted.cloned());
     Ok(words)
-}
-
-fn block(plan: &Plan) -> Block {
-    Block {
-        name: plan.label.clone(),
-        menu_label: Some(format!("{} (Lockstep: {})", plan.label, plan.release)),
-        kernel: plan.place.uboot_kernel.clone(),
-        fdt: plan.place.uboot_fdt.clone(),
-        initrd: plan.place.uboot_initrd.clone(),
-        append: plan.append.clone(),
-    }
-}
-
-fn record(
-    request: &Request,
-    plan: &Plan,
-    state: State,
-    inventory: Inventory,
-    initramfs: Option<Initramfs>,
-) -> Record {
-    Record {
-        schema_version: slot::SCHEMA_VERSION,
-        label: request.protected.test_label.clone(),
-        release: request.manifest.release.clone(),
-        build_id: request.manifest.build_id.clone(),
-        commit: request.manifest.commit.clone(),
-        nonce: request.nonce.as_str().to_string(),
-        state,
-        inventory,
-        sequence: plan.sequence,
-        initramfs,
-    }
-}
-
-fn put_record(writer: &Writer, path: &Path, record: &Record) -> Result<Sent> {
-    let bytes = serde_json::to_vec_pretty(record).context("writing the slot's record")?;
-    let folder = path.parent().context("the slot's record has no folder")?;
-    let put = Put {
-        target: file_name(path)?,
-        sha256: sha256(&bytes),
-        size: bytes.len() as u64,
-        source: Source::Bytes(bytes),
-        mode: 0o644,
-        keep: None,
-    };
-    writer.put(folder, &[put])
 }
 
 /// The inventory of the slot after everything was written: each file of the manifest has its hash, and nothing else is there but depmod's

@@ -7,6 +7,7 @@
 //! Source of the grammar: U-Boot `boot/pxe_utils.c` (`get_token`, `parse_label`, `parse_pxefile_top`, `pxe_menu_to_menu`,
 //! `label_boot`) and `common/menu.c`.
 
+mod difference;
 mod edit;
 pub mod files;
 mod lint;
@@ -14,6 +15,7 @@ mod once;
 mod scan;
 pub mod trace;
 
+pub use difference::difference;
 pub use edit::{Block, Edit, foreign, ours, remove, set};
 pub use lint::{Finding, Severity, lint};
 pub use once::default_once;

@@ -7,7 +7,7 @@ mod system;
 
 use super::backup;
 use super::protected::Protected;
-use super::{Board, autologin, script};
+use super::{Board, autologin, boot, script};
 use crate::manifest::{Kind, Manifest};
 use anyhow::Result;
 use serde::Serialize;
@@ -138,7 +138,7 @@ pub enum Backup<'a> {
 pub fn run(board: &dyn Board, protected: &Protected, backup: Backup, needed: Needed) -> Result<Report> {
     let word = format!("lockstep-preflight-{}", super::deploy::Nonce::fresh()?.as_str());
     let serial_before = serial_length(board);
-    let script = gather::script(protected, &board.description().services, &word)?;
+    let script = gather::script(protected, board.description(), &word)?;
     let text = script::ask(board, "looking at the board", &script, script::LOOK)?.text();
     let facts = Facts::of(&text);
     let serial = serial_sees(board, serial_before, &word);
@@ -165,6 +165,10 @@ pub fn run(board: &dyn Board, protected: &Protected, backup: Backup, needed: Nee
     checks.push(system::silent_wedge(&facts));
     checks.push(rules::tools(&facts));
     checks.push(system::kernel_features(&facts, methods));
+    checks.push(system::boot_methods(
+        &boot::every_method(board, protected)?,
+        methods,
+    ));
     checks.push(system::power(&facts));
     checks.push(system::sleep(&facts));
     checks.push(system::out_of_tree(&facts));

@@ -60,7 +60,16 @@ done
 for unit in display-manager.service systemd-pstore.service systemd-logind.service; do
     if systemctl cat "$unit" >/dev/null 2>&1; then printf 'unit=%s\n' "$(systemctl show -p Id --value "$unit")"; fi
 done
-printf 'kexec=%s\n' "$(cat /sys/kernel/kexec_loaded 2>/dev/null)"
+# /sys/kernel/kexec_loaded is there with the older call alone, too, which is not used.
+release=$(uname -r)
+config=$(zcat /proc/config.gz 2>/dev/null || cat "/boot/config-$release" 2>/dev/null || cat "/lib/modules/$release/config" 2>/dev/null || :)
+if [ -z "$config" ]; then
+    if [ -e /sys/kernel/kexec_loaded ]; then echo kexec=unknown; else echo kexec=no; fi
+elif printf '%s\n' "$config" | grep -qx CONFIG_KEXEC_FILE=y; then
+    echo kexec=yes
+else
+    echo kexec=no
+fi
 echo end=1
 "#
     )
@@ -103,7 +112,7 @@ pub fn describe(answer: &str, asked: &Asked) -> Result<Described> {
         extlinux: &extlinux,
         label: &label,
         cmdline: get("cmdline"),
-        kexec: !get("kexec").is_empty(),
+        kexec: may_kexec(get("kexec"), &mut notes),
         watchdogs: all("watchdog"),
         units: all("unit"),
     };
@@ -157,6 +166,26 @@ fn find_label(lines: &[(&str, &str)], cmdline: &str, notes: &mut Vec<String>) ->
         label.name.escape_debug()
     ));
     Ok((path.clone(), label.name.clone()))
+}
+
+/// Whether the method kexec is worth naming; what is not certain is noted.
+fn may_kexec(said: &str, notes: &mut Vec<String>) -> bool {
+    match said {
+        "yes" => true,
+        "unknown" => {
+            notes.push(
+                "whether vanilla can kexec is not known (neither /proc/config.gz nor a config file of this kernel is there): pre-flight tells"
+                    .into(),
+            );
+            true
+        }
+        _ => {
+            notes.push(
+                "vanilla's kernel cannot kexec_file_load (CONFIG_KEXEC_FILE is off): the boot method kexec is left out".into(),
+            );
+            false
+        }
+    }
 }
 
 /// What the text is made of.
@@ -272,6 +301,7 @@ fn watchdog(seen: &Seen, notes: &mut Vec<String>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::board::boot::Method;
 
     const ASKED: Asked = Asked {
         name: "x",
@@ -282,7 +312,7 @@ mod tests {
     fn answer(conf: &str) -> String {
         format!(
             "machine=aarch64\nuser=1000\nsudo=yes\ncmdline=console=ttyS2,1500000n8 root=/dev/mmcblk0p2 rw\n\
-             extlinux=/boot/extlinux/extlinux.conf {}\nwatchdog=dw_wdt 44\nunit=sddm.service\nkexec=0\nend=1\n",
+             extlinux=/boot/extlinux/extlinux.conf {}\nwatchdog=dw_wdt 44\nunit=sddm.service\nkexec=yes\nend=1\n",
             hex::encode(conf)
         )
     }
@@ -301,6 +331,24 @@ mod tests {
             "{}",
             described.text
         );
+    }
+
+    #[test]
+    fn a_vanilla_that_cannot_kexec_gets_no_such_method() {
+        let conf = "default a\nlabel a\n kernel /I\n append root=/dev/mmcblk0p2 rw\n";
+        let methods = |kexec: &str| {
+            let described = describe(&answer(conf).replace("kexec=yes", kexec), &ASKED).unwrap();
+            let file = BoardFile::parse("x", &described.text).unwrap();
+            (file.description.methods, described.notes.join("\n"))
+        };
+        let both = vec![Method::Kexec, Method::Manual];
+        assert_eq!(methods("kexec=yes").0, both);
+        let (allowed, notes) = methods("kexec=no");
+        assert_eq!(allowed, [Method::Manual]);
+        assert!(notes.contains("CONFIG_KEXEC_FILE is off"), "{notes}");
+        let (allowed, notes) = methods("kexec=unknown");
+        assert_eq!(allowed, both);
+        assert!(notes.contains("is not known"), "{notes}");
     }
 
     #[test]

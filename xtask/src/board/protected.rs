@@ -191,11 +191,14 @@ impl Protected {
                 what: "is gone".into(),
             }),
             Some(bytes) => match extlinux::foreign(&Config::parse(&bytes), &self.test_label) {
-                Ok(foreign) if foreign == self.foreign()? => {}
-                Ok(_) => found.push(Difference {
-                    path: self.extlinux.clone(),
-                    what: "has changes outside our own label".into(),
-                }),
+                Ok(foreign) => {
+                    found.extend(
+                        extlinux::difference(&self.foreign()?, &foreign).map(|what| Difference {
+                            path: self.extlinux.clone(),
+                            what: format!("has changes outside our own label: {what}"),
+                        }),
+                    );
+                }
                 Err(error) => found.push(Difference {
                     path: self.extlinux.clone(),
                     what: format!("{error:#}"),

@@ -270,12 +270,12 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// Runs a script that writes only below `folder`, with tools of the board. When it dies half-way that folder holds anything, and the
-    /// next call has to begin by removing it.
-    pub(super) fn produce(&self, doing: &str, folder: &Path, script: &str) -> Result<Finished> {
+    /// Runs a script that writes only below `folder`, with tools of the board and with `input`. When it dies half-way that folder holds
+    /// anything, and the next call has to begin by removing it.
+    pub(super) fn produce(&self, doing: &str, folder: &Path, script: &str, input: &[u8]) -> Result<Finished> {
         let guard = scripts::guard_words(&[&script::word(folder)?]);
         let targets = [(folder.to_path_buf(), Excuse::None)];
-        self.act(doing, Rule::Nothing, &targets, &(guard + script), &[])
+        self.act(doing, Rule::Nothing, &targets, &(guard + script), input)
     }
 
     /// Copies files of the board into the new folder `into/files`, attributes kept, and gives the folder that holds them for now;

@@ -5,7 +5,7 @@ use super::open_board::{BoardFlags, lock};
 use crate::board::awake;
 use crate::board::boot;
 use crate::board::offline::Offline;
-use crate::board::rollback;
+use crate::board::rollback::{self, Plan, RolledBack};
 use crate::exit::Outcome;
 use anyhow::Result;
 use std::path::{Path, PathBuf};
@@ -37,36 +37,11 @@ impl Rollback {
         let task = context.ui.task("comparing the board with its backup", None);
         let plan = rollback::plan(board, &self.board.campaign, &folder)?;
         task.done("");
-        plan.lines().iter().for_each(|line| context.ui.line(line));
-        if context.global.dry_run {
-            context
-                .ui
-                .json(&serde_json::json!({ "dry_run": true, "plan": plan }))?;
+        let question = format!("Do this on board `{}`?", self.board.board);
+        if agreed(context, &plan, &question)? == Agreed::NothingToDo {
             return Ok(Outcome::Success);
         }
-        if plan.is_empty() {
-            context
-                .ui
-                .json(&serde_json::json!({ "restored": 0, "removed": 0 }))?;
-            context
-                .ui
-                .line("vanilla is as the backup has it, and nothing of ours is left");
-            return Ok(Outcome::Success);
-        }
-        context.ui.confirm(
-            context.global.consent(),
-            &format!("Do this on board `{}`?", self.board.board),
-        )?;
-        let task = context.ui.task("rolling back", None);
-        let done = rollback::execute(board, &plan, &folder)?;
-        task.done(&format!(
-            "{} files restored, {} removed",
-            done.restored, done.removed
-        ));
-        context.ui.json(&done)?;
-        context
-            .ui
-            .line("vanilla is as the backup has it, and nothing of ours is left");
+        roll_back(context, || rollback::execute(board, &plan, &folder))?;
         // Pre-flight may have held it awake; a board without systemd never was.
         drop(awake::release(board));
         self.say_what_runs(context, board)?;
@@ -79,32 +54,11 @@ impl Rollback {
         let offline = Offline::open(target, &self.board.campaign, &folder)?;
         let plan = offline.plan()?;
         task.done("");
-        plan.lines().iter().for_each(|line| context.ui.line(line));
-        if context.global.dry_run || plan.is_empty() {
-            context
-                .ui
-                .json(&serde_json::json!({ "dry_run": context.global.dry_run, "plan": plan }))?;
-            if plan.is_empty() {
-                context
-                    .ui
-                    .line("vanilla is as the backup has it, and nothing of ours is left");
-            }
+        let question = format!("Do this on {}?", offline.shown());
+        if agreed(context, &plan, &question)? == Agreed::NothingToDo {
             return Ok(Outcome::Success);
         }
-        context.ui.confirm(
-            context.global.consent(),
-            &format!("Do this on {}?", offline.shown()),
-        )?;
-        let task = context.ui.task("rolling back", None);
-        let done = offline.execute(&plan)?;
-        task.done(&format!(
-            "{} files restored, {} removed",
-            done.restored, done.removed
-        ));
-        context.ui.json(&done)?;
-        context
-            .ui
-            .line("vanilla is as the backup has it, and nothing of ours is left");
+        roll_back(context, || offline.execute(&plan))?;
         context
             .ui
             .line("next: put the disk back into the board and switch it on");
@@ -121,4 +75,47 @@ impl Rollback {
         }
         Ok(())
     }
+}
+
+/// What became of the question.
+#[derive(PartialEq, Eq)]
+enum Agreed {
+    /// Somebody said yes.
+    Yes,
+    /// Only the plan was wanted, or it is empty; both were said.
+    NothingToDo,
+}
+
+/// Shows the plan and asks. Errors: somebody said no, or nobody could be asked.
+fn agreed(context: &Context, plan: &Plan, question: &str) -> Result<Agreed> {
+    plan.lines().iter().for_each(|line| context.ui.line(line));
+    if context.global.dry_run {
+        context
+            .ui
+            .json(&serde_json::json!({ "dry_run": true, "plan": plan }))?;
+        return Ok(Agreed::NothingToDo);
+    }
+    if plan.is_empty() {
+        context
+            .ui
+            .json(&serde_json::json!({ "restored": 0, "removed": 0 }))?;
+        context.ui.line(AS_IT_WAS);
+        return Ok(Agreed::NothingToDo);
+    }
+    context.ui.confirm(context.global.consent(), question)?;
+    Ok(Agreed::Yes)
+}
+
+const AS_IT_WAS: &str = "vanilla is as the backup has it, and nothing of ours is left";
+
+fn roll_back(context: &Context, execute: impl FnOnce() -> Result<RolledBack>) -> Result<()> {
+    let task = context.ui.task("rolling back", None);
+    let done = execute()?;
+    task.done(&format!(
+        "{} files restored, {} removed",
+        done.restored, done.removed
+    ));
+    context.ui.json(&done)?;
+    context.ui.line(AS_IT_WAS);
+    Ok(())
 }

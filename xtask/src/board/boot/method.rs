@@ -59,6 +59,14 @@ impl Method {
         }
     }
 
+    /// Why it cannot be used on a board that was found like this and whose file allows these methods.
+    pub(super) fn refusal(self, allowed: &[Method], situation: &Situation) -> Option<String> {
+        match allowed.contains(&self) {
+            true => self.implementation().refusal(situation),
+            false => Some("the board's description does not allow it (`methods` in its file)".to_string()),
+        }
+    }
+
     /// What it promises, and what it does not.
     pub fn guarantee(self) -> Guarantee {
         self.implementation().guarantee()
@@ -139,12 +147,7 @@ pub(super) const ORDERLY_RESTART: &str = "systemctl reboot || reboot";
 /// The method to use: `wanted`, or the best one that the board allows and that nothing speaks against. Errors: the wanted one is refused
 /// (with the reason), or each one is (with each reason). Only a wanted one may need a person.
 pub fn choose(wanted: Option<Method>, allowed: &[Method], situation: &Situation) -> Result<Method> {
-    let refusal = |method: Method| {
-        if !allowed.contains(&method) {
-            return Some("the board's description does not allow it (`methods` in its file)".to_string());
-        }
-        method.implementation().refusal(situation)
-    };
+    let refusal = |method: Method| method.refusal(allowed, situation);
     if let Some(method) = wanted {
         return match refusal(method) {
             None => Ok(method),

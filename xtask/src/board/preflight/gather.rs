@@ -1,14 +1,15 @@
 //! What pre-flight asks a board, in one script, and its answer taken apart.
 
 use super::super::protected::Protected;
-use super::super::{quote, script};
+use super::super::{Description, quote, script};
 use anyhow::Result;
 
 /// The script. It writes one line to the kernel log and one to `/dev/pmsg0`, and nothing else.
-pub(super) fn script(protected: &Protected, services: &[String], word: &str) -> Result<String> {
+pub(super) fn script(protected: &Protected, board: &Description, word: &str) -> Result<String> {
     let boot = protected.image.parent().unwrap_or(&protected.boot_mount);
-    let services: Vec<String> = services.iter().map(|name| quote(name)).collect();
+    let services: Vec<String> = board.services.iter().map(|name| quote(name)).collect();
     let services = services.join(" ");
+    let backup = script::word(&board.backup_folder)?;
     let (boot, modules) = (script::word(boot)?, script::word(&protected.modules)?);
     Ok(format!(
         r#"export LC_ALL=C
@@ -28,6 +29,12 @@ printf 'boot_source=%s\n' "$(df -B1 --output=fstype,avail,target "$boot" | tail 
 printf 'boot_options=%s\n' "$(awk -v m="$(stat -c %m "$boot")" '$2 == m {{ o = $4 }} END {{ print o }}' /proc/mounts)"
 printf 'boot_mount=%s\n' "$(stat -c %m "$boot")"
 printf 'root_free=%s\n' "$(df -B1 --output=avail "$modules" | tail -n1)"
+# Where the new modules and the backup go; a folder that is not there yet is made on the file system of the first one above it.
+for folder in "${{modules%/*}}" {backup}; do
+    while [ ! -d "$folder" ] && [ "$folder" != / ]; do folder=$(dirname "$folder"); done
+    mount=$(stat -c %m "$folder")
+    printf 'written=%s %s\n' "$(awk -v m="$mount" '$2 == m {{ o = $4 }} END {{ print o }}' /proc/mounts)" "$mount"
+done
 printf 'clock=%s\n' "$(date +%s)"
 for key in panic panic_on_oops sysrq softlockup_panic hung_task_panic; do
     printf 'kernel_%s=%s\n' $key "$(cat /proc/sys/kernel/$key 2>/dev/null)"
@@ -80,6 +87,7 @@ echo end=1
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::board::file::BoardFile;
     use crate::board::protected::tests::example;
     use crate::host::process;
     use std::time::Duration;
@@ -90,7 +98,11 @@ mod tests {
         let mut protected = example();
         protected.image = "/etc/passwd".into();
         protected.modules = "/usr/lib".into();
-        let text = script(&protected, &["a.service".into(), "b c;d".into()], "word").unwrap();
+        let mut board = BoardFile::parse("ampere", include_str!("../../../../boards/ampere.toml"))
+            .unwrap()
+            .description;
+        board.services = vec!["a.service".into(), "b c;d".into()];
+        let text = script(&protected, &board, "word").unwrap();
         // Not on the machine that runs the tests.
         let quiet: Vec<&str> = text
             .lines()
@@ -105,7 +117,7 @@ mod tests {
             "{answer}\n{}",
             String::from_utf8_lossy(&said.stderr)
         );
-        for line in ["boot_mount=/", "service=b c;d ", "clock="] {
+        for line in ["boot_mount=/", "service=b c;d ", "clock=", "written="] {
             assert!(
                 answer.lines().any(|answer| answer.starts_with(line)),
                 "{line}: {answer}"

@@ -239,18 +239,42 @@ pub(super) fn boot_folder(facts: &Facts, needed: u64, mount: &Path) -> Check {
     )
 }
 
+/// Modules and the backup. The kernel makes a file system read-only after an error (`errors=remount-ro`, ext4(5)), and an image may be so by
+/// design: then nothing can be deployed or backed up, and a slot's own depmod fails.
 pub(super) fn root_space(facts: &Facts, needed: u64) -> Check {
     let free = facts.number("root_free").unwrap_or(0);
+    let mut read_only: Vec<String> = facts
+        .all("written")
+        .iter()
+        .filter_map(|line| line.split_once(' '))
+        .filter(|(options, _)| options.split(',').any(|option| option == "ro"))
+        .map(|(_, mount)| mount.to_string())
+        .collect();
+    read_only.dedup();
+    let (status, reason, fix) = if !read_only.is_empty() {
+        (
+            Status::Fail,
+            format!("mounted read-only: {}", read_only.join(", ")),
+            "look at the kernel log first: it does so after an error (then fsck, from another system); otherwise `mount -o remount,rw` with \
+             the mount point",
+        )
+    } else {
+        (
+            if free > needed { Status::Pass } else { Status::Fail },
+            format!(
+                "{:.1} MB free, {:.1} MB needed",
+                free as f64 / 1e6,
+                needed as f64 / 1e6
+            ),
+            "make room on the file system of /lib/modules",
+        )
+    };
     check(
         "root",
-        "there is room for modules and the backup",
-        pass_if((free > needed).into(), Status::Fail),
-        format!(
-            "{:.1} MB free, {:.1} MB needed",
-            free as f64 / 1e6,
-            needed as f64 / 1e6
-        ),
-        "make room on the file system of /lib/modules",
+        "modules and the backup can be written, and there is room",
+        status,
+        reason,
+        fix,
     )
 }
 
@@ -430,6 +454,41 @@ mod tests {
         assert_eq!(
             boot_folder(&facts(&text.replace("rw,", "ro,")), 1).status,
             Status::Fail
+        );
+    }
+
+    #[test]
+    fn a_root_that_is_full_or_read_only_fails_with_what_to_do() {
+        let text = "root_free=1000\nwritten=rw,relatime /\nwritten=rw,relatime /\n";
+        let root = |text: &str, needed| root_space(&facts(text), needed);
+        assert_eq!(root(text, 999).status, Status::Pass);
+        let full = root(text, 1000);
+        assert!(
+            full.status == Status::Fail && full.fix.contains("make room"),
+            "{full:?}"
+        );
+        // Both are on the root; only the backup is on a disk of its own.
+        for (from, said) in [
+            ("rw,relatime /\n", "mounted read-only: /"),
+            ("written=rw,relatime /\nwritten=rw", "mounted read-only: /var"),
+        ] {
+            let text = match from.starts_with("written") {
+                true => text
+                    .replace(from, "written=rw /\nwritten=ro")
+                    .replace("relatime /\n", "relatime /var\n"),
+                false => text.replace(from, "ro,relatime /\n"),
+            };
+            let found = root(&text, 1);
+            assert_eq!((found.status, found.reason.as_str()), (Status::Fail, said));
+            assert!(
+                found.fix.contains("remount,rw") && found.fix.contains("fsck"),
+                "{found:?}"
+            );
+        }
+        // Not an option that only begins so.
+        assert_eq!(
+            root("root_free=1000\nwritten=rw,root_squash /\n", 1).status,
+            Status::Pass
         );
     }
 

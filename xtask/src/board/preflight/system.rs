@@ -88,6 +88,55 @@ pub(super) fn kernel_features(facts: &Facts, methods: &[Method]) -> Check {
     )
 }
 
+/// Which boot methods are left on this board as it is, and why each other one is not. `named` are those that the board's file names (none:
+/// whatever the board can do).
+pub(super) fn boot_methods(found: &[(Method, Option<String>)], named: &[Method]) -> Check {
+    let left: Vec<&str> = found
+        .iter()
+        .filter(|(_, refusal)| refusal.is_none())
+        .map(|(method, _)| method.name())
+        .collect();
+    let unattended = found
+        .iter()
+        .any(|(method, refusal)| refusal.is_none() && method.is_unattended());
+    let disappointed = found
+        .iter()
+        .any(|(method, refusal)| refusal.is_some() && named.contains(method));
+    let mut reason = vec![format!(
+        "left: {}",
+        if left.is_empty() {
+            "none".into()
+        } else {
+            left.join(", ")
+        }
+    )];
+    reason.extend(found.iter().filter_map(|(method, refusal)| {
+        // What the file leaves out is its author's own choice.
+        let refusal = refusal
+            .as_ref()
+            .filter(|_| named.is_empty() || named.contains(method))?;
+        Some(format!("not {}: {refusal}", method.name()))
+    }));
+    let status = match (left.is_empty(), unattended && !disappointed) {
+        (true, _) => Status::Fail,
+        (false, false) => Status::Warning,
+        (false, true) => Status::Pass,
+    };
+    let fix = match unattended {
+        true => "do what the reason says, or take the method out of `methods` in the board's file",
+        false => {
+            "a campaign needs one of serial-menu, kexec and uboot-env: what is left needs a person at the board"
+        }
+    };
+    check(
+        "methods",
+        "a boot method is left that needs nobody at the board",
+        status,
+        reason.join("; "),
+        fix,
+    )
+}
+
 /// Vanilla's files are protected against us; nothing protects a file system from the kernel that writes it.
 pub(super) fn root_at_risk(root: Root) -> Check {
     let (status, reason) = match root {
@@ -300,6 +349,35 @@ mod tests {
             Status::Fail
         );
         assert_eq!(status(both, "noconfig=yes\n").0, Status::Warning);
+    }
+
+    #[test]
+    fn the_methods_that_are_left_are_told_with_the_reasons_against_the_others() {
+        let found = |refused: &[Method]| -> Vec<(Method, Option<String>)> {
+            let refusal = |method| refused.contains(&method).then(|| "off".to_string());
+            Method::ALL.map(|method| (method, refusal(method))).into()
+        };
+        let row = boot_methods(&found(&[Method::Kexec]), &[]);
+        assert_eq!(row.status, Status::Pass);
+        assert_eq!(
+            row.reason,
+            "left: serial-menu, uboot-env, default-swap, manual; not kexec: off"
+        );
+        let named = [Method::Kexec, Method::SerialMenu];
+        let row = boot_methods(&found(&[Method::Kexec]), &named);
+        assert!(
+            row.status == Status::Warning && row.fix.contains("`methods`"),
+            "{row:?}"
+        );
+        let people = boot_methods(
+            &found(&[Method::Kexec, Method::SerialMenu, Method::UbootEnv]),
+            &[],
+        );
+        assert!(
+            people.status == Status::Warning && people.fix.contains("person"),
+            "{people:?}"
+        );
+        assert_eq!(boot_methods(&found(&Method::ALL), &[]).status, Status::Fail);
     }
 
     #[test]
