@@ -27,6 +27,8 @@ pub struct Asked<'a> {
     pub host: &'a str,
     /// Port, where it is not the configured one.
     pub port: Option<u16>,
+    /// The ssh_config that leads there, where it is not the user's own.
+    pub config: Option<&'a Path>,
 }
 
 /// A board file, and what a person should look at in it.
@@ -186,6 +188,9 @@ fn text(asked: &Asked, seen: &Seen, notes: &mut Vec<String>) -> String {
     let port = asked
         .port
         .map_or(String::new(), |port| format!("port = {port}\n"));
+    let config = asked.config.map_or(String::new(), |path| {
+        format!("config = {}\n", word(&path.to_string_lossy()))
+    });
     let methods = if seen.kexec {
         r#"["kexec", "manual"]"#
     } else {
@@ -194,7 +199,7 @@ fn text(asked: &Asked, seen: &Seen, notes: &mut Vec<String>) -> String {
     let head = format!(
         "# Written by `cargo xtask board probe` from what board `{name}` says of itself. Look at it before you trust it.\n\n\
          schema-version = 1\nkind = \"ssh\"\narchitecture = \"arm64\"\n\n\
-         [ssh]\nhost = {host}\n{port}rights = {rights}\n\n\
+         [ssh]\nhost = {host}\n{port}{config}rights = {rights}\n\n\
          [boot]\nfolder = {folder}\nextlinux = {extlinux}\nvanilla-label = {label}\nlimit-s = 300\n\
          # Add \"serial-menu\" in front when a serial cable is connected and [serial] names its device.\nmethods = {methods}\n\n",
         name = asked.name,
@@ -277,6 +282,7 @@ mod tests {
         name: "x",
         host: "me@board",
         port: Some(2222),
+        config: None,
     };
 
     fn answer(conf: &str) -> String {
