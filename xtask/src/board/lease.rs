@@ -47,6 +47,10 @@ impl Board for Leased<'_> {
         self.board.serial()
     }
 
+    fn serial_problem(&self) -> Option<&str> {
+        self.board.serial_problem()
+    }
+
     fn hard_reset(&self) -> Result<()> {
         self.board.hard_reset()
     }

@@ -88,6 +88,11 @@ impl SerialLine for RecordedLine {
         self.recorder.send_break()
     }
 
+    /// A tty and RFC 2217 have one; a bare connection carries bytes alone.
+    fn has_break(&self) -> bool {
+        matches!(self.source, Source::Device { .. } | Source::Rfc2217 { .. })
+    }
+
     fn vanilla_is(&self, entry: &MenuEntry) -> Result<()> {
         self.recorder.vanilla_is(entry.clone())
     }
@@ -164,6 +169,10 @@ impl Board for SshBoard {
     fn serial(&self) -> Option<&dyn SerialLine> {
         let line = self.line.as_ref()?;
         line.problem().is_none().then_some(line as &dyn SerialLine)
+    }
+
+    fn serial_problem(&self) -> Option<&str> {
+        self.line.as_ref()?.problem()
     }
 
     fn hard_reset(&self) -> Result<()> {

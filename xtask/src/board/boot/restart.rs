@@ -156,7 +156,8 @@ impl Restart<'_> {
         attendant.attend(on_progress)?;
         let mut seen = attendant.into_seen();
         seen.forced = forced && self.reset != Reset::Hard;
-        self.ended(answer, left_alone, started).map(|answer| (seen, answer))
+        self.ended(answer, left_alone, started)
+            .map(|answer| (seen, answer))
     }
 
     /// Without a serial line there is nothing to see but an answer.
@@ -180,7 +181,8 @@ impl Restart<'_> {
             forced,
             ..Seen::default()
         };
-        self.ended(answer, left_alone, started).map(|answer| (seen, answer))
+        self.ended(answer, left_alone, started)
+            .map(|answer| (seen, answer))
     }
 
     /// A board that nobody could reset, and that did not come back by itself either, is a person's.

@@ -123,25 +123,51 @@ fn has_ramoops(facts: &Facts) -> bool {
     facts.get("pstore_backend").contains("ramoops") && !facts.get("pstore").is_empty()
 }
 
-pub(super) fn serial(there: bool, sees: bool, facts: &Facts) -> Check {
+/// The serial line, as it is before a word was written.
+pub(super) enum Line<'a> {
+    /// It is open.
+    There {
+        /// A BREAK can be sent on it.
+        has_break: bool,
+    },
+    /// The board's file names one that does not open; why.
+    Unusable(&'a str),
+    /// The board's file names none.
+    None,
+}
+
+pub(super) fn serial(line: &Line, sees: bool, facts: &Facts) -> Check {
     let consoles: Vec<&str> = facts
         .get("cmdline")
         .split_whitespace()
         .filter(|word| word.starts_with("console="))
         .collect();
-    let (status, reason) = match (there, sees) {
-        (true, true) => (
+    let (status, reason) = match (line, sees) {
+        (Line::There { has_break: true }, true) => (
             Status::Pass,
             "a line written on the board arrived in the log".to_string(),
         ),
-        (true, false) => (
+        (Line::There { has_break: false }, true) => (
+            Status::Pass,
+            "a line written on the board arrived in the log; it has no BREAK (a tty of this host and RFC 2217 have one), so a kernel that ssh \
+             does not reach cannot be asked for its locks"
+                .to_string(),
+        ),
+        (Line::There { .. }, false) => (
             Status::Fail,
             format!(
                 "nothing of a line written on the board arrived in the log ({})",
                 consoles.join(" ")
             ),
         ),
-        (false, _) => (Status::Warning, "no serial cable".to_string()),
+        (Line::Unusable(problem), _) => (
+            Status::Warning,
+            format!("the line that the board's file names cannot be used: {problem}"),
+        ),
+        (Line::None, _) => (
+            Status::Warning,
+            "no serial cable: the board's file names none in [serial]".to_string(),
+        ),
     };
     check(
         "0.5",

@@ -109,7 +109,11 @@ impl Probe {
         };
         // ssh itself would go on with its defaults where the file is not there.
         if let Some(path) = config.as_ref().filter(|path| !path.is_file()) {
-            bail!("looking at {}: there is no ssh_config {}", self.ssh, path.display());
+            bail!(
+                "looking at {}: there is no ssh_config {}",
+                self.ssh,
+                path.display()
+            );
         }
         let ssh = Ssh::new(Target {
             destination: self.ssh.clone(),
