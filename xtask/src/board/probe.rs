@@ -267,7 +267,14 @@ fn watchdog(seen: &Seen, notes: &mut Vec<String>) -> String {
                 .map_or(String::new(), |seconds| format!("timeout-s = {seconds}\n"));
             format!("[watchdog]\ndriver = {}\n{timeout}\n", word(driver))
         }
-        _ => {
+        Some(_) => {
+            notes.push(
+                "there is a hardware watchdog, and the kernel does not say of which driver: name it in [watchdog] (`driver = \"dw_wdt\"`)"
+                    .into(),
+            );
+            String::new()
+        }
+        None => {
             notes.push("no hardware watchdog: a silent wedge will need the reset button".into());
             String::new()
         }
@@ -320,6 +327,24 @@ mod tests {
             "{:?}",
             described.notes
         );
+    }
+
+    #[test]
+    fn a_watchdog_without_a_name_is_one() {
+        let conf = "default a\nlabel a\n kernel /I\n append root=/dev/mmcblk0p2 rw\n";
+        for (dog, says) in [
+            ("watchdog= \n", "does not say of which driver"),
+            ("", "no hardware watchdog"),
+        ] {
+            let answer = answer(conf).replace("watchdog=dw_wdt 44\n", dog);
+            let described = describe(&answer, &ASKED).unwrap();
+            assert!(!described.text.contains("[watchdog]"));
+            assert!(
+                described.notes.iter().any(|note| note.contains(says)),
+                "{says}: {:?}",
+                described.notes
+            );
+        }
     }
 
     #[test]

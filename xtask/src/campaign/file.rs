@@ -444,6 +444,15 @@ impl Campaign {
         })
     }
 
+    /// What the fragments are laid upon, in words.
+    pub fn base_text(&self) -> String {
+        match (&self.kernel.base, self.board.as_str()) {
+            (Some(path), _) => path.display().to_string(),
+            (None, VIRTUAL) => "nothing (allnoconfig)".into(),
+            (None, board) => format!("the configuration that vanilla on {board} runs with"),
+        }
+    }
+
     /// Whether the debug kernel has lockdep. The sanitizers' have none: see their fragments.
     pub fn has_lockdep(&self) -> bool {
         !matches!(self.kernel.profile.as_str(), "kasan" | "kcsan")

@@ -315,7 +315,15 @@ pub(super) fn panic(facts: &Facts) -> Check {
 
 /// Invariant 4: a silent wedge has to end by itself.
 pub(super) fn watchdog(facts: &Facts) -> Check {
-    let dogs = facts.all("watchdog");
+    let shown = |dog: &String| {
+        let words: Vec<&str> = dog.split_whitespace().collect();
+        match words.as_slice() {
+            // Without CONFIG_WATCHDOG_SYSFS there is a name and nothing else.
+            [name, "timeout"] => (*name).to_string(),
+            words => words.join(" "),
+        }
+    };
+    let dogs: Vec<String> = facts.all("watchdog").iter().map(shown).collect();
     let fed = !matches!(facts.get("runtime_watchdog").trim(), "" | "0" | "infinity");
     check(
         "watchdog",
@@ -436,6 +444,25 @@ mod tests {
     }
 
     #[test]
+    fn a_line_that_is_not_there_says_why() {
+        let check = |line: Line, sees: bool, status: Status, says: &str| {
+            let found = serial(&line, sees, &facts("cmdline=console=ttyS2,1500000 quiet\n"));
+            assert!(found.status == status && found.reason.contains(says), "{found:?}");
+        };
+        let there = |has_break| Line::There { has_break };
+        check(there(true), true, Status::Pass, "arrived in the log");
+        check(there(false), true, Status::Pass, "no BREAK");
+        check(there(true), false, Status::Fail, "console=ttyS2,1500000");
+        check(
+            Line::Unusable("refused"),
+            false,
+            Status::Warning,
+            "cannot be used: refused",
+        );
+        check(Line::None, false, Status::Warning, "no serial cable");
+    }
+
+    #[test]
     fn a_boot_folder_that_is_full_or_read_only_fails() {
         let text = "boot_source=vfat 1000 /boot/firmware\nboot_options=rw,sync\nboot_mount=/boot/firmware\n";
         let boot_folder =
@@ -471,5 +498,7 @@ mod tests {
             Status::Warning
         );
         assert_eq!(watchdog(&facts("runtime_watchdog=20s\n")).status, Status::Warning);
+        let silent = watchdog(&facts("watchdog=watchdog0   timeout \nruntime_watchdog=20s\n"));
+        assert_eq!(silent.reason, "watchdog0; RuntimeWatchdogSec 20s");
     }
 }
