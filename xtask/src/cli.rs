@@ -118,7 +118,7 @@ pub enum Command {
     Harvest(cmd::harvest::Harvest),
     /// What the debug kernel says without the patches: show it, add to it, accept a finding
     Baseline(cmd::baseline::Baseline),
-    /// The virtual board: power, shell, serial line
+    /// A board: what runs there, shell, serial line, reset, a file for a new one; power of the virtual one
     Board(cmd::board::Board),
     /// Record a serial line: the process that other verbs start
     #[command(hide = true)]

@@ -9,6 +9,7 @@ pub mod rule;
 
 use super::boot::serial::Watch;
 use super::boot::serial_log::SerialLog;
+use super::netconsole::Wire;
 use super::ssh::Ssh;
 use super::{Board, Description, SerialLine};
 use crate::host::process::{BreakOff, BrokenOff, Finished};
@@ -311,6 +312,14 @@ impl Board for Watching<'_> {
 
     fn serial(&self) -> Option<&dyn SerialLine> {
         self.board.serial()
+    }
+
+    fn netconsole(&self) -> Option<Wire> {
+        self.board.netconsole()
+    }
+
+    fn serial_problem(&self) -> Option<&str> {
+        self.board.serial_problem()
     }
 
     fn hard_reset(&self) -> Result<()> {

@@ -67,6 +67,10 @@ impl Board for Leased<'_> {
         self.board.netconsole()
     }
 
+    fn serial_problem(&self) -> Option<&str> {
+        self.board.serial_problem()
+    }
+
     fn hard_reset(&self) -> Result<()> {
         self.board.hard_reset()
     }

@@ -86,6 +86,11 @@ pub trait Board {
         None
     }
 
+    /// Why the serial line that its file names cannot be used, if it names one.
+    fn serial_problem(&self) -> Option<&str> {
+        None
+    }
+
     /// Pulls the reset line (hard: nothing is flushed). Errors: this board has no such line, or it did not obey.
     fn hard_reset(&self) -> Result<()>;
 }
@@ -102,6 +107,11 @@ pub trait SerialLine {
 
     /// Sends a BREAK. Errors: this transport cannot.
     fn send_break(&self) -> Result<()>;
+
+    /// Whether this transport has a BREAK: without one only ssh reaches the kernel's SysRq.
+    fn has_break(&self) -> bool {
+        true
+    }
 
     /// Tells whoever captures the line which entry of U-Boot's menu is vanilla's: a menu that waits while no command runs gets it
     /// (invariant 8).

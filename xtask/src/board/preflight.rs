@@ -154,7 +154,14 @@ pub fn run(board: &dyn Board, protected: &Protected, backup: Backup, needed: Nee
         rules::backup(&backup),
     ];
     checks.extend(rules::pstore(&facts));
-    checks.push(rules::serial(board.serial().is_some(), serial, &facts));
+    let line = match (board.serial(), board.serial_problem()) {
+        (Some(line), _) => rules::Line::There {
+            has_break: line.has_break(),
+        },
+        (None, Some(problem)) => rules::Line::Unusable(problem),
+        (None, None) => rules::Line::None,
+    };
+    checks.push(rules::serial(&line, serial, &facts));
     checks.push(rules::some_capture(capture));
     checks.push(rules::boot_folder(&facts, needed.boot, &protected.boot_mount));
     checks.push(system::root_at_risk(board.description().root));

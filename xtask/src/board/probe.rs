@@ -27,6 +27,8 @@ pub struct Asked<'a> {
     pub host: &'a str,
     /// Port, where it is not the configured one.
     pub port: Option<u16>,
+    /// The ssh_config that leads there, where it is not the user's own.
+    pub config: Option<&'a Path>,
 }
 
 /// A board file, and what a person should look at in it.
@@ -215,6 +217,9 @@ fn text(asked: &Asked, seen: &Seen, notes: &mut Vec<String>) -> String {
     let port = asked
         .port
         .map_or(String::new(), |port| format!("port = {port}\n"));
+    let config = asked.config.map_or(String::new(), |path| {
+        format!("config = {}\n", word(&path.to_string_lossy()))
+    });
     let methods = if seen.kexec {
         r#"["kexec", "manual"]"#
     } else {
@@ -223,7 +228,7 @@ fn text(asked: &Asked, seen: &Seen, notes: &mut Vec<String>) -> String {
     let head = format!(
         "# Written by `cargo xtask board probe` from what board `{name}` says of itself. Look at it before you trust it.\n\n\
          schema-version = 1\nkind = \"ssh\"\narchitecture = \"arm64\"\n\n\
-         [ssh]\nhost = {host}\n{port}rights = {rights}\n\n\
+         [ssh]\nhost = {host}\n{port}{config}rights = {rights}\n\n\
          [boot]\nfolder = {folder}\nextlinux = {extlinux}\nvanilla-label = {label}\nlimit-s = 300\n\
          # Add \"serial-menu\" in front when a serial cable is connected and [serial] names its device.\nmethods = {methods}\n\n",
         name = asked.name,
@@ -291,7 +296,14 @@ fn watchdog(seen: &Seen, notes: &mut Vec<String>) -> String {
                 .map_or(String::new(), |seconds| format!("timeout-s = {seconds}\n"));
             format!("[watchdog]\ndriver = {}\n{timeout}\n", word(driver))
         }
-        _ => {
+        Some(_) => {
+            notes.push(
+                "there is a hardware watchdog, and the kernel does not say of which driver: name it in [watchdog] (`driver = \"dw_wdt\"`)"
+                    .into(),
+            );
+            String::new()
+        }
+        None => {
             notes.push("no hardware watchdog: a silent wedge will need the reset button".into());
             String::new()
         }
@@ -307,6 +319,7 @@ mod tests {
         name: "x",
         host: "me@board",
         port: Some(2222),
+        config: None,
     };
 
     fn answer(conf: &str) -> String {
@@ -362,6 +375,24 @@ mod tests {
             "{:?}",
             described.notes
         );
+    }
+
+    #[test]
+    fn a_watchdog_without_a_name_is_one() {
+        let conf = "default a\nlabel a\n kernel /I\n append root=/dev/mmcblk0p2 rw\n";
+        for (dog, says) in [
+            ("watchdog= \n", "does not say of which driver"),
+            ("", "no hardware watchdog"),
+        ] {
+            let answer = answer(conf).replace("watchdog=dw_wdt 44\n", dog);
+            let described = describe(&answer, &ASKED).unwrap();
+            assert!(!described.text.contains("[watchdog]"));
+            assert!(
+                described.notes.iter().any(|note| note.contains(says)),
+                "{says}: {:?}",
+                described.notes
+            );
+        }
     }
 
     #[test]

@@ -90,6 +90,11 @@ impl SerialLine for RecordedLine {
         self.recorder.send_break()
     }
 
+    /// A tty and RFC 2217 have one; a bare connection carries bytes alone.
+    fn has_break(&self) -> bool {
+        matches!(self.source, Source::Device { .. } | Source::Rfc2217 { .. })
+    }
+
     fn vanilla_is(&self, entry: &MenuEntry) -> Result<()> {
         self.recorder.vanilla_is(entry.clone())
     }
@@ -191,6 +196,10 @@ impl Board for SshBoard {
 
     fn netconsole(&self) -> Option<Wire> {
         self.netconsole.clone()
+    }
+
+    fn serial_problem(&self) -> Option<&str> {
+        self.line.as_ref()?.problem()
     }
 
     fn hard_reset(&self) -> Result<()> {

@@ -156,6 +156,17 @@ pub fn read(probes: &[Probe]) -> String {
     script + "echo nop >current_tracer; : >set_ftrace_filter\n"
 }
 
+/// What a line that begins with [`UNKNOWN`] means, and what to do about it.
+pub fn explain(line: &str) -> String {
+    let Some(function) = line.strip_prefix(&format!("{UNKNOWN} function: ")) else {
+        return line.to_string();
+    };
+    format!(
+        "ftrace knows no function {function}: its module is not loaded (`load` in the step), or the compiler put it into its caller, as it does \
+         with a static one that is called once (`noinline` keeps it apart); or name its caller, `kprobe:`, `tracepoint:` or `counter:`"
+    )
+}
+
 /// How often each of `probes` ran, in their order, from what [`arm`] and [`read`] printed. The trace is a ring: a count of functions and
 /// tracepoints is a lower bound. A counter counts by how much it grew.
 pub fn counts(armed: &str, read: &str, probes: &[Probe]) -> Vec<(String, u64)> {
@@ -216,6 +227,17 @@ mod tests {
     fn numbers(armed: &str, read: &str, entries: &[&str]) -> Vec<u64> {
         let counted = counts(armed, read, &probes(entries));
         counted.into_iter().map(|(_, count)| count).collect()
+    }
+
+    #[test]
+    fn what_cannot_be_watched_is_explained() {
+        let said = explain("no such function: x_count");
+        assert!(
+            said.contains("no function x_count") && said.contains("noinline"),
+            "{said}"
+        );
+        let other = "no such tracepoint: a:b";
+        assert_eq!(explain(other), other);
     }
 
     #[test]

@@ -89,8 +89,11 @@ pub struct Campaign {
     pub replacements: Vec<(String, PathBuf)>,
 }
 
+/// The one board that is made here, and whose kernels begin from nothing.
+const VIRTUAL: &str = "virtual";
+
 fn virtual_board() -> String {
-    "virtual".into()
+    VIRTUAL.into()
 }
 
 fn closing() -> String {
@@ -122,7 +125,8 @@ impl Default for Preflight {
 pub struct Kernel {
     /// Name of the profile: `lockdep`, `kasan`, `kcsan`, or one of your own with fragments.
     pub profile: String,
-    /// A `.config` to begin with; none for everything off that nobody asks for (`allnoconfig`).
+    /// A `.config` to begin with. Where it is left out: the configuration that the board itself runs; for the virtual board everything off that
+    /// nobody asks for (`allnoconfig`).
     pub base: Option<PathBuf>,
     /// Fragments, merged in this order onto it; those of the profile where it is left out.
     pub fragments: Vec<PathBuf>,
@@ -345,9 +349,10 @@ impl Campaign {
     /// Puts in what the file leaves out and another key decides: the fragments of the profile, and names for [`ALL`].
     fn fill_in(&mut self) {
         if self.kernel.fragments.is_empty() {
-            let below = match self.kernel.base {
-                Some(_) => Below::Config,
-                None => Below::Nothing,
+            // A board of one's own has a configuration already: the one that it runs, where the campaign names no other.
+            let below = match (&self.kernel.base, self.board.as_str()) {
+                (None, VIRTUAL) => Below::Nothing,
+                _ => Below::Config,
             };
             let profile = Profile::named(Path::new(""), &self.kernel.profile, below);
             self.kernel.fragments = profile.map(|profile| profile.fragments).unwrap_or_default();
@@ -437,6 +442,15 @@ impl Campaign {
             length,
             parallel: soak.parallel,
         })
+    }
+
+    /// What the fragments are laid upon, in words.
+    pub fn base_text(&self) -> String {
+        match (&self.kernel.base, self.board.as_str()) {
+            (Some(path), _) => path.display().to_string(),
+            (None, VIRTUAL) => "nothing (allnoconfig)".into(),
+            (None, board) => format!("the configuration that vanilla on {board} runs with"),
+        }
     }
 
     /// Whether the debug kernel has lockdep. The sanitizers' have none: see their fragments.

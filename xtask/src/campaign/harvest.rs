@@ -184,16 +184,17 @@ pub fn new_findings(baseline: &[Finding], now: &[Finding]) -> Vec<Finding> {
     new
 }
 
-/// From the first boot loader to the next one; all of it where none is seen.
+/// From the first boot loader (or the first kernel, where kexec jumped into it) to the next boot loader; all of it where nothing of these is
+/// seen.
 fn one_boot(capture: &[u8]) -> Range<usize> {
     let marks = serial::phases(capture);
-    let mut loaders = marks
+    let begins = |phase| matches!(phase, Phase::BootLoader | Phase::Kernel);
+    let from = marks.iter().find(|mark| begins(mark.phase));
+    let from = from.map_or(0, |mark| mark.offset);
+    let next = marks
         .iter()
-        .filter(|mark| mark.phase == Phase::BootLoader)
-        .map(|mark| mark.offset);
-    let from = loaders.next().unwrap_or(0);
-    let to = loaders.next().unwrap_or(capture.len());
-    from..to
+        .find(|mark| mark.phase == Phase::BootLoader && mark.offset > from);
+    from..next.map_or(capture.len(), |mark| mark.offset)
 }
 
 #[cfg(test)]
@@ -207,6 +208,18 @@ mod tests {
         let boot = String::from_utf8_lossy(&capture[one_boot(capture)]);
         assert!(
             boot.starts_with("U-Boot") && boot.ends_with("Restarting system\n"),
+            "{boot}"
+        );
+    }
+
+    #[test]
+    fn a_kernel_that_kexec_started_has_no_boot_loader_before_it() {
+        let capture = b"[   99.000000] kexec_core: Starting new kernel\n[    0.000000] Linux version 7-lockdep\n\
+                        [    9.000000] WARNING: ours\n[   20.000000] reboot: Restarting system\nU-Boot 2023.01\n\
+                        [    0.000000] Linux version 7-vanilla\n";
+        let boot = String::from_utf8_lossy(&capture[one_boot(capture)]);
+        assert!(
+            boot.contains("7-lockdep") && boot.ends_with("Restarting system\n"),
             "{boot}"
         );
     }

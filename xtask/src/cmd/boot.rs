@@ -104,7 +104,9 @@ impl Boot {
                 )),
                 Err(error) => context.ui.warn(&format!("{error:#}")),
             }
-            context.ui.line("next: `cargo xtask boot vanilla`");
+            context
+                .ui
+                .line(&format!("next: `cargo xtask boot vanilla{}`", self.board.typed()));
         }
         Ok(outcome)
     }
@@ -207,7 +209,10 @@ impl Boot {
         };
         context.ui.line(&line);
         if outcome == Outcome::PersonNeeded {
-            context.ui.line("next: `cargo xtask boot vanilla --force`");
+            context.ui.line(&format!(
+                "next: `cargo xtask boot vanilla --force{}`",
+                self.board.typed()
+            ));
         }
         Ok(outcome)
     }

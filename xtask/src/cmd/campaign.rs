@@ -5,7 +5,10 @@ use crate::campaign::file::problem::{self, Problem};
 use crate::campaign::file::{Campaign, present, read, schema, skeleton};
 use crate::exit::Outcome;
 use crate::host::files;
+use crate::kernel::patch::Patch;
+use crate::kernel::place::Place;
 use crate::kernel::series::Series;
+use crate::kernel::series::scope::{self, Scope};
 use crate::ui::count;
 use anyhow::{Context as _, Result, bail};
 use std::path::{Path, PathBuf};
@@ -88,6 +91,7 @@ impl New {
             board: &self.board,
             series: &self.series.display().to_string(),
             patches: &series.patches,
+            scopes: &scopes(context, &series.patches),
         });
         let campaign =
             problem::parse(&text).map_err(|problems| problem::error("the new campaign", &problems))?;
@@ -121,6 +125,18 @@ impl New {
             .ui
             .json(&serde_json::json!({ "dry_run": context.global.dry_run, "file": file, "text": text }))?;
         Ok(Outcome::Success)
+    }
+}
+
+/// What each patch makes make build anew, as the Makefiles of the imported tree tell; nothing before there is one.
+fn scopes(context: &Context, patches: &[Patch]) -> Vec<Scope> {
+    let Ok(place) = Place::of(&context.folders.cache, None) else {
+        return Vec::new();
+    };
+    let read = |path: &Path| std::fs::read_to_string(place.worktree.join(path)).ok();
+    match place.worktree.is_dir() {
+        true => patches.iter().map(|patch| scope::of(patch, read)).collect(),
+        false => Vec::new(),
     }
 }
 

@@ -82,9 +82,11 @@ impl Deploy {
             deployed.release,
             deployed.nonce.as_str()
         ));
-        context
-            .ui
-            .line(&format!("next: `cargo xtask boot {}`", deployed.label));
+        context.ui.line(&format!(
+            "next: `cargo xtask boot {}{}`",
+            deployed.label,
+            self.board.typed()
+        ));
         Ok(Outcome::Success)
     }
 }

@@ -142,6 +142,19 @@ pub struct BoardFlags {
 }
 
 impl BoardFlags {
+    /// These flags as a person types them behind the next command; nothing where they are what they are without being typed.
+    pub fn typed(&self) -> String {
+        let usual = [
+            ("board", &self.board, "virtual"),
+            ("campaign", &self.campaign, "rehearsal"),
+            ("label", &self.label, "arch_devices_lockdep"),
+        ];
+        let other = usual.iter().filter(|(_, value, usual)| value != usual);
+        other
+            .map(|(flag, value, _)| format!(" --{flag} {value}"))
+            .collect()
+    }
+
     /// The board, whether it answers or not. Errors: no such board.
     pub fn open_silent(&self, context: &Context) -> Result<Box<dyn Board>> {
         find(context, &self.board)

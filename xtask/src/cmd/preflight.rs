@@ -100,7 +100,9 @@ impl Preflight {
             _ => {}
         }
         if outcome == Outcome::Success {
-            context.ui.line("next: `cargo xtask deploy`");
+            context
+                .ui
+                .line(&format!("next: `cargo xtask deploy{}`", self.board.typed()));
         }
         Ok(outcome)
     }
@@ -302,9 +304,10 @@ impl Preflight {
         if report.may_start() {
             return Ok(Outcome::Success);
         }
-        context.ui.line(
-            "no campaign on this board yet: do what the failed checks say, then `cargo xtask preflight`",
-        );
+        context.ui.line(&format!(
+            "no campaign on this board yet: do what the failed checks say, then `cargo xtask preflight{}`",
+            self.board.typed()
+        ));
         Ok(Outcome::CheckFailed)
     }
 }

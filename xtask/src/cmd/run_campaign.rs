@@ -6,7 +6,7 @@ use super::bisect_apply::compile;
 use super::notify::NotifyFlags;
 use super::open_board::{backup_folder, board_file, lock, open, power_on};
 use crate::board::Board;
-use crate::board::boot::{ConsentGiven, Reset};
+use crate::board::boot::{self, ConsentGiven, Reset};
 use crate::board::file::Kind;
 use crate::board::virt::VirtualBoard;
 use crate::campaign::base_config;
@@ -25,7 +25,7 @@ use crate::campaign::{report, way_home};
 use crate::exit::Outcome;
 use crate::host::interrupt;
 use crate::host::{awake, files};
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -205,6 +205,16 @@ fn base(context: &Context, campaign: &Campaign, board: &dyn Board, folder: &Path
     let bytes = match std::fs::read(&path) {
         Ok(bytes) => bytes,
         Err(_) => {
+            let running = boot::look(board)?;
+            ensure!(
+                !running.cmdline.contains("lockstep.nonce="),
+                "the campaign names no configuration (`base` in [kernel]), so it is the board's own; but {}, a debug kernel of ours, runs there: \
+                 `cargo xtask boot vanilla --board {name} --campaign {} --label {}` first",
+                running.release,
+                campaign.name,
+                campaign.kernel.label,
+                name = campaign.board
+            );
             let bytes = base_config::of_board(board)?;
             files::write_atomic(&path, &bytes)?;
             bytes

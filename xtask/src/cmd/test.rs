@@ -35,6 +35,7 @@ const AFTER_SETUP: &[&str] = &[
     "virt_board",
     "rehearsal",
     "breaks",
+    "ssh_board_campaign",
     "board_virtual",
     "boot_methods",
     "fat_power_cut",

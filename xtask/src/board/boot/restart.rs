@@ -6,7 +6,7 @@ use super::serial::Phase;
 use super::{ANSWER_LIMIT, Answer, Progress, look, sysrq};
 use crate::board::protected::Protected;
 use crate::board::{Board, SerialLine, awake};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Error, Result};
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
 
@@ -75,6 +75,8 @@ impl Limits {
 const POLL: Duration = Duration::from_millis(50);
 /// How often a board without a serial line is asked: a connection to one that is down takes as long as its limit.
 const ASK_EVERY: Duration = Duration::from_secs(2);
+/// How often a board is asked whose line shows no restart although there should have been one.
+const ASK_UNSEEN_EVERY: Duration = Duration::from_secs(10);
 
 /// From a panic to U-Boot's first line: `panic=10`, and some for the words before it on a slow line.
 const PANIC: Duration = Duration::from_secs(45);
@@ -135,11 +137,7 @@ impl Restart<'_> {
     fn restart(self, on_progress: &mut dyn FnMut(&Progress)) -> Result<(Seen, Option<Answer>)> {
         match self.board.serial() {
             Some(line) => self.with_line(line, on_progress),
-            None if self.old.is_some() => self.blind(on_progress),
-            None => bail!(
-                "board `{}` does not answer and has no serial line: a person has to look at it",
-                self.board.description().name
-            ),
+            None => self.blind(on_progress),
         }
     }
 
@@ -157,20 +155,25 @@ impl Restart<'_> {
         // For the time when no command runs. A recorder that does not know it leaves menus alone.
         let _ = line.vanilla_is(&self.plan.then.entry());
         let started = Instant::now();
-        self.ask(on_progress)?;
+        let left_alone = self.ask(on_progress)?;
         let mut forced = self.reset == Reset::Hard;
+        let mut asked_unseen = started;
         let mut kernel_since: Option<Instant> = None;
         let mut answer = None;
         loop {
             attendant.attend(on_progress)?;
             let seen = attendant.seen();
             let restarted = seen.banner || (self.way == Way::NoBootloader && !seen.linux.is_empty());
-            if !restarted && !forced && started.elapsed() > limits.down {
-                on_progress(&Progress::PullingReset);
-                by_force(self.board, attendant.phase())?;
-                forced = true;
-            }
-            if !(restarted && attendant.phase() >= Phase::Kernel) {
+            if !restarted && started.elapsed() > limits.down && asked_unseen.elapsed() > ASK_UNSEEN_EVERY {
+                // An adapter that the board feeds is gone while the power is, and takes U-Boot's first lines with it.
+                asked_unseen = Instant::now();
+                answer = self.somebody_new(started);
+                if answer.is_none() && !forced {
+                    on_progress(&Progress::PullingReset);
+                    by_force(self.board, attendant.phase())?;
+                    forced = true;
+                }
+            } else if !(restarted && attendant.phase() >= Phase::Kernel) {
                 kernel_since = None;
             } else if kernel_since.get_or_insert_with(Instant::now).elapsed() > Duration::from_secs(1) {
                 // Asked only while a kernel runs: a menu must not wait behind a connection that hangs.
@@ -184,14 +187,15 @@ impl Restart<'_> {
         attendant.attend(on_progress)?;
         let mut seen = attendant.into_seen();
         seen.forced = forced && self.reset != Reset::Hard;
-        Ok((seen, answer))
+        self.ended(answer, left_alone, started)
+            .map(|answer| (seen, answer))
     }
 
     /// Without a serial line there is nothing to see but an answer.
     fn blind(self, on_progress: &mut dyn FnMut(&Progress)) -> Result<(Seen, Option<Answer>)> {
         let limits = Limits::of(self.board);
         let started = Instant::now();
-        self.ask(on_progress)?;
+        let left_alone = self.ask(on_progress)?;
         let mut answer = None;
         let (mut gone, mut forced) = (self.reset == Reset::Hard, false);
         while answer.is_none() && started.elapsed() < limits.whole() {
@@ -208,7 +212,25 @@ impl Restart<'_> {
             forced,
             ..Seen::default()
         };
-        Ok((seen, answer))
+        self.ended(answer, left_alone, started)
+            .map(|answer| (seen, answer))
+    }
+
+    /// A board that nobody could reset, and that did not come back by itself either, is a person's.
+    fn ended(
+        &self,
+        answer: Option<Answer>,
+        left_alone: Option<Error>,
+        started: Instant,
+    ) -> Result<Option<Answer>> {
+        match left_alone {
+            Some(error) if answer.is_none() => Err(error.context(format!(
+                "board `{}` does not answer, and for {} s neither its watchdog nor its lease has brought it back",
+                self.board.description().name,
+                started.elapsed().as_secs()
+            ))),
+            _ => Ok(answer),
+        }
     }
 
     fn somebody_new(&self, started: Instant) -> Option<Answer> {
@@ -223,13 +245,17 @@ impl Restart<'_> {
         Some(seen)
     }
 
-    /// Only this function and [`by_force`] restart a board. The connection dies with the board, so its words do not count.
-    fn ask(&self, on_progress: &mut dyn FnMut(&Progress)) -> Result<()> {
+    /// Only this function and [`by_force`] restart a board. The connection dies with the board, so its words do not count. Gives why a board that
+    /// is silent cannot be reset from here: it is left to its watchdog and its lease then (invariant 4).
+    fn ask(&self, on_progress: &mut dyn FnMut(&Progress)) -> Result<Option<Error>> {
         let script = match self.reset {
             Reset::Hard => {
-                by_force(self.board, Phase::Unknown)?;
+                let done = by_force(self.board, Phase::Unknown);
                 on_progress(&Progress::Asked);
-                return Ok(());
+                return match done {
+                    Err(error) if self.old.is_none() => Ok(Some(error)),
+                    done => done.map(|()| None),
+                };
             }
             // In the background, so that the answer comes before the connection goes.
             Reset::Orderly => format!("sync\n(sleep 1; {}) >/dev/null 2>&1 &\n", self.command),
@@ -240,12 +266,12 @@ impl Restart<'_> {
                     by_force(self.board, Phase::Unknown)?;
                 }
                 on_progress(&Progress::Asked);
-                return Ok(());
+                return Ok(None);
             }
         };
         drop(self.board.run(&script, Duration::from_secs(30)));
         on_progress(&Progress::Asked);
-        Ok(())
+        Ok(None)
     }
 }
 
@@ -277,13 +303,22 @@ fn by_force(board: &dyn Board, phase: Phase) -> Result<()> {
     let Err(error) = board.hard_reset() else {
         return Ok(());
     };
+    let out_of_reach = "the board is out of reach: press its reset button, or take its power for ten seconds";
     let line = board
         .serial()
         .filter(|_| phase >= Phase::Kernel && phase != Phase::Panicked);
     let Some(line) = line else {
-        return Err(error)
-            .context("the board is out of reach: press its reset button, or take its power for ten seconds");
+        return Err(error).context(out_of_reach);
     };
+    by_keys(line).map_err(|keys| {
+        error.context(format!(
+            "{out_of_reach} (its kernel cannot be told to reset over the serial line: {keys:#})"
+        ))
+    })
+}
+
+/// Sync, unmount, reset: the kernel's own.
+fn by_keys(line: &dyn SerialLine) -> Result<()> {
     for key in [b"s", b"u", b"b"] {
         line.send_break()?;
         line.write(key)?;
@@ -300,7 +335,8 @@ mod tests {
     use crate::board::extlinux::Config;
     use crate::board::file::BoardFile;
     use crate::host::process::Finished;
-    use std::cell::RefCell;
+    use anyhow::bail;
+    use std::cell::{Cell, RefCell};
     use std::os::unix::process::ExitStatusExt as _;
 
     /// Answers as another boot as soon as it was asked to restart, and keeps what it was asked.
@@ -349,15 +385,22 @@ mod tests {
         }
     }
 
+    fn quick() -> Quick {
+        Quick {
+            description: BoardFile::parse("ampere", include_str!("../../../../boards/ampere.toml"))
+                .unwrap()
+                .description,
+            held_awake: false,
+            asked: RefCell::default(),
+        }
+    }
+
     #[test]
     fn a_board_that_was_held_awake_is_held_awake_after_the_boot() {
         for held_awake in [true, false] {
             let board = Quick {
-                description: BoardFile::parse("ampere", include_str!("../../../../boards/ampere.toml"))
-                    .unwrap()
-                    .description,
                 held_awake,
-                asked: RefCell::default(),
+                ..quick()
             };
             let config = Config::parse(b"label v\nkernel /v\n");
             let old = look(&board).unwrap();
@@ -376,6 +419,74 @@ mod tests {
             assert_eq!(answer.unwrap().boot_id, "boot-2");
             assert_eq!(board.was_asked("systemd-run"), held_awake);
         }
+    }
+
+    /// Says nothing when it is asked first, and is vanilla afterwards.
+    struct Wedged {
+        quick: Quick,
+        reset: Result<(), &'static str>,
+        asked: Cell<u32>,
+    }
+
+    impl Board for Wedged {
+        fn description(&self) -> &Description {
+            self.quick.description()
+        }
+
+        fn run_with_input(&self, script: &str, input: &[u8], limit: Duration) -> Result<Finished> {
+            self.quick.run_with_input(script, input, limit)
+        }
+
+        fn answers(&self, _limit: Duration) -> bool {
+            self.asked.set(self.asked.get() + 1);
+            self.asked.get() > 2
+        }
+
+        fn serial(&self) -> Option<&dyn SerialLine> {
+            None
+        }
+
+        fn hard_reset(&self) -> Result<()> {
+            self.reset.map_err(Error::msg)
+        }
+    }
+
+    fn hard(board: &dyn Board) -> Restart<'_> {
+        let config = Config::parse(b"label v\nkernel /v\n");
+        Restart {
+            board,
+            old: None,
+            plan: menu::Plan {
+                first: None,
+                then: menu::Choice::of(&config, "v").unwrap(),
+            },
+            way: Way::LeaveMenu,
+            reset: Reset::Hard,
+            command: method::ORDERLY_RESTART,
+        }
+    }
+
+    /// Without a serial cable: by its reset command, and where there is none by its watchdog or its lease, before a person is called.
+    #[test]
+    fn a_silent_board_without_a_serial_line_is_waited_for() {
+        for reset in [Ok(()), Err("it has no reset command")] {
+            let board = Wedged {
+                quick: quick(),
+                reset,
+                asked: Cell::new(0),
+            };
+            let (_, answer) = hard(&board).run(&mut |_| {}).unwrap();
+            assert_eq!(answer.unwrap().boot_id, "boot-1");
+        }
+        let board = quick();
+        let error = hard(&board)
+            .ended(None, Some(Error::msg("it has no reset command")), Instant::now())
+            .unwrap_err();
+        let said = format!("{error:#}");
+        assert!(
+            said.contains("neither its watchdog nor its lease") && said.ends_with("it has no reset command"),
+            "{said}"
+        );
     }
 
     #[test]

@@ -123,25 +123,51 @@ fn has_ramoops(facts: &Facts) -> bool {
     facts.get("pstore_backend").contains("ramoops") && !facts.get("pstore").is_empty()
 }
 
-pub(super) fn serial(there: bool, sees: bool, facts: &Facts) -> Check {
+/// The serial line, as it is before a word was written.
+pub(super) enum Line<'a> {
+    /// It is open.
+    There {
+        /// A BREAK can be sent on it.
+        has_break: bool,
+    },
+    /// The board's file names one that does not open; why.
+    Unusable(&'a str),
+    /// The board's file names none.
+    None,
+}
+
+pub(super) fn serial(line: &Line, sees: bool, facts: &Facts) -> Check {
     let consoles: Vec<&str> = facts
         .get("cmdline")
         .split_whitespace()
         .filter(|word| word.starts_with("console="))
         .collect();
-    let (status, reason) = match (there, sees) {
-        (true, true) => (
+    let (status, reason) = match (line, sees) {
+        (Line::There { has_break: true }, true) => (
             Status::Pass,
             "a line written on the board arrived in the log".to_string(),
         ),
-        (true, false) => (
+        (Line::There { has_break: false }, true) => (
+            Status::Pass,
+            "a line written on the board arrived in the log; it has no BREAK (a tty of this host and RFC 2217 have one), so a kernel that ssh \
+             does not reach cannot be asked for its locks"
+                .to_string(),
+        ),
+        (Line::There { .. }, false) => (
             Status::Fail,
             format!(
                 "nothing of a line written on the board arrived in the log ({})",
                 consoles.join(" ")
             ),
         ),
-        (false, _) => (Status::Warning, "no serial cable".to_string()),
+        (Line::Unusable(problem), _) => (
+            Status::Warning,
+            format!("the line that the board's file names cannot be used: {problem}"),
+        ),
+        (Line::None, _) => (
+            Status::Warning,
+            "no serial cable: the board's file names none in [serial]".to_string(),
+        ),
     };
     check(
         "0.5",
@@ -313,7 +339,15 @@ pub(super) fn panic(facts: &Facts) -> Check {
 
 /// Invariant 4: a silent wedge has to end by itself.
 pub(super) fn watchdog(facts: &Facts) -> Check {
-    let dogs = facts.all("watchdog");
+    let shown = |dog: &String| {
+        let words: Vec<&str> = dog.split_whitespace().collect();
+        match words.as_slice() {
+            // Without CONFIG_WATCHDOG_SYSFS there is a name and nothing else.
+            [name, "timeout"] => (*name).to_string(),
+            words => words.join(" "),
+        }
+    };
+    let dogs: Vec<String> = facts.all("watchdog").iter().map(shown).collect();
     let fed = !matches!(facts.get("runtime_watchdog").trim(), "" | "0" | "infinity");
     check(
         "watchdog",
@@ -434,6 +468,25 @@ mod tests {
     }
 
     #[test]
+    fn a_line_that_is_not_there_says_why() {
+        let check = |line: Line, sees: bool, status: Status, says: &str| {
+            let found = serial(&line, sees, &facts("cmdline=console=ttyS2,1500000 quiet\n"));
+            assert!(found.status == status && found.reason.contains(says), "{found:?}");
+        };
+        let there = |has_break| Line::There { has_break };
+        check(there(true), true, Status::Pass, "arrived in the log");
+        check(there(false), true, Status::Pass, "no BREAK");
+        check(there(true), false, Status::Fail, "console=ttyS2,1500000");
+        check(
+            Line::Unusable("refused"),
+            false,
+            Status::Warning,
+            "cannot be used: refused",
+        );
+        check(Line::None, false, Status::Warning, "no serial cable");
+    }
+
+    #[test]
     fn a_boot_folder_that_is_full_or_read_only_fails() {
         let text = "boot_source=vfat 1000 /boot/firmware\nboot_options=rw,sync\nboot_mount=/boot/firmware\n";
         let boot_folder =
@@ -504,5 +557,7 @@ mod tests {
             Status::Warning
         );
         assert_eq!(watchdog(&facts("runtime_watchdog=20s\n")).status, Status::Warning);
+        let silent = watchdog(&facts("watchdog=watchdog0   timeout \nruntime_watchdog=20s\n"));
+        assert_eq!(silent.reason, "watchdog0; RuntimeWatchdogSec 20s");
     }
 }

@@ -126,7 +126,7 @@ impl BootStep<'_> {
         }
         let said = armed.text();
         let unknown = said.lines().filter(|line| line.starts_with(exercise::UNKNOWN));
-        booted.seen.not_run.extend(unknown.map(String::from));
+        booted.seen.not_run.extend(unknown.map(exercise::explain));
         Ok(said)
     }
 

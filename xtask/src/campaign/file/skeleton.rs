@@ -2,6 +2,7 @@
 //! said where it has to be said.
 
 use crate::kernel::patch::Patch;
+use crate::kernel::series::scope::Scope;
 
 /// What a new campaign is about.
 pub struct New<'a> {
@@ -13,13 +14,16 @@ pub struct New<'a> {
     pub series: &'a str,
     /// Patches in their order.
     pub patches: &'a [Patch],
+    /// What each of them makes make build anew, in the same order; empty where there is no tree to ask yet.
+    pub scopes: &'a [Scope],
 }
 
 /// The text of the file. It can be parsed and checked as it is.
 pub fn text(new: &New) -> String {
     let mut text = format!(
         "#:schema ./{schema}\n\
-         # What may stand here: the schema, which editors read, and `cargo xtask campaign --help`.\n\
+         # What may stand here: the schema beside this file, which editors read (`cargo xtask campaign schema` prints it). Without [kernel] it is\n\
+         # a lockdep kernel under the label lockstep_debug; `cargo xtask campaign show campaigns/{name}.toml` prints all that is left out.\n\
          # Check it with `cargo xtask campaign check campaigns/{name}.toml`, then see `cargo xtask plan campaigns/{name}.toml`.\n\n\
          schema-version = 1\nname = {name:?}\ngoal = \"Every patch of {series} passes, or a kernel log names the fault.\"\n\
          board = {board:?}\nseries = {series:?}\n\n\
@@ -36,6 +40,7 @@ pub fn text(new: &New) -> String {
         board = new.board,
         series = new.series,
     );
+    let load = modules(new.scopes);
     for (index, patch) in new.patches.iter().enumerate() {
         let functions = functions(patch);
         text.push_str(&format!(
@@ -45,14 +50,37 @@ pub fn text(new: &New) -> String {
             patch = patch.short_name(),
         ));
         text.push_str(&match functions.as_slice() {
-            [] => "# No function of this patch is known: name one that has to run, or leave it at this.\nexpect = \"not-exercised\"\n".to_string(),
+            [] => "# The patch adds no function. Name one that has to run with it, and take `expect` out:\n\
+                 # exercise = [\"function\", \"counter:/sys/module/x/parameters/y\"]\nexpect = \"not-exercised\"\n".to_string(),
             names => format!(
-                "# What shows that its code ran; the patch adds these functions, of which ftrace sees those that are not inlined.\nexercise = {names:?}\n"
+                "# What shows that its code ran: the functions that the patch adds. ftrace sees those that the compiler does not put into their caller; a\n\
+                 # static one that is called once needs `noinline`, or name its caller here.\nexercise = {names:?}\n"
             ),
         });
-        text.push_str("# load = [\"modules to load before the tests, and to prove by build id\"]\n");
+        if let Some(scope) = new.scopes.get(index).filter(|scope| !scope.kernel) {
+            let rebuild: Vec<&String> = scope.modules.keys().collect();
+            if !rebuild.is_empty() {
+                text.push_str(&format!("rebuild = {rebuild:?}\n"));
+            }
+        }
+        text.push_str(&match load.as_slice() {
+            [] => "# load = [\"modules to load before the tests, and to prove by build id\"]\n".to_string(),
+            // Every step runs all smoke tests unless it says otherwise, so each needs all the drivers.
+            load => format!("load = {load:?}\n"),
+        });
     }
     text
+}
+
+/// The modules of all patches, each once, in the order in which they are first changed.
+fn modules(scopes: &[Scope]) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for module in scopes.iter().flat_map(|scope| scope.modules.keys()) {
+        if !found.contains(module) {
+            found.push(module.clone());
+        }
+    }
+    found
 }
 
 /// Functions that a patch adds, by their definitions: an added line in the first column, a name before `(`, and no `;` at its end; of a static
@@ -114,6 +142,7 @@ mod tests {
             board: "virtual",
             series: "patches/x",
             patches: &patches,
+            scopes: &[],
         });
         let campaign = Campaign::parse(&text).unwrap_or_else(|error| panic!("{error:#}\n{text}"));
         assert_eq!(campaign.steps[0].exercise, ["x_publish"], "{text}");
@@ -127,8 +156,32 @@ mod tests {
             board: "virtual",
             series: "patches/x",
             patches: &[patch("+#define A 1\n")],
+            scopes: &[],
         });
         assert!(text.contains("expect = \"not-exercised\""), "{text}");
         Campaign::parse(&text).unwrap();
+    }
+
+    #[test]
+    fn the_modules_of_all_patches_are_loaded_in_each_step() {
+        let scope = |module: &str, kernel| Scope {
+            modules: [(module.to_string(), "CONFIG_X".to_string())].into(),
+            kernel,
+            ..Scope::default()
+        };
+        let patches = [patch("+#define A 1\n"), patch("+#define B 1\n")];
+        let text = text(&New {
+            name: "mine",
+            board: "virtual",
+            series: "patches/x",
+            patches: &patches,
+            scopes: &[scope("core", true), scope("vim2m", false)],
+        });
+        let campaign = Campaign::parse(&text.replacen("patch = \"0007\"", "patch = \"0006\"", 1)).unwrap();
+        assert_eq!(campaign.steps[0].rebuild, ["*"], "a header: whatever uses it");
+        assert_eq!(campaign.steps[1].rebuild, ["vim2m"]);
+        for step in &campaign.steps {
+            assert_eq!(step.load, ["core", "vim2m"]);
+        }
     }
 }

@@ -93,6 +93,15 @@ fn what_is_left_out_is_filled_in() {
         fragments.contains(&"kconfig-fragments/lockdep.config".to_string()),
         "{fragments:?}"
     );
+    let elsewhere = Campaign::parse(&text.replace("goal = 'g'", "goal = 'g'\nboard = 'ampere'")).unwrap();
+    assert!(
+        !elsewhere
+            .kernel
+            .fragments
+            .iter()
+            .any(|path| path.ends_with("virtual-board.config")),
+        "a board of one's own has its own configuration below"
+    );
     let soak = |asks: Asks| {
         asks.soak
             .map(|soak| (soak.length.as_secs() / 60, soak.tests.len()))

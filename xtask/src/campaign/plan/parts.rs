@@ -79,7 +79,11 @@ fn build(campaign: &Campaign) -> Vec<Part> {
         ),
         part(
             "1.2",
-            format!("merge {}; olddefconfig", fragments.join(", ")),
+            format!(
+                "merge {} onto {}; olddefconfig",
+                fragments.join(", "),
+                campaign.base_text()
+            ),
             "each symbol that they ask for is so in the final .config; each that is not is explained",
         ),
         part("1.3", "build Image, modules, dtbs", "exit 0; the time is kept"),

@@ -22,6 +22,9 @@ pub struct Probe {
     /// Port of its sshd
     #[arg(long)]
     port: Option<u16>,
+    /// The ssh_config that is read in the place of your own, as by `ssh -F`; the board file names it, too
+    #[arg(long, value_name = "FILE")]
+    ssh_config: Option<PathBuf>,
     /// Write the board file there (never over one that exists)
     #[arg(long, value_name = "FILE")]
     write: Option<PathBuf>,
@@ -100,11 +103,23 @@ impl Probe {
 
     fn look(&self, name: &str) -> Result<Described> {
         let folder = tempfile::tempdir().context("making a folder for the connection")?;
+        let config = match &self.ssh_config {
+            Some(path) => Some(std::path::absolute(path)?),
+            None => None,
+        };
+        // ssh itself would go on with its defaults where the file is not there.
+        if let Some(path) = config.as_ref().filter(|path| !path.is_file()) {
+            bail!(
+                "looking at {}: there is no ssh_config {}",
+                self.ssh,
+                path.display()
+            );
+        }
         let ssh = Ssh::new(Target {
             destination: self.ssh.clone(),
             port: self.port,
             jump: None,
-            config: None,
+            config: config.clone(),
             rights: Rights::Root,
             key: None,
             known_host: None,
@@ -116,6 +131,7 @@ impl Probe {
             name,
             host: &self.ssh,
             port: self.port,
+            config: config.as_deref(),
         };
         probe::describe(&answer?.text(), &asked)
     }

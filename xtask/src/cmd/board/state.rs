@@ -30,11 +30,14 @@ pub fn run(flags: &StateFlags, board: &str, context: &Context) -> Result<Outcome
     context.ui.json(&state)?;
     told(&state).iter().for_each(|line| context.ui.line(line));
     let next = if state.label.as_deref() == Some(&protected.vanilla_label) {
-        "next: `cargo xtask deploy`, or `cargo xtask bisect-apply`"
+        format!(
+            "next: `cargo xtask deploy{}`, or `cargo xtask bisect-apply`",
+            flags.typed()
+        )
     } else {
-        "next: `cargo xtask boot vanilla`"
+        format!("next: `cargo xtask boot vanilla{}`", flags.typed())
     };
-    context.ui.line(next);
+    context.ui.line(&next);
     Ok(Outcome::Success)
 }
 
