@@ -7,6 +7,7 @@ pub mod boot_step;
 pub mod build;
 pub mod capture_gate;
 pub mod engine;
+pub mod escalation;
 pub mod estimates;
 pub mod exercise;
 pub mod file;

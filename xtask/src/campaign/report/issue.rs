@@ -4,6 +4,7 @@
 use super::gather::{Captured, Material};
 use super::owner::{self, Owner};
 use super::{bytes, decoded_lines, log, one_line, outcome, stopped_at};
+use crate::campaign::escalation;
 use crate::campaign::record::{FindingRecord, PatchRecord, RowRecord, RunRecord};
 use crate::campaign::verdict::Verdict;
 use std::fmt::Write;
@@ -27,6 +28,7 @@ pub fn text(material: &Material) -> Option<String> {
     for finding in &row.findings {
         text.push_str(&splat(finding, &owner::patches(run, at)));
     }
+    text.push_str(&on_other_kernels(run, at));
     text.push_str(&configuration(captured));
     text.push_str(&versions(run, captured));
     text.push_str(&attachments(captured));
@@ -148,6 +150,29 @@ fn how(run: &RunRecord, at: usize) -> String {
         one_line(&run.campaign)
     );
     text
+}
+
+/// What other kernels made of the step where it wedged without a word.
+fn on_other_kernels(run: &RunRecord, at: usize) -> String {
+    let step = &run.rows[at].id;
+    let repeats = run.rows[at..]
+        .iter()
+        .filter(|row| escalation::is_one(&row.id) && row.id.starts_with(step.as_str()));
+    let mut text = String::new();
+    for row in repeats {
+        let _ = writeln!(text, "{}: {}", one_line(&row.title), outcome(row).text);
+        for reason in &row.reasons {
+            let _ = writeln!(text, "- {}", one_line(reason));
+        }
+        text.push('\n');
+        for finding in &row.findings {
+            text.push_str(&splat(finding, &owner::patches(run, at)));
+        }
+    }
+    match text.is_empty() {
+        true => text,
+        false => format!("The same on other kernels\n-------------------------\n\n{text}"),
+    }
 }
 
 /// A finding with its exact lines. Frames that belong to a patch are marked behind the line, so that what the kernel said stays as
