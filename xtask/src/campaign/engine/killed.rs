@@ -373,9 +373,13 @@ fn ctrl_c_stops_between_two_rows_and_the_same_command_goes_on() {
 
 /// 0008 falls silent under lockdep; the kernel of one profile may name the fault.
 fn wedged(escalate: &[&str], names_it: Option<&'static str>) -> Run {
+    wedged_with(escalate, names_it, Options::default())
+}
+
+fn wedged_with(escalate: &[&str], names_it: Option<&'static str>, options: Options) -> Run {
     let options = Options {
         escalate: escalate.iter().map(|profile| profile.to_string()).collect(),
-        ..Options::default()
+        ..options
     };
     let world = World {
         wedges: vec!["0008"],
@@ -477,8 +481,8 @@ fn a_fault_that_has_a_name_is_not_escalated() {
     assert!(!record.rows.iter().any(|row| row.id.contains('+')));
 }
 
-fn leaves_out(escalate: &[&str], bad: &'static str) -> Run {
-    let mut run = wedged(escalate, None);
+fn leaves_out(escalate: &[&str], bad: &'static str, options: Options) -> Run {
+    let mut run = wedged_with(escalate, None, options);
     run.world.borrow_mut().wedges = vec![bad];
     for step in &mut run.campaign.steps {
         step.on_failure = OnFailure::ContinueWithout;
@@ -488,19 +492,27 @@ fn leaves_out(escalate: &[&str], bad: &'static str) -> Run {
 
 #[test]
 fn a_step_that_may_be_left_out_is_and_the_rest_goes_on() {
-    let run = leaves_out(&[], "0008");
+    let run = leaves_out(&[], "0008", Options::default());
     let record = ended(run.process());
     assert_eq!(record.end, Some(End::PartialSuccess));
     assert_eq!(verdict_of(&record, "2.2"), Some(Verdict::LostConnection));
     assert_eq!(verdict_of(&record, "2.3"), Some(Verdict::Pass));
     assert_eq!(run.world.borrow().tree, ["0004", "0009", "0005", "0006", "0007"]);
-    let last = leaves_out(&[], "0007");
+    let last = leaves_out(&[], "0007", Options::default());
     assert_eq!(ended(last.process()).end, Some(End::PartialSuccess));
     assert_eq!(last.world.borrow().tree.len(), 5);
 }
 
 #[test]
 fn a_run_that_leaves_a_patch_out_is_killed_at_every_instant() {
-    any_run_killed_at_every_instant(|| leaves_out(&["kasan"], "0008"));
-    any_run_killed_at_every_instant(|| leaves_out(&["kasan"], "0007"));
+    let short = Options {
+        without: ["0005", "0006", "0007"].map(String::from).to_vec(),
+        ..Options::default()
+    };
+    any_run_killed_at_every_instant(|| leaves_out(&["kasan"], "0008", short.clone()));
+    let its_end = Options {
+        from: Some("2.5".into()),
+        ..Options::default()
+    };
+    any_run_killed_at_every_instant(|| leaves_out(&[], "0007", its_end.clone()));
 }
