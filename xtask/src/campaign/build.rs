@@ -1,7 +1,7 @@
 //! The workshop: series, tree and compiler of a campaign, and what one build of it gives.
 
 use super::decode;
-use super::file::Campaign;
+use super::file::{Campaign, Kernel};
 use super::ours;
 use super::record::{DecodedFrame, PatchRecord};
 use super::screen::Screen;
@@ -62,12 +62,6 @@ impl Workshop {
         let place = Place::of(cache, kernel)?;
         let tree = place.open()?;
         let patches = patches(project, campaign)?;
-        let fragments = campaign
-            .kernel
-            .fragments
-            .iter()
-            .map(|path| project.join(path))
-            .collect();
         Ok(Workshop {
             project: project.to_path_buf(),
             cache: cache.to_path_buf(),
@@ -75,10 +69,7 @@ impl Workshop {
             place,
             patches,
             paths: paths(project, campaign)?,
-            profile: Profile {
-                name: campaign.kernel.profile.clone(),
-                fragments,
-            },
+            profile: profile_of(project, &campaign.kernel),
             base: campaign
                 .kernel
                 .base
@@ -113,6 +104,11 @@ impl Workshop {
     /// A release that no build may have (invariant 10).
     pub fn protect_release(&mut self, release: &str) {
         self.vanilla = vec![release.to_string()];
+    }
+
+    /// Builds this kernel from now on, in its own folder.
+    pub fn use_kernel(&mut self, kernel: &Kernel) {
+        self.profile = profile_of(&self.project, kernel);
     }
 
     /// Takes back every patch that an earlier run left; gives how many commits went.
@@ -263,6 +259,13 @@ impl Workshop {
             built.facts.extend(pulled.map(Why::line));
         }
         Ok(built)
+    }
+}
+
+fn profile_of(project: &Path, kernel: &Kernel) -> Profile {
+    Profile {
+        name: kernel.profile.clone(),
+        fragments: kernel.fragments.iter().map(|path| project.join(path)).collect(),
     }
 }
 

@@ -2,9 +2,10 @@
 //! what goes wrong with the board or this machine is an error, and the board is left to vanilla.
 //!
 //! [`rows`] walks through the plan, [`fixed_rows`] does what stands around the patches and [`patch_row`] a step, all with any [`hands::Hands`]; [`real`] are the engine's own.
-//! [`resuming`] carries out what the rule in `campaign::resume` decided, [`searching`] a bisection.
+//! [`resuming`] carries out what the rule in `campaign::resume` decided, [`searching`] a bisection, [`escalating`] a wedged step on other kernels.
 
 mod course;
+mod escalating;
 mod fixed_rows;
 pub mod hands;
 #[cfg(test)]

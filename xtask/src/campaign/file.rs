@@ -132,8 +132,8 @@ pub struct Kernel {
     pub fragments: Vec<PathBuf>,
     /// Its label in extlinux.conf.
     pub label: String,
-    /// Profiles with which a person repeats a step that wedged without a finding, one at a time, in this order. The plan says so; it is not done
-    /// by itself.
+    /// Profiles on whose kernels a step that wedged without a finding is done again by itself, one at a time, in this order: first without its
+    /// patch, for something to compare with, then with it.
     pub escalate: Vec<String>,
     /// Minutes that building, deploying, booting and testing it are thought to take, without the soak.
     pub estimate_min: u32,
@@ -242,14 +242,14 @@ pub enum Expectation {
     NotExercised,
 }
 
-/// What follows a step that failed, for the plan. Its patch is taken back either way, and put before a person.
+/// What follows a step that failed. Its patch is taken back either way, and put before a person.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnFailure {
     /// The campaign ends.
     #[default]
     Stop,
-    /// The campaign ends, too: the patches that passed stay as a control, and `resume --continue-without` goes on with the rest.
+    /// The campaign goes on with the rest, without this patch; it ends as a partial success at best.
     ContinueWithout,
 }
 

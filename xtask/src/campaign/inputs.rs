@@ -87,6 +87,23 @@ pub fn of_step(
     Ok(inputs)
 }
 
+/// What another profile's kernel adds to the inputs of a step.
+pub fn of_profile(
+    campaign: &Campaign,
+    name: &str,
+    content: &dyn Fn(&Path) -> Result<Vec<u8>>,
+) -> Result<Vec<Input>> {
+    let fragments = super::escalation::campaign(campaign, name).kernel.fragments;
+    let mut inputs = vec![Input::new("profile", name)];
+    for fragment in fragments
+        .iter()
+        .filter(|path| !campaign.kernel.fragments.contains(path))
+    {
+        inputs.push(file("fragment", fragment, content)?);
+    }
+    Ok(inputs)
+}
+
 /// What differs between the inputs of then and now, in words.
 pub fn changed(then: &[Input], now: &[Input]) -> Vec<String> {
     let find = |among: &[Input], name: &str| among.iter().find(|input| input.name == name).cloned();
@@ -108,11 +125,14 @@ fn file(what: &str, path: &Path, content: &dyn Fn(&Path) -> Result<Vec<u8>>) -> 
     Ok(Input::new(&format!("{what} {}", path.display()), &sha256(&bytes)))
 }
 
-/// The hash of a section as a value. What a step is thought to take decides nothing, so it is left out.
+/// The hash of a section as a value. What a step is thought to take, and what follows when it fails, decides nothing about its result, so it is left
+/// out.
 fn hash_of(section: &impl Serialize) -> Result<String> {
     let mut value = serde_json::to_value(section)?;
     if let Value::Object(fields) = &mut value {
-        fields.remove("estimate-min");
+        for decides_nothing in ["estimate-min", "escalate", "on-failure"] {
+            fields.remove(decides_nothing);
+        }
     }
     Ok(sha256(&serde_json::to_vec(&value)?))
 }
@@ -172,9 +192,7 @@ mod tests {
         without.kernel.fragments.pop();
         let words = changed(&before, &inputs_of(&without, &around(), b"x"));
         assert!(
-            words.contains(
-                &"fragment kconfig-fragments/function-trace.config is not used any more".to_string()
-            ),
+            words.contains(&"fragment kconfig-fragments/debug-info.config is not used any more".to_string()),
             "{words:?}"
         );
     }

@@ -8,6 +8,7 @@ pub mod build;
 pub mod capture_gate;
 pub mod decode;
 pub mod engine;
+pub mod escalation;
 pub mod estimates;
 pub mod exercise;
 pub mod file;

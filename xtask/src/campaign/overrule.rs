@@ -23,6 +23,12 @@ pub fn may_pass(row: &PastRow) -> Result<()> {
             word.why
         );
     }
+    if row.is_left_out() {
+        bail!(
+            "step {}: the run went on without its patch, as the campaign asks, so what followed was seen without it",
+            row.id
+        );
+    }
     match judged.verdict {
         Verdict::Pass => bail!("step {} has passed: there is nothing to overrule", row.id),
         Verdict::ReviewMissing => bail!(

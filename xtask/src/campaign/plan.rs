@@ -207,7 +207,7 @@ fn on_failure(campaign: &Campaign, action: Action) -> String {
                     format!("capture, take back {patch} and nothing else, back to vanilla, stop")
                 }
                 OnFailure::ContinueWithout => format!(
-                    "capture, take back {patch} and nothing else, back to vanilla; the patches that passed stay as a control"
+                    "capture, take back {patch} and nothing else, back to vanilla; the patches that passed stay as a control, and the rest is tried without it"
                 ),
             }
         }

@@ -1,6 +1,7 @@
 //! How a run that was cut off goes on: a rule over what its journal says and what was seen of board and tree. The record alone is
 //! never trusted (invariant 11).
 
+use super::escalation;
 use super::inputs::{self, Input};
 use super::journal::past::{Kept, Left, Past, PastRow, Way};
 use super::record::End;
@@ -34,6 +35,8 @@ pub struct Row {
     pub kind: Kind,
     /// What its result depends on now.
     pub inputs: Vec<Input>,
+    /// Profiles on whose kernels it is done again where it wedges without a word.
+    pub escalate: Vec<String>,
 }
 
 /// What runs on the board.
@@ -139,7 +142,12 @@ pub enum Decision {
 pub fn decide(plan: &[Row], past: &Past, seen: &Seen) -> Decision {
     let walked = walked(plan, past, seen);
     let next = plan.get(walked.done);
-    if let Some(over) = over(past, next) {
+    let profiles = |step: &str| {
+        let row = plan.iter().find(|row| row.id == step);
+        row.map_or(&[][..], |row| &row.escalate)
+    };
+    let escalates = escalation::is_left(past, profiles);
+    if let Some(over) = over(past, next).filter(|_| !escalates) {
         return over;
     }
     let vanilla = match to_vanilla(past, &seen.board) {
@@ -168,16 +176,19 @@ pub fn decide(plan: &[Row], past: &Past, seen: &Seen) -> Decision {
         Err(person) => return person,
     };
     let Some(next) = next.filter(|next| next.kind != Kind::Close) else {
+        let rest = escalation::was_cut_off(past);
         return Decision::Close {
             take_back: TakeBack {
+                label: rest && seen.label_offered != Some(false),
                 // All patches stay where they are.
-                tree_to: None,
+                tree_to: take_back.tree_to.filter(|_| rest),
                 ..take_back
             },
         };
     };
     let known = past.row(&next.id);
-    let label = seen.label_offered != Some(false) && known.is_some();
+    let rest = known.is_some() || escalation::was_cut_off(past);
+    let label = seen.label_offered != Some(false) && rest;
     let take_back = TakeBack { label, ..take_back };
     if let Some(row) = known.filter(|row| standing(row, next)) {
         return Decision::Finish {
@@ -234,7 +245,7 @@ fn walked(plan: &[Row], past: &Past, seen: &Seen) -> Walked {
                 walked.head = Some(ended.head.clone());
                 walked.reapply.clear();
             }
-            None if row.kind == Kind::Patch => walked.reapply.push(row.id.clone()),
+            None if row.kind == Kind::Patch && !known.is_left_out() => walked.reapply.push(row.id.clone()),
             None => {}
         }
         walked.done += 1;

@@ -19,6 +19,9 @@ pub struct Options {
     pub repeat: NonZeroU32,
     /// Bisect the series and do not walk it.
     pub search: bool,
+    /// Profiles on whose kernels a step that wedges without a word is done again; those of the campaign where there is none.
+    #[serde(default)]
+    pub escalate: Vec<String>,
 }
 
 impl Default for Options {
@@ -29,6 +32,7 @@ impl Default for Options {
             without: Vec::new(),
             repeat: NonZeroU32::MIN,
             search: false,
+            escalate: Vec::new(),
         }
     }
 }
@@ -37,6 +41,12 @@ impl Options {
     /// The campaign without what is left out. Errors name the option, what it names, and what there is.
     pub fn apply(&self, campaign: &Campaign) -> Result<Campaign> {
         let mut chosen = campaign.clone();
+        if !self.escalate.is_empty() {
+            chosen.kernel.escalate.clone_from(&self.escalate);
+            if let Some(why) = chosen.kernel.escalation_is_wrong() {
+                bail!("--escalate {}: {why}", self.escalate.join(" --escalate "));
+            }
+        }
         for name in &self.without {
             find(campaign, name, "--continue-without")?;
             chosen.steps.retain(|step| !is(step, name));
@@ -93,6 +103,9 @@ impl Options {
         }
         if self.repeat.get() > 1 {
             add("repeat", &self.repeat.to_string());
+        }
+        for profile in &self.escalate {
+            add("escalate", profile);
         }
         if self.search {
             flags.push_str(" --search");
@@ -206,10 +219,11 @@ mod tests {
             repeat: NonZeroU32::new(5).unwrap(),
             search: true,
             from: None,
+            escalate: vec!["kasan".into()],
         };
         assert_eq!(
             options.flags(),
-            " --only 2.2 --continue-without 0007 --continue-without 0006 --repeat 5 --search"
+            " --only 2.2 --continue-without 0007 --continue-without 0006 --repeat 5 --escalate kasan --search"
         );
         assert_eq!(Options::default().flags(), "");
     }

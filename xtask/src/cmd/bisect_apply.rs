@@ -74,6 +74,9 @@ pub struct WalkFlags {
     /// Boot each step so often: good and bad boots together are the verdict "flaky"
     #[arg(long, value_name = "N", default_value = "1")]
     repeat: NonZeroU32,
+    /// Do a step that wedges without a word again on this profile's kernel (kasan, kcsan), too; may be repeated
+    #[arg(long, value_name = "PROFILE", conflicts_with = "search")]
+    escalate: Vec<String>,
     /// Bisect: find the first bad patch of the series in about log2(N) boots, and judge no other
     #[arg(long, conflicts_with = "from")]
     search: bool,
@@ -87,6 +90,7 @@ impl WalkFlags {
             without: self.continue_without.clone(),
             repeat: self.repeat,
             search: self.search,
+            escalate: self.escalate.clone(),
         }
     }
 }
@@ -178,7 +182,8 @@ impl Prepared {
 
     /// Asks for everything that the run will ask of the board (invariant 9).
     pub fn ask(&self, context: &Context) -> Result<ConsentGiven> {
-        let boots = self.campaign.steps.len() * self.begin.options.repeat.get() as usize + 1;
+        let escalation = self.campaign.kernel.escalate.len() * 2;
+        let boots = self.campaign.steps.len() * self.begin.options.repeat.get() as usize + 1 + escalation;
         context.ui.confirm(
             context.global.consent(),
             &format!(

@@ -11,7 +11,7 @@ use anyhow::{Result, bail};
     after_help = "It looks at the board and the tree first: what an interrupted step left is taken back, and that step is done again from its beginning. A step that \
                   has passed is not repeated while nothing has changed that its result depends on (Lockstep itself, the kernel tree, compiler, campaign, \
                   fragments, patch); where something has, the run begins anew and says why. A verdict that was given stands, even if the run was cut off right \
-                  behind it. The exit codes are those of bisect-apply.\n\nExample:\n  cargo xtask resume\n  cargo xtask resume --continue-without 0007"
+                  behind it. The exit codes are those of bisect-apply.\n\nExample:\n  cargo xtask resume\n  cargo xtask resume --continue-without 0007\n  cargo xtask resume --escalate kasan"
 )]
 pub struct Resume {
     /// Campaign [default: that of the newest run]
@@ -19,6 +19,9 @@ pub struct Resume {
     /// Leave this patch out and go on with the rest, as a control; may be repeated
     #[arg(long, value_name = "PATCH")]
     continue_without: Vec<String>,
+    /// Do the step that wedged without a word again on this profile's kernel (kasan, kcsan); may be repeated
+    #[arg(long, value_name = "PROFILE")]
+    escalate: Vec<String>,
 }
 
 impl Resume {
@@ -38,6 +41,9 @@ impl Resume {
             if !begin.options.without.contains(patch) {
                 begin.options.without.push(patch.clone());
             }
+        }
+        if !self.escalate.is_empty() {
+            begin.options.escalate.clone_from(&self.escalate);
         }
         let prepared = Prepared::like(context, begin, false)?;
         if context.global.dry_run {

@@ -249,6 +249,10 @@ fn inputs_of(context: &Context, order: &Order, workshop: &Workshop, extra: Vec<I
         ..Inputs::default()
     };
     inputs.shared.extend(extra);
+    for profile in &order.campaign.kernel.escalate {
+        let of_profile = inputs::of_profile(&order.campaign, profile, &content)?;
+        inputs.profiles.insert(profile.clone(), of_profile);
+    }
     for step in &order.campaign.steps {
         let patch = workshop.patch_hash(&step.patch)?;
         let of_step = inputs::of_step(step, &patch, &inputs.shared, &content)?;

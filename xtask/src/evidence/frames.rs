@@ -94,6 +94,12 @@ pub fn counter(text: &str) -> Option<Frame<'_>> {
     symbol(rest.trim_start())
 }
 
+/// Parses arm64's line with the link register (arch/arm64/kernel/process.c: `__show_regs()`): whoever called the function that the program counter
+/// is in, as long as that one is a leaf.
+pub fn link(text: &str) -> Option<Frame<'_>> {
+    symbol(text.trim_start().strip_prefix("lr : ")?)
+}
+
 /// `func+0x1c/0x90 [mod]` at the start of `text`.
 pub fn symbol(text: &str) -> Option<Frame<'_>> {
     let plus = text.find("+0x")?;
@@ -256,6 +262,13 @@ mod tests {
             counter("pc : [<8028bd5c>]    lr : [<8028bd50>]    psr: 20030013"),
             None
         );
+    }
+
+    #[test]
+    fn link_registers() {
+        assert_eq!(link("lr : f+0x4c/0x68 [m]").unwrap().module, Some("m"));
+        assert_eq!(link("lr : 0xffff800080b0bce0"), None);
+        assert_eq!(link("pc : f+0x4c/0x68"), None);
     }
 
     #[test]

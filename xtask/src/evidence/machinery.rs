@@ -128,6 +128,11 @@ const FENCES: &[&str] = &["dma_fence_* __dma_fence_* dma_resv_* kref_*"];
 /// More of it, for misuse of the DMA API.
 const DMA: &[&str] = &["check_unmap check_sync check_map* check_for_* err_printk debug_dma_* dma_* dmam_*"];
 
+/// Functions of arm64 in hand-written assembler (arch/arm64/lib/*.S) that call nobody and have no frame: their caller is in the link register alone.
+const LEAVES: &[&str] = &[
+    "__pi_mem* __pi_str* __memcpy* __memset* __memmove* memcpy* memset* memmove* memcmp* memchr* strcmp* strlen* strncmp* strnlen* strchr* strrchr* __arch_copy_* __arch_clear_* clear_page* copy_page*",
+];
+
 /// Functions that call somebody's entry point: system calls, file operations, protocol and interrupt handlers.
 const DISPATCHERS: &[&str] = &[
     // System calls.
@@ -190,6 +195,12 @@ impl Words {
 /// machinery, whatever its name begins with.
 pub fn is_culprit(frame: &Frame, kind: Kind) -> bool {
     frame.trust == Trust::Sure && (frame.module.is_some() || !machinery(frame.function, kind))
+}
+
+/// Whether a function has no frame of its own, so that its caller is missing from an arm64 trace.
+pub fn is_leaf(function: &str) -> bool {
+    static ALL: LazyLock<Words> = LazyLock::new(|| Words::new(LEAVES));
+    ALL.has(function)
 }
 
 /// Whether a function is machinery for a report of this kind.

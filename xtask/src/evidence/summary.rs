@@ -143,7 +143,11 @@ fn says_panic(splat: &Splat) -> bool {
 
 fn culprit<'a>(splat: &'a Splat, kind: Kind, locks: Option<&'a LockReport>) -> Option<Frame<'a>> {
     let guilty = |frame: &Frame| machinery::is_culprit(frame, kind);
-    let from_stack = || splat.frames().into_iter().find(guilty);
+    let from_stack = || {
+        caller_of_leaf(splat)
+            .filter(guilty)
+            .or_else(|| splat.frames().into_iter().find(guilty))
+    };
     // When all of it is machinery, the place where it happened is better than nothing.
     let anywhere = || Some(frames_of_header(splat).next().or(splat.frames().first().copied()))?;
     match splat.header.blame {
@@ -169,6 +173,21 @@ fn culprit<'a>(splat: &'a Splat, kind: Kind, locks: Option<&'a LockReport>) -> O
             .or_else(|| locks.and_then(|report| taker(report).find(guilty)))
             .or_else(|| last_stack(splat, kind)),
     }
+}
+
+/// On arm64: who called the leaf that the program counter is in, where the trace lacks it.
+fn caller_of_leaf(splat: &Splat) -> Option<Frame<'_>> {
+    let frames = splat.frames();
+    let leaf = frames
+        .first()
+        .filter(|first| machinery::is_leaf(first.function))?;
+    let body = splat.body();
+    let at = body.iter().position(|line| {
+        frames::counter(&line.text).is_some_and(|counter| counter.function == leaf.function)
+    })?;
+    let caller = frames::link(&body.get(at + 1)?.text)?;
+    let is_known = frames.iter().any(|frame| frame.function == caller.function);
+    (!is_known).then_some(caller)
 }
 
 /// Who took the two locks of a report.

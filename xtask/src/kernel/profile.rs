@@ -158,6 +158,27 @@ impl Profile {
     }
 }
 
+/// The fragments of a kernel for another profile: those that are its own profile's alone give way to the other's, and what is of neither (what the
+/// board needs, what a person added) stays where it is. A profile that is not among the [`KNOWN`] ones has none of its own to give way.
+pub fn instead_of(own: &str, other: &str, fragments: &[PathBuf]) -> Vec<PathBuf> {
+    let of = |name: &str| -> Vec<PathBuf> {
+        let known = KNOWN.iter().find(|known| known.name == name);
+        Profile::of(Path::new(""), name, known.map_or(&[], |known| known.fragments)).fragments
+    };
+    let (own, other) = (of(own), of(other));
+    let gives_way = |path: &PathBuf| own.contains(path) && !other.contains(path);
+    let new: Vec<PathBuf> = other
+        .iter()
+        .filter(|path| !fragments.contains(path))
+        .cloned()
+        .collect();
+    let at = fragments.iter().position(gives_way).unwrap_or(fragments.len());
+    let mut changed: Vec<PathBuf> = fragments[..at].to_vec();
+    changed.extend(new);
+    changed.extend(fragments[at..].iter().filter(|path| !gives_way(path)).cloned());
+    changed
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -220,6 +241,33 @@ mod tests {
         releases.sort();
         releases.dedup();
         assert_eq!(releases.len(), KNOWN.len());
+    }
+
+    #[test]
+    fn another_profile_s_fragments_take_the_place_of_the_own_ones() {
+        let path = |name: &&str| PathBuf::from(format!("kconfig-fragments/{name}.config"));
+        let paths = |names: &[&str]| names.iter().map(path).collect::<Vec<_>>();
+        let own = paths(&[
+            "virtual-board",
+            "lockdep",
+            "function-trace",
+            "debug-info",
+            "ramoops",
+        ]);
+        assert_eq!(
+            instead_of("lockdep", "kasan", &own),
+            paths(&[
+                "virtual-board",
+                "kasan",
+                "function-trace",
+                "debug-info",
+                "ramoops"
+            ])
+        );
+        assert_eq!(
+            instead_of("mine", "kcsan", &paths(&["mine"])),
+            paths(&["mine", "kcsan", "function-trace", "debug-info"])
+        );
     }
 
     #[test]

@@ -27,6 +27,8 @@ pub struct Inputs {
     pub shared: Vec<Input>,
     /// Of each step, by its number; the shared ones are in it.
     pub steps: BTreeMap<String, Vec<Input>>,
+    /// What each profile of `escalate` adds to those of a step.
+    pub profiles: BTreeMap<String, Vec<Input>>,
 }
 
 /// The row that stands for all boots of a bisection in the rule of resuming.
@@ -50,12 +52,18 @@ impl Course<'_> {
                     id: SEARCH.into(),
                     kind: Kind::Search,
                     inputs: Vec::new(),
+                    escalate: Vec::new(),
                 });
             }
+            let escalate = match kind {
+                Kind::Patch => self.campaign.kernel.escalate.clone(),
+                _ => Vec::new(),
+            };
             rows.push(Row {
                 id: id.clone(),
                 kind,
                 inputs,
+                escalate,
             });
         }
         rows

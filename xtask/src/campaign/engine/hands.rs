@@ -3,7 +3,7 @@
 
 use crate::board::boot::Reset;
 use crate::campaign::boot_step::Booted;
-use crate::campaign::file::Asks;
+use crate::campaign::file::{Asks, Kernel};
 use crate::campaign::journal::Journal;
 use crate::campaign::journal::past::Past;
 use crate::campaign::record::{DecodedFrame, PatchRecord, RowRecord, RunRecord};
@@ -81,6 +81,11 @@ pub trait Hands {
     /// Configures (with the fragments that came with patches), builds and stages. Errors: something with this machine; a kernel that
     /// cannot be built is an answer.
     fn build(&mut self, fragments: &[PathBuf], watch: &mut Stopwatch) -> Result<Built>;
+
+    /// Builds of this kernel from now on, in its own folder; the campaign's own before the first call.
+    fn use_kernel(&mut self, kernel: &Kernel);
+    /// Whether this process has made the board ready.
+    fn is_prepared(&self) -> bool;
 
     /// Makes the board ready: backups, capture, ways back. Gives facts for the report. It runs vanilla.
     fn preflight(&mut self) -> Result<Vec<String>>;

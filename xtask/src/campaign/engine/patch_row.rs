@@ -14,7 +14,7 @@ use anyhow::{Context, Result};
 use serde_json::json;
 
 /// What the state was before a patch, for taking it back.
-type Before = (Option<Manifest>, usize);
+pub(super) type Before = (Option<Manifest>, usize);
 
 /// What the boots of one build came to.
 pub(super) struct Boots {
@@ -208,7 +208,7 @@ impl<H: Hands> Walk<'_, H> {
 
     /// Takes back exactly this patch (invariant 14): tree, configuration, and on the board our label, so that the kernel with the patch cannot
     /// be chosen any more; the next deploy brings it back. What was captured stays.
-    fn take_back(&mut self, step: &Step, before: Before, work: &mut Work) -> Result<()> {
+    pub(super) fn take_back(&mut self, step: &Step, before: Before, work: &mut Work) -> Result<()> {
         let inputs = json!({ "patch": step.patch });
         let head = self.act(
             work,
@@ -241,7 +241,7 @@ impl<H: Hands> Walk<'_, H> {
         match taken {
             Ok(()) => self.tell(
                 work,
-                vec!["our label was taken out: the kernel with this patch cannot be chosen any more".into()],
+                vec!["our label was taken out: the kernel that was tested cannot be chosen any more".into()],
             ),
             Err(error) => work
                 .row

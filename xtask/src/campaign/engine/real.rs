@@ -7,6 +7,7 @@ use crate::board::deploy;
 use crate::board::protected::Protected;
 use crate::campaign::boot_step::{BootStep, Booted, Rig};
 use crate::campaign::build::KEPT_CONFIG;
+use crate::campaign::file::Kernel;
 use crate::campaign::journal::Journal;
 use crate::campaign::journal::past::{BOOT_VANILLA, Kept, Past};
 use crate::campaign::known;
@@ -91,6 +92,14 @@ impl Hands for Engine<'_> {
             Err(error) if is_of_this_machine(&error) => Err(error),
             Err(error) => Ok(Built::Fails(format!("{error:#}"))),
         }
+    }
+
+    fn use_kernel(&mut self, kernel: &Kernel) {
+        self.workshop.use_kernel(kernel);
+    }
+
+    fn is_prepared(&self) -> bool {
+        self.prepared.is_some()
     }
 
     fn preflight(&mut self) -> Result<Vec<String>> {

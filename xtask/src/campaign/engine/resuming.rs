@@ -58,16 +58,24 @@ impl<H: Hands> Walk<'_, H> {
                 self.row(begin, Vec::new(), |walk, work| {
                     walk.take_back_rest(&take_back, work)?;
                     walk.restore(past, &judged)?;
-                    Ok(Next::Go)
+                    if walk.after_a_failure(&judged) != Next::Without {
+                        return Ok(Next::Go);
+                    }
+                    walk.state.left_out += 1;
+                    walk.make_ready(&judged, &[], work)
                 })?;
                 let known = past.row(&judged).context("the step is in the journal")?;
-                let next = self.end_again(known)?;
-                self.finish(next)
+                match self.end_again(known)? {
+                    Next::Without => self.go_on(self.place_of(&judged) + 1),
+                    next => self.finish(next),
+                }
             }
             Decision::Close { take_back } => {
                 let begin = row("finish a run that was cut off behind its last step");
                 self.row(begin, Vec::new(), |walk, work| {
                     walk.take_back_rest(&take_back, work)?;
+                    // Every row: none of this name is in the plan.
+                    walk.restore(past, "")?;
                     Ok(Next::Go)
                 })?;
                 let end = self.end_of_the_whole();
@@ -119,6 +127,10 @@ impl<H: Hands> Walk<'_, H> {
             let Some(known) = past.row(&planned.id).filter(|known| known.counts_as_done()) else {
                 continue;
             };
+            if known.is_left_out() {
+                self.state.left_out += 1;
+                continue;
+            }
             let kept = known.ended.iter().flat_map(|ended| &ended.kept);
             for kept in kept {
                 let doing = || format!("reading back what step {} left", known.id);
@@ -149,6 +161,7 @@ impl<H: Hands> Walk<'_, H> {
             let same = known.inputs == course.inputs_of(row);
             self.state.attempts = known.attempts.iter().filter(|_| same).cloned().collect();
         }
+        self.restore_escalations(past)?;
         if let Some(manifest) = &self.state.manifest {
             self.record.release.clone_from(&manifest.release);
         }
@@ -177,7 +190,8 @@ impl<H: Hands> Walk<'_, H> {
             let step = step.with_context(|| format!("the campaign has no step {id}"))?;
             self.apply(step, work)?;
         }
-        if !course.options.search {
+        // Of a series with a hole each patch is tried when its turn comes.
+        if !course.options.search && self.state.left_out == 0 {
             let left = course
                 .plan
                 .iter()
@@ -195,7 +209,7 @@ impl<H: Hands> Walk<'_, H> {
     /// Ends a row whose verdict was given before its process died.
     fn end_again(&mut self, known: &PastRow) -> Result<Next> {
         let judged = known.judged.as_ref().context("its verdict is in the journal")?;
-        let end = self.state.end_without_this_patch();
+        let next = Ok(self.after_a_failure(&known.id));
         let mut row = match (&known.ended, &judged.record) {
             (Some(ended), _) => ended.record.clone(),
             (None, Some(record)) => (**record).clone(),
@@ -210,8 +224,14 @@ impl<H: Hands> Walk<'_, H> {
         row.facts.push(
             "the run was cut off after this verdict; what the step had left was taken back later".into(),
         );
-        let next = Ok(Next::Stop(end));
         self.end_row(row, &next, Vec::new())?;
         next
+    }
+
+    /// What follows a row that has failed, and whose patch was taken back.
+    fn after_a_failure(&self, row: &str) -> Next {
+        let next = Next::Stop(self.state.end_without_this_patch());
+        let step = self.course.campaign.steps.iter().find(|step| step.id == row);
+        step.map_or(next, |step| next.of(step))
     }
 }

@@ -4,7 +4,7 @@ use super::Start;
 use super::course::Course;
 use super::hands::{Asked, Hands, StopAsked};
 use crate::campaign::boot_step::Booted;
-use crate::campaign::file::Expectation;
+use crate::campaign::file::{Expectation, OnFailure, Step};
 use crate::campaign::inputs::Input;
 use crate::campaign::journal::past::{self, Judged, Kept, RowBegun, RowEnded, Way};
 use crate::campaign::journal::{Event, Journal};
@@ -32,6 +32,10 @@ pub(super) struct State {
     pub passed: usize,
     /// Boots of the next row that an earlier process has judged.
     pub attempts: Vec<Judged>,
+    /// Rows of escalations that are over.
+    pub escalated: Vec<super::escalating::Settled>,
+    /// Patches that failed and were left out, as their steps ask.
+    pub left_out: usize,
     /// Boots of a bisection that an earlier process has judged.
     pub shown: Vec<(usize, Shown)>,
     /// The tree stays as it is: a run is continued.
@@ -70,6 +74,8 @@ pub(super) enum Place {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Next {
     Go,
+    /// The run goes on without the patch of this row, which failed.
+    Without,
     Stop(End),
     Lost,
 }
@@ -78,14 +84,23 @@ impl Next {
     fn way(self) -> Way {
         match self {
             Next::Go => Way::Go,
+            Next::Without => Way::Without,
             Next::Stop(_) => Way::Stop,
             Next::Lost => Way::Lost,
         }
     }
 
+    /// What follows a step, as the step says: one that stopped the run for its patch alone may be left out.
+    pub(super) fn of(self, step: &Step) -> Next {
+        match (self, step.on_failure) {
+            (Next::Stop(End::Failure | End::PartialSuccess), OnFailure::ContinueWithout) => Next::Without,
+            _ => self,
+        }
+    }
+
     fn end(self) -> Option<End> {
         match self {
-            Next::Go => None,
+            Next::Go | Next::Without => None,
             Next::Stop(end) => Some(end),
             Next::Lost => Some(End::PersonNeeded),
         }
@@ -152,9 +167,15 @@ impl<'a, H: Hands> Walk<'a, H> {
             if self.stopped()? {
                 return Ok(());
             }
-            let next = self.planned(planned)?;
-            if next != Next::Go {
-                return self.finish(next);
+            match self.escalate(Next::Go)? {
+                Some(Next::Go) => {}
+                Some(lost) => return self.finish(lost),
+                None => return Ok(()),
+            }
+            match self.planned(planned)? {
+                Next::Go => {}
+                Next::Without => self.state.left_out += 1,
+                over => return self.finish(over),
             }
         }
         if course.options.search {
@@ -169,7 +190,9 @@ impl<'a, H: Hands> Walk<'a, H> {
 
     /// A series of which a patch was left out has not passed as a whole.
     pub(super) fn end_of_the_whole(&self) -> End {
-        if self.course.options.is_whole() {
+        if self.state.left_out > 0 {
+            self.state.end_without_this_patch()
+        } else if self.course.options.is_whole() {
             End::Success
         } else {
             End::PartialSuccess
@@ -189,6 +212,9 @@ impl<'a, H: Hands> Walk<'a, H> {
 
     /// The last look, and the end.
     pub(super) fn finish(&mut self, next: Next) -> Result<()> {
+        let Some(next) = self.escalate(next)? else {
+            return Ok(());
+        };
         let mut end = next.end().unwrap_or(End::Success);
         let mut person = None;
         let plan = self.course.plan;
@@ -225,7 +251,7 @@ impl<'a, H: Hands> Walk<'a, H> {
             Action::Preflight => walk.preflight(work),
             Action::BuildBaseline => walk.build_baseline(work),
             Action::BootBaseline => walk.baseline(work),
-            Action::Patch(index) => walk.patch(index, work),
+            Action::Patch(index) => Ok(walk.patch(index, work)?.of(&walk.course.campaign.steps[index])),
             Action::Close => walk.close(work),
         })
     }

@@ -7,7 +7,7 @@ use super::hands::{Asked, Built, Hands};
 use super::rows::Walk;
 use crate::board::boot::Reset;
 use crate::campaign::boot_step::Booted;
-use crate::campaign::file::Campaign;
+use crate::campaign::file::{Campaign, Kernel};
 use crate::campaign::inputs::Input;
 use crate::campaign::journal::past::{BOOT_ONCE, BOOT_VANILLA, Begin, Kept, Past, fold};
 use crate::campaign::journal::{Journal, Sink, read};
@@ -50,6 +50,11 @@ pub struct World {
     pub boots: Vec<(String, String)>,
     /// Patches with which the kernel is bad.
     pub bad: Vec<&'static str>,
+    /// Patches with which the kernel falls silent, and what the kernel of a profile says of them.
+    pub wedges: Vec<&'static str>,
+    pub names_it: Option<&'static str>,
+    /// A profile whose kernel does not come up whatever is in it.
+    pub never_up: Option<&'static str>,
     /// Every second boot with a bad patch is good.
     pub flaky: bool,
     /// A row behind which the board does not come back.
@@ -101,10 +106,14 @@ impl Sink for SimulatedDisk {
 struct Simulated {
     world: Shared,
     prepared: bool,
+    profile: String,
 }
 
 /// What the kernel says without any patch, too: a baseline that is not read back would make it new.
 const OLD_FINDING: &[u8] = b"[    1.000000] WARNING: CPU: 0 PID: 1 at drivers/x.c:12 broken+0x10/0x20\n";
+
+/// What the kernel of another profile says of a patch.
+const NEW_FINDING: &[u8] = b"[    2.000000] WARNING: CPU: 0 PID: 1 at drivers/y.c:12 freed+0x10/0x20\n";
 
 impl Hands for Simulated {
     fn say(&self, _: &str) {}
@@ -202,9 +211,9 @@ impl Hands for Simulated {
         world.tick();
         let manifest = Manifest {
             schema_version: 1,
-            release: "lockdep".into(),
+            release: self.profile.clone(),
             build_id: world.commit(),
-            profile: "lockdep".into(),
+            profile: self.profile.clone(),
             commit: world.commit(),
             root: PathBuf::new(),
             append: Vec::new(),
@@ -217,6 +226,14 @@ impl Hands for Simulated {
             facts: Vec::new(),
             warnings: Vec::new(),
         })))
+    }
+
+    fn use_kernel(&mut self, kernel: &Kernel) {
+        self.profile.clone_from(&kernel.profile);
+    }
+
+    fn is_prepared(&self) -> bool {
+        self.prepared
     }
 
     fn preflight(&mut self) -> Result<Vec<String>> {
@@ -278,6 +295,18 @@ impl Hands for Simulated {
                 .any(|bad| world.tree.iter().any(|patch| patch == bad));
             if is_bad && !(world.flaky && number % 2 == 0) {
                 booted.seen.failed_tests.push("it is bad".into());
+            }
+            let has = |patch: &&str| world.tree.iter().any(|known| known == patch);
+            if world.wedges.iter().any(has) {
+                booted.seen.lost.push("nothing answered".into());
+                if world.names_it == Some(self.profile.as_str()) {
+                    booted
+                        .findings
+                        .extend(finding::find(&record::read(NEW_FINDING), "serial"));
+                }
+            }
+            if world.never_up == Some(self.profile.as_str()) {
+                booted.seen.lost.push("it never came up".into());
             }
             if ["2.4", "2.5", "2.6"].contains(&asked.row) {
                 booted.seen.not_run.push("no such hardware".into());
@@ -413,7 +442,11 @@ impl Run {
         Run {
             world: Rc::new(RefCell::new(world)),
             plan: plan::plan(&campaign, |_| String::new()),
-            inputs: Inputs { shared, steps },
+            inputs: Inputs {
+                shared,
+                steps,
+                profiles: BTreeMap::new(),
+            },
             campaign,
             options,
         }
@@ -448,6 +481,7 @@ impl Run {
         let mut hands = Simulated {
             world: self.world.clone(),
             prepared: false,
+            profile: "lockdep".into(),
         };
         let past = self.past();
         let start = if past.begin.is_none() {

@@ -1,7 +1,7 @@
 //! The rules of a campaign file that no single key can know: names that refer to one another, values that could prove nothing.
 
 use super::problem::{At, Found};
-use super::{ALL, Campaign, Expectation, Output, SCHEMA_VERSION, SmokeTest, Step};
+use super::{ALL, Campaign, Expectation, Kernel, Output, SCHEMA_VERSION, SmokeTest, Step};
 use crate::campaign::exercise::Probe;
 use crate::campaign::plan;
 use crate::host::toml::nearest;
@@ -32,6 +32,37 @@ pub fn check(campaign: &Campaign) -> Vec<Found> {
     }
     rules.rest();
     rules.found
+}
+
+impl Kernel {
+    /// Why this entry of `escalate` cannot be one, beside its name.
+    fn cannot_escalate_to(&self, index: usize) -> Option<String> {
+        let profile = &self.escalate[index];
+        if *profile == self.profile {
+            Some(format!(
+                "{profile} is the campaign's own profile: the step has wedged on its kernel"
+            ))
+        } else if profile == "vanilla" {
+            Some("vanilla's kernel checks nothing: name one with a checker".into())
+        } else if self.escalate[..index].contains(profile) {
+            Some(format!("{profile} is named twice"))
+        } else {
+            None
+        }
+    }
+
+    /// Why `escalate` cannot be as it is.
+    pub fn escalation_is_wrong(&self) -> Option<String> {
+        let names: Vec<&str> = KNOWN.iter().map(|known| known.name).collect();
+        let wrong = |(index, profile): (usize, &String)| match names.contains(&profile.as_str()) {
+            false => Some(format!(
+                "there is no profile `{profile}`; there are {}",
+                names.join(", ")
+            )),
+            true => self.cannot_escalate_to(index),
+        };
+        self.escalate.iter().enumerate().find_map(wrong)
+    }
 }
 
 struct Rules<'a> {
@@ -125,9 +156,11 @@ impl Rules<'_> {
             );
         }
         for (index, profile) in kernel.escalate.iter().enumerate() {
+            let at = ["kernel".into(), "escalate".into(), index.into()];
             if !names.contains(&profile.as_str()) {
-                let at = ["kernel".into(), "escalate".into(), index.into()];
                 self.unknown(&at, "profile", profile, &names);
+            } else if let Some(why) = kernel.cannot_escalate_to(index) {
+                self.wrong(&at, why);
             }
         }
         if kernel

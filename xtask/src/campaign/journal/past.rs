@@ -66,6 +66,8 @@ pub struct Kept {
 pub enum Way {
     /// The run goes on.
     Go,
+    /// The run goes on without this row's patch, which failed and was taken back.
+    Without,
     /// The run stops here; the board runs vanilla.
     Stop,
     /// The run stops here, and the board did not come back to vanilla.
@@ -155,7 +157,14 @@ pub struct PastRow {
 impl PastRow {
     /// Whether the run may go on behind it: it went well, or a person said so.
     pub fn counts_as_done(&self) -> bool {
-        self.overruled.is_some() || self.ended.as_ref().is_some_and(|ended| ended.way == Way::Go)
+        self.overruled.is_some()
+            || self.ended.as_ref().is_some_and(|ended| ended.way == Way::Go)
+            || self.is_left_out()
+    }
+
+    /// Whether the run went on without its patch.
+    pub fn is_left_out(&self) -> bool {
+        self.ended.as_ref().is_some_and(|ended| ended.way == Way::Without)
     }
 
     /// A verdict that no other boot may replace: the kernel was seen to be bad. (A pass whose row did not come to its end is

@@ -178,10 +178,11 @@ fn patch(campaign: &Campaign, step: &Step) -> Vec<Part> {
         parts.push(part(
             &step.id,
             format!(
-                "where it wedges without a finding: repeat it by hand with the profiles {}, one at a time",
-                campaign.kernel.escalate.join(", ")
+                "where it wedges without a finding: do it again on the kernels of {}, one at a time, each without {patch} and with it",
+                campaign.kernel.escalate.join(", "),
+                patch = step.patch
             ),
-            "the finding",
+            "a finding that the same kernel without the patch lacks",
         ));
     }
     parts

@@ -3,6 +3,7 @@
 
 use super::gather::Material;
 use super::{end_text, markdown, md, md_cell, meaning, minutes, outcome, owner, phases, spent};
+use crate::campaign::escalation;
 use crate::campaign::record::{End, PatchRecord, RowRecord, RunRecord};
 use std::fmt::Write;
 
@@ -60,7 +61,7 @@ pub fn page(material: &Material) -> String {
     text.push_str(&markdown::conclusion(run));
     text.push_str(&markdown::steps(run));
     text.push_str(&patches(
-        run.rows.iter().filter_map(|row| row.patch.as_ref()).collect(),
+        steps(run).filter_map(|row| row.patch.as_ref()).collect(),
     ));
     for (at, row) in run.rows.iter().enumerate() {
         if row.findings.is_empty() {
@@ -84,6 +85,11 @@ pub fn page(material: &Material) -> String {
         });
     }
     text
+}
+
+/// Rows without those that repeat a step on another kernel.
+fn steps(run: &RunRecord) -> impl Iterator<Item = &RowRecord> {
+    run.rows.iter().filter(|row| !escalation::is_one(&row.id))
 }
 
 /// What the campaign file says about the end that came.

@@ -4,6 +4,7 @@
 use super::gather::{Captured, Material};
 use super::owner;
 use super::{bytes, one_line, outcome, stopped_at, trace};
+use crate::campaign::escalation;
 use crate::campaign::record::{FindingRecord, PatchRecord, RowRecord, RunRecord};
 use crate::campaign::smoke::{NOT_RUN, SmokeResult};
 use crate::campaign::verdict::Verdict;
@@ -33,6 +34,7 @@ pub fn text(material: &Material) -> Option<String> {
         text.push_str(&splat(finding, &patches));
     }
     text.push_str(&how(run, at, captured));
+    text.push_str(&on_other_kernels(run, at));
     text.push_str(&versions(run, captured));
     text.push_str(&configuration(captured));
     text.push_str(&files(captured));
@@ -200,6 +202,29 @@ fn result(test: &SmokeResult) -> String {
     };
     let failure = test.failure.as_deref().unwrap_or("as expected");
     format!("{came}, {}", one_line(failure))
+}
+
+/// What other kernels made of the step where it wedged without a word.
+fn on_other_kernels(run: &RunRecord, at: usize) -> String {
+    let step = &run.rows[at].id;
+    let repeats = run.rows[at..]
+        .iter()
+        .filter(|row| escalation::is_one(&row.id) && row.id.starts_with(step.as_str()));
+    let mut text = String::new();
+    for row in repeats {
+        let _ = writeln!(text, "{}: {}", one_line(&row.title), outcome(row).text);
+        for reason in &row.reasons {
+            let _ = writeln!(text, "- {}", one_line(reason));
+        }
+        text.push('\n');
+        for finding in &row.findings {
+            text.push_str(&splat(finding, &owner::patches(run, at)));
+        }
+    }
+    match text.is_empty() {
+        true => text,
+        false => format!("The same on other kernels\n-------------------------\n\n{text}"),
+    }
 }
 
 /// A finding, decoded. What was put between the kernel's words is told below them.

@@ -15,6 +15,7 @@ pub mod svg;
 pub mod timeline;
 pub mod trace;
 
+use super::escalation;
 use super::record::{End, RowRecord, RunRecord};
 use super::verdict::Verdict;
 use crate::host::files;
@@ -82,6 +83,7 @@ pub fn summary(run: &RunRecord) -> Vec<String> {
     if run.end.is_some() && !missed.is_empty() {
         lines.push(format!("Not reached: {}.", ids(&missed)));
     }
+    lines.extend(escalation::offer(run));
     lines.push(format!("Campaign {}: {}.", run.campaign, end_text(run)));
     lines
 }
@@ -188,6 +190,12 @@ fn ids(rows: &[(&str, &str)]) -> String {
 
 /// What the end means for the person who reads it, and what comes next (plan.md, "Ends").
 fn meaning(run: &RunRecord) -> (String, Vec<String>) {
+    let (what, mut next) = meaning_of_end(run);
+    next.extend(escalation::offer(run));
+    (what, next)
+}
+
+fn meaning_of_end(run: &RunRecord) -> (String, Vec<String>) {
     let stopped = stopped_at(run).map_or(String::new(), |row| {
         let patch = row.patch.as_ref().map_or(row.title.as_str(), |patch| &patch.name);
         format!("step {} ({})", row.id, one_line(patch))

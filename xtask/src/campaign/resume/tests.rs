@@ -11,6 +11,7 @@ fn plan() -> Vec<Row> {
         id: id.into(),
         kind,
         inputs: inputs(content),
+        escalate: Vec::new(),
     };
     vec![
         row("0", Kind::Preflight, "p"),
