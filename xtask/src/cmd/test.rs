@@ -39,6 +39,7 @@ const AFTER_SETUP: &[&str] = &[
     "boot_methods",
     "fat_power_cut",
     "virt_capture",
+    "virt_heart",
 ];
 
 impl Test {
