@@ -41,6 +41,7 @@ const AFTER_SETUP: &[&str] = &[
     "fat_power_cut",
     "virt_capture",
     "virt_netconsole",
+    "virt_heart",
 ];
 
 impl Test {
