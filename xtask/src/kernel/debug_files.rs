@@ -66,11 +66,14 @@ impl DebugFiles {
             std::iter::once((manifest.build_id.as_str(), out.join("vmlinux"))).chain(modules)
         {
             let doing = || format!("keeping {} by its build id", file.display());
-            let Some(path) = self.path(build_id).filter(|path| !path.exists()) else {
-                continue;
-            };
-            link(&file, &path).with_context(doing)?;
-            new += 1;
+            let Some(path) = self.path(build_id) else { continue };
+            let known = fs::metadata(&path).ok();
+            let built = fs::metadata(&file).with_context(doing)?;
+            // The same file linked once more is the same build: one copy of it is enough.
+            if known.as_ref().is_none_or(|known| known.ino() != built.ino()) {
+                link(&file, &path).with_context(doing)?;
+            }
+            new += usize::from(known.is_none());
         }
         if new > 0 {
             self.let_go(ROOM)?;
@@ -115,11 +118,11 @@ fn link(file: &Path, path: &Path) -> Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
-    if fs::hard_link(file, path).is_ok() {
-        return Ok(());
-    }
     let beside = path.with_extension("new");
-    fs::copy(file, &beside)?;
+    let _ = fs::remove_file(&beside);
+    if fs::hard_link(file, &beside).is_err() {
+        fs::copy(file, &beside)?;
+    }
     fs::rename(&beside, path)?;
     Ok(())
 }

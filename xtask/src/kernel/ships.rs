@@ -64,7 +64,9 @@ impl Ships {
                 [] => String::new(),
                 relinked => format!("; {}", same_content(relinked)),
             };
-            return vec![format!("ships     nothing: no content differs from the build before{also}")];
+            return vec![format!(
+                "ships     nothing: no content differs from the build before{also}"
+            )];
         }
         let mut what = Vec::new();
         if self.changes.release {
@@ -95,7 +97,10 @@ impl Ships {
 }
 
 fn same_content(relinked: &[String]) -> String {
-    format!("with other build ids alone, so that they are told apart: {}", relinked.join(", "))
+    format!(
+        "with other build ids alone, so that they are told apart: {}",
+        relinked.join(", ")
+    )
 }
 
 /// Errors if a part of the kernel image was compiled from something older than a file that patches changed: after building modules alone, the
