@@ -14,7 +14,7 @@ use super::stopwatch::Stopwatch;
 use super::verdict::Seen;
 use super::wedge;
 use crate::board::Board;
-use crate::board::boot::{self, Method, Outcome, Permit, Reset};
+use crate::board::boot::{self, Limits, Method, Outcome, Permit, Reset};
 use crate::board::deploy::{self, Dtb, Nonce, Request};
 use crate::board::lease::{self, Leased};
 use crate::board::proof::{self, Expected, Lockdep};
@@ -336,7 +336,11 @@ impl BootStep<'_> {
             .text();
         booted.exercised = exercise::counts(&armed, &read, &probes);
         for (what, _) in booted.exercised.iter().filter(|(_, count)| *count == 0) {
-            booted.seen.not_run.push(format!("{what} did not run"));
+            let did_not = match what.starts_with("counter ") {
+                true => "did not grow",
+                false => "did not run",
+            };
+            booted.seen.not_run.push(format!("{what} {did_not}"));
         }
         self.prove(rig, boot_id_before, nonce, booted)
     }
@@ -492,6 +496,12 @@ impl BootStep<'_> {
         reset: Reset,
         say: &mut dyn FnMut(&str),
     ) -> Result<()> {
+        if reset == Reset::Hard && !rig.board.description().has_reset {
+            say(&format!(
+                "nothing here can reset the board ([power] in its file): it is left to its watchdog and its lease, for up to {}",
+                short(Limits::of(rig.board).whole())
+            ));
+        }
         let act = || boot::boot_vanilla(rig.board, rig.protected, reset, &rig.permit, &mut |_| {});
         let boot = journal.act(self.id, "boot-vanilla", json!({ "reset": reset }), act, |boot| {
             json!(boot)
