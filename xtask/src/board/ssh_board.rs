@@ -215,7 +215,8 @@ impl Board for SshBoard {
                 self.switch("the power-off command", off)?;
                 // Capacitors keep some boards alive for a moment.
                 std::thread::sleep(Duration::from_secs(3));
-                self.switch("the power-on command", on)?;
+                self.switch("the power-on command", on)
+                    .context("its power is off now: switch it on by hand")?;
             }
             _ => bail!(
                 "board `{}` has no reset command and no power commands ([power] in its file): press its reset button",

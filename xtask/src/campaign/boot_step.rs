@@ -15,7 +15,7 @@ use super::stopwatch::Stopwatch;
 use super::verdict::Seen;
 use super::wedge;
 use crate::board::Board;
-use crate::board::boot::{self, Method, Outcome, Permit, Reset};
+use crate::board::boot::{self, Limits, Method, Outcome, Permit, Reset};
 use crate::board::deploy::{self, Dtb, Nonce, Request};
 use crate::board::protected::Protected;
 use crate::evidence::finding::Finding;
@@ -308,6 +308,12 @@ impl BootStep<'_> {
         reset: Reset,
         say: &mut dyn FnMut(&str),
     ) -> Result<()> {
+        if reset == Reset::Hard && !rig.board.description().has_reset {
+            say(&format!(
+                "nothing here can reset the board ([power] in its file): it is left to its watchdog and its lease, for up to {}",
+                short(Limits::of(rig.board).whole())
+            ));
+        }
         let act = || boot::boot_vanilla(rig.board, rig.protected, reset, &rig.permit, &mut |_| {});
         let boot = journal.act(self.id, "boot-vanilla", json!({ "reset": reset }), act, |boot| {
             json!(boot)

@@ -44,6 +44,8 @@ pub struct Context<'a> {
     pub smoke_files: &'a [(String, PathBuf)],
     /// Somebody said yes to the reboots.
     pub consent: ConsentGiven,
+    /// Tells what takes long while it is being done.
+    pub say: &'a dyn Fn(&str),
 }
 
 /// Backs vanilla up (or verifies the backup that is there), checks, and pushes what smoke tests need. Errors: a check failed. Dying
@@ -56,6 +58,7 @@ pub fn prepare(context: &Context, facts: &mut Vec<String>) -> Result<Ready> {
         true => Modules::All,
         false => Modules::Folders(folders.clone()),
     };
+    (context.say)("backing vanilla up, or reading the backups back");
     let backup = backup::make(
         board,
         &protected,
@@ -87,7 +90,7 @@ pub fn prepare(context: &Context, facts: &mut Vec<String>) -> Result<Ready> {
         capture: Capture::Proven(capture),
         consent: context.consent,
     };
-    facts.extend(prove_way_back(board, &protected, &permit, context.backups)?);
+    facts.extend(prove_way_back(context, &protected, &permit)?);
     let method = boot::choose_for(board, &protected, None)?;
     facts.push(format!("boot method: {}", method.name()));
     let smoke_folder = push(context, &protected)?;
@@ -185,19 +188,18 @@ fn proven_capture(
 }
 
 /// Every path back to vanilla that this board has, each tried once for this vanilla (invariant 3).
-fn prove_way_back(
-    board: &dyn Board,
-    protected: &Protected,
-    permit: &Permit,
-    backups: &Path,
-) -> Result<Vec<String>> {
-    let folder = backups.parent().unwrap_or(backups);
+fn prove_way_back(context: &Context, protected: &Protected, permit: &Permit) -> Result<Vec<String>> {
+    let board = context.board;
+    let folder = context.backups.parent().unwrap_or(context.backups);
     let mut facts = Vec::new();
     for reset in way_back::needed(board)? {
         let known = way_back::known(folder, protected);
         let proven = match known.into_iter().find(|proven| proven.reset == reset) {
             Some(proven) => proven,
-            None => way_back::prove(board, protected, reset, permit, folder, &mut |_| {})?,
+            None => {
+                (context.say)(&format!("trying the way back by {}", reset.name()));
+                way_back::prove(board, protected, reset, permit, folder, &mut |_| {})?
+            }
         };
         facts.push(proven.sentence());
     }

@@ -44,8 +44,10 @@ impl Drop for SshBench {
         let recorder = xtask::capture::client::Recorder::at(&control_folder().join("serial"));
         drop(recorder.stop());
         drop(std::process::Command::new(self.at("switch")).arg("off").status());
-        if !std::thread::panicking() {
-            clean();
+        match std::thread::panicking() {
+            // What the run kept is for whoever looks why.
+            true => drop(fs::remove_file(board_file())),
+            false => clean(),
         }
     }
 }
@@ -53,13 +55,17 @@ impl Drop for SshBench {
 /// What an earlier bench left: another disk with another key was called the same.
 fn clean() {
     let project = Path::new(PROJECT);
-    drop(fs::remove_file(project.join(format!("boards/{NAME}.toml"))));
+    drop(fs::remove_file(board_file()));
     for folder in ["backups", "baselines", "runs"] {
         drop(fs::remove_dir_all(
             project.join(".lockstep").join(folder).join(NAME),
         ));
     }
     drop(fs::remove_dir_all(control_folder()));
+}
+
+fn board_file() -> PathBuf {
+    Path::new(PROJECT).join(format!("boards/{NAME}.toml"))
 }
 
 fn control_folder() -> PathBuf {
@@ -175,7 +181,7 @@ impl SshBench {
 
     /// The board file: what `board probe` writes, and what it told a person to put in.
     pub fn describe(&self, cable: Cable) {
-        let file = Path::new(PROJECT).join(format!("boards/{NAME}.toml"));
+        let file = board_file();
         drop(fs::remove_file(&file));
         let config = self.at("ssh_config");
         let (config, name) = (config.to_str().unwrap(), format!("boards/{NAME}.toml"));

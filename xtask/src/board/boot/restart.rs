@@ -66,7 +66,8 @@ impl Limits {
         }
     }
 
-    fn whole(&self) -> Duration {
+    /// All of them: what comes later than that comes no more.
+    pub fn whole(&self) -> Duration {
         self.down + self.bootloader + self.kernel
     }
 }

@@ -106,7 +106,11 @@ impl BootStep<'_> {
             .text();
         booted.exercised = exercise::counts(&armed, &read, &probes);
         for (what, _) in booted.exercised.iter().filter(|(_, count)| *count == 0) {
-            booted.seen.not_run.push(format!("{what} did not run"));
+            let did_not = match what.starts_with("counter ") {
+                true => "did not grow",
+                false => "did not run",
+            };
+            booted.seen.not_run.push(format!("{what} {did_not}"));
         }
         self.prove(rig, trial, booted)
     }

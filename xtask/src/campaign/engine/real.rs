@@ -109,6 +109,7 @@ impl Hands for Engine<'_> {
             backups: &self.backups,
             smoke_files: &self.smoke_files,
             consent: self.consent,
+            say: &|line| self.ui.say(&format!("    {line}")),
         };
         let mut facts = Vec::new();
         let ready = preflight::prepare(&context, &mut facts)?;
