@@ -131,6 +131,8 @@ pub struct Kernel {
     /// Profiles with which a person repeats a step that wedged without a finding, one at a time, in this order. The plan says so; it is not done
     /// by itself.
     pub escalate: Vec<String>,
+    /// The next step is applied and built while the board tests this one. `false` leaves this machine alone meanwhile.
+    pub prefetch: bool,
     /// Minutes that building, deploying, booting and testing it are thought to take, without the soak.
     pub estimate_min: u32,
     /// Minutes of these that are for deploying, booting and testing; a fifth where it is left out.
@@ -145,6 +147,7 @@ impl Default for Kernel {
             fragments: Vec::new(),
             label: "lockstep_debug".into(),
             escalate: Vec::new(),
+            prefetch: true,
             estimate_min: 15,
             boot_estimate_min: None,
         }

@@ -108,11 +108,12 @@ fn file(what: &str, path: &Path, content: &dyn Fn(&Path) -> Result<Vec<u8>>) -> 
     Ok(Input::new(&format!("{what} {}", path.display()), &sha256(&bytes)))
 }
 
-/// The hash of a section as a value. What a step is thought to take decides nothing, so it is left out.
+/// The hash of a section as a value. What a step is thought to take and when it is built decide nothing, so they are left out.
 fn hash_of(section: &impl Serialize) -> Result<String> {
     let mut value = serde_json::to_value(section)?;
     if let Value::Object(fields) = &mut value {
         fields.remove("estimate-min");
+        fields.remove("prefetch");
     }
     Ok(sha256(&serde_json::to_vec(&value)?))
 }

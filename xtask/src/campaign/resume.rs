@@ -168,12 +168,9 @@ pub fn decide(plan: &[Row], past: &Past, seen: &Seen) -> Decision {
         Err(person) => return person,
     };
     let Some(next) = next.filter(|next| next.kind != Kind::Close) else {
+        let tree_to = take_back.tree_to.filter(|_| left_a_patch(plan, past));
         return Decision::Close {
-            take_back: TakeBack {
-                // All patches stay where they are.
-                tree_to: None,
-                ..take_back
-            },
+            take_back: TakeBack { tree_to, ..take_back },
         };
     };
     let known = past.row(&next.id);
@@ -191,6 +188,14 @@ pub fn decide(plan: &[Row], past: &Past, seen: &Seen) -> Decision {
         take_back,
         reapply: walked.reapply,
     }
+}
+
+/// Whether a patch that is not in the plan any more may be in the tree: of a row that was cut off, or applied ahead of its turn. Otherwise all
+/// patches stay where they are.
+fn left_a_patch(plan: &[Row], past: &Past) -> bool {
+    let is_left = |id: &String| plan.iter().all(|row| row.id != *id);
+    let cut_off = past.rows.iter().filter(|row| row.ended.is_none());
+    past.ahead.is_some() || cut_off.map(|row| &row.id).any(is_left)
 }
 
 /// How far the plan is done.

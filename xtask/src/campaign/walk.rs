@@ -19,6 +19,13 @@ pub struct Options {
     pub repeat: NonZeroU32,
     /// Bisect the series and do not walk it.
     pub search: bool,
+    /// Build the next step while the board tests this one, where the campaign allows it.
+    #[serde(default = "yes")]
+    pub prefetch: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 impl Default for Options {
@@ -29,6 +36,7 @@ impl Default for Options {
             without: Vec::new(),
             repeat: NonZeroU32::MIN,
             search: false,
+            prefetch: true,
         }
     }
 }
@@ -37,6 +45,8 @@ impl Options {
     /// The campaign without what is left out. Errors name the option, what it names, and what there is.
     pub fn apply(&self, campaign: &Campaign) -> Result<Campaign> {
         let mut chosen = campaign.clone();
+        // What a bisection boots next is not known before this boot is judged.
+        chosen.kernel.prefetch &= self.prefetch && !self.search;
         for name in &self.without {
             find(campaign, name, "--continue-without")?;
             chosen.steps.retain(|step| !is(step, name));
@@ -71,6 +81,16 @@ impl Options {
         position(&|known| known.id == step.id) < first
     }
 
+    /// Whether both do the same work, maybe in another order of time.
+    pub fn do_the_same(&self, other: &Options) -> bool {
+        let prefetch = self.prefetch;
+        *self
+            == Options {
+                prefetch,
+                ..other.clone()
+            }
+    }
+
     /// Whether this is the whole campaign: only then can its end be a success of the series.
     pub fn is_whole(&self) -> bool {
         self.without.is_empty()
@@ -96,6 +116,9 @@ impl Options {
         }
         if self.search {
             flags.push_str(" --search");
+        }
+        if !self.prefetch {
+            flags.push_str(" --no-prefetch");
         }
         flags
     }
@@ -206,11 +229,17 @@ mod tests {
             repeat: NonZeroU32::new(5).unwrap(),
             search: true,
             from: None,
+            prefetch: false,
         };
         assert_eq!(
             options.flags(),
-            " --only 2.2 --continue-without 0007 --continue-without 0006 --repeat 5 --search"
+            " --only 2.2 --continue-without 0007 --continue-without 0006 --repeat 5 --search --no-prefetch"
         );
+        assert!(options.do_the_same(&Options {
+            prefetch: true,
+            ..options.clone()
+        }));
+        assert!(!options.do_the_same(&Options::default()));
         assert_eq!(Options::default().flags(), "");
     }
 }
