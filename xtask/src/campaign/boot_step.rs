@@ -283,7 +283,7 @@ impl BootStep<'_> {
         let inputs = json!({ "release": self.manifest.release, "build-id": self.manifest.build_id });
         let act = || {
             let plan = deploy::plan(rig.board, &request)?;
-            deploy::execute(rig.board, &request, &plan, &mut |_| {})
+            deploy::install(rig.board, &request, &plan, &mut |_| {})
         };
         let deployed = watch.time("deploy", || {
             journal.act(self.id, "deploy", inputs, act, |done| json!(done))
