@@ -5,11 +5,14 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+use xtask::host::interrupt::Stop;
 use xtask::kernel::Event;
 use xtask::kernel::arch::Architecture;
 use xtask::kernel::build::{Base, Builder, Cause, Failed, Made, Profile};
 use xtask::kernel::ships::refuse_stale_image;
+use xtask::kernel::stage;
 use xtask::kernel::toolchain::{Family, Toolchain, Wanted, Wrapper};
+use xtask::manifest::Manifest;
 
 struct Bench {
     folder: tempfile::TempDir,
@@ -277,4 +280,67 @@ fn is_alive(process: i32) -> bool {
     stat.rsplit(") ")
         .next()
         .is_some_and(|rest| !rest.is_empty() && !rest.starts_with('Z'))
+}
+
+#[test]
+fn a_build_on_a_thread_is_broken_off_alone_and_make_is_ended_with_it() {
+    let bench = bench("@echo $$PPID > pid; sleep 100");
+    let pid = bench.builder.out.join("pid");
+    let stop = Stop::default();
+    let build = {
+        let (stop, builder) = (stop.clone(), bench.builder.clone());
+        std::thread::spawn(move || {
+            stop.rule_this_thread();
+            builder.make(&["all"], &mut |_| {}).map(|_| ())
+        })
+    };
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let begun = |folder: &Path| {
+        let found = fs::read_to_string(folder.join("pid")).or_else(|_| fs::read_to_string(&pid));
+        found.ok().filter(|text| text.ends_with('\n'))
+    };
+    while begun(&bench.builder.source).is_none() {
+        assert!(Instant::now() < deadline, "make did not begin");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    stop.ask();
+    let error = build.join().unwrap().unwrap_err();
+    assert!(format!("{error:#}").contains("stopped as asked"), "{error:#}");
+    let make = begun(&bench.builder.source).unwrap();
+    assert!(!Path::new("/proc").join(make.trim()).exists(), "make is gone");
+}
+
+#[test]
+fn what_was_staged_beside_takes_the_place_of_what_was_staged_whole() {
+    let bench = bench("");
+    let [ahead, staged] = ["test.ahead", "test"].map(|name| bench.folder.path().join("staging").join(name));
+    for (folder, release) in [(&staged, "old"), (&ahead, "new")] {
+        fs::create_dir_all(folder).unwrap();
+        fs::write(folder.join(release), "").unwrap();
+        let manifest = Manifest {
+            schema_version: 1,
+            release: release.into(),
+            build_id: String::new(),
+            profile: "test".into(),
+            commit: String::new(),
+            append: Vec::new(),
+            files: Vec::new(),
+            root: folder.clone(),
+        };
+        fs::write(
+            folder.join("manifest.json"),
+            serde_json::to_vec(&manifest).unwrap(),
+        )
+        .unwrap();
+    }
+    let manifest = bench.builder.stage_moves(&ahead, &staged).unwrap();
+    assert_eq!((manifest.release.as_str(), &manifest.root), ("new", &staged));
+    assert_eq!(stage::read_manifest(&staged).unwrap(), manifest);
+    assert!(staged.join("new").exists() && !staged.join("old").exists() && !ahead.exists());
+    fs::create_dir(bench.folder.path().join("staging/test.ahead.new")).unwrap();
+    stage::discard(&ahead).unwrap();
+    assert_eq!(
+        fs::read_dir(bench.folder.path().join("staging")).unwrap().count(),
+        1
+    );
 }

@@ -73,7 +73,7 @@ impl Nonce {
     }
 }
 
-/// What a deploy would do; [`execute`] does exactly this.
+/// What a deploy would do; [`install`] does exactly this.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Plan {
@@ -221,9 +221,24 @@ pub fn plan(board: &dyn Board, request: &Request) -> Result<Plan> {
     })
 }
 
-/// Does what the plan says. When it dies half-way our label is absent or boots a whole slot, the slot's record says
-/// `incomplete`, vanilla is untouched, and the next deploy goes on from what is on the board.
+/// [`install`], then vanilla's hashes and the whole slot once more, with its label.
 pub fn execute(
+    board: &dyn Board,
+    request: &Request,
+    plan: &Plan,
+    on_stage: &mut dyn FnMut(Stage),
+) -> Result<Deployed> {
+    let deployed = install(board, request, plan, on_stage)?;
+    on_stage(Stage::CheckingVanilla);
+    request.protected.check(board)?;
+    slot::verify(board, request.protected)?;
+    Ok(deployed)
+}
+
+/// Does what the plan says, for a caller that boots the slot at once: `boot_once` compares vanilla's hashes and verifies the slot with its label
+/// itself, so that doing it here, too, would prove nothing more. When it dies half-way our label is absent or boots a whole slot, the slot's record says
+/// `incomplete`, vanilla is untouched, and the next deploy goes on from what is on the board.
+pub fn install(
     board: &dyn Board,
     request: &Request,
     plan: &Plan,
@@ -287,9 +302,6 @@ pub fn execute(
     let edit = extlinux::set(&Config::parse(&read_extlinux(board, protected)?), &block(plan))?;
     refuse_lint(&config, &edit.bytes)?;
     sent.add(writer.put_extlinux(&edit.bytes)?);
-    on_stage(Stage::CheckingVanilla);
-    protected.check(board)?;
-    slot::verify(board, protected)?;
     Ok(Deployed {
         label: plan.label.clone(),
         release: plan.release.clone(),

@@ -20,6 +20,7 @@ use crate::board::deploy::{self, Dtb, Nonce, Request};
 use crate::board::protected::Protected;
 use crate::evidence::finding::Finding;
 use crate::manifest::Manifest;
+use crate::ui::short;
 use anyhow::{Result, bail};
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -280,7 +281,7 @@ impl BootStep<'_> {
         let inputs = json!({ "release": self.manifest.release, "build-id": self.manifest.build_id });
         let act = || {
             let plan = deploy::plan(rig.board, &request)?;
-            deploy::execute(rig.board, &request, &plan, &mut |_| {})
+            deploy::install(rig.board, &request, &plan, &mut |_| {})
         };
         let deployed = watch.time("deploy", || {
             journal.act(self.id, "deploy", inputs, act, |done| json!(done))

@@ -1,21 +1,23 @@
 //! The workshop: series, tree and compiler of a campaign, and what one build of it gives.
 
+mod job;
+
+pub use job::{Job, Order, build};
+
+use super::ahead::{Ahead, Finished};
 use super::decode;
 use super::file::{Campaign, Kernel};
 use super::ours;
 use super::record::{DecodedFrame, PatchRecord};
 use super::screen::Screen;
 use super::stopwatch::Stopwatch;
-use crate::kernel::Report;
 use crate::kernel::build::{Base, Builder, Profile};
 use crate::kernel::changes;
 use crate::kernel::debug_files::DebugFiles;
 use crate::kernel::patch::Patch;
 use crate::kernel::place::Place;
-use crate::kernel::pulled::Why;
 use crate::kernel::review;
 use crate::kernel::series::Series;
-use crate::kernel::ships::Ships;
 use crate::kernel::stage;
 use crate::kernel::symbolise::touched::Touched;
 use crate::kernel::symbolise::{BuildFolder, Expected, Symboliser};
@@ -41,6 +43,8 @@ pub struct Workshop {
     campaign: String,
     toolchain: Toolchain,
     vanilla: Vec<String>,
+    /// What is built beside something else, and with what.
+    ahead: Option<(Builder, Ahead)>,
 }
 
 /// Name of the `.config` beside the other evidence of a row.
@@ -78,6 +82,7 @@ impl Workshop {
             campaign: campaign.name.clone(),
             toolchain: Toolchain::find()?,
             vanilla: Vec::new(),
+            ahead: None,
         })
     }
 
@@ -143,7 +148,7 @@ impl Workshop {
 
     /// What was staged last.
     pub fn staged(&self) -> Result<Manifest> {
-        stage::read_manifest(&self.place.staging.join(&self.profile.name))
+        stage::read_manifest(&self.staging())
     }
 
     /// The commit that the series stands on, full hex.
@@ -219,46 +224,81 @@ impl Workshop {
 
     /// Configures (with the fragments that came with patches), builds and stages what the tree holds now.
     pub fn build(&self, fragments: &[PathBuf], watch: &mut Stopwatch, ui: &Ui) -> Result<Built> {
+        let mut screen = Screen::new(ui);
+        let built = self
+            .job(fragments, self.staging())?
+            .run(watch, &mut |event| screen.show(event))?;
+        screen.end();
+        Ok(built)
+    }
+
+    /// Begins to do the same beside whatever else is done, into a staging folder of its own. `over` is called at its end. What the tree holds
+    /// must not change before [`Workshop::end_ahead`] or [`Workshop::drop_ahead`].
+    pub fn begin_ahead(&mut self, fragments: &[PathBuf], over: impl FnOnce() + Send + 'static) -> Result<()> {
+        let job = self.job(fragments, self.staging_ahead())?;
+        self.ahead = Some((job.builder.clone(), Ahead::begin(job, over)));
+        Ok(())
+    }
+
+    /// Waits for it; what it staged is what is staged from now on. Errors: nothing was begun; what it staged cannot be put in place. Dies
+    /// half-way: what is staged is old or new.
+    pub fn end_ahead(&mut self) -> Result<Finished> {
+        let (builder, ahead) = self.ahead.take().context("nothing is built ahead")?;
+        let mut finished = ahead.finish();
+        if let Ok(built) = &mut finished.built {
+            built.manifest = builder.stage_moves(&self.staging_ahead(), &self.staging())?;
+        }
+        Ok(finished)
+    }
+
+    /// Breaks it off, and removes what it staged.
+    pub fn drop_ahead(&mut self) -> Result<()> {
+        self.ahead = None;
+        stage::discard(&self.staging_ahead())
+    }
+
+    fn staging(&self) -> PathBuf {
+        self.place.staging.join(&self.profile.name)
+    }
+
+    fn staging_ahead(&self) -> PathBuf {
+        self.place.staging.join(format!("{}.ahead", self.profile.name))
+    }
+
+    /// All that a build of what the tree holds now needs.
+    fn job(&self, fragments: &[PathBuf], staging: PathBuf) -> Result<Job> {
         let mut profile = self.profile.clone();
         for fragment in fragments {
             profile = profile.with(self.project.join(fragment));
         }
-        let builder = Builder {
-            source: self.tree.path().to_path_buf(),
-            out: self.place.builds.join(&profile.name),
-            cache: self.cache.clone(),
-            profile,
-            toolchain: self.toolchain.clone(),
-            jobs: Builder::default_jobs(),
-            timestamp: self.tree.base_time()?,
-            patched: self
-                .tree
-                .changed_between(&self.tree.base()?, &self.tree.head()?)?,
-        };
-        let head = self.tree.head()?;
-        let staging = self.place.staging.join(&builder.profile.name);
-        let order = Order {
-            base: &self.base,
-            campaign: &self.campaign,
-            vanilla: &self.vanilla,
-            goals: &["Image", "modules", "dtbs"],
-            staging: &staging,
-            commit: &head,
-        };
-        let before = stage::read_manifest(&staging).ok();
-        let config = std::fs::read_to_string(staging.join(stage::CONFIG)).ok();
-        let mut built = build(&builder, &order, watch, ui)?;
-        if let Some(before) = before {
-            let files = self
-                .tree
-                .changed_between(&before.commit, &head)
-                .unwrap_or_default();
-            let files = files.into_iter().collect();
-            let ships = Ships::between(&builder, &before, &built.manifest, files, config.as_deref());
-            let pulled = ships.why.iter().filter(|why| why.is_from_elsewhere());
-            built.facts.extend(pulled.map(Why::line));
-        }
-        Ok(built)
+        let commit = self.tree.head()?;
+        let before = stage::read_manifest(&self.staging()).ok();
+        let config = std::fs::read_to_string(self.staging().join(stage::CONFIG)).ok();
+        let files = before.as_ref().map_or_else(Vec::new, |before| {
+            self.tree
+                .changed_between(&before.commit, &commit)
+                .unwrap_or_default()
+        });
+        Ok(Job {
+            builder: Builder {
+                source: self.tree.path().to_path_buf(),
+                out: self.place.builds.join(&profile.name),
+                cache: self.cache.clone(),
+                profile,
+                toolchain: self.toolchain.clone(),
+                jobs: Builder::default_jobs(),
+                timestamp: self.tree.base_time()?,
+                patched: self.tree.changed_between(&self.tree.base()?, &commit)?,
+            },
+            base: self.base.clone(),
+            campaign: self.campaign.clone(),
+            vanilla: self.vanilla.clone(),
+            staging,
+            commit,
+            before,
+            config,
+            files,
+        })
     }
 }
 
@@ -267,55 +307,6 @@ fn profile_of(project: &Path, kernel: &Kernel) -> Profile {
         name: kernel.profile.clone(),
         fragments: kernel.fragments.iter().map(|path| project.join(path)).collect(),
     }
-}
-
-/// What is asked of one build.
-pub struct Order<'a> {
-    /// What the fragments are laid upon.
-    pub base: &'a Base,
-    /// Names the copy of a `.config` that was there before.
-    pub campaign: &'a str,
-    /// Releases that it must not have (invariant 10).
-    pub vanilla: &'a [String],
-    /// Goals of make.
-    pub goals: &'a [&'a str],
-    /// Staging folder.
-    pub staging: &'a Path,
-    /// What is built, full hex.
-    pub commit: &'a str,
-}
-
-/// Configures, makes and stages one kernel; shows it on the screen.
-pub fn build(builder: &Builder, order: &Order, watch: &mut Stopwatch, ui: &Ui) -> Result<Built> {
-    let mut screen = Screen::new(ui);
-    let mut show = |event| screen.show(event);
-    let report: Report = &mut show;
-    let configured = watch.time("configure", || {
-        builder.configure(order.base, order.campaign, order.vanilla, report)
-    })?;
-    let made = watch.time("build", || builder.make(order.goals, report))?;
-    let manifest = watch.time("stage", || builder.stage(order.staging, order.commit, report))?;
-    screen.end();
-    let mut facts = vec![format!(
-        "{} built: {} of {} requested symbols are as asked, {} files staged",
-        manifest.release,
-        configured.verdicts.len(),
-        configured.verdicts.len(),
-        manifest.files.len()
-    )];
-    let to_read = made
-        .warnings
-        .list
-        .iter()
-        .filter(|warning| warning.new || warning.in_patch);
-    facts.extend(to_read.map(|warning| format!("the compiler warns, {}", warning.line())));
-    let of_patch = made.warnings.list.iter();
-    let of_patch = of_patch.filter(|warning| warning.new && warning.in_patch);
-    Ok(Built {
-        manifest,
-        facts,
-        warnings: of_patch.map(|warning| warning.line()).collect(),
-    })
 }
 
 /// Modules whose content differs between two builds.

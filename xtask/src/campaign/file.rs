@@ -135,6 +135,8 @@ pub struct Kernel {
     /// Profiles on whose kernels a step that wedged without a finding is done again by itself, one at a time, in this order: first without its
     /// patch, for something to compare with, then with it.
     pub escalate: Vec<String>,
+    /// The next step is applied and built while the board tests this one. `false` leaves this machine alone meanwhile.
+    pub prefetch: bool,
     /// Minutes that building, deploying, booting and testing it are thought to take, without the soak.
     pub estimate_min: u32,
     /// Minutes of these that are for deploying, booting and testing; a fifth where it is left out.
@@ -149,6 +151,7 @@ impl Default for Kernel {
             fragments: Vec::new(),
             label: "lockstep_debug".into(),
             escalate: Vec::new(),
+            prefetch: true,
             estimate_min: 15,
             boot_estimate_min: None,
         }

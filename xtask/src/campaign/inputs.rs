@@ -125,12 +125,12 @@ fn file(what: &str, path: &Path, content: &dyn Fn(&Path) -> Result<Vec<u8>>) -> 
     Ok(Input::new(&format!("{what} {}", path.display()), &sha256(&bytes)))
 }
 
-/// The hash of a section as a value. What a step is thought to take, and what follows when it fails, decides nothing about its result, so it is left
-/// out.
+/// The hash of a section as a value. What a step is thought to take, when it is built, and what follows when it fails decide nothing about its
+/// result, so they are left out.
 fn hash_of(section: &impl Serialize) -> Result<String> {
     let mut value = serde_json::to_value(section)?;
     if let Value::Object(fields) = &mut value {
-        for decides_nothing in ["estimate-min", "escalate", "on-failure"] {
+        for decides_nothing in ["estimate-min", "prefetch", "escalate", "on-failure"] {
             fields.remove(decides_nothing);
         }
     }

@@ -40,6 +40,17 @@ struct State {
     rows: Vec<(Planned, Stage)>,
     started: Option<Instant>,
     phase: Option<(String, Instant)>,
+    /// What is done beside it.
+    beside: Option<(String, Instant)>,
+}
+
+/// Something that is done beside the phases of a row, as long as this lives.
+pub struct Beside(Arc<Mutex<State>>);
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        hold(&self.0).beside = None;
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -58,6 +69,7 @@ impl Live {
             rows,
             started: Some(Instant::now()),
             phase: None,
+            beside: None,
         }));
         let block = ui.block();
         let painter = block
@@ -98,6 +110,13 @@ impl Live {
                 let _ = changed.send(());
             }
         }))
+    }
+
+    /// Shows something that is done beside the phases of the rows.
+    pub fn beside(&self, what: &str) -> Beside {
+        hold(&self.state).beside = Some((ui::visible(what), Instant::now()));
+        self.changed();
+        Beside(self.state.clone())
     }
 
     /// How long the rest of the campaign is thought to take; none when nothing is left.
@@ -183,6 +202,7 @@ struct View {
     rows: Vec<RowView>,
     current: Option<usize>,
     phase: Option<(String, Duration)>,
+    beside: Option<(String, Duration)>,
     kernel: Vec<String>,
 }
 
@@ -198,10 +218,8 @@ struct RowView {
 
 impl State {
     fn view(&self, now: Instant) -> View {
-        let phase = self
-            .phase
-            .as_ref()
-            .map(|(name, since)| (name.clone(), now.saturating_duration_since(*since)));
+        let lasts = |(name, since): &(String, Instant)| (name.clone(), now.saturating_duration_since(*since));
+        let phase = self.phase.as_ref().map(lasts);
         let mut left = Duration::ZERO;
         for (row, stage) in &self.rows {
             left += match stage {
@@ -230,6 +248,7 @@ impl State {
                 .iter()
                 .position(|(_, stage)| matches!(stage, Stage::Running(_))),
             phase,
+            beside: self.beside.as_ref().map(lasts),
             kernel: Vec::new(),
         }
     }
@@ -286,10 +305,12 @@ fn lines(view: &View, height: usize, width: usize) -> Vec<Line> {
     let plain = |look, text: String| Line { look, text };
     let room = height.saturating_sub(FREE).max(2);
     let mut block = vec![plain(Look::Strong, head(view, width))];
-    let now = view
-        .phase
-        .as_ref()
-        .map(|(phase, time)| format!("   now: {phase}, {}", clock(*time)));
+    let beside = view.beside.as_ref();
+    let beside = beside.map(|(what, time)| format!("; beside it: {what}, {}", clock(*time)));
+    let now = view.phase.as_ref().map(|(phase, time)| {
+        let beside = beside.unwrap_or_default();
+        format!("   now: {phase}, {}{beside}", clock(*time))
+    });
     let kernel = view.kernel.len().min(room.saturating_sub(4));
     let for_rows = room
         .saturating_sub(1 + usize::from(now.is_some()) + kernel)
@@ -424,6 +445,18 @@ mod tests {
                 .any(|line| line.starts_with("   now: boot the debug kernel, 0:1")),
             "{text:#?}"
         );
+        let beside = live.beside("building 2.2");
+        live.watch().time("back to vanilla", || ());
+        let shown = lines(&at(&live, 65), 24, 80);
+        let line = shown.iter().find(|line| line.text.contains("now:")).unwrap();
+        assert!(
+            line.text
+                .contains("back to vanilla, 1:05; beside it: building 2.2, 1:05"),
+            "{}",
+            line.text
+        );
+        drop(beside);
+        assert!(at(&live, 0).beside.is_none());
         live.ended("2.1", PASS, Duration::from_secs(70));
         assert!(at(&live, 0).phase.is_none());
     }

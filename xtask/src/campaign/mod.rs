@@ -2,6 +2,7 @@
 //! *Architecture invariant:* the only room that joins `kernel`, `board` and `evidence`.
 
 pub mod abort;
+pub mod ahead;
 pub mod base_config;
 pub mod boot_step;
 pub mod build;

@@ -124,6 +124,9 @@ pub struct RowRecord {
     /// Every stretch of a phase, in the order in which they ended, for the timeline.
     #[serde(default)]
     pub spans: Vec<Span>,
+    /// What was built for this row while the board tested the row before it, by phase: no time of this row.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ahead: Vec<(String, f64)>,
     /// The patch that the row is about.
     #[serde(default)]
     pub patch: Option<PatchRecord>,

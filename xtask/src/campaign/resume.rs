@@ -177,11 +177,11 @@ pub fn decide(plan: &[Row], past: &Past, seen: &Seen) -> Decision {
     };
     let Some(next) = next.filter(|next| next.kind != Kind::Close) else {
         let rest = escalation::was_cut_off(past);
+        let may_go = rest || left_a_patch(plan, past);
         return Decision::Close {
             take_back: TakeBack {
                 label: rest && seen.label_offered != Some(false),
-                // All patches stay where they are.
-                tree_to: take_back.tree_to.filter(|_| rest),
+                tree_to: take_back.tree_to.filter(|_| may_go),
                 ..take_back
             },
         };
@@ -202,6 +202,14 @@ pub fn decide(plan: &[Row], past: &Past, seen: &Seen) -> Decision {
         take_back,
         reapply: walked.reapply,
     }
+}
+
+/// Whether a patch that is not in the plan any more may be in the tree: of a row that was cut off, or applied ahead of its turn. Otherwise all
+/// patches stay where they are.
+fn left_a_patch(plan: &[Row], past: &Past) -> bool {
+    let is_left = |id: &String| plan.iter().all(|row| row.id != *id);
+    let cut_off = past.rows.iter().filter(|row| row.ended.is_none());
+    past.ahead.is_some() || cut_off.map(|row| &row.id).any(is_left)
 }
 
 /// How far the plan is done.

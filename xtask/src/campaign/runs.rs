@@ -80,7 +80,7 @@ pub fn continues(past: &Past, now: &Begin) -> Result<(), Option<String>> {
     }
     let same = then.file == now.file
         && then.board == now.board
-        && then.options == now.options
+        && then.options.do_the_same(&now.options)
         && then.break_with == now.break_with
         && then.kernel == now.kernel;
     if same {

@@ -48,6 +48,12 @@ impl Stopwatch {
         }
     }
 
+    /// Seconds of a phase so far.
+    pub fn seconds(&self, phase: &str) -> f64 {
+        let known = self.phases.iter().find(|(name, _)| name == phase);
+        known.map_or(0.0, |(_, seconds)| *seconds)
+    }
+
     /// Does `act` and adds its time to `phase`.
     pub fn time<T>(&mut self, phase: &str, act: impl FnOnce() -> T) -> T {
         if let Some(watcher) = &self.watcher {

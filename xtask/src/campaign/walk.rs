@@ -22,6 +22,13 @@ pub struct Options {
     /// Profiles on whose kernels a step that wedges without a word is done again; those of the campaign where there is none.
     #[serde(default)]
     pub escalate: Vec<String>,
+    /// Build the next step while the board tests this one, where the campaign allows it.
+    #[serde(default = "yes")]
+    pub prefetch: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 impl Default for Options {
@@ -33,6 +40,7 @@ impl Default for Options {
             repeat: NonZeroU32::MIN,
             search: false,
             escalate: Vec::new(),
+            prefetch: true,
         }
     }
 }
@@ -47,6 +55,8 @@ impl Options {
                 bail!("--escalate {}: {why}", self.escalate.join(" --escalate "));
             }
         }
+        // What a bisection boots next is not known before this boot is judged.
+        chosen.kernel.prefetch &= self.prefetch && !self.search;
         for name in &self.without {
             find(campaign, name, "--continue-without")?;
             chosen.steps.retain(|step| !is(step, name));
@@ -81,6 +91,16 @@ impl Options {
         position(&|known| known.id == step.id) < first
     }
 
+    /// Whether both do the same work, maybe in another order of time.
+    pub fn do_the_same(&self, other: &Options) -> bool {
+        let prefetch = self.prefetch;
+        *self
+            == Options {
+                prefetch,
+                ..other.clone()
+            }
+    }
+
     /// Whether this is the whole campaign: only then can its end be a success of the series.
     pub fn is_whole(&self) -> bool {
         self.without.is_empty()
@@ -109,6 +129,9 @@ impl Options {
         }
         if self.search {
             flags.push_str(" --search");
+        }
+        if !self.prefetch {
+            flags.push_str(" --no-prefetch");
         }
         flags
     }
@@ -220,11 +243,17 @@ mod tests {
             search: true,
             from: None,
             escalate: vec!["kasan".into()],
+            prefetch: false,
         };
         assert_eq!(
             options.flags(),
-            " --only 2.2 --continue-without 0007 --continue-without 0006 --repeat 5 --escalate kasan --search"
+            " --only 2.2 --continue-without 0007 --continue-without 0006 --repeat 5 --escalate kasan --search --no-prefetch"
         );
+        assert!(options.do_the_same(&Options {
+            prefetch: true,
+            ..options.clone()
+        }));
+        assert!(!options.do_the_same(&Options::default()));
         assert_eq!(Options::default().flags(), "");
     }
 }

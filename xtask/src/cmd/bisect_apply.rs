@@ -80,6 +80,9 @@ pub struct WalkFlags {
     /// Bisect: find the first bad patch of the series in about log2(N) boots, and judge no other
     #[arg(long, conflicts_with = "from")]
     search: bool,
+    /// Do not build the next step while the board tests this one: this machine is for others then
+    #[arg(long)]
+    no_prefetch: bool,
 }
 
 impl WalkFlags {
@@ -91,6 +94,7 @@ impl WalkFlags {
             repeat: self.repeat,
             search: self.search,
             escalate: self.escalate.clone(),
+            prefetch: !self.no_prefetch,
         }
     }
 }

@@ -81,6 +81,19 @@ impl Builder {
         Ok(())
     }
 
+    /// Puts what was staged in `from` in the place of `dest`. Dies half-way: `dest` is old or new, or for an instant not there with the old one
+    /// beside it as `<dest>.old`.
+    pub fn stage_moves(&self, from: &Path, dest: &Path) -> Result<Manifest> {
+        let doing = || format!("putting {} in the place of {}", from.display(), dest.display());
+        let dest = std::path::absolute(dest).with_context(doing)?;
+        let mut manifest = read_manifest(from).with_context(doing)?;
+        manifest.root.clone_from(&dest);
+        write_atomic(&from.join(MANIFEST), &serde_json::to_vec_pretty(&manifest)?).with_context(doing)?;
+        put_in_place(from, &dest).with_context(doing)?;
+        self.remember_moved(&dest).with_context(doing)?;
+        Ok(manifest)
+    }
+
     /// Errors if a module wants what neither the kernel nor another module of the set gives, in the version that it was compiled
     /// against. Nothing has left this machine then.
     fn refuse_misfits(&self, wants: &[Wants]) -> Result<()> {
@@ -151,6 +164,13 @@ pub fn read_manifest(folder: &Path) -> Result<Manifest> {
         );
     }
     serde_json::from_slice(&bytes).with_context(doing)
+}
+
+/// Removes a staging folder, and what a staging that died left beside it.
+pub fn discard(folder: &Path) -> Result<()> {
+    remove(folder)?;
+    remove(&beside(folder, "new"))?;
+    remove(&beside(folder, "old"))
 }
 
 fn beside(path: &Path, ending: &str) -> PathBuf {

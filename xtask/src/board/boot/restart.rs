@@ -161,6 +161,7 @@ impl Restart<'_> {
         let mut asked_unseen = started;
         let mut kernel_since: Option<Instant> = None;
         let mut answer = None;
+        let mut asked = 0;
         loop {
             attendant.attend(on_progress)?;
             let seen = attendant.seen();
@@ -168,7 +169,7 @@ impl Restart<'_> {
             if !restarted && started.elapsed() > limits.down && asked_unseen.elapsed() > ASK_UNSEEN_EVERY {
                 // An adapter that the board feeds is gone while the power is, and takes U-Boot's first lines with it.
                 asked_unseen = Instant::now();
-                answer = self.somebody_new(started);
+                answer = self.somebody_new(started, ANSWER_LIMIT);
                 if answer.is_none() && !forced {
                     on_progress(&Progress::PullingReset);
                     by_force(self.board, attendant.phase())?;
@@ -178,7 +179,8 @@ impl Restart<'_> {
                 kernel_since = None;
             } else if kernel_since.get_or_insert_with(Instant::now).elapsed() > Duration::from_secs(1) {
                 // Asked only while a kernel runs: a menu must not wait behind a connection that hangs.
-                answer = self.somebody_new(started);
+                answer = self.somebody_new(started, patience(asked));
+                asked += 1;
             }
             if answer.is_some() || started.elapsed() > limits.whole() {
                 break;
@@ -201,7 +203,7 @@ impl Restart<'_> {
         let (mut gone, mut forced) = (self.reset == Reset::Hard, false);
         while answer.is_none() && started.elapsed() < limits.whole() {
             std::thread::sleep(ASK_EVERY);
-            answer = self.somebody_new(started);
+            answer = self.somebody_new(started, ANSWER_LIMIT);
             gone |= !self.board.answers(ANSWER_LIMIT);
             if !gone && started.elapsed() > limits.down {
                 on_progress(&Progress::PullingReset);
@@ -234,8 +236,8 @@ impl Restart<'_> {
         }
     }
 
-    fn somebody_new(&self, started: Instant) -> Option<Answer> {
-        if !self.board.answers(ANSWER_LIMIT) {
+    fn somebody_new(&self, started: Instant, patience: Duration) -> Option<Answer> {
+        if !self.board.answers(patience) {
             return None;
         }
         let mut seen = look(self.board).ok()?;
@@ -259,7 +261,10 @@ impl Restart<'_> {
                 };
             }
             // In the background, so that the answer comes before the connection goes.
-            Reset::Orderly => format!("sync\n(sleep 1; {}) >/dev/null 2>&1 &\n", self.command),
+            Reset::Orderly => format!(
+                "sync\n(sleep 0.2 || sleep 1; {}) >/dev/null 2>&1 &\n",
+                self.command
+            ),
             Reset::Crash => CRASH.to_string(),
             Reset::Watchdog => STARVE.to_string(),
             Reset::BreakCrash => {
@@ -274,6 +279,12 @@ impl Restart<'_> {
         on_progress(&Progress::Asked);
         Ok(None)
     }
+}
+
+/// How long an answer may take that is asked for the so manieth time since a kernel was seen to run. A connection that comes before the board's
+/// network may hang for as long as it is given, though the board is there a moment later; a slow board needs the whole time for its greeting.
+fn patience(asked: u32) -> Duration {
+    Duration::from_secs(1 << (asked / 2).min(2)).min(ANSWER_LIMIT)
 }
 
 /// Everything is on the disk and read-only before the crash: what is tried is the way back, not the file system.
@@ -488,6 +499,13 @@ mod tests {
             said.contains("neither its watchdog nor its lease") && said.ends_with("it has no reset command"),
             "{said}"
         );
+    }
+
+    #[test]
+    fn a_connection_that_came_too_early_is_given_up_soon_and_a_slow_board_gets_its_time() {
+        let seconds: Vec<u64> = (0..6).map(|asked| patience(asked).as_secs()).collect();
+        assert_eq!(seconds, [1, 1, 2, 2, 4, 4]);
+        assert_eq!(patience(u32::MAX), ANSWER_LIMIT);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What is walked: a plan with its options, and what the results of its rows depend on.
 
-use crate::campaign::file::Campaign;
+use crate::campaign::file::{Campaign, Step};
 use crate::campaign::inputs::Input;
 use crate::campaign::plan::{Action, Planned};
 use crate::campaign::resume::{Kind, Row};
@@ -34,7 +34,7 @@ pub struct Inputs {
 /// The row that stands for all boots of a bisection in the rule of resuming.
 pub(super) const SEARCH: &str = "search";
 
-impl Course<'_> {
+impl<'a> Course<'a> {
     /// The rows of the plan for the rule of resuming.
     pub fn rows(&self) -> Vec<Row> {
         let mut rows: Vec<Row> = Vec::new();
@@ -67,6 +67,23 @@ impl Course<'_> {
             });
         }
         rows
+    }
+
+    /// The step that is applied and built while the board tests the kernel of a row: the one right behind it, where it is judged at all. (A
+    /// patch that is only applied costs no time, and what a bisection asks for next is not known yet.)
+    pub(super) fn built_during(&self, row: &str) -> Option<&'a Step> {
+        if !self.campaign.kernel.prefetch {
+            return None;
+        }
+        let at = self.plan.iter().position(|planned| planned.id == row)?;
+        let boots = |action| matches!(action, Action::BootBaseline | Action::Patch(_));
+        match (self.plan[at].action, self.plan.get(at + 1)?.action) {
+            (this, Action::Patch(next)) if boots(this) => {
+                let step = &self.campaign.steps[next];
+                (!self.options.carries(self.campaign, step)).then_some(step)
+            }
+            _ => None,
+        }
     }
 
     pub(super) fn inputs_of(&self, step: &str) -> Vec<Input> {

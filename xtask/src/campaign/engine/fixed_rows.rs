@@ -70,13 +70,17 @@ impl<H: Hands> Walk<'_, H> {
             "build",
             inputs,
             || hands.build(fragments, watch),
-            |built| match built {
-                Built::Kernel(built) => {
-                    json!({ "release": built.manifest.release, "build-id": built.manifest.build_id })
-                }
-                Built::Fails(why) => json!({ "fails": why }),
-            },
+            Built::outcome,
         )?;
+        self.take_built(built, work)
+    }
+
+    /// What was built is this row's from now on; the inner error says why it is no kernel.
+    pub(super) fn take_built(
+        &mut self,
+        built: Built,
+        work: &mut Work,
+    ) -> Result<std::result::Result<(), String>> {
         let built = match built {
             Built::Fails(why) => return Ok(Err(why)),
             Built::Kernel(built) => *built,

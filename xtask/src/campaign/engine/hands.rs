@@ -13,6 +13,7 @@ use crate::evidence::baseline_file::Acceptance;
 use crate::evidence::finding::Finding;
 use crate::manifest::Manifest;
 use anyhow::Result;
+use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -50,6 +51,18 @@ pub enum Built {
     Fails(String),
 }
 
+impl Built {
+    /// What the journal keeps of it.
+    pub fn outcome(&self) -> Value {
+        match self {
+            Built::Kernel(built) => {
+                json!({ "release": built.manifest.release, "build-id": built.manifest.build_id })
+            }
+            Built::Fails(why) => json!({ "fails": why }),
+        }
+    }
+}
+
 /// The hands. Every method that changes something is called between its intent and its outcome; each may die half-way, and each may be
 /// done again then.
 pub trait Hands {
@@ -81,6 +94,12 @@ pub trait Hands {
     /// Configures (with the fragments that came with patches), builds and stages. Errors: something with this machine; a kernel that
     /// cannot be built is an answer.
     fn build(&mut self, fragments: &[PathBuf], watch: &mut Stopwatch) -> Result<Built>;
+    /// Begins to do the same for a later step, beside whatever is done next, into a staging folder of its own: what is staged stays.
+    fn begin_ahead(&mut self, step: &str, fragments: &[PathBuf]) -> Result<()>;
+    /// Waits for it: what it staged is what is staged from now on. Gives where its time went, too. Errors as [`Hands::build`].
+    fn end_ahead(&mut self) -> Result<(Built, Vec<(String, f64)>)>;
+    /// Breaks it off; nothing of it is staged any more.
+    fn drop_ahead(&mut self) -> Result<()>;
 
     /// Builds of this kernel from now on, in its own folder; the campaign's own before the first call.
     fn use_kernel(&mut self, kernel: &Kernel);

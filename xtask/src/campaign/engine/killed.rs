@@ -42,6 +42,8 @@ struct Left {
     verdicts: Vec<(String, Option<Verdict>)>,
     end: Option<End>,
     tree: Vec<String>,
+    /// The commit that is staged.
+    staged: Option<String>,
     label: bool,
 }
 
@@ -52,6 +54,7 @@ fn left(run: &Run, record: &RunRecord) -> Left {
         verdicts: verdicts(record),
         end: record.end,
         tree: world.tree.clone(),
+        staged: world.staged.as_ref().map(|manifest| manifest.commit.clone()),
         label: world.label,
     }
 }
@@ -126,10 +129,11 @@ fn to_its_end(run: &Run, kills: &[usize]) -> RunRecord {
 }
 
 fn killed_at_every_instant(bad: &[&'static str], options: &Options, flaky: bool) {
-    any_run_killed_at_every_instant(|| {
-        let world = World { flaky, ..world(bad) };
-        Run::new(world, options.clone())
-    });
+    each_instant(options, || World { flaky, ..world(bad) });
+}
+
+fn each_instant(options: &Options, world: impl Fn() -> World) {
+    any_run_killed_at_every_instant(|| Run::new(world(), options.clone()));
 }
 
 /// Kills at every instant, and then at pairs of instants.
@@ -164,6 +168,105 @@ fn any_run_killed_at_every_instant(fresh: impl Fn() -> Run) {
             no_second_verdict_behind_a_bad_one(&run);
         }
     }
+}
+
+/// What the journal says was done ahead of its turn: action and step.
+fn ahead(run: &Run) -> Vec<(String, String)> {
+    let is_ahead = |line: &Line| line.event == Event::Intent && line.action.ends_with("-ahead");
+    let lines = lines(run).into_iter().filter(is_ahead);
+    lines.map(|line| (line.action, line.step)).collect()
+}
+
+#[test]
+fn each_step_is_built_while_the_board_tests_the_one_before_it() {
+    let run = Run::new(world(&[]), Options::default());
+    assert_eq!(ended(run.process()).end, Some(End::Success));
+    let steps = ["2.1", "2.2", "2.3", "2.4", "2.5", "2.6"];
+    assert_eq!(run.world.borrow().built_ahead, steps);
+    let both =
+        |step: &str| ["apply-ahead", "build-ahead"].map(|action| (action.to_string(), step.to_string()));
+    assert_eq!(
+        ahead(&run),
+        steps.iter().copied().flat_map(both).collect::<Vec<_>>()
+    );
+    let alone = Options {
+        prefetch: false,
+        ..Options::default()
+    };
+    let run = Run::new(world(&[]), alone);
+    assert_eq!(ended(run.process()).end, Some(End::Success));
+    assert!(ahead(&run).is_empty() && run.world.borrow().built_ahead.is_empty());
+}
+
+#[test]
+fn a_step_that_fails_takes_back_the_next_one_first_and_its_trace_is_decoded_with_its_own_build() {
+    let splat = || World {
+        splats: true,
+        ..world(&["0008"])
+    };
+    let run = Run::new(splat(), Options::default());
+    let record = ended(run.process());
+    assert_eq!(record.end, Some(End::PartialSuccess));
+    assert_eq!(run.world.borrow().tree, ["0004"]);
+    assert!(run.world.borrow().staged_ahead.is_none());
+    let actions: Vec<String> = lines(&run)
+        .into_iter()
+        .filter(|line| line.event == Event::Intent && line.step == "2.2")
+        .map(|line| line.action)
+        .collect();
+    let behind = actions.iter().skip_while(|action| *action != "drop-ahead");
+    assert_eq!(
+        behind.collect::<Vec<_>>(),
+        ["drop-ahead", "revert", "withdraw-label"]
+    );
+    each_instant(&Options::default(), splat);
+}
+
+#[test]
+fn a_next_step_that_does_not_build_is_judged_in_its_own_turn() {
+    let broken = || World {
+        unbuildable: vec!["0009"],
+        ..world(&[])
+    };
+    let run = Run::new(broken(), Options::default());
+    let record = ended(run.process());
+    let verdict = |id: &str| record.rows.iter().find(|row| row.id == id).unwrap().verdict;
+    assert_eq!(verdict("2.2"), Some(Verdict::Pass));
+    assert_eq!(verdict("2.3"), Some(Verdict::BuildFailed));
+    assert_eq!(record.end, Some(End::PartialSuccess));
+    assert_eq!(run.world.borrow().tree, ["0004", "0008"]);
+    assert_eq!(run.world.borrow().boots.len(), 3);
+    each_instant(&Options::default(), broken);
+}
+
+#[test]
+fn a_build_ahead_that_comes_to_no_end_is_done_again_in_its_turn() {
+    let full = || World {
+        ahead_fails: true,
+        ..world(&[])
+    };
+    let run = Run::new(full(), Options::default());
+    assert_eq!(ended(run.process()).end, Some(End::Success));
+    assert!(run.world.borrow().built_ahead.is_empty());
+    each_instant(&Options::default(), full);
+}
+
+#[test]
+fn a_review_that_is_taken_back_meanwhile_stops_the_next_step_in_its_turn() {
+    let mut run = Run::new(
+        World {
+            reviewed_until: Some(3),
+            ..world(&[])
+        },
+        Options::default(),
+    );
+    run.campaign.steps[2].review = true;
+    let record = ended(run.process());
+    assert_eq!(record.end, Some(End::PersonNeeded));
+    assert!(ahead(&run).contains(&("apply-ahead".into(), "2.3".into())));
+    assert_eq!(run.world.borrow().tree, ["0004", "0008"], "0009 was taken back");
+    run.world.borrow_mut().reviewed_until = None;
+    assert_eq!(to_its_end(&run, &[25]).end, Some(End::Success));
 }
 
 #[test]
@@ -316,6 +419,7 @@ fn a_missing_review_waits_for_a_person_before_anything_is_applied() {
     let record = ended(run.process());
     assert_eq!(record.end, Some(End::PersonNeeded));
     assert_eq!(run.world.borrow().tree, ["0004", "0008"], "0009 was not applied");
+    assert!(!ahead(&run).contains(&("apply-ahead".into(), "2.3".into())));
     let row = record.rows.iter().find(|row| row.id == "2.3").unwrap();
     assert_eq!(row.verdict, Some(Verdict::ReviewMissing));
     assert!(
@@ -366,6 +470,11 @@ fn ctrl_c_stops_between_two_rows_and_the_same_command_goes_on() {
     let record = ended(run.process());
     assert_eq!(record.end, None);
     assert!(run.world.borrow().runs.is_none(), "the board rests on vanilla");
+    assert_eq!(
+        run.world.borrow().tree,
+        ["0004", "0008"],
+        "what was begun ahead is taken back"
+    );
     run.world.borrow_mut().stop_after = None;
     assert_eq!(to_its_end(&run, &[]).end, Some(End::Success));
     assert_eq!(run.world.borrow().boots.len(), 7, "no boot was wasted");

@@ -1,5 +1,6 @@
 //! One step of a campaign: review, patch, build, boots, verdict; and taking back exactly this patch.
 
+use super::ahead::Ahead;
 use super::hands::{Asked, Hands};
 use super::rows::{Next, Place, Walk, Work};
 use crate::campaign::build::{changed_modules, told_and_real};
@@ -29,13 +30,19 @@ impl<H: Hands> Walk<'_, H> {
         if let Some(next) = self.review(step, work)? {
             return Ok(next);
         }
-        if let Err(why) = self.hands.check(&[&step.patch]) {
-            work.row.verdict = Some(Verdict::DoesNotApply);
-            work.row.reasons.push(format!("{why:#}"));
-            self.judged(JUDGE, Vec::new(), None, work)?;
-            return Ok(Next::Stop(self.state.end_without_this_patch()));
+        let ahead = self.take_ahead(step);
+        match &ahead {
+            Some(ahead) => self.applied(step, &ahead.commit, work)?,
+            None => {
+                if let Err(why) = self.hands.check(&[&step.patch]) {
+                    work.row.verdict = Some(Verdict::DoesNotApply);
+                    work.row.reasons.push(format!("{why:#}"));
+                    self.judged(JUDGE, Vec::new(), None, work)?;
+                    return Ok(Next::Stop(self.state.end_without_this_patch()));
+                }
+                self.apply(step, work)?;
+            }
         }
-        self.apply(step, work)?;
         let before = (self.state.manifest.clone(), self.state.fragments.len());
         self.state.fragments.extend(step.fragments.iter().cloned());
         if course.options.carries(course.campaign, step) {
@@ -43,7 +50,7 @@ impl<H: Hands> Walk<'_, H> {
             self.tell(work, vec![fact]);
             return Ok(Next::Go);
         }
-        if let Err(why) = self.build(work)? {
+        if let Err(why) = self.built(ahead.as_ref(), work)? {
             work.row.verdict = Some(Verdict::BuildFailed);
             work.row.reasons.push(why);
             self.judged(JUDGE, Vec::new(), None, work)?;
@@ -55,11 +62,13 @@ impl<H: Hands> Walk<'_, H> {
         if let Some(patch) = &mut work.row.patch {
             patch.modules = changed_modules(before.0.as_ref(), self.state.manifest.as_ref());
         }
+        self.begin_ahead(&step.id)?;
         let boots = self.boots(step, work)?;
         if boots.place == Place::OnVanilla && boots.good {
             self.state.passed += 1;
             return Ok(Next::Go);
         }
+        self.drop_ahead(&step.id)?;
         self.take_back(step, before, work)?;
         Ok(match boots.place {
             Place::Lost => Next::Lost,
@@ -95,13 +104,27 @@ impl<H: Hands> Walk<'_, H> {
             |hands| hands.apply(&step.patch),
             |applied| json!(applied),
         )?;
-        work.row.patch = Some(self.hands.patch_record(&step.patch, &applied)?);
+        self.applied(step, &applied, work)
+    }
+
+    fn applied(&mut self, step: &Step, commit: &str, work: &mut Work) -> Result<()> {
+        work.row.patch = Some(self.hands.patch_record(&step.patch, commit)?);
         work.row.facts.push(format!(
             "{} applied as commit {}",
             step.patch,
-            applied.get(..12).unwrap_or(&applied)
+            commit.get(..12).unwrap_or(commit)
         ));
         Ok(())
+    }
+
+    /// The build of this step: the one that was begun ahead, or one now.
+    fn built(&mut self, ahead: Option<&Ahead>, work: &mut Work) -> Result<std::result::Result<(), String>> {
+        if let Some(ahead) = ahead
+            && let Some(built) = self.end_ahead(ahead, work)?
+        {
+            return self.take_built(built, work);
+        }
+        self.build(work)
     }
 
     /// Boots the build as often as the options say, and judges it.

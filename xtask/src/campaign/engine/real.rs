@@ -5,8 +5,9 @@ use super::{Engine, Prepared};
 use crate::board::boot::{self, Capture, Permit, Reset};
 use crate::board::deploy;
 use crate::board::protected::Protected;
+use crate::campaign::ahead::Finished;
 use crate::campaign::boot_step::{BootStep, Booted, Rig};
-use crate::campaign::build::KEPT_CONFIG;
+use crate::campaign::build::{self, KEPT_CONFIG};
 use crate::campaign::file::Kernel;
 use crate::campaign::journal::Journal;
 use crate::campaign::journal::past::{BOOT_VANILLA, Kept, Past};
@@ -86,12 +87,22 @@ impl Hands for Engine<'_> {
     }
 
     fn build(&mut self, fragments: &[std::path::PathBuf], watch: &mut Stopwatch) -> Result<Built> {
-        match self.workshop.build(fragments, watch, self.ui) {
-            Ok(built) => Ok(Built::Kernel(Box::new(built))),
-            Err(error) if self.stop_asked() => Err(error.context(StopAsked)),
-            Err(error) if is_of_this_machine(&error) => Err(error),
-            Err(error) => Ok(Built::Fails(format!("{error:#}"))),
-        }
+        let built = self.workshop.build(fragments, watch, self.ui);
+        self.answer(built)
+    }
+
+    fn begin_ahead(&mut self, step: &str, fragments: &[std::path::PathBuf]) -> Result<()> {
+        let beside = self.live.beside(&format!("building {step}"));
+        self.workshop.begin_ahead(fragments, move || drop(beside))
+    }
+
+    fn end_ahead(&mut self) -> Result<(Built, Vec<(String, f64)>)> {
+        let Finished { built, phases } = self.workshop.end_ahead()?;
+        Ok((self.answer(built)?, phases))
+    }
+
+    fn drop_ahead(&mut self) -> Result<()> {
+        self.workshop.drop_ahead()
     }
 
     fn use_kernel(&mut self, kernel: &Kernel) {
@@ -259,6 +270,16 @@ impl Hands for Engine<'_> {
 }
 
 impl Engine<'_> {
+    /// What a build came to: a kernel that cannot be built is an answer.
+    fn answer(&self, built: Result<build::Built>) -> Result<Built> {
+        match built {
+            Ok(built) => Ok(Built::Kernel(Box::new(built))),
+            Err(error) if self.stop_asked() => Err(error.context(StopAsked)),
+            Err(error) if is_of_this_machine(&error) => Err(error),
+            Err(error) => Ok(Built::Fails(format!("{error:#}"))),
+        }
+    }
+
     /// Under what the debug kernel is watched.
     fn conditions(&self) -> Result<Conditions> {
         let prepared = self.prepared.as_ref().context("the board was not prepared")?;

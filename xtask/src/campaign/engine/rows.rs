@@ -1,6 +1,7 @@
 //! The walk through a plan: each row between its beginning and its end in the journal, timed and told.
 
 use super::Start;
+use super::ahead::Ahead;
 use super::course::Course;
 use super::hands::{Asked, Hands, StopAsked};
 use crate::campaign::boot_step::Booted;
@@ -40,6 +41,8 @@ pub(super) struct State {
     pub shown: Vec<(usize, Shown)>,
     /// The tree stays as it is: a run is continued.
     pub tree_is_right: bool,
+    /// The patch of the next row, which is in the tree already.
+    pub ahead: Option<Ahead>,
 }
 
 impl State {
@@ -204,6 +207,7 @@ impl<'a, H: Hands> Walk<'a, H> {
         if !self.hands.stop_asked() {
             return Ok(false);
         }
+        self.drop_ahead("")?;
         self.hands
             .say("stopped between two steps, as asked: the board runs vanilla");
         self.hands.save(&self.record)?;
@@ -247,13 +251,26 @@ impl<'a, H: Hands> Walk<'a, H> {
             Action::BuildBaseline | Action::BootBaseline => self.course.inputs.shared.clone(),
             Action::Patch(_) => self.course.inputs_of(&planned.id),
         };
-        self.row(row, inputs, |walk, work| match planned.action {
+        let next = self.row(row, inputs, |walk, work| match planned.action {
             Action::Preflight => walk.preflight(work),
             Action::BuildBaseline => walk.build_baseline(work),
-            Action::BootBaseline => walk.baseline(work),
+            Action::BootBaseline => {
+                walk.begin_ahead(&planned.id)?;
+                walk.baseline(work)
+            }
             Action::Patch(index) => Ok(walk.patch(index, work)?.of(&walk.course.campaign.steps[index])),
             Action::Close => walk.close(work),
-        })
+        });
+        match next {
+            Ok(Next::Go) => Ok(Next::Go),
+            Ok(next) => self.drop_ahead(&planned.id).map(|()| next),
+            Err(error) => {
+                if let Err(why) = self.drop_ahead(&planned.id) {
+                    self.hands.say(&format!("    {why:#}"));
+                }
+                Err(error)
+            }
+        }
     }
 
     /// One row: its beginning and its end in the journal, its times, its place in the record.
@@ -269,7 +286,7 @@ impl<'a, H: Hands> Walk<'a, H> {
         let begun = RowBegun {
             title: title.clone(),
             inputs,
-            head: self.hands.head()?,
+            head: self.head()?,
         };
         self.journal.note(Event::RowBegun, &id, &begun)?;
         let mut work = Work {
@@ -309,7 +326,7 @@ impl<'a, H: Hands> Walk<'a, H> {
             record: row.clone(),
             way: next.map_or(Way::Error, |next| next.way()),
             end: next.and_then(|next| next.end()),
-            head: self.hands.head()?,
+            head: self.head()?,
             kept,
         };
         self.journal.note(Event::RowEnded, &row.id, &ended)?;

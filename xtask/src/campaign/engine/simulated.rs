@@ -1,6 +1,10 @@
 //! A simulated world for the walk: a board, a tree, a compiler and a disk in memory, which can be killed at any instant: before, in and behind
 //! each write of the journal, and before and behind each change of board and tree.
 
+mod world;
+
+pub use world::World;
+
 use super::Start;
 use super::course::{Course, Inputs, row_of_manifest};
 use super::hands::{Asked, Built, Hands};
@@ -10,7 +14,7 @@ use crate::campaign::boot_step::Booted;
 use crate::campaign::file::{Campaign, Kernel};
 use crate::campaign::inputs::Input;
 use crate::campaign::journal::past::{BOOT_ONCE, BOOT_VANILLA, Begin, Kept, Past, fold};
-use crate::campaign::journal::{Journal, Sink, read};
+use crate::campaign::journal::{Journal, read};
 use crate::campaign::plan::{self, Planned};
 use crate::campaign::record::{DecodedFrame, PatchRecord, RowRecord, RunRecord};
 use crate::campaign::resume::{self, BoardSeen, Decision, Seen};
@@ -24,96 +28,26 @@ use crate::manifest::Manifest;
 use anyhow::{Result, bail, ensure};
 use serde_json::{Value, json};
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
-
-/// What unwinds when the process is killed: nothing of it may be caught on the way.
-struct Killed;
-
-/// What outlives a process.
-#[derive(Default)]
-pub struct World {
-    pub journal: Vec<u8>,
-    pub kept: BTreeMap<String, Vec<u8>>,
-    /// Patches in the tree, in order.
-    pub tree: Vec<String>,
-    pub staged: Option<Manifest>,
-    /// The commit that runs, where our label does; none for vanilla.
-    pub runs: Option<String>,
-    pub silent: bool,
-    pub label: bool,
-    pub slot_is_whole: bool,
-    /// Row and commit of every boot of our label.
-    pub boots: Vec<(String, String)>,
-    /// Patches with which the kernel is bad.
-    pub bad: Vec<&'static str>,
-    /// Patches with which the kernel falls silent, and what the kernel of a profile says of them.
-    pub wedges: Vec<&'static str>,
-    pub names_it: Option<&'static str>,
-    /// A profile whose kernel does not come up whatever is in it.
-    pub never_up: Option<&'static str>,
-    /// Every second boot with a bad patch is good.
-    pub flaky: bool,
-    /// A row behind which the board does not come back.
-    pub lost_at: Option<&'static str>,
-    pub reviewed: bool,
-    /// Somebody asks to stop when so many boots were made.
-    pub stop_after: Option<usize>,
-    /// Counts instants of this world.
-    pub instant: usize,
-    pub kill_at: Option<usize>,
-}
-
-impl World {
-    fn tick(&mut self) {
-        self.instant += 1;
-        if self.kill_at == Some(self.instant) {
-            self.kill_at = None;
-            resume_unwind(Box::new(Killed));
-        }
-    }
-
-    fn commit(&self) -> String {
-        commit_of(&self.tree)
-    }
-}
-
-fn commit_of(patches: &[String]) -> String {
-    sha256(patches.join("+").as_bytes())
-}
-
-type Shared = Rc<RefCell<World>>;
-
-struct SimulatedDisk(Shared);
-
-impl Sink for SimulatedDisk {
-    fn append(&mut self, bytes: &[u8]) -> Result<()> {
-        let mut world = self.0.borrow_mut();
-        let (half, rest) = bytes.split_at(bytes.len() / 2);
-        world.tick();
-        world.journal.extend(half);
-        world.tick();
-        world.journal.extend(rest);
-        world.tick();
-        Ok(())
-    }
-}
+use world::{Killed, Shared, SimulatedDisk, answer, commit_of};
 
 /// A process's hands in this world.
 struct Simulated {
     world: Shared,
     prepared: bool,
     profile: String,
+    /// The step that is built beside the tests, and what comes of it; gone with the process.
+    ahead: Option<(String, Option<Manifest>)>,
 }
+
+/// What a bad kernel says, or the kernel of another profile where this one falls silent.
+const NEW_FINDING: &[u8] = b"[    2.000000] WARNING: CPU: 0 PID: 1 at drivers/y.c:34 worse+0x10/0x20\n";
 
 /// What the kernel says without any patch, too: a baseline that is not read back would make it new.
 const OLD_FINDING: &[u8] = b"[    1.000000] WARNING: CPU: 0 PID: 1 at drivers/x.c:12 broken+0x10/0x20\n";
-
-/// What the kernel of another profile says of a patch.
-const NEW_FINDING: &[u8] = b"[    2.000000] WARNING: CPU: 0 PID: 1 at drivers/y.c:12 freed+0x10/0x20\n";
 
 impl Hands for Simulated {
     fn say(&self, _: &str) {}
@@ -134,7 +68,12 @@ impl Hands for Simulated {
         })
     }
 
-    fn decode(&self, _: &Manifest, _: &str, _: &[String]) -> Result<Vec<DecodedFrame>> {
+    fn decode(&self, manifest: &Manifest, _: &str, _: &[String]) -> Result<Vec<DecodedFrame>> {
+        let world = self.world.borrow();
+        assert_eq!(
+            world.built, manifest.commit,
+            "the build folder holds another build"
+        );
         Ok(Vec::new())
     }
 
@@ -156,6 +95,7 @@ impl Hands for Simulated {
     }
 
     fn tree_to(&mut self, commit: Option<&str>) -> Result<usize> {
+        assert!(self.ahead.is_none(), "the tree moves under a build");
         let mut world = self.world.borrow_mut();
         world.tick();
         let before = world.tree.len();
@@ -179,10 +119,15 @@ impl Hands for Simulated {
     }
 
     fn review_missing(&self, _: &str) -> Result<Option<String>> {
-        Ok((!self.world.borrow().reviewed).then(|| "nobody has reviewed it".into()))
+        let world = self.world.borrow();
+        let is_taken_back = world
+            .reviewed_until
+            .is_some_and(|boots| world.boots.len() >= boots);
+        Ok((!world.reviewed || is_taken_back).then(|| "nobody has reviewed it".into()))
     }
 
     fn apply(&mut self, patch: &str) -> Result<String> {
+        assert!(self.ahead.is_none(), "the tree moves under a build");
         let mut world = self.world.borrow_mut();
         world.tick();
         ensure!(
@@ -207,25 +152,15 @@ impl Hands for Simulated {
     }
 
     fn build(&mut self, _: &[PathBuf], _: &mut Stopwatch) -> Result<Built> {
+        assert!(self.ahead.is_none(), "two builds in one folder");
         let mut world = self.world.borrow_mut();
         world.tick();
-        let manifest = Manifest {
-            schema_version: 1,
-            release: self.profile.clone(),
-            build_id: world.commit(),
-            profile: self.profile.clone(),
-            commit: world.commit(),
-            root: PathBuf::new(),
-            append: Vec::new(),
-            files: Vec::new(),
-        };
-        world.staged = Some(manifest.clone());
+        let built = world.build(&self.profile);
+        if built.is_some() {
+            world.staged.clone_from(&built);
+        }
         world.tick();
-        Ok(Built::Kernel(Box::new(crate::campaign::build::Built {
-            manifest,
-            facts: Vec::new(),
-            warnings: Vec::new(),
-        })))
+        Ok(answer(built))
     }
 
     fn use_kernel(&mut self, kernel: &Kernel) {
@@ -247,12 +182,13 @@ impl Hands for Simulated {
     fn boot(&mut self, asked: &Asked, journal: &mut Journal, _: &mut Stopwatch) -> Result<Booted> {
         ensure!(self.prepared, "the board was not prepared by this process");
         let world = &self.world;
+        let patches = world.borrow().patches_of(asked.manifest);
         {
             let world = world.borrow();
             ensure!(world.runs.is_none(), "a deploy happens on vanilla");
             ensure!(
-                asked.manifest.commit == world.commit(),
-                "what is booted is what the tree holds"
+                world.tree.len() - patches.len() == usize::from(self.ahead.is_some()),
+                "what is booted is what the tree holds, the patch that is built ahead apart"
             );
             ensure!(
                 world.staged.as_ref() == Some(asked.manifest),
@@ -292,8 +228,12 @@ impl Hands for Simulated {
             let is_bad = world
                 .bad
                 .iter()
-                .any(|bad| world.tree.iter().any(|patch| patch == bad));
+                .any(|bad| patches.iter().any(|patch| patch == bad));
             if is_bad && !(world.flaky && number % 2 == 0) {
+                if world.splats {
+                    let log = [OLD_FINDING, NEW_FINDING].concat();
+                    booted.findings = finding::find(&record::read(&log), "serial");
+                }
                 booted.seen.failed_tests.push("it is bad".into());
             }
             let has = |patch: &&str| world.tree.iter().any(|known| known == patch);
@@ -320,6 +260,38 @@ impl Hands for Simulated {
         }
         vanilla(world, asked.row, journal)?;
         Ok(booted)
+    }
+
+    fn begin_ahead(&mut self, step: &str, _: &[PathBuf]) -> Result<()> {
+        let mut world = self.world.borrow_mut();
+        world.tick();
+        self.ahead = Some((step.to_string(), world.build(&self.profile)));
+        Ok(())
+    }
+
+    fn end_ahead(&mut self) -> Result<(Built, Vec<(String, f64)>)> {
+        let mut world = self.world.borrow_mut();
+        let (step, manifest) = self.ahead.take().expect("something is built ahead");
+        world.tick();
+        ensure!(!world.ahead_fails, "the disk is full");
+        let Some(manifest) = manifest else {
+            return Ok((answer(None), Vec::new()));
+        };
+        world.staged_ahead = Some(manifest.clone());
+        world.tick();
+        world.staged = world.staged_ahead.take();
+        world.built_ahead.push(step);
+        world.tick();
+        Ok((answer(Some(manifest)), vec![("build".into(), 5.0)]))
+    }
+
+    fn drop_ahead(&mut self) -> Result<()> {
+        self.ahead = None;
+        let mut world = self.world.borrow_mut();
+        world.tick();
+        world.staged_ahead = None;
+        world.tick();
+        Ok(())
     }
 
     fn evidence(&self, name: &str) -> PathBuf {
@@ -445,7 +417,7 @@ impl Run {
             inputs: Inputs {
                 shared,
                 steps,
-                profiles: BTreeMap::new(),
+                profiles: std::collections::BTreeMap::new(),
             },
             campaign,
             options,
@@ -482,6 +454,7 @@ impl Run {
             world: self.world.clone(),
             prepared: false,
             profile: "lockdep".into(),
+            ahead: None,
         };
         let past = self.past();
         let start = if past.begin.is_none() {

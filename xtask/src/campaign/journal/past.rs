@@ -19,6 +19,13 @@ pub const BOOT_ONCE: &str = "boot-once";
 /// The action that restarts a board into vanilla.
 pub const BOOT_VANILLA: &str = "boot-vanilla";
 
+/// The action that applies the patch of the next row while the board tests this one.
+pub const APPLY_AHEAD: &str = "apply-ahead";
+/// The action that builds it. Its outcome is written when its row takes it.
+pub const BUILD_AHEAD: &str = "build-ahead";
+/// The action that takes both back.
+pub const DROP_AHEAD: &str = "drop-ahead";
+
 /// How a run was started: enough to go on with it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Begin {
@@ -211,6 +218,8 @@ pub struct Past {
     pub current: Option<String>,
     /// The action whose intent stands alone.
     pub open: Option<Open>,
+    /// The step whose patch may be in the tree though its row has not begun.
+    pub ahead: Option<String>,
     /// Where the board was left.
     pub left: Left,
     /// How it ended; none while it runs, or when it was killed.
@@ -254,6 +263,12 @@ fn add(past: &mut Past, line: &Line) -> Result<()> {
             past.current = None;
         }
         Event::RowBegun => row_begun(past, line)?,
+        // They go on beside what else is done, and none of them touches the board.
+        Event::Intent | Event::Done | Event::Failed if is_ahead(line) => {
+            if line.event == Event::Intent {
+                past.ahead = Some(line.step.clone());
+            }
+        }
         Event::Intent => {
             if line.action == BOOT_ONCE {
                 past.left = Left::MaybeOurs;
@@ -266,6 +281,9 @@ fn add(past: &mut Past, line: &Line) -> Result<()> {
         }
         Event::Done => {
             past.open = None;
+            if line.action == DROP_AHEAD {
+                past.ahead = None;
+            }
             if came_to_vanilla(line) {
                 past.left = Left::OnVanilla;
             }
@@ -304,6 +322,7 @@ fn add(past: &mut Past, line: &Line) -> Result<()> {
 fn row_begun(past: &mut Past, line: &Line) -> Result<()> {
     let begun: RowBegun = detail(line)?;
     past.current = Some(line.step.clone());
+    past.ahead.take_if(|ahead| *ahead == line.step);
     let old = past.rows.iter().position(|row| row.id == line.step);
     let attempts = old
         .map(|at| &past.rows[at])
@@ -323,6 +342,10 @@ fn row_begun(past: &mut Past, line: &Line) -> Result<()> {
         None => past.rows.push(row),
     }
     Ok(())
+}
+
+fn is_ahead(line: &Line) -> bool {
+    [APPLY_AHEAD, BUILD_AHEAD].contains(&line.action.as_str())
 }
 
 /// Whether the outcome of an action says that vanilla runs.
@@ -382,6 +405,26 @@ mod tests {
         assert_eq!(past.current.as_deref(), Some("2.1"));
         lines.push(line(Event::Done, "2.1", "apply", json!("c0ffee")));
         assert!(fold(&lines).unwrap().open.is_none());
+    }
+
+    #[test]
+    fn what_is_done_ahead_stands_beside_the_action_that_is_open() {
+        let mut lines = vec![
+            begun("2.1", &[]),
+            line(Event::Intent, "2.2", APPLY_AHEAD, Value::Null),
+            line(Event::Done, "2.2", APPLY_AHEAD, json!("c0ffee")),
+            line(Event::Intent, "2.2", BUILD_AHEAD, Value::Null),
+            line(Event::Intent, "2.1", "deploy", Value::Null),
+        ];
+        let past = fold(&lines).unwrap();
+        assert_eq!(past.open.unwrap().action, "deploy");
+        assert_eq!(past.ahead.as_deref(), Some("2.2"));
+        let taken = begun("2.2", &[]);
+        assert_eq!(fold(&[&lines[..], &[taken]].concat()).unwrap().ahead, None);
+        lines.push(line(Event::Intent, "2.1", DROP_AHEAD, Value::Null));
+        assert_eq!(fold(&lines).unwrap().ahead.as_deref(), Some("2.2"));
+        lines.push(line(Event::Done, "2.1", DROP_AHEAD, json!(1)));
+        assert_eq!(fold(&lines).unwrap().ahead, None);
     }
 
     #[test]

@@ -169,9 +169,13 @@ fn patch(campaign: &Campaign, step: &Step) -> Vec<Part> {
             modules.join(", ")
         ),
     };
+    let when = match campaign.kernel.prefetch {
+        true => ", while the board tests the step before it",
+        false => "",
+    };
     parts.push(part(
         &step.id,
-        format!("rebuild {rebuilt}"),
+        format!("rebuild {rebuilt}{when}"),
         "what changed by content",
     ));
     if !campaign.kernel.escalate.is_empty() {

@@ -334,6 +334,13 @@ fn phase_list(row: &RowRecord) -> Markup {
                 }
             }
         }
+        @if !row.ahead.is_empty() {
+            p.note { "Done before it began, while the board tested the row before (no time of this one): "
+                @for (index, (phase, seconds)) in row.ahead.iter().enumerate() {
+                    @if index > 0 { ", " } (t(phase)) " " (spent(*seconds))
+                }
+            }
+        }
     }
 }
 

@@ -271,6 +271,27 @@ fn a_run_that_is_over_says_what_would_let_it_go_on() {
 }
 
 #[test]
+fn a_patch_that_left_the_plan_is_taken_back_and_what_a_person_applied_stays() {
+    let close = |past: &Past| {
+        let plan: Vec<Row> = plan().into_iter().filter(|row| row.id != "2.2").collect();
+        match decide(&plan, past, &seen()) {
+            Decision::Close { take_back } => take_back.tree_to,
+            other => panic!("{other:?}"),
+        }
+    };
+    // Its row had begun.
+    let mut left = past();
+    assert_eq!(close(&left).as_deref(), Some("one"));
+    // It was applied ahead of its turn.
+    left.rows.pop();
+    left.ahead = Some("2.2".into());
+    assert_eq!(close(&left).as_deref(), Some("one"));
+    // Not of this run.
+    left.ahead = None;
+    assert_eq!(close(&left), None);
+}
+
+#[test]
 fn a_journal_of_the_first_format_begins_anew() {
     let old = Past {
         begin: None,

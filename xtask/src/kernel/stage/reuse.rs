@@ -61,6 +61,16 @@ impl Builder {
         write_atomic(&self.out.join(FILE), &serde_json::to_vec(&stamp)?)
     }
 
+    /// Remembers that what was staged last is in `dest` now.
+    pub(super) fn remember_moved(&self, dest: &Path) -> Result<()> {
+        let stamp = fs::read(self.out.join(FILE)).unwrap_or_default();
+        match serde_json::from_slice::<Stamp>(&stamp) {
+            Ok(stamp) => self.remember_staged(dest, &stamp.image),
+            // Then the next staging is made from nothing.
+            Err(_) => Ok(()),
+        }
+    }
+
     fn inputs(&self, image: &Path) -> Option<String> {
         let order = fs::read_to_string(self.out.join("modules.order")).unwrap_or_default();
         let modules = order.lines().map(|line| Path::new(line).with_extension("ko"));
