@@ -167,7 +167,7 @@ impl BootStep<'_> {
                 boot_id_before: &before,
                 nonce: nonce.as_str(),
             };
-            stopped = self.try_out(rig, &trial, &mut harvest, &mut booted, watch, say)?;
+            stopped = self.try_out(rig, &trial, &mut harvest, &mut booted, watch, say);
         }
         not_booted(&boot.outcome, &mut booted.seen);
         let down = watch.time("back to vanilla", || {
