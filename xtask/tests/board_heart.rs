@@ -153,6 +153,7 @@ impl Bench {
             line: self.board.line.0.clone(),
             beats: self.beats(),
             go: self.loopback.local.at("/tmp/go"),
+            wedge: self.loopback.at("wedge"),
         }
     }
 
@@ -193,6 +194,7 @@ struct Hand {
     line: PathBuf,
     beats: PathBuf,
     go: PathBuf,
+    wedge: PathBuf,
 }
 
 impl Hand {
@@ -211,9 +213,14 @@ impl Hand {
         soon(words, || beats().matches(words).count() >= times);
     }
 
+    /// Nothing is started there any more.
+    fn wedge(&self) {
+        fs::write(&self.wedge, "").unwrap();
+    }
+
     /// Lets [`UNTIL_GO`] end.
     fn go(&self) {
-        fs::write(&self.go, "").unwrap();
+        drop(fs::write(&self.go, ""));
     }
 
     fn shows(&self, text: &str) {
@@ -223,11 +230,14 @@ impl Hand {
 }
 
 impl Drop for Hand {
-    /// What is frozen could not be ended with its server.
+    /// What is frozen could not be ended with its server, and nothing may outlive the test.
     fn drop(&mut self) {
         let pids = Loopback::processes(self.server);
         let words = pids.iter().map(u32::to_string);
         drop(Command::new("kill").arg("-CONT").args(words).output());
+        // What could not start ends at once.
+        drop(fs::remove_file(&self.wedge));
+        self.go();
     }
 }
 
@@ -287,6 +297,21 @@ fn what_runs_on_a_board_that_froze_is_broken_off_and_nothing_is_left_here() {
         let folder = bench.loopback.at(folder);
         soon("no ssh is left", || clients(&folder).is_empty());
     }
+}
+
+/// PID 1 feeds the watchdog, connections are held and answer their own questions, and no program starts: nothing but the heart sees it.
+#[test]
+fn a_wedge_that_keeps_its_connections_is_seen_all_the_same() {
+    let bench = Bench::new();
+    let hand = bench.hand();
+    let ran = bench.beside(UNTIL_GO, || {
+        hand.after("answered after", 2);
+        hand.wedge();
+    });
+    assert!(BrokenOff::is(&ran.outcome.unwrap_err()), "{}", ran.beats);
+    assert!(ran.took < LIMIT / 2, "{:?}\n{}", ran.took, ran.beats);
+    let state = ran.stopped.unwrap().state;
+    assert!(matches!(state, State::Wedged { .. }), "{state:?}");
 }
 
 #[test]

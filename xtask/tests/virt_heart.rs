@@ -52,63 +52,78 @@ fn beside(
     (took, outcome.ok().map(|done| done.text()), stopped, beats)
 }
 
+/// Brings it down behind such a heart: the reset that is asked for, and what the report says.
+fn way_down(
+    board: &VirtualBoard,
+    protected: &Protected,
+    stopped: &Stopped,
+    folder: &Path,
+) -> (Option<Reset>, String) {
+    let outcome = Outcome::Booted(boot::Answer {
+        release: "the debug kernel".into(),
+        boot_id: "its own".into(),
+        cmdline: String::new(),
+        seconds: 0.0,
+    });
+    let ending = wedge::Ending {
+        outcome: &outcome,
+        lost: &["it was lost".to_string()],
+        stopped: Some(stopped),
+    };
+    let (mut facts, mut say) = (Vec::new(), |text: &str| eprintln!("{text}"));
+    let reset = wedge::way_down(board, protected, &ending, folder, &mut facts, &mut say);
+    let facts = facts.join("\n");
+    eprintln!("{facts}");
+    (reset, facts)
+}
+
+/// Eight times as much as its two CPUs can do, for longer than a board may be silent.
 #[test]
 #[ignore = "one of cargo xtask test --long"]
-fn a_heart_that_beats_under_load_stops_and_is_seen_to_stop() {
+fn under_load_it_beats() {
     let board = open();
-    let protected = Protected::compute(&board, "arch_devices_lockdep").unwrap();
     let folder = tempfile::tempdir().unwrap();
-
-    // Eight times as much as its two CPUs can do, and its memory, for longer than a board may be silent.
     let load = "for n in 1 2 3 4 5 6 7 8 9 10 11 12 13 14; do (timeout 60 sh -c 'while :; do :; done') & done\n\
                 for n in 1 2; do (timeout 60 sh -c 'while :; do sort -R /usr/bin/* 2>/dev/null | md5sum; done >/dev/null') & done\n\
                 wait; echo done";
     let (_, said, stopped, _) = beside(&board, load, folder.path());
     assert_eq!((said.as_deref(), stopped), (Some("done"), None));
+}
 
-    // It panics in the middle of a test, and restarts by itself.
+#[test]
+#[ignore = "one of cargo xtask test --long"]
+fn a_panic_in_the_middle_is_noticed_and_the_board_comes_back_by_itself() {
+    let board = open();
+    let protected = Protected::compute(&board, "arch_devices_lockdep").unwrap();
+    let folder = tempfile::tempdir().unwrap();
     let panics = "(sleep 3; echo c >/proc/sysrq-trigger) >/dev/null 2>&1 & sleep 290";
     let (took, said, stopped, beats) = beside(&board, panics, folder.path());
     assert_eq!(said, None);
-    let state = stopped.clone().unwrap().state;
+    let stopped = stopped.unwrap_or_else(|| panic!("{beats}"));
     assert!(
-        matches!(state, State::Panicked(_) | State::Restarted(_)),
-        "{state:?}"
+        matches!(stopped.state, State::Panicked(_) | State::Restarted(_)),
+        "{stopped:?}"
     );
     assert!(took < Duration::from_secs(40), "{took:?}\n{beats}");
-    let old = boot::Answer {
-        release: "the debug kernel".into(),
-        boot_id: "its own".into(),
-        cmdline: String::new(),
-        seconds: 0.0,
-    };
-    let outcome = Outcome::Booted(old);
-    let lost = ["it was lost".to_string()];
-    let down = |stopped: &Option<Stopped>| {
-        let ending = wedge::Ending {
-            outcome: &outcome,
-            lost: &lost,
-            stopped: stopped.as_ref(),
-        };
-        let (mut facts, mut say) = (Vec::new(), |text: &str| eprintln!("{text}"));
-        let reset = wedge::way_down(&board, &protected, &ending, folder.path(), &mut facts, &mut say);
-        eprintln!("{}", facts.join("\n"));
-        (reset, facts.join("\n"))
-    };
-    let (reset, facts) = down(&stopped);
+    let (reset, facts) = way_down(&board, &protected, &stopped, folder.path());
     assert_eq!(reset, None, "vanilla runs, and was not reset once more");
     assert!(facts.contains("restarted by itself"), "{facts}");
+}
 
-    // Its network is gone, and its kernel lives: it is asked over the line, long before the command's own limit.
+/// Its kernel lives, and is asked over the line long before the command's own limit.
+#[test]
+#[ignore = "one of cargo xtask test --long"]
+fn a_network_that_is_gone_leads_to_the_ladder() {
+    let board = open();
+    let protected = Protected::compute(&board, "arch_devices_lockdep").unwrap();
+    let folder = tempfile::tempdir().unwrap();
     let deaf = "(sleep 3; for link in /sys/class/net/*; do ip link set ${link##*/} down; done) >/dev/null 2>&1 & sleep 290";
     let (took, said, stopped, beats) = beside(&board, deaf, folder.path());
     assert_eq!(said, None);
-    assert!(
-        matches!(stopped.clone().unwrap().state, State::Wedged { .. }),
-        "{beats}"
-    );
-    assert!(took < Duration::from_secs(90), "{took:?}\n{beats}");
-    let (reset, facts) = down(&stopped);
+    let stopped = stopped.unwrap_or_else(|| panic!("{beats}"));
+    assert!(matches!(stopped.state, State::Wedged { .. }), "{stopped:?}");
+    assert!(took < Duration::from_secs(120), "{took:?}\n{beats}");
+    let (reset, facts) = way_down(&board, &protected, &stopped, folder.path());
     assert_eq!(reset, Some(Reset::BreakCrash));
     assert!(facts.contains("SysRq w (blocked tasks) by BREAK"), "{facts}");
     board.hard_reset().unwrap();

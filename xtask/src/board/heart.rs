@@ -80,7 +80,10 @@ impl Heart {
         let (hurry, beats) = mpsc::channel();
         let mut threads = Vec::new();
         let line = board.serial().map(|line| SerialLog::from_now(&line.log()));
-        let line = line.transpose()?;
+        if let Some(Err(error)) = &line {
+            shared.note(&format!("the serial line is not listened to: {error:#}"));
+        }
+        let line = line.and_then(Result::ok);
         let (listener, wake) = (shared.clone(), hurry.clone());
         threads.push(std::thread::spawn(move || listener.listen(line, &wake)));
         match board.second_way() {

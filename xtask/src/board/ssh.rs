@@ -208,10 +208,10 @@ impl Ssh {
         option("BatchMode=yes".into());
         // Covers the greeting, too. A board that boots needs its time for it, and each new try costs it more.
         option("ConnectTimeout=30".into());
-        // A board under load may be silent for a while and come back: whether its heart has stopped is for `heart` to decide. This only keeps
-        // a connection to a board that was reset from hanging for ever.
-        option("ServerAliveInterval=5".into());
-        option("ServerAliveCountMax=6".into());
+        // A board under load may be silent for a while and come back: whether its heart has stopped is for `heart` to decide, and that takes
+        // it longer the slower the board is. This only keeps a connection to a board that was reset from hanging for ever.
+        option("ServerAliveInterval=10".into());
+        option("ServerAliveCountMax=10".into());
         match connection {
             Connection::Shared => {
                 option("ControlMaster=auto".into());

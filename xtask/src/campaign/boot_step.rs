@@ -171,7 +171,7 @@ impl BootStep<'_> {
                 nonce: nonce.as_str(),
             };
             netconsole = harvest_netconsole::arm(rig.board, &mut booted.facts);
-            stopped = self.try_out(rig, &trial, &mut harvest, &mut booted, watch, say)?;
+            stopped = self.try_out(rig, &trial, &mut harvest, &mut booted, watch, say);
         }
         not_booted(&boot.outcome, &mut booted.seen);
         let down = watch.time("back to vanilla", || {

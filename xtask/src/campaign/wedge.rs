@@ -166,7 +166,7 @@ pub fn way_down(
     }
     if let Some(now) = restarted(board, outcome).filter(|_| ssh) {
         said.push(format!(
-            "the board restarted by itself, by its watchdog or its lease: {} answers now",
+            "the board restarted by itself, by its panic, its watchdog or its lease: {} answers now",
             now.release
         ));
         // Whatever else came up is not where our label may be taken out.

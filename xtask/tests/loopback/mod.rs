@@ -254,6 +254,8 @@ fn session(local: &LocalBoard, folder: &Path) -> String {
         r#"#!/bin/bash
 here={here}
 echo session >>"$here/sessions"
+# A kernel in which nothing can be started any more; what runs already goes on.
+while [ -e "$here/wedge" ]; do sleep 1; done
 script=$SSH_ORIGINAL_COMMAND
 shell=sh
 if [ -e "$here/cut" ] && [[ $script == *"files="* ]]; then

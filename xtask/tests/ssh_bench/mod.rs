@@ -88,7 +88,11 @@ impl SshBench {
         let machine = Machine {
             firmware: U_BOOT.into(),
             folder: bench.at(""),
-            ports: Ports { ssh, closed },
+            ports: Ports {
+                ssh,
+                closed,
+                log: None,
+            },
             write_log: None,
         };
         bench.write_switch(&machine, monitor);

@@ -34,8 +34,8 @@ pub(super) struct Trial<'a> {
 }
 
 impl BootStep<'_> {
-    /// Tests what runs and harvests its logs, under a lease and beside a heart; gives why it was broken off, if it was. Errors: the evidence
-    /// cannot be written.
+    /// Tests what runs and harvests its logs, under a lease and beside a heart; gives why it was broken off, if it was. What goes wrong is in the
+    /// value: an error here must not leave the board on the kernel under test.
     pub(super) fn try_out(
         &self,
         rig: &Rig,
@@ -44,9 +44,15 @@ impl BootStep<'_> {
         booted: &mut Booted,
         watch: &mut Stopwatch,
         say: &mut dyn FnMut(&str),
-    ) -> Result<Option<Stopped>> {
+    ) -> Option<Stopped> {
         let log = self.evidence.join(HEARTBEAT);
-        let heart = Heart::begin(rig.board, &trial.answer.boot_id, &log, Pace::default())?;
+        let heart = match Heart::begin(rig.board, &trial.answer.boot_id, &log, Pace::default()) {
+            Ok(heart) => heart,
+            Err(error) => {
+                booted.seen.lost.push(format!("{error:#}"));
+                return None;
+            }
+        };
         let watching = heart.watching(rig.board);
         let leased = Leased::new(&watching);
         let rig = &Rig {
@@ -71,7 +77,7 @@ impl BootStep<'_> {
                 booted.seen.lost.push(stopped.why.clone());
             }
         }
-        Ok(stopped)
+        stopped
     }
 
     fn prove_and_test(

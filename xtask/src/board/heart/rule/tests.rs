@@ -117,7 +117,7 @@ fn a_kernel_that_talks_without_ssh_is_given_longer() {
     let last = heard.last_sign().unwrap().as_secs_f64();
     let mut seen = Vec::new();
     let (when, state) = given_up(&mut heard, last + 5.0, |now, heard| {
-        if (now * 10.0).round() as u64 % 100 == 0 {
+        if ((now * 10.0).round() as u64).is_multiple_of(100) {
             line(
                 heard,
                 now,
