@@ -57,8 +57,12 @@ fn netconsole_has_an_address_or_is_asked_where_it_goes() {
         let error = format!("{:#}", told(lines).unwrap_err());
         assert!(error.contains(says), "{error}");
     }
-    let machine = include_str!("../../../../boards/virtual.toml").to_string() + "\n[netconsole]\n";
-    let error = format!("{:#}", BoardFile::parse("virtual", &machine).unwrap_err());
+    let machine = |lines: &str| {
+        let text = include_str!("../../../../boards/virtual.toml");
+        BoardFile::parse("virtual", &format!("{text}\n[netconsole]\n{lines}"))
+    };
+    assert!(machine("").unwrap().description.netconsole);
+    let error = format!("{:#}", machine("port = 1").unwrap_err());
     assert!(error.contains("a network of its own"), "{error}");
 }
 
