@@ -36,7 +36,8 @@ pub struct BoardFile {
     pub netconsole: Option<Netconsole>,
 }
 
-/// Where a board's netconsole sends to, over the network that it reaches this host by.
+/// Where a board's netconsole sends to, over the network that it reaches this host by. Nothing of it is said where the board has a network of
+/// its own for it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Netconsole {
@@ -290,6 +291,7 @@ impl BoardFile {
                 .and_then(|serial| serial.get_ref().console.clone()),
             watchdog: raw.watchdog.clone(),
             second_host: second_host(&check, &raw.backup)?,
+            netconsole: raw.netconsole.is_some(),
             services: services(&check, raw.services.as_ref())?,
         };
         Ok(BoardFile {
@@ -474,10 +476,10 @@ fn netconsole(
     raw: Option<&Spanned<Netconsole>>,
 ) -> Result<Option<Netconsole>> {
     let Some(raw) = raw else { return Ok(None) };
-    if kind == RawKind::Virtual {
+    if kind == RawKind::Virtual && *raw.get_ref() != Netconsole::default() {
         return check.wrong(
             raw,
-            "a board of kind \"virtual\" has no [netconsole]: it has a network of its own for it",
+            "a board of kind \"virtual\" has a network of its own for netconsole, whose ends are known: leave [netconsole] empty",
         );
     }
     if raw.get_ref().port == Some(0) {

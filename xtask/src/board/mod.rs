@@ -81,7 +81,7 @@ pub trait Board {
     /// The serial line, if there is one.
     fn serial(&self) -> Option<&dyn SerialLine>;
 
-    /// The way that the packets of its netconsole take to this host, where there is one that a campaign uses.
+    /// The way that the packets of its netconsole take to this host, where it is known without asking.
     fn netconsole(&self) -> Option<netconsole::Wire> {
         None
     }
@@ -149,6 +149,8 @@ pub struct Description {
     pub watchdog: Option<file::Watchdog>,
     /// A second host that backups are pushed on to.
     pub second_host: Option<file::SecondHost>,
+    /// A campaign captures netconsole in each test boot.
+    pub netconsole: bool,
     /// Units whose state pre-flight shows.
     pub services: Vec<String>,
 }

@@ -16,10 +16,10 @@ pub const PACKETS: &str = "netconsole.packets";
 /// How many ranges of lost messages are named.
 const NAMED: usize = 4;
 
-/// Sets netconsole up in the kernel that runs, where the board has a way for it; what came of that is in `facts`. It is one more source: a
+/// Sets netconsole up in the kernel that runs, where the board's file asks for it; what came of that is in `facts`. It is one more source: a
 /// kernel that cannot is told, and no failure. Nothing outlives the boot.
 pub fn arm(board: &dyn Board, facts: &mut Vec<String>) -> Option<Armed> {
-    let wire = board.netconsole()?;
+    let wire = board.netconsole().filter(|_| board.description().netconsole)?;
     match netconsole::arm(board, &wire) {
         Ok(armed) => Some(armed),
         Err(error) => {

@@ -37,6 +37,36 @@ fn the_root_file_system_is_the_boards_own_unless_the_file_says_otherwise() {
 }
 
 #[test]
+fn netconsole_has_an_address_or_is_asked_where_it_goes() {
+    let told = |lines: &str| {
+        let text = AMPERE.replacen("[services]", &format!("[netconsole]\n{lines}\n[services]"), 1);
+        BoardFile::parse("ampere", &text).map(|file| file.netconsole)
+    };
+    assert_eq!(BoardFile::parse("ampere", AMPERE).unwrap().netconsole, None);
+    assert_eq!(told("").unwrap(), Some(Netconsole::default()));
+    let both = told("host = \"192.168.1.2\"\nport = 6667").unwrap().unwrap();
+    assert_eq!(
+        (both.host, both.port),
+        (Some([192, 168, 1, 2].into()), Some(6667))
+    );
+    for (lines, says) in [
+        ("port = 0", "1 to 65535"),
+        ("host = \"boltzmann\"", "line"),
+        ("address = \"x\"", "unknown field `address`"),
+    ] {
+        let error = format!("{:#}", told(lines).unwrap_err());
+        assert!(error.contains(says), "{error}");
+    }
+    let machine = |lines: &str| {
+        let text = include_str!("../../../../boards/virtual.toml");
+        BoardFile::parse("virtual", &format!("{text}\n[netconsole]\n{lines}"))
+    };
+    assert!(machine("").unwrap().description.netconsole);
+    let error = format!("{:#}", machine("port = 1").unwrap_err());
+    assert!(error.contains("a network of its own"), "{error}");
+}
+
+#[test]
 fn a_typo_names_line_column_and_what_was_meant() {
     let error = refused("vanilla-label =", "vanila-label =");
     let line = 1 + AMPERE
