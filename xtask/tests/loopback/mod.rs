@@ -1,6 +1,9 @@
 //! A real OpenSSH sshd on a loopback port, started by the test with keys of its own, whose every session runs on a [`LocalBoard`].
 //! Where this machine has no sshd, Debian's package is unpacked below `target/`: installing it would start a service.
 
+// Each test file uses its own part of this.
+#![allow(dead_code)]
+
 use crate::local_board::{LocalBoard, SET_UP};
 use std::fs;
 use std::net::{TcpListener, TcpStream};
