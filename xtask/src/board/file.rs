@@ -224,9 +224,9 @@ impl BoardFile {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 let there = names(folder);
                 let hint = toml_file::nearest(name, there.iter().map(String::as_str))
-                    .map_or(String::new(), |meant| format!("; did you mean `{meant}`"));
+                    .map_or(String::new(), |meant| format!(" (did you mean `{meant}`?)"));
                 bail!(
-                    "there is no board `{}`: {} is not there (there are: {}){hint}; `cargo xtask board probe --ssh HOST --write \
+                    "there is no board `{}`{hint}: {} is not there (there are: {}); `cargo xtask board probe --ssh HOST --write \
                      {}` writes one",
                     name.escape_debug(),
                     path.display(),

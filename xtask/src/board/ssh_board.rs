@@ -227,3 +227,32 @@ impl Board for SshBoard {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn board(folder: &Path, power: &str) -> SshBoard {
+        let text = include_str!("../../../boards/ampere.toml");
+        let file = BoardFile::parse("ampere", &format!("{text}\n[power]\n{power}\n")).unwrap();
+        SshBoard::open(&file, folder).unwrap()
+    }
+
+    #[test]
+    fn a_board_that_was_left_without_power_is_told_as_that() {
+        let folder = tempfile::tempdir().unwrap();
+        let plug = board(folder.path(), "off = [\"true\"]\non = [\"false\"]");
+        let error = format!("{:#}", plug.hard_reset().unwrap_err());
+        assert!(
+            error.starts_with("its power is off now: switch it on by hand")
+                && error.contains("the power-on command"),
+            "{error}"
+        );
+        let wire = board(folder.path(), "reset = [\"false\"]");
+        let error = format!("{:#}", wire.hard_reset().unwrap_err());
+        assert!(
+            error.starts_with("the reset command of board `ampere`"),
+            "{error}"
+        );
+    }
+}

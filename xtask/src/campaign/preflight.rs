@@ -171,12 +171,13 @@ fn proven_capture(
             bail!("the board is not ready for a campaign:\n{}", list.join("\n"));
         }
     };
+    let has_break = board.serial().is_some_and(|line| line.has_break());
     facts.push(format!(
         "capture: serial {}, ramoops {}",
-        if capture.serial() {
-            "seen to work"
-        } else {
-            "not there"
+        match (capture.serial(), has_break) {
+            (true, true) => "seen to work",
+            (true, false) => "seen to work, without BREAK",
+            (false, _) => "not there",
         },
         if capture.ramoops() {
             "registered"

@@ -195,6 +195,12 @@ pub fn way_down(
         }
     };
     said.extend(facts(sight, &tried, reset));
+    if reset == Reset::Hard && board.serial().is_none() && board.description().watchdog.is_some() {
+        said.push(
+            "its watchdog has the first word: what the kernel said lies in memory, and a power cut takes that away"
+                .into(),
+        );
+    }
     if tried.iter().any(|tried| tried.gave == Gave::Unseen) {
         said.extend(keep_kernel_log(board, evidence));
     }

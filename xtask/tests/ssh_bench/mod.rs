@@ -219,7 +219,12 @@ impl SshBench {
                 );
                 format!("reset = {}\n", switch("reset"))
             }
-            Cable::None => format!("off = {}\non = {}\n", switch("off"), switch("on")),
+            // Its probe told that the kernel does not name the driver.
+            Cable::None => format!(
+                "off = {}\non = {}\n\n[watchdog]\ndriver = \"i6300esb\"\ntimeout-s = 20\n",
+                switch("off"),
+                switch("on")
+            ),
         };
         fs::write(&file, format!("{text}\n[power]\n{power}")).unwrap();
     }

@@ -75,9 +75,14 @@ impl Limits {
 /// How often the log is looked at: U-Boot's shortest countdown is a second.
 const POLL: Duration = Duration::from_millis(50);
 /// How often a board without a serial line is asked: a connection to one that is down takes as long as its limit.
-const ASK_EVERY: Duration = Duration::from_secs(2);
+const ASK_EVERY: Duration = Duration::from_millis(if cfg!(test) { 20 } else { 2000 });
 /// How often a board is asked whose line shows no restart although there should have been one.
 const ASK_UNSEEN_EVERY: Duration = Duration::from_secs(10);
+
+/// How long a watchdog is waited for whose time nobody knows: longer than what systemd's manual gives as an example (20 s).
+const WATCHDOG: u32 = 60;
+/// Longest time that a boot behind the watchdog is waited for before somebody pulls the reset.
+const BEHIND_WATCHDOG: Duration = Duration::from_secs(120);
 
 /// From a panic to U-Boot's first line: `panic=10`, and some for the words before it on a slow line.
 const PANIC: Duration = Duration::from_secs(45);
@@ -198,6 +203,9 @@ impl Restart<'_> {
     fn blind(self, on_progress: &mut dyn FnMut(&Progress)) -> Result<(Seen, Option<Answer>)> {
         let limits = Limits::of(self.board);
         let started = Instant::now();
+        if let Some(answer) = self.by_its_watchdog(started) {
+            return Ok((Seen::default(), Some(answer)));
+        }
         let left_alone = self.ask(on_progress)?;
         let mut answer = None;
         let (mut gone, mut forced) = (self.reset == Reset::Hard, false);
@@ -217,6 +225,23 @@ impl Restart<'_> {
         };
         self.ended(answer, left_alone, started)
             .map(|answer| (seen, answer))
+    }
+
+    /// What a wedged kernel said lies in memory, which a watchdog keeps and a power cut does not; without a serial line there is no other copy. So
+    /// the watchdog, where the board's file names one, comes before the reset. `None`: it brought nobody back but the kernel that was wedged.
+    fn by_its_watchdog(&self, started: Instant) -> Option<Answer> {
+        let description = self.board.description();
+        let dog = description.watchdog.as_ref();
+        let dog = dog.filter(|_| self.old.is_none() && self.reset == Reset::Hard)?;
+        let bites = Duration::from_secs(dog.timeout_s.unwrap_or(WATCHDOG).into());
+        let limit = bites + description.boot_limit.min(BEHIND_WATCHDOG);
+        while started.elapsed() < limit {
+            std::thread::sleep(ASK_EVERY);
+            if let Some(answer) = self.somebody_new(started) {
+                return Some(answer).filter(|answer| !answer.cmdline.contains("lockstep.nonce="));
+            }
+        }
+        None
     }
 
     /// A board that nobody could reset, and that did not come back by itself either, is a person's.
@@ -438,6 +463,7 @@ mod tests {
         quick: Quick,
         reset: Result<(), &'static str>,
         asked: Cell<u32>,
+        pulled: Cell<bool>,
     }
 
     impl Board for Wedged {
@@ -459,6 +485,7 @@ mod tests {
         }
 
         fn hard_reset(&self) -> Result<()> {
+            self.pulled.set(true);
             self.reset.map_err(Error::msg)
         }
     }
@@ -481,14 +508,23 @@ mod tests {
     /// Without a serial cable: by its reset command, and where there is none by its watchdog or its lease, before a person is called.
     #[test]
     fn a_silent_board_without_a_serial_line_is_waited_for() {
-        for reset in [Ok(()), Err("it has no reset command")] {
-            let board = Wedged {
+        let watchdog = quick().description.watchdog;
+        assert!(watchdog.is_some());
+        for (reset, watchdog, pulled) in [
+            (Ok(()), None, true),
+            (Err("it has no reset command"), None, true),
+            (Ok(()), watchdog, false),
+        ] {
+            let mut board = Wedged {
                 quick: quick(),
                 reset,
                 asked: Cell::new(0),
+                pulled: Cell::new(false),
             };
+            board.quick.description.watchdog = watchdog;
             let (_, answer) = hard(&board).run(&mut |_| {}).unwrap();
             assert_eq!(answer.unwrap().boot_id, "boot-1");
+            assert_eq!(board.pulled.get(), pulled, "the watchdog comes before the reset");
         }
         let board = quick();
         let error = hard(&board)
