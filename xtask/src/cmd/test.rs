@@ -37,6 +37,7 @@ const AFTER_SETUP: &[&str] = &[
     "breaks",
     "board_virtual",
     "boot_methods",
+    "board_debian",
     "fat_power_cut",
     "virt_capture",
 ];
