@@ -9,7 +9,7 @@ use virtual_bench::{Bench, tell};
 use xtask::board::boot::{self, Limits, Method, Outcome, Reset, Why};
 use xtask::board::deploy::{self, Request};
 use xtask::board::proof::{self, Expected, Lockdep};
-use xtask::board::{Board, SerialLine as _, rollback, slot};
+use xtask::board::{Board, SerialLine as _, preflight, rollback, slot};
 use xtask::manifest::Manifest;
 
 #[test]
@@ -204,4 +204,101 @@ fn a_board_that_answers_nothing_is_reset_into_vanilla() {
         "an orderly restart needs a board that can be asked: {orderly:?}"
     );
     bench.boot_vanilla(Reset::Hard);
+}
+
+/// Invariants 1 and 7: others write, too. Whatever they change between a deploy and its boot is named and stays as they wrote it; nothing is
+/// booted, and nothing of it is deployed over.
+#[test]
+#[ignore = "one of cargo xtask test --long"]
+fn somebody_elses_edit_between_deploy_and_boot_stops_both_and_stays() {
+    const CONF: &str = "/boot/firmware/extlinux/extlinux.conf";
+    let bench = Bench::open();
+    bench.deploy();
+    let limit = Duration::from_secs(30);
+    let read = || {
+        let script = format!("cat {CONF}");
+        bench.board.run(&script, limit).unwrap().stdout
+    };
+    let good = read();
+    let running = boot::look(&bench.board).unwrap().boot_id;
+    for (edit, named) in [
+        (
+            format!("printf 'label theirs\\n\\tkernel /theirs\\n' >>{CONF}"),
+            "`label theirs`, `\\tkernel /theirs` came in",
+        ),
+        (
+            format!("sed -i 's/^default .*/default theirs/' {CONF}"),
+            "`default arch_devices` became `default theirs`",
+        ),
+        (
+            format!("sed -i '/^label arch_devices$/,/append/s/panic=10/panic=10 mem=512M/' {CONF}"),
+            "panic=10 mem=512M`",
+        ),
+        (
+            format!("sed -i 's/^timeout .*/timeout 0/' {CONF}"),
+            "`timeout 20` became `timeout 0`",
+        ),
+    ] {
+        bench.board.run(&format!("{edit}\nsync"), limit).unwrap();
+        let theirs = read();
+        assert_ne!(theirs, good, "{edit}");
+        let (board, protected, permit) = (&bench.board, &bench.protected, bench.permit());
+        let (method, reset) = (Method::SerialMenu, Reset::Orderly);
+        let request = bench.request();
+        let refused = [
+            boot::boot_once(board, protected, method, reset, &permit, &mut tell).map(drop),
+            boot::boot_vanilla(board, protected, reset, &permit, &mut tell).map(drop),
+            deploy::plan(board, &request)
+                .and_then(|plan| deploy::execute(board, &request, &plan, &mut |_| {}))
+                .map(drop),
+        ];
+        for refused in refused {
+            let error = format!("{:#}", refused.expect_err(&edit));
+            assert!(error.contains(CONF) && error.contains(named), "{edit}: {error}");
+            eprintln!("{error}");
+        }
+        assert_eq!(read(), theirs, "their edit stays: {edit}");
+        assert_eq!(boot::look(&bench.board).unwrap().boot_id, running, "no reboot");
+        let back = format!("cat >{CONF} && sync");
+        bench.board.run_with_input(&back, &good, limit).unwrap();
+    }
+    bench.protected.check(&bench.board).unwrap();
+    slot::verify(&bench.board, &bench.protected).unwrap();
+}
+
+/// As after an error of the file system (`errors=remount-ro`): the kernel itself makes all of them read-only.
+#[test]
+#[ignore = "one of cargo xtask test --long"]
+fn a_root_that_went_read_only_is_told_and_nothing_is_written() {
+    let bench = Bench::open();
+    let said = |script: &str| bench.board.run(script, Duration::from_secs(60)).unwrap().text();
+    said("sync; echo u >/proc/sysrq-trigger; sleep 3");
+    let touched = said("if touch /var/lib/x 2>/dev/null; then echo written; fi");
+    let needed = preflight::Needed { boot: 0, root: 0 };
+    let backup = preflight::Backup::Verified(&bench.backup);
+    let report = preflight::run(&bench.board, &bench.protected, backup, needed);
+    let refused = deploy::plan(&bench.board, &bench.request());
+    let writable = said(
+        "mount -o remount,rw / && mount -o remount,rw /boot/firmware && touch /var/lib/x && rm /var/lib/x && echo yes",
+    );
+    assert_eq!((touched.as_str(), writable.as_str()), ("", "yes"));
+    let report = report.unwrap();
+    assert!(!report.may_start());
+    for (id, words) in [("root", "mounted read-only: /"), ("boot", "read-only")] {
+        let row = report.checks.iter().find(|check| check.id == id).unwrap();
+        assert!(
+            row.status == preflight::Status::Fail
+                && row.reason.contains(words)
+                && row.fix.contains("remount"),
+            "{row:?}"
+        );
+    }
+    let error = format!("{:#}", refused.unwrap_err());
+    assert!(
+        error.contains("read-only") && error.contains("nothing was changed"),
+        "{error}"
+    );
+    bench.protected.check(&bench.board).unwrap();
+    bench.deploy();
+    slot::verify(&bench.board, &bench.protected).unwrap();
 }

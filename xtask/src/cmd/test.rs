@@ -38,6 +38,7 @@ const AFTER_SETUP: &[&str] = &[
     "ssh_board_campaign",
     "board_virtual",
     "boot_methods",
+    "board_debian",
     "fat_power_cut",
     "virt_capture",
     "virt_netconsole",

@@ -42,6 +42,8 @@ folder = "/var/lib/lockstep/backups"
 pub const SET_UP: &str = r#"set -e
 folder=$1 root=$2 firmware=$3
 shift 3
+# A root that is a mount point, as every board's is: unshare(1) wants one.
+mount --bind "$root" "$root"
 mount -t overlay overlay -o "lowerdir=/usr,upperdir=$folder/upper,workdir=$folder/work" "$root/usr"
 mount --bind "$firmware" "$root/boot/firmware"
 mount --bind /dev "$root/dev"

@@ -41,6 +41,7 @@ pub struct Bench {
     pub board: VirtualBoard,
     pub protected: Protected,
     pub backup: backup::Verified,
+    pub report: preflight::Report,
     pub capture: preflight::ProvenCapture,
     pub manifest: Manifest,
     pub host: PathBuf,
@@ -59,6 +60,17 @@ impl Bench {
             board.hard_reset().unwrap();
             board.wait_for_ssh(Duration::from_secs(180)).unwrap();
         }
+        let bench = Self::on(board, &folders);
+        assert!(
+            bench.capture.serial() && bench.capture.ramoops(),
+            "{:?}",
+            bench.report
+        );
+        bench
+    }
+
+    /// On a board that runs vanilla; the debug kernel is that of `folders`.
+    pub fn on(board: VirtualBoard, folders: &Folders) -> Self {
         let staging = Place::of(&folders.cache, None).unwrap().staging.join("lockdep");
         let manifest = stage::read_manifest(&staging)
             .expect("a debug kernel is built: `cargo xtask build-debug-kernel`");
@@ -75,14 +87,14 @@ impl Bench {
         )
         .unwrap();
         let capture = report.capture.expect("a capture works");
-        assert!(capture.serial() && capture.ramoops(), "{report:?}");
         Bench {
             board,
             protected,
             backup,
+            report,
             capture,
             manifest,
-            init: slot_init(&folders),
+            init: slot_init(folders),
             host,
             _host,
         }
