@@ -34,7 +34,10 @@ fn wrong(file: &[u8]) -> Vec<String> {
         wrong.push(format!("kind {}, and not {:?}", first.kind.name(), expected.kind));
     }
     if first.function != expected.frame {
-        wrong.push(format!("function {:?}, and not {:?}", first.function, expected.frame));
+        wrong.push(format!(
+            "function {:?}, and not {:?}",
+            first.function, expected.frame
+        ));
     }
     if first.damaged != expected.damaged {
         wrong.push(format!("damaged: {}", first.damaged));
@@ -51,7 +54,9 @@ fn each_real_splat_is_understood() {
         .flat_map(|path| {
             let file = std::fs::read(path).unwrap();
             let name = path.file_name().unwrap_or_default().display().to_string();
-            wrong(&file).into_iter().map(move |what| format!("{name}: {what}"))
+            wrong(&file)
+                .into_iter()
+                .map(move |what| format!("{name}: {what}"))
         })
         .collect();
     assert_eq!(told, Vec::<String>::new());
