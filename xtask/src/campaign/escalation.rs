@@ -14,9 +14,12 @@ use crate::kernel::profile;
 /// What is offered where a campaign names nothing, in this order: use after free first, then races, which cost more.
 const ORDER: &[&str] = &["kasan", "kcsan"];
 
+/// The end of the number of a row without the patch.
+const WITHOUT: &str = "-without";
+
 /// Row of the other kernel without the patch. No step has a `+` in its number.
 pub fn without(step: &str, profile: &str) -> String {
-    format!("{step}+{profile}-without")
+    format!("{step}+{profile}{WITHOUT}")
 }
 
 /// Row of the other kernel with the patch.
@@ -93,6 +96,34 @@ fn is_no_ground(judged: &super::journal::past::Judged) -> bool {
     judged.verdict != Verdict::Pass
 }
 
+/// What the other kernels made of the step, for the report; a sentence each.
+pub fn told(run: &RunRecord) -> Vec<String> {
+    let of = |row: &RowRecord| {
+        let titles: Vec<&str> = row
+            .findings
+            .iter()
+            .map(|finding| finding.title.as_str())
+            .collect();
+        let verdict = row.verdict.map_or("not finished", Verdict::text);
+        let said = match titles.is_empty() {
+            true => "it said nothing that the same kernel without the patch does not say".to_string(),
+            false => format!("it said: {}", titles.join("; ")),
+        };
+        format!("{}: {verdict}; {said}.", row.title)
+    };
+    let no_ground = |row: &RowRecord| row.id.ends_with(WITHOUT) && row.verdict != Some(Verdict::Pass);
+    let rows = run.rows.iter().filter(|row| is_one(&row.id));
+    rows.filter_map(|row| match no_ground(row) {
+        true => Some(format!(
+            "{}: it is no ground to compare on ({}).",
+            row.title,
+            row.reasons.join("; ")
+        )),
+        false => (!row.id.ends_with(WITHOUT)).then(|| of(row)),
+    })
+    .collect()
+}
+
 /// What a person may do about a step that wedged without a word, where no kernel has named the fault yet.
 pub fn offer(run: &RunRecord) -> Option<String> {
     if !matches!(run.end, Some(End::Failure | End::PartialSuccess)) {
@@ -165,6 +196,26 @@ mod tests {
             id(&[baseline]),
             None,
             "the debug kernel alone has no patch to repeat"
+        );
+    }
+
+    #[test]
+    fn what_the_other_kernels_made_of_it_is_told_in_a_sentence_each() {
+        let mut named = wedged("2.2+kasan");
+        named.title = "step 2.2 again on the kasan kernel: 0008".into();
+        named.verdict = Some(Verdict::Regression);
+        named.findings.push(said());
+        let mut passed = wedged("2.2+kasan-without");
+        passed.verdict = Some(Verdict::Pass);
+        let mut bad = wedged("2.2+kcsan-without");
+        bad.title = "the kcsan kernel without 0008".into();
+        bad.reasons.push("nothing answered".into());
+        assert_eq!(
+            told(&run(vec![wedged("2.2"), passed, named, bad])),
+            [
+                "step 2.2 again on the kasan kernel: 0008: regression; it said: KASAN: slab-use-after-free Write in x.",
+                "the kcsan kernel without 0008: it is no ground to compare on (nothing answered).",
+            ]
         );
     }
 

@@ -235,6 +235,31 @@ mod tests {
     }
 
     #[test]
+    fn an_escalation_takes_the_place_of_the_campaign_s() {
+        let to = |profiles: &[&str]| {
+            let options = Options {
+                escalate: profiles.iter().map(|profile| profile.to_string()).collect(),
+                ..Options::default()
+            };
+            let chosen = options.apply(&campaign());
+            chosen.map(|chosen| chosen.kernel.escalate)
+        };
+        assert_eq!(to(&["kcsan", "kasan"]).unwrap(), ["kcsan", "kasan"]);
+        for (profiles, why) in [
+            (
+                &["kassan"][..],
+                "there is no profile `kassan`; there are kasan, kcsan",
+            ),
+            (&["lockdep"], "the campaign's own profile"),
+            (&["vanilla"], "checks nothing"),
+            (&["kasan", "kasan"], "named twice"),
+        ] {
+            let error = format!("{:#}", to(profiles).unwrap_err());
+            assert!(error.contains("--escalate") && error.contains(why), "{error}");
+        }
+    }
+
+    #[test]
     fn options_are_shown_as_they_are_typed() {
         let options = Options {
             only: Some("2.2".into()),

@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
                         debug kernel failed, all is taken back and vanilla runs; 11 some patches passed, a later one failed and was taken back (or was left \
                         out), vanilla runs; 12 stopped by Ctrl-C between two steps, vanilla runs; 20 a person is needed; 1 an error.\n\nExample:\n  cargo \
                         xtask bisect-apply --dry-run\n  cargo xtask bisect-apply campaigns/rehearsal.toml --yes\n  cargo xtask bisect-apply \
-                        --continue-without 0007\n  cargo xtask bisect-apply --only 2.2 --repeat 5\n  cargo xtask bisect-apply --search"
+                        --continue-without 0007\n  cargo xtask bisect-apply --only 2.2 --repeat 5\n  cargo xtask bisect-apply --escalate kasan --escalate kcsan\n  cargo xtask bisect-apply --search"
 )]
 pub struct BisectApply {
     /// Campaign file

@@ -111,6 +111,8 @@ fn refine(splat: &Splat) -> Kind {
                 splat.header.kind
             }
         }
+        // The address is that of KASAN's shadow of a small one (mm/kasan/report.c: `kasan_non_canonical_hook()`).
+        Kind::PagingRequest if near("KASAN: null-ptr-deref in range") => Kind::NullDereference,
         Kind::Panic if splat.title_line().contains("Out of memory") => Kind::OutOfMemory,
         kind => kind,
     }
@@ -411,6 +413,7 @@ fn title(splat: &Splat, kind: Kind, function: Option<&str>, locks: Option<&LockR
         Kind::Usercopy => "bad usercopy".into(),
         Kind::LockingBug if splat.header.kind == Kind::Warning => "lockdep WARNING".into(),
         Kind::DmaFence => "dma-fence WARNING".into(),
+        Kind::NullDereference => "NULL pointer dereference".into(),
         Kind::Warning if function.is_none() => Cow::Owned(scrub(line.trim()).into_owned()),
         _ => splat.header.stem.into(),
     };

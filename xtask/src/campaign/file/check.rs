@@ -53,8 +53,13 @@ impl Kernel {
 
     /// Why `escalate` cannot be as it is.
     pub fn escalation_is_wrong(&self) -> Option<String> {
-        let names: Vec<&str> = KNOWN.iter().map(|known| known.name).collect();
-        let wrong = |(index, profile): (usize, &String)| match names.contains(&profile.as_str()) {
+        let names: Vec<&str> = KNOWN
+            .iter()
+            .map(|known| known.name)
+            .filter(|name| *name != "vanilla" && *name != self.profile)
+            .collect();
+        let is_known = |profile: &str| KNOWN.iter().any(|known| known.name == profile);
+        let wrong = |(index, profile): (usize, &String)| match is_known(profile) {
             false => Some(format!(
                 "there is no profile `{profile}`; there are {}",
                 names.join(", ")

@@ -190,7 +190,11 @@ fn ids(rows: &[(&str, &str)]) -> String {
 
 /// What the end means for the person who reads it, and what comes next (plan.md, "Ends").
 fn meaning(run: &RunRecord) -> (String, Vec<String>) {
-    let (what, mut next) = meaning_of_end(run);
+    let (mut what, mut next) = meaning_of_end(run);
+    for sentence in escalation::told(run) {
+        what.push(' ');
+        what.push_str(&one_line(&sentence));
+    }
     next.extend(escalation::offer(run));
     (what, next)
 }
