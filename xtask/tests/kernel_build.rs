@@ -3,12 +3,12 @@
 use std::fs;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use xtask::host::interrupt::Stop;
 use xtask::kernel::Event;
 use xtask::kernel::arch::Architecture;
-use xtask::kernel::build::{Base, Builder, Cause, Failed, Made, Profile};
+use xtask::kernel::build::{Base, Builder, Cause, Failed, Made, Profile, alone_in};
 use xtask::kernel::ships::refuse_stale_image;
 use xtask::kernel::stage;
 use xtask::kernel::toolchain::{Family, Toolchain, Wanted, Wrapper};
@@ -230,22 +230,48 @@ fn builds_something_that_sleeps() {
     drop(out);
 }
 
-#[test]
-fn ctrl_c_ends_make_and_all_its_children() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut child = Command::new(std::env::current_exe().unwrap())
+/// A process that builds something that sleeps in `folder`, and the sleeper.
+fn sleeping_in(folder: &Path) -> (Child, i32) {
+    let child = Command::new(std::env::current_exe().unwrap())
         .args(["--ignored", "--exact", "builds_something_that_sleeps"])
-        .env("LOCKSTEP_TEST_SLEEPER", folder.path())
+        .env("LOCKSTEP_TEST_SLEEPER", folder)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .process_group(0)
         .spawn()
         .unwrap();
     let sleeper = wait_for(|| {
-        let file = fs::read_to_string(folder.path().join("where")).ok()?;
+        let file = fs::read_to_string(folder.join("where")).ok()?;
         fs::read_to_string(file).ok()?.trim().parse::<i32>().ok()
     });
     assert!(is_alive(sleeper));
+    (child, sleeper)
+}
+
+#[test]
+fn a_make_whose_starter_was_killed_keeps_the_next_one_out_until_it_has_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut child, sleeper) = sleeping_in(folder.path());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(is_alive(sleeper), "make goes on by itself");
+    let next = {
+        let out = folder.path().to_path_buf();
+        std::thread::spawn(move || alone_in(&out).map(drop))
+    };
+    std::thread::sleep(Duration::from_millis(500));
+    assert!(!next.is_finished());
+    let sleeper = rustix::process::Pid::from_raw(sleeper).unwrap();
+    rustix::process::kill_process(sleeper, rustix::process::Signal::TERM).unwrap();
+    next.join().unwrap().unwrap();
+    let source = fs::read_to_string(folder.path().join("where")).unwrap();
+    drop(fs::remove_dir_all(Path::new(&source).ancestors().nth(2).unwrap()));
+}
+
+#[test]
+fn ctrl_c_ends_make_and_all_its_children() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut child, sleeper) = sleeping_in(folder.path());
     // As a terminal does it: to the program's process group, which make is not in.
     let group = rustix::process::Pid::from_raw(child.id() as i32).unwrap();
     rustix::process::kill_process_group(group, rustix::process::Signal::INT).unwrap();

@@ -11,7 +11,7 @@ use super::ours;
 use super::record::{DecodedFrame, PatchRecord};
 use super::screen::Screen;
 use super::stopwatch::Stopwatch;
-use crate::kernel::build::{Base, Builder, Profile};
+use crate::kernel::build::{Base, Builder, Profile, alone_in};
 use crate::kernel::changes;
 use crate::kernel::debug_files::DebugFiles;
 use crate::kernel::patch::Patch;
@@ -61,10 +61,12 @@ pub struct Built {
 }
 
 impl Workshop {
-    /// Opens the tree, and leaves it as it is. Errors: no tree, no compiler, a patch that is not there.
+    /// Opens the tree, and leaves it as it is. Errors: no tree, somebody builds in the build folder, no compiler, a patch that is not there.
     pub fn open(project: &Path, cache: &Path, kernel: Option<&Path>, campaign: &Campaign) -> Result<Self> {
         let place = Place::of(cache, kernel)?;
         let tree = place.open()?;
+        // What a process that was killed had begun to build; the tree must not change under it.
+        drop(alone_in(&place.builds.join(&campaign.kernel.profile))?);
         let patches = patches(project, campaign)?;
         Ok(Workshop {
             project: project.to_path_buf(),
@@ -124,6 +126,10 @@ impl Workshop {
 
     /// Takes back every patch that was applied on top of a commit; gives how many commits went.
     pub fn go_back_to(&mut self, commit: &str) -> Result<usize> {
+        if self.ahead.is_none() {
+            // What a process left that was killed.
+            stage::discard(&self.staging_ahead())?;
+        }
         let stack = self.stack()?;
         let at = stack.iter().position(|known| known == commit);
         let at = at.with_context(|| format!("the commit {commit} is not in the tree's branch"))?;

@@ -136,7 +136,7 @@ pub fn read(cmd: Cmd, limit: Duration) -> Result<String> {
 /// Errors carry the end of the log. Ctrl-C ends the program and all that it started, and then comes back as an error.
 pub fn run_logged(cmd: Cmd, log: &Path, limit: Duration, on_line: impl FnMut(&str)) -> Result<()> {
     let shown = cmd.to_string();
-    let ended = follow(cmd, log, limit, on_line)?;
+    let ended = follow(cmd, Stdio::null(), log, limit, on_line)?;
     if ended.status.success() {
         return Ok(());
     }
@@ -179,9 +179,15 @@ impl std::fmt::Display for Stopped {
     }
 }
 
-/// [`run_logged`] that leaves it to the caller what an exit status means. Errors: it cannot be started; the log cannot be written; it did
+/// [`run_logged`] that leaves it to the caller what an exit status means, and what the program has as its standard input. Errors: it cannot be started; the log cannot be written; it did
 /// not end within `limit`; [`Stopped`]. In each of these cases its whole process group is ended before this returns.
-pub fn follow(cmd: Cmd, log: &Path, limit: Duration, mut on_line: impl FnMut(&str)) -> Result<Ended> {
+pub fn follow(
+    cmd: Cmd,
+    input: Stdio,
+    log: &Path,
+    limit: Duration,
+    mut on_line: impl FnMut(&str),
+) -> Result<Ended> {
     let shown = cmd.to_string();
     let doing = || format!("running `{shown}` (its output is in {})", log.display());
     if let Some(folder) = log.parent() {
@@ -194,7 +200,7 @@ pub fn follow(cmd: Cmd, log: &Path, limit: Duration, mut on_line: impl FnMut(&st
     let (reader, writer) = std::io::pipe().with_context(doing)?;
     let mut command = Command::from(cmd);
     command
-        .stdin(Stdio::null())
+        .stdin(input)
         .stdout(writer.try_clone().with_context(doing)?)
         .stderr(writer)
         .process_group(0);

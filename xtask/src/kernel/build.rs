@@ -22,7 +22,7 @@ mod warnings;
 mod work;
 
 pub use failure::{Cause, Failure};
-pub use make::{Failed, Made};
+pub use make::{Failed, Made, alone_in};
 pub use progress::Figure;
 pub use warnings::{Warning, Warnings};
 pub use work::Work;

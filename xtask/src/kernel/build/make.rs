@@ -11,7 +11,7 @@ use crate::host::files::write_atomic;
 use crate::host::process;
 use crate::kernel::debug_files::has_debug_info;
 use crate::kernel::{Event, Report};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde::Serialize;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -95,12 +95,13 @@ impl Builder {
         self.out.join("lockstep-timeline.tsv")
     }
 
-    /// Builds `goals` (`Image`, `modules`, `dtbs`, …). The whole output goes to [`Builder::log`]. Errors: too little room on the disk, before
+    /// Builds `goals` (`Image`, `modules`, `dtbs`, …). The whole output goes to [`Builder::log`]. Errors: another make is at work there; too little room on the disk, before
     /// anything is built; [`Failed`] with the first fault; stopped by Ctrl-C. Dies half-way: make is ended with it, what is compiled
     /// stays, and the same call goes on from there.
     pub fn make(&self, goals: &[&str], report: Report) -> Result<Made> {
         let doing = || format!("building {} of {}", goals.join(" "), self.source.display());
         warn_of_sudo(report);
+        let alone = alone_in(&self.out).with_context(doing)?;
         let pieces = self.missing_pieces(goals);
         let objects = pieces.iter().filter(|piece| piece.work.kind == "CC").count();
         space::require(
@@ -134,18 +135,20 @@ impl Builder {
         let command = self.for_a_shell(&cmd);
         write_atomic(&self.script(), format!("#!/bin/sh\nexec {command}\n").as_bytes())
             .with_context(doing)?;
-        let ended =
-            process::follow(cmd, &self.log(), BUILD_LIMIT, |line| run.line(line, report)).map_err(|error| {
-                // The log itself is on the same disk.
-                if error
-                    .chain()
-                    .any(|cause| cause.to_string().contains("No space left on device"))
-                {
-                    self.failed(failure::first(&["No space left on device".to_string()]))
-                } else {
-                    error
-                }
-            });
+        let ended = process::follow(cmd, alone.into(), &self.log(), BUILD_LIMIT, |line| {
+            run.line(line, report)
+        })
+        .map_err(|error| {
+            // The log itself is on the same disk.
+            if error
+                .chain()
+                .any(|cause| cause.to_string().contains("No space left on device"))
+            {
+                self.failed(failure::first(&["No space left on device".to_string()]))
+            } else {
+                error
+            }
+        });
         let ended = ended.with_context(doing)?;
         if !ended.status.success() {
             return Err(self.failed(failure::first(&run.lines)).context(doing()));
@@ -279,6 +282,36 @@ impl Builder {
             .chain(others.iter().flat_map(|tree| folders(tree)))
             .filter_map(|folder| read_timeline(&folder.join(name)))
             .find(|timeline| plan::is_steady(pieces, timeline))
+    }
+}
+
+/// How long a make of a process that was killed is waited for: it ends when it cannot tell its next line to anybody.
+const ORPHAN_LIMIT: Duration = Duration::from_secs(60);
+
+/// Waits until no make of ours is at work in a build folder, and keeps others out for as long as the returned file, or a program that has it as
+/// its standard input, lives. make keeps it when the process that started it is killed; two of them would spoil the folder. Errors: it
+/// is at work for too long.
+pub fn alone_in(out: &Path) -> Result<fs::File> {
+    let path = out.join("lockstep-make.lock");
+    let doing = || format!("locking {}", path.display());
+    fs::create_dir_all(out).with_context(doing)?;
+    let mut options = fs::File::options();
+    options.create(true).truncate(false).read(true).write(true);
+    let file = options.open(&path).with_context(doing)?;
+    let deadline = Instant::now() + ORPHAN_LIMIT;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(fs::TryLockError::WouldBlock) if Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(100));
+            }
+            Err(fs::TryLockError::WouldBlock) => bail!(
+                "another make is at work in {}, maybe of a process that was killed: wait for its end",
+                out.display()
+            ),
+            // A file system that cannot lock.
+            Err(fs::TryLockError::Error(_)) => return Ok(file),
+        }
     }
 }
 
