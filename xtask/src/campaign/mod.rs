@@ -6,6 +6,7 @@ pub mod base_config;
 pub mod boot_step;
 pub mod build;
 pub mod capture_gate;
+pub mod earlier;
 pub mod engine;
 pub mod estimates;
 pub mod exercise;

@@ -19,6 +19,9 @@ pub struct Options {
     pub repeat: NonZeroU32,
     /// Bisect the series and do not walk it.
     pub search: bool,
+    /// Boot the debug kernel alone, whatever an earlier run showed of it. Not in journals of earlier versions.
+    #[serde(default)]
+    pub fresh_baseline: bool,
 }
 
 impl Default for Options {
@@ -29,6 +32,7 @@ impl Default for Options {
             without: Vec::new(),
             repeat: NonZeroU32::MIN,
             search: false,
+            fresh_baseline: false,
         }
     }
 }
@@ -96,6 +100,9 @@ impl Options {
         }
         if self.search {
             flags.push_str(" --search");
+        }
+        if self.fresh_baseline {
+            flags.push_str(" --fresh-baseline");
         }
         flags
     }
@@ -205,11 +212,12 @@ mod tests {
             without: vec!["0007".into(), "0006".into()],
             repeat: NonZeroU32::new(5).unwrap(),
             search: true,
+            fresh_baseline: true,
             from: None,
         };
         assert_eq!(
             options.flags(),
-            " --only 2.2 --continue-without 0007 --continue-without 0006 --repeat 5 --search"
+            " --only 2.2 --continue-without 0007 --continue-without 0006 --repeat 5 --search --fresh-baseline"
         );
         assert_eq!(Options::default().flags(), "");
     }

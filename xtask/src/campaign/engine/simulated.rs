@@ -7,12 +7,13 @@ use super::hands::{Asked, Built, Hands};
 use super::rows::Walk;
 use crate::board::boot::Reset;
 use crate::campaign::boot_step::Booted;
+use crate::campaign::earlier::{Found, Taken};
 use crate::campaign::file::Campaign;
 use crate::campaign::inputs::Input;
 use crate::campaign::journal::past::{BOOT_ONCE, BOOT_VANILLA, Begin, Kept, Past, fold};
 use crate::campaign::journal::{Journal, Sink, read};
 use crate::campaign::plan::{self, Planned};
-use crate::campaign::record::{DecodedFrame, PatchRecord, RowRecord, RunRecord};
+use crate::campaign::record::{DecodedFrame, EarlierBoot, PatchRecord, RowRecord, RunRecord, TakenFrom};
 use crate::campaign::resume::{self, BoardSeen, Decision, Seen};
 use crate::campaign::stopwatch::Stopwatch;
 use crate::campaign::walk::Options;
@@ -55,6 +56,8 @@ pub struct World {
     /// A row behind which the board does not come back.
     pub lost_at: Option<&'static str>,
     pub reviewed: bool,
+    /// An earlier run has a baseline that holds.
+    pub earlier: bool,
     /// Somebody asks to stop when so many boots were made.
     pub stop_after: Option<usize>,
     /// Counts instants of this world.
@@ -126,6 +129,36 @@ impl Hands for Simulated {
     }
 
     fn decode(&self, _: &Manifest, _: &str, _: &[String]) -> Result<Vec<DecodedFrame>> {
+        Ok(Vec::new())
+    }
+
+    fn conditions(&self, asked: &Asked) -> Result<Vec<Input>> {
+        ensure!(self.prepared, "the board was not prepared by this process");
+        Ok(vec![Input::new("the build", &asked.manifest.build_id)])
+    }
+
+    fn earlier_baseline(&mut self, asked: &Asked, inputs: &[Input]) -> Result<Found> {
+        let mut world = self.world.borrow_mut();
+        world.tick();
+        assert!(inputs.contains(&Input::new("the build", &asked.manifest.build_id)));
+        if !world.earlier {
+            return Ok(Found::Boot("there is none".into()));
+        }
+        world.tick();
+        Ok(Found::Taken(Box::new(Taken {
+            from: TakenFrom {
+                boots: vec![EarlierBoot {
+                    run: "20260101T000000".into(),
+                    when: "2026-01-01T00:00:00Z".into(),
+                }],
+            },
+            row: RowRecord::default(),
+            findings: finding::find(&record::read(OLD_FINDING), "serial"),
+            facts: Vec::new(),
+        })))
+    }
+
+    fn captured(&self, _: &str) -> Result<Vec<Kept>> {
         Ok(Vec::new())
     }
 
