@@ -32,6 +32,7 @@ fn what_it_lacks_is_told(bench: &Bench) {
         name: "debian",
         host: "root@board",
         port: None,
+        config: None,
     };
     let described = probe::describe(&said(bench, &probe::script()), &asked).unwrap();
     let file = BoardFile::parse("debian", &described.text).unwrap();

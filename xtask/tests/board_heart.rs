@@ -31,7 +31,8 @@ const QUICK: Pace = Pace {
 };
 const LIMIT: Duration = Duration::from_secs(60);
 /// A test that runs until the other thread says so.
-const UNTIL_GO: &str = "i=0; while [ ! -e /tmp/go ] && [ $i -lt 600 ]; do i=$((i + 1)); sleep 0.1; done; echo done";
+const UNTIL_GO: &str =
+    "i=0; while [ ! -e /tmp/go ] && [ $i -lt 600 ]; do i=$((i + 1)); sleep 0.1; done; echo done";
 
 /// A board over ssh whose serial line is a file that the test writes.
 struct Lined {

@@ -3,6 +3,7 @@
 
 use assert_cmd::Command;
 use serde_json::Value;
+use std::path::Path;
 use std::process::Stdio;
 
 /// The checkout: paths on the command line are relative to it.
@@ -43,7 +44,7 @@ fn rehearse(arguments: &[&str], code: i32) -> (Value, String) {
         .lines()
         .find_map(|line| line.strip_prefix("Report: "))
         .expect("it names its report");
-    let report = std::path::Path::new(report);
+    let report = Path::new(report);
     let record = std::fs::read(report.with_file_name("run.json")).unwrap();
     (
         serde_json::from_slice(&record).unwrap(),
@@ -71,6 +72,11 @@ fn vanilla_after_a_reset() -> (String, String) {
     (release, stdout(&["board", "ssh", HASHES]))
 }
 
+fn row<'a>(answer: &'a Value, id: &str) -> &'a Value {
+    let rows = answer["rows"].as_array().unwrap();
+    rows.iter().find(|row| row["id"] == id).unwrap()
+}
+
 fn expect(verdicts: &[(String, String)], expected: &[(&str, &str)]) {
     let seen: Vec<(&str, &str)> = verdicts
         .iter()
@@ -85,7 +91,7 @@ fn a_rehearsal_succeeds_and_a_broken_patch_is_found_and_taken_back() {
     stdout(&["board", "up"]);
     let before = vanilla_after_a_reset();
 
-    let (answer, report) = rehearse(&[], 0);
+    let (answer, report) = rehearse(&["--fresh-baseline"], 0);
     assert_eq!(answer["end"], "success");
     let all = [("1.8", "pass"), ("2.1", "pass"), ("2.2", "pass"), ("2.3", "pass")];
     let declared = [
@@ -95,6 +101,10 @@ fn a_rehearsal_succeeds_and_a_broken_patch_is_found_and_taken_back() {
     ];
     expect(&verdicts(&answer), &[&all[..], &declared[..]].concat());
     assert!(report.contains("# Campaign rehearsal: success"), "{report}");
+    assert!(row(&answer, "1.8")["taken_from"].is_null(), "{report}");
+    let evidence = Path::new(row(&answer, "1.8")["evidence"].as_str().unwrap());
+    let first_run = evidence.components().rev().nth(2).unwrap();
+    let first_run = first_run.as_os_str().to_str().unwrap().to_string();
     for path in ["an orderly reboot", "a panic", "a forced reset", "the watchdog"] {
         let words = format!("way back by {path}: vanilla answered after");
         let line = report.lines().find(|line| line.contains(&words)).expect(&words);
@@ -112,16 +122,17 @@ fn a_rehearsal_succeeds_and_a_broken_patch_is_found_and_taken_back() {
         &verdicts(&answer),
         &[("1.8", "pass"), ("2.1", "pass"), ("2.2", "regression")],
     );
+    // The debug kernel is the same, so it is not booted again without the patches.
+    let taken = &row(&answer, "1.8")["taken_from"]["boots"][0];
+    assert_eq!(taken["run"], first_run.as_str(), "{report}");
+    assert!(
+        report.contains(&format!("taken from run {first_run}")),
+        "{report}"
+    );
     for lock in ["release_fence_publish_lock", "release_fence_signal_lock"] {
         assert!(report.contains(lock), "the report names {lock}:\n{report}");
     }
-    let evidence = answer["rows"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|row| row["id"] == "2.2")
-        .unwrap();
-    let folder = std::path::Path::new(evidence["evidence"].as_str().unwrap());
+    let folder = Path::new(row(&answer, "2.2")["evidence"].as_str().unwrap());
     for file in ["serial.log", "kmsg.log", "journal.log", "pstore.sha256"] {
         assert!(folder.join(file).metadata().unwrap().len() > 0, "{file} is kept");
     }

@@ -6,6 +6,7 @@ use super::harvest_netconsole;
 use super::harvest_records::{self, Records};
 use crate::board::boot::{self, Outcome, Reset};
 use crate::board::deploy::Nonce;
+use crate::board::protected::Protected;
 use crate::board::script;
 use crate::evidence::pstore::Type;
 use crate::host::files::{sha256, write_atomic};
@@ -83,6 +84,18 @@ impl Proven {
     }
 }
 
+/// What was proven already of this vanilla and the debug kernel of this release, from the folder of the board's backups.
+pub fn known(backups: &Path, protected: &Protected, release: &str) -> Option<Proven> {
+    let vanilla = key(protected);
+    let is_ours = |proven: &Proven| proven.vanilla == vanilla && proven.release == release;
+    read(backups).into_iter().find(is_ours)
+}
+
+/// What vanilla is, for the record.
+fn key(protected: &Protected) -> String {
+    sha256(&serde_json::to_vec(&(&protected.inventory, &protected.append)).unwrap_or_default())
+}
+
 /// Which vanilla and which debug kernel a proof is for.
 pub struct Subject<'a> {
     /// The board with all that a reboot asks for; it runs vanilla, and the slot is deployed.
@@ -94,24 +107,11 @@ pub struct Subject<'a> {
 }
 
 impl Subject<'_> {
-    /// What was proven of these two already.
-    pub fn known(&self) -> Option<Proven> {
-        let vanilla = self.vanilla();
-        let is_ours = |proven: &Proven| proven.vanilla == vanilla && proven.release == self.release;
-        read(self.backups).into_iter().find(is_ours)
-    }
-
-    /// What vanilla is, for the record.
-    fn vanilla(&self) -> String {
-        let protected = self.rig.protected;
-        sha256(&serde_json::to_vec(&(&protected.inventory, &protected.append)).unwrap_or_default())
-    }
-
-    /// [`Subject::known`], or proves it now: boots the slot once, writes a word to `/dev/pmsg0` and one to the kernel log, crashes it, and
+    /// [`known`], or proves it now: boots the slot once, writes a word to `/dev/pmsg0` and one to the kernel log, crashes it, and
     /// looks on vanilla for both, with everything in `evidence`. Keeps what came back. Errors: the slot does not come up, vanilla does
     /// not come back, or nothing came back. Dying half-way it leaves a board that boots vanilla at its next reset.
     pub fn pass(&self, evidence: &Path, say: &mut dyn FnMut(&str)) -> Result<Passed> {
-        if let Some(proven) = self.known() {
+        if let Some(proven) = known(self.backups, self.rig.protected, self.release) {
             proven.check()?;
             return Ok(Passed {
                 proven,
@@ -174,7 +174,7 @@ impl Subject<'_> {
             String::from_utf8_lossy(&packets).contains(CRASH)
         });
         let proven = Proven {
-            vanilla: self.vanilla(),
+            vanilla: key(self.rig.protected),
             release: self.release.to_string(),
             when: jiff::Timestamp::now().to_string(),
             pstore: has_crash(&records, &before, &word),

@@ -61,6 +61,8 @@ pub struct Engine<'a> {
     pub backups: PathBuf,
     /// What is known of the debug kernel from one run to the next.
     pub baseline: PathBuf,
+    /// `.lockstep`, with all runs.
+    pub state: PathBuf,
     /// Folder of this run.
     pub folder: PathBuf,
     /// Somebody agreed to reboots.

@@ -89,6 +89,8 @@ fn is_same(row: &RowRecord, planned: &Planned) -> bool {
 /// A row that ended early or did more than its plan says nothing about the next one.
 fn went_well(row: &RowRecord) -> bool {
     match row.verdict {
+        // It was not booted.
+        _ if row.taken_from.is_some() => false,
         Some(Verdict::Pass) => true,
         Some(_) => row.as_declared,
         // A patch that was only applied has no verdict.
@@ -202,6 +204,7 @@ mod tests {
             action: Action::Patch(0),
             estimate: Duration::from_secs(600),
             estimated_from: Source::Plan,
+            note: None,
             phases: Vec::new(),
         }
     }

@@ -87,6 +87,10 @@ pub struct Campaign {
     /// Patch files that stand in for patches of the series in this run: `step.patch` and the file.
     #[serde(skip)]
     pub replacements: Vec<(String, PathBuf)>,
+    /// Modules that any step loads: the baseline loads all of them, whichever steps a run leaves out, so that it is one baseline for every
+    /// run.
+    #[serde(skip)]
+    pub modules: Vec<String>,
 }
 
 /// The one board that is made here, and whose kernels begin from nothing.
@@ -359,6 +363,11 @@ impl Campaign {
             };
             let profile = Profile::named(Path::new(""), &self.kernel.profile, below);
             self.kernel.fragments = profile.map(|profile| profile.fragments).unwrap_or_default();
+        }
+        for module in self.steps.iter().flat_map(|step| &step.load) {
+            if !self.modules.contains(module) {
+                self.modules.push(module.clone());
+            }
         }
         let names: Vec<String> = self.smoke_tests.iter().map(|test| test.name.clone()).collect();
         let tests = self.steps.iter_mut().map(|step| &mut step.smoke);

@@ -1,11 +1,16 @@
 //! What the result of a row depends on, by name and hash: where one of them changes, the result of an earlier run no longer holds.
 
-use super::file::{Campaign, Step};
-use crate::host::files::sha256;
+use super::engine::hands::Asked;
+use super::file::{Asks, Campaign, SmokeTest, Step};
+use crate::board::boot::Method;
+use crate::board::protected::Protected;
+use crate::board::{Board, script};
+use crate::host::files::{self, sha256};
+use crate::manifest::Manifest;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// One thing that a row depends on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,10 +52,22 @@ pub fn shared(
     content: &dyn Fn(&Path) -> Result<Vec<u8>>,
 ) -> Result<Vec<Input>> {
     let mut inputs = vec![
-        Input::new("Lockstep itself", &around.tool),
         Input::new("the kernel tree's base", &around.base),
         Input::new("the compiler", &around.compiler),
         Input::new(&format!("board {}", campaign.board), &around.board),
+    ];
+    inputs.extend(of_campaign(campaign, &around.tool, content)?);
+    Ok(inputs)
+}
+
+/// Those of them that are known without a tree, a compiler and a board.
+pub fn of_campaign(
+    campaign: &Campaign,
+    tool: &str,
+    content: &dyn Fn(&Path) -> Result<Vec<u8>>,
+) -> Result<Vec<Input>> {
+    let mut inputs = vec![
+        Input::new("Lockstep itself", tool),
         Input::new("[kernel] of the campaign", &hash_of(&campaign.kernel)?),
         Input::new("[baseline] of the campaign", &hash_of(&campaign.baseline)?),
         Input::new("[log] of the campaign", &hash_of(&campaign.log)?),
@@ -102,6 +119,75 @@ pub fn of_profile(
         inputs.push(file("fragment", fragment, content)?);
     }
     Ok(inputs)
+}
+
+/// One boot, as far as what it shows depends on it.
+pub struct Boot<'a> {
+    /// Build, modules, tests.
+    pub asked: &'a Asked<'a>,
+    /// Vanilla, as pre-flight has it.
+    pub protected: &'a Protected,
+    /// How it is booted.
+    pub method: Method,
+    /// The board, which answers.
+    pub board: &'a dyn Board,
+    /// Programs for the smoke tests: name and file on this host.
+    pub programs: &'a [(String, PathBuf)],
+    /// The slot's first user space, on this host.
+    pub slot_init: &'a Path,
+}
+
+/// What tells this very board from another one with the same files: its machine id (machine-id(5)), and the serial number that firmware puts into
+/// the device tree.
+const WHICH: &str = "cat /etc/machine-id /proc/device-tree/serial-number 2>/dev/null; true";
+
+/// The inputs of a boot beside those of its row. Errors: a program cannot be read; the board does not answer.
+pub fn of_boot(boot: &Boot) -> Result<Vec<Input>> {
+    let asked = boot.asked;
+    let build = Manifest {
+        // Where the files lie on this host is no part of them.
+        root: PathBuf::new(),
+        ..asked.manifest.clone()
+    };
+    let board = script::ask(boot.board, "looking which board this is", WHICH, script::LOOK)?;
+    let mut inputs = vec![
+        Input::new("the build of kernel and modules", &hash_of(&build)?),
+        Input::new("vanilla on the board", &hash_of(boot.protected)?),
+        Input::new("the board itself", &sha256(&board.stdout)),
+        Input::new(
+            "the description of the board",
+            &sha256(format!("{:?}", boot.board.description()).as_bytes()),
+        ),
+        Input::new("the boot method", boot.method.name()),
+    ];
+    inputs.extend(of_tests(&asked.tests, asked.load));
+    for (name, path) in boot.programs {
+        inputs.push(Input::new(&format!("program {name}"), &files::sha256_file(path)?));
+    }
+    let slot_init = files::sha256_file(boot.slot_init)?;
+    inputs.push(Input::new("the slot's first user space", &slot_init));
+    Ok(inputs)
+}
+
+/// What is asked of a boot: which tests, with which exits, how long a soak, which modules. What the tests are is among the shared inputs.
+pub fn of_tests(asks: &Asks, load: &[String]) -> Vec<Input> {
+    let list = |tests: &[(&SmokeTest, i32)]| -> Vec<String> {
+        let one = |(test, exit): &(&SmokeTest, i32)| format!("{} ends with {exit}", test.name);
+        tests.iter().map(one).collect()
+    };
+    let soak = asks.soak.as_ref().map_or("none".into(), |soak| {
+        format!(
+            "{} s, {}: {:?}",
+            soak.length.as_secs(),
+            soak.parallel,
+            list(&soak.tests)
+        )
+    });
+    vec![
+        Input::new("the tests", &list(&asks.tests).join(", ")),
+        Input::new("the soak", &soak),
+        Input::new("the modules that are loaded", &load.join(", ")),
+    ]
 }
 
 /// What differs between the inputs of then and now, in words.

@@ -399,6 +399,7 @@ mod tests {
             action: Action::Patch(number),
             estimate: Duration::from_secs(60),
             estimated_from: Source::Plan,
+            note: None,
             phases: Vec::new(),
         };
         (1..=count).map(row).collect()

@@ -8,6 +8,7 @@ pub mod boot_step;
 pub mod build;
 pub mod capture_gate;
 pub mod decode;
+pub mod earlier;
 pub mod engine;
 pub mod escalation;
 pub mod estimates;

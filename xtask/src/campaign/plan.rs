@@ -41,6 +41,8 @@ pub struct Planned {
     pub estimate: Duration,
     /// Where the estimate is from.
     pub estimated_from: Source,
+    /// What earlier runs mean for it, where they do.
+    pub note: Option<String>,
     /// How long each phase of it took in earlier runs; empty where there are none.
     #[serde(skip)]
     pub phases: Vec<(String, Duration)>,
@@ -92,6 +94,7 @@ pub fn plan(campaign: &Campaign, subject_of: impl Fn(&str) -> String) -> Vec<Pla
             action,
             estimate,
             estimated_from: Source::Plan,
+            note: None,
             phases: Vec::new(),
         }
     };

@@ -143,9 +143,46 @@ pub struct RowRecord {
     pub findings: Vec<FindingRecord>,
     /// Folder with everything that was captured.
     pub evidence: Option<PathBuf>,
+    /// Where the result is from, where this run did not make it itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken_from: Option<TakenFrom>,
     /// A person's word on the verdict, beside the original.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overruled: Option<Overruled>,
+}
+
+/// Earlier runs whose boots of the same build on the same board with the same tests stand for a boot of this run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TakenFrom {
+    /// The boots, the newest first. The verdict and the evidence are that one's; what any of them said is known.
+    pub boots: Vec<EarlierBoot>,
+}
+
+/// A boot of an earlier run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EarlierBoot {
+    /// Name of the run: its folder.
+    pub run: String,
+    /// When, RFC 3339.
+    pub when: String,
+}
+
+impl TakenFrom {
+    /// In words.
+    pub fn sentence(&self) -> String {
+        let Some((newest, others)) = self.boots.split_first() else {
+            return String::new();
+        };
+        let others = match others.len() {
+            0 => String::new(),
+            n => format!("; what {n} earlier boots of the same said is known, too"),
+        };
+        format!(
+            "taken from run {} of {}: same build, same board, same tests; it was not booted in this run{others}",
+            newest.run,
+            newest.when.get(..16).unwrap_or(&newest.when)
+        )
+    }
 }
 
 /// A person's word on a verdict. The original stays (invariant 17).

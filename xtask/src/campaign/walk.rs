@@ -25,6 +25,9 @@ pub struct Options {
     /// Build the next step while the board tests this one, where the campaign allows it.
     #[serde(default = "yes")]
     pub prefetch: bool,
+    /// Boot the debug kernel alone, whatever an earlier run showed of it. Not in journals of earlier versions.
+    #[serde(default)]
+    pub fresh_baseline: bool,
 }
 
 fn yes() -> bool {
@@ -41,6 +44,7 @@ impl Default for Options {
             search: false,
             escalate: Vec::new(),
             prefetch: true,
+            fresh_baseline: false,
         }
     }
 }
@@ -132,6 +136,9 @@ impl Options {
         }
         if !self.prefetch {
             flags.push_str(" --no-prefetch");
+        }
+        if self.fresh_baseline {
+            flags.push_str(" --fresh-baseline");
         }
         flags
     }
@@ -266,13 +273,14 @@ mod tests {
             without: vec!["0007".into(), "0006".into()],
             repeat: NonZeroU32::new(5).unwrap(),
             search: true,
+            fresh_baseline: true,
             from: None,
             escalate: vec!["kasan".into()],
             prefetch: false,
         };
         assert_eq!(
             options.flags(),
-            " --only 2.2 --continue-without 0007 --continue-without 0006 --repeat 5 --escalate kasan --search --no-prefetch"
+            " --only 2.2 --continue-without 0007 --continue-without 0006 --repeat 5 --escalate kasan --search --no-prefetch --fresh-baseline"
         );
         assert!(options.do_the_same(&Options {
             prefetch: true,

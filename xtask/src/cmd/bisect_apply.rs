@@ -6,8 +6,10 @@ use super::run_campaign::{self, Order};
 use super::setup::TreeFlags;
 use crate::board::boot::ConsentGiven;
 use crate::campaign::build;
+use crate::campaign::earlier::shelf;
 use crate::campaign::estimates;
 use crate::campaign::file::{Campaign, InUse, QuietHours, Step};
+use crate::campaign::inputs;
 use crate::campaign::journal::past::Begin;
 use crate::campaign::plan::{self, Planned};
 use crate::campaign::walk::Options;
@@ -54,7 +56,7 @@ pub struct RunFlags {
     /// Which part, and how.
     #[command(flatten)]
     pub walk: WalkFlags,
-    /// Begin from nothing, even where a run could be continued
+    /// Begin a run of its own, from the first row, even where one could be continued; a baseline that holds is taken all the same
     #[arg(long)]
     pub anew: bool,
 }
@@ -83,6 +85,9 @@ pub struct WalkFlags {
     /// Do not build the next step while the board tests this one: this machine is for others then
     #[arg(long)]
     no_prefetch: bool,
+    /// Boot the debug kernel without any patch, even where an earlier run did: same build, board, tests and tool, a day ago at most
+    #[arg(long)]
+    fresh_baseline: bool,
 }
 
 impl WalkFlags {
@@ -95,6 +100,7 @@ impl WalkFlags {
             search: self.search,
             escalate: self.escalate.clone(),
             prefetch: !self.no_prefetch,
+            fresh_baseline: self.fresh_baseline,
         }
     }
 }
@@ -152,7 +158,7 @@ impl Prepared {
             campaign.people.in_use = InUse::Go;
         }
         begin.kernel = begin.kernel.or_else(|| campaign.tree.clone());
-        let mut plan = plan_of(context, &campaign)?;
+        let mut plan = plan_of(context, &campaign, &begin.options)?;
         let is_carried = |step: &&Step| begin.options.carries(&campaign, step);
         for step in campaign.steps.iter().filter(is_carried) {
             for row in plan.iter_mut().filter(|row| row.id == step.id) {
@@ -232,7 +238,7 @@ impl Prepared {
 }
 
 /// The plan of a campaign, with the subjects of its patches.
-pub fn plan_of(context: &Context, campaign: &Campaign) -> Result<Vec<Planned>> {
+pub fn plan_of(context: &Context, campaign: &Campaign, options: &Options) -> Result<Vec<Planned>> {
     let patches = build::patches(&context.folders.project, campaign)?;
     let subject = |name: &str| {
         patches
@@ -244,6 +250,9 @@ pub fn plan_of(context: &Context, campaign: &Campaign) -> Result<Vec<Planned>> {
     let mut plan = plan::plan(campaign, subject);
     let earlier = estimates::history(&context.folders.state.join("runs").join(&campaign.name));
     estimates::learn(&mut plan, &earlier, &campaign.name, &campaign.board);
+    let content = |path: &Path| -> Result<Vec<u8>> { Ok(std::fs::read(context.folders.project.join(path))?) };
+    let known = inputs::of_campaign(campaign, &run_campaign::tool()?, &content)?;
+    shelf::foretell(&mut plan, campaign, options, &context.folders.state, known)?;
     Ok(plan)
 }
 

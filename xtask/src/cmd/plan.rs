@@ -4,6 +4,7 @@ use super::{Context, bisect_apply};
 use crate::campaign::file::Campaign;
 use crate::campaign::plan::Planned;
 use crate::campaign::plan::print::Told;
+use crate::campaign::walk::Options;
 use crate::exit::Outcome;
 use anyhow::Result;
 use std::path::PathBuf;
@@ -37,7 +38,7 @@ impl Plan {
     /// Runs the verb.
     pub fn run(&self, context: &Context) -> Result<Outcome> {
         let campaign = Campaign::load(&context.folders.project.join(&self.campaign))?;
-        let plan = bisect_apply::plan_of(context, &campaign)?;
+        let plan = bisect_apply::plan_of(context, &campaign, &Options::default())?;
         tell(context, &campaign, &plan, self.format)?;
         if self.format == Form::Text {
             context.ui.line("");

@@ -120,6 +120,7 @@ pub fn run(context: &Context, mut order: Order) -> Result<Outcome> {
         slot_init: compile(context, "slot_init", "slot-init")?,
         backups: backup_folder(context, &order.begin.board, &order.campaign.name),
         baseline: known::path_of(&context.folders.state, &order.campaign.name, &order.begin.board),
+        state: context.folders.state.clone(),
         folder,
         consent: order.consent,
         ui: context.ui,

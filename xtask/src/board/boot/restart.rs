@@ -237,7 +237,7 @@ impl Restart<'_> {
         let limit = bites + description.boot_limit.min(BEHIND_WATCHDOG);
         while started.elapsed() < limit {
             std::thread::sleep(ASK_EVERY);
-            if let Some(answer) = self.somebody_new(started) {
+            if let Some(answer) = self.somebody_new(started, ANSWER_LIMIT) {
                 return Some(answer).filter(|answer| !answer.cmdline.contains("lockstep.nonce="));
             }
         }

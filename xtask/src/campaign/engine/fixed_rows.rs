@@ -3,7 +3,9 @@
 use super::course::{BASELINE, manifest_name};
 use super::hands::{Asked, Built, Hands};
 use super::rows::{Next, Place, Walk, Work};
+use crate::campaign::earlier::{self, BootedBaseline, Found, Taken};
 use crate::campaign::file::Expectation;
+use crate::campaign::inputs::Input;
 use crate::campaign::journal::past;
 use crate::campaign::record::End;
 use crate::campaign::verdict::Verdict;
@@ -94,25 +96,70 @@ impl<H: Hands> Walk<'_, H> {
         Ok(Ok(()))
     }
 
+    /// The debug kernel alone: what an earlier run showed of it, or a boot.
     pub(super) fn baseline(&mut self, work: &mut Work) -> Result<Next> {
         let campaign = self.course.campaign;
-        let mut load: Vec<String> = Vec::new();
-        for module in campaign.steps.iter().flat_map(|step| &step.load) {
-            if !load.contains(module) {
-                load.push(module.clone());
-            }
-        }
         let manifest = self.state.manifest.clone().context("nothing was built")?;
         let id = work.row.id.clone();
         let asked = Asked {
             row: &id,
             evidence: &id,
             manifest: &manifest,
-            load: &load,
+            load: &campaign.modules,
             tests: campaign.tests_of_baseline(),
             exercise: &[],
         };
-        let mut booted = self.boot(&asked, work)?;
+        let mut inputs = self.course.inputs.shared.clone();
+        inputs.extend(self.hands.conditions(&asked)?);
+        match self.earlier(&asked, &inputs, work)? {
+            Found::Taken(taken) => self.take_baseline(*taken, work),
+            Found::Boot(why) => {
+                self.tell(work, vec![format!("it is booted: {why}")]);
+                self.boot_baseline(&asked, inputs, work)
+            }
+        }
+    }
+
+    /// Looks for a baseline of an earlier run, unless somebody wants a boot.
+    fn earlier(&mut self, asked: &Asked, inputs: &[Input], work: &mut Work) -> Result<Found> {
+        if self.course.options.fresh_baseline {
+            return Ok(Found::Boot("asked for with --fresh-baseline".into()));
+        }
+        self.act(
+            work,
+            ("look for a baseline", "look-for-baseline"),
+            json!({ "inputs": inputs }),
+            |hands| hands.earlier_baseline(asked, inputs),
+            Found::told,
+        )
+    }
+
+    /// The result of an earlier run is that of this row. The board is not touched.
+    fn take_baseline(&mut self, taken: Taken, work: &mut Work) -> Result<Next> {
+        let Taken {
+            from,
+            row,
+            findings,
+            facts,
+        } = taken;
+        let mut told = vec![from.sentence()];
+        told.extend(facts);
+        told.push(format!("the baseline has {} findings", findings.len()));
+        self.tell(work, told);
+        work.row.tests = row.tests;
+        work.row.evidence = Some(self.hands.evidence(&work.row.id));
+        work.row.taken_from = Some(from);
+        work.row.verdict = Some(Verdict::Pass);
+        self.keep(work, BASELINE, &findings)?;
+        self.state.baseline = findings;
+        self.judged(past::JUDGE, Vec::new(), None, work)?;
+        Ok(Next::Go)
+    }
+
+    fn boot_baseline(&mut self, asked: &Asked, inputs: Vec<Input>, work: &mut Work) -> Result<Next> {
+        let id = asked.row;
+        let when = jiff::Timestamp::now().to_string();
+        let mut booted = self.boot(asked, work)?;
         self.state.baseline = std::mem::take(&mut booted.findings);
         // There is nothing to compare with: whatever a checker says about the debug kernel alone is its own fault.
         let splats = self.state.baseline.iter().filter(|finding| finding.lockdep_off);
@@ -123,15 +170,23 @@ impl<H: Hands> Walk<'_, H> {
             .push(format!("the baseline has {} findings", self.state.baseline.len()));
         let baseline = std::mem::take(&mut self.state.baseline);
         self.keep(work, BASELINE, &baseline)?;
-        self.hands.remember(&id, &baseline)?;
-        self.state.baseline = baseline;
+        self.hands.remember(id, &baseline)?;
+        let for_later_runs = BootedBaseline {
+            schema_version: earlier::SCHEMA_VERSION,
+            when,
+            inputs,
+            evidence: self.hands.captured(id)?,
+            findings: baseline,
+        };
+        self.keep(work, earlier::BOOTED, &for_later_runs)?;
+        self.state.baseline = for_later_runs.findings;
         if self.settle(booted, Expectation::Exercised, Vec::new(), past::JUDGE, work)? == Place::Lost {
             return Ok(Next::Lost);
         }
         if work.row.verdict == Some(Verdict::Pass) {
             return Ok(Next::Go);
         }
-        let fragments = &campaign.kernel.fragments;
+        let fragments = &self.course.campaign.kernel.fragments;
         let fragments: Vec<String> = fragments.iter().map(|path| path.display().to_string()).collect();
         work.row.reasons.push(format!(
             "the debug kernel itself is at fault, not the series; its fragments: {}",

@@ -3,9 +3,11 @@
 
 use crate::board::boot::Reset;
 use crate::campaign::boot_step::Booted;
+use crate::campaign::earlier::Found;
 use crate::campaign::file::{Asks, Kernel};
+use crate::campaign::inputs::Input;
 use crate::campaign::journal::Journal;
-use crate::campaign::journal::past::Past;
+use crate::campaign::journal::past::{Kept, Past};
 use crate::campaign::record::{DecodedFrame, PatchRecord, RowRecord, RunRecord};
 use crate::campaign::resume::Seen;
 use crate::campaign::stopwatch::Stopwatch;
@@ -110,6 +112,12 @@ pub trait Hands {
     fn preflight(&mut self) -> Result<Vec<String>>;
     /// Deploys, boots once, tests, harvests, and brings the board back to vanilla; its intents and outcomes go into the journal.
     fn boot(&mut self, asked: &Asked, journal: &mut Journal, watch: &mut Stopwatch) -> Result<Booted>;
+    /// What a boot depends on beside the inputs of its row: this build, the board as pre-flight found it, how it is booted, what runs there.
+    fn conditions(&self, asked: &Asked) -> Result<Vec<Input>>;
+    /// The baseline of an earlier run that holds under these inputs, with a copy of its evidence under the row's name; or why there is none.
+    fn earlier_baseline(&mut self, asked: &Asked, inputs: &[Input]) -> Result<Found>;
+    /// Everything that was captured under this name, by hash.
+    fn captured(&self, name: &str) -> Result<Vec<Kept>>;
     /// Adds what a boot of the debug kernel said without the patches to the campaign's baseline file.
     fn remember(&mut self, row: &str, findings: &[Finding]) -> Result<()>;
     /// What a person has accepted.

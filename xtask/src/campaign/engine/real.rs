@@ -8,7 +8,10 @@ use crate::board::protected::Protected;
 use crate::campaign::ahead::Finished;
 use crate::campaign::boot_step::{BootStep, Booted, Rig};
 use crate::campaign::build::{self, KEPT_CONFIG};
+use crate::campaign::capture_gate;
+use crate::campaign::earlier::{Found, shelf};
 use crate::campaign::file::Kernel;
+use crate::campaign::inputs::{self, Input};
 use crate::campaign::journal::Journal;
 use crate::campaign::journal::past::{BOOT_VANILLA, Kept, Past};
 use crate::campaign::known;
@@ -165,6 +168,52 @@ impl Hands for Engine<'_> {
         Ok(booted)
     }
 
+    fn conditions(&self, asked: &Asked) -> Result<Vec<Input>> {
+        let ready = &self
+            .prepared
+            .as_ref()
+            .context("the board was not prepared")?
+            .ready;
+        inputs::of_boot(&inputs::Boot {
+            asked,
+            protected: &ready.protected,
+            method: ready.method,
+            board: self.board,
+            programs: &self.smoke_files,
+            slot_init: &self.slot_init,
+        })
+    }
+
+    fn earlier_baseline(&mut self, asked: &Asked, inputs: &[Input]) -> Result<Found> {
+        let ready = &self
+            .prepared
+            .as_ref()
+            .context("the board was not prepared")?
+            .ready;
+        let backups = self.backups.parent().unwrap_or(&self.backups);
+        let Some(proven) = capture_gate::known(backups, &ready.protected, &asked.manifest.release) else {
+            let why = "no crash on purpose of this debug kernel has shown yet what comes back of one";
+            return Ok(Found::Boot(why.into()));
+        };
+        proven.check()?;
+        let shelf = shelf::Shelf {
+            state: &self.state,
+            campaign: &self.campaign.name,
+            board: &self.campaign.board,
+            row: asked.row,
+            own: Some(&self.folder),
+        };
+        let mut found = shelf.take(inputs, &self.folder, jiff::Timestamp::now())?;
+        if let Found::Taken(taken) = &mut found {
+            taken.facts.push(proven.sentence());
+        }
+        Ok(found)
+    }
+
+    fn captured(&self, name: &str) -> Result<Vec<Kept>> {
+        shelf::captured(&self.folder, &self.evidence(name))
+    }
+
     fn remember(&mut self, row: &str, findings: &[Finding]) -> Result<()> {
         let run = self.folder.file_name().unwrap_or_default().to_string_lossy();
         let boot = Boot {
@@ -173,11 +222,11 @@ impl Hands for Engine<'_> {
             when: jiff::Timestamp::now().to_string(),
             findings: findings.to_vec(),
         };
-        known::add(&self.baseline, self.campaign, &self.conditions()?, boot)
+        known::add(&self.baseline, self.campaign, &self.watched_under()?, boot)
     }
 
     fn accepted(&self) -> Result<Vec<Acceptance>> {
-        known::accepted(&self.baseline, &self.conditions()?)
+        known::accepted(&self.baseline, &self.watched_under()?)
     }
 
     fn evidence(&self, name: &str) -> std::path::PathBuf {
@@ -281,7 +330,7 @@ impl Engine<'_> {
     }
 
     /// Under what the debug kernel is watched.
-    fn conditions(&self) -> Result<Conditions> {
+    fn watched_under(&self) -> Result<Conditions> {
         let prepared = self.prepared.as_ref().context("the board was not prepared")?;
         Ok(known::conditions(self.campaign, prepared.ready.method))
     }

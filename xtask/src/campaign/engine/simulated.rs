@@ -11,12 +11,13 @@ use super::hands::{Asked, Built, Hands};
 use super::rows::Walk;
 use crate::board::boot::Reset;
 use crate::campaign::boot_step::Booted;
+use crate::campaign::earlier::{Found, Taken};
 use crate::campaign::file::{Campaign, Kernel};
 use crate::campaign::inputs::Input;
 use crate::campaign::journal::past::{BOOT_ONCE, BOOT_VANILLA, Begin, Kept, Past, fold};
 use crate::campaign::journal::{Journal, read};
 use crate::campaign::plan::{self, Planned};
-use crate::campaign::record::{DecodedFrame, PatchRecord, RowRecord, RunRecord};
+use crate::campaign::record::{DecodedFrame, EarlierBoot, PatchRecord, RowRecord, RunRecord, TakenFrom};
 use crate::campaign::resume::{self, BoardSeen, Decision, Seen};
 use crate::campaign::stopwatch::Stopwatch;
 use crate::campaign::walk::Options;
@@ -74,6 +75,36 @@ impl Hands for Simulated {
             world.built, manifest.commit,
             "the build folder holds another build"
         );
+        Ok(Vec::new())
+    }
+
+    fn conditions(&self, asked: &Asked) -> Result<Vec<Input>> {
+        ensure!(self.prepared, "the board was not prepared by this process");
+        Ok(vec![Input::new("the build", &asked.manifest.build_id)])
+    }
+
+    fn earlier_baseline(&mut self, asked: &Asked, inputs: &[Input]) -> Result<Found> {
+        let mut world = self.world.borrow_mut();
+        world.tick();
+        assert!(inputs.contains(&Input::new("the build", &asked.manifest.build_id)));
+        if !world.earlier {
+            return Ok(Found::Boot("there is none".into()));
+        }
+        world.tick();
+        Ok(Found::Taken(Box::new(Taken {
+            from: TakenFrom {
+                boots: vec![EarlierBoot {
+                    run: "20260101T000000".into(),
+                    when: "2026-01-01T00:00:00Z".into(),
+                }],
+            },
+            row: RowRecord::default(),
+            findings: finding::find(&record::read(OLD_FINDING), "serial"),
+            facts: Vec::new(),
+        })))
+    }
+
+    fn captured(&self, _: &str) -> Result<Vec<Kept>> {
         Ok(Vec::new())
     }
 

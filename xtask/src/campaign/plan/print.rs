@@ -103,6 +103,9 @@ impl Told<'_> {
             for need in &row.needs {
                 lines.push(format!("{:<15} needs: {need}", ""));
             }
+            if let Some(note) = &row.note {
+                lines.push(format!("{:<15} {note}", ""));
+            }
             lines.push(format!("{:<15} passes when: {}", "", row.verified_by));
             lines.push(format!("{:<15} on failure: {}", "", row.on_failure));
         }
@@ -157,6 +160,9 @@ impl Told<'_> {
                 cell(&row.on_failure),
                 row.estimate.as_secs_f64() / 60.0
             ));
+            if let Some(note) = &row.note {
+                text.push_str(&format!("| {} | {} | | | | |\n", row.id, cell(note)));
+            }
             for part in &row.parts {
                 let (title, verified) = (cell(&part.title), cell(&part.verified_by));
                 text.push_str(&format!("| {} | {title} | {verified} | | | |\n", part.id));

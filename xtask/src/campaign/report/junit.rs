@@ -1,13 +1,13 @@
 //! The run for a CI system, in the XML that they all read (Jenkins' JUnit schema, as nextest and pytest write it too).
 
 use super::{Tone, end_text, one_line, outcome, overruled};
-use crate::campaign::record::{RowRecord, RunRecord};
+use crate::campaign::record::{RowRecord, RunRecord, TakenFrom};
 use crate::campaign::verdict::Verdict;
 use crate::ui;
 use std::fmt::Write;
 
 /// One test suite with a test case for each row of the plan. A row that is *not exercised*, as the campaign declares, and one that was not
-/// reached are skipped, never passed; what could not be finished is an error.
+/// reached are skipped, never passed, and so is a baseline that was taken from an earlier run; what could not be finished is an error.
 pub fn suite(run: &RunRecord) -> String {
     let mut cases = String::new();
     let mut counts = Counts::default();
@@ -71,6 +71,16 @@ fn case(run: &RunRecord, row: &RowRecord, counts: &mut Counts) -> String {
     let first = row.reasons.first().map_or(outcome.text, String::as_str);
     let mut inner = String::new();
     match (outcome.tone, row.verdict) {
+        (Tone::Good, _) if row.taken_from.is_some() => {
+            counts.skipped += 1;
+            let from = row.taken_from.as_ref().map_or(String::new(), TakenFrom::sentence);
+            let _ = writeln!(
+                inner,
+                "      <skipped message=\"{}, {}\"/>",
+                outcome.text,
+                xml(&from)
+            );
+        }
         (Tone::Good | Tone::Plain, _) => {}
         (Tone::Doubt, _) => {
             counts.skipped += 1;

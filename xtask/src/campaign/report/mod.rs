@@ -73,6 +73,11 @@ pub fn summary(run: &RunRecord) -> Vec<String> {
             minutes(row.took_s)
         ));
         lines.extend(
+            row.taken_from
+                .iter()
+                .map(|from| format!("     {}", from.sentence())),
+        );
+        lines.extend(
             row.reasons
                 .iter()
                 .filter(|_| !row.as_declared)
@@ -127,6 +132,7 @@ pub fn outcome(row: &RowRecord) -> RowOutcome {
     let (text, tone) = match row.verdict {
         None if row.reasons.is_empty() => ("done", Tone::Plain),
         None => ("not finished", Tone::Bad),
+        Some(Verdict::Pass) if row.taken_from.is_some() => ("pass (taken over)", Tone::Good),
         Some(Verdict::Pass) => (Verdict::Pass.text(), Tone::Good),
         Some(verdict) if row.as_declared || counts_as_pass(row) => (verdict.text(), Tone::Doubt),
         Some(verdict) => (verdict.text(), Tone::Bad),
@@ -519,6 +525,47 @@ pub(crate) mod tests {
         assert!(
             !running.path().join("small_close.md").exists(),
             "it has not ended"
+        );
+    }
+
+    #[test]
+    fn a_result_of_an_earlier_run_is_told_as_such_everywhere() {
+        let from = crate::campaign::record::TakenFrom {
+            boots: vec![crate::campaign::record::EarlierBoot {
+                run: "20260101T090000".into(),
+                when: "2026-01-01T09:00:00Z".into(),
+            }],
+        };
+        let sentence = from.sentence();
+        assert_eq!(
+            sentence,
+            "taken from run 20260101T090000 of 2026-01-01T09:00: same build, same board, same tests; it was not booted in this run"
+        );
+        let row = RowRecord {
+            id: "1.8".into(),
+            verdict: Some(Verdict::Pass),
+            facts: vec![sentence.clone()],
+            taken_from: Some(from),
+            ..RowRecord::default()
+        };
+        let run = run(vec![row]);
+        assert!(stopped_at(&run).is_none());
+        let told = summary(&run).join("\n");
+        assert!(
+            told.contains("1.8  pass (taken over)") && told.contains(&sentence),
+            "{told}"
+        );
+        let page = html::page(&Material::of(run.clone(), Path::new("/does/not/exist")));
+        for text in [page, markdown::page(&run)] {
+            assert!(
+                text.contains("pass (taken over)") && text.contains(&sentence),
+                "{text}"
+            );
+        }
+        let junit = junit::suite(&run);
+        assert!(
+            junit.contains(&format!("<skipped message=\"pass (taken over), {sentence}\"/>")),
+            "what this run did not boot it did not test: {junit}"
         );
     }
 

@@ -53,6 +53,8 @@ pub struct World {
     /// A row behind which the board does not come back.
     pub lost_at: Option<&'static str>,
     pub reviewed: bool,
+    /// An earlier run has a baseline that holds.
+    pub earlier: bool,
     /// The review is taken back when so many boots were made.
     pub reviewed_until: Option<usize>,
     /// Somebody asks to stop when so many boots were made.
