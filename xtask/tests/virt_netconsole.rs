@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use virtual_bench::Bench;
 use xtask::board::Board;
 use xtask::board::boot::{Method, Outcome, Reset};
-use xtask::board::netconsole::{self, Armed, Way};
+use xtask::board::netconsole::{self, Armed, Network, Situation, Way};
 use xtask::campaign::harvest::Harvest;
 use xtask::campaign::harvest_netconsole;
 use xtask::evidence::finding::Kind;
@@ -38,49 +38,91 @@ fn taken(armed: &Armed, folder: &Path) -> (Harvest, String) {
     (harvest, fact)
 }
 
-#[test]
-#[ignore = "one of cargo xtask test --long"]
-fn a_splat_comes_over_the_network_and_lost_packets_are_told() {
-    let bench = Bench::open();
-    bench.deploy();
-    let boot = bench.boot(Method::SerialMenu, Reset::Orderly);
-    assert!(matches!(boot.outcome, Outcome::Booted(_)), "{boot:?}");
-    let wire = bench.board.netconsole().expect("the board has a network for it");
-    let armed = netconsole::arm(&bench.board, &wire).unwrap();
-    assert_eq!(armed.way, Way::Configfs);
-    assert!(armed.everything, "a debug kernel says everything");
-
+/// A splat, lost packets and the crash of the kernel that runs.
+fn receive_all_of(bench: &Bench, armed: &Armed) {
     run(
-        &bench,
+        bench,
         "modprobe lkdtm && echo WARNING_MESSAGE >/sys/kernel/debug/provoke-crash/DIRECT",
     );
-    run(&bench, "echo lockstep-behind-the-splat >/dev/kmsg");
-    wait_for(&armed, "lockstep-behind-the-splat");
+    run(bench, "echo lockstep-behind-the-splat >/dev/kmsg");
+    wait_for(armed, "lockstep-behind-the-splat");
     let folder = tempfile::tempdir().unwrap();
-    let (harvest, fact) = taken(&armed, folder.path());
+    let (harvest, fact) = taken(armed, folder.path());
     assert!(fact.contains("no message was lost"), "{fact}");
     let findings = harvest.findings();
     let warning = findings.iter().find(|finding| finding.kind == Kind::Warning);
     let warning = warning.expect("the splat is found");
     assert!(warning.excerpt.join(" ").contains("lkdtm"), "{warning:?}");
+    let lockdep = bench.board.run("cat /proc/lockdep_stats", LOOK).unwrap().text();
+    assert_eq!(
+        xtask::evidence::completeness::debug_locks(lockdep.as_bytes()),
+        Some(true)
+    );
 
-    // Nobody receives for a while.
+    // Nobody receives for a while. Whether it can be set up again is all one: a receiver comes back.
     let pid = armed.recorder.running().unwrap().identity.pid;
     let pid = rustix::process::Pid::from_raw(pid as i32).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
-    run(
-        &bench,
-        "for i in 1 2 3 4 5; do echo lockstep-unheard >/dev/kmsg; sleep 0.2; done",
-    );
-    netconsole::arm(&bench.board, &wire).unwrap();
-    let (_, fact) = taken(&armed, folder.path());
+    let unheard = "for i in 1 2 3 4 5; do echo lockstep-unheard >/dev/kmsg; sleep 0.2; done";
+    run(bench, unheard);
+    let wire = bench.board.netconsole().unwrap();
+    if let Err(error) = netconsole::arm(&bench.board, &wire) {
+        eprintln!("{error:#}");
+    }
+    run(bench, "echo lockstep-heard-again >/dev/kmsg");
+    wait_for(armed, "lockstep-heard-again");
+    let (_, fact) = taken(armed, folder.path());
     assert!(fact.contains("lost on the way: "), "{fact}");
     let log = std::fs::read_to_string(folder.path().join("netconsole.log")).unwrap();
     assert!(!log.contains("lockstep-unheard"), "{log}");
 
     // The way down of a kernel that dies.
     bench.boot_vanilla(Reset::Crash);
-    let (_, fact) = taken(&armed, folder.path());
+    let (_, fact) = taken(armed, folder.path());
     let log = std::fs::read_to_string(folder.path().join("netconsole.log")).unwrap();
     assert!(log.contains("sysrq triggered crash"), "{fact}\n{log}");
+}
+
+fn boot_the_slot(bench: &Bench) {
+    let boot = bench.boot(Method::SerialMenu, Reset::Orderly);
+    assert!(matches!(boot.outcome, Outcome::Booted(_)), "{boot:?}");
+}
+
+#[test]
+#[ignore = "one of cargo xtask test --long"]
+fn a_splat_comes_over_the_network_and_lost_packets_are_told() {
+    let bench = Bench::open();
+    bench.deploy();
+    boot_the_slot(&bench);
+    let wire = bench.board.netconsole().expect("the board has a network for it");
+    let armed = netconsole::arm(&bench.board, &wire).unwrap();
+    assert_eq!(armed.way, Way::Configfs);
+    assert!(armed.everything, "a debug kernel says everything");
+    receive_all_of(&bench, &armed);
+}
+
+/// Vanilla of the virtual board has netconsole without configfs: the parameter that it would need is good for the slot.
+#[test]
+#[ignore = "one of cargo xtask test --long"]
+fn the_command_line_sets_it_up_from_the_first_message_on() {
+    let bench = Bench::open();
+    let wire = bench.board.netconsole().expect("the board has a network for it");
+    let error = netconsole::arm(&bench.board, &wire).unwrap_err().to_string();
+    let parameter = error.split('`').nth(1).expect("the parameter is told");
+    let Network::Own(own) = &wire.network else {
+        panic!("{wire:?}")
+    };
+    let situation = Situation::of(&bench.board, &wire.network, own.to).unwrap();
+    let recorder = wire.recorder();
+    let armed = Armed {
+        way: Way::CommandLine,
+        path: situation.path.expect("there is a way"),
+        everything: true,
+        from: std::fs::metadata(recorder.log()).map_or(0, |log| log.len()),
+        recorder,
+    };
+    bench.deploy_with(&[parameter]);
+    boot_the_slot(&bench);
+    wait_for(&armed, "Linux version");
+    receive_all_of(&bench, &armed);
 }

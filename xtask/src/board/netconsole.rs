@@ -254,7 +254,8 @@ pub fn set_up(board: &dyn Board, way: Way, path: &Path) -> Result<()> {
             quote(&path.parameter())
         ),
         Way::CommandLine => bail!(
-            "netconsole is built in without configfs: it can only be set up by the command line, `netconsole={}`",
+            "netconsole is built in without configfs: it can only be set up by the command line, `netconsole={}`; the receiver goes on and \
+             waits for that boot",
             path.parameter()
         ),
     };

@@ -113,9 +113,10 @@ fn what_must_survive(context: &Context) -> Result<Protected> {
         Some(known) => {
             ensure!(
                 known.protected.test_label == *label,
-                "the backup in {} was made for the label `{}`, and this campaign uses `{label}`",
+                "the backup in {} was made for the label `{made}`, and this campaign uses `{label}`: a backup is for one label, so put `label = \
+                 \"{made}\"` into its [kernel], or give the campaign another name",
                 context.backups.display(),
-                known.protected.test_label
+                made = known.protected.test_label
             );
             known.protected.check(board)?;
             Ok(known.protected)

@@ -1,7 +1,7 @@
 //! `cargo xtask backup`.
 
 use super::Context;
-use super::open_board::{backup_folder, backups_of, board_file, open};
+use super::open_board::{backup_folder, backups_of, board_file, open, typed};
 use crate::board::backup::{self, Manifest};
 use crate::board::second_host;
 use crate::exit::Outcome;
@@ -123,7 +123,12 @@ fn list(context: &Context, board: &str) -> Result<Outcome> {
     context
         .ui
         .json(&serde_json::json!({ "folder": folder, "backups": found }))?;
-    context.ui.line("next: `cargo xtask backup verify`");
+    let first = found.first().and_then(|one| one["campaign"].as_str());
+    let next = match first {
+        Some(campaign) => format!("backup verify{}", typed(board, campaign)),
+        None => format!("preflight{}", typed(board, "rehearsal")),
+    };
+    context.ui.line(&format!("next: `cargo xtask {next}`"));
     Ok(Outcome::Success)
 }
 
@@ -157,12 +162,16 @@ fn verify(context: &Context, which: &Which, offline: bool) -> Result<Outcome> {
         .ui
         .json(&serde_json::json!({ "campaign": which.campaign, "copies": answers }))?;
     if whole {
-        context
-            .ui
-            .line("next: `cargo xtask rollback --dry-run` says what it would put back");
+        context.ui.line(&format!(
+            "next: `cargo xtask rollback{} --dry-run` says what it would put back",
+            typed(&which.board, &which.campaign)
+        ));
         return Ok(Outcome::Success);
     }
-    context.ui.line("next: `cargo xtask preflight` makes a copy that is gone anew from the one that is whole; one that is damaged has to be moved away first");
+    context.ui.line(&format!(
+        "next: `cargo xtask preflight{}` makes a copy that is gone anew from the one that is whole; one that is damaged has to be moved away first",
+        typed(&which.board, &which.campaign)
+    ));
     Ok(Outcome::CheckFailed)
 }
 
@@ -208,6 +217,9 @@ fn show(context: &Context, which: &Which) -> Result<Outcome> {
             path.display()
         ));
     }
-    context.ui.line("next: `cargo xtask backup verify`");
+    context.ui.line(&format!(
+        "next: `cargo xtask backup verify{}`",
+        typed(&which.board, &which.campaign)
+    ));
     Ok(Outcome::Success)
 }

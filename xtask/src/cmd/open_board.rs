@@ -127,6 +127,16 @@ pub fn power_on(context: &Context, name: &str) -> Result<Box<dyn Board>> {
     Ok(Box::new(board))
 }
 
+/// The flags for a board and a campaign as a person types them behind the next command; nothing where they are what they are without being
+/// typed.
+pub fn typed(board: &str, campaign: &str) -> String {
+    let usual = [("board", board, "virtual"), ("campaign", campaign, "rehearsal")];
+    let other = usual.iter().filter(|(_, value, usual)| value != usual);
+    other
+        .map(|(flag, value, _)| format!(" --{flag} {value}"))
+        .collect()
+}
+
 /// Flags of every verb that touches a board.
 #[derive(Debug, Clone, clap::Args)]
 pub struct BoardFlags {
@@ -144,15 +154,11 @@ pub struct BoardFlags {
 impl BoardFlags {
     /// These flags as a person types them behind the next command; nothing where they are what they are without being typed.
     pub fn typed(&self) -> String {
-        let usual = [
-            ("board", &self.board, "virtual"),
-            ("campaign", &self.campaign, "rehearsal"),
-            ("label", &self.label, "arch_devices_lockdep"),
-        ];
-        let other = usual.iter().filter(|(_, value, usual)| value != usual);
-        other
-            .map(|(flag, value, _)| format!(" --{flag} {value}"))
-            .collect()
+        let label = match self.label.as_str() {
+            "arch_devices_lockdep" => String::new(),
+            label => format!(" --label {label}"),
+        };
+        typed(&self.board, &self.campaign) + &label
     }
 
     /// The board, whether it answers or not. Errors: no such board.
@@ -186,10 +192,10 @@ impl BoardFlags {
         })?;
         if manifest.protected.test_label != self.label {
             bail!(
-                "the backup of campaign `{}` was made for the test label `{}`, not `{}`",
+                "the backup of campaign `{}` was made for the test label `{made}`, not `{}`: say `--label {made}`",
                 self.campaign,
-                manifest.protected.test_label,
-                self.label
+                self.label,
+                made = manifest.protected.test_label
             );
         }
         Ok(manifest.protected)

@@ -174,7 +174,14 @@ pub(super) fn serial(line: &Line, sees: bool, facts: &Facts) -> Check {
         "the serial line is captured",
         status,
         reason,
-        "check the cable, the speed, and `console=` in vanilla's append",
+        match line {
+            Line::None => {
+                "connect one and name it in [serial] of the board's file; without it ramoops alone keeps what a dying kernel says"
+            }
+            Line::There { .. } | Line::Unusable(_) => {
+                "check the cable, the speed, and `console=` in vanilla's append"
+            }
+        },
     )
 }
 
