@@ -67,6 +67,7 @@ fn plan(record: &RunRecord, faster: f64) -> Vec<Planned> {
         action: Action::Close,
         estimate: Duration::from_secs_f64(row.took_s / faster),
         estimated_from: Source::Plan,
+        note: None,
         phases: Vec::new(),
     };
     record.rows.iter().map(row).collect()
