@@ -201,7 +201,7 @@ fn each_step_is_built_while_the_board_tests_the_one_before_it() {
 }
 
 #[test]
-fn a_step_that_fails_takes_back_the_next_one_first_and_its_trace_is_decoded_with_its_own_build() {
+fn a_step_that_fails_takes_back_the_next_one_first() {
     let splat = || World {
         splats: true,
         ..world(&["0008"])

@@ -69,12 +69,7 @@ impl Hands for Simulated {
         })
     }
 
-    fn decode(&self, manifest: &Manifest, _: &str, _: &[String]) -> Result<Vec<DecodedFrame>> {
-        let world = self.world.borrow();
-        assert_eq!(
-            world.built, manifest.commit,
-            "the build folder holds another build"
-        );
+    fn decode(&self, _: &Manifest, _: &str, _: &[String]) -> Result<Vec<DecodedFrame>> {
         Ok(Vec::new())
     }
 
@@ -267,7 +262,7 @@ impl Hands for Simulated {
                 }
                 booted.seen.failed_tests.push("it is bad".into());
             }
-            let has = |patch: &&str| world.tree.iter().any(|known| known == patch);
+            let has = |patch: &&str| patches.iter().any(|known| known == patch);
             if world.wedges.iter().any(has) {
                 booted.seen.lost.push("nothing answered".into());
                 if world.names_it == Some(self.profile.as_str()) {

@@ -24,8 +24,6 @@ pub struct World {
     pub staged: Option<Manifest>,
     /// What a build beside the tests has staged.
     pub staged_ahead: Option<Manifest>,
-    /// The commit whose build is in the build folder.
-    pub built: String,
     /// Steps that were built while the board tested the one before, and taken.
     pub built_ahead: Vec<String>,
     /// Patches with which there is no kernel.
@@ -80,7 +78,6 @@ impl World {
     /// What a build of the tree as it is now gives, with this profile; none where it is no kernel.
     pub(super) fn build(&mut self, profile: &str) -> Option<Manifest> {
         let commit = self.commit();
-        self.built.clone_from(&commit);
         let fails = |bad: &&str| self.tree.iter().any(|patch| patch == bad);
         (!self.unbuildable.iter().any(fails)).then(|| Manifest {
             schema_version: 1,
