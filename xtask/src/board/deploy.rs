@@ -378,7 +378,8 @@ fn refuse_collision(
     for path in &targets {
         if let Some(reason) = protected.refuses(path) {
             bail!(
-                "the slot of release `{release}` would write {}: {reason}",
+                "the slot of release `{release}` would write {}: {reason}. Where another label of ours boots that release (`cargo xtask extlinux show`), use \
+                 that label, or take it away first (`cargo xtask rollback` with the name of its campaign)",
                 path.display()
             );
         }

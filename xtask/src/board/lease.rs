@@ -77,7 +77,7 @@ impl Board for Leased<'_> {
 }
 
 /// The shell commands that let the lease end so long from now. The board's side reads the file at any instant: it is renamed into place.
-fn renewal(left: Duration) -> String {
+pub(super) fn renewal(left: Duration) -> String {
     format!(
         "mkdir -p {FOLDER} && read -r up rest </proc/uptime && echo $((${{up%%.*}} + {})) >{FOLDER}/lease.new && mv {FOLDER}/lease.new \
          {FOLDER}/lease",

@@ -13,6 +13,10 @@ use std::path::PathBuf;
 /// Version of the format of [`Record`].
 pub const SCHEMA_VERSION: u32 = 1;
 
+/// The label that campaigns and flags mean where they name none: one for all of them, since two labels of one release could not both have their
+/// files (invariant 10).
+pub const USUAL_LABEL: &str = "arch_devices_lockdep";
+
 /// What a slot holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]

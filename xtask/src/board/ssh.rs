@@ -126,7 +126,7 @@ impl Ssh {
             self.forget();
             let said = String::from_utf8_lossy(&finished.stderr);
             let advice = advice(&said, &self.target.destination);
-            bail!("{}: no connection: {}{advice}", doing(), said.trim());
+            bail!("{}: no connection: {}{advice}", doing(), words(&said));
         }
         if self.target.rights == Rights::Sudo && finished.status.code() == Some(1) {
             let said = String::from_utf8_lossy(&finished.stderr);
@@ -303,8 +303,22 @@ fn option_path(path: &std::path::Path) -> String {
     format!("\"{}\"", path.to_string_lossy().replace('%', "%%"))
 }
 
-/// The first line of a script, for a message.
+/// What ssh said; it says nothing where the shared connection died under it.
+fn words(said: &str) -> &str {
+    match said.trim() {
+        "" => {
+            "it was lost, and ssh says no more: the board was reset, or it or its network does not answer any more"
+        }
+        said => said,
+    }
+}
+
+/// The first line of a script, for a message. The renewal of a lease stands before many (`board::lease`) and is not what they are about.
 fn shortened(script: &str) -> String {
+    let script = match script.trim().split_once('\n') {
+        Some((first, rest)) if first.contains("/run/lockstep/lease") => rest,
+        _ => script,
+    };
     let first = script.trim().lines().next().unwrap_or_default();
     match first.char_indices().nth(100) {
         Some((end, _)) => format!("{} …", &first[..end]),
@@ -379,6 +393,12 @@ mod tests {
     fn messages_show_the_start_of_a_script() {
         assert_eq!(shortened("set -e\nrm x"), "set -e …");
         assert_eq!(shortened("uname -r"), "uname -r");
+        let leased = format!(
+            "({}) 2>/dev/null\nuname -r",
+            crate::board::lease::renewal(Duration::from_secs(9))
+        );
+        assert_eq!(shortened(&leased), "uname -r");
+        assert!(words(" \n").starts_with("it was lost"), "an end without a word");
     }
 
     #[test]

@@ -153,7 +153,7 @@ impl Default for Kernel {
             profile: "lockdep".into(),
             base: None,
             fragments: Vec::new(),
-            label: "lockstep_debug".into(),
+            label: crate::board::slot::USUAL_LABEL.into(),
             escalate: Vec::new(),
             prefetch: true,
             estimate_min: 15,

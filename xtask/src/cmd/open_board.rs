@@ -5,6 +5,7 @@ use crate::board::Board;
 use crate::board::backup::{self, Manifest};
 use crate::board::file::{BoardFile, Kind};
 use crate::board::protected::Protected;
+use crate::board::slot::USUAL_LABEL;
 use crate::board::ssh_board::SshBoard;
 use crate::board::virt::VirtualBoard;
 use crate::host::lock::{self, Held, Taken};
@@ -147,7 +148,7 @@ pub struct BoardFlags {
     #[arg(long, default_value = "rehearsal")]
     pub campaign: String,
     /// Name of the label that is ours
-    #[arg(long, value_name = "NAME", default_value = "arch_devices_lockdep")]
+    #[arg(long, value_name = "NAME", default_value = USUAL_LABEL)]
     pub label: String,
 }
 
@@ -155,7 +156,7 @@ impl BoardFlags {
     /// These flags as a person types them behind the next command; nothing where they are what they are without being typed.
     pub fn typed(&self) -> String {
         let label = match self.label.as_str() {
-            "arch_devices_lockdep" => String::new(),
+            USUAL_LABEL => String::new(),
             label => format!(" --label {label}"),
         };
         typed(&self.board, &self.campaign) + &label

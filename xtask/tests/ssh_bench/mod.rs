@@ -17,7 +17,7 @@ pub const PROJECT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 /// Name of the board, and of its campaign.
 pub const NAME: &str = "bench";
 /// The test label of a campaign that names none.
-pub const LABEL: &str = "lockstep_debug";
+pub const LABEL: &str = "arch_devices_lockdep";
 
 /// Hashes of all that is not ours: boot files and vanilla's modules, and extlinux.conf without our label.
 const HASHES: &str = "uname -r; find /boot/firmware /usr/lib/modules/$(uname -r) -type f ! -path '*lockdep*' ! -name extlinux.conf \

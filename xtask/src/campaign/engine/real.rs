@@ -342,7 +342,7 @@ impl Engine<'_> {
         }
         let known = crate::board::backup::host_manifest(&self.backups)?;
         Ok(known
-            .context("the board was not prepared: there is no backup of it")?
+            .context("the board was not prepared: there is no backup of it (`cargo xtask bisect-apply --anew` begins from nothing, and makes one)")?
             .protected)
     }
 }

@@ -23,7 +23,7 @@ pub fn text(new: &New) -> String {
     let mut text = format!(
         "#:schema ./{schema}\n\
          # What may stand here: the schema beside this file, which editors read (`cargo xtask campaign schema` prints it). Without [kernel] it is\n\
-         # a lockdep kernel under the label lockstep_debug; `cargo xtask campaign show campaigns/{name}.toml` prints all that is left out.\n\
+         # a lockdep kernel under the label arch_devices_lockdep; `cargo xtask campaign show campaigns/{name}.toml` prints all that is left out.\n\
          # Check it with `cargo xtask campaign check campaigns/{name}.toml`, then see `cargo xtask plan campaigns/{name}.toml`.\n\n\
          schema-version = 1\nname = {name:?}\ngoal = \"Every patch of {series} passes, or a kernel log names the fault.\"\n\
          board = {board:?}\nseries = {series:?}\n\n\
