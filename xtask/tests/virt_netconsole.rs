@@ -48,7 +48,7 @@ fn receive_all_of(bench: &Bench, armed: &Armed) {
     wait_for(armed, "lockstep-behind-the-splat");
     let folder = tempfile::tempdir().unwrap();
     let (harvest, fact) = taken(armed, folder.path());
-    assert!(fact.contains("no message was lost"), "{fact}");
+    assert!(fact.contains("none was lost"), "{fact}");
     let findings = harvest.findings();
     let warning = findings.iter().find(|finding| finding.kind == Kind::Warning);
     let warning = warning.expect("the splat is found");
