@@ -171,7 +171,7 @@ fn seeds(name: &str) -> Vec<Vec<u8>> {
         // The first byte parts the packets; and a frame.
         "netconsole" => seeds.extend([
             b"\x006,8,1,-;a\n\x006,9,2,-,ncfrag=3/6;def\x006,9,2,-,ncfrag=0/6;abc\x007.3.4,6,12,3,-,caller=T1;b\n\x006,0,0,-;c\n".to_vec(),
-            b"RT\x00lohRT\x00log\x08\x00E\x00\x00&\x00\x01\x00\x00@\x11\x00\x00\xc0\x00\x02\x01\xc0\x00\x02\x02\x1a\x09\x1a\x0a\x00\x12\x00\x006,8,1,-;a\n".to_vec(),
+            b"RT\0lohRT\0log\x08\0E\0\0&\0\x01\0\0@\x11\0\0\xc0\0\x02\x01\xc0\0\x02\x02\x1a\x09\x1a\x0a\0\x12\0\x006,8,1,-;a\n".to_vec(),
         ]),
         "journal" => seeds.push(b"{\"MESSAGE\":[104,105,255],\"PRIORITY\":\"4\",\"_BOOT_ID\":\"ab\",\"__REALTIME_TIMESTAMP\":\"7\"}\n".to_vec()),
         "pstore" => seeds.push(b"Panic#2 Part1\n<4>[    1.000000] x\n".to_vec()),
