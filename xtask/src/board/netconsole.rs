@@ -1,6 +1,10 @@
 //! netconsole on a board: whether its network can carry it, and set up through configfs, a module's parameter, or for the next boot of a
 //! slot on the command line.
 //!
+//! What it cannot: a panic's own words, where the panic reboots (`panic=10`). As of Linux 7.3 its console is printed by a thread, and in a panic
+//! only at the end of one that does not reboot (drivers/net/netconsole.c: `CON_NBCON_ATOMIC_UNSAFE`; kernel/panic.c: `vpanic()`). Everything up
+//! to there comes: a splat, a warning, the way down. The panic is in pstore and on the serial line.
+//!
 //! Source: Documentation/networking/netconsole.rst.
 
 mod receiver;

@@ -65,10 +65,15 @@ fn keep(recorder: &Recorder, from: u64, folder: &Path) -> Result<Received> {
 }
 
 fn sentence(received: &Received, armed: &Armed) -> String {
-    let messages = received.log.iter().filter(|&&byte| byte == b'\n').count();
+    // What begins with a blank belongs to the message before (Documentation/ABI/testing/dev-kmsg).
+    let messages = received
+        .log
+        .split_inclusive(|&byte| byte == b'\n')
+        .filter(|line| !line.starts_with(b" "))
+        .count();
     let mut sentence = format!(
         "netconsole: {} over {}",
-        count(messages, "line"),
+        count(messages, "message"),
         armed.path.device
     );
     let lost: u64 = received
@@ -77,7 +82,7 @@ fn sentence(received: &Received, armed: &Armed) -> String {
         .map(|(from, to)| (to - from).saturating_add(1))
         .fold(0, u64::saturating_add);
     if lost == 0 {
-        sentence.push_str(", no message was lost");
+        sentence.push_str(", none was lost");
     } else {
         let named: Vec<String> = received
             .lost
@@ -173,7 +178,7 @@ mod tests {
         let harvest = check(
             &["6,11,1,-;a\n", SPLAT],
             true,
-            "netconsole: 2 lines over eth1, no message was lost",
+            "netconsole: 2 messages over eth1, none was lost",
         );
         let findings = harvest.findings();
         assert_eq!(findings.len(), 1, "{findings:#?}");
@@ -185,12 +190,12 @@ mod tests {
         check(
             &["6,8,1,-;a\n", SPLAT, "6,14,1,-,ncfrag=0/6;abc"],
             true,
-            "netconsole: 3 lines over eth1, lost on the way: 4 messages (numbered 9 to 11, 13), 1 came only in part",
+            "netconsole: 3 messages over eth1, lost on the way: 4 messages (numbered 9 to 11, 13), 1 came only in part",
         );
         check(
             &["6,10,1,-;a\n", SPLAT, "knock"],
             false,
-            "netconsole: 2 lines over eth1, lost on the way or below the console's level: 1 message (numbered 11), not its own: 1 packet",
+            "netconsole: 2 messages over eth1, lost on the way or below the console's level: 1 message (numbered 11), not its own: 1 packet",
         );
     }
 }

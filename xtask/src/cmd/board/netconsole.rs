@@ -19,8 +19,9 @@ Examples:
 
 Whether the interface can carry it is looked at first (wireless ones cannot). It is set up through configfs or a module's parameter, and
 counts as working when a test packet has come. A kernel that has it built in without configfs takes it from its command line alone: the
-parameter is printed. Packets are neither encrypted nor secret: use a network that you trust. A campaign sets it up in each test boot of
-a board whose file has [netconsole], and keeps its log with the evidence.")]
+parameter is printed. A panic that reboots sends no words of its own (Linux 7.3): they are in pstore and on the serial line. Packets are
+neither encrypted nor secret: use a network that you trust. A campaign sets it up in each test boot of a board whose file has
+[netconsole], and keeps its log with the evidence.")]
 pub struct Netconsole {
     /// Address of this host that the board reaches [default: of the board's file, or where the board sees this connection come from]
     #[arg(long, value_name = "ADDRESS")]
