@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use toy_kernel::{Debug, ToyKernel};
 use xtask::kernel::cmdfiles;
+use xtask::kernel::debug_files::DebugFiles;
 use xtask::kernel::diff;
 use xtask::kernel::symbolise::image::Image;
 use xtask::kernel::symbolise::touched::{Mark, Touched};
 use xtask::kernel::symbolise::{BuildFolder, Decoded, Expected, Match, Symboliser};
+use xtask::manifest::{Manifest, SCHEMA_VERSION};
 
 fn symboliser(toy: &ToyKernel) -> Symboliser {
     let build = BuildFolder::open(&toy.out).unwrap();
@@ -195,6 +197,43 @@ fn another_build_is_refused_with_the_reason() {
         Touched::default(),
     );
     assert_eq!(one(&mut right, &good).matched_by, Some(Match::BuildId));
+}
+
+#[test]
+fn what_ran_is_found_by_its_build_id_when_the_folder_has_moved_on() {
+    let toy = ToyKernel::build(Debug::Plain);
+    let cache = tempfile::tempdir().unwrap();
+    let vmlinux = toy.out.join("vmlinux");
+    let image = Image::open(&vmlinux).unwrap();
+    let line = frame_of(&image, "second", 4);
+    let manifest = Manifest {
+        schema_version: SCHEMA_VERSION,
+        release: "7.3.4-toy".into(),
+        build_id: image.build_id.clone().unwrap(),
+        profile: "lockdep".into(),
+        append: Vec::new(),
+        commit: "00".into(),
+        root: "/stage".into(),
+        files: Vec::new(),
+    };
+    let kept = DebugFiles::of(cache.path());
+    assert_eq!(kept.keep(&toy.out, &manifest).unwrap(), 1);
+    // The next step's kernel: the same code, built from something else.
+    std::fs::remove_file(&vmlinux).unwrap();
+    std::fs::copy(ToyKernel::build(Debug::None).out.join("vmlinux"), &vmlinux).unwrap();
+    let symboliser = || {
+        let build = BuildFolder::of(&toy.out, &toy.tree, &manifest);
+        Symboliser::new(build, Expected::of(&manifest), Touched::default())
+    };
+    let refused = one(&mut symboliser(), &line);
+    assert!(
+        refused.places.is_empty() && refused.is_of_another_build(),
+        "{refused:?}"
+    );
+    let found = one(&mut symboliser().with_kept(kept), &line);
+    assert_eq!(found.matched_by, Some(Match::BuildId));
+    let expected = format!("second kernel/b.c:{}", toy.line("kernel/b.c", "int second") + 1);
+    assert_eq!(places(&found).last(), Some(&expected), "{found:?}");
 }
 
 #[test]

@@ -227,10 +227,14 @@ fn label(canvas: &mut Canvas, y: usize, edge: &Edge) {
     canvas.text(LABEL, y + LINE, "soft", &shorten(&callers(&edge.taken_by), WORDS));
 }
 
+/// With the line, where it is known; the folder has no room beside an arrow.
 fn who(places: &[Place]) -> String {
-    places
-        .first()
-        .map_or("someone the log does not name".to_string(), Place::shown)
+    let Some(place) = places.first() else {
+        return "someone the log does not name".to_string();
+    };
+    let at = place.at.as_deref().and_then(|at| at.rsplit('/').next());
+    let at = at.map_or(String::new(), |at| format!(", {at}"));
+    format!("{}{at}", place.shown())
 }
 
 /// Who called the first: `← g() ← h()`.

@@ -110,6 +110,9 @@ pub struct Place {
     pub module: Option<String>,
     /// As the kernel printed it, for the symboliser: `take_ab+0x3c/0x60 [mod]`.
     pub frame: String,
+    /// Where that is in the source, once a symboliser has told it: `drivers/x.c:12`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub at: Option<String>,
 }
 
 /// One act of the kernel's example.
@@ -198,6 +201,20 @@ impl LockChain {
     }
 }
 
+impl LockChain {
+    /// Puts in where each function is in the source; `at` is asked by [`Place::frame`].
+    pub fn locate(&mut self, at: &dyn Fn(&str) -> Option<String>) {
+        let edges = self
+            .edges
+            .iter_mut()
+            .flat_map(|edge| edge.taken_by.iter_mut().chain(&mut edge.held_since));
+        let uses = self.uses.iter_mut().flat_map(|one| &mut one.taken_by);
+        for place in edges.chain(uses) {
+            place.at = at(&place.frame);
+        }
+    }
+}
+
 impl Place {
     fn of(text: &str, frame: &Frame) -> Self {
         let text = text.trim();
@@ -213,6 +230,7 @@ impl Place {
             function: frame.function.to_string(),
             module: frame.module.map(String::from),
             frame: format!("{}{module}", &text[start..end]),
+            at: None,
         }
     }
 

@@ -1,6 +1,7 @@
 //! What lies in a run's folder beside its record: what was captured, as far as a report shows it.
 
 use super::log::Excerpt;
+use super::trace;
 use crate::campaign::build::KEPT_CONFIG;
 use crate::campaign::record::{FindingRecord, RowRecord, RunRecord};
 use crate::evidence::lock_chain::LockChain;
@@ -166,10 +167,13 @@ fn behind(line: &str, words: &str) -> Option<String> {
 fn lock_graph(finding: &FindingRecord) -> Option<String> {
     let log = record::read(finding.excerpt.as_bytes());
     let found = finding::find(&log, &finding.source);
-    found
-        .iter()
-        .find_map(LockChain::of)
-        .map(|chain| graph::svg(&chain))
+    let mut chain = found.iter().find_map(LockChain::of)?;
+    chain.locate(&|frame| {
+        let name = frame.split(' ').next()?;
+        let decoded = finding.decoded.iter().find(|decoded| decoded.frame == name)?;
+        trace::place(decoded)
+    });
+    Some(graph::svg(&chain))
 }
 
 fn head_of(path: &Path, limit: u64) -> std::io::Result<String> {

@@ -30,9 +30,7 @@ pub fn text(material: &Material) -> Option<String> {
     text.push('\n');
     text.push_str(&what(run, at));
     let patches = owner::patches(run, at);
-    for finding in &row.findings {
-        text.push_str(&splat(finding, &patches));
-    }
+    text.push_str(&splats(&row.findings, &patches));
     text.push_str(&how(run, at, captured));
     text.push_str(&on_other_kernels(run, at));
     text.push_str(&versions(run, captured));
@@ -101,17 +99,33 @@ fn what(run: &RunRecord, at: usize) -> String {
         .rev()
         .find(|row| row.verdict == Some(Verdict::Pass));
     if let Some(before) = before {
-        let without = match (&before.patch, &row.patch) {
-            (Some(before), Some(_)) => format!("without it, up to \"{}\"", one_line(&before.subject)),
-            _ => "without any patch of the series".to_string(),
-        };
-        let _ = writeln!(
-            text,
-            "\nThe kernel {without}, does not do it: same tree, configuration, board and tests, one boot each; nothing else differs."
-        );
+        let _ = writeln!(text, "\n{}", difference(run, before, at));
     }
     text.push('\n');
     text
+}
+
+/// What passed, and what was put on top of it.
+fn difference(run: &RunRecord, before: &RowRecord, at: usize) -> String {
+    let until = match &before.patch {
+        Some(patch) => format!("The kernel up to \"{}\"", one_line(&patch.subject)),
+        None => "The kernel without any patch of the series".to_string(),
+    };
+    let since = run.rows[..=at]
+        .iter()
+        .skip_while(|row| row.id != before.id)
+        .skip(1)
+        .filter_map(|row| row.patch.as_ref());
+    let names: Vec<String> = since.map(|patch| one_line(&patch.name)).collect();
+    match names.len() {
+        0 | 1 => format!(
+            "{until} passes the same tests on this board with the same configuration: nothing else differs."
+        ),
+        _ => format!(
+            "{until} passes the same tests on this board with the same configuration; {} were put on top of it together.",
+            names.join(" and ")
+        ),
+    }
 }
 
 fn how(run: &RunRecord, at: usize, captured: &Captured) -> String {
@@ -204,6 +218,7 @@ fn result(test: &SmokeResult) -> String {
     format!("{came}, {}", one_line(failure))
 }
 
+<<<<<<< HEAD
 /// What other kernels made of the step where it wedged without a word.
 fn on_other_kernels(run: &RunRecord, at: usize) -> String {
     let step = &run.rows[at].id;
@@ -235,29 +250,65 @@ fn splat(finding: &FindingRecord, patches: &[&PatchRecord]) -> String {
     let lines = trace::plain(finding, patches);
     for line in lines.iter().take(LINES) {
         let _ = writeln!(text, "{line}");
+=======
+/// What the kernel said: reports with their traces, decoded, and then the single lines. What was put between its words is told below them.
+fn splats(findings: &[FindingRecord], patches: &[&PatchRecord]) -> String {
+    let mut text = String::new();
+    let mut all: Vec<String> = Vec::new();
+    let (reports, lines): (Vec<_>, Vec<_>) = findings
+        .iter()
+        .partition(|finding| finding.excerpt.contains('\n'));
+    for finding in reports {
+        let title = format!("What the kernel said (from {})", one_line(&finding.source));
+        let _ = writeln!(text, "{title}\n{}\n", "-".repeat(title.chars().count()));
+        let shown = trace::plain(finding, patches);
+        for line in shown.iter().take(LINES) {
+            let _ = writeln!(text, "{line}");
+        }
+        if shown.len() > LINES {
+            let _ = writeln!(text, "… {} more lines are in the log", shown.len() - LINES);
+        }
+        text.push('\n');
+        all.extend(shown);
+>>>>>>> symbols
     }
-    if lines.len() > LINES {
-        let _ = writeln!(text, "… {} more lines are in the log", lines.len() - LINES);
+    if !lines.is_empty() {
+        text.push_str("It also said\n------------\n\n");
+        for finding in lines {
+            let _ = writeln!(
+                text,
+                "{} (from {})",
+                one_line(&finding.excerpt),
+                one_line(&finding.source)
+            );
+        }
+        text.push('\n');
     }
-    let has = |word: &str| lines.iter().any(|line| line.contains(word));
-    let mut legend: Vec<&str> = Vec::new();
-    if finding.decoded.iter().any(|frame| !frame.places.is_empty()) {
-        legend.push("file:line and [inline] frames were added by the build's own debug information, matched by build id");
+    let decoded = findings.iter().flat_map(|finding| &finding.decoded);
+    let legend = legend(&all, decoded.count() > 0);
+    if !legend.is_empty() {
+        let _ = writeln!(text, "({})\n", legend.join("; "));
+    }
+    text
+}
+
+/// What was added to the kernel's words.
+fn legend(lines: &[String], decoded: bool) -> Vec<&'static str> {
+    let has = |words: &str| lines.iter().any(|line| line.contains(words));
+    let mut legend = Vec::new();
+    if decoded {
+        legend.push("added: file:line and [inline], from the debug information of this very build");
     }
     if has("    <--- ") {
-        legend.push("<--- is a line that the patch wrote, with its text");
+        legend.push("<--- a line that the patch wrote, with its text");
     }
     if has("    <-- ") {
-        legend.push("<-- is a function that a patch changes or adds");
+        legend.push("<-- a function that a patch changes or adds");
     }
     if has("    <- ") {
-        legend.push("<- is a module that a patch changed");
+        legend.push("<- a module that a patch changed");
     }
-    if !legend.is_empty() {
-        let _ = writeln!(text, "\n({})", legend.join("; "));
-    }
-    text.push('\n');
-    text
+    legend
 }
 
 /// Symbols that decide what a debug kernel checks, and how it runs.
@@ -420,11 +471,12 @@ mod tests {
         let text = super::text(&material).unwrap();
         for words in [
             "\nTo: A B <a@b.example>\n\n\"media: vim2m: take b\" makes the kernel say: possible circular locking dependency.\n\n",
-            "The kernel without any patch of the series, does not do it",
+            "The kernel without any patch of the series passes the same tests on this board with the same configuration: nothing else differs.",
             " take_b+0x10/0x20 drivers/media/test-drivers/vim2m.c:612 [vim2m] (P)    <--- a line of 0008: spin_lock(&ctx->b);\n",
             " other+0x1/0x2 [vim2m]    <- module of 0008\n",
             " device_run+0x1/0x2\n",
-            "matched by build id; <--- is a line that the patch wrote, with its text; <- is a module that a patch changed)",
+            "(added: file:line and [inline], from the debug information of this very build; <--- a line that the patch wrote, with its text; \
+             <- a module that a patch changed)",
             "     console=ttyAMA0 panic=10\n4. modprobe -a vim2m vicodec\n5. stream: exit 0, as expected\n       set -e\n       v4l2-ctl --stream-mmap\n",
             "CONFIG_PROVE_LOCKING=y\n",
             "Architecture: arm64\n",

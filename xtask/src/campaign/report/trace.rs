@@ -121,6 +121,17 @@ fn split<'l>(line: &'l str, frame: &str) -> Option<(&'l str, &'l str)> {
     Some(line.split_at(end))
 }
 
+/// Where a frame is, in one place: the innermost that is no header's.
+pub fn place(frame: &DecodedFrame) -> Option<String> {
+    let places = sources(frame);
+    let outer = places.last()?;
+    Some(at(no_header(&places).unwrap_or(outer)))
+}
+
+fn no_header<'p>(places: &[&'p SourcePlace]) -> Option<&'p SourcePlace> {
+    places.iter().find(|place| !place.file.ends_with(".h")).copied()
+}
+
 fn sources(frame: &DecodedFrame) -> Vec<&SourcePlace> {
     frame
         .places
@@ -153,12 +164,9 @@ fn frame<'a>(
         return;
     };
     let indent: String = head.chars().take_while(|c| c.is_whitespace()).collect();
-    // A line that says more than a frame (`at: f+0x1c/0x90`) stays one line, and names the place that is no header's.
-    if head.trim_start().contains(' ') && !is_register(head) {
-        let place = places
-            .iter()
-            .find(|place| !place.file.ends_with(".h"))
-            .unwrap_or(outer);
+    // A line that says more than a frame (`pc : f+0x1c/0x90`, `at: f+0x1c/0x90`) stays one line, and names the place that is no header's.
+    if head.trim_start().contains(' ') {
+        let place = no_header(places).unwrap_or(outer);
         let owner = places
             .iter()
             .filter_map(|place| by_mark(place, patches))
@@ -182,14 +190,6 @@ fn frame<'a>(
     let owner = by_mark(outer, patches).or(by_name);
     shown.push(said(outer, owner));
     shown.extend(code(outer, owner));
-}
-
-/// `pc : f+0x1c/0x90`, `RIP: 0010:f+0x1c/0x90`.
-fn is_register(head: &str) -> bool {
-    let head = head.trim_start();
-    ["pc : ", "lr : ", "RIP: ", "epc : ", "PC is at ", "LR is at "]
-        .iter()
-        .any(|name| head.starts_with(name))
 }
 
 /// `drivers/x.c:12`.

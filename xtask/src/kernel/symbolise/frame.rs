@@ -60,8 +60,11 @@ static FRAME: LazyLock<Regex> = LazyLock::new(|| {
     .expect("the pattern is a constant")
 });
 
-/// What stands before a program counter, by architecture.
-const COUNTERS: [&str; 7] = [
+/// What stands before a program counter, by architecture; a BUG or a warning names the instruction that trapped (kernel/panic.c, `__warn()`;
+/// lib/bug.c, `report_bug()`).
+const COUNTERS: [&str; 9] = [
+    "kernel BUG at ",
+    "WARNING: ",
     "pc : ",
     "RIP: ",
     "EIP: ",
@@ -170,6 +173,14 @@ mod tests {
         assert_eq!((frame.address, frame.instruction()), (Address::Exact, 0));
         assert_eq!(one("pc : f+0x154/0x39c").address, Address::Exact);
         assert_eq!(one("lr : f+0x154/0x39c").address, Address::Return);
+        assert_eq!(
+            one("kernel BUG at f+0xa0/0xb0 [verbose debug info unavailable]").address,
+            Address::Exact
+        );
+        assert_eq!(
+            one("WARNING: at f+0x10c/0x128, CPU#1: swapper/0/1").address,
+            Address::Exact
+        );
         assert_eq!(one("RIP: 0010:f+0x3a2/0x4f0").address, Address::Exact);
         assert_eq!(frames("(f) from [<c00c6764>] (g+0x138/0x178)").len(), 1);
         assert!(frames("no frame 0x10/0x20, x+1/2").is_empty());
