@@ -218,7 +218,6 @@ fn result(test: &SmokeResult) -> String {
     format!("{came}, {}", one_line(failure))
 }
 
-<<<<<<< HEAD
 /// What other kernels made of the step where it wedged without a word.
 fn on_other_kernels(run: &RunRecord, at: usize) -> String {
     let step = &run.rows[at].id;
@@ -232,9 +231,7 @@ fn on_other_kernels(run: &RunRecord, at: usize) -> String {
             let _ = writeln!(text, "- {}", one_line(reason));
         }
         text.push('\n');
-        for finding in &row.findings {
-            text.push_str(&splat(finding, &owner::patches(run, at)));
-        }
+        text.push_str(&splats(&row.findings, &owner::patches(run, at)));
     }
     match text.is_empty() {
         true => text,
@@ -242,15 +239,6 @@ fn on_other_kernels(run: &RunRecord, at: usize) -> String {
     }
 }
 
-/// A finding, decoded. What was put between the kernel's words is told below them.
-fn splat(finding: &FindingRecord, patches: &[&PatchRecord]) -> String {
-    let source = one_line(&finding.source);
-    let title = format!("What the kernel said (from {source})");
-    let mut text = format!("{title}\n{}\n\n", "-".repeat(title.chars().count()));
-    let lines = trace::plain(finding, patches);
-    for line in lines.iter().take(LINES) {
-        let _ = writeln!(text, "{line}");
-=======
 /// What the kernel said: reports with their traces, decoded, and then the single lines. What was put between its words is told below them.
 fn splats(findings: &[FindingRecord], patches: &[&PatchRecord]) -> String {
     let mut text = String::new();
@@ -270,7 +258,6 @@ fn splats(findings: &[FindingRecord], patches: &[&PatchRecord]) -> String {
         }
         text.push('\n');
         all.extend(shown);
->>>>>>> symbols
     }
     if !lines.is_empty() {
         text.push_str("It also said\n------------\n\n");
