@@ -156,7 +156,9 @@ impl BootStep<'_> {
             ));
         }
         let before = boot::look(rig.board)?.boot_id;
-        let boot = watch.time("boot the debug kernel", || self.boot_once(rig, &nonce, journal))?;
+        let boot = watch.time("boot the debug kernel", || {
+            self.boot_once(rig, &nonce, journal, say)
+        })?;
         let mut harvest = Harvest::default();
         let mut stopped = None;
         let mut netconsole = None;
@@ -220,11 +222,17 @@ impl BootStep<'_> {
         Ok(())
     }
 
-    fn boot_once(&self, rig: &Rig, nonce: &Nonce, journal: &mut Journal) -> Result<boot::Boot> {
+    fn boot_once(
+        &self,
+        rig: &Rig,
+        nonce: &Nonce,
+        journal: &mut Journal,
+        say: &mut dyn FnMut(&str),
+    ) -> Result<boot::Boot> {
         let label = &rig.protected.test_label;
         let inputs = json!({ "label": label, "nonce": nonce.as_str(), "method": rig.method });
         let boot = || {
-            let progress = &mut |_: &boot::Progress| {};
+            let progress = &mut |progress: &boot::Progress| gates::tell_person(progress, say);
             boot::boot_once(
                 rig.board,
                 rig.protected,

@@ -2,6 +2,7 @@
 //! slot, panic, default label, harvest. Done once for a vanilla and a debug kernel, and kept beside the backups.
 
 use super::boot_step::Rig;
+use super::gates;
 use super::harvest_netconsole;
 use super::harvest_records::{self, Records};
 use crate::board::boot::{self, Outcome, Reset};
@@ -120,7 +121,7 @@ impl Subject<'_> {
         }
         let doing = || format!("crashing {} on purpose, to see what comes back", self.release);
         say(&doing());
-        let (proven, records) = self.crash(evidence).with_context(doing)?;
+        let (proven, records) = self.crash(evidence, say).with_context(doing)?;
         say(&proven.sentence());
         proven.check()?;
         keep(self.backups, proven.clone())?;
@@ -130,7 +131,7 @@ impl Subject<'_> {
         })
     }
 
-    fn crash(&self, evidence: &Path) -> Result<(Proven, Records)> {
+    fn crash(&self, evidence: &Path, say: &mut dyn FnMut(&str)) -> Result<(Proven, Records)> {
         let Rig {
             board,
             protected,
@@ -140,7 +141,8 @@ impl Subject<'_> {
         } = *self.rig;
         let before = harvest_records::take(board, &evidence.join("before"))?.names();
         let quiet = &mut |_: &boot::Progress| {};
-        let up = boot::boot_once(board, protected, method, Reset::Orderly, &permit, quiet)?;
+        let person = &mut |progress: &boot::Progress| gates::tell_person(progress, say);
+        let up = boot::boot_once(board, protected, method, Reset::Orderly, &permit, person)?;
         let Outcome::Booted(answer) = &up.outcome else {
             bail!("the debug kernel did not come up: {:?}", up.outcome)
         };

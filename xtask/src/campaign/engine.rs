@@ -25,6 +25,7 @@ use super::file::Campaign;
 use super::journal::Journal;
 use super::journal::past::{Begin, Past};
 use super::live::Live;
+use super::notify::Notify;
 use super::plan::Planned;
 use super::preflight::Ready;
 use super::record::RunRecord;
@@ -67,6 +68,8 @@ pub struct Engine<'a> {
     pub folder: PathBuf,
     /// Somebody agreed to reboots.
     pub consent: ConsentGiven,
+    /// Whom to tell that a person is needed.
+    pub notify: Notify,
     /// The screen.
     pub ui: &'a Ui,
     /// Whether somebody asked to stop.

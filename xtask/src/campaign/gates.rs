@@ -6,7 +6,18 @@ pub mod watch;
 
 use super::file::{Campaign, InUse};
 use super::plan::Action;
+use crate::board::boot::Progress;
 use serde::Serialize;
+
+/// What is said and begins so is for a person, who may not be looking: `--notify` passes it on.
+pub const PERSON: &str = "a person is needed: ";
+
+/// Says what a person has to do while a board boots; nothing else of the boot.
+pub fn tell_person(progress: &Progress, say: &mut dyn FnMut(&str)) {
+    if let Progress::Person(what) = progress {
+        say(&format!("{PERSON}{what}"));
+    }
+}
 
 /// A gate before a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -1,12 +1,12 @@
 //! Tells somebody who is not looking: a command of theirs, or the desktop.
 
 use super::record::{End, RunRecord};
-use super::report;
+use super::{gates, report};
 use crate::host::process;
 use crate::ui::Ui;
 use anyhow::{Result, bail};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use xshell::{Shell, cmd};
 
 /// A message that takes longer to send than this is given up.
@@ -34,38 +34,71 @@ pub enum Desktop {
 /// What is told, as environment variables of the command.
 pub type Message = Vec<(&'static str, String)>;
 
-/// The message of a run that has ended, or that waits for a person: `waits_for` says what the person has to do.
-pub fn message(run: &RunRecord, folder: &Path, waits_for: Option<&str>) -> Message {
-    let end = match (run.end, waits_for) {
-        (_, Some(_)) | (Some(End::PersonNeeded), _) => "person-needed",
-        (Some(End::Success), None) => "success",
-        (Some(End::PartialSuccess), None) => "partial-success",
-        (Some(End::Failure), None) => "failure",
-        (Some(End::Aborted), None) => "aborted",
-        (None, None) => "unfinished",
+/// The message of a run that has ended.
+pub fn message(run: &RunRecord, folder: &Path) -> Message {
+    let end = match run.end {
+        Some(End::PersonNeeded) => PERSON_NEEDED,
+        Some(End::Success) => "success",
+        Some(End::PartialSuccess) => "partial-success",
+        Some(End::Failure) => "failure",
+        Some(End::Aborted) => "aborted",
+        None => "unfinished",
     };
     let stopped = report::stopped_at(run);
-    let text = match (waits_for, stopped) {
-        (Some(what), _) => format!("{} needs a person: {what}", run.campaign),
-        (None, Some(row)) => format!(
-            "{}: {end}, step {} {}",
-            run.campaign,
-            row.id,
-            report::outcome(row).text
+    let (step, text) = match stopped {
+        Some(row) => (
+            row.id.as_str(),
+            format!(
+                "{}: {end}, step {} {}",
+                run.campaign,
+                row.id,
+                report::outcome(row).text
+            ),
         ),
-        (None, None) => format!("{}: {end}", run.campaign),
+        None => ("", format!("{}: {end}", run.campaign)),
     };
+    told(end, (&run.campaign, &run.board, step), text, folder)
+}
+
+/// The message of a run that waits for a person in the middle: `what` they have to do.
+pub fn waiting((campaign, board, step): (&str, &str, &str), what: &str, folder: &Path) -> Message {
+    let text = format!("{campaign} needs a person in step {step}: {what}");
+    told(PERSON_NEEDED, (campaign, board, step), text, folder)
+}
+
+const PERSON_NEEDED: &str = "person-needed";
+
+fn told(end: &str, (campaign, board, step): (&str, &str, &str), text: String, folder: &Path) -> Message {
     vec![
         ("LOCKSTEP_END", end.to_string()),
-        ("LOCKSTEP_CAMPAIGN", run.campaign.clone()),
-        ("LOCKSTEP_BOARD", run.board.clone()),
-        (
-            "LOCKSTEP_STEP",
-            stopped.map_or(String::new(), |row| row.id.clone()),
-        ),
+        ("LOCKSTEP_CAMPAIGN", campaign.to_string()),
+        ("LOCKSTEP_BOARD", board.to_string()),
+        ("LOCKSTEP_STEP", step.to_string()),
         ("LOCKSTEP_MESSAGE", text),
         ("LOCKSTEP_REPORT", report::html_path(folder).display().to_string()),
     ]
+}
+
+/// How often a person is told again of the same wait.
+const AGAIN: Duration = Duration::from_secs(20 * 60);
+
+/// What a step says, for whoever does not look at the screen: what begins with [`gates::PERSON`] is passed on, and then nothing more of this step for
+/// [`AGAIN`], since a wait says the same again and again.
+#[derive(Default)]
+pub struct Ear {
+    told: Option<Instant>,
+}
+
+impl Ear {
+    /// What a person has to do, where this line says so and they were not told just now.
+    pub fn hears<'a>(&mut self, line: &'a str) -> Option<&'a str> {
+        let what = line.strip_prefix(gates::PERSON)?;
+        if self.told.is_some_and(|told| told.elapsed() < AGAIN) {
+            return None;
+        }
+        self.told = Some(Instant::now());
+        Some(what)
+    }
 }
 
 impl Notify {
@@ -131,7 +164,7 @@ mod tests {
             )),
             desktop: Desktop::Quiet,
         };
-        let message = message(&run(vec![regression()]), Path::new("/runs/1"), None);
+        let message = message(&run(vec![regression()]), Path::new("/runs/1"));
         notify.tell(&message, &Ui::new(Format::Text));
         assert_eq!(
             std::fs::read_to_string(out).unwrap(),
@@ -140,17 +173,26 @@ mod tests {
     }
 
     #[test]
-    fn a_gate_that_waits_says_for_what() {
-        let message = message(&run(vec![]), Path::new("/runs/1"), Some("log in on the desktop"));
-        assert!(
-            message.contains(&("LOCKSTEP_END", "person-needed".into())),
-            "{message:?}"
+    fn a_wait_in_the_middle_of_a_run_is_told_once_and_says_for_what() {
+        let mut ear = Ear::default();
+        assert_eq!(ear.hears("deployed 7.3.4-lockdep"), None);
+        let said = format!("{}log in on the desktop", gates::PERSON);
+        assert_eq!(ear.hears(&said), Some("log in on the desktop"));
+        assert_eq!(ear.hears(&said), None, "a wait says it every other minute");
+        assert_eq!(Ear::default().hears(&said), Some("log in on the desktop"));
+        let message = waiting(
+            ("small", "ampere", "2.2"),
+            "log in on the desktop",
+            Path::new("/runs/1"),
         );
-        let text = "small needs a person: log in on the desktop";
-        assert!(
-            message.contains(&("LOCKSTEP_MESSAGE", text.into())),
-            "{message:?}"
-        );
+        let text = "small needs a person in step 2.2: log in on the desktop";
+        for expected in [
+            ("LOCKSTEP_END", "person-needed"),
+            ("LOCKSTEP_STEP", "2.2"),
+            ("LOCKSTEP_MESSAGE", text),
+        ] {
+            assert!(message.contains(&(expected.0, expected.1.into())), "{message:?}");
+        }
     }
 
     #[test]

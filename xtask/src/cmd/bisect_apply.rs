@@ -180,6 +180,11 @@ impl Prepared {
         })
     }
 
+    /// The same, and whom to tell of it.
+    pub fn telling(self, notify: NotifyFlags) -> Self {
+        Prepared { notify, ..self }
+    }
+
     /// Prints the plan, and nothing else.
     pub fn tell(&self, context: &Context) -> Result<Outcome> {
         super::plan::tell(context, &self.campaign, &self.plan, super::plan::Form::Text)?;

@@ -8,7 +8,7 @@ use std::path::Path;
 /// Whom to tell when a run ends or needs a person.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct NotifyFlags {
-    /// Run this with `sh -c` when the run ends or needs a person; LOCKSTEP_END, LOCKSTEP_MESSAGE, LOCKSTEP_STEP, LOCKSTEP_REPORT,
+    /// Run this with `sh -c` when the run ends or waits for a person; LOCKSTEP_END, LOCKSTEP_MESSAGE, LOCKSTEP_STEP, LOCKSTEP_REPORT,
     /// LOCKSTEP_CAMPAIGN and LOCKSTEP_BOARD are in its environment
     #[arg(long, value_name = "COMMAND")]
     notify: Option<String>,
@@ -34,7 +34,7 @@ impl NotifyFlags {
     /// not begin then.
     pub fn tell(&self, ui: &Ui, folder: &Path) {
         if let Ok(record) = RunRecord::load(folder) {
-            self.whom().tell(&notify::message(&record, folder, None), ui);
+            self.whom().tell(&notify::message(&record, folder), ui);
         }
     }
 }

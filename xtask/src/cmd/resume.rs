@@ -1,6 +1,7 @@
 //! `cargo xtask resume`.
 
 use super::bisect_apply::Prepared;
+use super::notify::NotifyFlags;
 use super::{Context, run_campaign, runs_of};
 use crate::exit::Outcome;
 use anyhow::{Result, bail};
@@ -22,6 +23,9 @@ pub struct Resume {
     /// Do the step that wedged without a word again on this profile's kernel (kasan, kcsan); may be repeated
     #[arg(long, value_name = "PROFILE")]
     escalate: Vec<String>,
+    /// Whom to tell.
+    #[command(flatten)]
+    notify: NotifyFlags,
 }
 
 impl Resume {
@@ -45,7 +49,7 @@ impl Resume {
         if !self.escalate.is_empty() {
             begin.options.escalate.clone_from(&self.escalate);
         }
-        let prepared = Prepared::like(context, begin, false)?;
+        let prepared = Prepared::like(context, begin, false)?.telling(self.notify.clone());
         if context.global.dry_run {
             context.ui.line(&format!(
                 "would go on with the run in {}, after a look at the board and the tree",

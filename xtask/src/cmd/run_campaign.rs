@@ -123,6 +123,7 @@ pub fn run(context: &Context, mut order: Order) -> Result<Outcome> {
         state: context.folders.state.clone(),
         folder,
         consent: order.consent,
+        notify: order.notify.whom(),
         ui: context.ui,
         interrupt: interrupt::Watch::begin(),
         live: Live::default(),

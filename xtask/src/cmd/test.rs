@@ -27,7 +27,8 @@ pub struct Test {
 /// Longest time of one stage: more than the slowest has ever taken, so that a hang ends.
 const LIMIT: Duration = Duration::from_secs(120 * 60);
 
-/// Test files of `xtask/tests` that need the imported kernel tree or the virtual board, in their order. Everything else is fast.
+/// Test files of `xtask/tests` that need the imported kernel tree or the virtual board, in their order: `breaks` takes the baseline that
+/// `rehearsal` boots. Everything else is fast.
 const AFTER_SETUP: &[&str] = &[
     "kernel_real",
     "kernel_kconfig",

@@ -15,6 +15,7 @@ use crate::campaign::inputs::{self, Input};
 use crate::campaign::journal::Journal;
 use crate::campaign::journal::past::{BOOT_VANILLA, Kept, Past};
 use crate::campaign::known;
+use crate::campaign::notify::{self, Ear};
 use crate::campaign::preflight;
 use crate::campaign::record::{DecodedFrame, PatchRecord, RowRecord, RunRecord};
 use crate::campaign::report;
@@ -162,8 +163,18 @@ impl Hands for Engine<'_> {
             slot_init: &self.slot_init,
             method: ready.method,
         };
-        let ui = self.ui;
-        let booted = step.run(&rig, journal, watch, &mut |line| ui.say(&format!("    {line}")))?;
+        let (ui, mut ear) = (self.ui, Ear::default());
+        let whose = (
+            self.campaign.name.as_str(),
+            self.campaign.board.as_str(),
+            asked.row,
+        );
+        let booted = step.run(&rig, journal, watch, &mut |line| {
+            ui.say(&format!("    {line}"));
+            if let Some(what) = ear.hears(line) {
+                self.notify.tell(&notify::waiting(whose, what, &self.folder), ui);
+            }
+        })?;
         prepared.known_dumps = booted.dumps.clone();
         Ok(booted)
     }

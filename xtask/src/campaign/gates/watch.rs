@@ -1,5 +1,6 @@
 //! The gates that watch people: short loops around the rules of [`people`].
 
+use super::PERSON;
 use super::people::{self, Free, Session};
 use crate::board::Board;
 use crate::campaign::file::{People, minutes};
@@ -35,7 +36,10 @@ pub fn until_free(board: &dyn Board, people: &People, say: &mut dyn FnMut(&str))
         if told.is_none_or(|told| told.elapsed() > SAY_EVERY) {
             told = Some(Instant::now());
             let left = short(limit.saturating_sub(started.elapsed()));
-            say(&format!("waiting until the board is free, {left} at most: {who}"));
+            say(&format!(
+                "{PERSON}somebody is at work on board `{}`, and its test boot waits until it is free, {left} at most: {who}",
+                board.description().name
+            ));
         }
         std::thread::sleep(EVERY);
     }
@@ -57,7 +61,7 @@ pub fn for_login(board: &dyn Board, limit: Duration, say: &mut dyn FnMut(&str)) 
             told = Some(Instant::now());
             let left = short(limit.saturating_sub(started.elapsed()));
             say(&format!(
-                "a person is needed: log in on the desktop of board `{}` within {left}",
+                "{PERSON}log in on the desktop of board `{}` within {left}",
                 board.description().name
             ));
         }
