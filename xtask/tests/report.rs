@@ -155,11 +155,11 @@ fn what_is_no_run_is_refused() {
     );
     let folder = run(parent.path(), Verdict::Pass);
     let text = std::fs::read_to_string(folder.join("run.json")).unwrap();
-    let newer = text.replacen("\"schema_version\": 1", "\"schema_version\": 99", 1);
+    let newer = text.replacen("\"schema_version\": 2", "\"schema_version\": 99", 1);
     std::fs::write(folder.join("run.json"), newer).unwrap();
     let said = refused(&mut xtask(&[&folder.display().to_string()]));
     assert!(
-        said.contains("schema_version is 99, this program reads up to 1"),
+        said.contains("schema_version is 99, this program reads up to 2"),
         "{said}"
     );
 }

@@ -256,7 +256,7 @@ pub fn plan_of(context: &Context, campaign: &Campaign, options: &Options) -> Res
     let earlier = estimates::history(&context.folders.state.join("runs").join(&campaign.name));
     estimates::learn(&mut plan, &earlier, &campaign.name, &campaign.board);
     let content = |path: &Path| -> Result<Vec<u8>> { Ok(std::fs::read(context.folders.project.join(path))?) };
-    let known = inputs::of_campaign(campaign, &run_campaign::tool()?, &content)?;
+    let known = inputs::of_campaign(campaign, &run_campaign::tool()?, &content);
     shelf::foretell(&mut plan, campaign, options, &context.folders.state, known)?;
     Ok(plan)
 }

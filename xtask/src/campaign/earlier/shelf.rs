@@ -126,18 +126,18 @@ impl Shelf<'_> {
 const TAKING: Duration = Duration::from_secs(2);
 
 /// Puts into a plan whether its baseline would be taken or booted, as far as that can be said before tree, compiler and board are looked at: `known`
-/// are the inputs of the campaign itself. Errors: the folder of runs cannot be read.
+/// are the inputs of the campaign itself, or why they cannot be read here. Errors: the folder of runs cannot be read.
 pub fn foretell(
     plan: &mut [Planned],
     campaign: &Campaign,
     options: &Options,
     state: &Path,
-    mut known: Vec<Input>,
+    known: Result<Vec<Input>>,
 ) -> Result<()> {
     let Some(row) = plan.iter_mut().find(|row| row.action == Action::BootBaseline) else {
         return Ok(());
     };
-    known.extend(inputs::of_tests(&campaign.tests_of_baseline(), &campaign.modules));
+    let of_tests = inputs::of_tests(&campaign.tests_of_baseline(), &campaign.modules);
     let shelf = Shelf {
         state,
         campaign: &campaign.name,
@@ -146,9 +146,12 @@ pub fn foretell(
         own: None,
     };
     let earlier: Vec<Earlier> = shelf.read()?.into_iter().map(|(_, earlier)| earlier).collect();
-    let likely = match options.fresh_baseline {
-        true => Err("asked for with --fresh-baseline".into()),
-        false => super::likely(&earlier, &known, Timestamp::now()),
+    let likely = match known {
+        _ if options.fresh_baseline => Err("asked for with --fresh-baseline".into()),
+        Ok(known) => super::likely(&earlier, &[known, of_tests].concat(), Timestamp::now()),
+        Err(error) => Err(format!(
+            "what an earlier boot depends on cannot be compared here: {error:#}"
+        )),
     };
     row.note = Some(match likely {
         Ok(run) => {

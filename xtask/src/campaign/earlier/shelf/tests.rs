@@ -167,7 +167,7 @@ fn a_plan_says_whether_it_would_be_booted() {
     let campaign = Campaign::parse(text).unwrap();
     let note = |options: &Options| {
         let mut plan = crate::campaign::plan::plan(&campaign, |_| String::new());
-        foretell(&mut plan, &campaign, options, state.path(), Vec::new()).unwrap();
+        foretell(&mut plan, &campaign, options, state.path(), Ok(Vec::new())).unwrap();
         let row = plan.into_iter().find(|row| row.id == "1.8").unwrap();
         row.note.unwrap()
     };
