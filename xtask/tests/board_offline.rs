@@ -2,14 +2,11 @@
 
 mod local_board;
 
-use local_board::{DEBUG, EXTLINUX, LABEL, LocalBoard, VANILLA, build};
+use local_board::{Bench, DEBUG, EXTLINUX, LocalBoard, VANILLA};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use xtask::board::deploy::{self, Dtb, Nonce, Request};
 use xtask::board::offline::Offline;
-use xtask::board::protected::Protected;
-use xtask::board::{autologin, backup};
 use xtask::host::requirements;
 
 fn run(program: &str, words: &[&str], input: &str) -> String {
@@ -111,35 +108,14 @@ fn debugfs(disk: &Path, commands: &str) -> String {
     )
 }
 
-/// A board with a backup, a slot of ours and an automatic log-in that was switched off.
-fn campaign() -> (LocalBoard, Protected, tempfile::TempDir) {
-    let board = LocalBoard::new();
-    board.file("/etc/sddm.conf.d/auto.conf", "[Autologin]\nUser=lei\n", 0o644);
-    let protected = Protected::compute(&board, LABEL).unwrap();
-    backup::make(&board, &protected, "iter6", &backup::Modules::All, &board.host()).unwrap();
-    let found = autologin::active(&board).unwrap();
-    assert_eq!((found.len(), found[0].user.as_str()), (1, "lei"));
-    autologin::disable(&board, &protected, "iter6", &found).unwrap();
-    assert!(autologin::active(&board).unwrap().is_empty());
-    let builds = tempfile::tempdir().unwrap();
-    let manifest = build(builds.path(), DEBUG, "one");
-    let request = Request {
-        manifest: &manifest,
-        protected: &protected,
-        nonce: Nonce::fresh().unwrap(),
-        dtb: Dtb::Vanilla,
-        extra_append: vec![],
-        keep: 0,
-        init: None,
-    };
-    let plan = deploy::plan(&board, &request).unwrap();
-    deploy::execute(&board, &request, &plan, &mut |_| {}).unwrap();
-    (board, protected, builds)
-}
-
 #[test]
 fn a_damaged_disk_image_gets_vanilla_back_hash_for_hash() {
-    let (board, protected, work) = campaign();
+    let Bench {
+        board,
+        protected,
+        builds: work,
+        ..
+    } = Bench::in_a_campaign();
     let disk = disk_of(&board, work.path());
     let junk = work.path().join("junk");
     fs::write(&junk, "\0junk\nlabel").unwrap();
@@ -241,7 +217,9 @@ fn a_damaged_disk_image_gets_vanilla_back_hash_for_hash() {
 
 #[test]
 fn a_disk_of_another_board_or_none_is_refused() {
-    let (board, _, work) = campaign();
+    let Bench {
+        board, builds: work, ..
+    } = Bench::in_a_campaign();
     let other = LocalBoard::new();
     let _ = fs::remove_dir_all(other.at("/usr/lib/modules"));
     other.file("/usr/lib/modules/6.1.0-other/a.ko", "x", 0o644);
@@ -269,7 +247,12 @@ fn a_disk_of_another_board_or_none_is_refused() {
 
 #[test]
 fn a_mount_point_works_too_and_no_link_on_it_is_followed() {
-    let (board, protected, work) = campaign();
+    let Bench {
+        board,
+        protected,
+        builds: work,
+        ..
+    } = Bench::in_a_campaign();
     let root = work.path().join("mnt");
     fs::create_dir_all(root.join("usr/lib")).unwrap();
     fs::create_dir_all(root.join("boot/firmware")).unwrap();

@@ -1,8 +1,11 @@
 //! Bad input to the kernel side's commands: one clear error each, and nothing changed.
 
+mod small_git;
+
 use assert_cmd::Command;
+use small_git::git;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use tempfile::TempDir;
 
 /// A cache of its own, a small repository that looks like a kernel, and a series of two patches.
@@ -11,24 +14,6 @@ struct Rig {
 }
 
 const MAKEFILE: &str = "VERSION = 7\nPATCHLEVEL = 3\nSUBLEVEL = 4\n";
-
-fn git(folder: &Path, arguments: &[&str]) {
-    let done = std::process::Command::new("git")
-        .current_dir(folder)
-        .args([
-            "-c",
-            "user.name=T",
-            "-c",
-            "user.email=t@example.org",
-            "-c",
-            "commit.gpgsign=false",
-        ])
-        .args(arguments)
-        .env("GIT_CONFIG_GLOBAL", "/dev/null")
-        .status()
-        .unwrap();
-    assert!(done.success(), "git {arguments:?}");
-}
 
 fn patch(from: &str, to: &str) -> String {
     format!(

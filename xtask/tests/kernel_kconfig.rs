@@ -4,6 +4,8 @@
 //! `LOCKSTEP_KCONFIG_SYMBOLS` is the number of symbols for each configuration (a multiple of the batch is best), `LOCKSTEP_KCONFIG_BATCH`
 //! how many are asked for at once (1: each alone), `LOCKSTEP_KCONFIG_SEED` chooses others.
 
+mod imported_kernel;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
@@ -16,7 +18,6 @@ use xtask::kernel::kconfig::{
     Config, Definitions, Fragment, Hints, Kind, Outcome, Span, SymbolVerdict, Tri, Value, Values, diff,
     verify,
 };
-use xtask::kernel::place::Place;
 use xtask::kernel::profile::{Below, Profile};
 use xtask::kernel::toolchain::Toolchain;
 
@@ -32,11 +33,7 @@ struct Truth {
 impl Truth {
     fn new() -> Self {
         let folders = Folders::find().unwrap();
-        let place = Place::of(&folders.cache, None)
-            .expect("no kernel source in the cache: run `cargo xtask setup` first");
-        if !place.worktree.join("Makefile").is_file() {
-            place.open().expect("making the work tree of the kernel");
-        }
+        let place = imported_kernel::place(&folders);
         fs::create_dir_all(&place.builds).unwrap();
         Truth {
             out: tempfile::Builder::new()

@@ -1,6 +1,8 @@
 //! The real kernel source of the cache: configurations and verdicts. Fails, and says what to do, where `cargo xtask setup`
 //! has not been run.
 
+mod imported_kernel;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
@@ -8,7 +10,6 @@ use xtask::host::folders::Folders;
 use xtask::kernel::Event;
 use xtask::kernel::build::{Base, Builder, Configured, NotTaken};
 use xtask::kernel::kconfig::Outcome;
-use xtask::kernel::place::Place;
 use xtask::kernel::profile::{Below, KNOWN, Profile};
 use xtask::kernel::toolchain::Toolchain;
 
@@ -21,11 +22,7 @@ struct Rig {
 impl Rig {
     fn new() -> Self {
         let folders = Folders::find().unwrap();
-        let place = Place::of(&folders.cache, None)
-            .expect("no kernel source in the cache: run `cargo xtask setup` first");
-        if !place.worktree.join("Makefile").is_file() {
-            place.open().expect("making the work tree of the kernel");
-        }
+        let place = imported_kernel::place(&folders);
         let builds = folders.cache.join("build");
         fs::create_dir_all(&builds).unwrap();
         Rig {

@@ -1,6 +1,9 @@
 //! The verbs of a series on a small repository that looks like a kernel: real git and the program itself.
 
+mod small_git;
+
 use assert_cmd::Command;
+use small_git::git;
 use std::fs;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
@@ -9,34 +12,6 @@ use tempfile::TempDir;
 struct Rig {
     folder: TempDir,
     kernel: PathBuf,
-}
-
-fn try_git(folder: &Path, arguments: &[&str]) -> std::process::Output {
-    let identity = [
-        "-c",
-        "user.name=T",
-        "-c",
-        "user.email=t@example.org",
-        "-c",
-        "commit.gpgsign=false",
-    ];
-    std::process::Command::new("git")
-        .current_dir(folder)
-        .args(identity)
-        .args(arguments)
-        .env("GIT_CONFIG_GLOBAL", "/dev/null")
-        .output()
-        .unwrap()
-}
-
-fn git(folder: &Path, arguments: &[&str]) -> String {
-    let output = try_git(folder, arguments);
-    assert!(
-        output.status.success(),
-        "git {arguments:?}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    String::from_utf8(output.stdout).unwrap().trim_end().to_string()
 }
 
 fn write(folder: &Path, file: &str, text: &str) {

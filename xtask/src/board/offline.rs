@@ -87,6 +87,17 @@ impl Offline {
         for root in rollback::covered(&self.manifest) {
             seen.extend(self.disk.inventory(&root)?);
         }
+        // FAT keeps no modes: what is seen there is this host's way to mount it (`fmask`, `umask`; vfat in mount(8)), not the disk.
+        for (path, entry) in &mut seen {
+            if let Some(was) = self
+                .manifest
+                .inventory
+                .get(path)
+                .filter(|_| entry.filesystem == "vfat")
+            {
+                entry.mode = was.mode;
+            }
+        }
         let conf = self.disk.read(&protected.extlinux)?;
         let compared = rollback::compare(&self.manifest, &seen, conf.as_deref())?;
         // A folder that is gone comes back with its files.

@@ -40,6 +40,7 @@ const AFTER_SETUP: &[&str] = &[
     "board_virtual",
     "boot_methods",
     "board_debian",
+    "board_offline_fat",
     "fat_power_cut",
     "virt_capture",
     "virt_netconsole",

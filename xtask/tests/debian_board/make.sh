@@ -35,8 +35,8 @@ mount --bind "$work/cache/archives" "$root/var/tmp/packages"
 mount -t proc proc "$root/proc"
 mount --bind /dev "$root/dev"
 inside() { env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive chroot "$root" "$@"; }
-# The kernel's own script has the initramfs made.
-inside sh -c 'dpkg --force-unsafe-io --install /var/tmp/packages/*.deb'
+# The kernel's own script has the initramfs made; the trigger would have it made again.
+inside sh -c 'dpkg --no-triggers --force-unsafe-io --install /var/tmp/packages/*.deb'
 release=$(ls "$root/lib/modules" | grep -e '-arm64$')
 
 rm -rf "$work/boot"

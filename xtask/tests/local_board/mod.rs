@@ -9,6 +9,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use xshell::{Shell, cmd};
+use xtask::board::autologin;
+use xtask::board::backup::{self, Modules};
 use xtask::board::deploy::{self, Deployed, Dtb, Nonce, Request};
 use xtask::board::file::BoardFile;
 use xtask::board::protected::Protected;
@@ -291,4 +293,62 @@ pub fn install(board: &dyn Board, manifest: &Manifest, protected: &Protected) ->
     let request = request(manifest, protected);
     let plan = deploy::plan(board, &request)?;
     deploy::execute(board, &request, &plan, &mut |_| {})
+}
+
+/// A board, what must survive on it, and a build for it.
+pub struct Bench {
+    pub board: LocalBoard,
+    pub protected: Protected,
+    pub manifest: Manifest,
+    pub builds: tempfile::TempDir,
+}
+
+impl Bench {
+    pub fn new() -> Self {
+        Self::on(LocalBoard::new())
+    }
+
+    fn on(board: LocalBoard) -> Self {
+        let protected = Protected::compute(&board, LABEL).unwrap();
+        let builds = tempfile::tempdir().unwrap();
+        let manifest = build(&builds.path().join("1"), DEBUG, "one");
+        Bench {
+            board,
+            protected,
+            manifest,
+            builds,
+        }
+    }
+
+    /// With a backup, a slot of ours, and an automatic log-in that was switched off.
+    pub fn in_a_campaign() -> Self {
+        let board = LocalBoard::new();
+        board.file("/etc/sddm.conf.d/auto.conf", "[Autologin]\nUser=lei\n", 0o644);
+        let bench = Self::on(board);
+        bench.back_up().unwrap();
+        let found = autologin::active(&bench.board).unwrap();
+        assert_eq!((found.len(), found[0].user.as_str()), (1, "lei"));
+        autologin::disable(&bench.board, &bench.protected, "iter6", &found).unwrap();
+        assert!(autologin::active(&bench.board).unwrap().is_empty());
+        bench.install();
+        bench
+    }
+
+    pub fn install(&self) -> Deployed {
+        install(&self.board, &self.manifest, &self.protected).unwrap()
+    }
+
+    pub fn back_up(&self) -> anyhow::Result<backup::Verified> {
+        backup::make(
+            &self.board,
+            &self.protected,
+            "iter6",
+            &Modules::All,
+            &self.board.host(),
+        )
+    }
+
+    pub fn extlinux(&self) -> String {
+        fs::read_to_string(self.board.at("/boot/firmware/extlinux/extlinux.conf")).unwrap()
+    }
 }

@@ -2,7 +2,7 @@
 //! distributions write boot files, and made anew only when a module in it changed (invariant 6).
 //!
 //! The tools look into `/boot/config-<release>` for what the kernel can unpack. mkinitramfs (initramfs-tools 0.142) makes none at all without that
-//! file, and dracut (059) packs with what the kernel may not know. So the tool runs in a mount name space of its own, where `/boot` is a
+//! file, and dracut (059) then believes that the kernel unpacks whatever is asked for. So the tool runs in a mount name space of its own, where `/boot` is a
 //! file system in memory with nothing in it but the configuration of the build: what it wants is there, and a hook that writes boot files has
 //! none before it.
 
