@@ -188,8 +188,13 @@ impl<H: Hands> Walk<'_, H> {
         }
         let fragments = &self.course.campaign.kernel.fragments;
         let fragments: Vec<String> = fragments.iter().map(|path| path.display().to_string()).collect();
+        let fault = match work.row.verdict {
+            // Nothing has shown yet that the test can pass.
+            Some(Verdict::SmokeFailed) => "the smoke test or the debug kernel",
+            _ => "the debug kernel itself",
+        };
         work.row.reasons.push(format!(
-            "the debug kernel itself is at fault, not the series; its fragments: {}",
+            "{fault} is at fault, not the series; the kernel's fragments: {}",
             fragments.join(", ")
         ));
         Ok(Next::Stop(End::Failure))
