@@ -194,9 +194,16 @@ impl BootStep<'_> {
             }
             self.harvest_outside(rig, boot.seen.log_from, &mut harvest, &mut booted)
         })?;
-        booted.findings = harvest.findings();
         if booted.seen.lost.is_empty() {
+            booted.findings = harvest.findings();
             booted.seen.log_gaps = harvest.gaps();
+        } else {
+            let (findings, answers) = harvest.findings_and_answers();
+            booted.findings = findings;
+            let told = answers
+                .iter()
+                .map(|answer| format!("when it was asked: {} ({})", answer.title, answer.source));
+            booted.facts.extend(told);
         }
         let forbidden = harvest.lines_with(&self.log_rules.forbid);
         booted.seen.new_findings.extend(forbidden);

@@ -123,6 +123,28 @@ impl Harvest {
         self.logs.iter().flat_map(of).collect()
     }
 
+    /// The findings of a board that was lost, and apart from them what the kernel said behind the first SysRq: answers to what was asked of it, by the
+    /// wedge ladder or by the lease, and the crash that they end with. Such a board has failed whatever is among them, so nothing becomes a pass by this.
+    pub fn findings_and_answers(&self) -> (Vec<Finding>, Vec<Finding>) {
+        let mut asked_at: Option<u64> = None;
+        let mut asked_in = Vec::new();
+        for (source, bytes) in &self.logs {
+            let records = record::read(bytes).records;
+            // drivers/tty/sysrq.c: pr_fmt, and the message of each key's action.
+            if let Some(asked) = records.iter().find(|record| record.text.starts_with("sysrq: ")) {
+                asked_at = asked_at.into_iter().chain(asked.time).min();
+                asked_in.push((source.name(), asked.offset));
+            }
+        }
+        self.findings().into_iter().partition(|finding| {
+            let behind =
+                |(source, offset): &(&str, usize)| finding.source == *source && finding.offset >= *offset;
+            // A record of pstore may begin behind the question: its time tells.
+            let later = asked_at.is_some() && finding.boot == 0 && finding.time >= asked_at;
+            !(later || asked_in.iter().any(behind))
+        })
+    }
+
     /// Lines that hold one of `words`, with their source.
     pub fn lines_with(&self, words: &[String]) -> Vec<String> {
         let mut lines = Vec::new();
@@ -200,6 +222,33 @@ fn one_boot(capture: &[u8]) -> Range<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_lost_board_answers_is_no_finding_of_its_own() {
+        let before: &[u8] = b"[    2.000000] WARNING: CPU: 0 PID: 1 at drivers/y.c:34 worse+0x10/0x20\n\
+                              [    2.100000] ---[ end trace 0000000000000000 ]---\n";
+        let asked: &[u8] = b"[   90.000000] sysrq: Show Locks Held\n";
+        let crash: &[u8] = b"[   95.000000] Kernel panic - not syncing: sysrq triggered crash\n";
+        let harvest = Harvest {
+            logs: vec![
+                (Source::Serial, [before, asked, crash].concat()),
+                // A record that begins behind the question.
+                (Source::Pstore, crash.to_vec()),
+            ],
+        };
+        let (own, answers) = harvest.findings_and_answers();
+        assert_eq!(own.len(), 1, "{own:?}");
+        assert!(own[0].title.contains("worse"));
+        let told: Vec<(&str, &str)> = answers
+            .iter()
+            .map(|answer| (answer.source.as_str(), answer.title.as_str()))
+            .collect();
+        assert_eq!(told, [(Source::Pstore.name(), "panic: sysrq triggered crash")]);
+        let unasked = Harvest {
+            logs: vec![(Source::Serial, [before, crash].concat())],
+        };
+        assert_eq!(unasked.findings_and_answers().0, unasked.findings());
+    }
 
     #[test]
     fn one_boot_is_from_boot_loader_to_boot_loader() {
