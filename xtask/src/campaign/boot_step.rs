@@ -194,18 +194,19 @@ impl BootStep<'_> {
             }
             self.harvest_outside(rig, boot.seen.log_from, &mut harvest, &mut booted)
         })?;
-        if booted.seen.lost.is_empty() {
-            booted.findings = harvest.findings();
-            booted.seen.log_gaps = harvest.gaps();
-        } else {
+        let lost = !booted.seen.lost.is_empty();
+        if lost {
             let (findings, answers) = harvest.findings_and_answers();
             booted.findings = findings;
             let told = answers
                 .iter()
                 .map(|answer| format!("when it was asked: {} ({})", answer.title, answer.source));
             booted.facts.extend(told);
+        } else {
+            booted.findings = harvest.findings();
+            booted.seen.log_gaps = harvest.gaps();
         }
-        let forbidden = harvest.lines_with(&self.log_rules.forbid);
+        let forbidden = harvest.lines_with(&self.log_rules.forbid, lost);
         booted.seen.new_findings.extend(forbidden);
         if matches!(boot.outcome, Outcome::Booted(_)) && booted.not_back.is_none() {
             watch.time("capture gate", || self.capture_gate(rig, &mut booted, say))?;

@@ -123,34 +123,38 @@ impl Harvest {
         self.logs.iter().flat_map(of).collect()
     }
 
-    /// The findings of a board that was lost, and apart from them what the kernel said behind the first SysRq: answers to what was asked of it, by the
-    /// wedge ladder or by the lease, and the crash that they end with. Such a board has failed whatever is among them, so nothing becomes a pass by this.
+    /// The findings of a board that was lost, and apart from them what the kernel said behind the first question: answers to what was asked of it, by
+    /// the wedge ladder or by the lease, and the crash that they end with. Such a board has failed whatever is among them, so nothing becomes a pass
+    /// by this.
     pub fn findings_and_answers(&self) -> (Vec<Finding>, Vec<Finding>) {
-        let mut asked_at: Option<u64> = None;
-        let mut asked_in = Vec::new();
-        for (source, bytes) in &self.logs {
-            let records = record::read(bytes).records;
-            // drivers/tty/sysrq.c: pr_fmt, and the message of each key's action.
-            if let Some(asked) = records.iter().find(|record| record.text.starts_with("sysrq: ")) {
-                asked_at = asked_at.into_iter().chain(asked.time).min();
-                asked_in.push((source.name(), asked.offset));
-            }
-        }
+        let asked = self.asked();
         self.findings().into_iter().partition(|finding| {
-            let behind =
-                |(source, offset): &(&str, usize)| finding.source == *source && finding.offset >= *offset;
-            // A record of pstore may begin behind the question: its time tells.
-            let later = asked_at.is_some() && finding.boot == 0 && finding.time >= asked_at;
-            !(later || asked_in.iter().any(behind))
+            let time = finding.time.filter(|_| finding.boot == 0);
+            !asked.answers(&finding.source, finding.offset, time)
         })
     }
 
-    /// Lines that hold one of `words`, with their source.
-    pub fn lines_with(&self, words: &[String]) -> Vec<String> {
+    /// Where the first question was asked, if one was.
+    fn asked(&self) -> Asked {
+        let mut asked = Asked::default();
+        for (source, bytes) in &self.logs {
+            let records = record::read(bytes).records;
+            if let Some(question) = records.iter().find(|record| is_question(&record.text)) {
+                asked.time = asked.time.into_iter().chain(question.time).min();
+                asked.places.push((source.name(), question.offset));
+            }
+        }
+        asked
+    }
+
+    /// Lines that hold one of `words`, with their source; of a board that was `lost`, without what it said when it was asked.
+    pub fn lines_with(&self, words: &[String], lost: bool) -> Vec<String> {
+        let asked = if lost { self.asked() } else { Asked::default() };
         let mut lines = Vec::new();
         for (source, bytes) in &self.logs {
             for record in record::read(bytes).records {
-                if words.iter().any(|word| record.text.contains(word.as_str())) {
+                let held = words.iter().any(|word| record.text.contains(word.as_str()));
+                if held && !asked.answers(source.name(), record.offset, record.time) {
                     lines.push(format!("{}: {}", source.name(), record.text.trim()));
                 }
             }
@@ -206,6 +210,46 @@ pub fn new_findings(baseline: &[Finding], now: &[Finding]) -> Vec<Finding> {
     new
 }
 
+/// The question that came first, as the logs show it.
+#[derive(Debug, Default)]
+struct Asked {
+    /// Its time in the kernel's own clock, where a log gives one.
+    time: Option<u64>,
+    /// The log and the offset of its line in it.
+    places: Vec<(&'static str, usize)>,
+}
+
+impl Asked {
+    /// Whether what stands there was said behind the question. The time tells, since several records of pstore have offsets of their own; where
+    /// there is none, the place does.
+    fn answers(&self, source: &str, offset: usize, time: Option<u64>) -> bool {
+        match self.time.zip(time) {
+            Some((asked, said)) => said >= asked,
+            None => self
+                .places
+                .iter()
+                .any(|place| place.0 == source && offset >= place.1),
+        }
+    }
+}
+
+/// Whether a kernel says by this line that it does what the ladder or the lease asked: `sysrq: ` and the key's `action_msg` (drivers/tty/sysrq.c).
+/// Other lines begin so as well: "sysrq: sysrq always enabled." is said at each boot.
+fn is_question(line: &str) -> bool {
+    const ACTIONS: [&str; 8] = [
+        "Show Blocked State",
+        "Show Locks Held",
+        "Show backtrace of all active CPUs",
+        "Show Memory",
+        "Trigger a crash",
+        "Emergency Sync",
+        "Emergency Remount R/O",
+        "Resetting",
+    ];
+    line.strip_prefix("sysrq: ")
+        .is_some_and(|action| ACTIONS.contains(&action.trim_end()))
+}
+
 /// From the first boot loader (or the first kernel, where kexec jumped into it) to the next boot loader; all of it where nothing of these is
 /// seen.
 fn one_boot(capture: &[u8]) -> Range<usize> {
@@ -225,7 +269,8 @@ mod tests {
 
     #[test]
     fn what_a_lost_board_answers_is_no_finding_of_its_own() {
-        let before: &[u8] = b"[    2.000000] WARNING: CPU: 0 PID: 1 at drivers/y.c:34 worse+0x10/0x20\n\
+        let before: &[u8] = b"[    0.000000] sysrq: sysrq always enabled.\n\
+                              [    2.000000] WARNING: CPU: 0 PID: 1 at drivers/y.c:34 worse+0x10/0x20\n\
                               [    2.100000] ---[ end trace 0000000000000000 ]---\n";
         let asked: &[u8] = b"[   90.000000] sysrq: Show Locks Held\n";
         let crash: &[u8] = b"[   95.000000] Kernel panic - not syncing: sysrq triggered crash\n";
@@ -244,6 +289,9 @@ mod tests {
             .map(|answer| (answer.source.as_str(), answer.title.as_str()))
             .collect();
         assert_eq!(told, [(Source::Pstore.name(), "panic: sysrq triggered crash")]);
+        let words = ["WARNING:".to_string(), "Kernel panic".to_string()];
+        assert_eq!(harvest.lines_with(&words, true).len(), 1);
+        assert_eq!(harvest.lines_with(&words, false).len(), 3);
         let unasked = Harvest {
             logs: vec![(Source::Serial, [before, crash].concat())],
         };
