@@ -59,8 +59,11 @@ impl BootStep<'_> {
             board: &leased,
             ..*rig
         };
-        if let Err(error) = self.prove_and_test(rig, trial, booted, watch, say) {
-            booted.seen.lost.push(format!("{error:#}"));
+        let mut broken_off = None;
+        match self.prove_and_test(rig, trial, booted, watch, say) {
+            Ok(()) => {}
+            Err(error) if BrokenOff::is(&error) => broken_off = Some(error),
+            Err(error) => booted.seen.lost.push(format!("{error:#}")),
         }
         match harvest_running::take(rig.board, harvest, self.evidence) {
             Ok(missing) => booted.facts.extend(missing),
@@ -73,10 +76,8 @@ impl BootStep<'_> {
         if let Some(stopped) = &stopped {
             say(&stopped.why);
             booted.facts.push(stopped.why.clone());
-            if booted.seen.lost.is_empty() {
-                booted.seen.lost.push(stopped.why.clone());
-            }
         }
+        booted.seen.lost.extend(why_lost(broken_off, stopped.as_ref()));
         stopped
     }
 
@@ -262,5 +263,43 @@ impl BootStep<'_> {
             booted.finished(result);
         }
         Ok(())
+    }
+}
+
+/// Why the kernel under test was lost to us: what we were doing, and why it was broken off. The command itself, in the middle of the error, says nothing more.
+fn why_lost(broken_off: Option<anyhow::Error>, stopped: Option<&Stopped>) -> Option<String> {
+    match (broken_off, stopped) {
+        (Some(error), Some(stopped)) => Some(format!("{error}: {}", stopped.why)),
+        (Some(error), None) => Some(format!("{error:#}")),
+        (None, stopped) => stopped.map(|stopped| stopped.why.clone()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::board::heart::rule::State;
+
+    #[test]
+    fn a_lost_kernel_is_told_by_the_test_and_the_heart() {
+        let stopped = Stopped {
+            state: State::Wedged {
+                silence: std::time::Duration::from_secs(42),
+                talks: false,
+            },
+            why: "the board's heart has stopped".into(),
+        };
+        let broken = || {
+            anyhow::Error::new(BrokenOff("the heart".into()))
+                .context("running `a long script`")
+                .context("in the smoke test stream")
+        };
+        assert_eq!(
+            why_lost(Some(broken()), Some(&stopped)).unwrap(),
+            "in the smoke test stream: the board's heart has stopped"
+        );
+        assert!(why_lost(Some(broken()), None).unwrap().contains("a long script"));
+        assert_eq!(why_lost(None, Some(&stopped)).unwrap(), stopped.why);
+        assert_eq!(why_lost(None, None), None);
     }
 }
