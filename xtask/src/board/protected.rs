@@ -73,6 +73,7 @@ impl Protected {
     /// (`uname -r`, `/proc/cmdline` and the version inside the Image have to agree).
     pub fn compute(board: &dyn Board, test_label: &str) -> Result<Self> {
         let description = board.description();
+        extlinux::check_name(test_label)?;
         ensure!(
             !test_label.eq_ignore_ascii_case(&description.vanilla_label),
             "label `{test_label}` is vanilla's own: the test label needs another name"

@@ -186,18 +186,27 @@ fn render(block: &Block, remark: &str) -> String {
     text
 }
 
-/// No value may break out of its line or be read as something else.
-fn check(block: &Block) -> Result<()> {
-    let name_is_plain = !block.name.is_empty()
-        && block
-            .name
+/// First letters that no label of ours has: the records of kept slots are called so.
+const TAKEN: &str = "kept-";
+
+/// A name that a label of ours may have: it goes into extlinux.conf, into the name of the slot's record and onto a screen.
+pub fn check_name(name: &str) -> Result<()> {
+    let plain = !name.is_empty()
+        && !name.starts_with(TAKEN)
+        && name
             .chars()
             .all(|c| c.is_ascii_alphanumeric() || "_-.+".contains(c));
     ensure!(
-        name_is_plain,
-        "label name `{}`: only letters, digits and `_-.+` are allowed",
-        block.name.escape_debug()
+        plain,
+        "label name `{}`: only letters, digits and `_-.+` are allowed, and not `{TAKEN}` at its beginning",
+        name.escape_debug()
     );
+    Ok(())
+}
+
+/// No value may break out of its line or be read as something else.
+fn check(block: &Block) -> Result<()> {
+    check_name(&block.name)?;
     let optional = [
         ("menu label", &block.menu_label),
         ("fdt", &block.fdt),
