@@ -84,7 +84,9 @@ fn what_it_lacks_is_told(bench: &Bench) {
 /// The debug kernel is deployed beside it, boots once through an initramfs that `tool` made, is proven, and vanilla comes back hash for hash.
 fn a_whole_round(bench: &Bench, tool: Tool) {
     let conf = bench.protected.foreign().unwrap();
-    let boot_files = || inventory::take(&bench.board, &[PathBuf::from("/boot")]).unwrap();
+    // Each on its own file system: an inventory leaves none.
+    let folders = ["/boot", "/boot/firmware"].map(PathBuf::from);
+    let boot_files = || inventory::take(&bench.board, &folders).unwrap();
     let before = boot_files();
     let nonce = bench.deploy();
     let record = slot::verify(&bench.board, &bench.protected).unwrap();
@@ -97,6 +99,10 @@ fn a_whole_round(bench: &Bench, tool: Tool) {
         place.initramfs.clone().unwrap(),
         slot::record_path(&bench.protected),
     ];
+    assert!(
+        before.contains_key(&bench.protected.image),
+        "vanilla's own are seen"
+    );
     // One initramfs, for our release alone, and no hook wrote anything: neither to the boot partition nor to /boot.
     let mut new: Vec<PathBuf> = boot_files()
         .into_keys()
