@@ -1,7 +1,10 @@
 //! The verbs about boards as a person meets them, without a board.
 
 use assert_cmd::Command;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use xtask::board::backup::{self, Manifest};
+use xtask::board::inventory::Inventory;
+use xtask::board::protected::{self, Protected, UbootPaths};
 
 const CONF: &str = "# mine\ndefault arch_devices\nlabel arch_devices\n\tkernel /Image\n\tfdt /t.dtb\n\tappend root=/dev/vda2 rw quiet\n# end";
 
@@ -169,4 +172,115 @@ fn a_backup_that_is_not_there_is_said_with_what_makes_one() {
         0,
     );
     assert!(text.contains("next: "), "{text}");
+}
+
+/// A backup's manifest of the board `ampere` in this checkout, as pre-flight writes it; gone with the value.
+struct Known {
+    campaign: String,
+    folder: PathBuf,
+}
+
+impl Known {
+    fn for_label(label: &str) -> Self {
+        let campaign = format!("test-labels-{}", std::process::id());
+        let state = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let folder = state.join(".lockstep/backups/ampere").join(&campaign);
+        let conf = format!("{CONF}\nlabel rescue\n\tkernel /r\n");
+        let manifest = Manifest {
+            schema_version: backup::SCHEMA_VERSION,
+            campaign: campaign.clone(),
+            protected: Protected {
+                schema_version: protected::SCHEMA_VERSION,
+                board: "ampere".into(),
+                vanilla_label: "arch_devices".into(),
+                test_label: label.into(),
+                release: "7.0.0-rc3-devices+".into(),
+                append: "root=/dev/vda2 rw quiet".into(),
+                uboot_paths: UbootPaths {
+                    kernel: "/Image".into(),
+                    fdt: Some("/t.dtb".into()),
+                    initrd: None,
+                },
+                image: "/boot/firmware/Image".into(),
+                dtb: Some("/boot/firmware/t.dtb".into()),
+                initramfs: None,
+                modules: "/usr/lib/modules/7.0.0-rc3-devices+".into(),
+                extlinux: "/boot/firmware/extlinux/extlinux.conf".into(),
+                boot_mount: "/boot/firmware".into(),
+                foreign_hex: hex::encode(conf),
+                others: vec![],
+                inventory: Inventory::new(),
+            },
+            inventory: Inventory::new(),
+        };
+        std::fs::create_dir_all(&folder).unwrap();
+        let text = serde_json::to_vec(&manifest).unwrap();
+        std::fs::write(folder.join(backup::MANIFEST), text).unwrap();
+        Known { campaign, folder }
+    }
+}
+
+impl Drop for Known {
+    fn drop(&mut self) {
+        drop(std::fs::remove_dir_all(&self.folder));
+    }
+}
+
+#[test]
+fn a_label_that_is_not_there_is_refused_before_the_board_is_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let known = Known::for_label("arch_devices_lockdep");
+    let boot = |label: &str, more: &[&str], code| {
+        let words = ["boot", label, "--board", "ampere", "--campaign", &known.campaign];
+        said(xtask(folder.path(), &words).args(more), code)
+    };
+    for more in [&["--yes"][..], &["--force", "--yes"], &["--dry-run"]] {
+        let text = boot("arch_devices_lockdp", more, 1);
+        assert!(
+            text.contains("board `ampere` has no label `arch_devices_lockdp`")
+                && text.contains("`arch_devices` (or `vanilla`)")
+                && text.contains("did you mean `arch_devices_lockdep`?"),
+            "{text}"
+        );
+    }
+    let text = boot("rescue", &["--yes"], 1);
+    assert!(text.contains("neither vanilla's nor ours"), "{text}");
+    let text = boot("x;reboot\n$(reboot)", &["--yes"], 1);
+    assert!(text.contains("no label `x;reboot\\n$(reboot)`"), "{text}");
+    let json = boot("vanila", &["--yes", "--json"], 1);
+    let line = json.lines().find(|line| line.starts_with('{')).unwrap();
+    let answer: serde_json::Value = serde_json::from_str(line).unwrap();
+    assert_eq!(answer["schema_version"], 1);
+    assert!(answer.to_string().contains("did you mean `vanilla`?"), "{answer}");
+
+    // The label that the backup was made for, by every verb that takes one.
+    let board = ["--board", "ampere", "--campaign", &known.campaign];
+    for verb in [
+        &["boot", "vanilla", "--label", "mine"][..],
+        &["deploy", "--label", "mine"],
+        &["preflight", "--label", "mine"],
+        &["board", "state", "--label", "mine"],
+        &["extlinux", "remove", "--name", "mine"],
+        &[
+            "extlinux", "add", "--name", "mine", "--kernel", "/I", "--append", "x",
+        ],
+    ] {
+        let text = said(xtask(folder.path(), verb).args(board), 1);
+        assert!(
+            text.contains("for the test label `arch_devices_lockdep`, not `mine`"),
+            "{verb:?}: {text}"
+        );
+    }
+    // A name that no label of ours may have is one for no verb at all.
+    for name in ["a;b", "$(x)", "../x", "a\nb", "", "kept-7.3.4"] {
+        let words = ["preflight", "--label", name];
+        let text = said(xtask(folder.path(), &words).args(board), 2);
+        assert!(text.contains("only letters, digits"), "{name:?}: {text}");
+    }
+    let lock = folder.path().join("cache/ampere.campaign.lock");
+    assert!(!lock.exists(), "no board was opened, and none was locked");
+    // The counter-check: a label that is there gets as far as the board, which is not reachable from here.
+    let text = boot("vanilla", &["--yes"], 1);
+    assert!(text.contains("does not answer"), "{text}");
+    assert!(lock.exists());
 }

@@ -365,7 +365,7 @@ fn copy_on_board(board: &dyn Board, protected: &Protected, manifest: &Manifest, 
     writer.keep_snapshot(&stage, folder, &bytes)
 }
 
-/// A backup never holds our label: it would come back with a rollback, and without its slot.
+/// A backup never holds a label of ours: it would come back with a rollback, and without its slot.
 fn without_our_label(protected: &Protected, inventory: &mut Inventory) -> Result<()> {
     let foreign = protected.foreign()?;
     let entry = inventory
@@ -382,7 +382,7 @@ fn without_our_label(protected: &Protected, inventory: &mut Inventory) -> Result
 fn strip_copy(writer: &Writer, manifest: &Manifest, stage: &Path) -> Result<()> {
     let path = &manifest.protected.extlinux;
     let entry = &manifest.inventory[path];
-    let bytes = manifest.protected.foreign()?;
+    let bytes = manifest.protected.kept()?;
     let copy = stage
         .join("files")
         .join(path.strip_prefix("/").context("a path is not absolute")?);

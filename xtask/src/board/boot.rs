@@ -7,6 +7,7 @@ mod kexec;
 mod manual;
 mod menu;
 mod method;
+mod named;
 mod restart;
 pub mod serial;
 pub mod serial_log;
@@ -28,6 +29,7 @@ use std::time::Duration;
 pub use guard::LineGuard;
 pub use menu::Seen;
 pub use method::{Guarantee, Method, choose};
+pub use named::{Named, named};
 pub use restart::{Limits, Reset, await_own_restart};
 pub use situation::Situation;
 

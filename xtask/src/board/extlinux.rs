@@ -16,7 +16,7 @@ mod scan;
 pub mod trace;
 
 pub use difference::difference;
-pub use edit::{Block, Edit, foreign, ours, remove, set};
+pub use edit::{Block, Edit, all_ours, check_name, foreign, ours, remove, set, without_ours};
 pub use lint::{Finding, Severity, lint};
 pub use once::default_once;
 

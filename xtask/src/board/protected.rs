@@ -48,7 +48,7 @@ pub struct Protected {
     pub extlinux: PathBuf,
     /// Mount point of the file system that extlinux.conf is on: `/` for U-Boot.
     pub boot_mount: PathBuf,
-    /// extlinux.conf without our label, as hex of its bytes.
+    /// extlinux.conf without any label of ours, as hex of its bytes.
     pub foreign_hex: String,
     /// Protected files and folders that no label of vanilla's names, for example those of a rescue label.
     pub others: Vec<PathBuf>,
@@ -73,13 +73,22 @@ impl Protected {
     /// (`uname -r`, `/proc/cmdline` and the version inside the Image have to agree).
     pub fn compute(board: &dyn Board, test_label: &str) -> Result<Self> {
         let description = board.description();
+        extlinux::check_name(test_label)?;
         ensure!(
             !test_label.eq_ignore_ascii_case(&description.vanilla_label),
             "label `{test_label}` is vanilla's own: the test label needs another name"
         );
         let bytes = script::read(board, &description.extlinux)?
             .with_context(|| format!("{} is not there", description.extlinux.display()))?;
-        let config = Config::parse(&extlinux::foreign(&Config::parse(&bytes), test_label)?);
+        // A label of ours is never vanilla's, whichever campaign put it there: its files come and go with it.
+        let whole = Config::parse(&bytes);
+        ensure!(
+            !extlinux::all_ours(&whole).contains(&description.vanilla_label),
+            "label `{}` stands between marker lines of ours in {}: it is no vanilla",
+            description.vanilla_label,
+            description.extlinux.display()
+        );
+        let config = Config::parse(&extlinux::without_ours(&whole)?);
         let vanilla = vanilla_of(&config, &description.vanilla_label)?;
         let running = Running::look(board)?;
         agree_on_command_line(vanilla, &running.cmdline)?;
@@ -176,8 +185,14 @@ impl Protected {
         roots
     }
 
-    /// extlinux.conf as it is without our label.
+    /// extlinux.conf as it is without any label of ours.
     pub fn foreign(&self) -> Result<Vec<u8>> {
+        // One that was written down by an older version may have the label of another campaign.
+        extlinux::without_ours(&Config::parse(&self.kept()?))
+    }
+
+    /// extlinux.conf as it was written down.
+    pub(super) fn kept(&self) -> Result<Vec<u8>> {
         hex::decode(&self.foreign_hex).context("reading the kept extlinux.conf")
     }
 
@@ -190,12 +205,12 @@ impl Protected {
                 path: self.extlinux.clone(),
                 what: "is gone".into(),
             }),
-            Some(bytes) => match extlinux::foreign(&Config::parse(&bytes), &self.test_label) {
+            Some(bytes) => match extlinux::without_ours(&Config::parse(&bytes)) {
                 Ok(foreign) => {
                     found.extend(
                         extlinux::difference(&self.foreign()?, &foreign).map(|what| Difference {
                             path: self.extlinux.clone(),
-                            what: format!("has changes outside our own label: {what}"),
+                            what: format!("has changes outside our own labels: {what}"),
                         }),
                     );
                 }

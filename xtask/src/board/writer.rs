@@ -136,13 +136,13 @@ impl<'a> Writer<'a> {
 
     /// Writes extlinux.conf. Errors: something else than our own label would change (invariant 7).
     pub fn put_extlinux(&self, bytes: &[u8]) -> Result<Sent> {
-        let foreign = extlinux::foreign(&Config::parse(bytes), &self.protected.test_label)?;
+        let foreign = extlinux::without_ours(&Config::parse(bytes))?;
         let restored = self
             .restoring
             .and_then(|backup| backup.get(&self.protected.extlinux)?.sha256());
         ensure!(
             foreign == self.protected.foreign()? || restored == Some(&sha256(bytes)),
-            "the new extlinux.conf would change more than our own label `{}`: it is not written",
+            "the new extlinux.conf would change more than labels of ours (`{}`): it is not written",
             self.protected.test_label
         );
         let (base, name) = split(&self.protected.extlinux)?;

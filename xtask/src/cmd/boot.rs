@@ -3,12 +3,12 @@
 use super::Context;
 use super::open_board::{BoardFlags, lock};
 use crate::board::boot::{
-    self, Boot as Booting, Capture, ConsentGiven, Method, Outcome as Ended, Permit, Progress, Reset,
+    self, Boot as Booting, Capture, ConsentGiven, Method, Named, Outcome as Ended, Permit, Progress, Reset,
 };
 use crate::board::protected::Protected;
 use crate::board::{Board, backup, lease, preflight, slot};
 use crate::exit::Outcome;
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use std::time::Duration;
 
 /// Arguments of `cargo xtask boot`.
@@ -38,27 +38,17 @@ pub struct Boot {
 impl Boot {
     /// Runs the verb.
     pub fn run(&self, context: &Context) -> Result<Outcome> {
+        // What can be known without the board is known before it is opened.
+        let protected = self.board.protected(context)?;
+        let named = boot::named(&protected, &self.target)?;
         let _lock = lock(context, &self.board.board)?;
         let board = match self.force {
             true => self.board.open_silent(context)?,
             false => self.board.open(context)?,
         };
-        let board = board.as_ref();
-        let protected = self.board.protected(context)?;
-        let ours = match self.target.as_str() {
-            "vanilla" => false,
-            name if *name == protected.vanilla_label => false,
-            name if *name == protected.test_label => true,
-            other => bail!(
-                "`{other}` cannot be booted: there are `{}` (vanilla) and `{}` (ours)",
-                protected.vanilla_label,
-                protected.test_label
-            ),
-        };
-        if ours {
-            self.ours(context, board, &protected)
-        } else {
-            self.vanilla(context, board, &protected)
+        match named {
+            Named::Ours => self.ours(context, board.as_ref(), &protected),
+            Named::Vanilla => self.vanilla(context, board.as_ref(), &protected),
         }
     }
 

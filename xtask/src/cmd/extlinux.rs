@@ -5,10 +5,12 @@ use super::open_board::{BoardFlags, lock, open};
 use crate::board::Board;
 use crate::board::extlinux::files::{self as named_files, Named};
 use crate::board::extlinux::{self, Block, Config, Edit, Finding, Severity};
+use crate::board::protected::{self, Protected};
+use crate::board::script;
 use crate::board::writer::Writer;
-use crate::board::{protected, script};
 use crate::exit::Outcome;
 use crate::host::files;
+use crate::host::lock::Held;
 use anyhow::{Context as _, Result, bail};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -130,6 +132,7 @@ impl Extlinux {
             }
             Action::Show { which } => show(context, &which.read(context)?),
             Action::Add(add) => {
+                let ours = add.which.ours(context, &add.name)?;
                 let source = add.which.read(context)?;
                 let block = Block {
                     name: add.name.clone(),
@@ -141,18 +144,43 @@ impl Extlinux {
                 };
                 let edit = extlinux::set(&source.config, &block)?;
                 refuse_new_errors(&source.config, &edit)?;
-                write(context, &source, &add.which, &add.name, &edit)
+                write(context, &source, &add.which, &ours, &edit)
             }
             Action::Remove { which, name } => {
+                let ours = which.ours(context, name)?;
                 let source = which.read(context)?;
                 let edit = extlinux::remove(&source.config, name)?;
-                write(context, &source, which, name, &edit)
+                write(context, &source, which, &ours, &edit)
             }
         }
     }
 }
 
+/// A label of ours that may be written.
+struct Ours<'a> {
+    name: &'a str,
+    /// Of a board: what must survive there, and that nothing else of ours works on it. `None` for a file, and where nothing is written.
+    board: Option<(Protected, Held)>,
+}
+
 impl Which {
+    /// Before anything is read: a name that a label of ours may have, on a board the one that pre-flight was for.
+    fn ours<'a>(&self, context: &Context, name: &'a str) -> Result<Ours<'a>> {
+        extlinux::check_name(name)?;
+        let board = match &self.board {
+            Some(board) if !context.global.dry_run => {
+                let flags = BoardFlags {
+                    board: board.clone(),
+                    campaign: self.campaign.clone(),
+                    label: name.into(),
+                };
+                Some((flags.protected(context)?, lock(context, board)?))
+            }
+            _ => None,
+        };
+        Ok(Ours { name, board })
+    }
+
     fn read(&self, context: &Context) -> Result<Source> {
         if let Some(name) = &self.board {
             let board = open(context, name)?;
@@ -342,7 +370,8 @@ fn refuse_new_errors(before: &Config, edit: &Edit) -> Result<()> {
     Ok(())
 }
 
-fn write(context: &Context, source: &Source, which: &Which, name: &str, edit: &Edit) -> Result<Outcome> {
+fn write(context: &Context, source: &Source, which: &Which, ours: &Ours, edit: &Edit) -> Result<Outcome> {
+    let name = ours.name;
     let changed = edit.bytes != source.config.bytes();
     for note in &edit.notes {
         context.ui.warn(note);
@@ -359,18 +388,11 @@ fn write(context: &Context, source: &Source, which: &Which, name: &str, edit: &E
         context.ui.line(&format!("{} {what}", source.shown));
         return Ok(Outcome::Success);
     }
-    match (&source.board, &which.board, &which.file) {
-        (Some(board), Some(board_name), _) => {
-            let flags = BoardFlags {
-                board: board_name.clone(),
-                campaign: which.campaign.clone(),
-                label: name.into(),
-            };
-            let protected = flags.protected(context)?;
-            let _lock = lock(context, board_name)?;
+    match (&source.board, &ours.board, &which.file) {
+        (Some(board), Some((protected, _held)), _) => {
             let question = format!("Change label `{name}` in {}?", source.shown);
             context.ui.confirm(context.global.consent(), &question)?;
-            Writer::new(board.as_ref(), &protected).put_extlinux(&edit.bytes)?;
+            Writer::new(board.as_ref(), protected).put_extlinux(&edit.bytes)?;
         }
         (_, _, Some(file)) => files::write_atomic(file, &edit.bytes)?,
         _ => bail!("no file and no board is named"),

@@ -3,6 +3,7 @@
 use super::Context;
 use crate::board::Board;
 use crate::board::backup::{self, Manifest};
+use crate::board::extlinux;
 use crate::board::file::{BoardFile, Kind};
 use crate::board::protected::Protected;
 use crate::board::slot::USUAL_LABEL;
@@ -138,6 +139,11 @@ pub fn typed(board: &str, campaign: &str) -> String {
         .collect()
 }
 
+/// A label's name as a flag's value. Errors: no label of ours may have that name.
+pub fn label_name(text: &str) -> Result<String> {
+    extlinux::check_name(text).map(|()| text.to_string())
+}
+
 /// Flags of every verb that touches a board.
 #[derive(Debug, Clone, clap::Args)]
 pub struct BoardFlags {
@@ -148,7 +154,7 @@ pub struct BoardFlags {
     #[arg(long, default_value = "rehearsal")]
     pub campaign: String,
     /// Name of the label that is ours
-    #[arg(long, value_name = "NAME", default_value = USUAL_LABEL)]
+    #[arg(long, value_name = "NAME", default_value = USUAL_LABEL, value_parser = label_name)]
     pub label: String,
 }
 
@@ -184,21 +190,28 @@ impl BoardFlags {
 
     /// What must survive, as pre-flight wrote it down. Errors: there was no pre-flight, or it was for another label.
     pub fn protected(&self, context: &Context) -> Result<Protected> {
-        board_file(context, &self.board)?;
-        let manifest = self.backup_manifest(context)?.with_context(|| {
+        self.known(context)?.with_context(|| {
             format!(
                 "board `{}` has no backup for campaign `{}`: run `cargo xtask preflight --board {0} --campaign {1}` first",
                 self.board, self.campaign
             )
-        })?;
+        })
+    }
+
+    /// [`BoardFlags::protected`], or `None` before the first pre-flight. The board itself is not asked.
+    pub fn known(&self, context: &Context) -> Result<Option<Protected>> {
+        board_file(context, &self.board)?;
+        let Some(manifest) = self.backup_manifest(context)? else {
+            return Ok(None);
+        };
         if manifest.protected.test_label != self.label {
             bail!(
-                "the backup of campaign `{}` was made for the test label `{made}`, not `{}`: say `--label {made}`",
+                "the backup of campaign `{}` was made for the test label `{made}`, not `{}`: say `{made}`, or choose another campaign",
                 self.campaign,
                 self.label,
                 made = manifest.protected.test_label
             );
         }
-        Ok(manifest.protected)
+        Ok(Some(manifest.protected))
     }
 }

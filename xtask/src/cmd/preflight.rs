@@ -59,18 +59,20 @@ struct BackupAnswer {
 impl Preflight {
     /// Runs the verb.
     pub fn run(&self, context: &Context) -> Result<Outcome> {
+        // A label that the backup was not made for is refused before the board is opened.
+        let known = self.board.known(context)?;
         let _lock = lock(context, &self.board.board)?;
         let board = self.board.open(context)?;
         let board = board.as_ref();
-        let known = self.board.backup_manifest(context)?;
-        let protected = match &known {
-            Some(_) => self.board.protected(context)?,
+        let known_before = known.is_some();
+        let protected = match known {
+            Some(protected) => protected,
             None => Protected::compute(board, &self.board.label)?,
         };
         if context.global.dry_run {
             return self.dry_run(context, board, &protected);
         }
-        if known.is_some() {
+        if known_before {
             protected.check(board)?;
         }
         let verified = self.back_up(context, board, &protected)?;

@@ -15,6 +15,8 @@ use xtask::host::process;
 const WITHOUT_INITRAMFS_TOOLS: &str = "mv /usr/sbin/mkinitramfs /usr/sbin/mkinitramfs.away";
 const AS_IT_WAS: &str =
     "if [ -e /usr/sbin/mkinitramfs.away ]; then mv /usr/sbin/mkinitramfs.away /usr/sbin/mkinitramfs; fi";
+/// Backups of earlier tests: each made its own, and a board's disk is small.
+const WITHOUT_OLD_BACKUPS: &str = "rm -rf /var/lib/lockstep/backups/test-*";
 /// With an initramfs, on a host whose cores are busy.
 const BOOT: Duration = Duration::from_secs(300);
 
@@ -34,7 +36,9 @@ impl DebianBoard {
         let board = made(&main, &folders);
         board.up(&folders).unwrap();
         board.wait_for_ssh(BOOT).unwrap();
-        board.run(AS_IT_WAS, Duration::from_secs(60)).unwrap();
+        for script in [AS_IT_WAS, WITHOUT_OLD_BACKUPS] {
+            board.run(script, Duration::from_secs(60)).unwrap();
+        }
         DebianBoard {
             bench: Bench::on(board, &main),
             folders,

@@ -56,13 +56,20 @@ pub struct Environment {
     pub defaults_proven: bool,
 }
 
-/// One script, so that it costs one connection. `kexec -s -l` of a file that is no kernel fails in any case; the words tell whether the
-/// system call is there (kexec-tools: \"syscall kexec_file_load not available\", ENOSYS).
+/// One script, so that it costs one connection. Whether the kernel has kexec_file_load(2) is asked of the system call itself, by having nothing
+/// unloaded: `kexec -s -l` of a file that is no kernel never gets that far. kexec-tools gives back ENOSYS without a word, and says "failed: …"
+/// for what the kernel forbids (its kexec.c, `kexec_file_unload`). What somebody has loaded is left alone; then the kernel's symbols tell
+/// (its kernel/kexec_file.c).
 const LOOK: &str = r#"export LC_ALL=C
 for tool in kexec fw_printenv fw_setenv; do command -v $tool >/dev/null && echo "tool=$tool"; done
 if command -v kexec >/dev/null; then
-    said=$(kexec -s -l /dev/null 2>&1)
-    case $said in *'not available'*|*'not implemented'*) ;; *) echo file_load=1 ;; esac
+    if [ "$(cat /sys/kernel/kexec_loaded 2>/dev/null)" = 1 ]; then
+        grep -q ' kexec_add_buffer$' /proc/kallsyms && echo file_load=1
+    elif said=$(kexec -s -u 2>&1); then
+        echo file_load=1
+    else
+        case $said in *'not implemented'*) ;; *'failed: '*) echo file_load=1 ;; esac
+    fi
 fi
 echo "disabled=$(cat /proc/sys/kernel/kexec_load_disabled 2>/dev/null)"
 echo "lockdown=$(cat /sys/kernel/security/lockdown 2>/dev/null)"

@@ -97,15 +97,55 @@ pub fn ours(config: &Config, name: &str) -> Result<Option<Range<usize>>> {
 /// The file without our label: what is not ours to change, byte for byte as it was before [`set`].
 pub fn foreign(config: &Config, name: &str) -> Result<Vec<u8>> {
     let mut bytes = config.bytes().to_vec();
-    if let Some(range) = ours(config, name)? {
-        let first = lines(&bytes[range.clone()]).remove(0);
-        let added = String::from_utf8_lossy(&bytes[range.clone()][first]).contains(NEWLINE_ADDED);
-        bytes.drain(range.clone());
-        if added && range.start == bytes.len() && bytes.last() == Some(&b'\n') {
-            bytes.pop();
-        }
+    let Some(range) = ours(config, name)? else {
+        return Ok(bytes);
+    };
+    let first = lines(&bytes[range.clone()]).remove(0);
+    let added = String::from_utf8_lossy(&bytes[range.clone()][first]).contains(NEWLINE_ADDED);
+    bytes.drain(range.clone());
+    let next = lines(&bytes[range.start..]).first().cloned().unwrap_or(0..0);
+    let next = &bytes[range.start..range.start + next.end];
+    if added && next.is_empty() && bytes.last() == Some(&b'\n') {
+        bytes.pop();
+    } else if added && marked(next, BEGIN).is_some() {
+        // Another label of ours stands behind that newline now, and has to know.
+        let end = range.start + next.trim_ascii_end().len();
+        bytes.splice(end..end, NEWLINE_ADDED.bytes());
     }
     Ok(bytes)
+}
+
+/// The name in a line that begins a label of ours, or (`END`) that ends one.
+fn marked<'a>(line: &'a [u8], marker: &str) -> Option<&'a str> {
+    let line = std::str::from_utf8(line).ok()?.trim_end_matches(['\r', '\n']);
+    let name = line.strip_prefix(marker)?;
+    let name = name.strip_suffix(NEWLINE_ADDED).unwrap_or(name);
+    check_name(name).is_ok().then_some(name)
+}
+
+/// Names of all labels of ours, in file order: a board may have one of another campaign beside this one's. One whose markers are damaged is
+/// among them; a comment that only looks like a marker, with a name that none of ours can have, is not.
+pub fn all_ours(config: &Config) -> Vec<String> {
+    let bytes = config.bytes();
+    let mut names: Vec<String> = Vec::new();
+    for line in lines(bytes) {
+        let line = &bytes[line];
+        if let Some(name) = marked(line, BEGIN).or_else(|| marked(line, END))
+            && !names.iter().any(|known| known == name)
+        {
+            names.push(name.into());
+        }
+    }
+    names
+}
+
+/// The file without any label of ours: what vanilla's owner wrote. Errors: the markers of one are damaged.
+pub fn without_ours(config: &Config) -> Result<Vec<u8>> {
+    let mut left = config.clone();
+    for name in all_ours(config) {
+        left = Config::parse(&foreign(&left, &name)?);
+    }
+    Ok(left.bytes)
 }
 
 /// Adds or replaces our label, as the last one. Errors: a label of that name is there and not ours, a value cannot be
@@ -186,18 +226,27 @@ fn render(block: &Block, remark: &str) -> String {
     text
 }
 
-/// No value may break out of its line or be read as something else.
-fn check(block: &Block) -> Result<()> {
-    let name_is_plain = !block.name.is_empty()
-        && block
-            .name
+/// First letters that no label of ours has: the records of kept slots are called so.
+const TAKEN: &str = "kept-";
+
+/// A name that a label of ours may have: it goes into extlinux.conf, into the name of the slot's record and onto a screen.
+pub fn check_name(name: &str) -> Result<()> {
+    let plain = !name.is_empty()
+        && !name.starts_with(TAKEN)
+        && name
             .chars()
             .all(|c| c.is_ascii_alphanumeric() || "_-.+".contains(c));
     ensure!(
-        name_is_plain,
-        "label name `{}`: only letters, digits and `_-.+` are allowed",
-        block.name.escape_debug()
+        plain,
+        "label name `{}`: only letters, digits and `_-.+` are allowed, and not `{TAKEN}` at its beginning",
+        name.escape_debug()
     );
+    Ok(())
+}
+
+/// No value may break out of its line or be read as something else.
+fn check(block: &Block) -> Result<()> {
+    check_name(&block.name)?;
     let optional = [
         ("menu label", &block.menu_label),
         ("fdt", &block.fdt),

@@ -313,3 +313,48 @@ fn the_edit_says_what_it_means_for_u_boot() {
         Vec::<String>::new()
     );
 }
+
+#[test]
+fn labels_of_several_campaigns_come_and_go_in_any_order() {
+    for text in [BOARD, "default a\nlabel a\n kernel /a\n# no newline at the end"] {
+        let with = |names: &[&str]| {
+            names.iter().fold(Config::parse(text.as_bytes()), |config, name| {
+                Config::parse(&set(&config, &block(name)).unwrap().bytes)
+            })
+        };
+        let both = with(&["one", "two"]);
+        assert_eq!(all_ours(&both), ["one", "two"]);
+        assert_eq!(without_ours(&both).unwrap(), text.as_bytes());
+        for (first, last) in [("one", "two"), ("two", "one")] {
+            let left = Config::parse(&remove(&both, first).unwrap().bytes);
+            assert_eq!(all_ours(&left), [last]);
+            assert_eq!(
+                without_ours(&left).unwrap(),
+                text.as_bytes(),
+                "{text}: {first} went"
+            );
+            assert_eq!(remove(&left, last).unwrap().bytes, text.as_bytes());
+            // Deployed again it stands behind the other, which is as it was.
+            let again = Config::parse(&set(&both, &block(first)).unwrap().bytes);
+            assert_eq!(all_ours(&again), [last, first]);
+            assert_eq!(without_ours(&again).unwrap(), text.as_bytes());
+        }
+    }
+    // One whose markers are damaged is no vanilla's either.
+    let both = String::from_utf8(
+        set(&Config::parse(BOARD.as_bytes()), &block("one"))
+            .unwrap()
+            .bytes,
+    )
+    .unwrap();
+    for marker in ["# lockstep: begin one\n", "# lockstep: end one\n"] {
+        let damaged = both.replace(marker, "");
+        let error = without_ours(&Config::parse(damaged.as_bytes())).unwrap_err();
+        assert!(error.to_string().contains("damaged"), "{error}");
+    }
+    let comment = format!("{BOARD}\n# lockstep: begin a comment of somebody's\n");
+    assert_eq!(
+        without_ours(&Config::parse(comment.as_bytes())).unwrap(),
+        comment.as_bytes()
+    );
+}

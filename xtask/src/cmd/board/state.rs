@@ -1,7 +1,8 @@
 //! `cargo xtask board state`.
 
 use super::super::Context;
-use super::super::open_board::BoardFlags;
+use super::super::open_board::{BoardFlags, label_name};
+use crate::board::slot::USUAL_LABEL;
 use crate::board::state::{self, BoardState};
 use crate::exit::Outcome;
 use anyhow::Result;
@@ -13,7 +14,7 @@ pub struct StateFlags {
     #[arg(long, default_value = "rehearsal")]
     campaign: String,
     /// Name of the label that is ours
-    #[arg(long, value_name = "NAME", default_value = "arch_devices_lockdep")]
+    #[arg(long, value_name = "NAME", default_value = USUAL_LABEL, value_parser = label_name)]
     label: String,
 }
 
@@ -24,8 +25,8 @@ pub fn run(flags: &StateFlags, board: &str, context: &Context) -> Result<Outcome
         campaign: flags.campaign.clone(),
         label: flags.label.clone(),
     };
-    let board = flags.open(context)?;
     let protected = flags.protected(context)?;
+    let board = flags.open(context)?;
     let state = state::look(board.as_ref(), &protected)?;
     context.ui.json(&state)?;
     told(&state).iter().for_each(|line| context.ui.line(line));
