@@ -12,6 +12,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 use xtask::board::heart::rule::{Pace, State};
 use xtask::board::heart::{Heart, Stopped};
+use xtask::board::netconsole::Wire;
 use xtask::board::ssh::Ssh;
 use xtask::board::ssh_board::SshBoard;
 use xtask::board::{Board, Description, SerialLine};
@@ -63,6 +64,10 @@ impl SerialLine for Line {
         bail!("the heart writes nothing")
     }
 
+    fn has_break(&self) -> bool {
+        false
+    }
+
     fn vanilla_is(&self, _: &MenuEntry) -> Result<()> {
         bail!("the heart writes nothing")
     }
@@ -71,10 +76,6 @@ impl SerialLine for Line {
 impl Board for Lined {
     fn description(&self) -> &Description {
         self.ssh.description()
-    }
-
-    fn run_with_input(&self, script: &str, input: &[u8], limit: Duration) -> Result<Finished> {
-        self.ssh.run_with_input(script, input, limit)
     }
 
     fn run_unless(
@@ -97,6 +98,14 @@ impl Board for Lined {
 
     fn serial(&self) -> Option<&dyn SerialLine> {
         Some(&self.line)
+    }
+
+    fn netconsole(&self) -> Option<Wire> {
+        None
+    }
+
+    fn serial_problem(&self) -> Option<&str> {
+        None
     }
 
     fn hard_reset(&self) -> Result<()> {

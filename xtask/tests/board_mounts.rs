@@ -9,8 +9,8 @@ use std::time::Duration;
 use xshell::{Shell, cmd};
 use xtask::board::preflight::{self, Backup, Check, Needed, Status};
 use xtask::board::protected::Protected;
-use xtask::board::{Board, Description, SerialLine};
-use xtask::host::process::{self, Finished};
+use xtask::board::{Board, InFront};
+use xtask::host::process::{self, BreakOff, Finished};
 
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -65,30 +65,24 @@ impl Drop for OnExt4 {
     }
 }
 
-impl Board for OnExt4 {
-    fn description(&self) -> &Description {
-        self.inner.description()
+impl InFront for OnExt4 {
+    fn behind(&self) -> &dyn Board {
+        &self.inner
     }
 
-    fn run_with_input(&self, script: &str, input: &[u8], limit: Duration) -> anyhow::Result<Finished> {
+    fn pass_on(
+        &self,
+        script: &str,
+        input: &[u8],
+        limit: Duration,
+        break_off: &BreakOff,
+    ) -> anyhow::Result<Finished> {
         let quiet: Vec<&str> = script
             .lines()
             .filter(|line| !line.contains("/dev/kmsg") && !line.contains("/dev/pmsg0"))
             .collect();
-        self.inner
-            .run_with_input(&format!("{}\n", quiet.join("\n")), input, limit)
-    }
-
-    fn answers(&self, limit: Duration) -> bool {
-        self.inner.answers(limit)
-    }
-
-    fn serial(&self) -> Option<&dyn SerialLine> {
-        None
-    }
-
-    fn hard_reset(&self) -> anyhow::Result<()> {
-        self.inner.hard_reset()
+        let quiet = format!("{}\n", quiet.join("\n"));
+        self.inner.run_unless(&quiet, input, limit, break_off)
     }
 }
 

@@ -15,8 +15,8 @@ use xtask::board::preflight::{self, Backup, Needed, ProvenCapture};
 use xtask::board::protected::Protected;
 use xtask::board::slot_init::{self, RESTORE_FOLDER};
 use xtask::board::writer::Writer;
-use xtask::board::{Board, Description, SerialLine};
-use xtask::host::process::Finished;
+use xtask::board::{Board, InFront};
+use xtask::host::process::{BreakOff, Finished};
 
 /// A board with ramoops, as far as pre-flight asks; and one that never restarts this machine.
 struct Standing {
@@ -24,31 +24,25 @@ struct Standing {
     scripts: RefCell<Vec<String>>,
 }
 
-impl Board for Standing {
-    fn description(&self) -> &Description {
-        self.inner.description()
+impl InFront for Standing {
+    fn behind(&self) -> &dyn Board {
+        &self.inner
     }
 
-    fn run_with_input(&self, script: &str, input: &[u8], limit: Duration) -> anyhow::Result<Finished> {
+    fn pass_on(
+        &self,
+        script: &str,
+        input: &[u8],
+        limit: Duration,
+        break_off: &BreakOff,
+    ) -> anyhow::Result<Finished> {
         self.scripts.borrow_mut().push(script.to_string());
         assert!(!script.contains("reboot"), "no test comes so far: {script}");
-        if script.contains("pstore_backend=") {
-            let answer = "echo pstore=rw; echo pstore_backend=ramoops; echo end=1";
-            return self.inner.run_with_input(answer, input, limit);
-        }
-        self.inner.run_with_input(script, input, limit)
-    }
-
-    fn answers(&self, limit: Duration) -> bool {
-        self.inner.answers(limit)
-    }
-
-    fn serial(&self) -> Option<&dyn SerialLine> {
-        None
-    }
-
-    fn hard_reset(&self) -> anyhow::Result<()> {
-        self.inner.hard_reset()
+        let script = match script.contains("pstore_backend=") {
+            true => "echo pstore=rw; echo pstore_backend=ramoops; echo end=1",
+            false => script,
+        };
+        self.inner.run_unless(script, input, limit, break_off)
     }
 }
 

@@ -7,11 +7,11 @@ use anyhow::{Result, bail};
 use local_board::LocalBoard;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use xtask::board::{Board, Description, SerialLine};
+use xtask::board::{Board, InFront};
 use xtask::campaign::file::{Campaign, SoakAsked};
 use xtask::campaign::smoke::checkers::KnownDead;
 use xtask::campaign::soak::{Watched, watch};
-use xtask::host::process::Finished;
+use xtask::host::process::{BreakOff, Finished};
 
 /// A board whose connection is lost for a while, or for ever.
 struct Dropping {
@@ -20,28 +20,16 @@ struct Dropping {
     silent: std::ops::Range<Duration>,
 }
 
-impl Board for Dropping {
-    fn description(&self) -> &Description {
-        self.board.description()
+impl InFront for Dropping {
+    fn behind(&self) -> &dyn Board {
+        &self.board
     }
 
-    fn run_with_input(&self, script: &str, input: &[u8], limit: Duration) -> Result<Finished> {
+    fn pass_on(&self, script: &str, input: &[u8], limit: Duration, break_off: &BreakOff) -> Result<Finished> {
         if self.silent.contains(&self.started.elapsed()) {
             bail!("the connection is lost");
         }
-        self.board.run_with_input(script, input, limit)
-    }
-
-    fn answers(&self, limit: Duration) -> bool {
-        self.board.answers(limit)
-    }
-
-    fn serial(&self) -> Option<&dyn SerialLine> {
-        None
-    }
-
-    fn hard_reset(&self) -> Result<()> {
-        bail!("there is no reset line")
+        self.board.run_unless(script, input, limit, break_off)
     }
 }
 

@@ -9,9 +9,8 @@ pub mod rule;
 
 use super::boot::serial::Watch;
 use super::boot::serial_log::SerialLog;
-use super::netconsole::Wire;
 use super::ssh::Ssh;
-use super::{Board, Description, SerialLine};
+use super::{Board, InFront};
 use crate::host::process::{BreakOff, BrokenOff, Finished};
 use anyhow::{Context, Result};
 use jiff::Timestamp;
@@ -290,42 +289,17 @@ pub struct Watching<'a> {
     heard: &'a Shared,
 }
 
-impl Board for Watching<'_> {
-    fn description(&self) -> &Description {
-        self.board.description()
+impl InFront for Watching<'_> {
+    fn behind(&self) -> &dyn Board {
+        self.board
     }
 
-    fn run_with_input(&self, script: &str, input: &[u8], limit: Duration) -> Result<Finished> {
+    fn pass_on(&self, script: &str, input: &[u8], limit: Duration, break_off: &BreakOff) -> Result<Finished> {
         let began = self.heard.origin.elapsed();
-        let finished = self
-            .board
-            .run_unless(script, input, limit, &self.heard.break_off)?;
+        let either = self.heard.break_off.or(break_off);
+        let finished = self.board.run_unless(script, input, limit, &either)?;
         let now = self.heard.origin.elapsed();
         self.heard.lock().lives(began, now);
         Ok(finished)
-    }
-
-    fn second_way(&self) -> Option<Ssh> {
-        self.board.second_way()
-    }
-
-    fn answers(&self, limit: Duration) -> bool {
-        self.board.answers(limit)
-    }
-
-    fn serial(&self) -> Option<&dyn SerialLine> {
-        self.board.serial()
-    }
-
-    fn netconsole(&self) -> Option<Wire> {
-        self.board.netconsole()
-    }
-
-    fn serial_problem(&self) -> Option<&str> {
-        self.board.serial_problem()
-    }
-
-    fn hard_reset(&self) -> Result<()> {
-        self.board.hard_reset()
     }
 }

@@ -1,9 +1,7 @@
 //! The lease: a test boot ends by itself unless the host renews it (invariant 4). `xtask/slot-init/lease.c` holds it on the board; this is the
 //! host's side.
 
-use super::netconsole::Wire;
-use super::ssh::Ssh;
-use super::{Board, Description, SerialLine};
+use super::{Board, Description, InFront};
 use crate::host::process::{BreakOff, Finished};
 use anyhow::{Result, bail};
 use std::time::Duration;
@@ -30,49 +28,15 @@ impl<'a> Leased<'a> {
     }
 }
 
-impl Board for Leased<'_> {
-    fn description(&self) -> &Description {
-        self.board.description()
+impl InFront for Leased<'_> {
+    fn behind(&self) -> &dyn Board {
+        self.board
     }
 
-    fn run_with_input(&self, script: &str, input: &[u8], limit: Duration) -> Result<Finished> {
-        self.run_unless(script, input, limit, &BreakOff::default())
-    }
-
-    fn run_unless(
-        &self,
-        script: &str,
-        input: &[u8],
-        limit: Duration,
-        break_off: &BreakOff,
-    ) -> Result<Finished> {
+    fn pass_on(&self, script: &str, input: &[u8], limit: Duration, break_off: &BreakOff) -> Result<Finished> {
         let renewing = renewal(limit + MARGIN);
         let script = format!("({renewing}) 2>/dev/null\n{script}");
         self.board.run_unless(&script, input, limit, break_off)
-    }
-
-    fn second_way(&self) -> Option<Ssh> {
-        self.board.second_way()
-    }
-
-    fn answers(&self, limit: Duration) -> bool {
-        self.board.answers(limit)
-    }
-
-    fn serial(&self) -> Option<&dyn SerialLine> {
-        self.board.serial()
-    }
-
-    fn netconsole(&self) -> Option<Wire> {
-        self.board.netconsole()
-    }
-
-    fn serial_problem(&self) -> Option<&str> {
-        self.board.serial_problem()
-    }
-
-    fn hard_reset(&self) -> Result<()> {
-        self.board.hard_reset()
     }
 }
 

@@ -43,37 +43,36 @@ use std::time::Duration;
 /// a file system, and only `board::boot` with one that reboots. What is not ours are a campaign's smoke tests: they are its author's
 /// shell, run as root, and nothing here holds them back; protected hashes are compared before the next reboot. `campaign::exercise` loads
 /// modules and writes to tracefs, pre-flight to `/dev/kmsg` and `/dev/pmsg0`.
+///
+/// *Architecture invariant:* only the two short forms of [`Board::run_unless`] have a body here. A method with a default is forgotten in silence
+/// by whatever stands before a board ([`InFront`]); without one the compiler asks everybody.
 pub trait Board {
     /// What is known of it before it is asked.
     fn description(&self) -> &Description;
 
-    /// Runs a POSIX shell script on the board as root, with `input` on its standard input; any exit status is an
-    /// answer. Errors: no connection, or no end within `limit`. Every word that comes from data must have gone through
-    /// [`quote`].
-    fn run_with_input(&self, script: &str, input: &[u8], limit: Duration) -> Result<Finished>;
-
-    /// [`Board::run_with_input`] without input.
-    fn run(&self, script: &str, limit: Duration) -> Result<Finished> {
-        self.run_with_input(script, &[], limit)
-    }
-
-    /// [`Board::run_with_input`] that is given up as soon as `break_off` is said; the error is a `BrokenOff` then, and what was started on the
-    /// board may still run there. A board whose commands cannot be given up waits for their end.
+    /// Runs a POSIX shell script on the board as root, with `input` on its standard input; any exit status is an answer. Errors: no connection; no
+    /// end within `limit`; `break_off` was said (a `BrokenOff` then): in the last two cases what was started on the board may still run there. A
+    /// board whose commands cannot be given up looks at that word before it begins. Every word that comes from data must have gone through [`quote`].
     fn run_unless(
         &self,
         script: &str,
         input: &[u8],
         limit: Duration,
         break_off: &BreakOff,
-    ) -> Result<Finished> {
-        break_off.check()?;
-        self.run_with_input(script, input, limit)
+    ) -> Result<Finished>;
+
+    /// [`Board::run_unless`] that nobody breaks off.
+    fn run_with_input(&self, script: &str, input: &[u8], limit: Duration) -> Result<Finished> {
+        self.run_unless(script, input, limit, &BreakOff::default())
+    }
+
+    /// [`Board::run_with_input`] without input.
+    fn run(&self, script: &str, limit: Duration) -> Result<Finished> {
+        self.run_with_input(script, &[], limit)
     }
 
     /// A way of its own for the heartbeat beside whatever runs ([`heart`]); none where there is no second one.
-    fn second_way(&self) -> Option<ssh::Ssh> {
-        None
-    }
+    fn second_way(&self) -> Option<ssh::Ssh>;
 
     /// Whether it answers a command within `limit` (the connection is made anew: nothing old is trusted).
     fn answers(&self, limit: Duration) -> bool;
@@ -82,17 +81,63 @@ pub trait Board {
     fn serial(&self) -> Option<&dyn SerialLine>;
 
     /// The way that the packets of its netconsole take to this host, where it is known without asking.
-    fn netconsole(&self) -> Option<netconsole::Wire> {
-        None
-    }
+    fn netconsole(&self) -> Option<netconsole::Wire>;
 
     /// Why the serial line that its file names cannot be used, if it names one.
-    fn serial_problem(&self) -> Option<&str> {
-        None
-    }
+    fn serial_problem(&self) -> Option<&str>;
 
     /// Pulls the reset line (hard: nothing is flushed). Errors: this board has no such line, or it did not obey.
     fn hard_reset(&self) -> Result<()>;
+}
+
+/// What stands before a board and changes how its commands are run, and nothing else: the [`heart`], the [`lease`].
+pub trait InFront {
+    /// The board behind it.
+    fn behind(&self) -> &dyn Board;
+
+    /// [`Board::run_unless`] of the two together.
+    fn pass_on(&self, script: &str, input: &[u8], limit: Duration, break_off: &BreakOff) -> Result<Finished>;
+}
+
+/// The one place that hands everything else through.
+impl<Front: InFront> Board for Front {
+    fn description(&self) -> &Description {
+        self.behind().description()
+    }
+
+    fn run_unless(
+        &self,
+        script: &str,
+        input: &[u8],
+        limit: Duration,
+        break_off: &BreakOff,
+    ) -> Result<Finished> {
+        self.pass_on(script, input, limit, break_off)
+    }
+
+    fn second_way(&self) -> Option<ssh::Ssh> {
+        self.behind().second_way()
+    }
+
+    fn answers(&self, limit: Duration) -> bool {
+        self.behind().answers(limit)
+    }
+
+    fn serial(&self) -> Option<&dyn SerialLine> {
+        self.behind().serial()
+    }
+
+    fn netconsole(&self) -> Option<netconsole::Wire> {
+        self.behind().netconsole()
+    }
+
+    fn serial_problem(&self) -> Option<&str> {
+        self.behind().serial_problem()
+    }
+
+    fn hard_reset(&self) -> Result<()> {
+        self.behind().hard_reset()
+    }
 }
 
 /// A serial line that something outside this process captures all the time, so that the tool can die and the log
@@ -109,9 +154,7 @@ pub trait SerialLine {
     fn send_break(&self) -> Result<()>;
 
     /// Whether this transport has a BREAK: without one only ssh reaches the kernel's SysRq.
-    fn has_break(&self) -> bool {
-        true
-    }
+    fn has_break(&self) -> bool;
 
     /// Tells whoever captures the line which entry of U-Boot's menu is vanilla's: a menu that waits while no command runs gets it
     /// (invariant 8).
@@ -163,3 +206,6 @@ pub fn quote(word: &str) -> String {
     }
     format!("'{}'", word.replace('\'', r"'\''"))
 }
+
+#[cfg(test)]
+mod in_front_tests;

@@ -7,7 +7,7 @@ mod system;
 
 use super::backup;
 use super::protected::Protected;
-use super::{Board, autologin, boot, script};
+use super::{Board, autologin, boot, netconsole, script};
 use crate::manifest::{Kind, Manifest};
 use anyhow::Result;
 use serde::Serialize;
@@ -49,6 +49,8 @@ pub struct ProvenCapture {
     serial: bool,
     /// A ramoops region is registered with pstore.
     ramoops: bool,
+    /// A test packet of the running kernel's netconsole came. Looked for only where neither of the others works.
+    netconsole: bool,
 }
 
 impl ProvenCapture {
@@ -61,6 +63,11 @@ impl ProvenCapture {
     /// is not done here.
     pub fn ramoops(self) -> bool {
         self.ramoops
+    }
+
+    /// Whether netconsole is all that there is: then each test boot has to have it.
+    pub fn netconsole_alone(self) -> bool {
+        self.netconsole && !self.serial && !self.ramoops
     }
 }
 
@@ -134,7 +141,8 @@ pub enum Backup<'a> {
 }
 
 /// Runs every check. Writes a line to the kernel log of the board, so that the serial capture can be seen to work, and one to
-/// `/dev/pmsg0`; nothing else.
+/// `/dev/pmsg0`; nothing else. Only where neither serial line nor ramoops works, and the board's file has `[netconsole]`, that is set up in the
+/// running kernel, tried with a packet, and taken away.
 pub fn run(board: &dyn Board, protected: &Protected, backup: Backup, needed: Needed) -> Result<Report> {
     let word = format!("lockstep-preflight-{}", super::deploy::Nonce::fresh()?.as_str());
     let serial_before = serial_length(board);
@@ -147,7 +155,11 @@ pub fn run(board: &dyn Board, protected: &Protected, backup: Backup, needed: Nee
     let host_now = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .map_or(0, |since| since.as_secs());
-    let capture = rules::capture(&facts, serial);
+    let network = match rules::capture(&facts, serial, false) {
+        Some(_) => None,
+        None => over_network(board),
+    };
+    let capture = rules::capture(&facts, serial, matches!(network, Some(Ok(()))));
     let methods = &board.description().methods;
     let mut checks = vec![
         rules::auto_login(&autologin::active(board)?),
@@ -162,7 +174,7 @@ pub fn run(board: &dyn Board, protected: &Protected, backup: Backup, needed: Nee
         (None, None) => rules::Line::None,
     };
     checks.push(rules::serial(&line, serial, &facts));
-    checks.push(rules::some_capture(capture));
+    checks.push(rules::some_capture(capture, network.as_ref()));
     checks.push(rules::boot_folder(&facts, needed.boot, &protected.boot_mount));
     checks.push(system::root_at_risk(board.description().root));
     checks.push(rules::root_space(&facts, needed.root));
@@ -218,6 +230,12 @@ impl<'a> Facts<'a> {
             .map(|(_, value)| value.to_string())
             .collect()
     }
+}
+
+/// Whether a packet of netconsole comes, where the board's file asks for it. Dies half-way: vanilla sends its log here until its next reboot.
+fn over_network(board: &dyn Board) -> Option<Result<()>> {
+    let wire = board.netconsole().filter(|_| board.description().netconsole)?;
+    Some(netconsole::arm(board, &wire).and_then(|_| netconsole::take_away(board)))
 }
 
 fn serial_length(board: &dyn Board) -> u64 {

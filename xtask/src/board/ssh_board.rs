@@ -166,10 +166,6 @@ impl Board for SshBoard {
         &self.description
     }
 
-    fn run_with_input(&self, script: &str, input: &[u8], limit: Duration) -> Result<Finished> {
-        self.ssh.run_with_input(script, input, limit)
-    }
-
     fn run_unless(
         &self,
         script: &str,

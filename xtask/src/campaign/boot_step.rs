@@ -205,6 +205,11 @@ impl BootStep<'_> {
         } else {
             booted.findings = harvest.findings();
             booted.seen.log_gaps = harvest.gaps();
+            let alone = harvest_netconsole::is_all(rig.permit);
+            if matches!(boot.outcome, Outcome::Booted(_)) && alone && netconsole.is_none() {
+                let gap = "netconsole, this board's only capture, was not set up in this boot";
+                booted.seen.log_gaps.push(gap.into());
+            }
         }
         let forbidden = harvest.lines_with(&self.log_rules.forbid, lost);
         booted.seen.new_findings.extend(forbidden);

@@ -48,7 +48,8 @@ pub struct Proven {
     pub pmsg: bool,
     /// The crash was on the serial line.
     pub serial: bool,
-    /// The crash came over netconsole.
+    /// A word of this very boot, right before the crash, came over netconsole. A panic's own words do not, where the panic reboots
+    /// ([`crate::board::netconsole`]).
     #[serde(default)]
     pub netconsole: bool,
 }
@@ -61,7 +62,7 @@ impl Proven {
             by(self.pstore, "its oops was in pstore"),
             by(self.pmsg, "a word in /dev/pmsg0 survived"),
             by(self.serial, "its oops was on the serial line"),
-            by(self.netconsole, "its oops came over netconsole"),
+            by(self.netconsole, "its words before that came over netconsole"),
         ];
         let came: Vec<&str> = came.into_iter().flatten().collect();
         format!(
@@ -76,7 +77,7 @@ impl Proven {
     pub fn check(&self) -> Result<()> {
         ensure!(
             self.pstore || self.serial || self.netconsole,
-            "{} was crashed on purpose, and nothing of it came back: neither pstore nor the serial line nor netconsole had its last words, \
+            "{} was crashed on purpose, and nothing of it came back: neither pstore nor the serial line had its last words, nor netconsole those before them, \
              so a failure would have no name. Connect a serial cable, or reserve a ramoops region that vanilla's device tree has too (`cargo xtask \
              board ramoops`)",
             self.release
@@ -173,7 +174,7 @@ impl Subject<'_> {
         });
         let netconsole = netconsole.is_some_and(|armed| {
             let packets = armed.recorder.since(armed.from).unwrap_or_default();
-            String::from_utf8_lossy(&packets).contains(CRASH)
+            String::from_utf8_lossy(&packets).contains(&word)
         });
         let proven = Proven {
             vanilla: key(self.rig.protected),

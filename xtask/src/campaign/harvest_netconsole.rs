@@ -2,6 +2,7 @@
 
 use super::harvest::{Harvest, Source};
 use crate::board::Board;
+use crate::board::boot::{Capture, Permit};
 use crate::board::netconsole::{self, Armed};
 use crate::capture::client::Recorder;
 use crate::capture::index;
@@ -27,6 +28,11 @@ pub fn arm(board: &dyn Board, facts: &mut Vec<String>) -> Option<Armed> {
             None
         }
     }
+}
+
+/// Whether nothing else captures this board: a boot without it proves nothing then (invariants 9 and 16).
+pub fn is_all(permit: Permit) -> bool {
+    matches!(permit.capture, Capture::Proven(capture) if capture.netconsole_alone())
 }
 
 /// Adds what came since it was set up, down to the end of that kernel. Files are in `folder` before anything reads them. Gives a fact for

@@ -56,8 +56,10 @@ pub fn take(board: &dyn Board, harvest: &mut Harvest, folder: &Path) -> Result<V
 mod tests {
     use super::*;
     use crate::board::file::BoardFile;
+    use crate::board::netconsole::Wire;
+    use crate::board::ssh::Ssh;
     use crate::board::{Description, SerialLine};
-    use crate::host::process::{self, Finished};
+    use crate::host::process::{self, BreakOff, Finished};
     use anyhow::bail;
     use std::path::PathBuf;
     use xshell::{Shell, cmd};
@@ -91,7 +93,7 @@ mod tests {
             &self.description
         }
 
-        fn run_with_input(&self, script: &str, _: &[u8], limit: Duration) -> Result<Finished> {
+        fn run_unless(&self, script: &str, _: &[u8], limit: Duration, _: &BreakOff) -> Result<Finished> {
             let sh = Shell::new()?;
             let command = cmd!(sh, "/bin/sh -c {script}").env("PATH", self.programs.path());
             process::finish(command, limit)
@@ -102,6 +104,18 @@ mod tests {
         }
 
         fn serial(&self) -> Option<&dyn SerialLine> {
+            None
+        }
+
+        fn second_way(&self) -> Option<Ssh> {
+            None
+        }
+
+        fn netconsole(&self) -> Option<Wire> {
+            None
+        }
+
+        fn serial_problem(&self) -> Option<&str> {
             None
         }
 

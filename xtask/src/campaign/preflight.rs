@@ -174,7 +174,7 @@ fn proven_capture(
     };
     let has_break = board.serial().is_some_and(|line| line.has_break());
     facts.push(format!(
-        "capture: serial {}, ramoops {}",
+        "capture: serial {}, ramoops {}{}",
         match (capture.serial(), has_break) {
             (true, true) => "seen to work",
             (true, false) => "seen to work, without BREAK",
@@ -184,6 +184,10 @@ fn proven_capture(
             "registered"
         } else {
             "not there"
+        },
+        match capture.netconsole_alone() {
+            true => ", netconsole seen to work",
+            false => "",
         }
     ));
     Ok(capture)

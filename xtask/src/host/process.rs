@@ -47,17 +47,30 @@ pub fn finish_with_input(cmd: Cmd, input: &[u8], limit: Duration) -> Result<Fini
 
 /// Another thread's word that a program is not worth waiting for any more. Said once, it stays said; clones are the same word.
 #[derive(Debug, Clone, Default)]
-pub struct BreakOff(Arc<OnceLock<String>>);
+pub struct BreakOff {
+    word: Arc<OnceLock<String>>,
+    /// Words of others that count here, too ([`BreakOff::or`]).
+    others: Vec<Arc<OnceLock<String>>>,
+}
 
 impl BreakOff {
     /// Says it, with the reason. Only the first reason counts.
     pub fn say(&self, why: &str) {
-        let _ = self.0.set(why.into());
+        let _ = self.word.set(why.into());
     }
 
     /// The reason, once it was said.
     pub fn why(&self) -> Option<&str> {
-        self.0.get().map(String::as_str)
+        let mut words = std::iter::once(&self.word).chain(&self.others);
+        words.find_map(|word| word.get()).map(String::as_str)
+    }
+
+    /// What is said as soon as either of the two is; saying it says this one alone.
+    pub fn or(&self, other: &BreakOff) -> BreakOff {
+        let mut either = self.clone();
+        either.others.push(other.word.clone());
+        either.others.extend(other.others.iter().cloned());
+        either
     }
 
     /// Errors: it was said.

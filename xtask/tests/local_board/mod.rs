@@ -13,10 +13,12 @@ use xtask::board::autologin;
 use xtask::board::backup::{self, Modules};
 use xtask::board::deploy::{self, Deployed, Dtb, Nonce, Request};
 use xtask::board::file::BoardFile;
+use xtask::board::netconsole::Wire;
 use xtask::board::protected::Protected;
+use xtask::board::ssh::Ssh;
 use xtask::board::{Board, Description, SerialLine};
 use xtask::host::files::sha256;
-use xtask::host::process::{self, Finished};
+use xtask::host::process::{self, BreakOff, Finished};
 use xtask::manifest::{File, Kind, Manifest};
 
 pub const LABEL: &str = "arch_devices_lockdep";
@@ -194,7 +196,13 @@ impl Board for LocalBoard {
         &self.description
     }
 
-    fn run_with_input(&self, script: &str, input: &[u8], limit: Duration) -> anyhow::Result<Finished> {
+    fn run_unless(
+        &self,
+        script: &str,
+        input: &[u8],
+        limit: Duration,
+        break_off: &BreakOff,
+    ) -> anyhow::Result<Finished> {
         let call = self.calls.replace(self.calls.get() + 1);
         if script.contains("sync") {
             self.writing.borrow_mut().push(call);
@@ -216,13 +224,14 @@ impl Board for LocalBoard {
         fs::write(folder.join("root/tmp/script"), format!("{trap}{script}"))?;
         let (root, firmware) = (folder.join("root"), self.firmware.path());
         let sh = Shell::new()?;
-        process::finish_with_input(
+        process::finish_unless(
             cmd!(
                 sh,
                 "unshare -m sh -c {SET_UP} sh {folder} {root} {firmware} {shell} /tmp/script"
             ),
             input,
             limit,
+            break_off,
         )
     }
 
@@ -231,6 +240,18 @@ impl Board for LocalBoard {
     }
 
     fn serial(&self) -> Option<&dyn SerialLine> {
+        None
+    }
+
+    fn second_way(&self) -> Option<Ssh> {
+        None
+    }
+
+    fn netconsole(&self) -> Option<Wire> {
+        None
+    }
+
+    fn serial_problem(&self) -> Option<&str> {
         None
     }
 

@@ -371,7 +371,9 @@ mod tests {
     use crate::board::boot::{menu, method};
     use crate::board::extlinux::Config;
     use crate::board::file::BoardFile;
-    use crate::host::process::Finished;
+    use crate::board::netconsole::Wire;
+    use crate::board::ssh::Ssh;
+    use crate::host::process::{BreakOff, Finished};
     use anyhow::bail;
     use std::cell::{Cell, RefCell};
     use std::os::unix::process::ExitStatusExt as _;
@@ -394,7 +396,7 @@ mod tests {
             &self.description
         }
 
-        fn run_with_input(&self, script: &str, _input: &[u8], _limit: Duration) -> Result<Finished> {
+        fn run_unless(&self, script: &str, _: &[u8], _: Duration, _: &BreakOff) -> Result<Finished> {
             let number = if self.was_asked("systemctl reboot") { 2 } else { 1 };
             self.asked.borrow_mut().push(script.into());
             let said = match script {
@@ -414,6 +416,18 @@ mod tests {
         }
 
         fn serial(&self) -> Option<&dyn SerialLine> {
+            None
+        }
+
+        fn second_way(&self) -> Option<Ssh> {
+            None
+        }
+
+        fn netconsole(&self) -> Option<Wire> {
+            None
+        }
+
+        fn serial_problem(&self) -> Option<&str> {
             None
         }
 
@@ -471,8 +485,14 @@ mod tests {
             self.quick.description()
         }
 
-        fn run_with_input(&self, script: &str, input: &[u8], limit: Duration) -> Result<Finished> {
-            self.quick.run_with_input(script, input, limit)
+        fn run_unless(
+            &self,
+            script: &str,
+            input: &[u8],
+            limit: Duration,
+            word: &BreakOff,
+        ) -> Result<Finished> {
+            self.quick.run_unless(script, input, limit, word)
         }
 
         fn answers(&self, _limit: Duration) -> bool {
@@ -481,6 +501,18 @@ mod tests {
         }
 
         fn serial(&self) -> Option<&dyn SerialLine> {
+            None
+        }
+
+        fn second_way(&self) -> Option<Ssh> {
+            None
+        }
+
+        fn netconsole(&self) -> Option<Wire> {
+            None
+        }
+
+        fn serial_problem(&self) -> Option<&str> {
             None
         }
 

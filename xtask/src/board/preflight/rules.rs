@@ -186,31 +186,44 @@ pub(super) fn serial(line: &Line, sees: bool, facts: &Facts) -> Check {
 }
 
 /// The captures that work.
-pub(super) fn capture(facts: &Facts, serial: bool) -> Option<ProvenCapture> {
+pub(super) fn capture(facts: &Facts, serial: bool, netconsole: bool) -> Option<ProvenCapture> {
     let ramoops = has_ramoops(facts);
-    (serial || ramoops).then_some(ProvenCapture { serial, ramoops })
+    (serial || ramoops || netconsole).then_some(ProvenCapture {
+        serial,
+        ramoops,
+        netconsole,
+    })
 }
 
-/// No capture path that works means no campaign: a silent reset would teach nothing.
-pub(super) fn some_capture(capture: Option<ProvenCapture>) -> Check {
-    let reason = match capture {
-        None => "neither the serial line nor ramoops works".to_string(),
-        Some(capture) => {
+/// No capture path that works means no campaign: a silent reset would teach nothing. `network` is what came of netconsole, where it was tried.
+pub(super) fn some_capture(capture: Option<ProvenCapture>, network: Option<&anyhow::Result<()>>) -> Check {
+    let (status, reason) = match (capture, network) {
+        (Some(capture), _) if capture.netconsole_alone() => (
+            Status::Warning,
+            "netconsole alone: a test packet came. A panic's own words do not come over it, nor anything of a kernel that has lost its network"
+                .to_string(),
+        ),
+        (Some(capture), _) => {
             let names = [(capture.serial, "serial line"), (capture.ramoops, "ramoops")];
-            names
-                .iter()
-                .filter(|(works, _)| *works)
-                .map(|(_, name)| *name)
-                .collect::<Vec<_>>()
-                .join(", ")
+            let works = names.iter().filter(|(works, _)| *works);
+            let works: Vec<&str> = works.map(|(_, name)| *name).collect();
+            (Status::Pass, works.join(", "))
         }
+        (None, Some(Err(error))) => (
+            Status::Fail,
+            format!("neither the serial line nor ramoops works, nor does netconsole in the kernel that runs: {error:#}"),
+        ),
+        (None, _) => (
+            Status::Fail,
+            "neither the serial line nor ramoops works, and the board's file has no [netconsole]".to_string(),
+        ),
     };
     check(
         "capture",
         "something tells what happens when the kernel dies",
-        pass_if(capture.is_some().into(), Status::Fail),
+        status,
         reason,
-        "connect a serial cable or reserve a ramoops region",
+        "connect a serial cable, or reserve a ramoops region (`cargo xtask board ramoops`)",
     )
 }
 
@@ -465,13 +478,33 @@ mod tests {
     #[test]
     fn no_capture_no_campaign() {
         let nothing = facts("pstore_backend=(null)\n");
-        assert_eq!(capture(&nothing, false), None);
-        assert_eq!(some_capture(None).status, Status::Fail);
+        assert_eq!(capture(&nothing, false, false), None);
+        let refused = Err(anyhow::anyhow!("the kernel that runs has no netconsole"));
+        for (network, words) in [
+            (None, "has no [netconsole]"),
+            (Some(&refused), "kernel that runs has no netconsole"),
+        ] {
+            let check = some_capture(None, network);
+            assert!(
+                check.status == Status::Fail && check.reason.contains(words),
+                "{check:?}"
+            );
+        }
         let ramoops = facts("pstore=rw\npstore_backend=ramoops\n");
-        assert!(capture(&ramoops, false).is_some_and(|capture| capture.ramoops() && !capture.serial()));
+        let works = capture(&ramoops, false, false).unwrap();
+        assert!(works.ramoops() && !works.serial() && !works.netconsole_alone());
+        assert_eq!(some_capture(Some(works), None).status, Status::Pass);
         let unmounted = facts("pstore_backend=ramoops\n");
-        assert_eq!(capture(&unmounted, false), None);
-        assert!(capture(&nothing, true).is_some_and(ProvenCapture::serial));
+        assert_eq!(capture(&unmounted, false, false), None);
+        assert!(capture(&nothing, true, false).is_some_and(ProvenCapture::serial));
+        // The plan counts it; what it cannot is said.
+        let alone = capture(&nothing, false, true).unwrap();
+        assert!(alone.netconsole_alone());
+        let check = some_capture(Some(alone), Some(&Ok(())));
+        assert!(
+            check.status == Status::Warning && check.reason.contains("panic's own words"),
+            "{check:?}"
+        );
     }
 
     #[test]

@@ -136,6 +136,11 @@ impl SerialLine for Serial {
         Ok(())
     }
 
+    /// The PL011 of QEMU has one, as a command of QMP.
+    fn has_break(&self) -> bool {
+        true
+    }
+
     fn vanilla_is(&self, entry: &MenuEntry) -> Result<()> {
         self.recorder().vanilla_is(entry.clone())
     }

@@ -86,8 +86,10 @@ fn minute_of_the_day() -> u16 {
 mod tests {
     use super::*;
     use crate::board::file::BoardFile;
+    use crate::board::netconsole::Wire;
+    use crate::board::ssh::Ssh;
     use crate::board::{Description, SerialLine};
-    use crate::host::process::Finished;
+    use crate::host::process::{BreakOff, Finished};
     use std::cell::RefCell;
     use std::os::unix::process::ExitStatusExt;
     use std::process::ExitStatus;
@@ -114,7 +116,7 @@ mod tests {
             &self.description
         }
 
-        fn run_with_input(&self, _: &str, _: &[u8], _: Duration) -> Result<Finished> {
+        fn run_unless(&self, _: &str, _: &[u8], _: Duration, _: &BreakOff) -> Result<Finished> {
             let mut answers = self.answers.borrow_mut();
             let answer = match answers.len() {
                 1 => answers[0].clone(),
@@ -132,6 +134,18 @@ mod tests {
         }
 
         fn serial(&self) -> Option<&dyn SerialLine> {
+            None
+        }
+
+        fn second_way(&self) -> Option<Ssh> {
+            None
+        }
+
+        fn netconsole(&self) -> Option<Wire> {
+            None
+        }
+
+        fn serial_problem(&self) -> Option<&str> {
             None
         }
 
