@@ -1,24 +1,19 @@
 //! Collects reports from a stream of records. Memory is bounded: so many open reports of so many lines, and so many findings; of the
 //! same finding in one boot only the first ones are kept, and the rest is counted.
 
+mod open;
+
 use super::finding::{Finding, Kind, Severity};
 use super::headers::{self, Body, Header, Opening};
 use super::prefix::Caller;
 use super::record::Record;
-use super::splat::{Class, Line, Splat, classify, intrudes};
+use super::splat::{Class, Line, Splat, classify};
 use super::summary;
+use open::{Open, continues, line, same_context};
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{HashMap, VecDeque};
 use std::hash::{Hash, Hasher};
 
-/// Longest report that is kept, in lines; the rest of a longer one is passed over.
-const LONGEST: usize = 1500;
-/// A report ends after so many lines of its own context that look like somebody else's.
-const FOREIGN: usize = 15;
-/// … or after so many records of any context since its last own line.
-const FAR: usize = 3000;
-/// … or after so long without an own line (µs). A slow console needs a second for some lines.
-const LONG: u64 = 30_000_000;
 /// A preamble is part of a report that begins at most so many records later.
 const NEAR: usize = 12;
 /// A panic so many records after a report is the report's consequence.
@@ -68,16 +63,6 @@ struct Preamble {
     seen: usize,
     caller: Option<Caller>,
     line: Line,
-}
-
-#[derive(Debug)]
-struct Open {
-    splat: Splat,
-    began: usize,
-    /// Number of the record of its last own line, and its length up to that line.
-    last_own: (usize, usize),
-    last_time: Option<u64>,
-    foreign: usize,
 }
 
 impl Finder {
@@ -343,105 +328,6 @@ impl Finder {
     }
 }
 
-impl Open {
-    /// A report that begins with this record, after these preambles.
-    fn new(header: &'static Header, record: &Record, seen: usize, mut lines: Vec<Line>) -> Self {
-        let header_at = lines.len();
-        lines.push(line(record, Class::Detail));
-        Open {
-            last_own: (seen, lines.len()),
-            last_time: record.time,
-            foreign: 0,
-            began: seen,
-            splat: Splat {
-                header,
-                header_at,
-                lines,
-                caller: record.caller,
-                time: record.time,
-                boot: record.boot,
-                cut: false,
-                panicked: false,
-            },
-        }
-    }
-
-    fn take(&mut self, record: &Record, seen: usize, class: Class) {
-        if self.splat.lines.len() < LONGEST {
-            self.splat.lines.push(line(record, class));
-        }
-        self.last_own = (seen, self.splat.lines.len());
-        self.last_time = record.time.or(self.last_time);
-        self.foreign = 0;
-    }
-
-    /// Takes a line of the report's context; true when the report has ended before or with it.
-    fn add(&mut self, record: &Record, seen: usize) -> bool {
-        if self.is_over(record, seen) {
-            return true;
-        }
-        self.splat.cut |= record.lost || (record.caller.is_none() && intrudes(&record.text));
-        let class = classify(&record.text);
-        match class {
-            Class::Blank => {
-                if self.splat.lines.len() < LONGEST {
-                    self.splat.lines.push(line(record, class));
-                }
-                false
-            }
-            Class::Other => {
-                self.foreign += 1;
-                if self.splat.lines.len() < LONGEST {
-                    self.splat.lines.push(line(record, class));
-                }
-                self.foreign > FOREIGN
-            }
-            Class::End => {
-                self.take(record, seen, class);
-                true
-            }
-            Class::Rule if self.closes_with_rule() => {
-                self.take(record, seen, class);
-                true
-            }
-            Class::Rule => self.splat.body().len() > 4,
-            _ => {
-                self.take(record, seen, class);
-                false
-            }
-        }
-    }
-
-    /// Too long ago, or another boot.
-    fn is_over(&self, record: &Record, seen: usize) -> bool {
-        let late = match (record.time, self.last_time) {
-            (Some(now), Some(then)) => now.saturating_sub(then) > LONG,
-            _ => false,
-        };
-        late || seen - self.last_own.0 > FAR || record.boot != self.splat.boot
-    }
-
-    fn closes_with_rule(&self) -> bool {
-        let sanitizer = matches!(
-            self.splat.header.kind,
-            Kind::Kasan | Kind::Kmsan | Kind::Kcsan | Kind::Kfence | Kind::Ubsan | Kind::SlabCorruption
-        );
-        sanitizer && self.splat.body().len() > 2
-    }
-
-    /// Whether it ends where such a report should not end.
-    fn interrupted(&self) -> bool {
-        if matches!(
-            self.splat.header.kind,
-            Kind::Kasan | Kind::Kmsan | Kind::Kcsan | Kind::Kfence
-        ) {
-            return true;
-        }
-        self.splat.header.body == Body::Stack
-            && !self.splat.body().iter().any(|line| line.class == Class::Frame)
-    }
-}
-
 fn hash(value: &impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     value.hash(&mut hasher);
@@ -479,57 +365,6 @@ fn specific(opening: &Opening) -> bool {
     }
 }
 
-fn line(record: &Record, class: Class) -> Line {
-    Line {
-        text: summary::clip(&record.text).to_string(),
-        class,
-        number: record.line,
-        offset: record.offset,
-    }
-}
-
 fn opens(line: &Line) -> bool {
     line.class == Class::Rule || line.text.contains("cut here")
-}
-
-/// Whether a record was printed by the context that prints the report. Stalls are printed by several CPUs together.
-fn same_context(splat: &Splat, caller: Option<Caller>) -> bool {
-    let many = matches!(
-        splat.header.kind,
-        Kind::RcuStall | Kind::SoftLockup | Kind::HardLockup | Kind::WorkqueueLockup
-    );
-    splat.caller == caller || (many && matches!(caller, Some(Caller::Cpu(_))))
-}
-
-/// Whether a header of `kind` is the next part of the open report.
-fn continues(open: &Splat, kind: Kind) -> bool {
-    use Kind::*;
-    let fault = |kind: Kind| {
-        matches!(
-            kind,
-            NullDereference
-                | PagingRequest
-                | GeneralProtection
-                | DivideError
-                | Oops
-                | KernelBug
-                | StackOverflow
-        )
-    };
-    let young = !open.body().iter().any(|line| line.class == Class::Frame);
-    match (open.header.kind, kind) {
-        (KernelBug | Usercopy | ListCorruption, Oops) => true,
-        (one, Oops) if fault(one) => young,
-        (one, other) if fault(one) && fault(other) => young,
-        (RcuStall, RcuStall) => true,
-        // The code that prints a stall may itself trip over a warning.
-        (RcuStall, Warning) => young,
-        (OutOfMemory, OutOfMemory) => true,
-        (OtherBug | DmaApi, Warning) => young,
-        // The words of a `WARN()` stand before its first line or behind it (kernel/panic.c: `__warn()`).
-        (Warning, DmaApi) => open.body().len() < 3,
-        (SlabCorruption, SlabCorruption) => true,
-        (HardLockup | SoftLockup, HardLockup | SoftLockup) => young,
-        _ => false,
-    }
 }
