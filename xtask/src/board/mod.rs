@@ -42,7 +42,7 @@ use std::time::Duration;
 /// Reading goes through [`Board::run`]. *Architecture invariant:* only `board::writer` calls it with a command of ours that writes to
 /// a file system, and only `board::boot` with one that reboots. What is not ours are a campaign's smoke tests: they are its author's
 /// shell, run as root, and nothing here holds them back; protected hashes are compared before the next reboot. `campaign::exercise` loads
-/// modules and writes to tracefs, pre-flight to `/dev/kmsg` and `/dev/pmsg0`.
+/// modules and writes to tracefs, `campaign::reload` unloads and loads them and writes to `/dev/kmsg`, pre-flight to `/dev/kmsg` and `/dev/pmsg0`.
 pub trait Board {
     /// What is known of it before it is asked.
     fn description(&self) -> &Description;

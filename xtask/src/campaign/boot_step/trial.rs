@@ -33,17 +33,20 @@ pub(super) struct Trial<'a> {
     pub nonce: &'a str,
 }
 
+/// What is asked of a kernel that answers.
+pub(super) type Asking<'a> =
+    dyn FnMut(&Rig, &Trial, &mut Booted, &mut Stopwatch, &mut dyn FnMut(&str)) -> Result<()> + 'a;
+
 impl BootStep<'_> {
-    /// Tests what runs and harvests its logs, under a lease and beside a heart; gives why it was broken off, if it was. What goes wrong is in the
-    /// value: an error here must not leave the board on the kernel under test.
+    /// Asks `ask` of what runs and harvests its logs, under a lease and beside a heart; gives why it was broken off, if it was. What goes wrong is
+    /// in the value: an error here must not leave the board on the kernel under test.
     pub(super) fn try_out(
         &self,
         rig: &Rig,
         trial: &Trial,
-        harvest: &mut Harvest,
-        booted: &mut Booted,
-        watch: &mut Stopwatch,
+        (harvest, booted, watch): (&mut Harvest, &mut Booted, &mut Stopwatch),
         say: &mut dyn FnMut(&str),
+        ask: &mut Asking,
     ) -> Option<Stopped> {
         let log = self.evidence.join(HEARTBEAT);
         let heart = match Heart::begin(rig.board, &trial.answer.boot_id, &log, Pace::default()) {
@@ -59,7 +62,11 @@ impl BootStep<'_> {
             board: &leased,
             ..*rig
         };
-        if let Err(error) = self.prove_and_test(rig, trial, booted, watch, say) {
+        booted.facts.push(match lease::renew(rig.board, LOOK) {
+            Ok(()) => "a lease is held: a wedge that feeds the watchdog ends by itself, too".into(),
+            Err(error) => format!("no lease is held ({error:#}): a wedge that feeds the watchdog stays until this host resets it"),
+        });
+        if let Err(error) = ask(rig, trial, booted, watch, say) {
             booted.seen.lost.push(format!("{error:#}"));
         }
         match harvest_running::take(rig.board, harvest, self.evidence) {
@@ -80,7 +87,8 @@ impl BootStep<'_> {
         stopped
     }
 
-    fn prove_and_test(
+    /// Modules, people, smoke tests, soak, and the proof that it is this build.
+    pub(super) fn prove_and_test(
         &self,
         rig: &Rig,
         trial: &Trial,
@@ -88,10 +96,6 @@ impl BootStep<'_> {
         watch: &mut Stopwatch,
         say: &mut dyn FnMut(&str),
     ) -> Result<()> {
-        booted.facts.push(match lease::renew(rig.board, LOOK) {
-            Ok(()) => "a lease is held: a wedge that feeds the watchdog ends by itself, too".into(),
-            Err(error) => format!("no lease is held ({error:#}): a wedge that feeds the watchdog stays until this host resets it"),
-        });
         let probes: Vec<Probe> = self
             .exercise
             .iter()
@@ -197,7 +201,7 @@ impl BootStep<'_> {
     }
 
     /// Runs a smoke test as often as it asks for, one result for all of them: the first that failed, or the last.
-    fn smoke(
+    pub(super) fn smoke(
         &self,
         rig: &Rig,
         test: &SmokeTest,

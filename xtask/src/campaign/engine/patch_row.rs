@@ -63,7 +63,13 @@ impl<H: Hands> Walk<'_, H> {
             patch.modules = changed_modules(before.0.as_ref(), self.state.manifest.as_ref());
         }
         self.begin_ahead(&step.id)?;
-        let boots = self.boots(step, work)?;
+        let boots = match self.reload(step, before.0.as_ref(), work)? {
+            Place::OnVanilla => self.boots(step, work)?,
+            Place::Lost => Boots {
+                place: Place::Lost,
+                good: false,
+            },
+        };
         if boots.place == Place::OnVanilla && boots.good {
             self.state.passed += 1;
             return Ok(Next::Go);
