@@ -43,6 +43,8 @@ pub struct BootStep<'a> {
     pub exercise: &'a [String],
     /// Lines that no log may have.
     pub log_rules: &'a LogRules,
+    /// What this kernel says without the patch; none where that is what is asked.
+    pub known: Option<&'a [Finding]>,
     /// Folder for everything that is captured.
     pub evidence: &'a Path,
     /// pstore records that were on the board before, by name and content.
@@ -75,6 +77,8 @@ pub struct Booted {
     pub findings: Vec<Finding>,
     /// Smoke tests.
     pub tests: Vec<SmokeResult>,
+    /// Why no other test was run from some point on.
+    pub broken: Option<String>,
     /// Functions and how often they ran.
     pub exercised: Vec<(String, u64)>,
     /// Facts for the report.

@@ -1,5 +1,6 @@
 //! Smoke tests: the script that runs on the board ([`script`]), and the rule that looks at what it left behind.
 
+pub mod broken;
 pub mod checkers;
 mod parts;
 mod script;
@@ -44,6 +45,8 @@ pub struct Look {
     pub after: Checkers,
     /// SHA-256 of each frame of the output, where it has frames.
     pub frames: Vec<String>,
+    /// What the kernel said during the test, as dmesg prints it.
+    pub kernel: String,
 }
 
 /// The rule: what the script printed, against what is expected.
@@ -85,6 +88,7 @@ pub fn look(test: &SmokeTest, expected_exit: i32, stdout: &str) -> Look {
         before: Checkers::of(&parts, "before"),
         after: Checkers::of(&parts, "after"),
         frames,
+        kernel: parts.text("kernel").to_string(),
     }
 }
 

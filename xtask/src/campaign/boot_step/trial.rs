@@ -11,8 +11,7 @@ use crate::campaign::file::{SmokeTest, SoakAsked};
 use crate::campaign::gates;
 use crate::campaign::harvest::Harvest;
 use crate::campaign::harvest_running;
-use crate::campaign::smoke::checkers;
-use crate::campaign::smoke::{self, SmokeResult};
+use crate::campaign::smoke::{self, SmokeResult, broken, checkers};
 use crate::campaign::soak;
 use crate::campaign::stopwatch::Stopwatch;
 use crate::host::process::BrokenOff;
@@ -106,8 +105,13 @@ impl BootStep<'_> {
         for (test, exit) in &self.tests.tests {
             watch.time("smoke tests", || self.smoke(rig, test, *exit, booted, say))?;
         }
-        if let Some(soak) = &self.tests.soak {
-            watch.time("soak", || self.soak(rig, soak, booted, say))?;
+        match (&self.tests.soak, &booted.broken) {
+            (Some(_), Some(why)) => booted
+                .seen
+                .failed_tests
+                .push(format!("the soak was not run: {why}")),
+            (Some(soak), None) => watch.time("soak", || self.soak(rig, soak, booted, say))?,
+            (None, _) => {}
         }
         let read = rig
             .board
@@ -200,7 +204,8 @@ impl BootStep<'_> {
         Ok(())
     }
 
-    /// Runs a smoke test as often as it asks for, one result for all of them: the first that failed, or the last.
+    /// Runs a smoke test as often as it asks for, one result for all of them: the first that failed, or the last. Behind a test that broke the kernel it is
+    /// not run, and has failed.
     pub(super) fn smoke(
         &self,
         rig: &Rig,
@@ -209,6 +214,11 @@ impl BootStep<'_> {
         booted: &mut Booted,
         say: &mut dyn FnMut(&str),
     ) -> Result<()> {
+        if let Some(why) = &booted.broken {
+            let left_out = broken::not_run(test, why);
+            booted.finished(left_out);
+            return Ok(());
+        }
         let mut shown = SmokeResult::default();
         let mut failed = 0;
         for _ in 0..test.repeat {
@@ -229,6 +239,11 @@ impl BootStep<'_> {
                 shown = seen.result.clone();
             }
             failed += u32::from(seen.result.failure.is_some());
+            booted.broken = broken::why(&seen, self.known);
+            if let Some(why) = &booted.broken {
+                say(&format!("{why}: no other test is run"));
+                break;
+            }
         }
         if let Some(failure) = shown.failure.as_mut().filter(|_| test.repeat > 1) {
             *failure = format!("{failed} of {} runs failed; the first: {failure}", test.repeat);

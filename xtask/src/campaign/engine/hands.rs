@@ -34,6 +34,8 @@ pub struct Asked<'a> {
     pub tests: Asks<'a>,
     /// Functions that have to run.
     pub exercise: &'a [String],
+    /// What this kernel says without the patch; none where that is what is asked.
+    pub known: Option<&'a [Finding]>,
 }
 
 /// Something was broken off because somebody asked to stop: the run stops there, and goes on from there.

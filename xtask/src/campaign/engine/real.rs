@@ -329,6 +329,7 @@ impl Engine<'_> {
             tests: asked.tests.clone(),
             exercise: asked.exercise,
             log_rules: &self.campaign.log,
+            known: asked.known,
             evidence: &evidence,
             known_dumps: &prepared.known_dumps,
         };

@@ -21,6 +21,7 @@ impl<H: Hands> Walk<'_, H> {
             return Ok(Place::OnVanilla);
         }
         let now = self.state.manifest.clone().context("nothing was built")?;
+        let baseline = self.state.baseline.clone();
         let tried = match before {
             None => Tried::NotPossible("nothing was built before it".into()),
             Some(before) => {
@@ -37,6 +38,7 @@ impl<H: Hands> Walk<'_, H> {
                         ..self.course.campaign.tests_of(step)
                     },
                     exercise: &[],
+                    known: Some(&baseline),
                 };
                 self.hands.reload(&asked, &now, self.journal, &mut work.watch)?
             }
@@ -50,7 +52,7 @@ impl<H: Hands> Walk<'_, H> {
         };
         let facts = booted.facts.iter().map(|fact| format!("reload: {fact}"));
         work.row.facts.extend(facts);
-        let new = harvest::new_findings(&self.state.baseline, &booted.findings);
+        let new = harvest::new_findings(&baseline, &booted.findings);
         let new: Vec<String> = new.into_iter().map(|finding| finding.title).collect();
         let warnings = reload::warnings(&booted, &new);
         let mut told: Vec<String> = ended.iter().map(|why| not_tried(why)).collect();
