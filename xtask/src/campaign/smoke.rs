@@ -60,6 +60,7 @@ pub fn look(test: &SmokeTest, expected_exit: i32, stdout: &str) -> Look {
     });
     let frames: Vec<String> = parts.text("frames").lines().map(String::from).collect();
     let failure = not_run(test, &parts)
+        .or_else(|| fact("died").map(|_| "it was ended: the kernel died while it ran".into()))
         .or_else(|| exit_failure(test, expected_exit, exit))
         .or_else(|| condition_failure("after", &test.after, &parts))
         .or_else(|| {

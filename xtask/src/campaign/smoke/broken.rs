@@ -1,6 +1,7 @@
 //! A kernel that broke in a test: an oops, a `BUG()`, a lockup, a task that hangs for ever. What it does from then on is no news of the patch, and
 //! each later test would only wait for its own limit.
 
+use super::checkers::{self, KnownDead};
 use super::{Look, NOT_RUN, SmokeResult};
 use crate::campaign::file::SmokeTest;
 use crate::campaign::harvest;
@@ -22,11 +23,12 @@ pub fn why(look: &Look, known: Option<&[Finding]>) -> Option<String> {
         .iter()
         .find(|finding| finding.kind == Kind::HungTask)
         .map(|finding| ("had a task that hangs", finding));
-    let (had, finding) = died.or(hung)?;
-    Some(format!(
-        "the kernel {had} in {}: {}",
-        look.result.name, finding.title
-    ))
+    let name = &look.result.name;
+    match died.or(hung) {
+        Some((had, finding)) => Some(format!("the kernel {had} in {name}: {}", finding.title)),
+        // Its log may have been flooded; its taint stays.
+        None => checkers::compare(name, look.before, look.after, KnownDead::Yes).fatal,
+    }
 }
 
 /// What a report of this kind says of its kernel, where it cannot go on.
@@ -119,6 +121,11 @@ mod tests {
 
     #[test]
     fn a_splat_that_the_kernel_survives_ends_nothing() {
+        let mut tainted = of("");
+        (tainted.before.taint, tainted.after.taint) = (Some(0), Some(1 << 9));
+        assert_eq!(why(&tainted, Some(&[])), None, "a warning's taint");
+        tainted.after.taint = Some(1 << 7);
+        assert!(why(&tainted, None).unwrap().contains("kernel died"));
         for log in [WARNING, "", "[    1.000000] lockstep: smoke test a begins\n"] {
             assert_eq!(why(&of(log), Some(&[])), None, "{log}");
         }
