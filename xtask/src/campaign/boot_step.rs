@@ -1,5 +1,6 @@
 //! One boot of the debug slot, from deploy to the way down: everything that a verdict is made from.
 
+mod reload;
 mod trial;
 
 use super::capture_gate;
@@ -26,7 +27,7 @@ use serde_json::json;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
-use trial::Trial;
+use trial::{Asking, Trial};
 
 /// What is booted and what is asked of it.
 pub struct BootStep<'a> {
@@ -42,6 +43,8 @@ pub struct BootStep<'a> {
     pub exercise: &'a [String],
     /// Lines that no log may have.
     pub log_rules: &'a LogRules,
+    /// What this kernel says without the patch; none where that is what is asked.
+    pub known: Option<&'a [Finding]>,
     /// Folder for everything that is captured.
     pub evidence: &'a Path,
     /// pstore records that were on the board before, by name and content.
@@ -74,6 +77,8 @@ pub struct Booted {
     pub findings: Vec<Finding>,
     /// Smoke tests.
     pub tests: Vec<SmokeResult>,
+    /// Why no other test was run from some point on.
+    pub broken: Option<String>,
     /// Functions and how often they ran.
     pub exercised: Vec<(String, u64)>,
     /// Facts for the report.
@@ -155,9 +160,48 @@ impl BootStep<'_> {
                 done.status
             ));
         }
+        let (outcome, harvest) = self.boot_and_come_back(
+            rig,
+            nonce.as_str(),
+            (journal, watch),
+            &mut booted,
+            say,
+            &mut |rig, trial, booted, watch, say| self.prove_and_test(rig, trial, booted, watch, say),
+        )?;
+        let lost = !booted.seen.lost.is_empty();
+        if lost {
+            let (findings, answers) = harvest.findings_and_answers();
+            booted.findings = findings;
+            let told = answers
+                .iter()
+                .map(|answer| format!("when it was asked: {} ({})", answer.title, answer.source));
+            booted.facts.extend(told);
+        } else {
+            booted.findings = harvest.findings();
+            booted.seen.log_gaps.extend(harvest.gaps());
+        }
+        let forbidden = harvest.lines_with(&self.log_rules.forbid, lost);
+        booted.seen.new_findings.extend(forbidden);
+        if matches!(outcome, Outcome::Booted(_)) && booted.not_back.is_none() {
+            watch.time("capture gate", || self.capture_gate(rig, &mut booted, say))?;
+        }
+        Ok(booted)
+    }
+
+    /// Boots the slot that is on the board once, asks `ask` of what answers, brings the board back to vanilla and reads what it left. Dying half-way it
+    /// leaves a board that vanilla boots on at its next reset.
+    fn boot_and_come_back(
+        &self,
+        rig: &Rig,
+        nonce: &str,
+        (journal, watch): (&mut Journal, &mut Stopwatch),
+        booted: &mut Booted,
+        say: &mut dyn FnMut(&str),
+        ask: &mut Asking,
+    ) -> Result<(Outcome, Harvest)> {
         let before = boot::look(rig.board)?.boot_id;
         let boot = watch.time("boot the debug kernel", || {
-            self.boot_once(rig, &nonce, journal, say)
+            self.boot_once(rig, nonce, journal, say)
         })?;
         let mut harvest = Harvest::default();
         let mut stopped = None;
@@ -170,10 +214,10 @@ impl BootStep<'_> {
             let trial = Trial {
                 answer,
                 boot_id_before: &before,
-                nonce: nonce.as_str(),
+                nonce,
             };
             netconsole = harvest_netconsole::arm(rig.board, &mut booted.facts);
-            stopped = self.try_out(rig, &trial, &mut harvest, &mut booted, watch, say);
+            stopped = self.try_out(rig, &trial, (&mut harvest, booted, watch), say, ask);
         }
         not_booted(&boot.outcome, &mut booted.seen);
         let down = watch.time("back to vanilla", || {
@@ -192,31 +236,14 @@ impl BootStep<'_> {
                 let fact = harvest_netconsole::take(armed, &mut harvest, self.evidence)?;
                 booted.facts.push(fact);
             }
-            self.harvest_outside(rig, boot.seen.log_from, &mut harvest, &mut booted)
+            self.harvest_outside(rig, boot.seen.log_from, &mut harvest, booted)
         })?;
-        let lost = !booted.seen.lost.is_empty();
-        if lost {
-            let (findings, answers) = harvest.findings_and_answers();
-            booted.findings = findings;
-            let told = answers
-                .iter()
-                .map(|answer| format!("when it was asked: {} ({})", answer.title, answer.source));
-            booted.facts.extend(told);
-        } else {
-            booted.findings = harvest.findings();
-            booted.seen.log_gaps = harvest.gaps();
-            let alone = harvest_netconsole::is_all(rig.permit);
-            if matches!(boot.outcome, Outcome::Booted(_)) && alone && netconsole.is_none() {
-                let gap = "netconsole, this board's only capture, was not set up in this boot";
-                booted.seen.log_gaps.push(gap.into());
-            }
+        let alone = harvest_netconsole::is_all(rig.permit);
+        if matches!(boot.outcome, Outcome::Booted(_)) && alone && netconsole.is_none() {
+            let gap = "netconsole, this board's only capture, was not set up in this boot";
+            booted.seen.log_gaps.push(gap.into());
         }
-        let forbidden = harvest.lines_with(&self.log_rules.forbid, lost);
-        booted.seen.new_findings.extend(forbidden);
-        if matches!(boot.outcome, Outcome::Booted(_)) && booted.not_back.is_none() {
-            watch.time("capture gate", || self.capture_gate(rig, &mut booted, say))?;
-        }
-        Ok(booted)
+        Ok((boot.outcome, harvest))
     }
 
     /// Once for this vanilla and this debug kernel: a crash on purpose, and what comes back of it.
@@ -238,12 +265,12 @@ impl BootStep<'_> {
     fn boot_once(
         &self,
         rig: &Rig,
-        nonce: &Nonce,
+        nonce: &str,
         journal: &mut Journal,
         say: &mut dyn FnMut(&str),
     ) -> Result<boot::Boot> {
         let label = &rig.protected.test_label;
-        let inputs = json!({ "label": label, "nonce": nonce.as_str(), "method": rig.method });
+        let inputs = json!({ "label": label, "nonce": nonce, "method": rig.method });
         let boot = || {
             let progress = &mut |progress: &boot::Progress| gates::tell_person(progress, say);
             boot::boot_once(

@@ -1,9 +1,9 @@
 //! The engine: executes a plan, row by row. What a row finds wrong with the kernel under test ends the campaign with a verdict;
 //! what goes wrong with the board or this machine is an error, and the board is left to vanilla.
 //!
-//! [`rows`] walks through the plan, [`fixed_rows`] does what stands around the patches and [`patch_row`] a step, [`ahead`] begins the next one, all with
-//! any [`hands::Hands`]; [`real`] are the engine's own. [`resuming`] carries out what the rule in `campaign::resume` decided, [`searching`] a
-//! bisection, [`escalating`] a wedged step on other kernels.
+//! [`rows`] walks through the plan, [`fixed_rows`] does what stands around the patches and [`patch_row`] a step, [`reloading`] tries its modules
+//! before, [`ahead`] begins the next one, all with any [`hands::Hands`]; [`real`] are the engine's own. [`resuming`] carries out what the rule in
+//! `campaign::resume` decided, [`searching`] a bisection, [`escalating`] a wedged step on other kernels.
 
 mod ahead;
 mod course;
@@ -14,6 +14,7 @@ pub mod hands;
 mod killed;
 mod patch_row;
 mod real;
+mod reloading;
 mod resuming;
 mod rows;
 mod searching;

@@ -194,6 +194,11 @@ pub struct Step {
     /// Modules that the plan thinks change, `*` for "kernel and whatever depends on it". What really changed is told beside it.
     #[serde(default = "all")]
     pub rebuild: Vec<String>,
+    /// Where the build changed modules and nothing else, and the board's slot is the step's before: boot that once, unload the changed modules
+    /// there, load the new ones, and run each smoke test once, before the deploy. What that shows is an early warning. It never gives or
+    /// changes a verdict: the reboot follows all the same.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reload: bool,
     /// Modules to load before the smoke tests, and to prove by build id.
     #[serde(default)]
     pub load: Vec<String>,

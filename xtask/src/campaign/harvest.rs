@@ -77,6 +77,12 @@ impl Harvest {
         Ok(())
     }
 
+    /// What was kept of a source.
+    pub fn log(&self, source: Source) -> Option<&[u8]> {
+        let log = self.logs.iter().find(|(known, _)| *known == source);
+        log.map(|(_, bytes)| bytes.as_slice())
+    }
+
     /// Adds a kernel's last words from pstore. Other records (console, pmsg, ftrace) repeat what other sources have, or are no log.
     pub fn keep_dump(&mut self, dump: &Dump) {
         if dump.kind == Type::Dmesg {

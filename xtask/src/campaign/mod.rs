@@ -30,6 +30,7 @@ pub mod overrule;
 pub mod plan;
 pub mod preflight;
 pub mod record;
+pub mod reload;
 pub mod report;
 pub mod resume;
 pub mod run_step;

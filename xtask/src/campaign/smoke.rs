@@ -1,5 +1,6 @@
 //! Smoke tests: the script that runs on the board ([`script`]), and the rule that looks at what it left behind.
 
+pub mod broken;
 pub mod checkers;
 mod parts;
 mod script;
@@ -44,6 +45,8 @@ pub struct Look {
     pub after: Checkers,
     /// SHA-256 of each frame of the output, where it has frames.
     pub frames: Vec<String>,
+    /// What the kernel said during the test, as dmesg prints it.
+    pub kernel: String,
 }
 
 /// The rule: what the script printed, against what is expected.
@@ -57,6 +60,7 @@ pub fn look(test: &SmokeTest, expected_exit: i32, stdout: &str) -> Look {
     });
     let frames: Vec<String> = parts.text("frames").lines().map(String::from).collect();
     let failure = not_run(test, &parts)
+        .or_else(|| fact("died").map(|_| "it was ended: the kernel died while it ran".into()))
         .or_else(|| exit_failure(test, expected_exit, exit))
         .or_else(|| condition_failure("after", &test.after, &parts))
         .or_else(|| {
@@ -85,6 +89,7 @@ pub fn look(test: &SmokeTest, expected_exit: i32, stdout: &str) -> Look {
         before: Checkers::of(&parts, "before"),
         after: Checkers::of(&parts, "after"),
         frames,
+        kernel: parts.text("kernel").to_string(),
     }
 }
 

@@ -11,8 +11,7 @@ use crate::campaign::file::{SmokeTest, SoakAsked};
 use crate::campaign::gates;
 use crate::campaign::harvest::Harvest;
 use crate::campaign::harvest_running;
-use crate::campaign::smoke::checkers;
-use crate::campaign::smoke::{self, SmokeResult};
+use crate::campaign::smoke::{self, SmokeResult, broken, checkers};
 use crate::campaign::soak;
 use crate::campaign::stopwatch::Stopwatch;
 use crate::host::process::BrokenOff;
@@ -33,17 +32,20 @@ pub(super) struct Trial<'a> {
     pub nonce: &'a str,
 }
 
+/// What is asked of a kernel that answers.
+pub(super) type Asking<'a> =
+    dyn FnMut(&Rig, &Trial, &mut Booted, &mut Stopwatch, &mut dyn FnMut(&str)) -> Result<()> + 'a;
+
 impl BootStep<'_> {
-    /// Tests what runs and harvests its logs, under a lease and beside a heart; gives why it was broken off, if it was. What goes wrong is in the
-    /// value: an error here must not leave the board on the kernel under test.
+    /// Asks `ask` of what runs and harvests its logs, under a lease and beside a heart; gives why it was broken off, if it was. What goes wrong is
+    /// in the value: an error here must not leave the board on the kernel under test.
     pub(super) fn try_out(
         &self,
         rig: &Rig,
         trial: &Trial,
-        harvest: &mut Harvest,
-        booted: &mut Booted,
-        watch: &mut Stopwatch,
+        (harvest, booted, watch): (&mut Harvest, &mut Booted, &mut Stopwatch),
         say: &mut dyn FnMut(&str),
+        ask: &mut Asking,
     ) -> Option<Stopped> {
         let log = self.evidence.join(HEARTBEAT);
         let heart = match Heart::begin(rig.board, &trial.answer.boot_id, &log, Pace::default()) {
@@ -59,8 +61,12 @@ impl BootStep<'_> {
             board: &leased,
             ..*rig
         };
+        booted.facts.push(match lease::renew(rig.board, LOOK) {
+            Ok(()) => "a lease is held: a wedge that feeds the watchdog ends by itself, too".into(),
+            Err(error) => format!("no lease is held ({error:#}): a wedge that feeds the watchdog stays until this host resets it"),
+        });
         let mut broken_off = None;
-        match self.prove_and_test(rig, trial, booted, watch, say) {
+        match ask(rig, trial, booted, watch, say) {
             Ok(()) => {}
             Err(error) if BrokenOff::is(&error) => broken_off = Some(error),
             Err(error) => booted.seen.lost.push(format!("{error:#}")),
@@ -81,7 +87,8 @@ impl BootStep<'_> {
         stopped
     }
 
-    fn prove_and_test(
+    /// Modules, people, smoke tests, soak, and the proof that it is this build.
+    pub(super) fn prove_and_test(
         &self,
         rig: &Rig,
         trial: &Trial,
@@ -89,10 +96,6 @@ impl BootStep<'_> {
         watch: &mut Stopwatch,
         say: &mut dyn FnMut(&str),
     ) -> Result<()> {
-        booted.facts.push(match lease::renew(rig.board, LOOK) {
-            Ok(()) => "a lease is held: a wedge that feeds the watchdog ends by itself, too".into(),
-            Err(error) => format!("no lease is held ({error:#}): a wedge that feeds the watchdog stays until this host resets it"),
-        });
         let probes: Vec<Probe> = self
             .exercise
             .iter()
@@ -103,8 +106,13 @@ impl BootStep<'_> {
         for (test, exit) in &self.tests.tests {
             watch.time("smoke tests", || self.smoke(rig, test, *exit, booted, say))?;
         }
-        if let Some(soak) = &self.tests.soak {
-            watch.time("soak", || self.soak(rig, soak, booted, say))?;
+        match (&self.tests.soak, &booted.broken) {
+            (Some(_), Some(why)) => booted
+                .seen
+                .failed_tests
+                .push(format!("the soak was not run: {why}")),
+            (Some(soak), None) => watch.time("soak", || self.soak(rig, soak, booted, say))?,
+            (None, _) => {}
         }
         let read = rig
             .board
@@ -197,8 +205,9 @@ impl BootStep<'_> {
         Ok(())
     }
 
-    /// Runs a smoke test as often as it asks for, one result for all of them: the first that failed, or the last.
-    fn smoke(
+    /// Runs a smoke test as often as it asks for, one result for all of them: the first that failed, or the last. Behind a test that broke the kernel it is
+    /// not run, and has failed.
+    pub(super) fn smoke(
         &self,
         rig: &Rig,
         test: &SmokeTest,
@@ -206,6 +215,11 @@ impl BootStep<'_> {
         booted: &mut Booted,
         say: &mut dyn FnMut(&str),
     ) -> Result<()> {
+        if let Some(why) = &booted.broken {
+            let left_out = broken::not_run(test, why);
+            booted.finished(left_out);
+            return Ok(());
+        }
         let mut shown = SmokeResult::default();
         let mut failed = 0;
         for _ in 0..test.repeat {
@@ -226,6 +240,11 @@ impl BootStep<'_> {
                 shown = seen.result.clone();
             }
             failed += u32::from(seen.result.failure.is_some());
+            booted.broken = broken::why(&seen, self.known);
+            if let Some(why) = &booted.broken {
+                say(&format!("{why}: no other test is run"));
+                break;
+            }
         }
         if let Some(failure) = shown.failure.as_mut().filter(|_| test.repeat > 1) {
             *failure = format!("{failed} of {} runs failed; the first: {failure}", test.repeat);

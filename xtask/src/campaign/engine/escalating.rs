@@ -202,6 +202,7 @@ impl<H: Hands> Walk<'_, H> {
             load: &before.load,
             tests: self.course.campaign.tests_of(&before),
             exercise: &[],
+            known: None,
         };
         let mut booted = self.boot(&asked, work)?;
         let findings = std::mem::take(&mut booted.findings);

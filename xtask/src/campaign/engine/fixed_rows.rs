@@ -108,6 +108,7 @@ impl<H: Hands> Walk<'_, H> {
             load: &campaign.modules,
             tests: campaign.tests_of_baseline(),
             exercise: &[],
+            known: None,
         };
         let mut inputs = self.course.inputs.shared.clone();
         inputs.extend(self.hands.conditions(&asked)?);

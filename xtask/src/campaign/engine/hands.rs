@@ -9,6 +9,7 @@ use crate::campaign::inputs::Input;
 use crate::campaign::journal::Journal;
 use crate::campaign::journal::past::{Kept, Past};
 use crate::campaign::record::{DecodedFrame, PatchRecord, RowRecord, RunRecord};
+use crate::campaign::reload::Tried;
 use crate::campaign::resume::Seen;
 use crate::campaign::stopwatch::Stopwatch;
 use crate::evidence::baseline_file::Acceptance;
@@ -33,6 +34,8 @@ pub struct Asked<'a> {
     pub tests: Asks<'a>,
     /// Functions that have to run.
     pub exercise: &'a [String],
+    /// What this kernel says without the patch; none where that is what is asked.
+    pub known: Option<&'a [Finding]>,
 }
 
 /// Something was broken off because somebody asked to stop: the run stops there, and goes on from there.
@@ -112,6 +115,15 @@ pub trait Hands {
     fn preflight(&mut self) -> Result<Vec<String>>;
     /// Deploys, boots once, tests, harvests, and brings the board back to vanilla; its intents and outcomes go into the journal.
     fn boot(&mut self, asked: &Asked, journal: &mut Journal, watch: &mut Stopwatch) -> Result<Booted>;
+    /// Tries the modules of `now` in the kernel of the step before it, without a deploy: [`Asked::manifest`] is that step's. Its intents and
+    /// outcomes go into the journal; the board is on vanilla then, as after [`Hands::boot`].
+    fn reload(
+        &mut self,
+        asked: &Asked,
+        now: &Manifest,
+        journal: &mut Journal,
+        watch: &mut Stopwatch,
+    ) -> Result<Tried>;
     /// What a boot depends on beside the inputs of its row: this build, the board as pre-flight found it, how it is booted, what runs there.
     fn conditions(&self, asked: &Asked) -> Result<Vec<Input>>;
     /// The baseline of an earlier run that holds under these inputs, with a copy of its evidence under the row's name; or why there is none.

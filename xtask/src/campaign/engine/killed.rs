@@ -1,6 +1,8 @@
 //! Kills a run at every instant of a simulated world, and goes on with it (invariant 11): what comes out is what comes out of a run that nobody
 //! killed, nothing that passed is done twice, and a verdict that was given stands.
 
+mod reloaded;
+
 use super::simulated::{Process, Run, World};
 use crate::campaign::file::OnFailure;
 use crate::campaign::journal::past::Past;

@@ -63,7 +63,13 @@ impl<H: Hands> Walk<'_, H> {
             patch.modules = changed_modules(before.0.as_ref(), self.state.manifest.as_ref());
         }
         self.begin_ahead(&step.id)?;
-        let boots = self.boots(step, work)?;
+        let boots = match self.reload(step, before.0.as_ref(), work)? {
+            Place::OnVanilla => self.boots(step, work)?,
+            Place::Lost => Boots {
+                place: Place::Lost,
+                good: false,
+            },
+        };
         if boots.place == Place::OnVanilla && boots.good {
             self.state.passed += 1;
             return Ok(Next::Go);
@@ -176,6 +182,7 @@ impl<H: Hands> Walk<'_, H> {
     fn boot_step(&mut self, step: &Step, evidence: &str, action: &str, work: &mut Work) -> Result<Place> {
         let manifest = self.state.manifest.clone().context("nothing was built")?;
         let id = work.row.id.clone();
+        let baseline = self.state.baseline.clone();
         work.row.load.clone_from(&step.load);
         let asked = Asked {
             row: &id,
@@ -184,6 +191,7 @@ impl<H: Hands> Walk<'_, H> {
             load: &step.load,
             tests: self.course.campaign.tests_of(step),
             exercise: &step.exercise,
+            known: Some(&baseline),
         };
         let mut booted = self.boot(&asked, work)?;
         if step.exercise.is_empty() {
@@ -195,7 +203,7 @@ impl<H: Hands> Walk<'_, H> {
         booted.seen.warnings.clone_from(&work.warnings);
         let mut lockdep_off = Vec::new();
         let accepted = self.hands.accepted()?;
-        for finding in harvest::new_findings(&self.state.baseline, &booted.findings) {
+        for finding in harvest::new_findings(&baseline, &booted.findings) {
             let signature = Signature::of(&finding);
             let word = accepted.iter().find(|word| word.signature == signature);
             if let Some(word) = word.filter(|_| !baseline::never_accepted(&finding)) {

@@ -18,6 +18,7 @@ use crate::campaign::known;
 use crate::campaign::notify::{self, Ear};
 use crate::campaign::preflight;
 use crate::campaign::record::{DecodedFrame, PatchRecord, RowRecord, RunRecord};
+use crate::campaign::reload::Tried;
 use crate::campaign::report;
 use crate::campaign::resume::{BoardSeen, Seen};
 use crate::campaign::stopwatch::Stopwatch;
@@ -137,46 +138,28 @@ impl Hands for Engine<'_> {
     }
 
     fn boot(&mut self, asked: &Asked, journal: &mut Journal, watch: &mut Stopwatch) -> Result<Booted> {
-        let prepared = self.prepared.as_mut().context("the board was not prepared")?;
-        let ready = &prepared.ready;
-        let evidence = self.folder.join("evidence").join(asked.evidence);
-        keep_config(asked.manifest, &evidence)?;
-        let step = BootStep {
-            id: asked.row,
-            manifest: asked.manifest,
-            load: asked.load,
-            tests: asked.tests.clone(),
-            exercise: asked.exercise,
-            log_rules: &self.campaign.log,
-            evidence: &evidence,
-            known_dumps: &prepared.known_dumps,
-        };
-        let rig = Rig {
-            board: self.board,
-            protected: &ready.protected,
-            permit: Permit {
-                backup: &ready.backup,
-                capture: Capture::Proven(ready.capture),
-                consent: self.consent,
-            },
-            smoke_folder: &ready.smoke_folder,
-            slot_init: &self.slot_init,
-            method: ready.method,
-        };
-        let (ui, mut ear) = (self.ui, Ear::default());
-        let whose = (
-            self.campaign.name.as_str(),
-            self.campaign.board.as_str(),
-            asked.row,
-        );
-        let booted = step.run(&rig, journal, watch, &mut |line| {
-            ui.say(&format!("    {line}"));
-            if let Some(what) = ear.hears(line) {
-                self.notify.tell(&notify::waiting(whose, what, &self.folder), ui);
-            }
-        })?;
-        prepared.known_dumps = booted.dumps.clone();
+        keep_config(asked.manifest, &self.evidence(asked.evidence))?;
+        let booted = self.on_board(asked, |step, rig, say| step.run(rig, journal, watch, say))?;
+        self.now_has(&booted);
         Ok(booted)
+    }
+
+    fn reload(
+        &mut self,
+        asked: &Asked,
+        now: &Manifest,
+        journal: &mut Journal,
+        watch: &mut Stopwatch,
+    ) -> Result<Tried> {
+        let evidence = self.evidence(asked.evidence);
+        std::fs::create_dir_all(&evidence).with_context(|| format!("making {}", evidence.display()))?;
+        let tried = self.on_board(asked, |step, rig, say| {
+            step.try_by_reload(rig, now, journal, watch, say)
+        })?;
+        if let Tried::Done { booted, .. } = &tried {
+            self.now_has(booted);
+        }
+        Ok(tried)
     }
 
     fn conditions(&self, asked: &Asked) -> Result<Vec<Input>> {
@@ -330,6 +313,59 @@ impl Hands for Engine<'_> {
 }
 
 impl Engine<'_> {
+    /// Does `act` with a step and the board that was made ready. What waits for a person is told to whom it may concern.
+    fn on_board<T>(
+        &self,
+        asked: &Asked,
+        act: impl FnOnce(&BootStep, &Rig, &mut dyn FnMut(&str)) -> Result<T>,
+    ) -> Result<T> {
+        let prepared = self.prepared.as_ref().context("the board was not prepared")?;
+        let ready = &prepared.ready;
+        let evidence = self.evidence(asked.evidence);
+        let step = BootStep {
+            id: asked.row,
+            manifest: asked.manifest,
+            load: asked.load,
+            tests: asked.tests.clone(),
+            exercise: asked.exercise,
+            log_rules: &self.campaign.log,
+            known: asked.known,
+            evidence: &evidence,
+            known_dumps: &prepared.known_dumps,
+        };
+        let rig = Rig {
+            board: self.board,
+            protected: &ready.protected,
+            permit: Permit {
+                backup: &ready.backup,
+                capture: Capture::Proven(ready.capture),
+                consent: self.consent,
+            },
+            smoke_folder: &ready.smoke_folder,
+            slot_init: &self.slot_init,
+            method: ready.method,
+        };
+        let (ui, mut ear) = (self.ui, Ear::default());
+        let whose = (
+            self.campaign.name.as_str(),
+            self.campaign.board.as_str(),
+            asked.row,
+        );
+        act(&step, &rig, &mut |line| {
+            ui.say(&format!("    {line}"));
+            if let Some(what) = ear.hears(line) {
+                self.notify.tell(&notify::waiting(whose, what, &self.folder), ui);
+            }
+        })
+    }
+
+    /// pstore's records that a boot left are no news of the next one.
+    fn now_has(&mut self, booted: &Booted) {
+        if let Some(prepared) = &mut self.prepared {
+            prepared.known_dumps = booted.dumps.clone();
+        }
+    }
+
     /// What a build came to: a kernel that cannot be built is an answer.
     fn answer(&self, built: Result<build::Built>) -> Result<Built> {
         match built {

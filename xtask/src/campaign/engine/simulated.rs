@@ -18,6 +18,7 @@ use crate::campaign::journal::past::{BOOT_ONCE, BOOT_VANILLA, Begin, Kept, Past,
 use crate::campaign::journal::{Journal, read};
 use crate::campaign::plan::{self, Planned};
 use crate::campaign::record::{DecodedFrame, EarlierBoot, PatchRecord, RowRecord, RunRecord, TakenFrom};
+use crate::campaign::reload::Tried;
 use crate::campaign::resume::{self, BoardSeen, Decision, Seen};
 use crate::campaign::stopwatch::Stopwatch;
 use crate::campaign::walk::Options;
@@ -227,6 +228,7 @@ impl Hands for Simulated {
             world.slot_is_whole = false;
             world.tick();
             world.slot_is_whole = true;
+            world.slot = Some(asked.manifest.commit.clone());
             world.tick();
             world.label = true;
             Ok(())
@@ -286,6 +288,63 @@ impl Hands for Simulated {
         }
         vanilla(world, asked.row, journal)?;
         Ok(booted)
+    }
+
+    fn reload(
+        &mut self,
+        asked: &Asked,
+        now: &Manifest,
+        journal: &mut Journal,
+        _: &mut Stopwatch,
+    ) -> Result<Tried> {
+        ensure!(self.prepared, "the board was not prepared by this process");
+        let world = &self.world;
+        let is_there = {
+            let world = world.borrow();
+            ensure!(world.runs.is_none(), "what is tried begins on vanilla");
+            ensure!(
+                world.staged.as_ref() == Some(now),
+                "the modules of the step are what is staged"
+            );
+            world.label && world.slot_is_whole && world.slot.as_ref() == Some(&asked.manifest.commit)
+        };
+        if !is_there {
+            return Ok(Tried::NotPossible("the slot on the board is another one".into()));
+        }
+        let once = || {
+            let mut world = world.borrow_mut();
+            world.tick();
+            world.runs = Some(asked.manifest.commit.clone());
+            let boot = (asked.row.to_string(), asked.manifest.commit.clone());
+            world.reloads.push(boot);
+            world.tick();
+            Ok(())
+        };
+        let answer = |(): &()| json!({ "outcome": { "booted": {} } });
+        journal.act(asked.row, BOOT_ONCE, Value::Null, once, answer)?;
+        let mut booted = Booted::default();
+        {
+            let mut world = world.borrow_mut();
+            if world.reload_warns {
+                booted
+                    .seen
+                    .failed_tests
+                    .push("it fails when it is reloaded".into());
+                booted.findings = finding::find(&record::read(NEW_FINDING), "kmsg");
+            }
+            if world.lost_at_reload == Some(asked.row) {
+                world.silent = true;
+                world.lost_at_reload = None;
+                booted.not_back = Some("it does not answer".into());
+            }
+        }
+        if booted.not_back.is_none() {
+            vanilla(world, asked.row, journal)?;
+        }
+        Ok(Tried::Done {
+            booted: Box::new(booted),
+            ended: None,
+        })
     }
 
     fn begin_ahead(&mut self, step: &str, _: &[PathBuf]) -> Result<()> {

@@ -322,6 +322,9 @@ impl Rules<'_> {
                 }
             }
         }
+        if let Some(says) = cannot_reload(step) {
+            self.wrong(&at(&["reload".into()]), says);
+        }
         for (number, entry) in step.exercise.iter().enumerate() {
             if let Err(error) = Probe::parse(entry) {
                 self.wrong(&at(&["exercise".into(), number.into()]), format!("{error:#}"));
@@ -366,6 +369,24 @@ impl Rules<'_> {
                 );
             }
         }
+    }
+}
+
+/// Why a step cannot have `reload = true`, where it has.
+fn cannot_reload(step: &Step) -> Option<&'static str> {
+    if !step.reload {
+        None
+    } else if step.rebuild.is_empty() || step.rebuild.iter().any(|module| module == ALL) {
+        Some(
+            "reload is for a step that changes modules and nothing else: `rebuild` has to name them, and `*` (which it is where it is left out) \
+             means the kernel, too",
+        )
+    } else if step.login {
+        Some(
+            "reload cannot be tried in a step that waits for a person on the desktop: what it would show is another thing",
+        )
+    } else {
+        None
     }
 }
 

@@ -207,6 +207,21 @@ fn each_rule_has_a_mistake_that_it_finds() {
             "20:12: \"a b\" is no name of a module",
         ),
         (
+            ("rebuild = [\"*\"]", "rebuild = [\"*\"]\nreload = true"),
+            "21:10: reload is for a step that changes modules and nothing else",
+        ),
+        (
+            ("rebuild = [\"*\"]", "reload = true"),
+            "20:10: reload is for a step that changes modules",
+        ),
+        (
+            (
+                "rebuild = [\"*\"]",
+                "rebuild = [\"m\"]\nlogin = true\nreload = true",
+            ),
+            "22:10: reload cannot be tried in a step that waits for a person",
+        ),
+        (
             ("estimate-min = 2", "soak-min = 2"),
             "23:12: soak-min without [soak]",
         ),

@@ -178,6 +178,13 @@ fn patch(campaign: &Campaign, step: &Step) -> Vec<Part> {
         format!("rebuild {rebuilt}{when}"),
         "what changed by content",
     ));
+    if step.reload {
+        parts.push(part(
+            &step.id,
+            "reload: where only modules changed, boot the step before once, unload and load them there, run each smoke test once",
+            "nothing: it is an early warning; the reboot gives the verdict",
+        ));
+    }
     if !campaign.kernel.escalate.is_empty() {
         parts.push(part(
             &step.id,

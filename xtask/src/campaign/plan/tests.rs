@@ -157,3 +157,15 @@ fn the_plan_is_the_same_in_every_form() {
         assert_eq!(json["plan"][index]["title"], row.title.as_str());
     }
 }
+
+#[test]
+fn a_step_that_is_tried_by_reloading_says_so_and_that_it_judges_nothing() {
+    let mut campaign = load("rehearsal.toml");
+    assert!(!text_of(&campaign).1.contains("reload"));
+    campaign.steps[1].reload = true;
+    let (plan, text) = text_of(&campaign);
+    let part = plan.iter().find(|row| row.id == "2.2").unwrap();
+    let part = part.parts.iter().find(|part| part.title.starts_with("reload: "));
+    assert!(part.unwrap().verified_by.contains("early warning"));
+    assert!(text.contains("the reboot gives the verdict"), "{text}");
+}

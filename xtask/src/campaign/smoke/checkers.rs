@@ -29,6 +29,14 @@ const TAINT: &[(char, &str)] = &[
 /// Flags after which nothing that the kernel does is worth a verdict: it died, a page is bad, a processor hung or is broken.
 const FATAL: &[char] = &['M', 'B', 'D', 'L'];
 
+/// Those flags, as bits of the taint.
+pub(super) fn fatal_bits() -> u64 {
+    let bits = TAINT.iter().enumerate();
+    bits.filter(|(_, (letter, _))| FATAL.contains(letter))
+        .map(|(bit, _)| 1 << bit)
+        .sum()
+}
+
 /// The state of the checkers at one instant.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Checkers {
@@ -195,5 +203,7 @@ mod tests {
     fn the_letters_are_those_of_the_kernel_s_document() {
         let letters: String = flags((1 << 20) - 1).iter().map(|(letter, _)| letter).collect();
         assert_eq!(letters, "PFSRMBUDAWCIOELKXTNJ");
+        let fatal: String = flags(fatal_bits()).iter().map(|(letter, _)| letter).collect();
+        assert_eq!(fatal, "MBDL");
     }
 }

@@ -9,6 +9,12 @@ pub const AROUND_S: u64 = 60;
 /// Bytes of what a test printed, and of the kernel log, that are brought back: their ends.
 const KEEP: u64 = 200_000;
 
+/// The kernel's taint.
+const TAINT: &str = "/proc/sys/kernel/tainted";
+/// Seconds between two looks at it while a test runs, and what a test is left on a kernel that died.
+const LOOK_EVERY_S: u64 = if cfg!(test) { 1 } else { 2 };
+const LAST_S: u64 = if cfg!(test) { 1 } else { 5 };
+
 /// Seconds that the whole script may take.
 pub fn longest(test: &SmokeTest) -> u64 {
     let around = test.before.len()
@@ -20,13 +26,22 @@ pub fn longest(test: &SmokeTest) -> u64 {
 
 /// The script: setup, conditions, the test in `folder` with its limit, conditions, what is known of its output, teardown in any case; then it
 /// prints parts (see `parts`). What it needs for itself is in a folder below /tmp that goes with it. It ends with 0 wherever it could
-/// print; a connection that is lost does not end the test, and teardown is done all the same.
+/// print; a connection that is lost does not end the test, and teardown is done all the same. A kernel that dies ends the test soon behind it.
 pub fn script(test: &SmokeTest, folder: &str) -> String {
+    script_with(test, folder, TAINT)
+}
+
+/// The same, with the file that has the taint.
+pub(super) fn script_with(test: &SmokeTest, folder: &str, taint: &str) -> String {
     let begin = format!(
         "LOCKSTEP={folder}; export LOCKSTEP; cd {folder} || exit 125\nL=$(mktemp -d) || exit 125\n\
          fact() {{ echo \"$1=$2\" >>\"$L/facts\"; }}\n\
-         state() {{ read -r taint </proc/sys/kernel/tainted; fact \"$1-taint\" \"$taint\"\n\
+         state() {{ read -r taint <{taint}; fact \"$1-taint\" \"$taint\"\n\
          fact \"$1-debug_locks\" \"$(sed -n 's/^ *debug_locks: *//p' /proc/lockdep_stats 2>/dev/null)\"; }}\n\
+         watch() {{ read -r was <{taint} || return\n\
+         while sleep {LOOK_EVERY_S} && [ -d \"$L\" ] && read -r now <{taint}; do\n\
+         [ $((now & ~was & {fatal})) -ne 0 ] || continue\n\
+         sleep {LAST_S}; fact died 1; read -r pid <\"$L/pid\" && kill \"$pid\"; return\ndone; }}\n\
          part() {{ [ -f \"$2\" ] || : >\"$2\"; echo \"{HEAD} $1 $(stat -c %s \"$2\")\"; cat \"$2\"; echo; }}\n\
          torn=\n\
          teardown() {{ [ -z \"$torn\" ] || return 0; torn=1; {teardown} }}\n\
@@ -35,6 +50,7 @@ pub fn script(test: &SmokeTest, folder: &str) -> String {
          echo \"$mark\" 2>/dev/null >/dev/kmsg\n\
          go=1; state before\n",
         folder = quote(folder),
+        fatal = super::checkers::fatal_bits(),
         teardown = match test.teardown.as_str() {
             "" => ":;".to_string(),
             command => format!(
@@ -81,7 +97,10 @@ fn run(test: &SmokeTest) -> String {
         )
     });
     format!(
-        "[ -z \"$go\" ] || {{ {remove}timeout -k 5 {limit} sh -c {command} >\"$L/all\" 2>&1; fact run $?\n{describe}}}\n\
+        // The test is not what runs in the background: a shell lets that ignore SIGINT.
+        "[ -z \"$go\" ] || {{ {remove}watch </dev/null >/dev/null 2>&1 & watch=$!\n\
+         sh -c 'echo $$ >\"$0\"; exec \"$@\"' \"$L/pid\" timeout -k 5 {limit} sh -c {command} >\"$L/all\" 2>&1; fact run $?\n\
+         kill $watch 2>/dev/null; wait $watch 2>/dev/null\n{describe}}}\n\
          tail -c {KEEP} \"$L/all\" >\"$L/printed\" 2>/dev/null\n",
         limit = test.limit_s,
         command = quote(&test.run)

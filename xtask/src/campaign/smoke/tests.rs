@@ -66,6 +66,40 @@ fn a_test_that_hangs_is_ended() {
 }
 
 #[test]
+fn a_test_on_a_kernel_that_dies_is_ended_before_its_limit() {
+    let folder = tempfile::tempdir().unwrap();
+    let taint = folder.path().join("tainted");
+    let ended = |before: u64, after: u64| {
+        std::fs::write(&taint, format!("{before}\n")).unwrap();
+        let mut test = plain(&format!("echo {after} >tainted; sleep 4; echo whole"));
+        test.limit_s = 60;
+        test.teardown = "echo 0 >torn".into();
+        let sh = Shell::new().unwrap();
+        let script = script::script_with(&test, folder.path().to_str().unwrap(), taint.to_str().unwrap());
+        let began = std::time::Instant::now();
+        let finished = process::finish(cmd!(sh, "sh -c {script}"), Duration::from_secs(30)).unwrap();
+        assert!(folder.path().join("torn").exists());
+        let seen = look(&test, 0, &String::from_utf8_lossy(&finished.stdout));
+        assert_eq!((seen.before.taint, seen.after.taint), (Some(before), Some(after)));
+        (seen.result, began.elapsed().as_secs())
+    };
+    let died = 1 << 7;
+    let (result, _) = ended(0, died | 1);
+    assert_eq!(
+        result.failure.unwrap(),
+        "it was ended: the kernel died while it ran"
+    );
+    assert!(!result.printed.contains("whole"), "{}", result.printed);
+    // A warning, and a death of before.
+    let (result, took) = ended(died, died | 1 << 9);
+    assert_eq!(
+        (result.failure, result.printed.as_str()),
+        (None, "whole"),
+        "after {took} s"
+    );
+}
+
+#[test]
 fn a_wrong_hash_fails() {
     let mut test = test("printf abc > out");
     test.output.as_mut().unwrap().sha256 = Some("00".into());

@@ -35,7 +35,15 @@ pub struct World {
     pub silent: bool,
     pub label: bool,
     pub slot_is_whole: bool,
-    /// Row and commit of every boot of our label.
+    /// The commit that the slot on the board was made from.
+    pub slot: Option<String>,
+    /// Row and commit of every boot for a try by reloading.
+    pub reloads: Vec<(String, String)>,
+    /// What such a try shows, whatever the reboot shows.
+    pub reload_warns: bool,
+    /// A row whose try the board does not come back from.
+    pub lost_at_reload: Option<&'static str>,
+    /// Row and commit of every boot of our label that is judged.
     pub boots: Vec<(String, String)>,
     /// Patches with which the kernel is bad.
     pub bad: Vec<&'static str>,
