@@ -7,6 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use xtask::board::offline::Offline;
+use xtask::board::ours::SMOKE_FOLDER;
+use xtask::board::slot_init::RESTORE_FOLDER;
 use xtask::host::requirements;
 
 fn run(program: &str, words: &[&str], input: &str) -> String {
@@ -116,6 +118,14 @@ fn a_damaged_disk_image_gets_vanilla_back_hash_for_hash() {
         builds: work,
         ..
     } = Bench::in_a_campaign();
+    let left = [
+        SMOKE_FOLDER,
+        RESTORE_FOLDER,
+        "/var/lib/lockstep/backups/.new-iter6",
+    ];
+    for folder in left {
+        board.file(&format!("{folder}/x"), "x", 0o644);
+    }
     let disk = disk_of(&board, work.path());
     let junk = work.path().join("junk");
     fs::write(&junk, "\0junk\nlabel").unwrap();
@@ -134,7 +144,10 @@ fn a_damaged_disk_image_gets_vanilla_back_hash_for_hash() {
              write {shown} {modules}/stranger.ko\n"
         ),
     );
-    let offline = Offline::open(&disk, "iter6", &board.host()).unwrap();
+    let backups = PathBuf::from("/var/lib/lockstep/backups");
+    let offline = Offline::open(&disk, "iter6", &board.host())
+        .unwrap()
+        .with_backups(backups);
     let before = fs::read(&disk).unwrap();
     let plan = offline.plan().unwrap();
     assert_eq!(before, fs::read(&disk).unwrap(), "a plan changes nothing");
@@ -145,10 +158,14 @@ fn a_damaged_disk_image_gets_vanilla_back_hash_for_hash() {
     );
     assert_eq!(
         plan.remove.len(),
-        4,
-        "Image, device tree, modules and record of the slot: {:?}",
+        4 + left.len(),
+        "Image, device tree, modules and record of the slot, and what work left: {:?}",
         plan.remove
     );
+    assert!(left.iter().all(|path| plan.remove.contains(&PathBuf::from(path))));
+    let kept: Vec<&str> = plan.kept.iter().map(|kept| kept.place.as_str()).collect();
+    let archive = board.host().display().to_string();
+    assert_eq!(kept, ["/var/lib/lockstep/backups/iter6", &archive]);
     offline.execute(&plan).unwrap_or_else(|error| panic!("{error:#}"));
     let again = offline.plan().unwrap();
     assert!(again.is_empty(), "{again:#?}");

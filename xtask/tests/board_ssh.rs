@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 use xtask::board::backup::{self, Made, Modules};
 use xtask::board::extlinux::Config;
 use xtask::board::file::SecondHost;
+use xtask::board::ours::SMOKE_FOLDER;
 use xtask::board::protected::Protected;
+use xtask::board::slot_init::RESTORE_FOLDER;
 use xtask::board::{Board, inventory, rollback, second_host, slot};
 use xtask::host::files::sha256;
 
@@ -45,8 +47,27 @@ fn backup_deploy_verify_and_rollback_over_ssh() {
         second.sent
     );
     slot::verify(&board, &protected).unwrap();
-    let plan = rollback::plan(&board, "iter6", &host).unwrap();
-    rollback::execute(&board, &plan, &host).unwrap();
+    let left = [
+        format!("{SMOKE_FOLDER}/test clip"),
+        format!("{RESTORE_FOLDER}/device"),
+        "/var/lib/lockstep/backups/.new-iter6/x".into(),
+    ];
+    for path in &left {
+        loopback.local.file(path, "x", 0o644);
+    }
+    // Twice: the second finds nothing to do, and both tell what stays.
+    for round in 0..2 {
+        let plan = rollback::plan(&board, "iter6", &host).unwrap();
+        assert_eq!(plan.is_empty(), round == 1, "{plan:?}");
+        let done = rollback::execute(&board, &plan, &host).unwrap();
+        let places: Vec<&str> = done.kept.iter().map(|kept| kept.place.as_str()).collect();
+        let archive = host.display().to_string();
+        assert_eq!(places, ["/var/lib/lockstep/backups/iter6", &archive]);
+    }
+    for path in &left {
+        assert!(!loopback.local.at(path).parent().unwrap().exists(), "{path}");
+    }
+    backup::verify(&board, "iter6", &host).unwrap();
     assert!(protected.compare(&board).unwrap().is_empty());
     let conf = fs::read_to_string(loopback.local.at("/boot/firmware/extlinux/extlinux.conf")).unwrap();
     assert_eq!(conf, EXTLINUX);

@@ -20,6 +20,9 @@ pub const ARCHIVE: &str = "vanilla.tar.zst";
 /// Name of the manifest, on the board and on the host.
 pub const MANIFEST: &str = "manifest.json";
 
+/// First letters of the folder on the board in which a backup is being made.
+pub(super) const UNFINISHED: &str = ".new-";
+
 /// What a backup holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]

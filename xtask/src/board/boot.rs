@@ -319,6 +319,17 @@ pub fn boot_vanilla(
     Ok(Boot { outcome, seen })
 }
 
+/// Boot methods whose attempt was prepared and never used up. Changes nothing.
+pub fn armed(board: &dyn Board) -> Result<Vec<Method>> {
+    let mut armed = Vec::new();
+    for method in Method::ALL {
+        if method.implementation().is_armed(board)? {
+            armed.push(method);
+        }
+    }
+    Ok(armed)
+}
+
 /// Takes back what any boot method prepared and did not use; gives the methods that had left something.
 pub fn disarm(board: &dyn Board, protected: &Protected) -> Result<Vec<Method>> {
     let mut left = Vec::new();

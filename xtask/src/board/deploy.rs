@@ -2,6 +2,7 @@
 //! changes, and it is written when all of it verifies on the board (invariants 5, 6, 7, 10).
 
 mod append;
+mod beside;
 mod contents;
 mod initramfs;
 mod older;
@@ -189,6 +190,8 @@ pub fn plan(board: &dyn Board, request: &Request) -> Result<Plan> {
     let older = Older::of(protected, old.as_ref(), &kept, &manifest.release, request.keep)?;
     let mut remove = strangers(&seen, &place, &wanted);
     remove.extend(older.remove);
+    let config = Config::parse(&read_extlinux(board, protected)?);
+    beside::leave(&config, protected, &place, &remove)?;
     room::check(board, protected, &place, &module_puts, &boot_puts)?;
     let whole = old.as_ref().is_some_and(|old| {
         old.state == State::Whole
@@ -378,8 +381,7 @@ fn refuse_collision(
     for path in &targets {
         if let Some(reason) = protected.refuses(path) {
             bail!(
-                "the slot of release `{release}` would write {}: {reason}. Where another label of ours boots that release (`cargo xtask extlinux show`), use \
-                 that label, or take it away first (`cargo xtask rollback` with the name of its campaign)",
+                "the slot of release `{release}` would write {}: {reason}",
                 path.display()
             );
         }

@@ -13,6 +13,7 @@ pub mod inventory;
 pub mod lease;
 pub mod netconsole;
 pub mod offline;
+pub mod ours;
 pub mod preflight;
 pub mod probe;
 pub mod proof;

@@ -7,11 +7,9 @@ mod partitions;
 
 use super::autologin;
 use super::backup::{self, Manifest};
-use super::extlinux::{self, Config};
 use super::inventory::{Content, Entry, Inventory};
-use super::protected::Protected;
+use super::ours;
 use super::rollback::{self, Copy, ExtlinuxChange, Plan, RolledBack};
-use super::slot::{self, Place, Record};
 use super::writer::Sent;
 use anyhow::{Context, Result, bail, ensure};
 use std::collections::BTreeSet;
@@ -45,6 +43,7 @@ pub struct Offline {
     manifest: Manifest,
     host_folder: PathBuf,
     campaign: String,
+    backups: Option<PathBuf>,
 }
 
 impl Offline {
@@ -72,7 +71,14 @@ impl Offline {
             manifest,
             host_folder: host_folder.to_path_buf(),
             campaign: campaign.to_string(),
+            backups: None,
         })
+    }
+
+    /// With the board's own folder of backups, as its file has it: what lies there is told, or taken away where it was never finished.
+    pub fn with_backups(self, folder: PathBuf) -> Self {
+        let backups = Some(folder);
+        Offline { backups, ..self }
     }
 
     /// What the disk is.
@@ -111,16 +117,23 @@ impl Offline {
                 let was = &self.manifest.inventory[path];
                 format!("{} was {:?}, mode {:o}", path.display(), was.content, was.mode)
             });
+        let files: &dyn Disk = self.disk.as_ref();
+        let mut ours = ours::find(&OnDisk(files), &self.manifest, self.backups.as_deref())?;
+        ours.kept
+            .extend(ours::elsewhere(&self.manifest, &self.host_folder, None));
         Ok(Plan {
             campaign: self.campaign.clone(),
             copy: Copy::OnHost(self.host_folder.clone()),
             extlinux: compared.extlinux,
             restore: compared.restore,
             strangers: compared.strangers,
-            remove: self.ours(conf.as_deref())?,
+            remove: ours.remove,
+            // U-Boot's variable is not on this disk, and what was in memory is gone.
+            boot_once: Vec::new(),
             rename: self.disabled()?,
             reshape: Vec::new(),
             by_hand: compared.by_hand.into_iter().chain(shapes).collect(),
+            kept: ours.kept,
         })
     }
 
@@ -163,6 +176,7 @@ impl Offline {
             restored: wanted.len() + usize::from(plan.extlinux == ExtlinuxChange::Restore),
             removed: plan.strangers.len() + plan.remove.len(),
             sent,
+            kept: plan.kept.clone(),
         })
     }
 
@@ -180,53 +194,6 @@ impl Offline {
         Ok(())
     }
 
-    /// Files and folders of ours: those of the slots' records, and of the label where the record is damaged.
-    fn ours(&self, conf: Option<&[u8]>) -> Result<Vec<PathBuf>> {
-        let protected = &self.manifest.protected;
-        let record = slot::record_path(protected);
-        let folder = record.parent().context("the slot's record has no folder")?;
-        let mut releases = BTreeSet::new();
-        let mut paths = vec![record.clone()];
-        for name in self.disk.names(folder)? {
-            if let Some(release) = slot::kept_release(&name) {
-                releases.insert(release.to_string());
-                paths.push(folder.join(&name));
-            }
-        }
-        let read: Option<Record> = self
-            .disk
-            .read(&record)?
-            .and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        releases.extend(read.map(|record| record.release));
-        releases.extend(conf.and_then(|conf| release_of_label(conf, protected)));
-        for release in &releases {
-            // A record that lies must not take vanilla away.
-            if let Ok(place) = Place::of(protected, release) {
-                paths.extend(
-                    place
-                        .roots()
-                        .into_iter()
-                        .filter(|root| protected.refuses(root).is_none()),
-                );
-            }
-        }
-        let mut there = Vec::new();
-        for path in paths {
-            let parent = path.parent().unwrap_or(Path::new("/"));
-            let name = path
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned();
-            if self.disk.names(parent)?.contains(&name) {
-                there.push(path);
-            }
-        }
-        there.sort();
-        there.dedup();
-        Ok(there)
-    }
-
     fn disabled(&self) -> Result<Vec<(PathBuf, PathBuf)>> {
         let mut found = Vec::new();
         for folder in autologin::folders() {
@@ -239,15 +206,17 @@ impl Offline {
     }
 }
 
-fn release_of_label(conf: &[u8], protected: &Protected) -> Option<String> {
-    let config = Config::parse(conf);
-    extlinux::ours(&config, &protected.test_label).ok().flatten()?;
-    let kernel = config.label(&protected.test_label)?.kernel.clone()?;
-    kernel
-        .rsplit('/')
-        .next()?
-        .strip_prefix("Image-")
-        .map(String::from)
+/// A disk, as one looks for what is ours on it.
+struct OnDisk<'a>(&'a dyn Disk);
+
+impl ours::Files for OnDisk<'_> {
+    fn read(&self, path: &Path) -> Result<Option<Vec<u8>>> {
+        self.0.read(path)
+    }
+
+    fn names(&self, folder: &Path) -> Result<Vec<String>> {
+        self.0.names(folder)
+    }
 }
 
 /// An entry of a host's file, as [`Disk::inventory`] gives it.

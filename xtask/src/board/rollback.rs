@@ -1,11 +1,10 @@
-//! Puts vanilla back exactly as its verified backup has it, and takes away all that is ours: label, slot, modules, record.
-//! Idempotent; says beforehand what it will do.
+//! Puts vanilla back exactly as its verified backup has it, and takes away what is ours: labels, slots, modules, records, what smoke tests and
+//! interrupted work left. The backups stay, and are told. Idempotent; says beforehand what it will do.
 
 use super::backup::{self, Manifest};
-use super::extlinux::{self, Config};
+use super::boot::{self, Method};
 use super::inventory::{self, Content, Entry, Inventory};
-use super::protected::Protected;
-use super::slot::{self, Place};
+use super::ours::{self, Kept};
 use super::writer::{Keep, Put, Sent, Source, Writer};
 use super::{Board, autologin, script};
 use anyhow::{Context, Result, bail, ensure};
@@ -31,10 +30,14 @@ pub struct Plan {
     pub strangers: Vec<PathBuf>,
     /// Files and folders of ours that are removed.
     pub remove: Vec<PathBuf>,
+    /// Boot methods whose one attempt was prepared and never used up: it is taken back.
+    pub boot_once: Vec<Method>,
     /// Files that pre-flight renamed to switch a log-in off: what they are called now, and what they were called.
     pub rename: Vec<(PathBuf, PathBuf)>,
     /// What has to be done by hand: devices that differ.
     pub by_hand: Vec<String>,
+    /// What of ours stays on purpose.
+    pub kept: Vec<Kept>,
 }
 
 /// Which copy of a backup is used.
@@ -53,7 +56,7 @@ pub enum Copy {
 pub enum ExtlinuxChange {
     /// It is as the backup has it.
     None,
-    /// It gets the backup's bytes, without our label should the backup have been made with it.
+    /// It gets the backup's bytes: no label of ours is in them.
     Restore,
 }
 
@@ -65,15 +68,16 @@ impl Plan {
             && self.reshape.is_empty()
             && self.strangers.is_empty()
             && self.remove.is_empty()
+            && self.boot_once.is_empty()
             && self.rename.is_empty()
             && self.by_hand.is_empty()
     }
 
-    /// What will be done, one line each.
+    /// What will be done, one line each; [`Plan::kept`] is told behind it.
     pub fn lines(&self) -> Vec<String> {
         let mut lines = Vec::new();
         if self.extlinux == ExtlinuxChange::Restore {
-            lines.push("restore extlinux.conf (our label goes with it)".to_string());
+            lines.push("restore extlinux.conf (every label of ours goes with it)".to_string());
         }
         let shown = |verb: &str, paths: &[PathBuf]| -> Vec<String> {
             let mut lines: Vec<String> = paths
@@ -90,6 +94,11 @@ impl Plan {
         lines.extend(shown("make again (folder or link)", &self.reshape));
         lines.extend(shown("remove, since vanilla did not have it,", &self.strangers));
         lines.extend(shown("remove", &self.remove));
+        lines.extend(
+            self.boot_once
+                .iter()
+                .map(|method| format!("take back what the boot method {} had prepared", method.name())),
+        );
         lines.extend(
             self.rename
                 .iter()
@@ -110,6 +119,8 @@ pub struct RolledBack {
     pub removed: usize,
     /// What crossed the line.
     pub sent: Sent,
+    /// What of ours stays on purpose.
+    pub kept: Vec<Kept>,
 }
 
 /// Looks and says what a rollback would do. Works with whatever kernel runs. Changes nothing. Errors: neither copy of the
@@ -117,20 +128,28 @@ pub struct RolledBack {
 pub fn plan(board: &dyn Board, campaign: &str, host_folder: &Path) -> Result<Plan> {
     let manifest = manifest(board, campaign, host_folder)?;
     let copy = choose_copy(board, &manifest, campaign, host_folder)?;
-    let protected = &manifest.protected;
     let seen = inventory::take(board, &covered(&manifest))?;
-    let now = script::read(board, &protected.extlinux)?;
+    let now = script::read(board, &manifest.protected.extlinux)?;
     let compared = compare(&manifest, &seen, now.as_deref())?;
+    let description = board.description();
+    let mut ours = ours::find(&ours::Running(board), &manifest, Some(&description.backup_folder))?;
+    ours.kept.extend(ours::elsewhere(
+        &manifest,
+        host_folder,
+        description.second_host.as_ref(),
+    ));
     Ok(Plan {
         campaign: campaign.to_string(),
         copy,
         extlinux: compared.extlinux,
         restore: compared.restore,
         strangers: compared.strangers,
-        remove: ours(board, protected)?,
+        remove: ours.remove,
+        boot_once: boot::armed(board)?,
         rename: autologin::disabled(board, campaign)?,
         reshape: compared.reshape,
         by_hand: compared.by_hand,
+        kept: ours.kept,
     })
 }
 
@@ -199,6 +218,9 @@ pub fn execute(board: &dyn Board, plan: &Plan, host_folder: &Path) -> Result<Rol
     writer.remove_strangers(&plan.strangers)?;
     writer.reshape(&plan.reshape)?;
     restore_files(&writer, &manifest, &plan.restore, &mut sources, &mut sent)?;
+    if !plan.boot_once.is_empty() {
+        boot::disarm(board, protected)?;
+    }
     writer.remove(&plan.remove)?;
     for (from, to) in &plan.rename {
         writer.rename(from, to)?;
@@ -213,6 +235,7 @@ pub fn execute(board: &dyn Board, plan: &Plan, host_folder: &Path) -> Result<Rol
         restored: wanted.len() + usize::from(plan.extlinux == ExtlinuxChange::Restore),
         removed: plan.strangers.len() + plan.remove.len(),
         sent,
+        kept: plan.kept.clone(),
     })
 }
 
@@ -347,57 +370,6 @@ pub(super) fn covered(manifest: &Manifest) -> Vec<PathBuf> {
 fn same(was: &Entry, is: &Entry) -> bool {
     let one = |entry: &Entry| Inventory::from([(PathBuf::from("/"), entry.clone())]);
     inventory::differences(&one(was), &one(is)).is_empty()
-}
-
-/// Files and folders of ours that are on the board, by the slot's record.
-fn ours(board: &dyn Board, protected: &Protected) -> Result<Vec<PathBuf>> {
-    let record_path = slot::record_path(protected);
-    let mut paths = match slot::read(board, protected) {
-        Ok(Some(record)) => Place::of(protected, &record.release)?.roots(),
-        Ok(None) => Vec::new(),
-        // A damaged record must not stop a rollback; the label names the kernel, and so the release.
-        Err(_) => release_of_label(board, protected)?
-            .map(|release| Place::of(protected, &release))
-            .transpose()?
-            .map_or_else(Vec::new, |place| place.roots()),
-    };
-    for kept in slot::kept(board, protected)? {
-        paths.extend(Place::of(protected, &kept.release)?.roots());
-        paths.push(slot::kept_path(protected, &kept.release));
-    }
-    paths.push(board.description().backup_folder.join(".initramfs"));
-    paths.push(record_path);
-    paths.sort();
-    paths.dedup();
-    let there = inventory_of_names(board, &paths)?;
-    paths.retain(|path| there.contains(path));
-    Ok(paths)
-}
-
-fn release_of_label(board: &dyn Board, protected: &Protected) -> Result<Option<String>> {
-    let Some(bytes) = script::read(board, &protected.extlinux)? else {
-        return Ok(None);
-    };
-    let config = Config::parse(&bytes);
-    if !extlinux::ours(&config, &protected.test_label).is_ok_and(|range| range.is_some()) {
-        return Ok(None);
-    }
-    let kernel = config
-        .label(&protected.test_label)
-        .and_then(|label| label.kernel.clone());
-    let release = kernel
-        .as_deref()
-        .and_then(|kernel| kernel.rsplit('/').next()?.strip_prefix("Image-"));
-    Ok(release.map(String::from))
-}
-
-fn inventory_of_names(board: &dyn Board, paths: &[PathBuf]) -> Result<BTreeSet<PathBuf>> {
-    let words = script::words(paths.iter().map(PathBuf::as_path))?;
-    let looking =
-        format!("for path in {words}; do if [ -e \"$path\" ]; then printf '%s\\0' \"$path\"; fi; done");
-    let finished = script::ask(board, "looking for files of ours", &looking, script::LOOK)?;
-    let text = String::from_utf8(finished.stdout).context("a path on the board is not UTF-8")?;
-    Ok(text.split_terminator('\0').map(PathBuf::from).collect())
 }
 
 /// Hash for hash, after everything.

@@ -162,6 +162,14 @@ pub fn read(board: &dyn Board, protected: &Protected) -> Result<Option<Record>> 
     Ok(Some(record))
 }
 
+/// Whether a file beside the Images is the record of a label of ours.
+pub(super) fn is_record(name: &str) -> bool {
+    let label = name
+        .strip_prefix("lockstep-")
+        .and_then(|rest| rest.strip_suffix(".json"));
+    label.is_some_and(|label| extlinux::check_name(label).is_ok())
+}
+
 /// First letters of the record of a slot that is kept and that no label boots.
 const KEPT: &str = "lockstep-kept-";
 

@@ -4,6 +4,7 @@
 mod pack;
 mod scripts;
 
+use super::backup::UNFINISHED;
 use super::extlinux::{self, Config};
 use super::inventory::Inventory;
 use super::protected::{self, Protected};
@@ -282,7 +283,7 @@ impl<'a> Writer<'a> {
     /// [`Writer::keep_snapshot`] gives it its name. When it dies half-way that folder is left over and the next call replaces it.
     pub fn take_snapshot(&self, paths: &[PathBuf], into: &Path) -> Result<PathBuf> {
         let (parent, name) = split(into)?;
-        let stage = parent.join(format!(".new-{}", name.display()));
+        let stage = parent.join(format!("{UNFINISHED}{}", name.display()));
         let relative: Result<Vec<PathBuf>> = paths
             .iter()
             .map(|path| {

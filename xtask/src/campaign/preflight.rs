@@ -5,6 +5,7 @@ use super::harvest_records;
 use crate::board::Board;
 use crate::board::backup::{self, Made, Modules, Verified};
 use crate::board::boot::{self, Capture, ConsentGiven, Method, Permit};
+use crate::board::ours::SMOKE_FOLDER;
 use crate::board::preflight::{self, Backup, Needed, ProvenCapture, Status};
 use crate::board::protected::Protected;
 use crate::board::rescue_card;
@@ -211,9 +212,6 @@ fn prove_way_back(context: &Context, protected: &Protected, permit: &Permit) -> 
     }
     Ok(facts)
 }
-
-/// Folder on the board that smoke tests run in.
-const SMOKE_FOLDER: &str = "/var/lib/lockstep/smoke";
 
 /// Puts the files of the smoke tests where the tests run, through the one writer.
 fn push(context: &Context, protected: &Protected) -> Result<String> {

@@ -1,7 +1,7 @@
 //! `cargo xtask rollback`.
 
 use super::Context;
-use super::open_board::{BoardFlags, lock};
+use super::open_board::{BoardFlags, board_file, lock};
 use crate::board::awake;
 use crate::board::boot;
 use crate::board::offline::Offline;
@@ -41,7 +41,7 @@ impl Rollback {
         if agreed(context, &plan, &question)? == Agreed::NothingToDo {
             return Ok(Outcome::Success);
         }
-        roll_back(context, || rollback::execute(board, &plan, &folder))?;
+        roll_back(context, &plan, || rollback::execute(board, &plan, &folder))?;
         // Pre-flight may have held it awake; a board without systemd never was.
         drop(awake::release(board));
         self.say_what_runs(context, board)?;
@@ -51,14 +51,16 @@ impl Rollback {
     fn run_offline(&self, context: &Context, target: &Path) -> Result<Outcome> {
         let folder = self.board.backup_folder(context);
         let task = context.ui.task("comparing the disk with the archive", None);
-        let offline = Offline::open(target, &self.board.campaign, &folder)?;
+        let description = board_file(context, &self.board.board)?.description;
+        let offline =
+            Offline::open(target, &self.board.campaign, &folder)?.with_backups(description.backup_folder);
         let plan = offline.plan()?;
         task.done("");
         let question = format!("Do this on {}?", offline.shown());
         if agreed(context, &plan, &question)? == Agreed::NothingToDo {
             return Ok(Outcome::Success);
         }
-        roll_back(context, || offline.execute(&plan))?;
+        roll_back(context, &plan, || offline.execute(&plan))?;
         context
             .ui
             .line("next: put the disk back into the board and switch it on");
@@ -98,17 +100,27 @@ fn agreed(context: &Context, plan: &Plan, question: &str) -> Result<Agreed> {
     if plan.is_empty() {
         context
             .ui
-            .json(&serde_json::json!({ "restored": 0, "removed": 0 }))?;
-        context.ui.line(AS_IT_WAS);
+            .json(&serde_json::json!({ "restored": 0, "removed": 0, "kept": plan.kept }))?;
+        said_of_the_end(plan)
+            .iter()
+            .for_each(|line| context.ui.line(line));
         return Ok(Agreed::NothingToDo);
     }
     context.ui.confirm(context.global.consent(), question)?;
     Ok(Agreed::Yes)
 }
 
-const AS_IT_WAS: &str = "vanilla is as the backup has it, and nothing of ours is left";
+/// How vanilla stands now, and what of ours is still somewhere.
+fn said_of_the_end(plan: &Plan) -> Vec<String> {
+    let mut lines = vec![
+        "vanilla is as the backup has it, and what booted or tested our kernels is gone: labels, slots, modules, files of smoke tests"
+            .to_string(),
+    ];
+    lines.extend(plan.kept.iter().map(|kept| format!("  {}", kept.line())));
+    lines
+}
 
-fn roll_back(context: &Context, execute: impl FnOnce() -> Result<RolledBack>) -> Result<()> {
+fn roll_back(context: &Context, plan: &Plan, execute: impl FnOnce() -> Result<RolledBack>) -> Result<()> {
     let task = context.ui.task("rolling back", None);
     let done = execute()?;
     task.done(&format!(
@@ -116,6 +128,8 @@ fn roll_back(context: &Context, execute: impl FnOnce() -> Result<RolledBack>) ->
         done.restored, done.removed
     ));
     context.ui.json(&done)?;
-    context.ui.line(AS_IT_WAS);
+    said_of_the_end(plan)
+        .iter()
+        .for_each(|line| context.ui.line(line));
     Ok(())
 }

@@ -50,6 +50,11 @@ impl BootMethod for DefaultSwap {
         Ok(())
     }
 
+    fn is_armed(&self, board: &dyn Board) -> Result<bool> {
+        let kept = PathBuf::from(RESTORE_FOLDER).join("extlinux.conf");
+        Ok(script::read(board, &kept)?.is_some())
+    }
+
     fn disarm(&self, board: &dyn Board, protected: &Protected) -> Result<bool> {
         let folder = PathBuf::from(RESTORE_FOLDER);
         let Some(kept) = script::read(board, &folder.join("extlinux.conf"))? else {

@@ -2,7 +2,8 @@
 
 use super::method::{BootMethod, Guarantee, Target, Way};
 use super::situation::Situation;
-use crate::board::script;
+use crate::board::protected::Protected;
+use crate::board::{Board, script};
 use anyhow::{Result, ensure};
 
 /// [`super::Method::Kexec`].
@@ -81,11 +82,13 @@ impl BootMethod for Kexec {
         "systemctl kexec || kexec -e"
     }
 
-    fn disarm(
-        &self,
-        board: &dyn crate::board::Board,
-        _protected: &crate::board::protected::Protected,
-    ) -> Result<bool> {
+    fn is_armed(&self, board: &dyn Board) -> Result<bool> {
+        let looking = "cat /sys/kernel/kexec_loaded 2>/dev/null || :";
+        let doing = "looking for a kernel that is loaded for kexec";
+        Ok(script::ask(board, doing, looking, script::LOOK)?.text() == "1")
+    }
+
+    fn disarm(&self, board: &dyn Board, _protected: &Protected) -> Result<bool> {
         let unloading =
             "if [ \"$(cat /sys/kernel/kexec_loaded 2>/dev/null)\" = 1 ]; then kexec -s -u; echo was; fi";
         let said = script::ask(board, "unloading the kernel for kexec", unloading, script::LOOK)?.text();

@@ -135,6 +135,11 @@ pub(super) trait BootMethod: Sync {
         None
     }
 
+    /// Whether the board has something that [`BootMethod::disarm`] would take back. Changes nothing.
+    fn is_armed(&self, _board: &dyn Board) -> Result<bool> {
+        Ok(false)
+    }
+
     /// Takes back what [`BootMethod::arm`] left on the board, and tells whether there was something. Safe at any time, and twice.
     fn disarm(&self, _board: &dyn Board, _protected: &Protected) -> Result<bool> {
         Ok(false)

@@ -7,6 +7,7 @@
 //! none before it.
 
 use super::super::inventory::{self, Inventory};
+use super::super::ours::INITRAMFS_WORK;
 use super::super::slot::Place;
 use super::super::writer::{Put, Sent, Source, Writer};
 use super::super::{Board, quote, script};
@@ -242,7 +243,7 @@ pub(super) fn make(
         .initramfs
         .as_ref()
         .context("the slot has no place for an initramfs")?;
-    let folder = board.description().backup_folder.join(".initramfs");
+    let folder = board.description().backup_folder.join(INITRAMFS_WORK);
     let out = folder.join(file_name(target)?);
     ensure!(
         !folder.starts_with("/boot"),

@@ -1,0 +1,347 @@
+//! What of ours is on a board, or on its disk in this host: slots by their records and labels, and the folders that only we make. It says what a
+//! rollback takes away, and what stays on purpose.
+
+use super::backup::{self, Manifest};
+use super::extlinux::{self, Config};
+use super::file::SecondHost;
+use super::protected::Protected;
+use super::slot::{self, Place, Record};
+use super::slot_init::RESTORE_FOLDER;
+use super::{Board, quote, script};
+use anyhow::Result;
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// Folder on the board that smoke tests run in.
+pub const SMOKE_FOLDER: &str = "/var/lib/lockstep/smoke";
+/// Folder beside the backups in which the board's own tool makes an initramfs; a deploy that died leaves it.
+pub(super) const INITRAMFS_WORK: &str = ".initramfs";
+
+/// Something of ours that a rollback leaves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Kept {
+    /// What it is, and why it stays.
+    pub what: String,
+    /// Where it is.
+    pub place: String,
+    /// What removes it when nobody needs it any more.
+    pub remove: String,
+}
+
+impl Kept {
+    /// As a line for people.
+    pub fn line(&self) -> String {
+        format!("{}: {}; {}", self.what, self.place, self.remove)
+    }
+}
+
+/// Files of a board, whether it runs or not.
+pub(super) trait Files {
+    /// The whole content of a file; `None` if there is none.
+    fn read(&self, path: &Path) -> Result<Option<Vec<u8>>>;
+    /// Names in a folder; none if it is not there.
+    fn names(&self, folder: &Path) -> Result<Vec<String>>;
+}
+
+/// What is there of ours.
+pub(super) struct Ours {
+    /// Files and folders that a rollback takes away.
+    pub remove: Vec<PathBuf>,
+    /// What it leaves on the board.
+    pub kept: Vec<Kept>,
+}
+
+/// Looks for it. `backups` is the folder of the board that has a folder for each campaign's backup; where it is not known, nothing is said of
+/// them.
+pub(super) fn find(files: &dyn Files, manifest: &Manifest, backups: Option<&Path>) -> Result<Ours> {
+    let protected = &manifest.protected;
+    let mut seen = Names {
+        files,
+        known: BTreeMap::new(),
+    };
+    let record = slot::record_path(protected);
+    let boot = record.parent().unwrap_or(&protected.boot_mount).to_path_buf();
+    let mut remove = slots(&mut seen, protected, &boot)?;
+    remove.extend([PathBuf::from(SMOKE_FOLDER), PathBuf::from(RESTORE_FOLDER)]);
+    let mut kept = Vec::new();
+    if let Some(folder) = backups {
+        for name in seen.names(folder)? {
+            let unfinished = name.strip_prefix(backup::UNFINISHED) == Some(manifest.campaign.as_str());
+            if name == INITRAMFS_WORK || unfinished {
+                remove.push(folder.join(name));
+            } else {
+                kept.push(backup_on_board(&folder.join(name)));
+            }
+        }
+    }
+    let (gone, unsafe_on_fat) = interrupted(&mut seen, manifest, &boot)?;
+    remove.extend(gone);
+    kept.extend(unsafe_on_fat);
+    let mut there = BTreeSet::new();
+    for path in remove {
+        let (Some(folder), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str()))
+        else {
+            continue;
+        };
+        if seen.names(folder)?.iter().any(|known| known == name) {
+            there.insert(path);
+        }
+    }
+    Ok(Ours {
+        remove: there.into_iter().collect(),
+        kept,
+    })
+}
+
+/// Each folder is listed once.
+struct Names<'a> {
+    files: &'a dyn Files,
+    known: BTreeMap<PathBuf, Vec<String>>,
+}
+
+impl Names<'_> {
+    fn names(&mut self, folder: &Path) -> Result<Vec<String>> {
+        if let Some(known) = self.known.get(folder) {
+            return Ok(known.clone());
+        }
+        let names = self.files.names(folder)?;
+        self.known.insert(folder.into(), names.clone());
+        Ok(names)
+    }
+}
+
+/// Slots of every label of ours, and those that are kept without one. A damaged record must not stop a rollback: the label names the kernel, and
+/// so the release. A record that lies must not take vanilla away.
+fn slots(seen: &mut Names, protected: &Protected, boot: &Path) -> Result<Vec<PathBuf>> {
+    let conf = seen.files.read(&protected.extlinux)?.unwrap_or_default();
+    let config = Config::parse(&conf);
+    let mut releases = BTreeSet::new();
+    let mut paths = Vec::new();
+    for label in extlinux::all_ours(&config) {
+        releases.extend(release_of_label(&config, &label));
+    }
+    for name in seen.names(boot)? {
+        let path = boot.join(&name);
+        if let Some(release) = slot::kept_release(&name) {
+            releases.insert(release.to_string());
+            paths.push(path);
+        } else if slot::is_record(&name) {
+            let read = seen.files.read(&path)?;
+            let record: Option<Record> = read.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+            releases.extend(record.map(|record| record.release));
+            paths.push(path);
+        }
+    }
+    for release in &releases {
+        if let Ok(place) = Place::of(protected, release) {
+            paths.extend(place.roots());
+        }
+    }
+    paths.retain(|path| protected.refuses(path).is_none());
+    Ok(paths)
+}
+
+/// The release that a label of ours boots, by the name of its kernel.
+pub(super) fn release_of_label(config: &Config, label: &str) -> Option<String> {
+    extlinux::ours(config, label).ok().flatten()?;
+    let kernel = config.label(label)?.kernel.as_deref()?;
+    let release = kernel.rsplit('/').next()?.strip_prefix("Image-")?;
+    Some(release.into())
+}
+
+fn backup_on_board(folder: &Path) -> Kept {
+    Kept {
+        what: "a backup stays on the board".into(),
+        place: folder.display().to_string(),
+        remove: format!(
+            "when no rollback is wanted any more, there: `rm -r {}`",
+            quote(&folder.to_string_lossy())
+        ),
+    }
+}
+
+/// The backup's copies on other machines.
+pub(super) fn elsewhere(manifest: &Manifest, host_folder: &Path, second: Option<&SecondHost>) -> Vec<Kept> {
+    let mut kept = Vec::new();
+    if host_folder.join(backup::ARCHIVE).is_file() {
+        kept.push(Kept {
+            what: "the archive stays on this host, with the rescue card".into(),
+            place: host_folder.display().to_string(),
+            remove: format!(
+                "when no rollback is wanted any more: `rm -r {}`",
+                quote(&host_folder.to_string_lossy())
+            ),
+        });
+    }
+    kept.extend(second.map(|second| {
+        let folder = second
+            .folder
+            .join(&manifest.protected.board)
+            .join(&manifest.campaign);
+        Kept {
+            what: format!(
+                "a copy of the archive, if it was pushed, stays on {}",
+                second.host
+            ),
+            place: folder.display().to_string(),
+            remove: format!("there: `rm -r {}`", quote(&folder.to_string_lossy())),
+        }
+    }));
+    kept
+}
+
+/// What interrupted writes left beside their targets: gone, and on FAT told. There, after a power cut, such a file may share its clusters with the
+/// target, and removing it would free them (facts of vfat's rename); fsck.vfat has to look first.
+fn interrupted(seen: &mut Names, manifest: &Manifest, boot: &Path) -> Result<(Vec<PathBuf>, Vec<Kept>)> {
+    let protected = &manifest.protected;
+    let on_fat = manifest
+        .inventory
+        .get(&protected.extlinux)
+        .is_some_and(|entry| matches!(entry.filesystem.as_str(), "vfat" | "msdos"));
+    let mut folders: BTreeSet<PathBuf> = [boot.to_path_buf()].into();
+    folders.extend(protected.extlinux.parent().map(Path::to_path_buf));
+    folders.extend(protected.modules.parent().map(Path::to_path_buf));
+    let (mut gone, mut kept) = (Vec::new(), Vec::new());
+    for folder in folders {
+        for name in seen.names(&folder)? {
+            let path = folder.join(&name);
+            if !is_interrupted(&name) {
+                continue;
+            }
+            if !(on_fat && path.starts_with(&protected.boot_mount)) {
+                gone.push(path);
+                continue;
+            }
+            kept.push(Kept {
+                what: "an interrupted write left this on FAT, where it may share its clusters with the file that it was to replace".into(),
+                place: path.display().to_string(),
+                remove: format!(
+                    "unmount {} and run `fsck.vfat -w` on it before you remove it",
+                    protected.boot_mount.display()
+                ),
+            });
+        }
+    }
+    Ok((gone, kept))
+}
+
+/// Names that the writer's scripts and the slot's first user space give to what they write beside a target (`writer/scripts.rs`,
+/// `slot-init/restore.c`).
+fn is_interrupted(name: &str) -> bool {
+    let staged = name
+        .strip_prefix(".lockstep-")
+        .is_some_and(|rest| rest.len() == 12 && rest.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    let beside = name
+        .strip_prefix("extlinux.conf.lockstep")
+        .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit()));
+    staged || beside
+}
+
+/// A running board.
+pub(super) struct Running<'a>(pub &'a dyn Board);
+
+impl Files for Running<'_> {
+    fn read(&self, path: &Path) -> Result<Option<Vec<u8>>> {
+        script::read(self.0, path)
+    }
+
+    fn names(&self, folder: &Path) -> Result<Vec<String>> {
+        let word = script::word(folder)?;
+        let looking =
+            format!("if [ -d {word} ]; then find -H {word} -mindepth 1 -maxdepth 1 -printf '%f\\0'; fi");
+        let finished = script::ask(self.0, "looking for files of ours", &looking, script::LOOK)?;
+        // A name that is not UTF-8 is none of ours.
+        let names = finished.stdout.split(|byte| *byte == 0);
+        let names = names.filter_map(|name| std::str::from_utf8(name).ok().filter(|name| !name.is_empty()));
+        Ok(names.map(String::from).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::inventory::{Content, Entry, Inventory};
+    use super::super::protected::tests::example;
+    use super::*;
+
+    struct Fake(BTreeMap<&'static str, Vec<&'static str>>);
+
+    impl Files for Fake {
+        fn read(&self, _path: &Path) -> Result<Option<Vec<u8>>> {
+            Ok(None)
+        }
+
+        fn names(&self, folder: &Path) -> Result<Vec<String>> {
+            let names = self.0.get(folder.to_str().unwrap()).into_iter().flatten();
+            Ok(names.map(|name| name.to_string()).collect())
+        }
+    }
+
+    #[test]
+    fn what_an_interrupted_write_left_on_fat_is_told_and_stays() {
+        let files = Fake(
+            [
+                ("/boot/firmware", vec![".lockstep-0123456789ab"]),
+                (
+                    "/boot/firmware/extlinux",
+                    vec!["extlinux.conf", "extlinux.conf.lockstep3"],
+                ),
+                ("/usr/lib/modules", vec!["7.3.4", ".lockstep-0123456789ab"]),
+            ]
+            .into(),
+        );
+        let on = |filesystem: &str| {
+            let protected = example();
+            let entry = Entry {
+                content: Content::Folder,
+                mode: 0o644,
+                owner: (0, 0),
+                modified: 0,
+                filesystem: filesystem.into(),
+            };
+            let manifest = Manifest {
+                schema_version: backup::SCHEMA_VERSION,
+                campaign: "iter6".into(),
+                inventory: Inventory::from([(protected.extlinux.clone(), entry)]),
+                protected,
+            };
+            find(&files, &manifest, None).unwrap()
+        };
+        let ext4 = on("ext4");
+        assert_eq!((ext4.remove.len(), ext4.kept.len()), (3, 0), "{:?}", ext4.remove);
+        let fat = on("vfat");
+        assert_eq!(fat.remove, [Path::new("/usr/lib/modules/.lockstep-0123456789ab")]);
+        let places: Vec<&str> = fat.kept.iter().map(|kept| kept.place.as_str()).collect();
+        assert_eq!(
+            places,
+            [
+                "/boot/firmware/.lockstep-0123456789ab",
+                "/boot/firmware/extlinux/extlinux.conf.lockstep3"
+            ]
+        );
+        assert!(fat.kept[0].line().contains("fsck.vfat"), "{:?}", fat.kept[0]);
+    }
+
+    #[test]
+    fn only_names_that_our_own_writes_have_are_leftovers_of_them() {
+        for name in [
+            ".lockstep-0123456789ab",
+            "extlinux.conf.lockstep0",
+            "extlinux.conf.lockstep17",
+        ] {
+            assert!(is_interrupted(name), "{name}");
+        }
+        for name in [
+            "extlinux.conf",
+            "extlinux.conf.lockstep",
+            "extlinux.conf.lockstep0.bak",
+            ".lockstep-",
+            ".lockstep-0123456789ab.mine",
+            ".lockstep-notes0000000",
+            "lockstep-0123456789ab",
+        ] {
+            assert!(!is_interrupted(name), "{name}");
+        }
+    }
+}
