@@ -51,9 +51,23 @@ pub struct BreakOff {
     word: Arc<OnceLock<String>>,
     /// Words of others that count here, too ([`BreakOff::or`]).
     others: Vec<Arc<OnceLock<String>>>,
+    watch: bool,
 }
 
 impl BreakOff {
+    /// The word of somebody who watches what the program talks to, and says it when that is gone.
+    pub fn of_a_watch() -> Self {
+        BreakOff {
+            watch: true,
+            ..BreakOff::default()
+        }
+    }
+
+    /// Whether somebody watches ([`BreakOff::of_a_watch`]).
+    pub fn is_of_a_watch(&self) -> bool {
+        self.watch
+    }
+
     /// Says it, with the reason. Only the first reason counts.
     pub fn say(&self, why: &str) {
         let _ = self.word.set(why.into());
@@ -70,6 +84,7 @@ impl BreakOff {
         let mut either = self.clone();
         either.others.push(other.word.clone());
         either.others.extend(other.others.iter().cloned());
+        either.watch |= other.watch;
         either
     }
 
