@@ -95,7 +95,9 @@ fn a_splat_comes_over_the_network_and_lost_packets_are_told() {
     bench.deploy();
     boot_the_slot(&bench);
     let wire = bench.board.netconsole().expect("the board has a network for it");
+    let started = Instant::now();
     let armed = netconsole::arm(&bench.board, &wire).unwrap();
+    eprintln!("set up and proven in {:.2} s", started.elapsed().as_secs_f64());
     assert_eq!(armed.way, Way::Configfs);
     assert!(armed.everything, "a debug kernel says everything");
     receive_all_of(&bench, &armed);

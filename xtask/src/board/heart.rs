@@ -70,8 +70,8 @@ impl Heart {
             origin: Instant::now(),
             began: Timestamp::now(),
             heard: Mutex::new(Heard::nothing(pace, boot_id)),
-            break_off: BreakOff::default(),
-            end: BreakOff::default(),
+            break_off: BreakOff::of_a_watch(),
+            end: BreakOff::of_a_watch(),
             stopped: OnceLock::new(),
             log: Mutex::new(file.with_context(doing)?),
         });

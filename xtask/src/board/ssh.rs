@@ -1,8 +1,10 @@
 //! The way to a board: the system's `ssh` over one control connection that a reset may break at any time.
 //!
 //! Every call has a limit of its own. A control connection does not notice that the board behind it was reset, and
-//! everything that is asked through it then hangs: so the connection looks after itself (`ServerAliveInterval`), and
-//! [`Ssh::forget`] drops it without waiting for anybody.
+//! everything that is asked through it then hangs: so the connection looks after itself (`ServerAliveInterval`), a long command is
+//! [watched](restarted), and [`Ssh::forget`] drops it without waiting for anybody.
+
+mod restarted;
 
 use super::quote;
 use crate::host::process::{self, BreakOff, Finished};
@@ -67,12 +69,26 @@ pub struct KnownHost {
 #[derive(Debug, Clone)]
 pub struct Ssh {
     target: Target,
+    /// See [`Ssh::looking_every`].
+    look_every: Duration,
 }
 
 impl Ssh {
     /// A way to `target`. Nothing is connected yet.
     pub fn new(target: Target) -> Self {
-        Ssh { target }
+        Ssh {
+            target,
+            look_every: restarted::QUIET,
+        }
+    }
+
+    /// The same, where a command that nobody else watches is left alone for so long, before it is looked each time whether the board is still
+    /// the one that it began on.
+    pub fn looking_every(self, every: Duration) -> Self {
+        Ssh {
+            look_every: every,
+            ..self
+        }
     }
 
     /// A second way to the same place, with a connection of its own: what breaks the one leaves the other. Errors: the folder for its control
@@ -96,13 +112,14 @@ impl Ssh {
     }
 
     /// Runs a POSIX shell script on the board with `input` on its standard input; any exit status is an answer,
-    /// except 255, which `ssh` also uses for itself. Errors: no connection, or no end within `limit`; the connection is
-    /// forgotten then, and what was started on the board may still run there.
+    /// except 255, which `ssh` also uses for itself. Errors: no connection, no end within `limit`, or the board has restarted in the
+    /// meantime; the connection is forgotten then, and what was started on the board may still run there.
     pub fn run_with_input(&self, script: &str, input: &[u8], limit: Duration) -> Result<Finished> {
         self.run_unless(script, input, limit, &BreakOff::default())
     }
 
     /// [`Ssh::run_with_input`] that is given up as soon as `break_off` is said (`BrokenOff` is the error then), in the same way as at its limit.
+    /// Where that is the word of somebody who watches the board, nobody else does.
     pub fn run_unless(
         &self,
         script: &str,
@@ -110,7 +127,29 @@ impl Ssh {
         limit: Duration,
         break_off: &BreakOff,
     ) -> Result<Finished> {
-        let ssh = self.arguments(Connection::Shared);
+        if limit <= self.look_every || break_off.is_of_a_watch() {
+            return self.run_over(Connection::Shared, script, input, limit, break_off);
+        }
+        restarted::beside(self, break_off, |either| {
+            self.run_over(Connection::Shared, script, input, limit, either)
+        })
+    }
+
+    fn run_over(
+        &self,
+        connection: Connection,
+        script: &str,
+        input: &[u8],
+        limit: Duration,
+        break_off: &BreakOff,
+    ) -> Result<Finished> {
+        let shared = matches!(connection, Connection::Shared);
+        let forget = || {
+            if shared {
+                self.forget()
+            }
+        };
+        let ssh = self.arguments(connection);
         let remote = remote_command(script, self.target.rights);
         let sh = self.shell()?;
         let command = cmd!(sh, "ssh {ssh...} {remote}").secret();
@@ -118,12 +157,12 @@ impl Ssh {
         let finished = match process::finish_unless(command, input, limit, break_off) {
             Ok(finished) => finished,
             Err(error) => {
-                self.forget();
+                forget();
                 return Err(error.context(doing()));
             }
         };
         if finished.status.code() == Some(NO_CONNECTION) {
-            self.forget();
+            forget();
             let said = String::from_utf8_lossy(&finished.stderr);
             let advice = advice(&said, &self.target.destination);
             bail!("{}: no connection: {}{advice}", doing(), words(&said));
@@ -209,7 +248,8 @@ impl Ssh {
         // Covers the greeting, too. A board that boots needs its time for it, and each new try costs it more.
         option("ConnectTimeout=30".into());
         // A board under load may be silent for a while and come back: whether its heart has stopped is for `heart` to decide, and that takes
-        // it longer the slower the board is. This only keeps a connection to a board that was reset from hanging for ever.
+        // it longer the slower the board is. This only keeps a connection to a board that does not come back from hanging for ever; one that
+        // comes back as another boot is found by `restarted`.
         option("ServerAliveInterval=10".into());
         option("ServerAliveCountMax=10".into());
         match connection {

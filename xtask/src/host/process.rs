@@ -4,6 +4,10 @@
 //! here, so that each has a time limit, takes its children with it when it is stopped, and fails with
 //! its own words.
 
+mod break_off;
+
+pub use break_off::{BreakOff, BrokenOff};
+
 use super::interrupt::Watch;
 use anyhow::{Context, Result, bail};
 use std::fs::File;
@@ -11,7 +15,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, OnceLock, mpsc};
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 use xshell::Cmd;
@@ -43,62 +47,6 @@ pub fn finish(cmd: Cmd, limit: Duration) -> Result<Finished> {
 /// [`finish`] with bytes for standard input.
 pub fn finish_with_input(cmd: Cmd, input: &[u8], limit: Duration) -> Result<Finished> {
     finish_unless(cmd, input, limit, &BreakOff::default())
-}
-
-/// Another thread's word that a program is not worth waiting for any more. Said once, it stays said; clones are the same word.
-#[derive(Debug, Clone, Default)]
-pub struct BreakOff {
-    word: Arc<OnceLock<String>>,
-    /// Words of others that count here, too ([`BreakOff::or`]).
-    others: Vec<Arc<OnceLock<String>>>,
-}
-
-impl BreakOff {
-    /// Says it, with the reason. Only the first reason counts.
-    pub fn say(&self, why: &str) {
-        let _ = self.word.set(why.into());
-    }
-
-    /// The reason, once it was said.
-    pub fn why(&self) -> Option<&str> {
-        let mut words = std::iter::once(&self.word).chain(&self.others);
-        words.find_map(|word| word.get()).map(String::as_str)
-    }
-
-    /// What is said as soon as either of the two is; saying it says this one alone.
-    pub fn or(&self, other: &BreakOff) -> BreakOff {
-        let mut either = self.clone();
-        either.others.push(other.word.clone());
-        either.others.extend(other.others.iter().cloned());
-        either
-    }
-
-    /// Errors: it was said.
-    pub fn check(&self) -> Result<()> {
-        match self.why() {
-            Some(why) => Err(anyhow::Error::new(BrokenOff(why.into()))),
-            None => Ok(()),
-        }
-    }
-}
-
-/// A program was ended before its time because a [`BreakOff`] said so; the reason.
-#[derive(Debug)]
-pub struct BrokenOff(pub String);
-
-impl BrokenOff {
-    /// Whether an error came of a [`BreakOff`], whatever was added to it on the way.
-    pub fn is(error: &anyhow::Error) -> bool {
-        error.chain().any(|cause| cause.is::<BrokenOff>())
-    }
-}
-
-impl std::error::Error for BrokenOff {}
-
-impl std::fmt::Display for BrokenOff {
-    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        write!(f, "broken off: {}", self.0)
-    }
 }
 
 /// [`finish_with_input`] that ends at once when `break_off` is said, with [`BrokenOff`]: the program is killed with its process group then,

@@ -53,6 +53,7 @@ mount --bind "$firmware" "$root/boot/firmware"
 mount --bind /dev "$root/dev"
 mount -t proc proc "$root/proc"
 mount --bind "$folder/cmdline" "$root/proc/cmdline"
+[ ! -e "$folder/uptime" ] || mount --bind "$folder/uptime" "$root/proc/uptime"
 exec env -i PATH=/usr/local/bin:/usr/sbin:/usr/bin chroot "$root" "$@""#;
 
 /// When a script is killed.
