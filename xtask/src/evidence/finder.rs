@@ -1,21 +1,25 @@
 //! Collects reports from a stream of records. Memory is bounded: so many open reports of so many lines, and so many findings; of the
 //! same finding in one boot only the first ones are kept, and the rest is counted.
 
+mod answers;
 mod open;
+mod preambles;
 
 use super::finding::{Finding, Kind, Severity};
-use super::headers::{self, Body, Header, Opening};
+use super::headers::{self, Blame, Body, Header, Opening};
 use super::prefix::Caller;
 use super::record::Record;
-use super::splat::{Class, Line, Splat, classify};
+use super::splat::{Class, Splat, classify};
 use super::summary;
-use open::{Open, continues, line, same_context};
+use answers::Answers;
+use open::{Open, continues, same_context};
+use preambles::{Preambles, Waited};
+
+pub(super) use answers::WORDS as ANSWERS;
+use std::collections::HashMap;
 use std::collections::hash_map::DefaultHasher;
-use std::collections::{HashMap, VecDeque};
 use std::hash::{Hash, Hasher};
 
-/// A preamble is part of a report that begins at most so many records later.
-const NEAR: usize = 12;
 /// A panic so many records after a report is the report's consequence.
 const CONSEQUENCE: usize = 400;
 
@@ -27,7 +31,7 @@ const SAME: usize = 100;
 const MOST: usize = 20_000;
 /// When all excerpts together have so many bytes, later ones are their first line.
 const EXCERPTS: usize = 64 << 20;
-/// The taint that a report sets is told so many records after it, at most.
+/// The taint that a report sets, or the stack of a message, is told so many records after it, at most.
 const RIGHT_BEHIND: usize = 6;
 
 /// Turns records into findings.
@@ -43,12 +47,17 @@ pub struct Finder {
     /// Records seen.
     seen: usize,
     timed: bool,
-    preambles: VecDeque<Preamble>,
+    /// A line was seen that stands in no report: what comes before it may be the end of one.
+    begun: bool,
+    answers: Answers,
+    preambles: Preambles,
     open: Vec<Open>,
     /// What has ended, with the number of the record with which it began.
     done: Vec<(usize, Finding)>,
     /// Number of the record that ended the last error, and its index in `done`.
     last_error: Option<(usize, usize)>,
+    /// Number of the record of the last message, who printed it, and its index in `done`.
+    last_message: Option<(usize, Option<Caller>, usize)>,
 }
 
 /// How often the same finding was told, and where the last one stands.
@@ -56,13 +65,6 @@ pub struct Finder {
 struct Told {
     times: usize,
     index: usize,
-}
-
-#[derive(Debug)]
-struct Preamble {
-    seen: usize,
-    caller: Option<Caller>,
-    line: Line,
 }
 
 impl Finder {
@@ -75,10 +77,13 @@ impl Finder {
             kept: 0,
             seen: 0,
             timed: false,
-            preambles: VecDeque::new(),
+            begun: false,
+            answers: Answers::default(),
+            preambles: Preambles::default(),
             open: Vec::new(),
             done: Vec::new(),
             last_error: None,
+            last_message: None,
         }
     }
 
@@ -92,25 +97,47 @@ impl Finder {
         self.seen += 1;
         self.timed |= record.time.is_some();
         let loud = record.level.is_some_and(|level| level <= 4) && record.facility == 0;
-        if !interesting && !loud && self.open.is_empty() {
+        let begun = self.begin_log(record);
+        if !interesting && !loud && self.open.is_empty() && !self.answers.are_open() {
             return;
         }
+        let early = self.preambles.expire(self.seen);
+        self.tell_messages(early);
         let foreign_program = (self.timed && !record.has_prefix()) || record.facility != 0;
+        if !foreign_program && (interesting || self.answers.are_open()) {
+            self.answers.listen(record);
+        }
         let opening = headers::recognise(&record.text)
             .filter(|_| interesting)
             .filter(|opening| !foreign_program || specific(opening))
             .filter(|_| !self.names_itself_inside(record));
         match opening {
             Some(Opening::Header(header)) => return self.begin(header, record),
-            Some(Opening::Preamble) => self.remember(record),
-            None => {}
+            // A function in a stack may be called like one of their words.
+            Some(Opening::Preamble) if !is_stack(&record.text) => {
+                let alone = loud
+                    && !self
+                        .open
+                        .iter()
+                        .any(|open| same_context(&open.splat, record.caller));
+                self.preambles.remember(record, self.seen, alone);
+            }
+            Some(Opening::Preamble) | None => {}
         }
-        if !self.open.is_empty() {
-            self.extend(record, foreign_program);
+        let taken = self.extend(record, foreign_program);
+        let tainted = interesting && !taken && self.belongs_to_last_error(record);
+        if opening.is_none() && loud && !taken && !tainted {
+            self.message(record, begun);
         }
-        if opening.is_none() && !(interesting && self.belongs_to_last_error(record)) && loud {
-            self.message(record);
+    }
+
+    /// Whether the log has had a line that stands in no report.
+    fn begin_log(&mut self, record: &Record) -> bool {
+        if !self.begun && record.has_prefix() {
+            let class = classify(&record.text);
+            self.begun = !answers::is_part(class) && class != Class::Blank;
         }
+        self.begun
     }
 
     /// Sanitizers close their report, then set the taint that switches lockdep off (mm/kasan/report.c: `end_report()`).
@@ -118,8 +145,7 @@ impl Finder {
         let taints = record
             .text
             .contains("Disabling lock debugging due to kernel taint");
-        let within = self.open.iter().any(|open| open.last_own.0 == self.seen);
-        let Some((ended, index)) = self.last_error.filter(|_| taints && !within) else {
+        let Some((ended, index)) = self.last_error.filter(|_| taints) else {
             return false;
         };
         let Some((_, finding)) = self.done.get_mut(index) else {
@@ -138,6 +164,8 @@ impl Finder {
         while let Some(open) = self.open.pop() {
             self.close(open);
         }
+        let waited = self.preambles.finish();
+        self.tell_messages(waited);
         self.done.sort_by_key(|(began, _)| *began);
         (
             self.done.into_iter().map(|(_, finding)| finding).collect(),
@@ -208,7 +236,8 @@ impl Finder {
                 self.open[at].splat.panicked |= kind == Kind::Panic;
                 return;
             }
-            if kind == Kind::Panic && severity(&self.open[at].splat) == Severity::Error {
+            let was_asked = self.answers.were_to_crash(record);
+            if kind == Kind::Panic && !was_asked && severity(&self.open[at].splat) == Severity::Error {
                 self.open[at].splat.panicked = true;
                 self.open[at].take(record, self.seen, Class::Detail);
                 return;
@@ -241,27 +270,15 @@ impl Finder {
     }
 
     fn opened(&mut self, header: &'static Header, record: &Record) -> Open {
-        let seen = self.seen;
-        let mut lines: Vec<Line> = Vec::new();
-        for preamble in self.preambles.drain(..) {
-            if seen - preamble.seen <= NEAR && preamble.caller == record.caller {
-                lines.push(preamble.line);
-            }
-        }
-        // Only the last rule or cut belongs to this report; what stands before it belonged to another.
-        if let Some(at) = lines
-            .iter()
-            .rposition(|line| line.class == Class::Rule || line.text.contains("cut here"))
-        {
-            let from = at.saturating_sub(usize::from(at > 0 && !opens(&lines[at - 1])));
-            lines.drain(..from);
-        }
-        Open::new(header, record, seen, lines)
+        let (lines, others) = self.preambles.of(record.caller);
+        self.tell_messages(others);
+        Open::new(header, record, self.seen, lines)
     }
 
     /// A panic whose cause was reported just before is no finding of its own.
     fn explains_panic(&mut self, record: &Record) -> bool {
-        let Some((ended, index)) = self.last_error else {
+        let was_asked = self.answers.were_to_crash(record);
+        let Some((ended, index)) = self.last_error.filter(|_| !was_asked) else {
             return false;
         };
         let Some((_, finding)) = self.done.get_mut(index) else {
@@ -275,19 +292,9 @@ impl Finder {
         explained
     }
 
-    fn remember(&mut self, record: &Record) {
-        if self.preambles.len() >= NEAR {
-            self.preambles.pop_front();
-        }
-        self.preambles.push_back(Preamble {
-            seen: self.seen,
-            caller: record.caller,
-            line: line(record, classify(&record.text)),
-        });
-    }
-
-    fn extend(&mut self, record: &Record, foreign_program: bool) {
-        let mut at = 0;
+    /// Shows a record to every open report; true when one of them took it.
+    fn extend(&mut self, record: &Record, foreign_program: bool) -> bool {
+        let (mut at, mut taken) = (0, false);
         while at < self.open.len() {
             let open = &mut self.open[at];
             let ended = if same_context(&open.splat, record.caller) && !foreign_program {
@@ -295,6 +302,7 @@ impl Finder {
             } else {
                 open.is_over(record, self.seen)
             };
+            taken |= open.last_own.0 == self.seen;
             if ended {
                 let open = self.open.swap_remove(at);
                 self.close(open);
@@ -302,10 +310,15 @@ impl Finder {
                 at += 1;
             }
         }
+        taken
     }
 
     fn close(&mut self, mut open: Open) {
         open.splat.lines.truncate(open.last_own.1);
+        self.tell_messages(open.take_held());
+        if open.splat.header == &FRAGMENT && self.stack_of_message(&open) {
+            return;
+        }
         let finding = summary::summarise(&open.splat, &self.source);
         let error = finding.severity == Severity::Error;
         let key = hash(&(finding.kind, &finding.title));
@@ -316,15 +329,80 @@ impl Finder {
     }
 
     /// A line of level warning or above that no report explains is a finding of its own (plan: no new warnings).
-    fn message(&mut self, record: &Record) {
-        let within = self.open.iter().any(|open| open.last_own.0 == self.seen);
-        if within || record.text.trim().is_empty() {
+    fn message(&mut self, record: &Record, begun: bool) {
+        let class = classify(&record.text);
+        if class == Class::Blank || self.answers.hold(record, class) {
             return;
         }
-        let key = rough_hash(&record.text);
-        if self.count((record.boot, key)).is_none() {
-            self.tell(self.seen, summary::message(record, &self.source), key);
+        if self.preambles.announce(record.caller) {
+            return self.preambles.remember(record, self.seen, true);
         }
+        if is_fragment(class, &record.text) || (!begun && class == Class::Detail) {
+            let mut open = Open::new(&FRAGMENT, record, self.seen, Vec::new());
+            open.splat.cut = true;
+            open.behind = self.message_before(record);
+            return self.open.push(open);
+        }
+        let within = |open: &&mut Open| record.caller.is_some() && open.splat.caller == record.caller;
+        if let Some(open) = self.open.iter_mut().find(within) {
+            return open.hold(record, self.seen);
+        }
+        self.tell_messages(vec![(self.seen, record.clone().into_owned())]);
+    }
+
+    fn tell_messages(&mut self, waited: Vec<Waited>) {
+        for (seen, record) in waited {
+            let key = rough_hash(&record.text);
+            let index = self.count((record.boot, key));
+            let index = index.or_else(|| self.tell(seen, summary::message(&record, &self.source), key));
+            self.last_message = index.map(|index| (seen, record.caller, index));
+        }
+    }
+
+    /// Where the message stands right behind which this caller prints a stack.
+    fn message_before(&self, record: &Record) -> Option<usize> {
+        let (seen, caller, index) = self.last_message?;
+        let (_, finding) = self.done.get(index)?;
+        let right_behind = self.seen - seen <= RIGHT_BEHIND && finding.boot == record.boot;
+        (right_behind && caller == record.caller).then_some(index)
+    }
+
+    /// `dump_stack()` right behind a message is that message's stack.
+    fn stack_of_message(&mut self, open: &Open) -> bool {
+        let Some((_, finding)) = open.behind.and_then(|index| self.done.get_mut(index)) else {
+            return false;
+        };
+        if finding.excerpt.len() == 1 {
+            let stack = summary::summarise(&open.splat, &self.source);
+            finding.excerpt.extend(stack.excerpt);
+            finding.function = stack.function;
+            finding.module = stack.module;
+            (finding.process, finding.pid, finding.cpu) = (stack.process, stack.pid, stack.cpu);
+        }
+        true
+    }
+}
+
+/// What is left of a report whose first line is not in the log, or a stack that nothing explains.
+static FRAGMENT: Header = Header {
+    mark: "",
+    kind: Kind::Message,
+    stem: "report without its first line",
+    blame: Blame::Trace,
+    body: Body::MaybeStack,
+};
+
+fn is_stack(text: &str) -> bool {
+    matches!(classify(text), Class::Frame | Class::Counter | Class::StackStart)
+}
+
+/// Whether a line of this class can only stand in a report. The first line of a stack says on which CPU and in which task it was
+/// (lib/dump_stack.c: `dump_stack_print_info()`).
+fn is_fragment(class: Class, text: &str) -> bool {
+    match class {
+        Class::StackStart | Class::OlderStack | Class::Frame | Class::Counter | Class::End => true,
+        Class::Detail => text.starts_with("CPU: ") && text.contains(" Comm: "),
+        Class::Rule | Class::Blank | Class::Other => false,
     }
 }
 
@@ -365,6 +443,5 @@ fn specific(opening: &Opening) -> bool {
     }
 }
 
-fn opens(line: &Line) -> bool {
-    line.class == Class::Rule || line.text.contains("cut here")
-}
+#[cfg(test)]
+mod tests;

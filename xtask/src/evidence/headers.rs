@@ -2,8 +2,8 @@
 //!
 //! Order matters: the first header whose mark is in the line wins, so the special stand before the general.
 
-use super::completeness;
 use super::finding::Kind;
+use super::{completeness, finder};
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use regex::Regex;
 use std::sync::LazyLock;
@@ -240,13 +240,14 @@ pub const PREAMBLES: &[&str] = &[
     "released with pending signals",
 ];
 
-/// One pass over a line says whether it can mean anything at all: a first line, a preamble, a way down, lockdep's end.
+/// One pass over a line says whether it can mean anything at all: a first line, a preamble, a way down, lockdep's end, a question.
 static WORDS: LazyLock<AhoCorasick> = LazyLock::new(|| {
     let words = all()
         .map(|header| header.mark)
         .chain(PREAMBLES.iter().copied())
         .chain(completeness::DOWN)
-        .chain(completeness::LOCKDEP_WORDS);
+        .chain(completeness::LOCKDEP_WORDS)
+        .chain(finder::ANSWERS);
     AhoCorasick::builder()
         .kind(Some(AhoCorasickKind::DFA))
         .build(words)

@@ -305,8 +305,10 @@ fn damaged(splat: &Splat, kind: Kind, culprit: Option<Frame>) -> bool {
         return true;
     }
     // A kernel without CONFIG_DEBUG_BUGVERBOSE panics without a stack (kernel/panic.c: `vpanic()`).
+    let goes_on =
+        splat.lines.last().is_some_and(|line| line.class == Class::End) || dies_without_stack(splat);
     let says_no_more = matches!(kind, Kind::Panic | Kind::StackOverflow)
-        && splat.lines.last().is_some_and(|line| line.class == Class::End)
+        && goes_on
         && !splat
             .body()
             .iter()
@@ -324,6 +326,14 @@ fn damaged(splat: &Splat, kind: Kind, culprit: Option<Frame>) -> bool {
     }
     let started = splat.body().iter().any(|line| line.class == Class::StackStart);
     started && !splat.stacks_are_whole() && splat.header.blame != Blame::Header
+}
+
+/// Whether something else stands where a panic's stack would: a dump is written before the panic's last line.
+fn dies_without_stack(splat: &Splat) -> bool {
+    splat
+        .body()
+        .get(1)
+        .is_some_and(|line| line.class == Class::Detail && !line.text.starts_with("CPU: "))
 }
 
 struct Who {

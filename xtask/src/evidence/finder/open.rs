@@ -1,5 +1,6 @@
 //! A report while its lines come in: which of them are its own, and where it ends.
 
+use super::preambles::Waited;
 use crate::evidence::finding::Kind;
 use crate::evidence::headers::{Body, Header};
 use crate::evidence::prefix::Caller;
@@ -25,6 +26,10 @@ pub(super) struct Open {
     pub(super) last_own: (usize, usize),
     last_time: Option<u64>,
     foreign: usize,
+    /// Messages among its lines. Where a line of its own follows, they belonged to it, since one context says one thing at a time.
+    held: Vec<Waited>,
+    /// It is the stack of the message that stands there.
+    pub(super) behind: Option<usize>,
 }
 
 impl Open {
@@ -36,6 +41,8 @@ impl Open {
             last_own: (seen, lines.len()),
             last_time: record.time,
             foreign: 0,
+            held: Vec::new(),
+            behind: None,
             began: seen,
             splat: Splat {
                 header,
@@ -58,6 +65,17 @@ impl Open {
         self.last_own = (seen, self.splat.lines.len());
         self.last_time = record.time.or(self.last_time);
         self.foreign = 0;
+        self.held.clear();
+    }
+
+    /// Keeps a line of its own caller until it is known whether the report goes on behind it.
+    pub(super) fn hold(&mut self, record: &Record, seen: usize) {
+        self.held.push((seen, record.clone().into_owned()));
+    }
+
+    /// Messages that stood behind its end.
+    pub(super) fn take_held(&mut self) -> Vec<Waited> {
+        std::mem::take(&mut self.held)
     }
 
     /// Takes a line of the report's context; true when the report has ended before or with it.
@@ -72,6 +90,13 @@ impl Open {
                 if self.splat.lines.len() < LONGEST {
                     self.splat.lines.push(line(record, class));
                 }
+                false
+            }
+            // A dying kernel says nothing but what belongs to its death (kernel/panic.c: `vpanic()`, and the notifiers that it calls).
+            Class::Other
+                if self.splat.header.kind == Kind::Panic && record.level.is_some_and(|level| level <= 4) =>
+            {
+                self.take(record, seen, Class::Detail);
                 false
             }
             Class::Other => {
