@@ -172,8 +172,7 @@ impl BootStep<'_> {
                 boot_id_before: &before,
                 nonce: nonce.as_str(),
             };
-            netconsole = harvest_netconsole::arm(rig.board, &mut booted.facts);
-            stopped = self.try_out(rig, &trial, &mut harvest, &mut booted, watch, say);
+            (netconsole, stopped) = self.try_out(rig, &trial, &mut harvest, &mut booted, watch, say);
         }
         not_booted(&boot.outcome, &mut booted.seen);
         let down = watch.time("back to vanilla", || {

@@ -5,11 +5,13 @@ use crate::board::boot::Answer;
 use crate::board::heart::rule::Pace;
 use crate::board::heart::{Heart, Stopped};
 use crate::board::lease::{self, Leased};
+use crate::board::netconsole::Armed;
 use crate::board::proof::{self, Expected, Lockdep};
 use crate::campaign::exercise::{self, Probe};
 use crate::campaign::file::{SmokeTest, SoakAsked};
 use crate::campaign::gates;
 use crate::campaign::harvest::Harvest;
+use crate::campaign::harvest_netconsole;
 use crate::campaign::harvest_running;
 use crate::campaign::smoke::checkers;
 use crate::campaign::smoke::{self, SmokeResult};
@@ -34,8 +36,8 @@ pub(super) struct Trial<'a> {
 }
 
 impl BootStep<'_> {
-    /// Tests what runs and harvests its logs, under a lease and beside a heart; gives why it was broken off, if it was. What goes wrong is in the
-    /// value: an error here must not leave the board on the kernel under test.
+    /// Tests what runs and harvests its logs, under a lease and beside a heart; gives the netconsole that was set up, if any, and why it was broken
+    /// off, if it was. What goes wrong is in the value: an error here must not leave the board on the kernel under test.
     pub(super) fn try_out(
         &self,
         rig: &Rig,
@@ -44,13 +46,13 @@ impl BootStep<'_> {
         booted: &mut Booted,
         watch: &mut Stopwatch,
         say: &mut dyn FnMut(&str),
-    ) -> Option<Stopped> {
+    ) -> (Option<Armed>, Option<Stopped>) {
         let log = self.evidence.join(HEARTBEAT);
         let heart = match Heart::begin(rig.board, &trial.answer.boot_id, &log, Pace::default()) {
             Ok(heart) => heart,
             Err(error) => {
                 booted.seen.lost.push(format!("{error:#}"));
-                return None;
+                return (None, None);
             }
         };
         let watching = heart.watching(rig.board);
@@ -59,6 +61,7 @@ impl BootStep<'_> {
             board: &leased,
             ..*rig
         };
+        let netconsole = harvest_netconsole::arm(rig.board, &mut booted.facts);
         if let Err(error) = self.prove_and_test(rig, trial, booted, watch, say) {
             booted.seen.lost.push(format!("{error:#}"));
         }
@@ -77,7 +80,7 @@ impl BootStep<'_> {
                 booted.seen.lost.push(stopped.why.clone());
             }
         }
-        stopped
+        (netconsole, stopped)
     }
 
     fn prove_and_test(
