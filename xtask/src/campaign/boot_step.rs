@@ -216,8 +216,7 @@ impl BootStep<'_> {
                 boot_id_before: &before,
                 nonce,
             };
-            netconsole = harvest_netconsole::arm(rig.board, &mut booted.facts);
-            stopped = self.try_out(rig, &trial, (&mut harvest, booted, watch), say, ask);
+            (netconsole, stopped) = self.try_out(rig, &trial, (&mut harvest, booted, watch), say, ask);
         }
         not_booted(&boot.outcome, &mut booted.seen);
         let down = watch.time("back to vanilla", || {

@@ -5,11 +5,13 @@ use crate::board::boot::Answer;
 use crate::board::heart::rule::Pace;
 use crate::board::heart::{Heart, Stopped};
 use crate::board::lease::{self, Leased};
+use crate::board::netconsole::Armed;
 use crate::board::proof::{self, Expected, Lockdep};
 use crate::campaign::exercise::{self, Probe};
 use crate::campaign::file::{SmokeTest, SoakAsked};
 use crate::campaign::gates;
 use crate::campaign::harvest::Harvest;
+use crate::campaign::harvest_netconsole;
 use crate::campaign::harvest_running;
 use crate::campaign::smoke::{self, SmokeResult, broken, checkers};
 use crate::campaign::soak;
@@ -37,8 +39,8 @@ pub(super) type Asking<'a> =
     dyn FnMut(&Rig, &Trial, &mut Booted, &mut Stopwatch, &mut dyn FnMut(&str)) -> Result<()> + 'a;
 
 impl BootStep<'_> {
-    /// Asks `ask` of what runs and harvests its logs, under a lease and beside a heart; gives why it was broken off, if it was. What goes wrong is
-    /// in the value: an error here must not leave the board on the kernel under test.
+    /// Asks `ask` of what runs and harvests its logs, under a lease and beside a heart; gives the netconsole that was set up, if any, and why it was
+    /// broken off, if it was. What goes wrong is in the value: an error here must not leave the board on the kernel under test.
     pub(super) fn try_out(
         &self,
         rig: &Rig,
@@ -46,13 +48,13 @@ impl BootStep<'_> {
         (harvest, booted, watch): (&mut Harvest, &mut Booted, &mut Stopwatch),
         say: &mut dyn FnMut(&str),
         ask: &mut Asking,
-    ) -> Option<Stopped> {
+    ) -> (Option<Armed>, Option<Stopped>) {
         let log = self.evidence.join(HEARTBEAT);
         let heart = match Heart::begin(rig.board, &trial.answer.boot_id, &log, Pace::default()) {
             Ok(heart) => heart,
             Err(error) => {
                 booted.seen.lost.push(format!("{error:#}"));
-                return None;
+                return (None, None);
             }
         };
         let watching = heart.watching(rig.board);
@@ -65,6 +67,7 @@ impl BootStep<'_> {
             Ok(()) => "a lease is held: a wedge that feeds the watchdog ends by itself, too".into(),
             Err(error) => format!("no lease is held ({error:#}): a wedge that feeds the watchdog stays until this host resets it"),
         });
+        let netconsole = harvest_netconsole::arm(rig.board, &mut booted.facts);
         let mut broken_off = None;
         match ask(rig, trial, booted, watch, say) {
             Ok(()) => {}
@@ -84,7 +87,7 @@ impl BootStep<'_> {
             booted.facts.push(stopped.why.clone());
         }
         booted.seen.lost.extend(why_lost(broken_off, stopped.as_ref()));
-        stopped
+        (netconsole, stopped)
     }
 
     /// Modules, people, smoke tests, soak, and the proof that it is this build.
