@@ -403,9 +403,10 @@ impl Campaign {
             }
         }
         if let Some(minutes) = broken.soak_min {
-            let tests = ALL.to_string();
+            // "all" was filled in when the file was read.
+            let tests = self.smoke_tests.iter().map(|test| test.name.clone()).collect();
             self.soak.get_or_insert(Soak {
-                tests: vec![tests],
+                tests,
                 minutes,
                 parallel: true,
             });

@@ -117,6 +117,31 @@ fn what_is_left_out_is_filled_in() {
 }
 
 #[test]
+fn a_broken_variant_that_soaks_loads_the_board_with_every_smoke_test() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../campaigns/rehearsal.toml");
+    let mut campaign = Campaign::load(&path).unwrap();
+    assert!(campaign.soak.is_none());
+    campaign.break_with("soak-lockup").unwrap();
+    let names = |asks: Asks| -> Vec<String> {
+        let soak = asks.soak.expect("it soaks");
+        soak.tests.iter().map(|(test, _)| test.name.clone()).collect()
+    };
+    let all: Vec<String> = campaign
+        .smoke_tests
+        .iter()
+        .map(|test| test.name.clone())
+        .collect();
+    assert!(!all.is_empty());
+    assert_eq!(names(campaign.tests_of_baseline()), all);
+    for step in &campaign.steps {
+        match step.patch.as_str() {
+            "0008" => assert_eq!(names(campaign.tests_of(step)), all),
+            _ => assert!(campaign.tests_of(step).soak.is_none()),
+        }
+    }
+}
+
+#[test]
 fn an_unknown_key_is_refused_with_its_place_and_what_was_meant() {
     let error = error(("limit-s = 1", "limits = 1"));
     assert!(error.starts_with("14:1: unknown field `limits`"), "{error}");

@@ -7,7 +7,7 @@ use crate::campaign::smoke::{SmokeResult, checkers};
 use crate::host::files;
 use crate::host::process::BrokenOff;
 use crate::ui::short;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -45,6 +45,10 @@ pub fn watch(
     known_dead: checkers::KnownDead,
     say: &mut dyn FnMut(&str),
 ) -> Result<Watched> {
+    ensure!(
+        !asked.tests.is_empty(),
+        "a soak without a smoke test loads nothing, and so proves nothing"
+    );
     let before = start(board, asked, tests)?;
     let started = Instant::now();
     let longest = asked
