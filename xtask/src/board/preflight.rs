@@ -14,6 +14,8 @@ use anyhow::Result;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
+pub use system::root_at_risk;
+
 /// One check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -165,7 +167,7 @@ pub fn run(board: &dyn Board, protected: &Protected, backup: Backup, needed: Nee
     checks.push(capture::serial(&line, serial, &facts));
     checks.push(capture::some_capture(capture));
     checks.push(rules::boot_folder(&facts, needed.boot, &protected.boot_mount));
-    checks.push(system::root_at_risk(board.description().root));
+    checks.push(root_at_risk(board.description().root));
     checks.push(rules::root_space(&facts, needed.root));
     checks.push(rules::clock(&facts, host_now));
     checks.push(rules::panic(&facts));
