@@ -1,6 +1,7 @@
 //! Backups of vanilla: a folder on the board and an archive on the host, both read back and compared with one manifest of
 //! hashes. A second run verifies and never overwrites.
 
+use super::deploy::writes_last;
 use super::inventory::{self, Content, Difference, Entry, Inventory};
 use super::protected::Protected;
 use super::writer::{Keep, Put, Source, Writer};
@@ -355,6 +356,7 @@ fn same_vanilla(known: &Manifest, seen: &Inventory, folder: &Path) -> Result<()>
 }
 
 fn copy_on_board(board: &dyn Board, protected: &Protected, manifest: &Manifest, folder: &Path) -> Result<()> {
+    writes_last(board, "making the backup on the board")?;
     let writer = Writer::new(board, protected);
     let paths: Vec<PathBuf> = manifest.inventory.keys().cloned().collect();
     let stage = writer.take_snapshot(&paths, folder)?;

@@ -8,6 +8,7 @@ mod manual;
 mod menu;
 mod method;
 mod named;
+mod reset;
 mod restart;
 pub mod serial;
 pub mod serial_log;
@@ -30,7 +31,8 @@ pub use guard::LineGuard;
 pub use menu::Seen;
 pub use method::{Guarantee, Method, choose};
 pub use named::{Named, named};
-pub use restart::{Limits, Reset, await_own_restart};
+pub use reset::Reset;
+pub use restart::{Limits, await_own_restart};
 pub use situation::Situation;
 
 /// How long a board may take to answer before it counts as not answering.

@@ -12,6 +12,7 @@ pub mod root;
 
 pub use append::append;
 pub use initramfs::{Initramfs, Tool};
+pub use root::writes_last;
 
 use super::extlinux::{self, Config};
 use super::inventory::{self, Inventory};
@@ -163,6 +164,7 @@ pub enum Stage {
 /// enough space, vanilla's label cannot be followed.
 pub fn plan(board: &dyn Board, request: &Request) -> Result<Plan> {
     let (manifest, protected) = (request.manifest, request.protected);
+    writes_last(board, "deploying")?;
     let place = Place::of(protected, &manifest.release)?;
     let old = slot::read(board, protected)?;
     let kept = slot::kept(board, protected)?;

@@ -4,18 +4,17 @@
 //! may be used in a command line: nothing that could be read as an option or by a shell passes.
 
 mod checker;
+mod sections;
 
 use super::Description;
-use super::boot::Method;
 use super::ssh::{KnownHost, Rights, Target};
 pub use crate::capture::source::Source as SerialSource;
 use crate::host::toml as toml_file;
-use ::toml::Spanned;
 use anyhow::{Context, Result, bail};
 use checker::Checker;
 use serde::{Deserialize, Serialize};
 use std::net::Ipv4Addr;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The version of the format that this code reads.
@@ -136,85 +135,6 @@ pub struct SecondHost {
     pub config: Option<PathBuf>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-struct Raw {
-    schema_version: Spanned<u32>,
-    kind: Spanned<RawKind>,
-    architecture: Spanned<String>,
-    ssh: Option<RawSsh>,
-    boot: RawBoot,
-    serial: Option<Spanned<RawSerial>>,
-    power: Option<Spanned<Power>>,
-    netconsole: Option<Spanned<Netconsole>>,
-    watchdog: Option<Watchdog>,
-    backup: RawBackup,
-    services: Option<RawServices>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum RawKind {
-    Ssh,
-    Virtual,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-struct RawSsh {
-    host: Spanned<String>,
-    port: Option<u16>,
-    jump: Option<Spanned<String>>,
-    config: Option<Spanned<PathBuf>>,
-    key: Option<Spanned<PathBuf>>,
-    known_hosts: Option<Spanned<PathBuf>>,
-    known_hosts_name: Option<Spanned<String>>,
-    #[serde(default)]
-    rights: Rights,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-struct RawBoot {
-    folder: Spanned<PathBuf>,
-    extlinux: Spanned<PathBuf>,
-    vanilla_label: Spanned<String>,
-    limit_s: Spanned<u64>,
-    #[serde(default)]
-    methods: Vec<Method>,
-    #[serde(default)]
-    environment_defaults_boot_vanilla: bool,
-    #[serde(default)]
-    root: Root,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-struct RawSerial {
-    console: Option<String>,
-    device: Option<PathBuf>,
-    speed: Option<u32>,
-    tcp: Option<String>,
-    rfc2217: Option<String>,
-    socket: Option<PathBuf>,
-    command: Option<Vec<String>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-struct RawBackup {
-    folder: Spanned<PathBuf>,
-    second_host: Option<Spanned<String>>,
-    second_folder: Option<Spanned<PathBuf>>,
-    second_config: Option<Spanned<PathBuf>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-struct RawServices {
-    look_at: Spanned<Vec<String>>,
-}
-
 impl BoardFile {
     /// Reads and checks `boards/<name>.toml`.
     pub fn load(folder: &Path, name: &str) -> Result<Self> {
@@ -242,12 +162,12 @@ impl BoardFile {
     /// Parses and checks the text of the file of board `name`.
     pub fn parse(name: &str, text: &str) -> Result<Self> {
         let check = Checker(text);
-        let raw: Raw = toml_file::parse(text)?;
+        let raw: sections::Raw = toml_file::parse(text)?;
         if *raw.schema_version.get_ref() != SCHEMA_VERSION {
             let what = format!("schema-version is not {SCHEMA_VERSION}, which this program reads");
             return check.wrong(&raw.schema_version, &what);
         }
-        let kind = kind(&check, &raw)?;
+        let kind = sections::kind(&check, &raw)?;
         let folder = check.absolute(&raw.boot.folder, "folder")?;
         let extlinux = check.absolute(&raw.boot.extlinux, "extlinux")?;
         if !extlinux.starts_with(&folder) {
@@ -271,7 +191,7 @@ impl BoardFile {
         let power = raw
             .power
             .as_ref()
-            .map_or(Ok(Power::default()), |power| commands(&check, power))?;
+            .map_or(Ok(Power::default()), |power| sections::commands(&check, power))?;
         let switched = power.reset.is_some() || (power.off.is_some() && power.on.is_some());
         let description = Description {
             name: name.to_string(),
@@ -280,7 +200,7 @@ impl BoardFile {
             vanilla_label: check.plain(&raw.boot.vanilla_label, "vanilla-label", "+")?,
             backup_folder,
             boot_limit: Duration::from_secs(*raw.boot.limit_s.get_ref()),
-            architecture: architecture(&check, &raw.architecture)?,
+            architecture: sections::architecture(&check, &raw.architecture)?,
             methods: raw.boot.methods.clone(),
             environment_defaults_boot_vanilla: raw.boot.environment_defaults_boot_vanilla,
             root: raw.boot.root,
@@ -290,9 +210,9 @@ impl BoardFile {
                 .as_ref()
                 .and_then(|serial| serial.get_ref().console.clone()),
             watchdog: raw.watchdog.clone(),
-            second_host: second_host(&check, &raw.backup)?,
+            second_host: sections::second_host(&check, &raw.backup)?,
             netconsole: raw.netconsole.is_some(),
-            services: services(&check, raw.services.as_ref())?,
+            services: sections::services(&check, raw.services.as_ref())?,
         };
         Ok(BoardFile {
             description,
@@ -300,9 +220,9 @@ impl BoardFile {
             serial: raw
                 .serial
                 .as_ref()
-                .map_or(Ok(None), |serial| serial_source(&check, serial))?,
+                .map_or(Ok(None), |serial| sections::serial_source(&check, serial))?,
             power,
-            netconsole: netconsole(&check, *raw.kind.get_ref(), raw.netconsole.as_ref())?,
+            netconsole: sections::netconsole(&check, *raw.kind.get_ref(), raw.netconsole.as_ref())?,
         })
     }
 }
@@ -325,180 +245,6 @@ pub fn names(folder: &Path) -> Vec<String> {
         .collect();
     names.sort();
     names
-}
-
-fn kind(check: &Checker, raw: &Raw) -> Result<Kind> {
-    match (raw.kind.get_ref(), &raw.ssh) {
-        (RawKind::Virtual, None) => Ok(Kind::Virtual),
-        (RawKind::Virtual, Some(ssh)) => check.wrong(
-            &ssh.host,
-            "a board of kind \"virtual\" has no [ssh]: the program knows the way to it",
-        ),
-        (RawKind::Ssh, None) => check.wrong(&raw.kind, "a board of kind \"ssh\" needs [ssh] with `host`"),
-        (RawKind::Ssh, Some(ssh)) => {
-            let known_host = match (
-                check.host_file(&ssh.known_hosts, "known-hosts")?,
-                &ssh.known_hosts_name,
-            ) {
-                (Some(file), Some(name)) => Some(KnownHost {
-                    file,
-                    alias: check.plain(name, "known-hosts-name", ":[]")?,
-                }),
-                (None, None) => None,
-                _ => {
-                    return check.wrong(
-                        &ssh.host,
-                        "`known-hosts` and `known-hosts-name` are given both, or neither",
-                    );
-                }
-            };
-            Ok(Kind::Ssh(Reach {
-                host: check.plain(&ssh.host, "host", "@:")?,
-                port: ssh.port,
-                jump: ssh
-                    .jump
-                    .as_ref()
-                    .map(|jump| check.plain(jump, "jump", "@:,"))
-                    .transpose()?,
-                config: check.host_file(&ssh.config, "config")?,
-                key: check.host_file(&ssh.key, "key")?,
-                known_host,
-                rights: ssh.rights,
-            }))
-        }
-    }
-}
-
-/// Only what the debug kernel is built for.
-fn architecture(check: &Checker, at: &Spanned<String>) -> Result<String> {
-    match at.get_ref().as_str() {
-        "arm64" => Ok("arm64".into()),
-        other => check.wrong(
-            at,
-            &format!("architecture `{}`: only `arm64` is built", other.escape_debug()),
-        ),
-    }
-}
-
-fn second_host(check: &Checker, raw: &RawBackup) -> Result<Option<SecondHost>> {
-    match (&raw.second_host, &raw.second_folder) {
-        (None, None) => Ok(None),
-        (Some(host), Some(folder)) => {
-            let text = folder.get_ref().to_string_lossy().into_owned();
-            let plain = !text.is_empty()
-                && !text.starts_with('-')
-                && !text.chars().any(char::is_control)
-                && !folder
-                    .get_ref()
-                    .components()
-                    .any(|part| part == Component::ParentDir);
-            if !plain {
-                return check.wrong(
-                    folder,
-                    "`second-folder` is a folder on the second host, without `..`",
-                );
-            }
-            Ok(Some(SecondHost {
-                host: check.plain(host, "second-host", "@:")?,
-                folder: folder.get_ref().clone(),
-                config: check.host_file(&raw.second_config, "second-config")?,
-            }))
-        }
-        (Some(host), None) => check.wrong(host, "`second-host` needs `second-folder`, too"),
-        (None, Some(folder)) => check.wrong(folder, "`second-folder` needs `second-host`, too"),
-    }
-}
-
-fn services(check: &Checker, raw: Option<&RawServices>) -> Result<Vec<String>> {
-    let Some(raw) = raw else { return Ok(Vec::new()) };
-    let plain = |name: &String| {
-        !name.starts_with('-')
-            && !name.is_empty()
-            && name
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || "-_.@:\\".contains(c))
-    };
-    if let Some(bad) = raw.look_at.get_ref().iter().find(|name| !plain(name)) {
-        return check.wrong(
-            &raw.look_at,
-            &format!("`{}` is no name of a unit", bad.escape_debug()),
-        );
-    }
-    Ok(raw.look_at.get_ref().clone())
-}
-
-fn serial_source(check: &Checker, raw: &Spanned<RawSerial>) -> Result<Option<SerialSource>> {
-    let serial = raw.get_ref();
-    let host = |address: &str| address.contains(':') && !address.starts_with('-');
-    let sources = (
-        &serial.device,
-        &serial.tcp,
-        &serial.rfc2217,
-        &serial.socket,
-        &serial.command,
-    );
-    let found = match (sources, serial.speed) {
-        ((None, None, None, None, None), None) => return Ok(None),
-        ((Some(device), None, None, None, None), Some(speed)) => Some(SerialSource::Device {
-            device: device.clone(),
-            speed,
-        }),
-        ((None, Some(address), None, None, None), None) if host(address) => {
-            Some(SerialSource::Tcp(address.clone()))
-        }
-        ((None, None, Some(address), None, None), Some(speed)) if host(address) => {
-            Some(SerialSource::Rfc2217 {
-                address: address.clone(),
-                speed,
-            })
-        }
-        ((None, None, None, Some(path), None), None) if path.is_absolute() => {
-            Some(SerialSource::Socket(path.clone()))
-        }
-        ((None, None, None, None, Some(words)), None) if !words.is_empty() => {
-            Some(SerialSource::Command(words.clone()))
-        }
-        _ => None,
-    };
-    match found {
-        Some(source) => Ok(Some(source)),
-        None => check.wrong(
-            raw,
-            "[serial] has one source: `device` with `speed`, or `tcp = \"host:port\"`, or `rfc2217 = \"host:port\"` with `speed`, or \
-             `socket = \"/path\"`, or `command = [\"program\", \"word\"]`",
-        ),
-    }
-}
-
-fn netconsole(
-    check: &Checker,
-    kind: RawKind,
-    raw: Option<&Spanned<Netconsole>>,
-) -> Result<Option<Netconsole>> {
-    let Some(raw) = raw else { return Ok(None) };
-    if kind == RawKind::Virtual && *raw.get_ref() != Netconsole::default() {
-        return check.wrong(
-            raw,
-            "a board of kind \"virtual\" has a network of its own for netconsole, whose ends are known: leave [netconsole] empty",
-        );
-    }
-    if raw.get_ref().port == Some(0) {
-        return check.wrong(raw, "[netconsole] `port` is 1 to 65535");
-    }
-    Ok(Some(raw.get_ref().clone()))
-}
-
-fn commands(check: &Checker, power: &Spanned<Power>) -> Result<Power> {
-    let Power { reset, off, on } = power.get_ref();
-    for (key, words) in [("reset", reset), ("off", off), ("on", on)] {
-        if words
-            .as_ref()
-            .is_some_and(|words| words.is_empty() || words[0].is_empty())
-        {
-            return check.wrong(power, &format!("[power] `{key}` names no program"));
-        }
-    }
-    Ok(power.get_ref().clone())
 }
 
 #[cfg(test)]

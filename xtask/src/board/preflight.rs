@@ -1,6 +1,7 @@
 //! Pre-flight (plan 0.1 to 0.5 and what people learned the hard way): looks at a board, changes nothing except for one line in the
 //! pmsg record, and says what passes, what warns and what fails, with the reason and the fix.
 
+mod capture;
 mod gather;
 mod rules;
 mod system;
@@ -12,6 +13,8 @@ use crate::manifest::{Kind, Manifest};
 use anyhow::Result;
 use serde::Serialize;
 use std::collections::BTreeMap;
+
+pub use system::root_at_risk;
 
 /// One check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -155,28 +158,28 @@ pub fn run(board: &dyn Board, protected: &Protected, backup: Backup, needed: Nee
     let host_now = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .map_or(0, |since| since.as_secs());
-    let network = match rules::capture(&facts, serial, false) {
+    let network = match capture::capture(&facts, serial, false) {
         Some(_) => None,
         None => over_network(board),
     };
-    let capture = rules::capture(&facts, serial, matches!(network, Some(Ok(()))));
+    let capture = capture::capture(&facts, serial, matches!(network, Some(Ok(()))));
     let methods = &board.description().methods;
     let mut checks = vec![
         rules::auto_login(&autologin::active(board)?),
         rules::backup(&backup),
     ];
-    checks.extend(rules::pstore(&facts));
+    checks.extend(capture::pstore(&facts));
     let line = match (board.serial(), board.serial_problem()) {
-        (Some(line), _) => rules::Line::There {
+        (Some(line), _) => capture::Line::There {
             has_break: line.has_break(),
         },
-        (None, Some(problem)) => rules::Line::Unusable(problem),
-        (None, None) => rules::Line::None,
+        (None, Some(problem)) => capture::Line::Unusable(problem),
+        (None, None) => capture::Line::None,
     };
-    checks.push(rules::serial(&line, serial, &facts));
-    checks.push(rules::some_capture(capture, network.as_ref()));
+    checks.push(capture::serial(&line, serial, &facts));
+    checks.push(capture::some_capture(capture, network.as_ref()));
     checks.push(rules::boot_folder(&facts, needed.boot, &protected.boot_mount));
-    checks.push(system::root_at_risk(board.description().root));
+    checks.push(root_at_risk(board.description().root));
     checks.push(rules::root_space(&facts, needed.root));
     checks.push(rules::clock(&facts, host_now));
     checks.push(rules::panic(&facts));

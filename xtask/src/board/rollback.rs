@@ -3,6 +3,7 @@
 
 use super::backup::{self, Manifest};
 use super::boot::{self, Method};
+use super::deploy::writes_last;
 use super::inventory::{self, Content, Entry, Inventory};
 use super::ours::{self, Kept};
 use super::writer::{Keep, Put, Sent, Source, Writer};
@@ -123,9 +124,10 @@ pub struct RolledBack {
     pub kept: Vec<Kept>,
 }
 
-/// Looks and says what a rollback would do. Works with whatever kernel runs. Changes nothing. Errors: neither copy of the
-/// backup is whole.
+/// Looks and says what a rollback would do. Works with whatever kernel runs, but for a root that is thrown away. Changes nothing. Errors: neither
+/// copy of the backup is whole.
 pub fn plan(board: &dyn Board, campaign: &str, host_folder: &Path) -> Result<Plan> {
+    writes_last(board, "rolling back")?;
     let manifest = manifest(board, campaign, host_folder)?;
     let copy = choose_copy(board, &manifest, campaign, host_folder)?;
     let seen = inventory::take(board, &covered(&manifest))?;

@@ -2,9 +2,11 @@
 
 use super::Context;
 use super::notify::NotifyFlags;
+use super::open_board::board_file;
 use super::run_campaign::{self, Order};
 use super::setup::TreeFlags;
 use crate::board::boot::ConsentGiven;
+use crate::board::preflight::root_at_risk;
 use crate::campaign::build;
 use crate::campaign::earlier::shelf;
 use crate::campaign::estimates;
@@ -199,6 +201,11 @@ impl Prepared {
     pub fn ask(&self, context: &Context) -> Result<ConsentGiven> {
         let escalation = self.campaign.kernel.escalate.len() * 2;
         let boots = self.campaign.steps.len() * self.begin.options.repeat.get() as usize + 1 + escalation;
+        let root = board_file(context, &self.campaign.board)?.description.root;
+        context.ui.say(&format!(
+            "The root of the test kernels: {}.",
+            root_at_risk(root).reason
+        ));
         context.ui.confirm(
             context.global.consent(),
             &format!(

@@ -69,6 +69,8 @@ impl Boot {
         for line in guarantee.leaves_open {
             context.ui.line(&format!("  - {line}"));
         }
+        let root = preflight::root_at_risk(board.description().root);
+        context.ui.line(&format!("  its root: {}", root.reason));
         if context.global.dry_run {
             context.ui.json(&serde_json::json!({
                 "dry_run": true, "method": method, "guarantee": guarantee, "release": record.release

@@ -169,6 +169,11 @@ impl LocalBoard {
             .unwrap();
     }
 
+    /// What the kernel that runs was started with.
+    pub fn runs_with(&self, cmdline: &str) {
+        fs::write(self.folder.path().join("cmdline"), format!("{cmdline}\n")).unwrap();
+    }
+
     /// The folders that [`SET_UP`] takes.
     pub fn folders(&self) -> [PathBuf; 3] {
         let folder = self.folder.path();

@@ -1,10 +1,26 @@
-//! What root file system the test kernel gets: the board's own, or one that is thrown away (`xtask/slot-init/overlay.c`).
+//! What root file system the test kernel gets: the board's own, or one that is thrown away (`xtask/slot-init/overlay.c`), on which nothing may be
+//! written that is to last.
 
 use crate::board::file::Root;
+use crate::board::{Board, script};
 use anyhow::{Result, ensure};
 
 /// What asks the slot's first user space for an overlay.
 pub const OVERLAY: &str = "lockstep.root=overlay";
+
+/// Errors: what is written to the board's root now is gone with this boot, though it reads back: a rollback or a deploy would only seem to be
+/// done (invariants 5 and 6).
+pub fn writes_last(board: &dyn Board, doing: &str) -> Result<()> {
+    let asking = "looking at what root the board runs on";
+    let cmdline = script::ask(board, asking, "cat /proc/cmdline", script::LOOK)?.text();
+    ensure!(
+        !cmdline.split_whitespace().any(|word| word == OVERLAY),
+        "{doing}: board `{}` runs the test kernel on a root that is thrown away, where nothing that is written lasts; nothing was changed. \
+         Put it on vanilla first (`cargo xtask boot vanilla`; a reset does it, too, since vanilla is the default), then do this again",
+        board.description().name
+    );
+    Ok(())
+}
 
 /// The word on the command line. `config` is the configuration of the build, where it is known. Errors: an overlay is wanted, and the slot
 /// could not make one: then it would end its boot at once.

@@ -137,8 +137,9 @@ pub(super) fn boot_methods(found: &[(Method, Option<String>)], named: &[Method])
     )
 }
 
-/// Vanilla's files are protected against us; nothing protects a file system from the kernel that writes it.
-pub(super) fn root_at_risk(root: Root) -> Check {
+/// Vanilla's files are protected against us; nothing protects a file system from the kernel that writes it. Said before each consent to a test
+/// boot, too.
+pub fn root_at_risk(root: Root) -> Check {
     let (status, reason) = match root {
         Root::Own => (
             Status::Warning,
