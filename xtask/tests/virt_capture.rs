@@ -85,7 +85,7 @@ fn a_crash_on_purpose_comes_back_and_so_does_a_wedge() {
     let mut say = |text: &str| eprintln!("{text}");
     let passed = subject.pass(evidence.path(), &mut say).unwrap();
     assert!(
-        passed.proven.pstore && passed.proven.pmsg && passed.proven.serial,
+        passed.proven.pstore && passed.proven.pmsg && passed.proven.serial && passed.proven.netconsole,
         "{:?}",
         passed.proven
     );
