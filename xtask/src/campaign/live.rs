@@ -2,16 +2,19 @@
 //! lines of the serial log, the time gone and the time left. Where there is no terminal nothing is drawn, and the time left
 //! goes into the lines that are said anyway.
 
+mod view;
+
 use super::estimates;
 use super::plan::Planned;
 use super::report::{RowOutcome, Tone};
 use super::stopwatch::Stopwatch;
-use crate::ui::{self, Block, Line, Look, Ui};
+use crate::ui::{self, Block, Look, Ui};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+use view::{RowView, View, clock, lines};
 
 /// How often the clock on the screen moves.
 const TICK: Duration = Duration::from_millis(500);
@@ -19,9 +22,6 @@ const TICK: Duration = Duration::from_millis(500);
 const TAIL: u64 = 8 << 10;
 /// Lines of the serial log that are shown at most.
 const KERNEL_LINES: usize = 6;
-/// Lines of the terminal that are left to what is said, and to the progress of a build.
-const FREE: usize = 5;
-
 /// A run as it goes on. Dropped, it takes its lines off the screen.
 #[derive(Default)]
 pub struct Live {
@@ -193,29 +193,6 @@ fn last_lines(log: &Path) -> Vec<String> {
         .collect()
 }
 
-/// What is shown, without clocks.
-#[derive(Debug, Clone, Default)]
-struct View {
-    title: String,
-    gone: Duration,
-    left: Duration,
-    rows: Vec<RowView>,
-    current: Option<usize>,
-    phase: Option<(String, Duration)>,
-    beside: Option<(String, Duration)>,
-    kernel: Vec<String>,
-}
-
-#[derive(Debug, Clone)]
-struct RowView {
-    id: String,
-    title: String,
-    look: Look,
-    mark: char,
-    /// What stands at the right edge.
-    at_right: String,
-}
-
 impl State {
     fn view(&self, now: Instant) -> View {
         let lasts = |(name, since): &(String, Instant)| (name.clone(), now.saturating_duration_since(*since));
@@ -285,103 +262,11 @@ fn row_view(row: &Planned, stage: Stage, now: Instant) -> RowView {
     }
 }
 
-/// `1:05`.
-fn clock(time: Duration) -> String {
-    let seconds = time.as_secs();
-    match seconds {
-        0..3600 => format!("{}:{:02}", seconds / 60, seconds % 60),
-        _ => format!(
-            "{}:{:02}:{:02}",
-            seconds / 3600,
-            seconds % 3600 / 60,
-            seconds % 60
-        ),
-    }
-}
-
-/// The block for a terminal of this size. What matters most stays longest when it gets small: the head line, the current row, the phase,
-/// the kernel's last lines, then the other rows.
-fn lines(view: &View, height: usize, width: usize) -> Vec<Line> {
-    let plain = |look, text: String| Line { look, text };
-    let room = height.saturating_sub(FREE).max(2);
-    let mut block = vec![plain(Look::Strong, head(view, width))];
-    let beside = view.beside.as_ref();
-    let beside = beside.map(|(what, time)| format!("; beside it: {what}, {}", clock(*time)));
-    let now = view.phase.as_ref().map(|(phase, time)| {
-        let beside = beside.unwrap_or_default();
-        format!("   now: {phase}, {}{beside}", clock(*time))
-    });
-    let kernel = view.kernel.len().min(room.saturating_sub(4));
-    let for_rows = room
-        .saturating_sub(1 + usize::from(now.is_some()) + kernel)
-        .max(1);
-    block.extend(rows(view, for_rows, width));
-    block.extend(now.map(|text| plain(Look::Plain, text)));
-    let from = view.kernel.len() - kernel;
-    block.extend(
-        view.kernel[from..]
-            .iter()
-            .map(|line| plain(Look::Dim, format!("   │ {line}"))),
-    );
-    block.truncate(room);
-    block
-}
-
-fn head(view: &View, width: usize) -> String {
-    let left = match view.left.is_zero() {
-        true => String::new(),
-        false => format!(", about {} left", ui::short(view.left)),
-    };
-    let text = format!("── {} ── {} gone{left} ", view.title, clock(view.gone));
-    let rest = width.saturating_sub(text.chars().count());
-    format!("{text}{}", "─".repeat(rest))
-}
-
-/// As many rows as fit, the current one among them, and how many are not shown.
-fn rows(view: &View, room: usize, width: usize) -> Vec<Line> {
-    let total = view.rows.len();
-    let current = view.current.unwrap_or_else(|| {
-        let waiting = view.rows.iter().position(|row| row.mark == '·');
-        waiting.unwrap_or(total.saturating_sub(1))
-    });
-    let count = if total <= room {
-        total
-    } else {
-        room.saturating_sub(1).max(1)
-    };
-    let from = current.saturating_sub(count / 2).min(total - count);
-    let mut lines: Vec<Line> = view.rows[from..from + count]
-        .iter()
-        .map(|row| row_line(row, width))
-        .collect();
-    if count < total && room > 1 {
-        let text = format!("   … {} before, {} after", from, total - from - count);
-        lines.push(Line {
-            look: Look::Dim,
-            text,
-        });
-    }
-    lines
-}
-
-fn row_line(row: &RowView, width: usize) -> Line {
-    let start = format!(" {} {:<4} ", row.mark, row.id);
-    let room = width.saturating_sub(start.chars().count() + row.at_right.chars().count() + 2);
-    let mut title: String = row.title.chars().take(room).collect();
-    if title.chars().count() < row.title.chars().count() {
-        title.pop();
-        title.push('…');
-    }
-    Line {
-        look: row.look,
-        text: format!("{start}{title:<room$} {}", row.at_right),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::estimates::Source;
     use super::super::plan::Action;
+    use super::view::FREE;
     use super::*;
     use crate::ui::Format;
 

@@ -5,7 +5,7 @@ pub mod checkers;
 mod parts;
 mod script;
 
-pub use script::{longest, script};
+pub use script::{Hangs, longest, script};
 
 use super::file::{Output, SmokeTest};
 use checkers::Checkers;
@@ -60,7 +60,13 @@ pub fn look(test: &SmokeTest, expected_exit: i32, stdout: &str) -> Look {
     });
     let frames: Vec<String> = parts.text("frames").lines().map(String::from).collect();
     let failure = not_run(test, &parts)
-        .or_else(|| fact("died").map(|_| "it was ended: the kernel died while it ran".into()))
+        .or_else(|| {
+            let what = match fact("broke")? {
+                "hung" => "a task hangs, says the kernel's own checker",
+                _ => "the kernel died while it ran",
+            };
+            Some(format!("it was ended: {what}"))
+        })
         .or_else(|| exit_failure(test, expected_exit, exit))
         .or_else(|| condition_failure("after", &test.after, &parts))
         .or_else(|| {

@@ -9,13 +9,16 @@ use crate::campaign::exercise;
 use crate::campaign::file::SmokeTest;
 use crate::campaign::gates;
 use crate::campaign::harvest::{Harvest, Source as Log};
-use crate::campaign::journal::Journal;
+use crate::campaign::journal::past::RELOAD;
+use crate::campaign::journal::{Event, Journal};
 use crate::campaign::reload::{self, Tried};
 use crate::campaign::stopwatch::Stopwatch;
 use crate::evidence::finding::{self, Finding};
 use crate::evidence::record;
 use crate::manifest::{File, Manifest};
 use anyhow::{Context, Result, ensure};
+use serde_json::json;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -39,6 +42,38 @@ impl BootStep<'_> {
             Ok(may) => may,
             Err(why) => return Ok(Tried::NotPossible(why)),
         };
+        let modules: BTreeMap<Option<String>, &str> = files
+            .iter()
+            .map(|file| (file.module_name(), file.sha256.as_str()))
+            .collect();
+        let inputs = json!({ "modules": modules, "in": self.manifest.commit });
+        journal.write(Event::Intent, self.id, RELOAD, inputs)?;
+        match self.boot_and_reload(rig, (now, &files), &nonce, journal, watch, say) {
+            Ok((booted, ended)) => {
+                let outcome = json!({ "seen": booted.seen, "ended": ended, "facts": booted.facts });
+                journal.write(Event::Done, self.id, RELOAD, outcome)?;
+                Ok(Tried::Done {
+                    booted: Box::new(booted),
+                    ended,
+                })
+            }
+            Err(error) => {
+                journal.write(Event::Failed, self.id, RELOAD, json!(format!("{error:#}")))?;
+                Err(error)
+            }
+        }
+    }
+
+    /// The boot, and what was seen; also why it ended before the tests, if it did.
+    fn boot_and_reload(
+        &self,
+        rig: &Rig,
+        step: (&Manifest, &[&File]),
+        nonce: &str,
+        journal: &mut Journal,
+        watch: &mut Stopwatch,
+        say: &mut dyn FnMut(&str),
+    ) -> Result<(Booted, Option<String>)> {
         let mut booted = Booted::default();
         booted
             .facts
@@ -49,12 +84,12 @@ impl BootStep<'_> {
         let (_, harvest) = watch.time("try by reloading", || {
             self.boot_and_come_back(
                 rig,
-                &nonce,
+                nonce,
                 (journal, &mut inner),
                 &mut booted,
                 say,
                 &mut |rig, trial, booted, _, say| {
-                    ended = self.reload(rig, trial, (now, &files), booted, say)?;
+                    ended = self.reload(rig, trial, step, booted, say)?;
                     Ok(())
                 },
             )
@@ -63,10 +98,7 @@ impl BootStep<'_> {
         let lost = !booted.seen.lost.is_empty();
         let forbidden = harvest.lines_with(&self.log_rules.forbid, lost);
         booted.seen.new_findings.extend(forbidden);
-        Ok(Tried::Done {
-            booted: Box::new(booted),
-            ended,
-        })
+        Ok((booted, ended))
     }
 
     /// The modules that are exchanged, and the nonce of the slot that is booted for it. Errors: why it cannot be tried.

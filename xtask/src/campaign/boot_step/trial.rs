@@ -13,9 +13,10 @@ use crate::campaign::gates;
 use crate::campaign::harvest::Harvest;
 use crate::campaign::harvest_netconsole;
 use crate::campaign::harvest_running;
-use crate::campaign::smoke::{self, SmokeResult, broken, checkers};
+use crate::campaign::smoke::{self, Hangs, SmokeResult, broken, checkers};
 use crate::campaign::soak;
 use crate::campaign::stopwatch::Stopwatch;
+use crate::evidence::finding::Kind;
 use crate::host::process::BrokenOff;
 use crate::ui::short;
 use anyhow::{Context, Result};
@@ -223,13 +224,17 @@ impl BootStep<'_> {
             booted.finished(left_out);
             return Ok(());
         }
+        let hangs = match self.known {
+            Some(known) if known.iter().all(|finding| finding.kind != Kind::HungTask) => Hangs::End,
+            _ => Hangs::AreLeft,
+        };
         let mut shown = SmokeResult::default();
         let mut failed = 0;
         for _ in 0..test.repeat {
             let limit = Duration::from_secs(smoke::longest(test));
             let finished = rig
                 .board
-                .run(&smoke::script(test, rig.smoke_folder), limit)
+                .run(&smoke::script(test, rig.smoke_folder, hangs), limit)
                 .with_context(|| format!("in the smoke test {}", test.name))?;
             let seen = smoke::look(test, exit, &String::from_utf8_lossy(&finished.stdout));
             let what = format!("smoke test {}", test.name);

@@ -19,6 +19,9 @@ pub const BOOT_ONCE: &str = "boot-once";
 /// The action that restarts a board into vanilla.
 pub const BOOT_VANILLA: &str = "boot-vanilla";
 
+/// The action that tries a step's modules in the kernel of the step before it; the boot and the way back within it are actions of their own.
+pub const RELOAD: &str = "reload";
+
 /// The action that applies the patch of the next row while the board tests this one.
 pub const APPLY_AHEAD: &str = "apply-ahead";
 /// The action that builds it. Its outcome is written when its row takes it.

@@ -9,9 +9,30 @@ pub const AROUND_S: u64 = 60;
 /// Bytes of what a test printed, and of the kernel log, that are brought back: their ends.
 const KEEP: u64 = 200_000;
 
-/// The kernel's taint.
-const TAINT: &str = "/proc/sys/kernel/tainted";
-/// Seconds between two looks at it while a test runs, and what a test is left on a kernel that died.
+/// Where a kernel tells how it is.
+pub(super) struct Signs<'a> {
+    /// Its taint.
+    pub taint: &'a str,
+    /// How many tasks its own checker has found hanging (Documentation/admin-guide/sysctl/kernel.rst: `hung_task_detect_count`, since Linux
+    /// 6.13); older kernels have none.
+    pub hung: &'a str,
+}
+
+const SIGNS: Signs = Signs {
+    taint: "/proc/sys/kernel/tainted",
+    hung: "/proc/sys/kernel/hung_task_detect_count",
+};
+
+/// What a task that hangs means for the test during which the kernel says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hangs {
+    /// It ends it: nothing hangs without the patch.
+    End,
+    /// Nothing: something hangs without the patch, too, or nobody knows.
+    AreLeft,
+}
+
+/// Seconds between two looks at them while a test runs, and what a test is left on a kernel that broke.
 const LOOK_EVERY_S: u64 = if cfg!(test) { 1 } else { 2 };
 const LAST_S: u64 = if cfg!(test) { 1 } else { 5 };
 
@@ -27,21 +48,22 @@ pub fn longest(test: &SmokeTest) -> u64 {
 /// The script: setup, conditions, the test in `folder` with its limit, conditions, what is known of its output, teardown in any case; then it
 /// prints parts (see `parts`). What it needs for itself is in a folder below /tmp that goes with it. It ends with 0 wherever it could
 /// print; a connection that is lost does not end the test, and teardown is done all the same. A kernel that dies ends the test soon behind it.
-pub fn script(test: &SmokeTest, folder: &str) -> String {
-    script_with(test, folder, TAINT)
+pub fn script(test: &SmokeTest, folder: &str, hangs: Hangs) -> String {
+    script_with(test, folder, hangs, &SIGNS)
 }
 
-/// The same, with the file that has the taint.
-pub(super) fn script_with(test: &SmokeTest, folder: &str, taint: &str) -> String {
+/// The same, with the files that have the signs.
+pub(super) fn script_with(test: &SmokeTest, folder: &str, hangs: Hangs, signs: &Signs) -> String {
     let begin = format!(
         "LOCKSTEP={folder}; export LOCKSTEP; cd {folder} || exit 125\nL=$(mktemp -d) || exit 125\n\
          fact() {{ echo \"$1=$2\" >>\"$L/facts\"; }}\n\
          state() {{ read -r taint <{taint}; fact \"$1-taint\" \"$taint\"\n\
          fact \"$1-debug_locks\" \"$(sed -n 's/^ *debug_locks: *//p' /proc/lockdep_stats 2>/dev/null)\"; }}\n\
-         watch() {{ read -r was <{taint} || return\n\
-         while sleep {LOOK_EVERY_S} && [ -d \"$L\" ] && read -r now <{taint}; do\n\
-         [ $((now & ~was & {fatal})) -ne 0 ] || continue\n\
-         sleep {LAST_S}; fact died 1; read -r pid <\"$L/pid\" && kill \"$pid\"; return\ndone; }}\n\
+         hung() {{ hung={leave}; [ -n \"$hung\" ] || read -r hung <{hung} || hung=0; }}\n\
+         watch() {{ read -r was <{taint} && hung && had=$hung || return\n\
+         while sleep {LOOK_EVERY_S} && [ -d \"$L\" ] && read -r now <{taint} && hung; do\n\
+         if [ $((now & ~was & {fatal})) -ne 0 ]; then why=died; elif [ \"$hung\" -gt \"$had\" ]; then why=hung; else continue; fi\n\
+         sleep {LAST_S}; fact broke $why; read -r pid <\"$L/pid\" && kill \"$pid\"; return\ndone; }}\n\
          part() {{ [ -f \"$2\" ] || : >\"$2\"; echo \"{HEAD} $1 $(stat -c %s \"$2\")\"; cat \"$2\"; echo; }}\n\
          torn=\n\
          teardown() {{ [ -z \"$torn\" ] || return 0; torn=1; {teardown} }}\n\
@@ -50,6 +72,12 @@ pub(super) fn script_with(test: &SmokeTest, folder: &str, taint: &str) -> String
          echo \"$mark\" 2>/dev/null >/dev/kmsg\n\
          go=1; state before\n",
         folder = quote(folder),
+        taint = signs.taint,
+        hung = signs.hung,
+        leave = match hangs {
+            Hangs::End => "",
+            Hangs::AreLeft => "0",
+        },
         fatal = super::checkers::fatal_bits(),
         teardown = match test.teardown.as_str() {
             "" => ":;".to_string(),

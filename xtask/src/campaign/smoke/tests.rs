@@ -19,7 +19,7 @@ fn plain(run: &str) -> SmokeTest {
 
 fn run_in(test: &SmokeTest, folder: &Path) -> Look {
     let sh = Shell::new().unwrap();
-    let script = script(test, folder.to_str().unwrap());
+    let script = script(test, folder.to_str().unwrap(), Hangs::End);
     let finished = process::finish(cmd!(sh, "sh -c {script}"), Duration::from_secs(20)).unwrap();
     assert!(
         finished.status.success(),
@@ -65,38 +65,58 @@ fn a_test_that_hangs_is_ended() {
     assert_eq!(failure(&test("sleep 60")), "did not end within 2 s");
 }
 
-#[test]
-fn a_test_on_a_kernel_that_dies_is_ended_before_its_limit() {
+/// Runs a test that changes the signs of its kernel, and then goes on for a while.
+fn on_a_kernel(taint: (u64, u64), hung: (u64, u64), hangs: Hangs) -> SmokeResult {
     let folder = tempfile::tempdir().unwrap();
-    let taint = folder.path().join("tainted");
-    let ended = |before: u64, after: u64| {
-        std::fs::write(&taint, format!("{before}\n")).unwrap();
-        let mut test = plain(&format!("echo {after} >tainted; sleep 4; echo whole"));
-        test.limit_s = 60;
-        test.teardown = "echo 0 >torn".into();
-        let sh = Shell::new().unwrap();
-        let script = script::script_with(&test, folder.path().to_str().unwrap(), taint.to_str().unwrap());
-        let began = std::time::Instant::now();
-        let finished = process::finish(cmd!(sh, "sh -c {script}"), Duration::from_secs(30)).unwrap();
-        assert!(folder.path().join("torn").exists());
-        let seen = look(&test, 0, &String::from_utf8_lossy(&finished.stdout));
-        assert_eq!((seen.before.taint, seen.after.taint), (Some(before), Some(after)));
-        (seen.result, began.elapsed().as_secs())
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_string();
+    for (name, before) in [("taint", taint.0), ("hung", hung.0)] {
+        std::fs::write(path(name), format!("{before}\n")).unwrap();
+    }
+    let mut test = plain(&format!(
+        "echo {} >taint; echo {} >hung; sleep 4; echo whole",
+        taint.1, hung.1
+    ));
+    test.limit_s = 60;
+    test.teardown = "echo 0 >torn".into();
+    let signs = script::Signs {
+        taint: &path("taint"),
+        hung: &path("hung"),
     };
-    let died = 1 << 7;
-    let (result, _) = ended(0, died | 1);
+    let sh = Shell::new().unwrap();
+    let script = script::script_with(&test, folder.path().to_str().unwrap(), hangs, &signs);
+    let finished = process::finish(cmd!(sh, "sh -c {script}"), Duration::from_secs(30)).unwrap();
+    assert!(folder.path().join("torn").exists());
+    let seen = look(&test, 0, &String::from_utf8_lossy(&finished.stdout));
     assert_eq!(
-        result.failure.unwrap(),
+        (seen.before.taint, seen.after.taint),
+        (Some(taint.0), Some(taint.1))
+    );
+    assert_eq!(
+        seen.result.printed.contains("whole"),
+        seen.result.failure.is_none()
+    );
+    seen.result
+}
+
+const DIED: u64 = 1 << 7;
+const WARNED: u64 = 1 << 9;
+
+#[test]
+fn a_test_on_a_kernel_that_breaks_is_ended_before_its_limit() {
+    let died = on_a_kernel((0, DIED | WARNED), (0, 0), Hangs::AreLeft);
+    assert_eq!(
+        died.failure.unwrap(),
         "it was ended: the kernel died while it ran"
     );
-    assert!(!result.printed.contains("whole"), "{}", result.printed);
-    // A warning, and a death of before.
-    let (result, took) = ended(died, died | 1 << 9);
-    assert_eq!(
-        (result.failure, result.printed.as_str()),
-        (None, "whole"),
-        "after {took} s"
-    );
+    let hung = on_a_kernel((0, 0), (1, 2), Hangs::End);
+    assert!(hung.failure.unwrap().starts_with("it was ended: a task hangs"));
+}
+
+#[test]
+fn what_was_so_before_and_what_is_no_end_of_a_kernel_ends_no_test() {
+    let before = on_a_kernel((DIED, DIED | WARNED), (3, 3), Hangs::End);
+    assert_eq!(before.failure, None);
+    assert_eq!(on_a_kernel((0, 0), (0, 1), Hangs::AreLeft).failure, None);
 }
 
 #[test]
@@ -199,7 +219,7 @@ fn teardown_is_done_when_the_script_is_ended_from_outside() {
     let folder = tempfile::tempdir().unwrap();
     let mut test = plain("sleep 1");
     test.teardown = "touch torn".into();
-    let script = script(&test, folder.path().to_str().unwrap());
+    let script = script(&test, folder.path().to_str().unwrap(), Hangs::End);
     let killed = format!(
         "sh -c {} & sleep 0.3; kill -TERM $!; wait",
         crate::board::quote(&script)

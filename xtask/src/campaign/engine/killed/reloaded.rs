@@ -35,6 +35,25 @@ fn each_step_that_asks_for_it_is_tried_once_in_the_kernel_of_the_step_before() {
 }
 
 #[test]
+fn the_journal_has_the_intent_and_the_outcome_of_the_try_and_of_its_boot() {
+    let run = reloading(world(&[]));
+    ended(run.process());
+    let of_2_2 = |line: &Line| line.step == "2.2" && line.event != Event::Verdict;
+    let all = lines(&run);
+    let told: Vec<(Event, &str)> = all
+        .iter()
+        .filter(|line| of_2_2(line))
+        .map(|line| (line.event, line.action.as_str()))
+        .skip_while(|(_, action)| *action != "reload")
+        .take(8)
+        .collect();
+    let pair = |action| [(Event::Intent, action), (Event::Done, action)];
+    let within = [pair("boot-once"), pair("boot-vanilla")].concat();
+    let (reload, deploy) = (pair("reload"), pair("deploy"));
+    assert_eq!(told, [&reload[..1], &within, &reload[1..], &deploy].concat());
+}
+
+#[test]
 fn an_early_warning_is_told_and_changes_no_verdict() {
     for bad in [&[][..], &["0009"]] {
         let with = |reload_warns| {

@@ -8,8 +8,8 @@ use crate::campaign::engine::course::row_of_manifest;
 use crate::campaign::engine::hands::{Asked, Built, Hands};
 use crate::campaign::file::Kernel;
 use crate::campaign::inputs::Input;
-use crate::campaign::journal::Journal;
-use crate::campaign::journal::past::{BOOT_ONCE, BOOT_VANILLA, Kept, Past};
+use crate::campaign::journal::past::{BOOT_ONCE, BOOT_VANILLA, Kept, Past, RELOAD};
+use crate::campaign::journal::{Event, Journal};
 use crate::campaign::record::{DecodedFrame, EarlierBoot, PatchRecord, RowRecord, RunRecord, TakenFrom};
 use crate::campaign::reload::Tried;
 use crate::campaign::resume::{BoardSeen, Seen};
@@ -299,6 +299,8 @@ impl Hands for Simulated {
         if !is_there {
             return Ok(Tried::NotPossible("the slot on the board is another one".into()));
         }
+        let inputs = json!({ "in": asked.manifest.commit });
+        journal.write(Event::Intent, asked.row, RELOAD, inputs)?;
         let once = || {
             let mut world = world.borrow_mut();
             world.tick();
@@ -329,6 +331,7 @@ impl Hands for Simulated {
         if booted.not_back.is_none() {
             vanilla(world, asked.row, journal)?;
         }
+        journal.write(Event::Done, asked.row, RELOAD, json!({ "seen": booted.seen }))?;
         Ok(Tried::Done {
             booted: Box::new(booted),
             ended: None,
