@@ -109,7 +109,15 @@ fn written(lines: &[String], form: &str) -> String {
             .replace('\\', "\\\\")
             .replace('"', "\\\"")
             .replace('\t', "\\t");
+        // What a report says is a warning to the kernel, the boot's first lines are not.
+        let level = if at < 2 { 6 } else { 4 };
         log += &match form {
+            "dump" => format!("<{level}>[{time}][  T412] {line}\n"),
+            "dump-anonymous" => format!("<{level}>[{time}] {line}\n"),
+            "kmsg-loud" => format!("{level},{at},{}{micros:06},-,caller=T412;{line}\n", seconds),
+            "journal-loud" => format!(
+                "{{\"MESSAGE\":\"{quoted}\",\"PRIORITY\":\"{level}\",\"_SOURCE_MONOTONIC_TIMESTAMP\":\"{seconds}{micros:06}\",\"_BOOT_ID\":\"ab\"}}\n"
+            ),
             "plain" => format!("[{time}] {line}\n"),
             "bare" => format!("{line}\n"),
             "caller" => format!("[{time}][  T412] {line}\n"),
@@ -234,6 +242,14 @@ fn who_printed_is_told() {
 #[test]
 fn other_sources() {
     for form in ["raw", "ansi", "syslog", "short-monotonic", "kmsg", "journal"] {
+        check(form);
+    }
+}
+
+/// With its level each line of a report is loud: none of them may be a finding of its own.
+#[test]
+fn dumps_and_other_sources_that_tell_levels() {
+    for form in ["dump", "dump-anonymous", "kmsg-loud", "journal-loud"] {
         check(form);
     }
 }

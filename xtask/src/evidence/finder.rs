@@ -343,7 +343,7 @@ impl Finder {
             open.behind = self.message_before(record);
             return self.open.push(open);
         }
-        let within = |open: &&mut Open| record.caller.is_some() && open.splat.caller == record.caller;
+        let within = |open: &&mut Open| open.splat.caller == record.caller && open.is_right_before(record);
         if let Some(open) = self.open.iter_mut().find(within) {
             return open.hold(record, self.seen);
         }

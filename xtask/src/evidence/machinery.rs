@@ -15,7 +15,7 @@ const MACHINERY: &[&str] = &[
      *_panic *_panic_on_warn oops_* die die_* __die* add_taint assertfail __fortify_* fortify_* __stack_chk_fail \
      program_check_* rust_helper_* rust_panic* _RNv*panicking* rust_begin_unwind *rust_begin_unwind core::panicking::* core::option::* core::result::*",
     // Sanitizers, coverage, tracing.
-    "kasan_* __kasan_* ____kasan_* __asan_* __hwasan_* check_memory_region* check_region_inline __check_region* \
+    "kasan_* check_slab_allocation poison_slab_object poison_kmalloc_redzone __kasan_* ____kasan_* __asan_* __hwasan_* check_memory_region* check_region_inline __check_region* \
      kmsan_* __msan_* kcsan_* __tsan_* __kcsan_* check_access check_watchpoint kfence_* __kfence_* ubsan_* __ubsan_* \
      val_to_string* handle_overflow __sanitizer_cov_* sanitizer_cov_* check_kcov_mode kcov_* in_irq* trace_hardirqs_* \
      trace_irq_* trace_preempt_* preempt_count_* __trace_hardirqs_* ftrace_* trace_event_* __traceiter_* perf_trace_* trace_contention_* \

@@ -150,7 +150,7 @@ static DETAILS: LazyLock<RegexSet> = LazyLock::new(|| {
         r"^\s*(Read|Write|read|write) (of size|at addr|to 0x)|The buggy address|belongs to the|which belongs|Memory state around|located \d+ bytes|page:|flags:|raw: |page dumped|page_owner|page last|Object |Redzone|Padding|Bytes b4|value changed|Reported by Kernel|race at unknown origin|bytes? by (task|interrupt)|Pointer tag|Local variable|Bytes \d+|Memory access of|kfence-#|Use-after-free|Out-of-bounds|Corrupted memory|Invalid (read|write|free)|comm \S+, pid|hex dump|shift exponent|signed integer|index \d+|load of |member access|unreferenced object|head:|INFO: (Slab|Object|Allocated|Freed|0x)|Disabling lock debugging|^page ",
         // hung tasks, lockups, stalls
         r#""echo 0 >|Not tainted|Tainted:|Showing all locks|NMI backtrace|Sending NMI|^rcu: |detected by|^\s*\(t=|kthread (starved|timer)|RCU grace-period|^\s*\d+-[.\?oO]|Tasks blocked|blocked (on|by)|workqueue |pool \d|pwq \d|in-flight|pending:|INFO: task .* (is )?blocked on"#,
-        r"^Unhandled|^\*pgd|pgd =|^\s*\(stack is not available\)|^------------\[ cut|8<--- cut",
+        r"^Unhandled|^handlers:$|^Disabling IRQ #|^\*pgd|pgd =|^\s*\(stack is not available\)|^------------\[ cut|8<--- cut",
     ])
     .expect("the patterns are constants")
 });

@@ -16,6 +16,8 @@ const FOREIGN: usize = 15;
 const FAR: usize = 3000;
 /// … or after so long without an own line (µs). A slow console needs a second for some lines.
 const LONG: u64 = 30_000_000;
+/// Between two lines of a report that is printed in one go (µs): a slow console needs a tenth of it for a line.
+const ONE_GO: u64 = 1_000_000;
 
 /// A report that has begun and has not ended.
 #[derive(Debug)]
@@ -26,7 +28,7 @@ pub(super) struct Open {
     pub(super) last_own: (usize, usize),
     last_time: Option<u64>,
     foreign: usize,
-    /// Messages among its lines. Where a line of its own follows, they belonged to it, since one context says one thing at a time.
+    /// Messages among its lines. Where a line of its own follows, they belonged to it: one context says one thing at a time.
     held: Vec<Waited>,
     /// It is the stack of the message that stands there.
     pub(super) behind: Option<usize>,
@@ -66,6 +68,16 @@ impl Open {
         self.last_time = record.time.or(self.last_time);
         self.foreign = 0;
         self.held.clear();
+    }
+
+    /// Whether a line of its caller may stand in it. Where nobody says who prints, another's may only by chance fall between two lines of a
+    /// report that is printed in one go.
+    pub(super) fn is_right_before(&self, record: &Record) -> bool {
+        let near = match (record.time, self.last_time) {
+            (Some(now), Some(then)) => now.saturating_sub(then) <= ONE_GO,
+            _ => false,
+        };
+        record.caller.is_some() || near
     }
 
     /// Keeps a line of its own caller until it is known whether the report goes on behind it.
