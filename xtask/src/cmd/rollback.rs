@@ -14,7 +14,9 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Example:\n  cargo xtask rollback --dry-run\n  cargo xtask rollback --board virtual --campaign iter6\n  cargo xtask rollback --board ampere --campaign iter6 --offline /dev/sdb\n\nSafe to run twice. It \
-                  works with whatever kernel runs, and takes the archive on this host when the copy on the board is damaged."
+                  works with whatever kernel runs (not on a root that is thrown away), and takes the archive on this host when the copy on the board is \
+                  damaged. Labels, slots, modules and what tests left go; the backups stay, and it says \
+                  where and how to remove them."
 )]
 pub struct Rollback {
     #[command(flatten)]
@@ -132,4 +134,41 @@ fn roll_back(context: &Context, plan: &Plan, execute: impl FnOnce() -> Result<Ro
         .iter()
         .for_each(|line| context.ui.line(line));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::board::ours::Kept;
+    use crate::board::rollback::{Copy, ExtlinuxChange};
+
+    #[test]
+    fn the_last_words_claim_no_more_than_is_so() {
+        let plan = Plan {
+            campaign: "iter6".into(),
+            copy: Copy::OnBoard("/var/lib/lockstep/backups/iter6".into()),
+            extlinux: ExtlinuxChange::None,
+            restore: vec![],
+            reshape: vec![],
+            strangers: vec![],
+            remove: vec![],
+            boot_once: vec![],
+            rename: vec![],
+            by_hand: vec![],
+            kept: vec![Kept {
+                what: "a backup stays on the board".into(),
+                place: "/var/lib/lockstep/backups/iter6".into(),
+                remove: "there: `rm -r /var/lib/lockstep/backups/iter6`".into(),
+            }],
+        };
+        assert!(plan.is_empty(), "what stays on purpose is nothing to do");
+        let said = said_of_the_end(&plan);
+        assert!(!said[0].contains("nothing of ours"), "{said:?}");
+        assert_eq!(
+            said[1..],
+            [
+                "  a backup stays on the board: /var/lib/lockstep/backups/iter6; there: `rm -r /var/lib/lockstep/backups/iter6`"
+            ]
+        );
+    }
 }

@@ -31,8 +31,9 @@ pub fn named(protected: &Protected, name: &str) -> Result<Named> {
     let labels = Config::parse(&protected.foreign()?).menu.labels;
     if labels.iter().any(|label| label.name == name) {
         bail!(
-            "label `{name}` of board `{board}` is neither vanilla's nor ours: nothing here vouches for what it boots, so choose it by hand at \
-             U-Boot's menu; what can be booted from here: `{vanilla}` (or `{VANILLA}`) and `{ours}`"
+            "label `{}` of board `{board}` is neither vanilla's nor ours: nothing here vouches for what it boots, so choose it by hand at \
+             U-Boot's menu; what can be booted from here: `{vanilla}` (or `{VANILLA}`) and `{ours}`",
+            name.escape_debug()
         );
     }
     let meant = nearest(name, [VANILLA, vanilla, ours])
