@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
 use std::process::Command;
 use std::time::{Duration, Instant};
 use xtask::board::file::BoardFile;
@@ -279,6 +280,58 @@ fn a_program_is_a_line_in_both_directions() {
     line.wait_for_log(b"up\r\n");
     recorder.write(b"echoed", Writer::Tool).unwrap();
     line.wait_for_log(b"echoed");
+}
+
+/// QEMU's own kind of line; with a whole life of a board on it.
+#[test]
+fn a_socket_is_a_line_and_each_phase_is_marked() {
+    let line = Line::new();
+    let socket = line.folder.path().join("qemu.sock");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let recorder = line.recorder();
+    recorder.ensure(&Source::Socket(socket), None).unwrap();
+    let (mut board, _) = listener.accept().unwrap();
+    board.set_read_timeout(Some(LIMIT)).unwrap();
+    board
+        .write_all(b"\r\nU-Boot 2023.01 (x)\r\nHit any key to stop autoboot: 2\r\n")
+        .unwrap();
+    board.write_all(KERNEL).unwrap();
+    line.wait_for_log(KERNEL);
+    board
+        .write_all(b"\r\nDebian GNU/Linux 12 board ttyAMA0\r\n\r\nboard login: ")
+        .unwrap();
+    line.wait_for_log(b"login: ");
+    recorder.write(b"w", Writer::Tool).unwrap();
+    assert_eq!(read_exactly(&mut board, 1), b"w");
+    let error = recorder.send_break().unwrap_err().to_string();
+    assert!(
+        error.contains("kind `socket`") && error.contains("cannot send a BREAK"),
+        "{error}"
+    );
+    board
+        .write_all(b"\r\n[   99.000000] Kernel panic - not syncing: Fatal exception\r\n")
+        .unwrap();
+    // The reset in the middle.
+    board.write_all(b"\r\nU-Boot 2023.01 (x)\r\n").unwrap();
+    line.wait_for_log(b"U-Boot 2023.01 (x)\r\n");
+    let expected = [
+        "reset: a boot loader began",
+        "phase boot loader",
+        "linux 7.3.4",
+        "phase kernel",
+        "phase login",
+        "panic: Kernel panic - not syncing: Fatal exception",
+        "phase panicked",
+        "reset: a boot loader began",
+        "phase boot loader",
+    ];
+    wait("every event", || {
+        let events = line.events();
+        let mut events = events.iter();
+        expected.iter().all(|word| events.any(|event| event == word))
+    });
+    let refused = recorder.write(b"w", Writer::Tool).unwrap_err().to_string();
+    assert!(refused.contains("it showed `boot loader` last"), "{refused}");
 }
 
 #[test]

@@ -32,10 +32,14 @@ impl Default for LineGuard {
 impl Guard for LineGuard {
     fn feed(&mut self, bytes: &[u8]) -> Vec<String> {
         self.patience = PATIENCE;
-        let before = self.watch.phase();
-        let mut events: Vec<String> = self.watch.feed(bytes).iter().filter_map(told).collect();
-        if self.watch.phase() != before {
-            events.push(format!("phase {}", self.watch.phase().name()));
+        let mut events = Vec::new();
+        // Line by line: a phase that begins and ends within one read is one, too.
+        for line in bytes.split_inclusive(|&byte| byte == b'\n') {
+            let before = self.watch.phase();
+            events.extend(self.watch.feed(line).iter().filter_map(told));
+            if self.watch.phase() != before {
+                events.push(format!("phase {}", self.watch.phase().name()));
+            }
         }
         events
     }
