@@ -10,6 +10,7 @@ use crate::board::quote;
 use crate::board::slot::{Record, State};
 use crate::kernel::changes;
 use crate::manifest::{File, Kind, Manifest};
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -60,6 +61,13 @@ pub fn changed<'n>(before: &Manifest, now: &'n Manifest) -> Result<Vec<&'n File>
         .iter()
         .filter_map(|name| now.module(name))
         .collect())
+}
+
+/// What a try depends on, for the journal: the modules by name and hash, and the commit of the kernel that they are loaded into.
+pub fn inputs(files: &[&File], before: &Manifest) -> Value {
+    let module = |file: &&File| Some((file.module_name()?, file.sha256.clone()));
+    let modules: BTreeMap<String, String> = files.iter().filter_map(module).collect();
+    json!({ "modules": modules, "in": before.commit })
 }
 
 /// Why the slot on the board is not what `before` built, whole; none where it is. `modules` is where its modules lie on the board.

@@ -18,7 +18,6 @@ use crate::evidence::record;
 use crate::manifest::{File, Manifest};
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -42,11 +41,7 @@ impl BootStep<'_> {
             Ok(may) => may,
             Err(why) => return Ok(Tried::NotPossible(why)),
         };
-        let modules: BTreeMap<Option<String>, &str> = files
-            .iter()
-            .map(|file| (file.module_name(), file.sha256.as_str()))
-            .collect();
-        let inputs = json!({ "modules": modules, "in": self.manifest.commit });
+        let inputs = reload::inputs(&files, self.manifest);
         journal.write(Event::Intent, self.id, RELOAD, inputs)?;
         match self.boot_and_reload(rig, (now, &files), &nonce, journal, watch, say) {
             Ok((booted, ended)) => {

@@ -69,6 +69,13 @@ fn only_a_step_that_changed_modules_and_nothing_else_is_tried() {
 }
 
 #[test]
+fn the_journal_gets_what_it_depends_on() {
+    let (before, now) = (build(&[IMAGE, VIM2M]), build(&[IMAGE, other(VIM2M)]));
+    let told = inputs(&changed(&before, &now).unwrap(), &before);
+    assert_eq!(told, json!({ "modules": { "vim2m": "other" }, "in": "c1" }));
+}
+
+#[test]
 fn only_the_slot_of_the_step_before_is_booted_for_it() {
     let before = build(&[IMAGE, VIM2M]);
     let on_board = |content: &str| {

@@ -133,10 +133,12 @@ fn captured(row: &RowRecord, release: &str, folder: &Path) -> Captured {
     captured.log = ["serial.log", "kmsg.log", "netconsole.log"]
         .iter()
         .find_map(|name| {
+            // What lies deeper is of another boot than the one that was judged: a try by reloading, the capture gate.
             let path = captured
                 .files
                 .iter()
-                .find(|file| file.path.ends_with(&format!("/{name}")))?;
+                .filter(|file| file.path.ends_with(&format!("/{name}")))
+                .min_by_key(|file| file.path.matches('/').count())?;
             excerpt(&folder.join(&path.path), path).ok()
         });
     // With several boots of one build each has its own folder, and the same configuration.
@@ -213,13 +215,21 @@ mod tests {
         let line = "[    1.000000] x\r\n".repeat(1 << 20);
         let log = format!("[    0.000000] Linux version 7.3.4-lockdep (a@b) #1\r\n{line}the end\r\n");
         std::fs::write(evidence.join("serial.log"), &log).unwrap();
+        let of_a_try = evidence.join("reload");
+        std::fs::create_dir_all(&of_a_try).unwrap();
+        std::fs::write(of_a_try.join("serial.log"), "another boot").unwrap();
         std::fs::write(evidence.join(KEPT_CONFIG), "CONFIG_A=y\n").unwrap();
         let material = Material::of(run(vec![regression()]), &folder);
         assert_eq!(material.attempt, 2);
         let captured = &material.captured[0];
         let names: Vec<&str> = captured.files.iter().map(|file| file.path.as_str()).collect();
-        assert_eq!(names, ["evidence/2.2/.config", "evidence/2.2/serial.log"]);
-        assert_eq!(captured.files[1].sha256, files::sha256(log.as_bytes()));
+        let all = [
+            "evidence/2.2/.config",
+            "evidence/2.2/reload/serial.log",
+            "evidence/2.2/serial.log",
+        ];
+        assert_eq!(names, all);
+        assert_eq!(captured.files[2].sha256, files::sha256(log.as_bytes()));
         assert_eq!(captured.config.as_deref(), Some("CONFIG_A=y\n"));
         assert!(
             captured
