@@ -72,7 +72,7 @@ impl Checkers {
 }
 
 /// Shell that prints what [`Checkers::read`] reads.
-pub const ASK: &str = "read -r taint </proc/sys/kernel/tainted; echo \"taint=$taint\"\n\
+pub const ASK: &str = "echo \"taint=$(cat /proc/sys/kernel/tainted)\"\n\
     echo \"debug_locks=$(sed -n 's/^ *debug_locks: *//p' /proc/lockdep_stats 2>/dev/null)\"\n";
 
 /// What changed from one instant to the next, during `what`.

@@ -48,6 +48,9 @@ pub fn longest(test: &SmokeTest) -> u64 {
 /// The script: setup, conditions, the test in `folder` with its limit, conditions, what is known of its output, teardown in any case; then it
 /// prints parts (see `parts`). What it needs for itself is in a folder below /tmp that goes with it. It ends with 0 wherever it could
 /// print; a connection that is lost does not end the test, and teardown is done all the same. A kernel that dies ends the test soon behind it.
+///
+/// Numbers below /proc/sys are read with `cat`: a shell whose `read` takes one byte at a time (dash) gets the first digit alone, since the kernel
+/// answers the first read only (kernel/sysctl.c, `do_proc_dointvec`).
 pub fn script(test: &SmokeTest, folder: &str, hangs: Hangs) -> String {
     script_with(test, folder, hangs, &SIGNS)
 }
@@ -57,11 +60,11 @@ pub(super) fn script_with(test: &SmokeTest, folder: &str, hangs: Hangs, signs: &
     let begin = format!(
         "LOCKSTEP={folder}; export LOCKSTEP; cd {folder} || exit 125\nL=$(mktemp -d) || exit 125\n\
          fact() {{ echo \"$1=$2\" >>\"$L/facts\"; }}\n\
-         state() {{ read -r taint <{taint}; fact \"$1-taint\" \"$taint\"\n\
+         state() {{ fact \"$1-taint\" \"$(cat {taint})\"\n\
          fact \"$1-debug_locks\" \"$(sed -n 's/^ *debug_locks: *//p' /proc/lockdep_stats 2>/dev/null)\"; }}\n\
-         hung() {{ hung={leave}; [ -n \"$hung\" ] || read -r hung <{hung} || hung=0; }}\n\
-         watch() {{ read -r was <{taint} && hung && had=$hung || return\n\
-         while sleep {LOOK_EVERY_S} && [ -d \"$L\" ] && read -r now <{taint} && hung; do\n\
+         hung() {{ hung={leave}; [ -n \"$hung\" ] || hung=$(cat {hung} 2>/dev/null) || hung=0; }}\n\
+         note() {{ was=$(cat {taint}) && hung && had=$hung; }}\n\
+         watch() {{ while sleep {LOOK_EVERY_S} && [ -d \"$L\" ] && now=$(cat {taint}) && hung; do\n\
          if [ $((now & ~was & {fatal})) -ne 0 ]; then why=died; elif [ \"$hung\" -gt \"$had\" ]; then why=hung; else continue; fi\n\
          sleep {LAST_S}; fact broke $why; read -r pid <\"$L/pid\" && kill \"$pid\"; return\ndone; }}\n\
          part() {{ [ -f \"$2\" ] || : >\"$2\"; echo \"{HEAD} $1 $(stat -c %s \"$2\")\"; cat \"$2\"; echo; }}\n\
@@ -125,10 +128,11 @@ fn run(test: &SmokeTest) -> String {
         )
     });
     format!(
-        // The test is not what runs in the background: a shell lets that ignore SIGINT.
-        "[ -z \"$go\" ] || {{ {remove}watch </dev/null >/dev/null 2>&1 & watch=$!\n\
+        // The test is not what runs in the background: a shell lets that ignore SIGINT. What does is killed: a signal that it could catch may reach it
+        // before it has dropped the traps of this shell, and then it cleans up in its place.
+        "[ -z \"$go\" ] || {{ {remove}if note; then watch </dev/null >/dev/null 2>&1 & watch=$!; fi\n\
          sh -c 'echo $$ >\"$0\"; exec \"$@\"' \"$L/pid\" timeout -k 5 {limit} sh -c {command} >\"$L/all\" 2>&1; fact run $?\n\
-         kill $watch 2>/dev/null; wait $watch 2>/dev/null\n{describe}}}\n\
+         kill -9 $watch 2>/dev/null; wait $watch 2>/dev/null\n{describe}}}\n\
          tail -c {KEEP} \"$L/all\" >\"$L/printed\" 2>/dev/null\n",
         limit = test.limit_s,
         command = quote(&test.run)

@@ -98,6 +98,34 @@ fn on_a_kernel(taint: (u64, u64), hung: (u64, u64), hangs: Hangs) -> SmokeResult
     seen.result
 }
 
+/// dash's `read` gets one digit of such a file.
+#[test]
+fn a_number_of_the_kernel_is_read_whole() {
+    const REAL: &str = "/proc/sys/kernel/pid_max";
+    let number: u64 = std::fs::read_to_string(REAL).unwrap().trim().parse().unwrap();
+    assert!(number > 9, "{REAL} has more than one digit");
+    let folder = tempfile::tempdir().unwrap();
+    let signs = script::Signs {
+        taint: REAL,
+        hung: REAL,
+    };
+    let test = plain("true");
+    let script = script::script_with(&test, folder.path().to_str().unwrap(), Hangs::End, &signs);
+    let sh = Shell::new().unwrap();
+    let finished = process::finish(cmd!(sh, "sh -c {script}"), Duration::from_secs(30)).unwrap();
+    let seen = look(&test, 0, &String::from_utf8_lossy(&finished.stdout));
+    assert_eq!(
+        (seen.before.taint, seen.after.taint),
+        (Some(number), Some(number))
+    );
+
+    let ask = checkers::ASK;
+    let asked = process::finish(cmd!(sh, "sh -c {ask}"), Duration::from_secs(30)).unwrap();
+    let tainted = std::fs::read_to_string("/proc/sys/kernel/tainted").unwrap();
+    let line = format!("taint={}", tainted.trim());
+    assert!(asked.text().lines().any(|said| said == line), "{}", asked.text());
+}
+
 const DIED: u64 = 1 << 7;
 const WARNED: u64 = 1 << 9;
 
