@@ -2,6 +2,7 @@
 
 pub mod broken;
 pub mod checkers;
+pub mod hung;
 mod parts;
 mod script;
 

@@ -13,7 +13,7 @@ use crate::campaign::gates;
 use crate::campaign::harvest::Harvest;
 use crate::campaign::harvest_netconsole;
 use crate::campaign::harvest_running;
-use crate::campaign::smoke::{self, Hangs, SmokeResult, broken, checkers};
+use crate::campaign::smoke::{self, Hangs, SmokeResult, broken, checkers, hung};
 use crate::campaign::soak;
 use crate::campaign::stopwatch::Stopwatch;
 use crate::evidence::finding::Kind;
@@ -106,6 +106,10 @@ impl BootStep<'_> {
             .map(|entry| Probe::parse(entry))
             .collect::<Result<_>>()?;
         let armed = self.arm(rig, &probes, booted)?;
+        if let Some(seconds) = hung::sooner(&self.tests.tests) {
+            let told = rig.board.run(&hung::script(seconds), LOOK)?;
+            booted.facts.extend(hung::sentence(&told.text()));
+        }
         self.wait_for_login(rig, booted, watch, say)?;
         for (test, exit) in &self.tests.tests {
             watch.time("smoke tests", || self.smoke(rig, test, *exit, booted, say))?;

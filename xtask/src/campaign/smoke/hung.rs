@@ -1,0 +1,59 @@
+//! When the kernel under test tells of a task that hangs: before the tests that wait for it are given up, so that the report says why they did not
+//! end.
+
+use crate::campaign::file::SmokeTest;
+
+/// The shortest time that a task may wait for a disk or another task before it counts as hanging, seconds: slow cards take their time.
+const AT_LEAST_S: u64 = 20;
+/// From one look of the kernel's own checker at its tasks to the next, seconds.
+const LOOK_EVERY_S: u64 = 5;
+
+/// Half of what the test with the least time may take; none where there is no test.
+pub fn sooner(tests: &[(&SmokeTest, i32)]) -> Option<u64> {
+    let shortest = tests.iter().map(|(test, _)| test.limit_s).min()?;
+    Some((shortest / 2).max(AT_LEAST_S))
+}
+
+/// Shell that makes the kernel tell after so many seconds, where it has the checker (CONFIG_DETECT_HUNG_TASK) and would take longer; it prints what
+/// holds then. Nothing of it outlives this boot. The files: Documentation/admin-guide/sysctl/kernel.rst.
+pub fn script(seconds: u64) -> String {
+    format!(
+        "cd /proc/sys/kernel || exit 0\n\
+         [ -w hung_task_timeout_secs ] || exit 0\n\
+         now=$(cat hung_task_timeout_secs)\n\
+         if [ \"$now\" -eq 0 ] || [ \"$now\" -gt {seconds} ]; then\n\
+         echo {seconds} >hung_task_timeout_secs && echo {LOOK_EVERY_S} >hung_task_check_interval_secs\nfi\n\
+         cat hung_task_timeout_secs\n"
+    )
+}
+
+/// What it printed, in words.
+pub fn sentence(said: &str) -> Option<String> {
+    let seconds: u64 = said.trim().parse().ok()?;
+    Some(format!(
+        "the kernel tells of a task that hangs after {seconds} s, before the tests are given up"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_told_before_the_shortest_test_is_given_up() {
+        let test = |limit: u64| -> SmokeTest {
+            toml::from_str(&format!("name = \"t\"\nrun = \"true\"\nlimit-s = {limit}\n")).unwrap()
+        };
+        let (long, short, tiny) = (test(600), test(60), test(10));
+        assert_eq!(sooner(&[(&long, 0), (&short, 1)]), Some(30));
+        assert_eq!(sooner(&[(&long, 0)]), Some(300));
+        assert_eq!(
+            sooner(&[(&short, 0), (&tiny, 0)]),
+            Some(20),
+            "never sooner than that"
+        );
+        assert_eq!(sooner(&[]), None);
+        assert!(sentence("30\n").unwrap().contains("after 30 s"));
+        assert_eq!(sentence(""), None, "a kernel without the checker");
+    }
+}
