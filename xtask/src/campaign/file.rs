@@ -403,10 +403,11 @@ impl Campaign {
             }
         }
         if let Some(minutes) = broken.soak_min {
-            // "all" was filled in when the file was read.
-            let tests = self.smoke_tests.iter().map(|test| test.name.clone()).collect();
+            // Not every smoke test can run beside others; those of the step are about its patch.
+            let step = self.steps.iter().find(|step| step.patch == broken.replaces);
+            let tests = step.map(|step| step.smoke.clone());
             self.soak.get_or_insert(Soak {
-                tests,
+                tests: tests.unwrap_or_default(),
                 minutes,
                 parallel: true,
             });
