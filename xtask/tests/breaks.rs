@@ -196,8 +196,10 @@ fn another_kernel_under_our_label() {
 fn a_sleep_under_a_spinlock() {
     rehearse("sleep-in-atomic", &[], ROLLED_BACK)
         .is("regression")
+        .tells("invalid wait context")
         .tells("vim2m_publish_release_fence")
-        .keeps(&["serial.log", "kmsg.log", "journal.log"]);
+        // Scheduling goes on being wrong behind it, until the board restarts or not: what it kept in memory may be lost.
+        .keeps(&["serial.log", "heartbeat.txt"]);
 }
 
 #[test]
