@@ -23,7 +23,11 @@ impl<H: Hands> Walk<'_, H> {
                 .iter()
                 .map(|step| step.patch.as_str())
                 .collect();
-            self.hands.check(&patches)?;
+            // A bisection tests patches together, and has no turn for each.
+            if self.course.options.search {
+                self.hands.check(&patches)?;
+            }
+            self.foresee(&patches, work);
         }
         let method = self.course.options.method(self.course.campaign);
         self.tell(work, vec![method]);
@@ -37,6 +41,15 @@ impl<H: Hands> Walk<'_, H> {
         )?;
         self.tell(work, facts);
         Ok(Next::Go)
+    }
+
+    /// Says at once which of these patches will not apply: its own turn gives the verdict, and those before it are worth their boots.
+    pub(super) fn foresee(&mut self, patches: &[&str], work: &mut Work) {
+        if let Err(why) = self.hands.check(patches) {
+            let fact =
+                format!("the series does not apply as a whole, and the run goes as far as it does: {why:#}");
+            self.tell(work, vec![fact]);
+        }
     }
 
     /// Moves the tree to its base.

@@ -201,7 +201,7 @@ impl<H: Hands> Walk<'_, H> {
                     _ => None,
                 });
             let left: Vec<&str> = left.collect();
-            self.hands.check(&left)?;
+            self.foresee(&left, work);
         }
         Ok(Next::Go)
     }

@@ -104,3 +104,33 @@ fn a_review_that_is_taken_back_meanwhile_stops_the_next_step_in_its_turn() {
     run.world.borrow_mut().reviewed_until = None;
     assert_eq!(to_its_end(&run, &[25]).end, Some(End::Success));
 }
+
+#[test]
+fn a_patch_that_does_not_apply_is_told_at_once_and_judged_in_its_own_turn() {
+    let foreign = || World {
+        unappliable: vec!["0009"],
+        ..world(&[])
+    };
+    let run = Run::new(foreign(), Options::default());
+    let record = ended(run.process());
+    assert_eq!(record.end, Some(End::PartialSuccess));
+    assert_eq!(run.world.borrow().tree, ["0004", "0008"], "those before it stay");
+    let row = |id: &str| record.rows.iter().find(|row| row.id == id).unwrap();
+    assert_eq!(row("2.2").verdict, Some(Verdict::Pass));
+    assert_eq!(row("2.3").verdict, Some(Verdict::DoesNotApply));
+    assert!(row("2.3").reasons[0].contains("0009 is made for another tree"));
+    let told = row("0").facts.join("\n");
+    assert!(told.contains("0009 is made for another tree"), "{told}");
+    let expected = left(&run, &record);
+    let instants = run.world.borrow().instant;
+    for kill in 1..=instants {
+        let run = Run::new(foreign(), Options::default());
+        let record = to_its_end(&run, &[kill]);
+        let left = Left {
+            // A row that begins again takes the label out first, and deploys nothing here.
+            label: expected.label,
+            ..left(&run, &record)
+        };
+        assert_eq!(left, expected, "killed at {kill} of {instants}");
+    }
+}

@@ -129,6 +129,10 @@ impl Hands for Simulated {
                 !world.tree.contains(&patch.to_string()),
                 "{patch} is applied already"
             );
+            ensure!(
+                !world.unappliable.contains(patch),
+                "{patch} is made for another tree"
+            );
         }
         Ok(())
     }

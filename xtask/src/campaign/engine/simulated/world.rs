@@ -26,6 +26,8 @@ pub struct World {
     pub staged_ahead: Option<Manifest>,
     /// Steps that were built while the board tested the one before, and taken.
     pub built_ahead: Vec<String>,
+    /// Patches that are made for another tree.
+    pub unappliable: Vec<&'static str>,
     /// Patches with which there is no kernel.
     pub unbuildable: Vec<&'static str>,
     /// A build beside the tests comes to no end.
