@@ -201,6 +201,8 @@ impl<H: Hands> Walk<'_, H> {
                 .push("nothing on this board runs the code of this patch".into());
         }
         booted.seen.warnings.clone_from(&work.warnings);
+        // What the kernel says itself names the fault best: it comes before the taint and the forbidden lines that are there already.
+        let others = std::mem::take(&mut booted.seen.new_findings);
         let mut lockdep_off = Vec::new();
         let accepted = self.hands.accepted()?;
         for finding in harvest::new_findings(&baseline, &booted.findings) {
@@ -234,6 +236,7 @@ impl<H: Hands> Walk<'_, H> {
                 decoded,
             });
         }
+        booted.seen.new_findings.extend(others);
         self.settle(booted, step.expect, lockdep_off, action, work)
     }
 

@@ -39,6 +39,17 @@ fn a_step_that_fails_takes_back_the_next_one_first() {
     let run = Run::new(splat(), Options::default());
     let record = ended(run.process());
     assert_eq!(record.end, Some(End::PartialSuccess));
+    let row = record.rows.iter().find(|row| row.id == "2.2").unwrap();
+    assert_eq!(row.verdict, Some(Verdict::Regression));
+    assert_eq!(
+        row.reasons,
+        [
+            row.findings[0].title.as_str(),
+            "the taint of a kernel that died",
+            "it is bad"
+        ],
+        "what the kernel says itself comes first, and nothing is left out"
+    );
     assert_eq!(run.world.borrow().tree, ["0004"]);
     assert!(run.world.borrow().staged_ahead.is_none());
     let actions: Vec<String> = lines(&run)

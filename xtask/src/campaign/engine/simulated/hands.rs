@@ -253,6 +253,10 @@ impl Hands for Simulated {
                 if world.splats {
                     let log = [OLD_FINDING, NEW_FINDING].concat();
                     booted.findings = finding::find(&record::read(&log), "serial");
+                    booted
+                        .seen
+                        .new_findings
+                        .push("the taint of a kernel that died".into());
                 }
                 booted.seen.failed_tests.push("it is bad".into());
             }
