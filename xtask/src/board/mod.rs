@@ -43,7 +43,8 @@ use std::time::Duration;
 /// Reading goes through [`Board::run`]. *Architecture invariant:* only `board::writer` calls it with a command of ours that writes to
 /// a file system, and only `board::boot` with one that reboots. What is not ours are a campaign's smoke tests: they are its author's
 /// shell, run as root, and nothing here holds them back; protected hashes are compared before the next reboot. `campaign::exercise` loads
-/// modules and writes to tracefs, `campaign::reload` unloads and loads them and writes to `/dev/kmsg`, pre-flight to `/dev/kmsg` and `/dev/pmsg0`.
+/// modules and writes to tracefs, `campaign::reload` unloads and loads them and writes to `/dev/kmsg`, pre-flight
+/// to `/dev/kmsg` and `/dev/pmsg0`, and `campaign::smoke` sets when the kernel under test tells of a task that hangs (`/proc/sys/kernel`).
 ///
 /// *Architecture invariant:* only the two short forms of [`Board::run_unless`] have a body here. A method with a default is forgotten in silence
 /// by whatever stands before a board ([`InFront`]); without one the compiler asks everybody.
