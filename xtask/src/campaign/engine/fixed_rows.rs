@@ -24,10 +24,10 @@ impl<H: Hands> Walk<'_, H> {
                 .map(|step| step.patch.as_str())
                 .collect();
             // A bisection tests patches together, and has no turn for each.
-            if self.course.options.search {
-                self.hands.check(&patches)?;
+            match self.course.options.search {
+                true => self.hands.check(&patches)?,
+                false => self.foresee(&patches, work),
             }
-            self.foresee(&patches, work);
         }
         let method = self.course.options.method(self.course.campaign);
         self.tell(work, vec![method]);
