@@ -5,7 +5,38 @@
 /// the first column (Documentation/process/coding-style.rst). Macros and declarations are none.
 pub fn functions(diff: &[u8]) -> Vec<String> {
     let text = String::from_utf8_lossy(diff);
-    let mut found: Vec<String> = Vec::new();
+    let changed = lines(&text).into_iter().filter(|line| line.mark != " ");
+    each_once(changed.filter_map(|line| line.inside))
+}
+
+/// Functions of C files that a diff adds and that a tracer can see, in their order, each once: of an `inline` one nothing may be left. What the
+/// compiler puts into its caller by itself is not known here.
+pub fn added(diff: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(diff);
+    let mut found = Vec::new();
+    let mut before = "";
+    for line in lines(&text).into_iter().filter(|line| line.mark == "+") {
+        // The type may stand on a line of its own.
+        if let Some(name) = definition(line.code).filter(|_| !is_inline(line.code) && !is_inline(before)) {
+            found.push(name);
+        }
+        before = line.code;
+    }
+    each_once(found.into_iter())
+}
+
+/// A line of a hunk in a C file.
+struct Line<'d> {
+    /// ` `, `+` or `-`.
+    mark: &'d str,
+    /// What stands behind the mark.
+    code: &'d str,
+    /// The function that it is a part of.
+    inside: Option<String>,
+}
+
+fn lines(text: &str) -> Vec<Line<'_>> {
+    let mut found = Vec::new();
     let mut in_c = false;
     let mut current: Option<String> = None;
     for line in text.lines() {
@@ -20,21 +51,38 @@ pub fn functions(diff: &[u8]) -> Vec<String> {
             && in_c
             && matches!(mark, " " | "+" | "-")
         {
-            if let Some(name) = definition(code) {
-                current = Some(name);
-            }
-            if mark != " "
-                && let Some(name) = &current
-                && !found.contains(name)
-            {
-                found.push(name.clone());
-            }
+            current = definition(code).or(current);
+            found.push(Line {
+                mark,
+                code,
+                inside: current.clone(),
+            });
             if code.starts_with('}') {
                 current = None;
             }
         }
     }
     found
+}
+
+fn each_once(names: impl Iterator<Item = String>) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for name in names {
+        if !found.contains(&name) {
+            found.push(name);
+        }
+    }
+    found
+}
+
+/// Whether the line says so in a word of its own (`noinline` is the contrary).
+fn is_inline(code: &str) -> bool {
+    code.split(|c: char| !is_word(c))
+        .any(|word| matches!(word, "inline" | "__inline" | "__always_inline"))
+}
+
+fn is_word(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_'
 }
 
 /// The name of the function whose definition begins with this line.
@@ -46,7 +94,6 @@ fn definition(line: &str) -> Option<String> {
     if !begins || line.ends_with(';') || head.contains(['=', '"']) {
         return None;
     }
-    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let name = head.rsplit(|c: char| !is_word(c)).next().unwrap_or_default();
     let lower = name.contains(|c: char| c.is_ascii_lowercase());
     let keyword = [
@@ -107,6 +154,16 @@ diff --git a/Documentation/x.rst b/Documentation/x.rst
     #[test]
     fn changed_and_added_functions_are_named_and_nothing_else() {
         assert_eq!(functions(DIFF.as_bytes()), ["before", "added"]);
+    }
+
+    #[test]
+    fn what_a_tracer_can_see_of_it_is_told_from_what_it_cannot() {
+        let lines = "static noinline void kept(void)\n{\n\tWRITE_ONCE(x, x + 1);\n}\nstatic inline void gone(void)\n{\n}\n\
+                     static __always_inline bool\ngone_too(int a)\n{\n}\nvoid declared(void);\nstatic struct a *split(struct a *a,\n\t\tint b)\n{\n}";
+        let added_lines: String = lines.lines().map(|line| format!("+{line}\n")).collect();
+        let diff = format!("--- a/x.c\n+++ b/x.c\n@@ -1,2 +1,14 @@ static int before(void)\n \tuse(i);\n-static void old(void)\n{added_lines}");
+        assert_eq!(added(diff.as_bytes()), ["kept", "split"]);
+        assert_eq!(added(DIFF.as_bytes()), ["added"]);
     }
 
     #[test]

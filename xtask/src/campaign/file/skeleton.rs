@@ -1,8 +1,12 @@
 //! The campaign file that `cargo xtask campaign new` writes: short, with what is known of the series put in, and what a person has to decide
 //! said where it has to be said.
 
+use crate::campaign::ours;
 use crate::kernel::patch::Patch;
 use crate::kernel::series::scope::Scope;
+
+/// Functions of a patch that are put in, at most.
+const FUNCTIONS: usize = 3;
 
 /// What a new campaign is about.
 pub struct New<'a> {
@@ -42,7 +46,8 @@ pub fn text(new: &New) -> String {
     );
     let load = modules(new.scopes);
     for (index, patch) in new.patches.iter().enumerate() {
-        let functions = functions(patch);
+        let mut functions = ours::added(&patch.diff);
+        functions.truncate(FUNCTIONS);
         text.push_str(&format!(
             "\n# {subject}\n[[step]]\nid = \"2.{number}\"\npatch = {patch:?}\n",
             subject = patch.subject.replace(char::is_control, " "),
@@ -80,41 +85,6 @@ fn modules(scopes: &[Scope]) -> Vec<String> {
             found.push(module.clone());
         }
     }
-    found
-}
-
-/// Functions that a patch adds, by their definitions: an added line in the first column, a name before `(`, and no `;` at its end; of a static
-/// inline function nothing is left to trace. At most three.
-pub fn functions(patch: &Patch) -> Vec<String> {
-    let mut found: Vec<String> = Vec::new();
-    for line in String::from_utf8_lossy(&patch.diff).lines() {
-        let Some(line) = line.strip_prefix('+').filter(|line| !line.starts_with("++ ")) else {
-            continue;
-        };
-        let begins = line
-            .chars()
-            .next()
-            .is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
-        if !begins
-            || line.ends_with(';')
-            || line.contains("inline")
-            || line.contains('=')
-            || line.contains('#')
-        {
-            continue;
-        }
-        let Some((before, _)) = line.split_once('(') else {
-            continue;
-        };
-        let name = before.rsplit([' ', '*', '\t']).next().unwrap_or_default();
-        let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        let lower = name.chars().any(|c| c.is_ascii_lowercase());
-        if before.contains(' ') && lower && name.chars().all(word) && !found.iter().any(|known| known == name)
-        {
-            found.push(name.to_string());
-        }
-    }
-    found.truncate(3);
     found
 }
 
