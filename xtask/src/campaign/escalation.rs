@@ -5,7 +5,7 @@
 //! use the campaign's one label and one slot: whatever brings a board home (resume, abort, rollback) knows that label and no other.
 
 use super::engine::is_of_a_search;
-use super::file::{Campaign, Step};
+use super::file::Campaign;
 use super::journal::past::{Past, PastRow, Way};
 use super::record::{End, RowRecord, RunRecord};
 use super::verdict::Verdict;
@@ -52,20 +52,6 @@ pub fn campaign(own: &Campaign, other: &str) -> Campaign {
     kernel.fragments = profile::instead_of(&kernel.profile, other, &kernel.fragments);
     kernel.profile = other.to_string();
     campaign
-}
-
-/// The step as it is asked of a kernel without its patch: the same tests and soak, with the results that they had before it.
-pub fn before(campaign: &Campaign, step: &Step) -> Step {
-    let at = campaign.steps.iter().position(|known| known.id == step.id);
-    let earlier = at.and_then(|at| campaign.steps[..at].last());
-    Step {
-        exit: earlier
-            .map_or(&campaign.baseline.exit, |earlier| &earlier.exit)
-            .clone(),
-        exercise: Vec::new(),
-        tamper: None,
-        ..step.clone()
-    }
 }
 
 /// Whether a row of an earlier process is settled: it is over, or has a verdict that stands.
@@ -235,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn the_other_kernel_has_what_the_board_needs_and_the_tests_of_before() {
+    fn the_other_kernel_has_what_the_board_needs() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../campaigns/rehearsal.toml");
         let own = Campaign::load(&path).unwrap();
         let other = campaign(&own, "kasan");
@@ -256,7 +242,5 @@ mod tests {
         assert_eq!(names[0], "kconfig-fragments/virtual-board.config");
         assert!(!other.has_lockdep());
         assert_eq!(other.kernel.label, own.kernel.label, "one label, one slot");
-        assert_eq!(before(&own, &own.steps[0]).exit, own.baseline.exit);
-        assert_eq!(before(&own, &own.steps[1]).exit, own.steps[0].exit);
     }
 }

@@ -23,6 +23,7 @@ pub mod harvest_running;
 pub mod inputs;
 pub mod journal;
 pub mod known;
+pub mod left_out;
 pub mod live;
 pub mod notify;
 pub mod ours;

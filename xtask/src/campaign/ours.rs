@@ -161,7 +161,9 @@ diff --git a/Documentation/x.rst b/Documentation/x.rst
         let lines = "static noinline void kept(void)\n{\n\tWRITE_ONCE(x, x + 1);\n}\nstatic inline void gone(void)\n{\n}\n\
                      static __always_inline bool\ngone_too(int a)\n{\n}\nvoid declared(void);\nstatic struct a *split(struct a *a,\n\t\tint b)\n{\n}";
         let added_lines: String = lines.lines().map(|line| format!("+{line}\n")).collect();
-        let diff = format!("--- a/x.c\n+++ b/x.c\n@@ -1,2 +1,14 @@ static int before(void)\n \tuse(i);\n-static void old(void)\n{added_lines}");
+        let diff = format!(
+            "--- a/x.c\n+++ b/x.c\n@@ -1,2 +1,14 @@ static int before(void)\n \tuse(i);\n-static void old(void)\n{added_lines}"
+        );
         assert_eq!(added(diff.as_bytes()), ["kept", "split"]);
         assert_eq!(added(DIFF.as_bytes()), ["added"]);
     }

@@ -1,6 +1,7 @@
 //! Which part of a campaign a run does, and how: the options of a run, and the rule that applies them to a campaign.
 
 use super::file::{Campaign, Step};
+use super::left_out;
 use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 use std::num::NonZeroU32;
@@ -63,16 +64,24 @@ impl Options {
         chosen.kernel.prefetch &= self.prefetch && !self.search;
         for name in &self.without {
             find(campaign, name, "--continue-without")?;
-            chosen.steps.retain(|step| !is(step, name));
         }
+        let is_left_out = |step: &Step| self.without.iter().any(|name| is(step, name));
+        for step in chosen.steps.iter_mut().filter(|_| !self.without.is_empty()) {
+            *step = left_out::expected(campaign, step, is_left_out);
+        }
+        chosen.steps.retain(|step| !is_left_out(step));
         for (flag, id) in [("--from", &self.from), ("--only", &self.only)] {
             let Some(id) = id else { continue };
             let step = find(campaign, id, flag)?;
-            if !chosen.steps.contains(step) {
+            if !chosen.steps.iter().any(|known| known.id == step.id) {
                 bail!("{flag} {id}: this step is left out by --continue-without");
             }
             if flag == "--only" {
-                let at = chosen.steps.iter().position(|known| known == step).unwrap_or(0);
+                let at = chosen
+                    .steps
+                    .iter()
+                    .position(|known| known.id == step.id)
+                    .unwrap_or(0);
                 chosen.steps.truncate(at + 1);
             }
         }
@@ -218,6 +227,11 @@ mod tests {
             ..all
         };
         assert_eq!(judged(&without), ["2.1", "2.3", "2.4", "2.5", "2.6"]);
+        let rest = without.apply(&campaign()).unwrap();
+        assert_eq!(
+            rest.steps[1].exit["vim2m-fence"], 1,
+            "0008 is not there to bring the fence"
+        );
         assert!(!without.is_whole());
     }
 

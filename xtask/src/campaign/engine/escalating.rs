@@ -8,6 +8,7 @@ use crate::campaign::escalation;
 use crate::campaign::file::{Expectation, Step};
 use crate::campaign::inputs::Input;
 use crate::campaign::journal::past::{JUDGE, Past, PastRow, Way};
+use crate::campaign::left_out;
 use crate::campaign::record::RowRecord;
 use crate::campaign::verdict::Verdict;
 use anyhow::{Context, Result};
@@ -117,6 +118,7 @@ impl<H: Hands> Walk<'_, H> {
             state: State {
                 fragments: self.state.fragments.clone(),
                 escalated: self.state.escalated.clone(),
+                left_out: self.state.left_out.clone(),
                 // It is where the step left it, and stays so if pre-flight is still to be made.
                 tree_is_right: true,
                 ..State::default()
@@ -192,7 +194,9 @@ impl<H: Hands> Walk<'_, H> {
         if let Err(why) = self.build(work)? {
             return self.no_kernel(why, work);
         }
-        let before = escalation::before(self.course.campaign, step);
+        let before = left_out::before(self.course.campaign, step, |step| {
+            self.state.left_out.contains(&step.id)
+        });
         let manifest = self.state.manifest.clone().context("nothing was built")?;
         let id = work.row.id.clone();
         let asked = Asked {

@@ -9,6 +9,7 @@ use crate::campaign::inputs::Input;
 use crate::campaign::journal::past;
 use crate::campaign::record::End;
 use crate::campaign::verdict::Verdict;
+use crate::ui::count;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
@@ -62,7 +63,7 @@ impl<H: Hands> Walk<'_, H> {
             |removed| json!(removed),
         )?;
         if removed > 0 {
-            let fact = format!("{removed} patches that were in the tree were taken back");
+            let fact = format!("the tree had {} applied: taken back", count(removed, "patch"));
             self.tell(work, vec![fact]);
         }
         Ok(())

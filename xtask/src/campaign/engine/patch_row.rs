@@ -7,6 +7,7 @@ use crate::campaign::build::{changed_modules, told_and_real};
 use crate::campaign::file::{Expectation, Step};
 use crate::campaign::harvest;
 use crate::campaign::journal::past::{ATTEMPT, JUDGE, Judged};
+use crate::campaign::left_out;
 use crate::campaign::record::{End, FindingRecord};
 use crate::campaign::verdict::{self, Verdict};
 use crate::evidence::baseline::{self, Signature};
@@ -178,18 +179,25 @@ impl<H: Hands> Walk<'_, H> {
         self.judged(JUDGE, off.collect(), None, work)
     }
 
+    /// The step with what its tests come to without the patches that this run has left out.
+    pub(super) fn expected(&self, step: &Step) -> Step {
+        let is_left_out = |step: &Step| self.state.left_out.contains(&step.id);
+        left_out::expected(self.course.campaign, step, is_left_out)
+    }
+
     /// One boot of what was built for a step, judged.
     fn boot_step(&mut self, step: &Step, evidence: &str, action: &str, work: &mut Work) -> Result<Place> {
         let manifest = self.state.manifest.clone().context("nothing was built")?;
         let id = work.row.id.clone();
         let baseline = self.state.baseline.clone();
+        let expected = self.expected(step);
         work.row.load.clone_from(&step.load);
         let asked = Asked {
             row: &id,
             evidence,
             manifest: &manifest,
             load: &step.load,
-            tests: self.course.campaign.tests_of(step),
+            tests: self.course.campaign.tests_of(&expected),
             exercise: &step.exercise,
             known: Some(&baseline),
         };

@@ -25,6 +25,7 @@ impl<H: Hands> Walk<'_, H> {
         let tried = match before {
             None => Tried::NotPossible("nothing was built before it".into()),
             Some(before) => {
+                let expected = self.expected(step);
                 let asked = Asked {
                     row: &step.id,
                     evidence: &format!("{}/reload", step.id),
@@ -35,7 +36,7 @@ impl<H: Hands> Walk<'_, H> {
                         soak: None,
                         login: None,
                         tamper: None,
-                        ..self.course.campaign.tests_of(step)
+                        ..self.course.campaign.tests_of(&expected)
                     },
                     exercise: &[],
                     known: Some(&baseline),

@@ -61,7 +61,7 @@ impl<H: Hands> Walk<'_, H> {
                     if walk.after_a_failure(&judged) != Next::Without {
                         return Ok(Next::Go);
                     }
-                    walk.state.left_out += 1;
+                    walk.state.left_out.push(judged.clone());
                     walk.make_ready(&judged, &[], work)
                 })?;
                 let known = past.row(&judged).context("the step is in the journal")?;
@@ -128,7 +128,7 @@ impl<H: Hands> Walk<'_, H> {
                 continue;
             };
             if known.is_left_out() {
-                self.state.left_out += 1;
+                self.state.left_out.push(known.id.clone());
                 continue;
             }
             let kept = known.ended.iter().flat_map(|ended| &ended.kept);
@@ -191,7 +191,7 @@ impl<H: Hands> Walk<'_, H> {
             self.apply(step, work)?;
         }
         // Of a series with a hole each patch is tried when its turn comes.
-        if !course.options.search && self.state.left_out == 0 {
+        if !course.options.search && self.state.left_out.is_empty() {
             let left = course
                 .plan
                 .iter()

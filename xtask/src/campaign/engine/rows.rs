@@ -35,8 +35,8 @@ pub(super) struct State {
     pub attempts: Vec<Judged>,
     /// Rows of escalations that are over.
     pub escalated: Vec<super::escalating::Settled>,
-    /// Patches that failed and were left out, as their steps ask.
-    pub left_out: usize,
+    /// Steps whose patches failed and were left out, as they ask.
+    pub left_out: Vec<String>,
     /// Boots of a bisection that an earlier process has judged.
     pub shown: Vec<(usize, Shown)>,
     /// The tree stays as it is: a run is continued.
@@ -177,7 +177,7 @@ impl<'a, H: Hands> Walk<'a, H> {
             }
             match self.planned(planned)? {
                 Next::Go => {}
-                Next::Without => self.state.left_out += 1,
+                Next::Without => self.state.left_out.push(planned.id.clone()),
                 over => return self.finish(over),
             }
         }
@@ -193,7 +193,7 @@ impl<'a, H: Hands> Walk<'a, H> {
 
     /// A series of which a patch was left out has not passed as a whole.
     pub(super) fn end_of_the_whole(&self) -> End {
-        if self.state.left_out > 0 {
+        if !self.state.left_out.is_empty() {
             self.state.end_without_this_patch()
         } else if self.course.options.is_whole() {
             End::Success

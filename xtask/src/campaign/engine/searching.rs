@@ -8,6 +8,7 @@ use crate::campaign::journal::past::{JUDGE, PastRow, Way};
 use crate::campaign::record::{End, RowRecord};
 use crate::campaign::search::{self, Conclusion, Shown};
 use crate::campaign::verdict::Verdict;
+use crate::ui::count;
 use anyhow::{Context, Result};
 
 impl<H: Hands> Walk<'_, H> {
@@ -174,10 +175,10 @@ fn sentences(known: &Conclusion, shown: &[(usize, Shown)], names: &[String]) -> 
             format!("{} is the first bad patch, and no other was applied", name(*one))
         }
         [one] => format!(
-            "{} is the first bad patch: with all before it ({} patches, up to {}) the kernel is good; whether it is bad without them was not \
+            "{} is the first bad patch: with all before it ({}, up to {}) the kernel is good; whether it is bad without them was not \
              tried",
             name(*one),
-            known.good,
+            count(known.good, "patch"),
             name(known.good)
         ),
         many => format!(
@@ -187,28 +188,25 @@ fn sentences(known: &Conclusion, shown: &[(usize, Shown)], names: &[String]) -> 
     }];
     if let Some((bad, good)) = known.not_monotone {
         said.push(format!(
-            "the series is not monotone: with {bad} patches it is bad, and with {good} it is good again, so a later patch hides or mends the fault"
+            "the series is not monotone: with {} it is bad, and with {good} it is good again, so a later patch hides or mends the fault",
+            count(bad, "patch")
         ));
     }
-    let list = |what: Shown| -> String {
-        let of: Vec<String> = shown
-            .iter()
-            .filter(|(_, known)| *known == what)
-            .map(|(n, _)| n.to_string())
-            .collect();
-        if of.is_empty() {
-            "none".into()
-        } else {
-            of.join(", ")
-        }
+    let list = |what: Shown, words: &str| -> Option<String> {
+        let of = shown.iter().filter(|(_, known)| *known == what);
+        let of: Vec<String> = of.map(|(n, _)| n.to_string()).collect();
+        (!of.is_empty()).then(|| format!("; {words} with the first {}", of.join(", ")))
     };
+    let lists = [
+        list(Shown::Good, "good"),
+        list(Shown::Bad, "bad"),
+        list(Shown::Nothing, "nothing shown"),
+    ];
     said.push(format!(
-        "{} boots for {} patches; good with the first {}; bad with the first {}; nothing shown with the first {}",
-        shown.len(),
-        names.len(),
-        list(Shown::Good),
-        list(Shown::Bad),
-        list(Shown::Nothing)
+        "{} for {}{}",
+        count(shown.len(), "boot"),
+        count(names.len(), "patch"),
+        lists.into_iter().flatten().collect::<String>()
     ));
     said
 }
@@ -236,9 +234,7 @@ mod tests {
             "{said}"
         );
         assert!(
-            said.contains(
-                "good with the first 1, 2; bad with the first 3; nothing shown with the first none"
-            ),
+            said.contains("3 boots for 3 patches; good with the first 1, 2; bad with the first 3"),
             "{said}"
         );
         assert_eq!(end_of(&known, End::Success), End::PartialSuccess);
@@ -249,7 +245,7 @@ mod tests {
         };
         let said = sentences(&known, &[], &names).join("\n");
         assert!(
-            said.contains("not monotone: with 1 patches it is bad, and with 3"),
+            said.contains("not monotone: with 1 patch it is bad, and with 3"),
             "{said}"
         );
         assert_eq!(end_of(&known, End::Success), End::Failure);

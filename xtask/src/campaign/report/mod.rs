@@ -16,6 +16,7 @@ pub mod timeline;
 pub mod trace;
 mod words;
 
+use super::engine::is_of_a_search;
 use super::escalation;
 use super::record::{End, RowRecord, RunRecord};
 use super::verdict::Verdict;
@@ -179,8 +180,11 @@ pub fn stopped_at(run: &RunRecord) -> Option<&RowRecord> {
     run.rows.iter().find(|row| outcome(row).tone == Tone::Bad)
 }
 
-/// Rows of the plan that were not reached: number and title.
+/// Rows of the plan that were not reached: number and title. A search judges no step: it boots the first so many patches, in rows of its own.
 fn not_reached(run: &RunRecord) -> Vec<(&str, &str)> {
+    if run.rows.iter().any(|row| is_of_a_search(&row.id)) {
+        return Vec::new();
+    }
     let reached = |id: &str| run.rows.iter().any(|row| row.id == id);
     run.planned
         .iter()

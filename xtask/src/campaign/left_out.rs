@@ -1,0 +1,85 @@
+//! What is expected of a step's tests where patches before it were left out. The file says of each step what its tests come to with all patches
+//! before it; where one of them changed that and is not there, the tests come to what they came to before it.
+
+use super::file::{Campaign, Step};
+use std::collections::BTreeMap;
+
+/// Exit status that passes of every smoke test behind the first `steps` steps, without those that `is_left_out`.
+fn exits(campaign: &Campaign, steps: usize, is_left_out: impl Fn(&Step) -> bool) -> BTreeMap<String, i32> {
+    let of_test = |test: &super::file::SmokeTest| {
+        let named = |exits: &BTreeMap<String, i32>| exits.get(&test.name).copied().unwrap_or(test.exit);
+        let mut before = named(&campaign.baseline.exit);
+        let mut expected = before;
+        for step in &campaign.steps[..steps] {
+            let own = named(&step.exit);
+            if own != before && !is_left_out(step) {
+                expected = own;
+            }
+            before = own;
+        }
+        (test.name.clone(), expected)
+    };
+    campaign.smoke_tests.iter().map(of_test).collect()
+}
+
+/// The step with what is expected of its tests without the patches that `is_left_out`. A step that is not of this campaign is as it is.
+pub fn expected(campaign: &Campaign, step: &Step, is_left_out: impl Fn(&Step) -> bool) -> Step {
+    let mut step = step.clone();
+    let at = campaign.steps.iter().position(|known| known.id == step.id);
+    if let Some(at) = at {
+        step.exit = exits(campaign, at + 1, is_left_out);
+    }
+    step
+}
+
+/// The step as it is asked of a kernel without its patch: the same tests and soak, with the results that they had before it.
+pub fn before(campaign: &Campaign, step: &Step, is_left_out: impl Fn(&Step) -> bool) -> Step {
+    let at = campaign.steps.iter().position(|known| known.id == step.id);
+    Step {
+        exit: exits(campaign, at.unwrap_or(0), is_left_out),
+        exercise: Vec::new(),
+        tamper: None,
+        ..step.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    fn campaign() -> Campaign {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../campaigns/rehearsal.toml");
+        Campaign::load(&path).unwrap()
+    }
+
+    fn fences(step: &Step) -> [i32; 2] {
+        ["vim2m-fence", "vicodec-fence"].map(|name| step.exit[name])
+    }
+
+    #[test]
+    fn a_test_comes_to_what_it_came_to_before_a_patch_that_is_not_there() {
+        let campaign = campaign();
+        let without = |left_out: &'static str| {
+            let of = |step| fences(&expected(&campaign, step, |step| step.patch == left_out));
+            campaign.steps.iter().map(of).collect::<Vec<_>>()
+        };
+        assert_eq!(without("none"), [[1, 1], [0, 1], [0, 0], [0, 0], [0, 0], [0, 0]]);
+        // 0008 gives vim2m its fence, 0009 gives vicodec its own. The left-out step itself is not booted.
+        assert_eq!(without("0008")[2..], [[1, 0]; 4]);
+        assert_eq!(without("0009")[3..], [[0, 1]; 3]);
+        assert_eq!(without("0005")[4..], [[0, 0]; 2]);
+    }
+
+    #[test]
+    fn before_a_step_its_tests_come_to_what_the_step_before_it_says() {
+        let campaign = campaign();
+        let of = |at: usize| fences(&before(&campaign, &campaign.steps[at], |_| false));
+        assert_eq!([of(0), of(1), of(2)], [[1, 1], [1, 1], [0, 1]]);
+        assert_eq!(
+            fences(&before(&campaign, &campaign.steps[2], |step| step.patch == "0008")),
+            [1, 1],
+            "and not what a patch brought that is not there"
+        );
+    }
+}
