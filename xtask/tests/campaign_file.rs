@@ -89,6 +89,13 @@ fn what_a_campaign_names_has_to_be_there() {
         said.contains("mine.toml:9:9:") && said.contains("did you mean `virtual`?"),
         "{said}"
     );
+    // A smoke test that was copied without the program that it starts.
+    let path = edited(folder.path(), "pixels = \"xtask/pixels\"", "");
+    let said = run(&["campaign", "check", path.to_str().unwrap()], 3);
+    assert!(
+        said.contains("`./pixels` is a program that nothing puts into $LOCKSTEP"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -3,7 +3,8 @@
 //! Unknown keys are refused. What is wrong is told with file, line and column, what was found, what is allowed and what was probably
 //! meant ([`problem`]); the rules that a single key cannot know are in [`check`].
 
-pub mod check;
+pub mod called;
+mod check;
 pub mod people;
 pub mod present;
 pub mod problem;

@@ -1,7 +1,8 @@
 //! Whether everything that a campaign file names is there: series, patches, fragments, programs, board file. Looks, and changes nothing.
 
-use super::Campaign;
+use super::called;
 use super::problem::{At, Found};
+use super::{Campaign, SmokeTest};
 use crate::board::file::BoardFile;
 use crate::kernel::series::Series;
 use std::path::Path;
@@ -49,6 +50,12 @@ pub fn missing(campaign: &Campaign, project: &Path) -> Vec<Found> {
             let at = vec!["smoke".into(), index.into(), "push".into(), number.into()];
             lacks(at, format!("there is no file {}", file.display()));
         }
+        for name in not_pushed(campaign, test) {
+            let says = format!(
+                "`./{name}` is a program that nothing puts into $LOCKSTEP: name its C sources in [programs] ({name} = \"folder\"), or the file in `push`"
+            );
+            lacks(vec!["smoke".into(), index.into()], says);
+        }
     }
     for (name, broken) in &campaign.broken {
         if let Some(patch) = broken
@@ -63,6 +70,21 @@ pub fn missing(campaign: &Campaign, project: &Path) -> Vec<Found> {
     patches(campaign, project, &mut lacks);
     board(campaign, project, &mut lacks);
     found
+}
+
+/// Programs that the test starts out of its folder on the board, and that are not sent there.
+fn not_pushed<'a>(campaign: &Campaign, test: &'a SmokeTest) -> Vec<&'a str> {
+    let lists = test.before.iter().chain(&test.after);
+    let mut texts: Vec<&str> = lists.map(String::as_str).collect();
+    texts.extend([test.setup.as_str(), &test.run, &test.teardown]);
+    let is_pushed = |name: &str| {
+        test.push
+            .iter()
+            .any(|file| file.file_name().is_some_and(|own| own == name))
+    };
+    let mut called = called::from_own_folder(&texts);
+    called.retain(|name| !campaign.programs.contains_key(*name) && !is_pushed(name));
+    called
 }
 
 fn has_sources(folder: &Path) -> bool {
