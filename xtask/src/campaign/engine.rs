@@ -42,11 +42,6 @@ use std::path::PathBuf;
 
 pub use course::{Course, Inputs};
 
-/// Whether a row of this number is a boot of a bisection.
-pub fn is_of_a_search(row: &str) -> bool {
-    searching::first_of(row).is_some()
-}
-
 /// Everything that a run needs.
 pub struct Engine<'a> {
     /// The campaign, without what the options leave out.

@@ -4,10 +4,10 @@
 //! Each profile has two rows behind the step: the other kernel without the patch, since what it says by itself is not known, then with it. They
 //! use the campaign's one label and one slot: whatever brings a board home (resume, abort, rollback) knows that label and no other.
 
-use super::engine::is_of_a_search;
 use super::file::Campaign;
 use super::journal::past::{Past, PastRow, Way};
 use super::record::{End, RowRecord, RunRecord};
+use super::search;
 use super::verdict::Verdict;
 use crate::kernel::profile;
 
@@ -35,7 +35,8 @@ pub fn is_one(row: &str) -> bool {
 /// The step that asks for it: the last one that was judged, where the board was lost and the kernel said nothing new. An earlier one has other
 /// patches upon it by now.
 pub fn due(rows: &[RowRecord]) -> Option<&RowRecord> {
-    let is_step = |row: &&RowRecord| row.patch.is_some() && !is_one(&row.id) && !is_of_a_search(&row.id);
+    let is_step =
+        |row: &&RowRecord| row.patch.is_some() && !is_one(&row.id) && search::first_of(&row.id).is_none();
     let last = rows
         .iter()
         .rev()

@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 
 /// The rule: whether the verdict of this row may be overruled to a pass. Errors say why not.
 pub fn may_pass(row: &PastRow) -> Result<()> {
-    if super::engine::is_of_a_search(&row.id) {
+    if super::search::first_of(&row.id).is_some() {
         bail!(
             "step {} is a boot of a search, which gives no verdict on a patch",
             row.id

@@ -18,6 +18,16 @@ pub enum Shown {
     Nothing,
 }
 
+/// Number of the row that boots with the first so many patches.
+pub fn row(first: usize) -> String {
+    format!("s{first}")
+}
+
+/// How many patches a row of a bisection is about, by its number; none for any other row.
+pub fn first_of(row: &str) -> Option<usize> {
+    row.strip_prefix('s')?.parse().ok()
+}
+
 /// What to do next.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]

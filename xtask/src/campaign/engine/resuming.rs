@@ -9,6 +9,7 @@ use crate::campaign::journal::past::{Past, PastRow};
 use crate::campaign::plan::Action;
 use crate::campaign::record::RowRecord;
 use crate::campaign::resume::{Decision, TakeBack};
+use crate::campaign::search;
 use anyhow::{Context, Result, bail};
 use serde_json::json;
 
@@ -149,7 +150,7 @@ impl<H: Hands> Walk<'_, H> {
         }
         for known in &past.rows {
             let steps = course.campaign.steps.len();
-            let first = searching::first_of(&known.id).filter(|first| (1..=steps).contains(first));
+            let first = search::first_of(&known.id).filter(|first| (1..=steps).contains(first));
             if let Some(first) = first {
                 let inputs = self.inputs_of_first(first);
                 self.state

@@ -37,7 +37,7 @@ impl<H: Hands> Walk<'_, H> {
     fn first_patches(&mut self, first: usize, what: &mut Shown) -> Result<Next> {
         let steps = &self.course.campaign.steps;
         let row = RowRecord {
-            id: id_of(first),
+            id: search::row(first),
             title: format!(
                 "search: {} of {} patches, up to {}",
                 first,
@@ -127,14 +127,9 @@ impl<H: Hands> Walk<'_, H> {
     }
 }
 
-/// Number of the row that boots with the first so many patches.
-fn id_of(first: usize) -> String {
-    format!("s{first}")
-}
-
 /// What an earlier process's row shows, if its verdict was given.
 pub(super) fn shown_earlier(row: &PastRow, steps: usize, inputs: &[Input]) -> Option<(usize, Shown)> {
-    let first = first_of(&row.id)?;
+    let first = search::first_of(&row.id)?;
     if !(1..=steps).contains(&first) || row.inputs != inputs {
         return None;
     }
@@ -143,11 +138,6 @@ pub(super) fn shown_earlier(row: &PastRow, steps: usize, inputs: &[Input]) -> Op
     let is_over = row.ended.as_ref().is_some_and(|ended| ended.way == Way::Go);
     // A verdict that is bad stands; a good one counts when its row came to its end.
     (shown == Shown::Bad || is_over).then_some((first, shown))
-}
-
-/// How many patches a row of a bisection was about, by its number.
-pub(super) fn first_of(id: &str) -> Option<usize> {
-    id.strip_prefix('s')?.parse().ok()
 }
 
 fn shown_by(verdict: Option<Verdict>, as_declared: bool) -> Shown {

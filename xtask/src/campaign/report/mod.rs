@@ -16,9 +16,9 @@ pub mod timeline;
 pub mod trace;
 mod words;
 
-use super::engine::is_of_a_search;
 use super::escalation;
 use super::record::{End, RowRecord, RunRecord};
+use super::search;
 use super::verdict::Verdict;
 use crate::host::files;
 use anyhow::Result;
@@ -182,7 +182,7 @@ pub fn stopped_at(run: &RunRecord) -> Option<&RowRecord> {
 
 /// Rows of the plan that were not reached: number and title. A search judges no step: it boots the first so many patches, in rows of its own.
 fn not_reached(run: &RunRecord) -> Vec<(&str, &str)> {
-    if run.rows.iter().any(|row| is_of_a_search(&row.id)) {
+    if run.rows.iter().any(|row| search::first_of(&row.id).is_some()) {
         return Vec::new();
     }
     let reached = |id: &str| run.rows.iter().any(|row| row.id == id);
