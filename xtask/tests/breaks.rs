@@ -102,14 +102,14 @@ impl Broken {
     }
 
     /// Of the series these patches are applied, and the board is as it was.
-    fn leaves(&self, patches: &[u64]) -> &Self {
+    fn leaves(&self, expected: &[u64]) -> &Self {
         let series = stdout(&["series", "--series", "patches/rehearsal", "--json"]);
         let series: Value = serde_json::from_str(&series).unwrap();
         let patches = series["patches"].as_array().unwrap();
         let applied = patches.iter().filter(|patch| !patch["applied"].is_null());
         let applied: Vec<u64> = applied.map(|patch| patch["number"].as_u64().unwrap()).collect();
         assert_eq!(
-            applied, patches,
+            applied, expected,
             "the broken patch was taken back, and nothing else"
         );
         assert_eq!(
