@@ -11,6 +11,7 @@ use crate::campaign::journal::past::{JUDGE, Past, PastRow, Way};
 use crate::campaign::left_out;
 use crate::campaign::record::RowRecord;
 use crate::campaign::verdict::Verdict;
+use crate::evidence::finding::Finding;
 use anyhow::{Context, Result};
 
 /// A row of an escalation that is over.
@@ -23,6 +24,22 @@ pub(super) struct Settled {
 /// Name of the file in the run's folder with what a kernel said without the patch.
 fn findings_name(row: &str) -> String {
     format!("kept/findings-{row}.json")
+}
+
+/// What a kernel says without the patch, each title once, with how often.
+fn by_itself(findings: &[Finding]) -> Vec<String> {
+    let mut titles: Vec<(&str, usize)> = Vec::new();
+    for finding in findings {
+        match titles.iter_mut().find(|(title, _)| *title == finding.title) {
+            Some((_, times)) => *times += 1,
+            None => titles.push((&finding.title, 1)),
+        }
+    }
+    let sentence = |(title, times): &(&str, usize)| match times {
+        1 => format!("it says by itself: {title}"),
+        _ => format!("it says by itself, {times} times: {title}"),
+    };
+    titles.iter().map(sentence).collect()
 }
 
 impl<H: Hands> Walk<'_, H> {
@@ -215,11 +232,7 @@ impl<H: Hands> Walk<'_, H> {
             "without the patch this kernel has {} findings",
             findings.len()
         )];
-        facts.extend(
-            findings
-                .iter()
-                .map(|finding| format!("it says by itself: {}", finding.title)),
-        );
+        facts.extend(by_itself(&findings));
         let failed = std::mem::take(&mut booted.seen.failed_tests);
         facts.extend(
             failed
