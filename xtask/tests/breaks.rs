@@ -238,6 +238,14 @@ fn a_task_that_waits_for_ever() {
 
 #[test]
 #[ignore = "one of cargo xtask test --long"]
+fn a_cpu_that_is_locked_up_and_told_by_another() {
+    rehearse("cpu-lockup", &[], ROLLED_BACK)
+        .is("regression")
+        .tells("Watchdog detected hard LOCKUP on cpu");
+}
+
+#[test]
+#[ignore = "one of cargo xtask test --long"]
 fn a_wedge_that_feeds_the_watchdog() {
     rehearse("fed-wedge", &[], ROLLED_BACK)
         .is("lost-connection")

@@ -266,7 +266,7 @@ fn a_configuration_of_the_users_is_the_base() {
     let debug = Profile::of(
         rig.project(),
         "lockdep",
-        &["lockdep", "function-trace", "debug-info"],
+        &["lockdep", "function-trace", "lockups", "debug-info"],
     );
     let configured = rig
         .configure(debug, &Base::File(mine.clone()), &[&base.release])

@@ -22,23 +22,27 @@ pub struct Known {
     pub about: &'static str,
 }
 
+const VANILLA: Known = Known {
+    name: "vanilla",
+    fragments: &["vanilla"],
+    append: &[],
+    about: "the kernel that must survive",
+};
+
+const LOCKDEP: Known = Known {
+    name: "lockdep",
+    fragments: &["lockdep", "function-trace", "lockups", "debug-info"],
+    append: &[],
+    about: "lock order, sleeping in atomic context, RCU use",
+};
+
 /// All of them. Each sanitizer is a kernel of its own: KCSAN depends on !KASAN, and under emulation one of them costs enough.
 pub const KNOWN: &[Known] = &[
-    Known {
-        name: "vanilla",
-        fragments: &["vanilla"],
-        append: &[],
-        about: "the kernel that must survive",
-    },
-    Known {
-        name: "lockdep",
-        fragments: &["lockdep", "function-trace", "debug-info"],
-        append: &[],
-        about: "lock order, sleeping in atomic context, RCU use",
-    },
+    VANILLA,
+    LOCKDEP,
     Known {
         name: "kasan",
-        fragments: &["kasan", "function-trace", "debug-info"],
+        fragments: &["kasan", "function-trace", "lockups", "debug-info"],
         // KASAN reports the first bad access only (mm/kasan/report.c, KASAN_BIT_MULTI_SHOT): a known finding of the baseline would hide
         // every other.
         append: &["kasan_multi_shot"],
@@ -46,7 +50,7 @@ pub const KNOWN: &[Known] = &[
     },
     Known {
         name: "kcsan",
-        fragments: &["kcsan", "function-trace", "debug-info"],
+        fragments: &["kcsan", "function-trace", "lockups", "debug-info"],
         // Its own parameters (kernel/kcsan/core.c) only tune what the configuration sets.
         append: &[],
         about: "data races",
@@ -74,15 +78,12 @@ pub enum Below {
 impl Profile {
     /// Vanilla of the virtual board; `project` has `kconfig-fragments/`.
     pub fn vanilla(project: &Path) -> Self {
-        Self::of(project, "vanilla", &[BOARD, "vanilla"])
+        Self::known(project, &VANILLA, Below::Nothing)
     }
 
     /// The debug kernel of the virtual board.
     pub fn lockdep(project: &Path) -> Self {
-        let mut fragments = vec![BOARD];
-        fragments.extend(BOARD_DEBUG);
-        fragments.extend(["lockdep", "function-trace", "debug-info"]);
-        Self::of(project, "lockdep", &fragments)
+        Self::known(project, &LOCKDEP, Below::Nothing)
     }
 
     /// A profile by its name. Errors name what there is.
@@ -98,15 +99,19 @@ impl Profile {
                 names.join(", ")
             );
         };
+        Ok(Self::known(project, known, below))
+    }
+
+    fn known(project: &Path, known: &Known, below: Below) -> Self {
         let mut fragments = Vec::new();
         if below == Below::Nothing {
             fragments.push(BOARD);
-            if name != "vanilla" {
+            if known.name != "vanilla" {
                 fragments.extend(BOARD_DEBUG);
             }
         }
         fragments.extend(known.fragments);
-        Ok(Self::of(project, name, &fragments))
+        Self::of(project, known.name, &fragments)
     }
 
     /// A profile made of fragments of `kconfig-fragments/`, by their names without `.config`.
@@ -251,6 +256,7 @@ mod tests {
             "virtual-board",
             "lockdep",
             "function-trace",
+            "lockups",
             "debug-info",
             "ramoops",
         ]);
@@ -260,13 +266,14 @@ mod tests {
                 "virtual-board",
                 "kasan",
                 "function-trace",
+                "lockups",
                 "debug-info",
                 "ramoops"
             ])
         );
         assert_eq!(
             instead_of("mine", "kcsan", &paths(&["mine"])),
-            paths(&["mine", "kcsan", "function-trace", "debug-info"])
+            paths(&["mine", "kcsan", "function-trace", "lockups", "debug-info"])
         );
     }
 
@@ -285,6 +292,7 @@ mod tests {
             [
                 Path::new("/p/kconfig-fragments/kasan.config"),
                 Path::new("/p/kconfig-fragments/function-trace.config"),
+                Path::new("/p/kconfig-fragments/lockups.config"),
                 Path::new("/p/kconfig-fragments/debug-info.config")
             ]
         );
