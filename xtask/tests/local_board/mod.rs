@@ -280,6 +280,17 @@ pub fn build(folder: &Path, release: &str, content: &str) -> Manifest {
     }
 }
 
+/// The build goes on: one of its files has other bytes.
+pub fn change(manifest: &mut Manifest, name: &str, content: &[u8]) {
+    let file = manifest
+        .files
+        .iter_mut()
+        .find(|file| file.source.ends_with(name))
+        .unwrap();
+    fs::write(manifest.root.join(&file.source), content).unwrap();
+    (file.sha256, file.size) = (sha256(content), content.len() as u64);
+}
+
 /// A deploy as most tests want it: vanilla's device tree, no first user space, nothing kept.
 pub fn request<'a>(manifest: &'a Manifest, protected: &'a Protected) -> Request<'a> {
     Request {
