@@ -228,6 +228,7 @@ impl InFront for LocalBoard {
             _ => {}
         }
         let folder = self.folder.path();
+        let script = without_kernel_log(script);
         fs::write(folder.join("root/tmp/script"), format!("{trap}{script}"))?;
         let (root, firmware) = (folder.join("root"), self.firmware.path());
         let sh = Shell::new()?;
@@ -241,6 +242,15 @@ impl InFront for LocalBoard {
             break_off,
         )
     }
+}
+
+/// A script without its lines that write to the kernel's log or to pstore: both are this machine's own.
+fn without_kernel_log(script: &str) -> String {
+    let writes = |line: &&str| line.contains(">/dev/kmsg") || line.contains(">/dev/pmsg0");
+    script
+        .split_inclusive('\n')
+        .filter(|line| !writes(line))
+        .collect()
 }
 
 /// A build in a folder: Image, two modules and an index.
