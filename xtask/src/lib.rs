@@ -12,3 +12,7 @@ pub mod host;
 pub mod kernel;
 pub mod manifest;
 pub mod ui;
+
+// The board of the unit tests is that of `tests/`, which knows this crate by its name.
+#[cfg(test)]
+extern crate self as xtask;

@@ -4,11 +4,12 @@ mod local_board;
 
 use local_board::{Bench, DEBUG, Death, EXTLINUX, LABEL, VANILLA, build, install, request};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, UNIX_EPOCH};
 use xtask::board::backup::{self, Made, Modules};
 use xtask::board::boot::Method;
 use xtask::board::extlinux::{self, Config};
-use xtask::board::ours::SMOKE_FOLDER;
+use xtask::board::ours::{self, SMOKE_FOLDER};
 use xtask::board::protected::Protected;
 use xtask::board::slot_init::RESTORE_FOLDER;
 use xtask::board::{deploy, rollback, slot};
@@ -290,6 +291,56 @@ fn a_rollback_takes_what_tests_and_interrupted_work_left_and_tells_what_stays() 
     rollback::execute(board, &again, &board.host()).unwrap();
     // The backup that was kept is whole.
     assert_eq!(bench.back_up().unwrap().made(), Made::Nothing);
+}
+
+#[test]
+fn many_backups_of_other_campaigns_are_told_in_one_line_with_the_newest() {
+    let bench = Bench::new();
+    let board = &bench.board;
+    bench.back_up().unwrap();
+    let folder = Path::new("/var/lib/lockstep/backups");
+    let others = ["a b", "iter4", "iter5", "test-17"];
+    for (name, day) in others.iter().zip([2, 9, 4, 1]) {
+        let copy = folder.join(name);
+        board.file(copy.join("manifest.json").to_str().unwrap(), "x", 0o644);
+        let made = UNIX_EPOCH + Duration::from_secs(1_700_000_000 + 86_400 * day);
+        let at = fs::File::open(board.at(copy.to_str().unwrap())).unwrap();
+        at.set_modified(made).unwrap();
+    }
+    // One that was never finished is no backup.
+    board.file("/var/lib/lockstep/backups/.new-iter7/files/x", "x", 0o644);
+
+    let plan = rollback::plan(board, "iter6", &board.host()).unwrap();
+    let lines = ours::lines(&plan.kept, "iter6", "LIST");
+    let begins = [
+        "a backup that was not finished stays on the board: /var/lib/lockstep/backups/.new-iter7; "
+            .to_string(),
+        "a backup stays on the board: /var/lib/lockstep/backups/iter6; ".into(),
+        format!(
+            "the archive stays on this host, with the rescue card: {}; ",
+            board.host().display()
+        ),
+        "4 backups of other campaigns stay on the board, the newest `iter4` of 2023-11-23 22:13 UTC: \
+         /var/lib/lockstep/backups; `LIST` names each and how to remove it"
+            .into(),
+    ];
+    assert_eq!(lines.len(), begins.len(), "{lines:#?}");
+    for (line, begin) in lines.iter().zip(&begins) {
+        assert!(line.starts_with(begin), "{line}");
+    }
+    let listed = ours::backups(board).unwrap();
+    let names: Vec<&str> = listed
+        .iter()
+        .map(|kept| kept.backup.as_ref().unwrap().campaign.as_str())
+        .collect();
+    assert_eq!(names, ["iter6", "iter4", "iter5", "a b", "test-17"]);
+    assert!(
+        listed[3]
+            .remove
+            .ends_with("`rm -r '/var/lib/lockstep/backups/a b'`")
+    );
+    let json = serde_json::to_value(&listed[1]).unwrap();
+    assert_eq!(json["backup"]["made"], "2023-11-23T22:13:20Z");
 }
 
 #[test]

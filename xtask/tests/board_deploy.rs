@@ -210,16 +210,7 @@ fn the_slots_initramfs_is_made_by_the_boards_tool_when_a_module_in_it_changed() 
     );
 
     let mut change = |name: &str, content: &str| {
-        let module = manifest
-            .files
-            .iter_mut()
-            .find(|file| file.source.ends_with(name))
-            .unwrap();
-        fs::write(manifest.root.join(&module.source), content).unwrap();
-        (module.sha256, module.size) = (
-            xtask::host::files::sha256(content.as_bytes()),
-            content.len() as u64,
-        );
+        local_board::change(&mut manifest, name, content.as_bytes());
         install(&board, &manifest, &protected, 0).0
     };
     assert_eq!(

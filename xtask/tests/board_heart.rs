@@ -3,7 +3,8 @@
 mod local_board;
 mod loopback;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
+use local_board::bare_board::{BareBoard, FileLine};
 use loopback::Loopback;
 use std::fs;
 use std::io::Write;
@@ -12,11 +13,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 use xtask::board::heart::rule::{Pace, State};
 use xtask::board::heart::{Heart, Stopped};
-use xtask::board::netconsole::Wire;
-use xtask::board::ssh::Ssh;
 use xtask::board::ssh_board::SshBoard;
-use xtask::board::{Board, Description, SerialLine};
-use xtask::capture::control::MenuEntry;
+use xtask::board::{Board, InFront};
 use xtask::host::process::{BreakOff, BrokenOff, Finished};
 
 /// A board that is to be given up: the rule's times, but for one that answers in a moment. This machine may be busy, so what it has shown to be
@@ -46,70 +44,17 @@ const UNTIL_GO: &str = "while [ -d /tmp ] && [ ! -e /tmp/go ]; do sleep 0.1; don
 /// A board over ssh whose serial line is a file that the test writes.
 struct Lined {
     ssh: SshBoard,
-    line: Line,
+    /// What it has beside that: the line, and the second way over ssh.
+    bare: BareBoard,
 }
 
-struct Line(PathBuf);
-
-impl SerialLine for Line {
-    fn log(&self) -> PathBuf {
-        self.0.clone()
+impl InFront for Lined {
+    fn behind(&self) -> &dyn Board {
+        &self.bare
     }
 
-    fn write(&self, _: &[u8]) -> Result<()> {
-        bail!("the heart writes nothing")
-    }
-
-    fn send_break(&self) -> Result<()> {
-        bail!("the heart writes nothing")
-    }
-
-    fn has_break(&self) -> bool {
-        false
-    }
-
-    fn vanilla_is(&self, _: &MenuEntry) -> Result<()> {
-        bail!("the heart writes nothing")
-    }
-}
-
-impl Board for Lined {
-    fn description(&self) -> &Description {
-        self.ssh.description()
-    }
-
-    fn run_unless(
-        &self,
-        script: &str,
-        input: &[u8],
-        limit: Duration,
-        break_off: &BreakOff,
-    ) -> Result<Finished> {
+    fn pass_on(&self, script: &str, input: &[u8], limit: Duration, break_off: &BreakOff) -> Result<Finished> {
         self.ssh.run_unless(script, input, limit, break_off)
-    }
-
-    fn second_way(&self) -> Option<Ssh> {
-        self.ssh.second_way()
-    }
-
-    fn answers(&self, limit: Duration) -> bool {
-        self.ssh.answers(limit)
-    }
-
-    fn serial(&self) -> Option<&dyn SerialLine> {
-        Some(&self.line)
-    }
-
-    fn netconsole(&self) -> Option<Wire> {
-        None
-    }
-
-    fn serial_problem(&self) -> Option<&str> {
-        None
-    }
-
-    fn hard_reset(&self) -> Result<()> {
-        bail!("it is not reset")
     }
 }
 
@@ -128,11 +73,12 @@ impl Bench {
             "[    1.000000] a kernel runs\r\nDebian GNU/Linux 12 board ttyS2\r\n\r\nboard login: ",
         )
         .unwrap();
+        let mut bare = BareBoard::ampere();
+        bare.description = ssh.description().clone();
+        bare.second_way = ssh.second_way();
+        bare.line = Some(FileLine(line));
         Bench {
-            board: Lined {
-                ssh,
-                line: Line(line),
-            },
+            board: Lined { ssh, bare },
             loopback,
         }
     }
@@ -168,7 +114,7 @@ impl Bench {
     fn hand(&self) -> Hand {
         Hand {
             server: self.loopback.server(),
-            line: self.board.line.0.clone(),
+            line: self.board.serial().unwrap().log(),
             beats: self.beats(),
             go: self.loopback.local.at("/tmp/go"),
             wedge: self.loopback.at("wedge"),

@@ -7,10 +7,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use xshell::{Shell, cmd};
+use xtask::board::Board;
 use xtask::board::preflight::{self, Backup, Check, Needed, Status};
 use xtask::board::protected::Protected;
-use xtask::board::{Board, InFront};
-use xtask::host::process::{self, BreakOff, Finished};
+use xtask::host::process;
 
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -19,9 +19,9 @@ fn run(program: &str, words: &[&str]) {
     process::run(cmd!(sh, "{program} {words...}"), LIMIT).unwrap();
 }
 
-/// A board whose boot folder is an ext4 of its own. Pre-flight's lines for the kernel log are left out: it is this machine's.
+/// A board whose boot folder is an ext4 of its own.
 struct OnExt4 {
-    inner: LocalBoard,
+    local: LocalBoard,
     _image: tempfile::TempDir,
     mount: PathBuf,
 }
@@ -35,8 +35,8 @@ impl OnExt4 {
             .set_len(megabytes << 20)
             .unwrap();
         run("mke2fs", &["-q", "-t", "ext4", image.to_str().unwrap()]);
-        let inner = LocalBoard::new();
-        let mount = inner.at("/boot/firmware");
+        let local = LocalBoard::new();
+        let mount = local.at("/boot/firmware");
         let kept = folder.path().join("kept");
         run("cp", &["-a", mount.to_str().unwrap(), kept.to_str().unwrap()]);
         run(
@@ -46,14 +46,14 @@ impl OnExt4 {
         let from = format!("{}/.", kept.display());
         run("cp", &["-a", &from, mount.to_str().unwrap()]);
         OnExt4 {
-            inner,
+            local,
             _image: folder,
             mount,
         }
     }
 
     fn extlinux(&self) -> String {
-        fs::read_to_string(self.inner.at("/boot/firmware/extlinux/extlinux.conf")).unwrap()
+        fs::read_to_string(self.local.at("/boot/firmware/extlinux/extlinux.conf")).unwrap()
     }
 }
 
@@ -62,27 +62,6 @@ impl Drop for OnExt4 {
         let sh = Shell::new().unwrap();
         let mount = &self.mount;
         drop(process::finish(cmd!(sh, "umount {mount}"), LIMIT));
-    }
-}
-
-impl InFront for OnExt4 {
-    fn behind(&self) -> &dyn Board {
-        &self.inner
-    }
-
-    fn pass_on(
-        &self,
-        script: &str,
-        input: &[u8],
-        limit: Duration,
-        break_off: &BreakOff,
-    ) -> anyhow::Result<Finished> {
-        let quiet: Vec<&str> = script
-            .lines()
-            .filter(|line| !line.contains("/dev/kmsg") && !line.contains("/dev/pmsg0"))
-            .collect();
-        let quiet = format!("{}\n", quiet.join("\n"));
-        self.inner.run_unless(&quiet, input, limit, break_off)
     }
 }
 
@@ -115,45 +94,45 @@ fn content(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 #[test]
 fn a_boot_folder_that_is_read_only_is_told_and_never_written() {
     let board = OnExt4::new(16);
-    let protected = Protected::compute(&board, LABEL).unwrap();
-    let row = boot_row(&board, &protected, 1 << 20);
+    let protected = Protected::compute(&board.local, LABEL).unwrap();
+    let row = boot_row(&board.local, &protected, 1 << 20);
     assert_eq!(row.status, Status::Pass, "{row:?}");
     assert!(row.reason.contains("ext4 on /boot/firmware"), "{row:?}");
 
     run("mount", &["-o", "remount,ro", board.mount.to_str().unwrap()]);
-    let row = boot_row(&board, &protected, 1 << 20);
+    let row = boot_row(&board.local, &protected, 1 << 20);
     assert_eq!(row.status, Status::Fail, "{row:?}");
     assert!(row.reason.contains("read-only") && !row.fix.is_empty(), "{row:?}");
     let before = content(&board.mount);
     let builds = tempfile::tempdir().unwrap();
     let manifest = build(builds.path(), DEBUG, "one");
-    let error = format!("{:#}", install(&board, &manifest, &protected).unwrap_err());
+    let error = format!("{:#}", install(&board.local, &manifest, &protected).unwrap_err());
     assert!(error.to_lowercase().contains("read-only"), "{error}");
     assert_eq!(content(&board.mount), before);
-    assert!(protected.compare(&board).unwrap().is_empty());
+    assert!(protected.compare(&board.local).unwrap().is_empty());
 
     run("mount", &["-o", "remount,rw", board.mount.to_str().unwrap()]);
-    install(&board, &manifest, &protected).unwrap();
+    install(&board.local, &manifest, &protected).unwrap();
     assert!(board.extlinux().contains(LABEL));
 }
 
 #[test]
 fn a_boot_folder_that_is_full_is_told_before_anything_is_sent() {
     let board = OnExt4::new(8);
-    let protected = Protected::compute(&board, LABEL).unwrap();
+    let protected = Protected::compute(&board.local, LABEL).unwrap();
     let filler = board.mount.join("filler");
     let sh = Shell::new().unwrap();
     // It ends when the disk is full.
     let filling = cmd!(sh, "dd if=/dev/zero of={filler} bs=4096");
     assert!(!process::finish(filling, LIMIT).unwrap().status.success());
-    let row = boot_row(&board, &protected, 1 << 20);
+    let row = boot_row(&board.local, &protected, 1 << 20);
     assert!(
         row.status == Status::Fail && row.reason.contains("MB needed"),
         "{row:?}"
     );
     let builds = tempfile::tempdir().unwrap();
     let manifest = build(builds.path(), DEBUG, "one");
-    let error = format!("{:#}", install(&board, &manifest, &protected).unwrap_err());
+    let error = format!("{:#}", install(&board.local, &manifest, &protected).unwrap_err());
     assert!(
         error.contains("MB free and the deploy needs") && error.contains("nothing was changed"),
         "{error}"
@@ -164,7 +143,7 @@ fn a_boot_folder_that_is_full_is_told_before_anything_is_sent() {
 #[test]
 fn a_boot_folder_that_u_boot_does_not_read_is_told() {
     let board = OnExt4::new(8);
-    let protected = Protected::compute(&board, LABEL).unwrap();
+    let protected = Protected::compute(&board.local, LABEL).unwrap();
     // Something is mounted over it, with the same files in it.
     let kept = tempfile::tempdir().unwrap();
     let (mount, from) = (
@@ -177,7 +156,7 @@ fn a_boot_folder_that_u_boot_does_not_read_is_told() {
     );
     run("mount", &["-t", "tmpfs", "tmpfs", mount]);
     run("cp", &["-a", &from, mount]);
-    let row = boot_row(&board, &protected, 1 << 20);
+    let row = boot_row(&board.local, &protected, 1 << 20);
     run("umount", &[mount]);
     assert_eq!(row.status, Status::Fail, "{row:?}");
     assert!(

@@ -3,9 +3,10 @@
 mod local_board;
 mod loopback;
 
-use local_board::{DEBUG, EXTLINUX, LABEL, VANILLA, build, install};
+use local_board::{DEBUG, EXTLINUX, LABEL, VANILLA, build, change, install, request};
 use loopback::Loopback;
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use xtask::board::backup::{self, Made, Modules};
@@ -14,7 +15,7 @@ use xtask::board::file::SecondHost;
 use xtask::board::ours::SMOKE_FOLDER;
 use xtask::board::protected::Protected;
 use xtask::board::slot_init::RESTORE_FOLDER;
-use xtask::board::{Board, inventory, rollback, second_host, slot};
+use xtask::board::{Board, deploy, inventory, rollback, second_host, slot};
 use xtask::host::files::sha256;
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -72,6 +73,58 @@ fn backup_deploy_verify_and_rollback_over_ssh() {
     let conf = fs::read_to_string(loopback.local.at("/boot/firmware/extlinux/extlinux.conf")).unwrap();
     assert_eq!(conf, EXTLINUX);
     assert!(!loopback.local.at(&format!("/usr/lib/modules/{DEBUG}")).exists());
+}
+
+/// Bytes that no packing makes fewer.
+fn noise(seed: &str, length: usize) -> Vec<u8> {
+    let blocks = (0..).flat_map(|number| hex::decode(sha256(format!("{seed} {number}").as_bytes())).unwrap());
+    blocks.take(length).collect()
+}
+
+/// The step of a patch that changes one module: that module crosses the line, and the kernel is left alone.
+#[test]
+fn one_changed_module_is_all_that_crosses_the_line() {
+    const MODULE: u64 = 40_000;
+    let loopback = Loopback::start();
+    let board = loopback.board(&loopback.way("known", "login"));
+    let protected = Protected::compute(&board, LABEL).unwrap();
+    let builds = tempfile::tempdir().unwrap();
+    let mut manifest = build(builds.path(), DEBUG, "one");
+    change(&mut manifest, "Image", &noise("Image", 1 << 20));
+    for name in ["vim2m.ko", "v4l2-mem2mem.ko"] {
+        change(&mut manifest, name, &noise(name, MODULE as usize));
+    }
+    let whole = install(&board, &manifest, &protected).unwrap().sent;
+    let kernel = (1 << 20) + 2 * MODULE;
+    assert!(whole.bytes >= kernel && whole.wire_bytes >= kernel, "{whole:?}");
+    let modules = format!("/usr/lib/modules/{DEBUG}/kernel/drivers");
+    let on_board = |path: &str| {
+        let at = loopback.local.at(path);
+        (at.metadata().unwrap().ino(), fs::read(at).unwrap())
+    };
+    let others = [
+        format!("/boot/firmware/Image-{DEBUG}"),
+        format!("{modules}/v4l2-mem2mem.ko"),
+    ];
+    let before = others.each_ref().map(|path| on_board(path));
+
+    let patched = noise("patched", MODULE as usize);
+    change(&mut manifest, "vim2m.ko", &patched);
+    let request = request(&manifest, &protected);
+    let plan = deploy::plan(&board, &request).unwrap();
+    let vim2m = format!("{modules}/vim2m.ko");
+    assert_eq!(plan.send, [Path::new(&vim2m)]);
+    assert_eq!((plan.send_bytes, plan.unchanged), (MODULE, 4), "{plan:?}");
+    let done = deploy::execute(&board, &request, &plan, &mut |_| {}).unwrap();
+    // Beside the module: the label out and in again, and the record of a slot that changes and of one that is whole.
+    assert!(done.sent.files <= 5 && done.unchanged == 4, "{done:?}");
+    for bytes in [done.sent.bytes, done.sent.wire_bytes] {
+        assert!((MODULE..MODULE + 6000).contains(&bytes), "{done:?}");
+    }
+    assert_eq!(on_board(&vim2m).1, patched);
+    let after = others.each_ref().map(|path| on_board(path));
+    assert!(after == before, "what did not change is not written again");
+    slot::verify(&board, &protected).unwrap();
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 mod virtual_bench;
 
+use std::process::Command;
 use std::time::Duration;
 use virtual_bench::{Bench, tell};
 use xtask::board::boot::{self, Limits, Method, Outcome, Reset, Why};
@@ -109,6 +110,58 @@ fn a_slot_is_booted_once_proven_and_rolled_back() {
         conf.stdout,
         bench.protected.foreign().unwrap(),
         "our label is gone after a hard reset, too"
+    );
+}
+
+/// As a person does it who does not boot vanilla first. The command has no backup of this campaign on this host and takes the one on the board.
+#[test]
+#[ignore = "one of cargo xtask test --long"]
+fn a_rollback_under_the_debug_kernel_asks_for_a_reboot_and_the_next_finds_vanilla() {
+    let bench = Bench::open();
+    bench.deploy();
+    let booted = bench.boot(Method::SerialMenu, Reset::Orderly);
+    assert!(matches!(booted.outcome, Outcome::Booted(_)), "{booted:?}");
+    let campaign = bench.backup.manifest().campaign.as_str();
+    let roll_back = || {
+        let done = Command::new(env!("CARGO_BIN_EXE_xtask"))
+            .args(["rollback", "--campaign", campaign, "--yes"])
+            .output()
+            .unwrap();
+        let [said, told] = [done.stdout, done.stderr].map(|text| String::from_utf8(text).unwrap());
+        eprintln!("{said}{told}");
+        assert!(done.status.success(), "{}", done.status);
+        (said, told)
+    };
+    let release = &bench.manifest.release;
+    let reboot = format!(
+        "the board still runs {release}, whose files are gone now: reboot it; vanilla is the default"
+    );
+    let (said, told) = roll_back();
+    assert!(
+        said.contains("restore extlinux.conf (every label of ours goes with it)")
+            && said.contains(&format!("remove /boot/firmware/Image-{release}"))
+            && said.contains(&format!("/lib/modules/{release}")),
+        "{said}"
+    );
+    assert!(told.contains(&reboot), "{told}");
+    let running = boot::look(&bench.board).unwrap();
+    assert_eq!(&running.release, release, "a rollback reboots nothing");
+    let left = format!(
+        "find /boot/firmware /usr/lib/modules -name '*{release}*'; cat /boot/firmware/extlinux/extlinux.conf"
+    );
+    let left = bench.board.run(&left, Duration::from_secs(30)).unwrap();
+    assert_eq!(
+        left.stdout,
+        bench.protected.foreign().unwrap(),
+        "label, Image and modules are gone"
+    );
+
+    // It pulls the power: what the rollback wrote is on the disk.
+    bench.boot_vanilla(Reset::Hard);
+    let (said, told) = roll_back();
+    assert!(
+        said.starts_with("vanilla is as the backup has it") && !told.contains("still runs"),
+        "{said}{told}"
     );
 }
 

@@ -1,13 +1,15 @@
 //! The recorder as a process of its own, on a pty, on TCP, behind RFC 2217, on a program: what comes is in the log whatever dies, and
 //! nothing is written that invariant 8 forbids.
 
+mod recorded_line;
+
+use recorded_line::{LIMIT, Line, wait};
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
 use std::process::Command;
-use std::time::{Duration, Instant};
 use xtask::board::file::BoardFile;
 use xtask::board::ssh_board::SshBoard;
 use xtask::board::{Board as _, SerialLine};
@@ -16,57 +18,7 @@ use xtask::capture::control::Writer;
 use xtask::capture::index;
 use xtask::capture::source::Source;
 
-const LIMIT: Duration = Duration::from_secs(20);
 const KERNEL: &[u8] = b"[    0.000000] Linux version 7.3.4 (x)\r\n";
-
-/// Ends the recorder of a folder when the test ends, however it ends.
-struct Line {
-    folder: tempfile::TempDir,
-}
-
-impl Line {
-    fn new() -> Self {
-        Line {
-            folder: tempfile::tempdir().unwrap(),
-        }
-    }
-
-    fn recorder(&self) -> Recorder {
-        Recorder::at(self.folder.path())
-    }
-
-    fn log(&self) -> Vec<u8> {
-        std::fs::read(self.recorder().log()).unwrap_or_default()
-    }
-
-    fn wait_for_log(&self, expected: &[u8]) {
-        wait(&format!("{} in the log", expected.escape_ascii()), || {
-            self.log().ends_with(expected)
-        });
-    }
-
-    fn events(&self) -> Vec<String> {
-        let index = std::fs::read(self.recorder().index()).unwrap();
-        index::read(&index)
-            .into_iter()
-            .filter_map(|stamp| stamp.event)
-            .collect()
-    }
-}
-
-impl Drop for Line {
-    fn drop(&mut self) {
-        let _ = self.recorder().stop();
-    }
-}
-
-fn wait(what: &str, mut there: impl FnMut() -> bool) {
-    let started = Instant::now();
-    while !there() {
-        assert!(started.elapsed() < LIMIT, "waiting for {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
 
 /// A tty of this host with the board's end in our hand.
 fn pty() -> (File, std::path::PathBuf, OwnedFd) {
@@ -409,96 +361,4 @@ fn a_board_whose_line_does_not_open_has_none_and_leaves_no_process() {
         assert!(problem.contains(words), "{problem}");
         assert!(line.recorder().running().is_none());
     }
-}
-
-#[test]
-fn datagrams_of_netconsole_are_recorded_apart_and_the_lost_ones_told() {
-    let line = Line::new();
-    let recorder = line.recorder();
-    // A port that is free now.
-    let address = std::net::UdpSocket::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
-    recorder.ensure(&Source::Udp(address.to_string()), None).unwrap();
-    recorder.wait_connected(LIMIT).unwrap();
-    let board = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-    let packets = [
-        &b"6,10,1,-;one\n"[..],
-        b"6,11,2,-,ncfrag=0/8;four",
-        b"6,11,2,-,ncfrag=4/8;teen",
-        b"6,14,3,-;last\n",
-    ];
-    for packet in packets {
-        board.send_to(packet, address).unwrap();
-    }
-    line.wait_for_log(b"last\n");
-    let stamps = index::read(&std::fs::read(recorder.index()).unwrap());
-    let log = line.log();
-    assert_eq!(index::pieces(&log, &stamps), packets);
-    let received = xtask::evidence::netconsole::receive(index::pieces(&log, &stamps));
-    assert_eq!(
-        String::from_utf8_lossy(&received.log),
-        "6,10,1,-;one\n6,11,2,-;fourteen\n6,14,3,-;last\n"
-    );
-    assert_eq!(received.lost, [(12, 13)]);
-    assert!(recorder.write(b"x", Writer::Person).is_err());
-}
-
-/// UDP over IPv4 in an Ethernet frame, as the kernel's netconsole makes it.
-fn frame(port: u16, payload: &[u8]) -> Vec<u8> {
-    let length = |header: usize| u16::try_from(payload.len() + header).unwrap().to_be_bytes();
-    let mut frame = vec![
-        0x52, 0x54, 0, 0x6c, 0x6f, 0x68, 0x52, 0x54, 0, 0x6c, 0x6f, 0x67, 8, 0,
-    ];
-    frame.extend([0x45, 0]);
-    frame.extend(length(28));
-    frame.extend([0, 1, 0, 0, 64, 17, 0, 0, 192, 0, 2, 1, 192, 0, 2, 2]);
-    frame.extend(6665u16.to_be_bytes());
-    frame.extend(port.to_be_bytes());
-    frame.extend(length(8));
-    frame.extend([0, 0]);
-    frame.extend(payload);
-    frame
-}
-
-#[test]
-fn frames_of_a_virtual_machine_are_opened_and_nobody_elses_are_heard() {
-    let line = Line::new();
-    let recorder = line.recorder();
-    let machine = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-    let somebody = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-    let at = std::net::UdpSocket::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
-    let source = Source::Frames {
-        at: at.to_string(),
-        from: machine.local_addr().unwrap().to_string(),
-        port: 6666,
-    };
-    // It ends with what stands for the machine's process.
-    let mut qemu = Command::new("sleep").arg("60").spawn().unwrap();
-    let until = xtask::host::identity::Identity::of(qemu.id()).unwrap();
-    recorder.ensure(&source, Some(&until)).unwrap();
-    recorder.wait_connected(LIMIT).unwrap();
-    somebody.send_to(&frame(6666, b"6,1,1,-;forged\n"), at).unwrap();
-    for packet in [
-        frame(6666, b"6,10,1,-;one\n"),
-        frame(137, b"6,11,1,-;another port\n"),
-        vec![0xff; 42],
-        frame(6666, b"6,12,3,-;last\n"),
-    ] {
-        machine.send_to(&packet, at).unwrap();
-    }
-    line.wait_for_log(b"last\n");
-    let stamps = index::read(&std::fs::read(recorder.index()).unwrap());
-    let log = line.log();
-    assert_eq!(
-        index::pieces(&log, &stamps),
-        [&b"6,10,1,-;one\n"[..], b"6,12,3,-;last\n"]
-    );
-    qemu.kill().unwrap();
-    qemu.wait().unwrap();
-    wait("the recorder to end", || recorder.running().is_none());
 }

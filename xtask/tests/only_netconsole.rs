@@ -3,7 +3,8 @@
 
 mod local_board;
 
-use local_board::{LABEL, LocalBoard};
+use local_board::bare_board::BareBoard;
+use local_board::{BOARD_FILE, LABEL, LocalBoard};
 use std::cell::RefCell;
 use std::net::{Ipv4Addr, UdpSocket};
 use std::path::PathBuf;
@@ -11,8 +12,7 @@ use std::time::Duration;
 use xtask::board::netconsole::{Network, Wire};
 use xtask::board::preflight::{self, Backup, Check, Needed, Status};
 use xtask::board::protected::Protected;
-use xtask::board::ssh::Ssh;
-use xtask::board::{Board, Description, SerialLine};
+use xtask::board::{Board, InFront};
 use xtask::host::process::{BreakOff, Finished};
 
 /// What a board answers that reaches this host over a cable.
@@ -20,7 +20,8 @@ const WIRED: &str = "echo device=end0; echo from=127.0.0.1; echo mac=aa:bb:cc:dd
 
 struct Cabled {
     inner: LocalBoard,
-    description: Description,
+    /// The same board as far as its file goes, with a cable.
+    bare: BareBoard,
     wire: Wire,
     /// What it says of its network.
     says: &'static str,
@@ -39,18 +40,19 @@ impl Cabled {
             .local_addr()
             .unwrap()
             .port();
+        let wire = Wire {
+            folder: PathBuf::from(folder.path()).join("netconsole"),
+            network: Network::Shared {
+                host: Some(Ipv4Addr::LOCALHOST),
+                port,
+            },
+        };
+        let mut bare = BareBoard::of("local", BOARD_FILE);
+        bare.description.netconsole = true;
+        bare.netconsole = Some(wire.clone());
         Cabled {
-            description: Description {
-                netconsole: true,
-                ..inner.description().clone()
-            },
-            wire: Wire {
-                folder: PathBuf::from(folder.path()).join("netconsole"),
-                network: Network::Shared {
-                    host: Some(Ipv4Addr::LOCALHOST),
-                    port,
-                },
-            },
+            bare,
+            wire,
             inner,
             says,
             cut: false,
@@ -91,12 +93,12 @@ impl Drop for Cabled {
     }
 }
 
-impl Board for Cabled {
-    fn description(&self) -> &Description {
-        &self.description
+impl InFront for Cabled {
+    fn behind(&self) -> &dyn Board {
+        &self.bare
     }
 
-    fn run_unless(
+    fn pass_on(
         &self,
         script: &str,
         input: &[u8],
@@ -104,12 +106,7 @@ impl Board for Cabled {
         break_off: &BreakOff,
     ) -> anyhow::Result<Finished> {
         self.ran.borrow_mut().push(script.into());
-        // This machine's own kernel log, network and configfs are left alone.
-        let quiet: Vec<&str> = script
-            .lines()
-            .filter(|line| !line.contains("/dev/kmsg") && !line.contains("/dev/pmsg0"))
-            .collect();
-        let quiet = format!("{}\n", quiet.join("\n"));
+        // This machine's own network and configfs are left alone.
         let instead = match script {
             script if script.contains("ip -4 -o route get") => self.says,
             script if script.contains("/sys/kernel/config/netconsole/lockstep") => "true",
@@ -120,33 +117,9 @@ impl Board for Cabled {
                 }
                 "true"
             }
-            _ => &quiet,
+            _ => script,
         };
         self.inner.run_unless(instead, input, limit, break_off)
-    }
-
-    fn second_way(&self) -> Option<Ssh> {
-        None
-    }
-
-    fn answers(&self, limit: Duration) -> bool {
-        self.inner.answers(limit)
-    }
-
-    fn serial(&self) -> Option<&dyn SerialLine> {
-        None
-    }
-
-    fn netconsole(&self) -> Option<Wire> {
-        Some(self.wire.clone())
-    }
-
-    fn serial_problem(&self) -> Option<&str> {
-        None
-    }
-
-    fn hard_reset(&self) -> anyhow::Result<()> {
-        self.inner.hard_reset()
     }
 }
 
@@ -181,7 +154,7 @@ fn a_network_that_cannot_carry_it_and_packets_that_do_not_come_are_no_capture() 
 #[test]
 fn who_has_not_asked_for_it_gets_none() {
     let mut board = Cabled::new(WIRED);
-    board.description.netconsole = false;
+    board.bare.description.netconsole = false;
     let (row, alone) = board.look();
     assert_eq!((row.status, alone), (Status::Fail, None), "{row:?}");
     assert!(row.reason.contains("has no [netconsole]"), "{row:?}");

@@ -4,6 +4,7 @@
 mod default_swap;
 mod guard;
 mod kexec;
+mod limits;
 mod manual;
 mod menu;
 mod method;
@@ -28,11 +29,12 @@ use serde::Serialize;
 use std::time::Duration;
 
 pub use guard::LineGuard;
+pub use limits::Limits;
 pub use menu::Seen;
 pub use method::{Guarantee, Method, choose};
 pub use named::{Named, named};
 pub use reset::Reset;
-pub use restart::{Limits, await_own_restart};
+pub use restart::await_own_restart;
 pub use situation::Situation;
 
 /// How long a board may take to answer before it counts as not answering.

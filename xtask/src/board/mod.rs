@@ -210,4 +210,7 @@ pub fn quote(word: &str) -> String {
 }
 
 #[cfg(test)]
+#[path = "../../tests/bare_board/mod.rs"]
+pub(crate) mod bare_board;
+#[cfg(test)]
 mod in_front_tests;

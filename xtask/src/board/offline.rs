@@ -214,8 +214,9 @@ impl ours::Files for OnDisk<'_> {
         self.0.read(path)
     }
 
-    fn names(&self, folder: &Path) -> Result<Vec<String>> {
-        self.0.names(folder)
+    fn entries(&self, folder: &Path) -> Result<ours::Entries> {
+        let names = self.0.names(folder)?;
+        Ok(names.into_iter().map(|name| (name, None)).collect())
     }
 }
 

@@ -1,6 +1,8 @@
 //! What of ours is on a board, or on its disk in this host: slots by their records and labels, and the folders that only we make. It says what a
 //! rollback takes away, and what stays on purpose.
 
+mod kept;
+
 use super::backup::{self, Manifest};
 use super::extlinux::{self, Config};
 use super::file::SecondHost;
@@ -9,40 +11,26 @@ use super::slot::{self, Place, Record};
 use super::slot_init::RESTORE_FOLDER;
 use super::{Board, quote, script};
 use anyhow::Result;
-use serde::Serialize;
+use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+
+pub use kept::{BackupOnBoard, Kept, backups, day, lines};
 
 /// Folder on the board that smoke tests run in.
 pub const SMOKE_FOLDER: &str = "/var/lib/lockstep/smoke";
 /// Folder beside the backups in which the board's own tool makes an initramfs; a deploy that died leaves it.
 pub(super) const INITRAMFS_WORK: &str = ".initramfs";
 
-/// Something of ours that a rollback leaves.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct Kept {
-    /// What it is, and why it stays.
-    pub what: String,
-    /// Where it is.
-    pub place: String,
-    /// What removes it when nobody needs it any more.
-    pub remove: String,
-}
-
-impl Kept {
-    /// As a line for people.
-    pub fn line(&self) -> String {
-        format!("{}: {}; {}", self.what, self.place, self.remove)
-    }
-}
+/// Names in a folder, and when each was last changed where that is known.
+pub(super) type Entries = BTreeMap<String, Option<Timestamp>>;
 
 /// Files of a board, whether it runs or not.
 pub(super) trait Files {
     /// The whole content of a file; `None` if there is none.
     fn read(&self, path: &Path) -> Result<Option<Vec<u8>>>;
-    /// Names in a folder; none if it is not there.
-    fn names(&self, folder: &Path) -> Result<Vec<String>>;
+    /// What is in a folder; nothing if it is not there.
+    fn entries(&self, folder: &Path) -> Result<Entries>;
 }
 
 /// What is there of ours.
@@ -67,12 +55,12 @@ pub(super) fn find(files: &dyn Files, manifest: &Manifest, backups: Option<&Path
     remove.extend([PathBuf::from(SMOKE_FOLDER), PathBuf::from(RESTORE_FOLDER)]);
     let mut kept = Vec::new();
     if let Some(folder) = backups {
-        for name in seen.names(folder)? {
+        for (name, made) in seen.entries(folder)? {
             let unfinished = name.strip_prefix(backup::UNFINISHED) == Some(manifest.campaign.as_str());
             if name == INITRAMFS_WORK || unfinished {
                 remove.push(folder.join(name));
             } else {
-                kept.push(backup_on_board(&folder.join(name)));
+                kept.push(Kept::backup(folder, name, made));
             }
         }
     }
@@ -85,7 +73,7 @@ pub(super) fn find(files: &dyn Files, manifest: &Manifest, backups: Option<&Path
         else {
             continue;
         };
-        if seen.names(folder)?.iter().any(|known| known == name) {
+        if seen.entries(folder)?.contains_key(name) {
             there.insert(path);
         }
     }
@@ -98,17 +86,21 @@ pub(super) fn find(files: &dyn Files, manifest: &Manifest, backups: Option<&Path
 /// Each folder is listed once.
 struct Names<'a> {
     files: &'a dyn Files,
-    known: BTreeMap<PathBuf, Vec<String>>,
+    known: BTreeMap<PathBuf, Entries>,
 }
 
 impl Names<'_> {
-    fn names(&mut self, folder: &Path) -> Result<Vec<String>> {
+    fn entries(&mut self, folder: &Path) -> Result<Entries> {
         if let Some(known) = self.known.get(folder) {
             return Ok(known.clone());
         }
-        let names = self.files.names(folder)?;
-        self.known.insert(folder.into(), names.clone());
-        Ok(names)
+        let entries = self.files.entries(folder)?;
+        self.known.insert(folder.into(), entries.clone());
+        Ok(entries)
+    }
+
+    fn names(&mut self, folder: &Path) -> Result<Vec<String>> {
+        Ok(self.entries(folder)?.into_keys().collect())
     }
 }
 
@@ -151,17 +143,6 @@ pub(super) fn release_of_label(config: &Config, label: &str) -> Option<String> {
     Some(release.into())
 }
 
-fn backup_on_board(folder: &Path) -> Kept {
-    Kept {
-        what: "a backup stays on the board".into(),
-        place: folder.display().to_string(),
-        remove: format!(
-            "when no rollback is wanted any more, there: `rm -r {}`",
-            quote(&folder.to_string_lossy())
-        ),
-    }
-}
-
 /// The backup's copies on other machines.
 pub(super) fn elsewhere(manifest: &Manifest, host_folder: &Path, second: Option<&SecondHost>) -> Vec<Kept> {
     let mut kept = Vec::new();
@@ -173,6 +154,7 @@ pub(super) fn elsewhere(manifest: &Manifest, host_folder: &Path, second: Option<
                 "when no rollback is wanted any more: `rm -r {}`",
                 quote(&host_folder.to_string_lossy())
             ),
+            backup: None,
         });
     }
     kept.extend(second.map(|second| {
@@ -187,6 +169,7 @@ pub(super) fn elsewhere(manifest: &Manifest, host_folder: &Path, second: Option<
             ),
             place: folder.display().to_string(),
             remove: format!("there: `rm -r {}`", quote(&folder.to_string_lossy())),
+            backup: None,
         }
     }));
     kept
@@ -221,6 +204,7 @@ fn interrupted(seen: &mut Names, manifest: &Manifest, boot: &Path) -> Result<(Ve
                     "unmount {} and run `fsck.vfat -w` on it before you remove it",
                     protected.boot_mount.display()
                 ),
+                backup: None,
             });
         }
     }
@@ -247,16 +231,24 @@ impl Files for Running<'_> {
         script::read(self.0, path)
     }
 
-    fn names(&self, folder: &Path) -> Result<Vec<String>> {
+    fn entries(&self, folder: &Path) -> Result<Entries> {
         let word = script::word(folder)?;
         let looking =
-            format!("if [ -d {word} ]; then find -H {word} -mindepth 1 -maxdepth 1 -printf '%f\\0'; fi");
+            format!("if [ -d {word} ]; then find -H {word} -mindepth 1 -maxdepth 1 -printf '%T@ %f\\0'; fi");
         let finished = script::ask(self.0, "looking for files of ours", &looking, script::LOOK)?;
         // A name that is not UTF-8 is none of ours.
-        let names = finished.stdout.split(|byte| *byte == 0);
-        let names = names.filter_map(|name| std::str::from_utf8(name).ok().filter(|name| !name.is_empty()));
-        Ok(names.map(String::from).collect())
+        let entries = finished.stdout.split(|byte| *byte == 0);
+        let entries = entries.filter_map(|entry| std::str::from_utf8(entry).ok()?.split_once(' '));
+        Ok(entries
+            .map(|(time, name)| (name.to_string(), time_of(time)))
+            .collect())
     }
+}
+
+/// A time as `find -printf %T@` prints it: Unix seconds with a fraction.
+fn time_of(text: &str) -> Option<Timestamp> {
+    let seconds = text.split('.').next()?.parse().ok()?;
+    Timestamp::from_second(seconds).ok()
 }
 
 #[cfg(test)]
@@ -272,9 +264,9 @@ mod tests {
             Ok(None)
         }
 
-        fn names(&self, folder: &Path) -> Result<Vec<String>> {
+        fn entries(&self, folder: &Path) -> Result<Entries> {
             let names = self.0.get(folder.to_str().unwrap()).into_iter().flatten();
-            Ok(names.map(|name| name.to_string()).collect())
+            Ok(names.map(|name| (name.to_string(), None)).collect())
         }
     }
 

@@ -1,6 +1,7 @@
 //! What must survive: vanilla's label, Image, dtb, initramfs and modules, and everything else that extlinux.conf names and is
 //! not ours (invariant 1). Known from the running vanilla board, kept as a value, compared before every reboot.
 
+mod boot_files;
 mod refuse;
 mod running;
 
@@ -11,6 +12,7 @@ use super::extlinux::{self, Config, Label};
 use super::inventory::{self, Difference, Inventory};
 use super::{Board, script};
 use anyhow::{Context, Result, bail, ensure};
+use boot_files::BootFiles;
 use running::{Running, agree_on_command_line, agree_on_image};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -78,99 +80,42 @@ impl Protected {
             !test_label.eq_ignore_ascii_case(&description.vanilla_label),
             "label `{test_label}` is vanilla's own: the test label needs another name"
         );
-        let bytes = script::read(board, &description.extlinux)?
-            .with_context(|| format!("{} is not there", description.extlinux.display()))?;
-        // A label of ours is never vanilla's, whichever campaign put it there: its files come and go with it.
-        let whole = Config::parse(&bytes);
-        ensure!(
-            !extlinux::all_ours(&whole).contains(&description.vanilla_label),
-            "label `{}` stands between marker lines of ours in {}: it is no vanilla",
-            description.vanilla_label,
-            description.extlinux.display()
-        );
-        let config = Config::parse(&extlinux::without_ours(&whole)?);
+        let config = foreign_config(board)?;
         let vanilla = vanilla_of(&config, &description.vanilla_label)?;
         let running = Running::look(board)?;
         agree_on_command_line(vanilla, &running.cmdline)?;
-        let place = |path: &String| on_board(&running.boot_mount, &running.extlinux, path);
-        let mut others: Vec<PathBuf> = config
-            .menu
-            .labels
-            .iter()
-            .flat_map(files_of)
-            .map(|path| place(&path))
-            .collect();
-        let kernel = vanilla.kernel.clone().context("vanilla's label has no kernel")?;
-        let wanted = [Some(&kernel), vanilla.fdt.as_ref(), vanilla.initrd.as_ref()];
-        let mut ask: Vec<PathBuf> = wanted
-            .iter()
-            .map(|path| path.map_or_else(|| PathBuf::from("/"), place))
-            .collect();
-        ask.append(&mut others.clone());
-        let mut real = resolve(board, &ask)?;
-        // A link that leads out of the partition is not U-Boot's: what it points at is nobody's boot file, and is not followed.
-        let inside = |path: &PathBuf| path.starts_with(&running.boot_mount);
-        others.extend(real.split_off(3).into_iter().filter(inside));
-        for (path, wanted) in real.iter().zip(wanted) {
-            ensure!(
-                wanted.is_none() || inside(path),
-                "vanilla's label names `{}`, which leads to {}, outside of {}",
-                wanted.map_or("", String::as_str).escape_debug(),
-                path.display(),
-                running.boot_mount.display()
-            );
-        }
-        let vanilla_files: Vec<PathBuf> = real
-            .iter()
-            .zip(&ask)
-            .zip(wanted)
-            .filter(|(_, wanted)| wanted.is_some())
-            .flat_map(|((real, named), _)| [real.clone(), named.clone()])
-            .collect();
-        others.retain(|path| !vanilla_files.contains(path));
-        others.extend(vanilla_files.into_iter().filter(|path| !real.contains(path)));
-        others.sort();
-        others.dedup();
+        let files = BootFiles::find(board, &running, &config, vanilla)?;
+        let append = vanilla.append.as_ref();
         let mut protected = Protected {
             schema_version: SCHEMA_VERSION,
             board: description.name.clone(),
             vanilla_label: description.vanilla_label.clone(),
             test_label: test_label.to_string(),
-            release: running.release.clone(),
-            append: vanilla
-                .append
-                .as_ref()
-                .map(|append| append.value.clone())
-                .unwrap_or_default(),
+            release: running.release,
+            append: append.map(|append| append.value.clone()).unwrap_or_default(),
             uboot_paths: UbootPaths {
-                kernel,
+                kernel: vanilla.kernel.clone().context("vanilla's label has no kernel")?,
                 fdt: vanilla.fdt.clone(),
                 initrd: vanilla.initrd.clone(),
             },
-            image: real[0].clone(),
-            dtb: vanilla.fdt.as_ref().map(|_| real[1].clone()),
-            initramfs: vanilla.initrd.as_ref().map(|_| real[2].clone()),
+            image: files.image,
+            dtb: files.dtb,
+            initramfs: files.initramfs,
             modules: running.modules,
             extlinux: running.extlinux,
             boot_mount: running.boot_mount,
             foreign_hex: hex::encode(config.bytes()),
-            others,
+            others: files.others,
             inventory: Inventory::new(),
         };
         agree_on_image(board, &protected)?;
         protected.inventory = inventory::take(board, &protected.roots())?;
-        for needed in [
-            Some(&protected.image),
-            protected.dtb.as_ref(),
-            protected.initramfs.as_ref(),
-        ]
-        .into_iter()
-        .flatten()
-        {
+        let needed = [&protected.dtb, &protected.initramfs].into_iter().flatten();
+        for file in std::iter::once(&protected.image).chain(needed) {
             ensure!(
-                protected.inventory.contains_key(needed),
+                protected.inventory.contains_key(file),
                 "vanilla's label names {}, which is not there",
-                needed.display()
+                file.display()
             );
         }
         Ok(protected)
@@ -244,6 +189,21 @@ impl Protected {
     }
 }
 
+/// extlinux.conf without labels of ours. A label of ours is never vanilla's, whichever campaign put it there: its files come and go with it.
+fn foreign_config(board: &dyn Board) -> Result<Config> {
+    let description = board.description();
+    let bytes = script::read(board, &description.extlinux)?
+        .with_context(|| format!("{} is not there", description.extlinux.display()))?;
+    let whole = Config::parse(&bytes);
+    ensure!(
+        !extlinux::all_ours(&whole).contains(&description.vanilla_label),
+        "label `{}` stands between marker lines of ours in {}: it is no vanilla",
+        description.vanilla_label,
+        description.extlinux.display()
+    );
+    Ok(Config::parse(&extlinux::without_ours(&whole)?))
+}
+
 fn vanilla_of<'a>(config: &'a Config, name: &str) -> Result<&'a Label> {
     if let Some(remark) = &config.menu.rejected {
         bail!("extlinux.conf, line {}: {}", remark.line, remark.what);
@@ -260,22 +220,6 @@ fn vanilla_of<'a>(config: &'a Config, name: &str) -> Result<&'a Label> {
             names.join(", ")
         )
     })
-}
-
-fn files_of(label: &Label) -> Vec<String> {
-    let overlays = label
-        .fdtoverlays
-        .iter()
-        .flat_map(|list| list.split(' '))
-        .map(String::from);
-    let single = [&label.kernel, &label.initrd, &label.fdt]
-        .into_iter()
-        .flatten()
-        .cloned();
-    single
-        .chain(overlays)
-        .filter(|path| !path.trim().is_empty())
-        .collect()
 }
 
 /// Symlinks resolved on the board (`realpath -m`): parts that are not there stay as they are.

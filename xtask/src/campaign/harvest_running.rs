@@ -55,28 +55,23 @@ pub fn take(board: &dyn Board, harvest: &mut Harvest, folder: &Path) -> Result<V
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::board::file::BoardFile;
-    use crate::board::netconsole::Wire;
-    use crate::board::ssh::Ssh;
-    use crate::board::{Description, SerialLine};
+    use crate::board::InFront;
+    use crate::board::bare_board::BareBoard;
     use crate::host::process::{self, BreakOff, Finished};
-    use anyhow::bail;
     use std::path::PathBuf;
     use xshell::{Shell, cmd};
 
     /// A board whose scripts run here, with no programs but stand-ins.
     struct Small {
         programs: tempfile::TempDir,
-        description: Description,
+        bare: BareBoard,
     }
 
     impl Small {
         fn with(programs: &[(&str, &str)]) -> Self {
-            let file = "schema-version = 1\nkind = 'ssh'\narchitecture = 'arm64'\n[ssh]\nhost = 'x'\n[boot]\nfolder = '/boot'\n\
-                extlinux = '/boot/extlinux.conf'\nvanilla-label = 'a'\nlimit-s = 30\n[backup]\nfolder = '/var/b'\n";
             let small = Small {
                 programs: tempfile::tempdir().unwrap(),
-                description: BoardFile::parse("x", file).unwrap().description,
+                bare: BareBoard::ampere(),
             };
             for (name, text) in programs {
                 let path: PathBuf = small.programs.path().join(name);
@@ -88,39 +83,15 @@ mod tests {
         }
     }
 
-    impl Board for Small {
-        fn description(&self) -> &Description {
-            &self.description
+    impl InFront for Small {
+        fn behind(&self) -> &dyn Board {
+            &self.bare
         }
 
-        fn run_unless(&self, script: &str, _: &[u8], limit: Duration, _: &BreakOff) -> Result<Finished> {
+        fn pass_on(&self, script: &str, _: &[u8], limit: Duration, _: &BreakOff) -> Result<Finished> {
             let sh = Shell::new()?;
             let command = cmd!(sh, "/bin/sh -c {script}").env("PATH", self.programs.path());
             process::finish(command, limit)
-        }
-
-        fn answers(&self, _: Duration) -> bool {
-            true
-        }
-
-        fn serial(&self) -> Option<&dyn SerialLine> {
-            None
-        }
-
-        fn second_way(&self) -> Option<Ssh> {
-            None
-        }
-
-        fn netconsole(&self) -> Option<Wire> {
-            None
-        }
-
-        fn serial_problem(&self) -> Option<&str> {
-            None
-        }
-
-        fn hard_reset(&self) -> Result<()> {
-            bail!("there is none")
         }
     }
 

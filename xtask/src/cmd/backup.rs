@@ -3,6 +3,7 @@
 use super::Context;
 use super::open_board::{backup_folder, backups_of, board_file, open, typed};
 use crate::board::backup::{self, Manifest};
+use crate::board::ours::{self, Kept};
 use crate::board::second_host;
 use crate::exit::Outcome;
 use anyhow::{Context as _, Result};
@@ -25,11 +26,16 @@ pub struct Backup {
 #[derive(Debug, clap::Subcommand)]
 enum Action {
     /// Backups of a board that this host has
-    #[command(after_help = "Example:\n  cargo xtask backup list")]
+    #[command(
+        after_help = "Example:\n  cargo xtask backup list\n  cargo xtask backup list --board ampere --on-board"
+    )]
     List {
         /// Board: a file of boards/, without .toml
         #[arg(long, value_name = "NAME", default_value = "virtual")]
         board: String,
+        /// Also the copies on the board, which has to answer: each with its day, the newest first, and what removes it
+        #[arg(long)]
+        on_board: bool,
     },
     /// Read every byte of a backup back, on the board, on this host and on the second host (exit code 3: not whole)
     #[command(after_help = "Example:\n  cargo xtask backup verify --campaign iter6 --offline")]
@@ -77,17 +83,41 @@ impl Backup {
     /// Runs the verb.
     pub fn run(&self, context: &Context) -> Result<Outcome> {
         match &self.action {
-            Action::List { board } => list(context, board),
+            Action::List { board, on_board } => list(context, board, *on_board),
             Action::Verify { which, offline } => verify(context, which, *offline),
             Action::Show { which } => show(context, which),
         }
     }
 }
 
-fn list(context: &Context, board: &str) -> Result<Outcome> {
+fn list(context: &Context, board: &str, also_on_board: bool) -> Result<Outcome> {
     let folder = backups_of(context, board);
+    let found = list_of_host(context, &folder)?;
+    if found.is_empty() {
+        context.ui.line(&format!(
+            "there is no backup of board `{board}` in {}",
+            folder.display()
+        ));
+    }
+    let on_board = match also_on_board {
+        true => Some(list_of_board(context, board)?),
+        false => None,
+    };
+    context
+        .ui
+        .json(&serde_json::json!({ "folder": folder, "backups": found, "on_board": on_board }))?;
+    let first = found.first().and_then(|one| one["campaign"].as_str());
+    let next = match first {
+        Some(campaign) => format!("backup verify{}", typed(board, campaign)),
+        None => format!("preflight{}", typed(board, "rehearsal")),
+    };
+    context.ui.line(&format!("next: `cargo xtask {next}`"));
+    Ok(Outcome::Success)
+}
+
+fn list_of_host(context: &Context, folder: &Path) -> Result<Vec<serde_json::Value>> {
     let mut found = Vec::new();
-    for entry in std::fs::read_dir(&folder).into_iter().flatten() {
+    for entry in std::fs::read_dir(folder).into_iter().flatten() {
         let path = entry
             .with_context(|| format!("reading {}", folder.display()))?
             .path();
@@ -114,22 +144,25 @@ fn list(context: &Context, board: &str) -> Result<Outcome> {
             Err(error) => context.ui.warn(&format!("{error:#}")),
         }
     }
-    if found.is_empty() {
-        context.ui.line(&format!(
-            "there is no backup of board `{board}` in {}",
-            folder.display()
-        ));
+    Ok(found)
+}
+
+fn list_of_board(context: &Context, board: &str) -> Result<Vec<Kept>> {
+    let open = open(context, board)?;
+    let found = ours::backups(open.as_ref())?;
+    let folder = open.description().backup_folder.display();
+    context.ui.line(&match found.len() {
+        0 => format!("there is no backup on board `{board}`, in {folder}"),
+        _ => format!(
+            "on board `{board}`, in {folder}, the newest first (there, `rm -r` removes one from which no rollback is wanted any more):"
+        ),
+    });
+    for kept in &found {
+        let made = kept.backup.as_ref().and_then(|backup| backup.made);
+        let made = made.map_or("at a time that is not known".to_string(), ours::day);
+        context.ui.line(&format!("  {made}  {}", kept.place));
     }
-    context
-        .ui
-        .json(&serde_json::json!({ "folder": folder, "backups": found }))?;
-    let first = found.first().and_then(|one| one["campaign"].as_str());
-    let next = match first {
-        Some(campaign) => format!("backup verify{}", typed(board, campaign)),
-        None => format!("preflight{}", typed(board, "rehearsal")),
-    };
-    context.ui.line(&format!("next: `cargo xtask {next}`"));
-    Ok(Outcome::Success)
+    Ok(found)
 }
 
 fn bytes(manifest: &Manifest) -> u64 {

@@ -6,6 +6,7 @@ use crate::campaign::harvest_board::{self, Taken};
 use crate::campaign::harvest_records;
 use crate::evidence::finding::{Finding, Kind, Severity};
 use crate::exit::Outcome;
+use crate::ui::Ui;
 use anyhow::{Result, bail};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -172,10 +173,13 @@ fn tell(context: &Context, taken: &Taken) {
             dump.content.len()
         ));
     }
-    // The same thing in several logs is told once, with where it is.
+    tell_findings(ui, &taken.findings);
+}
+
+/// The same thing in several logs is told once, with where it is.
+fn tell_findings(ui: &Ui, findings: &[Finding]) {
     let mut told: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    let (complaints, words): (Vec<&Finding>, Vec<&Finding>) = taken
-        .findings
+    let (complaints, words): (Vec<&Finding>, Vec<&Finding>) = findings
         .iter()
         .partition(|finding| finding.severity == Severity::Error || finding.kind != Kind::Message);
     for finding in complaints {

@@ -4,9 +4,10 @@ use super::Context;
 use super::apply::{kernel_flag, names, open};
 use super::series::Where;
 use crate::exit::Outcome;
+use crate::kernel::patch::Patch;
 use crate::kernel::place::BRANCH;
 use crate::kernel::series::{Series, standing_on};
-use crate::kernel::tree::{Blocked, Later, Stack};
+use crate::kernel::tree::{Blocked, Later, Reverted, Stack, Tree};
 use crate::ui;
 use anyhow::{Result, bail};
 
@@ -61,16 +62,14 @@ impl Revert {
             refuse_users(&series, at, &applied, &together)?;
         }
         let later = standing_on(&applied, at);
-        if self.with_later && !later.is_empty() {
+        if !later.is_empty() {
+            let with = match self.with_later {
+                true => "taken back with",
+                false => "made anew without",
+            };
             let later = names(later.iter().map(|at| &series.patches[*at]));
             context.ui.say(&format!(
-                "{later} came later, and will be taken back with {}",
-                patch.short_name()
-            ));
-        } else if !later.is_empty() {
-            let later = names(later.iter().map(|at| &series.patches[*at]));
-            context.ui.say(&format!(
-                "{later} came later, and will be made anew without {}",
+                "{later} came later, and will be {with} {}",
                 patch.short_name()
             ));
         }
@@ -98,6 +97,11 @@ impl Revert {
                 true => error.context(format!("{together} takes all of them back together")),
                 false => error,
             })?;
+        self.tell(context, &tree, patch, &reverted)?;
+        Ok(Outcome::Success)
+    }
+
+    fn tell(&self, context: &Context, tree: &Tree, patch: &Patch, reverted: &Reverted) -> Result<()> {
         for subject in reverted.taken_along.iter().rev() {
             context.ui.line(&format!("taken back, too: {subject}"));
         }
@@ -116,7 +120,7 @@ impl Revert {
             "next: cargo xtask build-debug-kernel{}",
             kernel_flag(&self.which)
         ));
-        Ok(Outcome::Success)
+        Ok(())
     }
 }
 

@@ -1,10 +1,11 @@
 //! `cargo xtask rollback`.
 
 use super::Context;
-use super::open_board::{BoardFlags, board_file, lock};
+use super::open_board::{BoardFlags, board_file, lock, typed};
 use crate::board::awake;
 use crate::board::boot;
 use crate::board::offline::Offline;
+use crate::board::ours;
 use crate::board::rollback::{self, Plan, RolledBack};
 use crate::exit::Outcome;
 use anyhow::Result;
@@ -16,7 +17,7 @@ use std::path::{Path, PathBuf};
     after_help = "Example:\n  cargo xtask rollback --dry-run\n  cargo xtask rollback --board virtual --campaign iter6\n  cargo xtask rollback --board ampere --campaign iter6 --offline /dev/sdb\n\nSafe to run twice. It \
                   works with whatever kernel runs (not on a root that is thrown away), and takes the archive on this host when the copy on the board is \
                   damaged. Labels, slots, modules and what tests left go; the backups stay, and it says \
-                  where and how to remove them."
+                  where and how to remove them (`cargo xtask backup list --on-board` names each)."
 )]
 pub struct Rollback {
     #[command(flatten)]
@@ -40,10 +41,10 @@ impl Rollback {
         let plan = rollback::plan(board, &self.board.campaign, &folder)?;
         task.done("");
         let question = format!("Do this on board `{}`?", self.board.board);
-        if agreed(context, &plan, &question)? == Agreed::NothingToDo {
+        if self.agreed(context, &plan, &question)? == Agreed::NothingToDo {
             return Ok(Outcome::Success);
         }
-        roll_back(context, &plan, || rollback::execute(board, &plan, &folder))?;
+        self.roll_back(context, &plan, || rollback::execute(board, &plan, &folder))?;
         // Pre-flight may have held it awake; a board without systemd never was.
         drop(awake::release(board));
         self.say_what_runs(context, board)?;
@@ -59,14 +60,55 @@ impl Rollback {
         let plan = offline.plan()?;
         task.done("");
         let question = format!("Do this on {}?", offline.shown());
-        if agreed(context, &plan, &question)? == Agreed::NothingToDo {
+        if self.agreed(context, &plan, &question)? == Agreed::NothingToDo {
             return Ok(Outcome::Success);
         }
-        roll_back(context, &plan, || offline.execute(&plan))?;
+        self.roll_back(context, &plan, || offline.execute(&plan))?;
         context
             .ui
             .line("next: put the disk back into the board and switch it on");
         Ok(Outcome::Success)
+    }
+
+    /// Shows the plan and asks. Errors: somebody said no, or nobody could be asked.
+    fn agreed(&self, context: &Context, plan: &Plan, question: &str) -> Result<Agreed> {
+        plan.lines().iter().for_each(|line| context.ui.line(line));
+        if context.global.dry_run {
+            context
+                .ui
+                .json(&serde_json::json!({ "dry_run": true, "plan": plan }))?;
+            return Ok(Agreed::NothingToDo);
+        }
+        if plan.is_empty() {
+            context
+                .ui
+                .json(&serde_json::json!({ "restored": 0, "removed": 0, "kept": plan.kept }))?;
+            said_of_the_end(plan, &self.board.board)
+                .iter()
+                .for_each(|line| context.ui.line(line));
+            return Ok(Agreed::NothingToDo);
+        }
+        context.ui.confirm(context.global.consent(), question)?;
+        Ok(Agreed::Yes)
+    }
+
+    fn roll_back(
+        &self,
+        context: &Context,
+        plan: &Plan,
+        execute: impl FnOnce() -> Result<RolledBack>,
+    ) -> Result<()> {
+        let task = context.ui.task("rolling back", None);
+        let done = execute()?;
+        task.done(&format!(
+            "{} files restored, {} removed",
+            done.restored, done.removed
+        ));
+        context.ui.json(&done)?;
+        said_of_the_end(plan, &self.board.board)
+            .iter()
+            .for_each(|line| context.ui.line(line));
+        Ok(())
     }
 
     fn say_what_runs(&self, context: &Context, board: &dyn crate::board::Board) -> Result<()> {
@@ -90,50 +132,16 @@ enum Agreed {
     NothingToDo,
 }
 
-/// Shows the plan and asks. Errors: somebody said no, or nobody could be asked.
-fn agreed(context: &Context, plan: &Plan, question: &str) -> Result<Agreed> {
-    plan.lines().iter().for_each(|line| context.ui.line(line));
-    if context.global.dry_run {
-        context
-            .ui
-            .json(&serde_json::json!({ "dry_run": true, "plan": plan }))?;
-        return Ok(Agreed::NothingToDo);
-    }
-    if plan.is_empty() {
-        context
-            .ui
-            .json(&serde_json::json!({ "restored": 0, "removed": 0, "kept": plan.kept }))?;
-        said_of_the_end(plan)
-            .iter()
-            .for_each(|line| context.ui.line(line));
-        return Ok(Agreed::NothingToDo);
-    }
-    context.ui.confirm(context.global.consent(), question)?;
-    Ok(Agreed::Yes)
-}
-
 /// How vanilla stands now, and what of ours is still somewhere.
-fn said_of_the_end(plan: &Plan) -> Vec<String> {
+fn said_of_the_end(plan: &Plan, board: &str) -> Vec<String> {
     let mut lines = vec![
         "vanilla is as the backup has it, and what booted or tested our kernels is gone: labels, slots, modules, files of smoke tests"
             .to_string(),
     ];
-    lines.extend(plan.kept.iter().map(|kept| format!("  {}", kept.line())));
+    let list = format!("cargo xtask backup list --on-board{}", typed(board, "rehearsal"));
+    let kept = ours::lines(&plan.kept, &plan.campaign, &list).into_iter();
+    lines.extend(kept.map(|line| format!("  {line}")));
     lines
-}
-
-fn roll_back(context: &Context, plan: &Plan, execute: impl FnOnce() -> Result<RolledBack>) -> Result<()> {
-    let task = context.ui.task("rolling back", None);
-    let done = execute()?;
-    task.done(&format!(
-        "{} files restored, {} removed",
-        done.restored, done.removed
-    ));
-    context.ui.json(&done)?;
-    said_of_the_end(plan)
-        .iter()
-        .for_each(|line| context.ui.line(line));
-    Ok(())
 }
 
 #[cfg(test)]
@@ -159,10 +167,11 @@ mod tests {
                 what: "a backup stays on the board".into(),
                 place: "/var/lib/lockstep/backups/iter6".into(),
                 remove: "there: `rm -r /var/lib/lockstep/backups/iter6`".into(),
+                backup: None,
             }],
         };
         assert!(plan.is_empty(), "what stays on purpose is nothing to do");
-        let said = said_of_the_end(&plan);
+        let said = said_of_the_end(&plan, "ampere");
         assert!(!said[0].contains("nothing of ours"), "{said:?}");
         assert_eq!(
             said[1..],

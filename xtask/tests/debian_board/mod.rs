@@ -15,8 +15,6 @@ use xtask::host::process;
 const WITHOUT_INITRAMFS_TOOLS: &str = "mv /usr/sbin/mkinitramfs /usr/sbin/mkinitramfs.away";
 const AS_IT_WAS: &str =
     "if [ -e /usr/sbin/mkinitramfs.away ]; then mv /usr/sbin/mkinitramfs.away /usr/sbin/mkinitramfs; fi";
-/// Backups of earlier tests: each made its own, and a board's disk is small.
-const WITHOUT_OLD_BACKUPS: &str = "rm -rf /var/lib/lockstep/backups/test-*";
 /// With an initramfs, on a host whose cores are busy.
 const BOOT: Duration = Duration::from_secs(300);
 
@@ -36,7 +34,9 @@ impl DebianBoard {
         let board = made(&main, &folders);
         board.up(&folders).unwrap();
         board.wait_for_ssh(BOOT).unwrap();
-        for script in [AS_IT_WAS, WITHOUT_OLD_BACKUPS] {
+        // Backups of tests that failed: this board is the tests' alone, and its disk is small.
+        let old = format!("rm -rf {}/test-*", board.description().backup_folder.display());
+        for script in [AS_IT_WAS, &old] {
             board.run(script, Duration::from_secs(60)).unwrap();
         }
         DebianBoard {
@@ -59,6 +59,9 @@ impl DebianBoard {
 impl Drop for DebianBoard {
     fn drop(&mut self) {
         drop(self.bench.board.run(AS_IT_WAS, Duration::from_secs(60)));
+        if !std::thread::panicking() {
+            self.bench.remove_backup();
+        }
         drop(self.bench.board.down(&self.folders));
     }
 }

@@ -4,6 +4,10 @@
 // Each test file uses its own part of this.
 #![allow(dead_code)]
 
+#[path = "../bare_board/mod.rs"]
+pub mod bare_board;
+
+use bare_board::BareBoard;
 use std::cell::{Cell, RefCell};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,11 +16,8 @@ use xshell::{Shell, cmd};
 use xtask::board::autologin;
 use xtask::board::backup::{self, Modules};
 use xtask::board::deploy::{self, Deployed, Dtb, Nonce, Request};
-use xtask::board::file::BoardFile;
-use xtask::board::netconsole::Wire;
 use xtask::board::protected::Protected;
-use xtask::board::ssh::Ssh;
-use xtask::board::{Board, Description, SerialLine};
+use xtask::board::{Board, InFront};
 use xtask::host::files::sha256;
 use xtask::host::process::{self, BreakOff, Finished};
 use xtask::manifest::{File, Kind, Manifest};
@@ -69,7 +70,7 @@ pub struct LocalBoard {
     folder: tempfile::TempDir,
     /// `/boot/firmware`, on a file system of its own as on a board.
     firmware: tempfile::TempDir,
-    description: Description,
+    bare: BareBoard,
     calls: Cell<usize>,
     death: Cell<Option<Death>>,
     writing: RefCell<Vec<usize>>,
@@ -80,7 +81,7 @@ impl LocalBoard {
         // In memory: hundreds of flushes to a busy disk would take minutes.
         let folder = tempfile::tempdir_in("/dev/shm").unwrap();
         let board = LocalBoard {
-            description: BoardFile::parse("local", BOARD_FILE).unwrap().description,
+            bare: BareBoard::of("local", BOARD_FILE),
             folder,
             // Another one than the root's, and in memory where there is one.
             firmware: tempfile::tempdir_in("/run")
@@ -139,7 +140,7 @@ impl LocalBoard {
     /// The same board, whose file says that the test kernel's root is thrown away.
     pub fn with_root_overlay() -> Self {
         let mut board = Self::new();
-        board.description.root = xtask::board::file::Root::Overlay;
+        board.bare.description.root = xtask::board::file::Root::Overlay;
         board
     }
 
@@ -197,12 +198,12 @@ impl LocalBoard {
     }
 }
 
-impl Board for LocalBoard {
-    fn description(&self) -> &Description {
-        &self.description
+impl InFront for LocalBoard {
+    fn behind(&self) -> &dyn Board {
+        &self.bare
     }
 
-    fn run_unless(
+    fn pass_on(
         &self,
         script: &str,
         input: &[u8],
@@ -227,6 +228,7 @@ impl Board for LocalBoard {
             _ => {}
         }
         let folder = self.folder.path();
+        let script = without_kernel_log(script);
         fs::write(folder.join("root/tmp/script"), format!("{trap}{script}"))?;
         let (root, firmware) = (folder.join("root"), self.firmware.path());
         let sh = Shell::new()?;
@@ -240,30 +242,15 @@ impl Board for LocalBoard {
             break_off,
         )
     }
+}
 
-    fn answers(&self, _limit: Duration) -> bool {
-        true
-    }
-
-    fn serial(&self) -> Option<&dyn SerialLine> {
-        None
-    }
-
-    fn second_way(&self) -> Option<Ssh> {
-        None
-    }
-
-    fn netconsole(&self) -> Option<Wire> {
-        None
-    }
-
-    fn serial_problem(&self) -> Option<&str> {
-        None
-    }
-
-    fn hard_reset(&self) -> anyhow::Result<()> {
-        anyhow::bail!("a folder has no reset line")
-    }
+/// A script without its lines that write to the kernel's log or to pstore: both are this machine's own.
+fn without_kernel_log(script: &str) -> String {
+    let writes = |line: &&str| line.contains(">/dev/kmsg") || line.contains(">/dev/pmsg0");
+    script
+        .split_inclusive('\n')
+        .filter(|line| !writes(line))
+        .collect()
 }
 
 /// A build in a folder: Image, two modules and an index.
@@ -301,6 +288,17 @@ pub fn build(folder: &Path, release: &str, content: &str) -> Manifest {
         root: folder.into(),
         files,
     }
+}
+
+/// The build goes on: one of its files has other bytes.
+pub fn change(manifest: &mut Manifest, name: &str, content: &[u8]) {
+    let file = manifest
+        .files
+        .iter_mut()
+        .find(|file| file.source.ends_with(name))
+        .unwrap();
+    fs::write(manifest.root.join(&file.source), content).unwrap();
+    (file.sha256, file.size) = (sha256(content), content.len() as u64);
 }
 
 /// A deploy as most tests want it: vanilla's device tree, no first user space, nothing kept.

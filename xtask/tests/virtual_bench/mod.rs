@@ -7,13 +7,13 @@
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use xtask::board::Board as _;
 use xtask::board::backup::{self, Modules};
 use xtask::board::boot::{self, ConsentGiven, Method, Outcome, Permit, Progress, Reset};
 use xtask::board::deploy::{self, Dtb, Nonce, Request};
 use xtask::board::preflight::{self, Backup};
 use xtask::board::protected::Protected;
 use xtask::board::virt::VirtualBoard;
+use xtask::board::{Board as _, quote};
 use xtask::host::folders::Folders;
 use xtask::kernel::place::Place;
 use xtask::kernel::stage;
@@ -47,6 +47,15 @@ pub struct Bench {
     pub host: PathBuf,
     pub init: PathBuf,
     _host: tempfile::TempDir,
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        // What a test that failed leaves is for whoever looks why.
+        if !std::thread::panicking() {
+            self.remove_backup();
+        }
+    }
 }
 
 impl Bench {
@@ -98,6 +107,19 @@ impl Bench {
             host,
             _host,
         }
+    }
+
+    /// Takes the test's own backup off a board that is on, and nothing else. Errors end the test: what stays is there for every test after it.
+    pub fn remove_backup(&self) {
+        if !self.board.is_on() {
+            return;
+        }
+        let folder = quote(self.backup.on_board().to_str().unwrap());
+        let removed = self
+            .board
+            .run(&format!("rm -r {folder}"), Duration::from_secs(60));
+        let removed = removed.unwrap();
+        assert!(removed.status.success(), "{removed:?}");
     }
 
     pub fn permit(&self) -> Permit<'_> {

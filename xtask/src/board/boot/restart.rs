@@ -1,5 +1,6 @@
 //! The restart itself: asks for it, attends the serial line, waits until the board answers as somebody new.
 
+use super::limits::{BEHIND_WATCHDOG, Limits, PANIC, WATCHDOG, patience};
 use super::menu::{Attendant, Plan, Seen};
 use super::method::Way;
 use super::reset::{CRASH, Reset, STARVE, by_force};
@@ -10,52 +11,12 @@ use crate::board::{Board, SerialLine, awake};
 use anyhow::{Error, Result};
 use std::time::{Duration, Instant};
 
-/// Limits of the parts of a boot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// From the request to U-Boot's first line (or the new kernel's, for a boot without it).
-    pub down: Duration,
-    /// From U-Boot's first line to the kernel's.
-    pub bootloader: Duration,
-    /// From the kernel's first line to an answer over ssh.
-    pub kernel: Duration,
-}
-
-impl Limits {
-    /// Limits for a board whose description says how long a boot takes at most.
-    pub fn of(board: &dyn Board) -> Self {
-        Self::for_boots_of(board.description().boot_limit)
-    }
-
-    fn for_boots_of(whole: Duration) -> Self {
-        // systemd's own limit for stopping a unit is 90 s (DefaultTimeoutStopSec).
-        Limits {
-            down: Duration::from_secs(120),
-            bootloader: Duration::from_secs(120).min(whole),
-            kernel: whole,
-        }
-    }
-
-    /// All of them: what comes later than that comes no more.
-    pub fn whole(&self) -> Duration {
-        self.down + self.bootloader + self.kernel
-    }
-}
-
 /// How often the log is looked at: U-Boot's shortest countdown is a second.
 const POLL: Duration = Duration::from_millis(50);
 /// How often a board without a serial line is asked: a connection to one that is down takes as long as its limit.
 const ASK_EVERY: Duration = Duration::from_millis(if cfg!(test) { 20 } else { 2000 });
 /// How often a board is asked whose line shows no restart although there should have been one.
 const ASK_UNSEEN_EVERY: Duration = Duration::from_secs(10);
-
-/// How long a watchdog is waited for whose time nobody knows: longer than what systemd's manual gives as an example (20 s).
-const WATCHDOG: u32 = 60;
-/// Longest time that a boot behind the watchdog is waited for before somebody pulls the reset.
-const BEHIND_WATCHDOG: Duration = Duration::from_secs(120);
-
-/// From a panic to U-Boot's first line: `panic=10`, and some for the words before it on a slow line.
-const PANIC: Duration = Duration::from_secs(45);
 
 /// Waits for a board that restarts without being asked: it panicked, or its watchdog fired. A menu that waits is answered with vanilla's number.
 /// Gives whether it answers; not, when a panic is not followed by a restart, or the boot takes longer than it may.
@@ -276,29 +237,19 @@ impl Restart<'_> {
     }
 }
 
-/// How long an answer may take that is asked for the so manieth time since a kernel was seen to run. A connection that comes before the board's
-/// network may hang for as long as it is given, though the board is there a moment later; a slow board needs the whole time for its greeting.
-fn patience(asked: u32) -> Duration {
-    Duration::from_secs(1 << (asked / 2).min(2)).min(ANSWER_LIMIT)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::board::Description;
+    use crate::board::InFront;
+    use crate::board::bare_board::{BareBoard, said};
     use crate::board::boot::{menu, method};
     use crate::board::extlinux::Config;
-    use crate::board::file::BoardFile;
-    use crate::board::netconsole::Wire;
-    use crate::board::ssh::Ssh;
     use crate::host::process::{BreakOff, Finished};
-    use anyhow::bail;
     use std::cell::{Cell, RefCell};
-    use std::os::unix::process::ExitStatusExt as _;
 
     /// Answers as another boot as soon as it was asked to restart, and keeps what it was asked.
     struct Quick {
-        description: Description,
+        bare: BareBoard,
         held_awake: bool,
         asked: RefCell<Vec<String>>,
     }
@@ -309,58 +260,42 @@ mod tests {
         }
     }
 
-    impl Board for Quick {
-        fn description(&self) -> &Description {
-            &self.description
+    impl InFront for Quick {
+        fn behind(&self) -> &dyn Board {
+            &self.bare
         }
 
-        fn run_unless(&self, script: &str, _: &[u8], _: Duration, _: &BreakOff) -> Result<Finished> {
+        fn pass_on(&self, script: &str, _: &[u8], _: Duration, _: &BreakOff) -> Result<Finished> {
             let number = if self.was_asked("systemctl reboot") { 2 } else { 1 };
             self.asked.borrow_mut().push(script.into());
-            let said = match script {
+            Ok(said(match script {
                 script if script.contains("is-active lockstep-awake") && self.held_awake => "active\n".into(),
                 script if script.contains("boot_id") => format!("7.3.4\nboot-{number}\nroot=/dev/vda2\n"),
                 _ => String::new(),
-            };
-            Ok(Finished {
-                status: std::process::ExitStatus::from_raw(0),
-                stdout: said.into_bytes(),
-                stderr: Vec::new(),
-            })
-        }
-
-        fn answers(&self, _limit: Duration) -> bool {
-            true
-        }
-
-        fn serial(&self) -> Option<&dyn SerialLine> {
-            None
-        }
-
-        fn second_way(&self) -> Option<Ssh> {
-            None
-        }
-
-        fn netconsole(&self) -> Option<Wire> {
-            None
-        }
-
-        fn serial_problem(&self) -> Option<&str> {
-            None
-        }
-
-        fn hard_reset(&self) -> Result<()> {
-            bail!("it has no reset line")
+            }))
         }
     }
 
     fn quick() -> Quick {
         Quick {
-            description: BoardFile::parse("ampere", include_str!("../../../../boards/ampere.toml"))
-                .unwrap()
-                .description,
+            bare: BareBoard::ampere(),
             held_awake: false,
             asked: RefCell::default(),
+        }
+    }
+
+    fn restart<'a>(board: &'a dyn Board, old: Option<&'a Answer>, reset: Reset) -> Restart<'a> {
+        let config = Config::parse(b"label v\nkernel /v\n");
+        Restart {
+            board,
+            old,
+            plan: menu::Plan {
+                first: None,
+                then: menu::Choice::of(&config, "v").unwrap(),
+            },
+            way: Way::LeaveMenu,
+            reset,
+            command: method::ORDERLY_RESTART,
         }
     }
 
@@ -371,113 +306,39 @@ mod tests {
                 held_awake,
                 ..quick()
             };
-            let config = Config::parse(b"label v\nkernel /v\n");
             let old = look(&board).unwrap();
-            let restart = Restart {
-                board: &board,
-                old: Some(&old),
-                plan: menu::Plan {
-                    first: None,
-                    then: menu::Choice::of(&config, "v").unwrap(),
-                },
-                way: Way::LeaveMenu,
-                reset: Reset::Orderly,
-                command: method::ORDERLY_RESTART,
-            };
+            let restart = restart(&board, Some(&old), Reset::Orderly);
             let (_, answer) = restart.run(&mut |_| {}).unwrap();
             assert_eq!(answer.unwrap().boot_id, "boot-2");
             assert_eq!(board.was_asked("systemd-run"), held_awake);
         }
     }
 
-    /// Says nothing when it is asked first, and is vanilla afterwards.
-    struct Wedged {
-        quick: Quick,
-        reset: Result<(), &'static str>,
-        asked: Cell<u32>,
-        pulled: Cell<bool>,
-    }
-
-    impl Board for Wedged {
-        fn description(&self) -> &Description {
-            self.quick.description()
-        }
-
-        fn run_unless(
-            &self,
-            script: &str,
-            input: &[u8],
-            limit: Duration,
-            word: &BreakOff,
-        ) -> Result<Finished> {
-            self.quick.run_unless(script, input, limit, word)
-        }
-
-        fn answers(&self, _limit: Duration) -> bool {
-            self.asked.set(self.asked.get() + 1);
-            self.asked.get() > 2
-        }
-
-        fn serial(&self) -> Option<&dyn SerialLine> {
-            None
-        }
-
-        fn second_way(&self) -> Option<Ssh> {
-            None
-        }
-
-        fn netconsole(&self) -> Option<Wire> {
-            None
-        }
-
-        fn serial_problem(&self) -> Option<&str> {
-            None
-        }
-
-        fn hard_reset(&self) -> Result<()> {
-            self.pulled.set(true);
-            self.reset.map_err(Error::msg)
-        }
-    }
-
-    fn hard(board: &dyn Board) -> Restart<'_> {
-        let config = Config::parse(b"label v\nkernel /v\n");
-        Restart {
-            board,
-            old: None,
-            plan: menu::Plan {
-                first: None,
-                then: menu::Choice::of(&config, "v").unwrap(),
-            },
-            way: Way::LeaveMenu,
-            reset: Reset::Hard,
-            command: method::ORDERLY_RESTART,
-        }
-    }
-
     /// Without a serial cable: by its reset command, and where there is none by its watchdog or its lease, before a person is called.
     #[test]
     fn a_silent_board_without_a_serial_line_is_waited_for() {
-        let watchdog = quick().description.watchdog;
+        let watchdog = quick().bare.description.watchdog;
         assert!(watchdog.is_some());
         for (reset, watchdog, pulled) in [
-            (Ok(()), None, true),
-            (Err("it has no reset command"), None, true),
-            (Ok(()), watchdog, false),
+            (Ok(()), None, 1),
+            (Err("it has no reset command"), None, 1),
+            (Ok(()), watchdog, 0),
         ] {
-            let mut board = Wedged {
-                quick: quick(),
-                reset,
-                asked: Cell::new(0),
-                pulled: Cell::new(false),
-            };
-            board.quick.description.watchdog = watchdog;
-            let (_, answer) = hard(&board).run(&mut |_| {}).unwrap();
+            // It says nothing when it is asked first, and is vanilla afterwards.
+            let mut board = quick();
+            board.bare.silent = Cell::new(2);
+            board.bare.reset = reset;
+            board.bare.description.watchdog = watchdog;
+            let (_, answer) = restart(&board, None, Reset::Hard).run(&mut |_| {}).unwrap();
             assert_eq!(answer.unwrap().boot_id, "boot-1");
-            assert_eq!(board.pulled.get(), pulled, "the watchdog comes before the reset");
+            assert_eq!(
+                board.bare.resets.get(),
+                pulled,
+                "the watchdog comes before the reset"
+            );
         }
         let board = quick();
-        let error = hard(&board)
+        let error = restart(&board, None, Reset::Hard)
             .ended(None, Some(Error::msg("it has no reset command")), Instant::now())
             .unwrap_err();
         let said = format!("{error:#}");
@@ -485,24 +346,5 @@ mod tests {
             said.contains("neither its watchdog nor its lease") && said.ends_with("it has no reset command"),
             "{said}"
         );
-    }
-
-    #[test]
-    fn a_connection_that_came_too_early_is_given_up_soon_and_a_slow_board_gets_its_time() {
-        let seconds: Vec<u64> = (0..6).map(|asked| patience(asked).as_secs()).collect();
-        assert_eq!(seconds, [1, 1, 2, 2, 4, 4]);
-        assert_eq!(patience(u32::MAX), ANSWER_LIMIT);
-    }
-
-    #[test]
-    fn a_slow_board_has_the_time_that_its_file_gives_it() {
-        for seconds in [10, 90, 300, 3600] {
-            let whole = Duration::from_secs(seconds);
-            let limits = Limits::for_boots_of(whole);
-            assert_eq!(limits.kernel, whole);
-            // The way down and U-Boot have their own time: a boot that takes all of its limit is not cut short by them.
-            assert!(limits.whole() >= whole + limits.down + limits.bootloader);
-            assert!(limits.down > Duration::from_secs(90), "systemd's own limit");
-        }
     }
 }

@@ -85,72 +85,38 @@ fn minute_of_the_day() -> u16 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::board::file::BoardFile;
-    use crate::board::netconsole::Wire;
-    use crate::board::ssh::Ssh;
-    use crate::board::{Description, SerialLine};
+    use crate::board::InFront;
+    use crate::board::bare_board::{BareBoard, said};
     use crate::host::process::{BreakOff, Finished};
     use std::cell::RefCell;
-    use std::os::unix::process::ExitStatusExt;
-    use std::process::ExitStatus;
 
     /// A board that gives these answers, the last one for ever.
     struct Answers {
-        description: Description,
+        bare: BareBoard,
         answers: RefCell<Vec<String>>,
     }
 
     impl Answers {
         fn new(answers: &[&str]) -> Self {
-            let file = "schema-version = 1\nkind = 'ssh'\narchitecture = 'arm64'\n[ssh]\nhost = 'x'\n[boot]\nfolder = '/boot'\n\
-                extlinux = '/boot/extlinux.conf'\nvanilla-label = 'a'\nlimit-s = 30\n[backup]\nfolder = '/var/b'\n";
             Answers {
-                description: BoardFile::parse("x", file).unwrap().description,
+                bare: BareBoard::ampere(),
                 answers: RefCell::new(answers.iter().rev().map(|answer| answer.to_string()).collect()),
             }
         }
     }
 
-    impl Board for Answers {
-        fn description(&self) -> &Description {
-            &self.description
+    impl InFront for Answers {
+        fn behind(&self) -> &dyn Board {
+            &self.bare
         }
 
-        fn run_unless(&self, _: &str, _: &[u8], _: Duration, _: &BreakOff) -> Result<Finished> {
+        fn pass_on(&self, _: &str, _: &[u8], _: Duration, _: &BreakOff) -> Result<Finished> {
             let mut answers = self.answers.borrow_mut();
             let answer = match answers.len() {
                 1 => answers[0].clone(),
                 _ => answers.pop().unwrap(),
             };
-            Ok(Finished {
-                status: ExitStatus::from_raw(0),
-                stdout: answer.into_bytes(),
-                stderr: Vec::new(),
-            })
-        }
-
-        fn answers(&self, _: Duration) -> bool {
-            true
-        }
-
-        fn serial(&self) -> Option<&dyn SerialLine> {
-            None
-        }
-
-        fn second_way(&self) -> Option<Ssh> {
-            None
-        }
-
-        fn netconsole(&self) -> Option<Wire> {
-            None
-        }
-
-        fn serial_problem(&self) -> Option<&str> {
-            None
-        }
-
-        fn hard_reset(&self) -> Result<()> {
-            bail!("there is none")
+            Ok(said(answer))
         }
     }
 
