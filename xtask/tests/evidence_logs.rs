@@ -153,3 +153,49 @@ fn a_log_from_a_pipe_is_read_to_its_end() {
         "{said}"
     );
 }
+
+/// The recorder's times beside a serial log, a journal's own, and a log without any.
+#[test]
+fn a_finding_has_its_wall_time_where_the_source_has_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let serial = folder.path().join("serial.log");
+    fs::copy(
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/evidence/warn.log"),
+        &serial,
+    )
+    .unwrap();
+    let warning = |output: std::process::Output| -> (serde_json::Value, String) {
+        let object = json(&output.stdout);
+        let findings = object["files"][0]["findings"].as_array().unwrap();
+        let warning = findings.iter().find(|finding| finding["kind"] == "warning");
+        let warning = warning.unwrap().clone();
+        (warning["wall"].clone(), warning["offset"].to_string())
+    };
+    let (none, offset) = warning(logs().args(["--json", "logs"]).arg(&serial).output().unwrap());
+    assert!(none.is_null(), "{none}");
+    let index = format!("0 1795412760000000000\n{offset} 1795412763250000000\n");
+    fs::write(folder.path().join("serial.log.index"), index).unwrap();
+    let (wall, _) = warning(logs().args(["--json", "logs"]).arg(&serial).output().unwrap());
+    assert_eq!(
+        wall,
+        serde_json::json!({ "time": "2026-11-23T05:46:03.250000Z", "clock": "host" })
+    );
+    let said = logs().arg("logs").arg(&serial).output().unwrap();
+    let said = String::from_utf8(said.stdout).unwrap();
+    assert!(
+        said.contains(" s, 2026-11-23T05:46:03.250Z by the host's clock, "),
+        "{said}"
+    );
+
+    let entry = r#"{"MESSAGE":"WARNING: CPU: 0 PID: 1 at drivers/x.c:12 broken+0x10/0x20","PRIORITY":"4","_SOURCE_MONOTONIC_TIMESTAMP":"1000000","__MONOTONIC_TIMESTAMP":"3000000","__REALTIME_TIMESTAMP":"1795412763250000"}"#;
+    let journal = logs()
+        .args(["--json", "logs", "-"])
+        .write_stdin(entry)
+        .output()
+        .unwrap();
+    let (wall, _) = warning(journal);
+    assert_eq!(
+        wall,
+        serde_json::json!({ "time": "2026-11-23T05:46:01.250000Z", "clock": "board" })
+    );
+}

@@ -15,6 +15,7 @@ fn a_real_boot_is_put_together_and_what_is_lost_is_told() {
     let packets = std::fs::read(packets).unwrap();
     let pieces = index::pieces(&packets, &stamps);
     let received = receive(pieces.iter().copied());
+    assert_eq!(received.times.len(), pieces.len());
     assert_eq!(received.lost, [(300, 304)]);
     assert_eq!((received.boots, received.foreign), (1, 0));
     assert!(received.torn.is_empty(), "{:?}", received.torn);

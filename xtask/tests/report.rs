@@ -35,6 +35,8 @@ fn run(parent: &Path, verdict: Verdict) -> PathBuf {
         title: "BUG: sleeping function called from invalid context".into(),
         severity: "error".into(),
         source: "serial".into(),
+        time: None,
+        wall: None,
         excerpt: "BUG: sleeping function".into(),
         decoded: Vec::new(),
     };

@@ -1,13 +1,17 @@
 //! netconsole of a real kernel: set up in the booted debug kernel over the virtual board's second network, a splat and the way down received,
 //! and what nobody received told as lost.
 //!
-//! Needs the board (`cargo xtask setup`) and a debug kernel (`cargo xtask build-debug-kernel`), and fails without them.
+//! Needs the board (`cargo xtask setup`) and a debug kernel (`cargo xtask build-debug-kernel`), and fails without them; for Debian's own kernel
+//! root and this machine's Debian mirror, too.
 
+mod debian_board;
 mod virtual_bench;
 
+use assert_cmd::Command;
+use debian_board::DebianBoard;
 use std::path::Path;
 use std::time::{Duration, Instant};
-use virtual_bench::Bench;
+use virtual_bench::{Bench, LABEL};
 use xtask::board::Board;
 use xtask::board::boot::{Method, Outcome, Reset};
 use xtask::board::netconsole::{self, Armed, Network, Situation, Way};
@@ -127,4 +131,64 @@ fn the_command_line_sets_it_up_from_the_first_message_on() {
     boot_the_slot(&bench);
     wait_for(&armed, "Linux version");
     receive_all_of(&bench, &armed);
+}
+
+/// Debian's own kernel has netconsole as a module. Loaded with a parameter it sends what the kernel said so far, too.
+#[test]
+#[ignore = "one of cargo xtask test --long"]
+fn a_module_is_loaded_with_its_parameter_and_taken_away_again() {
+    let debian = DebianBoard::open();
+    let bench = &debian.bench;
+    let wire = bench.board.netconsole().expect("the board has a network for it");
+    let armed = netconsole::arm(&bench.board, &wire).unwrap();
+    assert_eq!(armed.way, Way::Module);
+    let folder = tempfile::tempdir().unwrap();
+    let (_, fact) = taken(&armed, folder.path());
+    assert!(fact.contains(&format!("over {}", armed.path.device)), "{fact}");
+    let log = || std::fs::read_to_string(folder.path().join("netconsole.log")).unwrap();
+    assert!(log().contains("Linux version "), "{}", log());
+
+    // Set up once more, it sends each message once.
+    let armed = netconsole::arm(&bench.board, &wire).unwrap();
+    assert_eq!(armed.way, Way::Module);
+    run(bench, "echo lockstep-once >/dev/kmsg");
+    wait_for(&armed, "lockstep-once");
+    std::thread::sleep(Duration::from_secs(2));
+    let packets = armed.recorder.since(armed.from).unwrap();
+    let packets = String::from_utf8_lossy(&packets).into_owned();
+    assert_eq!(packets.matches("lockstep-once").count(), 1, "{packets}");
+
+    netconsole::take_away(&bench.board).unwrap();
+    run(bench, "! grep -q ^netconsole /proc/modules");
+    // Somebody else's is left alone.
+    run(bench, "modprobe netconsole");
+    netconsole::take_away(&bench.board).unwrap();
+    run(
+        bench,
+        "grep -q ^netconsole /proc/modules && modprobe -r netconsole",
+    );
+}
+
+#[test]
+#[ignore = "one of cargo xtask test --long"]
+fn the_verb_boot_sets_it_up_and_says_where_its_log_is() {
+    let bench = Bench::open();
+    let xtask = |words: &[&str]| {
+        let mut command = Command::cargo_bin("xtask").unwrap();
+        let output = command.args(["--json", "--yes"]).args(words).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{words:?}: {said}");
+        serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap()
+    };
+    // The backup that the verb asks for.
+    xtask(&["preflight"]);
+    bench.deploy();
+    let answer = xtask(&["boot", LABEL]);
+    let told = &answer["netconsole"];
+    assert_eq!(told["way"], "configfs", "{answer}");
+    let (log, from) = (told["log"].as_str().unwrap(), told["from"].as_u64().unwrap());
+    let packets = std::fs::read(log).unwrap();
+    let packets = String::from_utf8_lossy(&packets[from as usize..]).into_owned();
+    assert!(packets.contains("lockstep-netconsole-"), "{packets}");
+    bench.boot_vanilla(Reset::Orderly);
 }

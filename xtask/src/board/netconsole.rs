@@ -24,6 +24,13 @@ pub const PORT: u16 = 6666;
 const FROM_PORT: u16 = 6665;
 /// Our target in configfs.
 const TARGET: &str = "/sys/kernel/config/netconsole/lockstep";
+/// That the module was loaded by us, until the board's next boot: its parameter cannot be read back.
+const LOADED_BY_US: &str = "/run/lockstep-netconsole";
+/// Takes the module away that we loaded; somebody else's stays.
+const UNLOAD: &str = "if [ -e /run/lockstep-netconsole ]; then
+    [ ! -e /sys/module/netconsole/initstate ] || modprobe -r netconsole || exit 1
+    rm /run/lockstep-netconsole
+fi";
 
 /// The network that the packets take.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,6 +104,10 @@ pub struct Situation {
     pub dynamic: bool,
     /// It is a module that can be loaded.
     pub module: bool,
+    /// It is a module, and is loaded.
+    pub loaded: bool,
+    /// … by us, with our parameter.
+    pub loaded_by_us: bool,
     /// It is built in, and only the command line can set it up.
     pub built_in: bool,
     /// Consoles get every message (`ignore_loglevel`): a number that is missing was lost.
@@ -181,6 +192,8 @@ else
     [ -n "$(modprobe -n -v netconsole 2>/dev/null)" ] && echo module=1
     [ -d /sys/module/netconsole ] && [ ! -e /sys/module/netconsole/initstate ] && echo built_in=1
 fi
+[ -e /sys/module/netconsole/initstate ] && echo loaded=1
+[ -e /run/lockstep-netconsole ] && echo loaded_by_us=1
 [ "$(cat /sys/module/printk/parameters/ignore_loglevel 2>/dev/null)" = Y ] && echo everything=1
 true
 "#;
@@ -218,6 +231,8 @@ impl Situation {
             unfit: Some(get("unfit").to_string()).filter(|why| !why.is_empty()),
             dynamic: get("dynamic") == "1",
             module: get("module") == "1",
+            loaded: get("loaded") == "1",
+            loaded_by_us: get("loaded_by_us") == "1",
             built_in: get("built_in") == "1",
             everything: get("everything") == "1",
         }
@@ -239,9 +254,19 @@ impl Situation {
             )
         }
         let way = match self {
+            // A target of configfs beside the parameter's would send everything twice.
+            Situation {
+                loaded: true,
+                loaded_by_us: true,
+                ..
+            } => Way::Module,
             Situation { dynamic: true, .. } => Way::Configfs,
             Situation { module: true, .. } => Way::Module,
             Situation { built_in: true, .. } => Way::CommandLine,
+            Situation { loaded: true, .. } => bail!(
+                "the module netconsole is loaded already, by somebody else, and takes a way only when it is loaded: unload it on the board \
+                 (`modprobe -r netconsole`) if nobody needs what it sends"
+            ),
             _ => {
                 bail!(
                     "the kernel that runs has no netconsole: NETCONSOLE and, to set it up at any time, NETCONSOLE_DYNAMIC"
@@ -257,10 +282,7 @@ impl Situation {
 pub fn set_up(board: &dyn Board, way: Way, path: &Path) -> Result<()> {
     let script = match way {
         Way::Configfs => configfs(path),
-        Way::Module => format!(
-            "modprobe -r netconsole 2>/dev/null\nmodprobe netconsole netconsole={}",
-            quote(&path.parameter())
-        ),
+        Way::Module => module(path),
         Way::CommandLine => bail!(
             "netconsole is built in without configfs: it can only be set up by the command line, `netconsole={}`; the receiver goes on and \
              waits for that boot",
@@ -275,6 +297,21 @@ pub fn set_up(board: &dyn Board, way: Way, path: &Path) -> Result<()> {
         String::from_utf8_lossy(&done.stderr).trim().escape_debug()
     );
     Ok(())
+}
+
+/// Whether the parameter's target is on, newer kernels say in configfs; those with configfs load without it and tell why in their log alone
+/// (drivers/net/netconsole.c: `init_netconsole()`).
+fn module(path: &Path) -> String {
+    format!(
+        r#"export LC_ALL=C
+fail() {{ dmesg | grep -i -e netpoll -e netconsole | tail -n 3 >&2; exit 1; }}
+{UNLOAD}
+touch {LOADED_BY_US} || exit 1
+modprobe netconsole netconsole={} || fail
+on=/sys/kernel/config/netconsole/cmdline0/enabled
+[ ! -e $on ] || [ "$(cat $on)" = 1 ] || fail"#,
+        quote(&path.parameter())
+    )
 }
 
 /// Attributes can be written only while the target is off (netconsole.rst, "Dynamic reconfiguration").
@@ -302,7 +339,8 @@ fn configfs(path: &Path) -> String {
 /// Takes it away again.
 pub fn take_away(board: &dyn Board) -> Result<()> {
     let script = format!(
-        "if [ -d {TARGET} ]; then echo 0 >{TARGET}/enabled 2>/dev/null; rmdir {TARGET}; fi\n[ ! -e /sys/module/netconsole/initstate ] || modprobe -r netconsole\n"
+        "if [ -d {TARGET} ]; then echo 0 >{TARGET}/enabled 2>/dev/null; rmdir {TARGET}; fi\n\
+         {UNLOAD}\n"
     );
     script::ask(board, "taking netconsole away", &script, script::LOOK).map(|_| ())
 }
@@ -323,6 +361,11 @@ mod tests {
             ("dynamic=1\nmodule=1\n", Way::Configfs),
             ("module=1\n", Way::Module),
             ("built_in=1\n", Way::CommandLine),
+            ("dynamic=1\nloaded=1\n", Way::Configfs),
+            ("dynamic=1\nloaded=1\nloaded_by_us=1\n", Way::Module),
+            ("loaded=1\nloaded_by_us=1\n", Way::Module),
+            // The mark of a load that failed.
+            ("module=1\nloaded_by_us=1\n", Way::Module),
         ] {
             assert_eq!(situation(said).way().unwrap().0, way, "{said}");
         }
@@ -368,6 +411,7 @@ mod tests {
         };
         check("dynamic=1\nunfit=wireless\n", "over end0 (wireless)");
         check("", "has no netconsole");
+        check("loaded=1\n", "by somebody else");
         check("from=\ndynamic=1\n", "no way over IPv4");
         check("mac=\ndynamic=1\n", "no way over IPv4");
         check("device=x;reboot\ndynamic=1\n", "no way over IPv4");

@@ -152,6 +152,8 @@ mod tests {
             title: "KASAN: slab-use-after-free Write in x".into(),
             severity: "error".into(),
             source: "serial".into(),
+            time: None,
+            wall: None,
             excerpt: String::new(),
             decoded: Vec::new(),
         }

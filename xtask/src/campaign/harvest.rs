@@ -1,5 +1,6 @@
 //! Harvest: everything that the kernel said during one boot, copied off the board before anything judges it.
 
+use super::wall_time;
 use crate::board::SerialLine;
 use crate::capture::index;
 use crate::evidence::baseline::{self, Comparison};
@@ -12,7 +13,7 @@ use crate::host::files;
 use anyhow::{Context, Result};
 use std::io::{Read as _, Seek, SeekFrom};
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Where a log came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +50,8 @@ impl Source {
 #[derive(Debug, Clone, Default)]
 pub struct Harvest {
     logs: Vec<(Source, Vec<u8>)>,
+    /// Their files; dumps of pstore have none of their own.
+    kept: Vec<(Source, PathBuf)>,
 }
 
 impl Harvest {
@@ -72,8 +75,10 @@ impl Harvest {
 
     /// Adds one log.
     pub fn keep(&mut self, source: Source, bytes: Vec<u8>, folder: &Path) -> Result<()> {
-        files::write_atomic(&folder.join(format!("{}.log", source.name())), &bytes)?;
+        let file = folder.join(format!("{}.log", source.name()));
+        files::write_atomic(&file, &bytes)?;
         self.logs.push((source, bytes));
+        self.kept.push((source, file));
         Ok(())
     }
 
@@ -125,7 +130,14 @@ impl Harvest {
 
     /// What the kernel complained about.
     pub fn findings(&self) -> Vec<Finding> {
-        let of = |(source, bytes): &(Source, Vec<u8>)| finding::find(&record::read(bytes), source.name());
+        let of = |(source, bytes): &(Source, Vec<u8>)| {
+            let mut found = finding::find(&record::read(bytes), source.name());
+            if let Some((_, file)) = self.kept.iter().find(|(known, _)| known == source) {
+                // A time that cannot be read costs no finding.
+                let _ = wall_time::date(&mut found, file);
+            }
+            found
+        };
         self.logs.iter().flat_map(of).collect()
     }
 
@@ -286,6 +298,7 @@ mod tests {
                 // A record that begins behind the question.
                 (Source::Pstore, crash.to_vec()),
             ],
+            ..Harvest::default()
         };
         let (own, answers) = harvest.findings_and_answers();
         assert_eq!(own.len(), 1, "{own:?}");
@@ -300,6 +313,7 @@ mod tests {
         assert_eq!(harvest.lines_with(&words, false).len(), 3);
         let unasked = Harvest {
             logs: vec![(Source::Serial, [before, crash].concat())],
+            ..Harvest::default()
         };
         assert_eq!(unasked.findings_and_answers().0, unasked.findings());
     }

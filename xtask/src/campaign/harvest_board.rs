@@ -5,6 +5,7 @@ use super::harvest::{Harvest, Source};
 use super::harvest_netconsole;
 use super::harvest_records::{self, Records};
 use super::harvest_running;
+use super::wall_time;
 use crate::board::Board;
 use crate::capture::index;
 use crate::evidence::finding::{self, Finding};
@@ -175,7 +176,10 @@ fn list(folder: &Path, taken: &mut Taken) -> Result<()> {
         let sha256 = files::sha256(&bytes);
         sums.push_str(&format!("{sha256}  {name}\n"));
         if name.ends_with(".log") {
-            taken.findings.extend(finding::find(&record::read(&bytes), &name));
+            let mut found = finding::find(&record::read(&bytes), &name);
+            let dated = wall_time::date(&mut found, entry.path());
+            taken.note(dated);
+            taken.findings.extend(found);
         }
         taken.files.push(Kept {
             name,

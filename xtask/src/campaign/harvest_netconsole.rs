@@ -5,7 +5,7 @@ use crate::board::Board;
 use crate::board::boot::{Capture, Permit};
 use crate::board::netconsole::{self, Armed};
 use crate::capture::client::Recorder;
-use crate::capture::index;
+use crate::capture::index::{self, Stamp};
 use crate::evidence::netconsole::{Received, receive};
 use crate::host::files;
 use crate::ui::count;
@@ -14,6 +14,8 @@ use std::path::Path;
 
 /// Name of the file with the packets, one behind the other; where each begins is in the index beside it.
 pub const PACKETS: &str = "netconsole.packets";
+/// Name of the file with the log that they make, as [`Harvest::keep`] names it.
+const LOG: &str = "netconsole.log";
 /// How many ranges of lost messages are named.
 const NAMED: usize = 4;
 
@@ -40,6 +42,7 @@ pub fn is_all(permit: Permit) -> bool {
 pub fn take(armed: &Armed, harvest: &mut Harvest, folder: &Path) -> Result<String> {
     let received = keep(&armed.recorder, armed.from, folder)?;
     let fact = sentence(&received, armed);
+    keep_times(&received, folder)?;
     harvest.keep(Source::Netconsole, received.log, folder)?;
     Ok(fact)
 }
@@ -51,10 +54,22 @@ pub fn take_end(recorder: &Recorder, longest: u64, folder: &Path) -> Result<()> 
         return Ok(());
     }
     let received = keep(recorder, length.saturating_sub(longest), folder)?;
-    files::write_atomic(
-        &folder.join(format!("{}.log", Source::Netconsole.name())),
-        &received.log,
-    )
+    keep_times(&received, folder)?;
+    files::write_atomic(&folder.join(LOG), &received.log)
+}
+
+/// Keeps when each message of the log came.
+fn keep_times(received: &Received, folder: &Path) -> Result<()> {
+    let line = |&(offset, nanoseconds): &(usize, u64)| {
+        let stamp = Stamp {
+            offset: offset as u64,
+            nanoseconds,
+            event: None,
+        };
+        stamp.line()
+    };
+    let times: String = received.times.iter().map(line).collect();
+    files::write_atomic(&index::path_of(&folder.join(LOG)), times.as_bytes())
 }
 
 /// Keeps the packets from an offset of the recorder's log on, with their times, and puts them together.
@@ -127,7 +142,8 @@ fn sentence(received: &Received, armed: &Armed) -> String {
 mod tests {
     use super::*;
     use crate::board::netconsole::{Path as Wired, Way};
-    use crate::capture::index::Stamp;
+    use crate::evidence::finding::Finding;
+    use crate::evidence::wall::Wall;
     use std::net::Ipv4Addr;
 
     /// What a receiver wrote down: another boot's packet, then these.
@@ -140,7 +156,7 @@ mod tests {
             let offset = offset as u64;
             let stamp = Stamp {
                 offset,
-                nanoseconds: offset,
+                nanoseconds: offset * 1000,
                 event: None,
             };
             times.push_str(&stamp.line());
@@ -169,26 +185,29 @@ mod tests {
 
     const SPLAT: &str = "4,12,9,-;WARNING: CPU: 0 PID: 1 at drivers/x.c:12 broken+0x10/0x20\n";
 
-    fn check(packets: &[&str], everything: bool, fact: &str) -> Harvest {
+    /// What the harvest found.
+    fn check(packets: &[&str], everything: bool, fact: &str) -> Vec<Finding> {
         let (receiver, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let mut harvest = Harvest::default();
         let armed = armed(receiver.path(), packets, everything);
         assert_eq!(take(&armed, &mut harvest, folder.path()).unwrap(), fact);
         let kept = std::fs::read_to_string(folder.path().join(PACKETS)).unwrap();
         assert_eq!(kept, packets.concat());
-        harvest
+        harvest.findings()
     }
 
     #[test]
     fn a_splat_that_came_over_the_network_is_found() {
-        let harvest = check(
+        let findings = check(
             &["6,11,1,-;a\n", SPLAT],
             true,
             "netconsole: 2 messages over eth1, none was lost",
         );
-        let findings = harvest.findings();
         assert_eq!(findings.len(), 1, "{findings:#?}");
         assert_eq!(findings[0].source, "netconsole");
+        // The stamps of `armed` count bytes: the packet before it, and another boot's.
+        let came = Wall::of_host("6,900,0,-;of another boot\n6,11,1,-;a\n".len() as u64 * 1000);
+        assert_eq!(findings[0].wall, Some(came));
     }
 
     #[test]

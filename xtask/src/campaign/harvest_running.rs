@@ -2,7 +2,9 @@
 //! have systemd, nor GNU's programs.
 
 use super::harvest::{Harvest, Source};
+use super::wall_time;
 use crate::board::Board;
+use crate::evidence::journal;
 use anyhow::{Context, Result};
 use std::path::Path;
 use std::time::Duration;
@@ -17,6 +19,9 @@ const KMSG_WAITING: &str = "timeout 3 cat /dev/kmsg 2>/dev/null; true";
 const JOURNAL: &str = "journalctl -k -b -o json --no-pager 2>/dev/null; true";
 /// With levels, where this dmesg can (util-linux and busybox: `-r`).
 const DMESG: &str = "dmesg -r 2>/dev/null || dmesg 2>/dev/null; true";
+
+/// Where no journal has both times of anything: the board's clock now, and seconds since its boot. busybox has no fraction (`%N`) to give.
+const CLOCK: &str = "date +%s.%N 2>/dev/null && cat /proc/uptime 2>/dev/null; true";
 
 /// Adds what the running kernel keeps, each source as a file in `folder` before anything reads it; a source that gives nothing leaves no file.
 /// Gives what is not there and what was taken instead, in words for the report. Errors: the connection.
@@ -36,6 +41,10 @@ pub fn take(board: &dyn Board, harvest: &mut Harvest, folder: &Path) -> Result<V
         missing
             .push("no journal has this boot (a board without systemd?): its log is the kernel's own".into());
     }
+    let began = match journal::began(&journal) {
+        None => since(&String::from_utf8_lossy(&ask("the clock", CLOCK)?)),
+        began => began,
+    };
     taken.push((Source::Journal, journal));
     if taken
         .iter()
@@ -45,11 +54,25 @@ pub fn take(board: &dyn Board, harvest: &mut Harvest, folder: &Path) -> Result<V
         taken.push((Source::Dmesg, ask("dmesg", DMESG)?));
     }
     for (source, bytes) in taken {
-        if !bytes.is_empty() {
-            harvest.keep(source, bytes, folder)?;
+        if bytes.is_empty() {
+            continue;
         }
+        if let Some(began) = began.filter(|_| source != Source::Journal) {
+            wall_time::keep_began(&folder.join(format!("{}.log", source.name())), began)?;
+        }
+        harvest.keep(source, bytes, folder)?;
     }
     Ok(missing)
+}
+
+/// When the kernel began, in microseconds since 1970, by the answer to [`CLOCK`]: the time now, and how long the board has been up.
+fn since(said: &str) -> Option<u64> {
+    let (now, up) = said.split_once('\n')?;
+    let (seconds, fraction) = now.split_once('.').unwrap_or((now, ""));
+    let now = seconds.trim().parse::<u64>().ok()?.checked_mul(1_000_000)?;
+    let nanoseconds: u64 = fraction.trim().parse().unwrap_or(0);
+    let up: f64 = up.split_whitespace().next()?.parse().ok()?;
+    (now + nanoseconds / 1000).checked_sub((up * 1e6) as u64)
 }
 
 #[cfg(test)]
@@ -120,6 +143,39 @@ mod tests {
         let kmsg = format!("echo '6,0,0,-;{FIRST}'");
         let journal = ("journalctl", "echo '{\"MESSAGE\":\"x\"}'");
         check(&[("dd", &kmsg), journal], &["journal.log", "kmsg.log"], 0, 0);
+    }
+
+    #[test]
+    fn the_kernels_log_is_dated_by_the_journal_or_by_the_clock() {
+        let check = |programs: &[(&str, &str)], dated: bool| {
+            let kmsg = format!("echo '6,0,0,-;{FIRST}'; echo '4,1,2500000,-;of level warning'");
+            let folder = tempfile::tempdir().unwrap();
+            let mut harvest = Harvest::default();
+            let board = Small::with(&[&[("dd", kmsg.as_str())], programs].concat());
+            take(&board, &mut harvest, folder.path()).unwrap();
+            let walls: Vec<bool> = harvest
+                .findings()
+                .iter()
+                .map(|finding| finding.wall.is_some())
+                .collect();
+            assert_eq!(walls, [dated]);
+        };
+        let entry =
+            r#"{"MESSAGE":"x","__MONOTONIC_TIMESTAMP":"3000000","__REALTIME_TIMESTAMP":"1795412760000000"}"#;
+        check(&[("journalctl", &format!("echo '{entry}'"))], true);
+        let clock = ("date", "echo 1795412760.5");
+        let uptime = ("cat", "echo '100.25 90.00'");
+        check(&[clock, uptime], true);
+        check(&[], false);
+        assert_eq!(
+            since("1795412760.500000000\n100.25 90.00\n"),
+            Some(1_795_412_660_250_000)
+        );
+        assert_eq!(
+            since("1795412760.%N\n100.25 90.00\n"),
+            Some(1_795_412_659_750_000)
+        );
+        assert_eq!(since(""), None);
     }
 
     #[test]

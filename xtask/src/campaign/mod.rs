@@ -44,5 +44,6 @@ pub mod status;
 pub mod stopwatch;
 pub mod verdict;
 pub mod walk;
+pub mod wall_time;
 pub mod way_home;
 pub mod wedge;

@@ -6,6 +6,7 @@ use super::plan::Planned;
 use super::smoke::SmokeResult;
 use super::stopwatch::Span;
 use super::verdict::Verdict;
+use crate::evidence::wall::{self, Wall};
 use crate::host::files;
 use crate::kernel::symbolise::touched::Mark;
 use anyhow::{Context, Result, bail};
@@ -229,11 +230,28 @@ pub struct FindingRecord {
     pub severity: String,
     /// Where it was seen: serial, journal, pstore.
     pub source: String,
+    /// Microseconds since boot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<u64>,
+    /// Wall time, where the source has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wall: Option<Wall>,
     /// Exact lines.
     pub excerpt: String,
     /// Where frames of these lines are in the source of the build that ran.
     #[serde(default)]
     pub decoded: Vec<DecodedFrame>,
+}
+
+impl FindingRecord {
+    /// Where and when it was seen: `serial, 12.345678 s, 2026-11-23T05:46:00.123Z by the host's clock`.
+    pub fn seen(&self) -> String {
+        let when = wall::times(self.time, self.wall);
+        std::iter::once(self.source.clone())
+            .chain(when)
+            .collect::<Vec<_>>()
+            .join(", ")
+    }
 }
 
 /// A frame and where it is in the source.

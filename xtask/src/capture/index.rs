@@ -5,7 +5,11 @@
 
 use serde::Serialize;
 use std::fmt::Write as _;
+use std::io::BufRead;
 use std::path::{Path, PathBuf};
+
+/// The event of bytes that came while nobody looked, up to the next stamp without an event: when, is not known.
+pub const UNWATCHED: &str = "unwatched";
 
 /// The index of a log: beside it, with `.index` behind its name.
 pub fn path_of(log: &Path) -> PathBuf {
@@ -62,20 +66,21 @@ fn stamp(line: &str) -> Option<Stamp> {
     })
 }
 
-/// The log cut at its stamps: the datagrams of a line that has such. What a stamp was lost for is a part of the piece before.
-pub fn pieces<'a>(log: &'a [u8], stamps: &[Stamp]) -> Vec<&'a [u8]> {
-    let mut starts: Vec<usize> = stamps
+/// The log cut at its stamps: the datagrams of a line that has such, each with when it came, in nanoseconds since 1970. What a stamp was lost for
+/// is a part of the piece before.
+pub fn pieces<'a>(log: &'a [u8], stamps: &[Stamp]) -> Vec<(u64, &'a [u8])> {
+    let mut starts: Vec<(u64, usize)> = stamps
         .iter()
         .filter(|stamp| stamp.event.is_none())
-        .filter_map(|stamp| usize::try_from(stamp.offset).ok())
-        .filter(|start| *start < log.len())
+        .filter_map(|stamp| Some((stamp.nanoseconds, usize::try_from(stamp.offset).ok()?)))
+        .filter(|(_, start)| *start < log.len())
         .collect();
-    starts.dedup();
-    let ends = starts.iter().skip(1).copied().chain([log.len()]);
+    starts.dedup_by_key(|(_, start)| *start);
+    let ends = starts.iter().skip(1).map(|(_, start)| *start).chain([log.len()]);
     starts
         .iter()
         .zip(ends)
-        .filter_map(|(start, end)| log.get(*start..end))
+        .filter_map(|((came, start), end)| Some((*came, log.get(*start..end)?)))
         .collect()
 }
 
@@ -97,11 +102,31 @@ pub fn part(stamps: &[Stamp], from: u64, to: u64) -> String {
         .collect()
 }
 
-/// When the byte at `offset` had come at the latest, in nanoseconds since 1970: the time of the last stamp at or before it. `None`: it is
-/// older than the index.
-pub fn time_of(stamps: &[Stamp], offset: u64) -> Option<u64> {
-    let behind = stamps.partition_point(|stamp| stamp.offset <= offset);
-    stamps.get(behind.checked_sub(1)?).map(|stamp| stamp.nanoseconds)
+/// When the bytes at these offsets came, in nanoseconds since 1970: each has the time of the piece that it is in. `None`: it is older than the
+/// index, or came while nobody looked. The index is read once, a line at a time, however long it is. Errors: it cannot be read.
+pub fn times_of(mut index: impl BufRead, offsets: &[u64]) -> std::io::Result<Vec<Option<u64>>> {
+    let mut times = vec![None; offsets.len()];
+    let mut order: Vec<usize> = (0..offsets.len()).collect();
+    order.sort_by_key(|&at| offsets[at]);
+    let mut order = order.into_iter().peekable();
+    let mut now = None;
+    let mut line = Vec::new();
+    // A line that was cut by a crash ends the index.
+    while order.peek().is_some() && index.read_until(b'\n', &mut line)? > 0 && line.pop() == Some(b'\n') {
+        let stamp = std::str::from_utf8(&line).ok().and_then(stamp);
+        line.clear();
+        // An event has the time of what comes behind it.
+        let Some(stamp) = stamp.filter(|stamp| stamp.event.as_deref().is_none_or(|event| event == UNWATCHED))
+        else {
+            continue;
+        };
+        while let Some(at) = order.next_if(|&at| offsets[at] < stamp.offset) {
+            times[at] = now;
+        }
+        now = stamp.event.is_none().then_some(stamp.nanoseconds);
+    }
+    order.for_each(|at| times[at] = now);
+    Ok(times)
 }
 
 #[cfg(test)]
@@ -151,8 +176,8 @@ mod tests {
             stamp(2, 3, Some("phase x")),
             stamp(9, 4, None),
         ];
-        assert_eq!(pieces(b"aabbb", &stamps), [&b"aa"[..], b"bbb"]);
-        assert_eq!(pieces(b"", &stamps), Vec::<&[u8]>::new());
+        assert_eq!(pieces(b"aabbb", &stamps), [(2, &b"aa"[..]), (3, b"bbb")]);
+        assert_eq!(pieces(b"", &stamps), []);
     }
 
     #[test]
@@ -168,10 +193,35 @@ mod tests {
 
     #[test]
     fn a_byte_has_the_time_of_its_piece() {
-        let stamps = [stamp(10, 1, None), stamp(20, 5, None), stamp(20, 6, None)];
-        assert_eq!(time_of(&stamps, 9), None);
-        assert_eq!(time_of(&stamps, 19), Some(1));
-        assert_eq!(time_of(&stamps, 20), Some(6));
-        assert_eq!(time_of(&stamps, 99), Some(6));
+        let stamps = [
+            stamp(10, 1, None),
+            stamp(15, 2, Some("phase kernel")),
+            stamp(20, 5, None),
+            stamp(20, 6, None),
+        ];
+        let text: String = stamps.iter().map(Stamp::line).collect();
+        let times = |text: &[u8], offsets: &[u64]| times_of(text, offsets).unwrap();
+        assert_eq!(
+            times(text.as_bytes(), &[99, 9, 20, 19, 10]),
+            [Some(6), None, Some(6), Some(1), Some(1)]
+        );
+        assert_eq!(times(text.as_bytes(), &[]), []);
+        // A line that was cut, and one that is none.
+        assert_eq!(times(b"0 1\nx\n\xff\n2 3\n4 5", &[1, 9]), [Some(1), Some(3)]);
+    }
+
+    #[test]
+    fn what_came_while_nobody_looked_has_no_time() {
+        let stamps = [
+            stamp(0, 1, None),
+            stamp(10, 2, Some(UNWATCHED)),
+            stamp(15, 2, Some("phase kernel")),
+            stamp(20, 3, None),
+        ];
+        let text: String = stamps.iter().map(Stamp::line).collect();
+        assert_eq!(
+            times_of(text.as_bytes(), &[9, 10, 19, 20]).unwrap(),
+            [Some(1), None, None, Some(3)]
+        );
     }
 }

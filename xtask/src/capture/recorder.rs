@@ -82,6 +82,8 @@ struct Shared {
     log: Option<File>,
     index: File,
     offset: u64,
+    /// What lies before it came while nobody looked.
+    watched_from: u64,
     stamped: Option<Instant>,
     grain: Duration,
     last_byte: Instant,
@@ -168,7 +170,6 @@ impl Shared {
         }
         let length = std::fs::metadata(&log_path)?.len();
         let offset = match source {
-            // What came while nobody looked gets the time of now.
             Source::File(_) => index::read(&known)
                 .last()
                 .map_or(0, |stamp| stamp.offset)
@@ -181,11 +182,12 @@ impl Shared {
         {
             guard.vanilla_is(entry);
         }
-        Ok(Shared {
+        let mut shared = Shared {
             guard,
             log,
             index,
             offset,
+            watched_from: length,
             stamped: None,
             // What one datagram is, only its stamp tells.
             grain: match source.is_of_messages() {
@@ -196,12 +198,17 @@ impl Shared {
             connected: false,
             problem: None,
             dirty: false,
-        })
+        };
+        if offset < length {
+            shared.note(index::UNWATCHED);
+        }
+        Ok(shared)
     }
 
     /// Takes bytes that came just now.
     fn take(&mut self, bytes: &[u8]) {
-        if self.stamped.is_none_or(|at| at.elapsed() >= self.grain) {
+        let watched = self.offset >= self.watched_from;
+        if watched && self.stamped.is_none_or(|at| at.elapsed() >= self.grain) {
             self.stamp(None);
             self.stamped = Some(Instant::now());
         }

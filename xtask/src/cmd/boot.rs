@@ -7,8 +7,10 @@ use crate::board::boot::{
 };
 use crate::board::protected::Protected;
 use crate::board::{Board, backup, lease, preflight, slot};
+use crate::campaign::harvest_netconsole;
 use crate::exit::Outcome;
 use anyhow::{Context as _, Result};
+use serde::Serialize;
 use std::time::Duration;
 
 /// Arguments of `cargo xtask boot`.
@@ -16,7 +18,7 @@ use std::time::Duration;
 #[command(
     after_help = "Example:\n  cargo xtask boot arch_devices_lockdep --stay 30\n  cargo xtask boot vanilla\n  cargo xtask boot \
                   arch_devices_lockdep --method kexec --dry-run\n\nOur label gets one attempt: vanilla stays what boots \
-                  unattended. Exit code 10: vanilla came up instead; 20: nothing answers, and a person is needed."
+                  unattended. On a board whose file has [netconsole] it is set up in the booted kernel, where that can. Exit code 10: vanilla came up instead; 20: nothing answers, and a person is needed."
 )]
 pub struct Boot {
     /// Our label, or `vanilla`
@@ -33,6 +35,15 @@ pub struct Boot {
     /// How vanilla is restarted: by force when it does not answer any more
     #[arg(long)]
     force: bool,
+}
+
+/// How a boot of ours went, and what came of netconsole where the board's file asks for it.
+#[derive(Serialize)]
+struct Answer<'a> {
+    #[serde(flatten)]
+    booted: &'a Booting,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    netconsole: Option<serde_json::Value>,
 }
 
 impl Boot {
@@ -72,6 +83,11 @@ impl Boot {
         let root = preflight::root_at_risk(board.description().root);
         context.ui.line(&format!("  its root: {}", root.reason));
         if context.global.dry_run {
+            if board.description().netconsole {
+                context
+                    .ui
+                    .line("  netconsole is set up in it then, where its kernel can");
+            }
             context.ui.json(&serde_json::json!({
                 "dry_run": true, "method": method, "guarantee": guarantee, "release": record.release
             }))?;
@@ -87,7 +103,8 @@ impl Boot {
         let booted = watched(context, |progress| {
             boot::boot_once(board, protected, method, Reset::Orderly, &permit, progress)
         })?;
-        let outcome = self.tell(context, &booted)?;
+        let outcome = self.tell(context, &booted);
+        let mut netconsole = None;
         if matches!(booted.outcome, Ended::Booted(_)) {
             match lease::renew(board, Duration::from_secs(self.stay * 60)) {
                 Ok(()) => context.ui.line(&format!(
@@ -96,11 +113,36 @@ impl Boot {
                 )),
                 Err(error) => context.ui.warn(&format!("{error:#}")),
             }
+            netconsole = self.netconsole(context, board);
             context
                 .ui
                 .line(&format!("next: `cargo xtask boot vanilla{}`", self.board.typed()));
         }
+        context.ui.json(&Answer {
+            booted: &booted,
+            netconsole,
+        })?;
         Ok(outcome)
+    }
+
+    /// Sets netconsole up in the kernel that runs, where the board's file asks for it, and tells where its log is. A kernel that cannot has
+    /// booted all the same.
+    fn netconsole(&self, context: &Context, board: &dyn Board) -> Option<serde_json::Value> {
+        let mut problems = Vec::new();
+        let Some(armed) = harvest_netconsole::arm(board, &mut problems) else {
+            problems.iter().for_each(|problem| context.ui.warn(problem));
+            return problems
+                .pop()
+                .map(|problem| serde_json::json!({ "problem": problem }));
+        };
+        let log = armed.recorder.log();
+        context.ui.line(&format!(
+            "netconsole works over {} until the next reboot: its packets are in {}, and `cargo xtask harvest --board {}` makes a log of them",
+            armed.path.device,
+            log.display(),
+            self.board.board
+        ));
+        Some(serde_json::json!({ "path": armed.path, "way": armed.way, "log": log, "from": armed.from }))
     }
 
     fn vanilla(&self, context: &Context, board: &dyn Board, protected: &Protected) -> Result<Outcome> {
@@ -131,7 +173,8 @@ impl Boot {
         let booted = watched(context, |progress| {
             boot::boot_vanilla(board, protected, reset, &permit, progress)
         })?;
-        self.tell(context, &booted)
+        context.ui.json(&booted)?;
+        Ok(self.tell(context, &booted))
     }
 
     /// What a reboot needs (invariant 9): the backup read back, a capture that works, and a yes that knows who is logged in.
@@ -173,8 +216,7 @@ impl Boot {
         Ok((verified, Capture::Proven(capture), ConsentGiven::after_asking()))
     }
 
-    fn tell(&self, context: &Context, booted: &Booting) -> Result<Outcome> {
-        context.ui.json(booted)?;
+    fn tell(&self, context: &Context, booted: &Booting) -> Outcome {
         let (line, outcome) = match &booted.outcome {
             Ended::Booted(answer) => (
                 format!("{} answers after {:.1} s", answer.release, answer.seconds),
@@ -206,7 +248,7 @@ impl Boot {
                 self.board.typed()
             ));
         }
-        Ok(outcome)
+        outcome
     }
 }
 

@@ -132,6 +132,15 @@ impl Harvest {
     }
 }
 
+/// `serial.log:12 (2026-11-23T05:46:00.123Z by the host's clock)`
+fn place(finding: &Finding) -> String {
+    let place = format!("{}:{}", finding.source, finding.line);
+    match &finding.wall {
+        Some(wall) => format!("{place} ({})", wall.text()),
+        None => place,
+    }
+}
+
 fn tell(context: &Context, taken: &Taken) {
     let ui = context.ui;
     for problem in &taken.problems {
@@ -189,7 +198,7 @@ fn tell_findings(ui: &Ui, findings: &[Finding]) {
         };
         told.entry(format!("{severity}: {} [{}]", finding.title, finding.kind.name()))
             .or_default()
-            .push(format!("{}:{}", finding.source, finding.line));
+            .push(place(finding));
     }
     for (name, places) in &told {
         let more = match places.len().saturating_sub(PLACES) {

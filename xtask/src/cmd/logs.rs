@@ -1,6 +1,7 @@
 //! `cargo xtask logs`: what the kernel complained about in logs of any source.
 
 use super::Context;
+use crate::campaign::wall_time;
 use crate::evidence::baseline::{self, Comparison, Signature};
 use crate::evidence::baseline_file;
 use crate::evidence::completeness::{Completeness, Lockdep};
@@ -8,6 +9,7 @@ use crate::evidence::finding::{self, Finding, Severity};
 use crate::evidence::record::{self, Loss};
 use crate::evidence::scan::{Scan, Scanned};
 use crate::evidence::score::{self, Mark, Score};
+use crate::evidence::wall;
 use crate::exit::Outcome;
 use crate::ui::Ui;
 use anyhow::{Context as _, Result, bail};
@@ -26,7 +28,8 @@ Examples:
   cargo xtask logs --baseline baseline.json after-0005.log
 
 Formats are recognised: a serial capture, dmesg, dmesg --raw, /dev/kmsg, journalctl -k -o json or short-monotonic,
-pstore records; `-` is standard input.
+pstore records; `-` is standard input. Beside the time since boot a finding has its wall time where the log says it with its zone,
+or where FILE.index (a recorder's) or FILE.began (a harvest's) lies beside it.
 
 Exit code 0: no finding of severity error (with --baseline: nothing new and nothing much more frequent).
 Exit code 3: there is one. Exit code 1: a file cannot be read.")]
@@ -147,7 +150,10 @@ pub fn scan(file: &Path) -> Result<Scanned> {
 }
 
 fn examine(file: &Path, baseline: Option<&[Finding]>) -> Result<Report> {
-    let scanned = scan(file)?;
+    let mut scanned = scan(file)?;
+    if file != Path::new("-") {
+        wall_time::date(&mut scanned.findings, file)?;
+    }
     Ok(Report {
         file: file.display().to_string(),
         format: scanned.format,
@@ -305,11 +311,7 @@ fn print_finding(ui: &Ui, finding: &Finding, detail: Detail) {
 
 fn place(finding: &Finding) -> String {
     let mut words = Vec::new();
-    words.extend(
-        finding
-            .time
-            .map(|time| format!("{}.{:06} s", time / 1_000_000, time % 1_000_000)),
-    );
+    words.extend(wall::times(finding.time, finding.wall));
     words.extend(finding.function.as_ref().map(|function| match &finding.module {
         Some(module) => format!("in {function} [{module}]"),
         None => format!("in {function}"),

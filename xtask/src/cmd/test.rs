@@ -44,6 +44,7 @@ const AFTER_SETUP: &[&str] = &[
     "fat_power_cut",
     "virt_capture",
     "virt_netconsole",
+    "virt_ramoops",
     "virt_heart",
 ];
 

@@ -3,6 +3,7 @@
 use super::finder::Finder;
 use super::locks::LockReport;
 use super::record::Log;
+use super::wall::Wall;
 use serde::{Deserialize, Serialize};
 
 /// What kind of complaint.
@@ -207,6 +208,9 @@ pub struct Finding {
     /// Microseconds since boot.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub time: Option<u64>,
+    /// Wall time, where the source has one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub wall: Option<Wall>,
     /// Which boot of the log, from 0.
     pub boot: u32,
     /// Where the log came from, as the caller named it.

@@ -10,7 +10,8 @@ pub struct Entry {
     pub priority: Option<u32>,
     /// Microseconds since boot, the kernel's own if the entry has it.
     pub time: Option<u64>,
-    /// Microseconds since 1970, as the journal received it.
+    /// Microseconds since 1970 by the board's clock, as it stood when the journal received it: the kernel's first words, which wait for the journal,
+    /// are dated back by the time that they waited.
     pub wall: Option<u64>,
     /// The boot that it belongs to.
     pub boot_id: Option<String>,
@@ -53,10 +54,15 @@ pub fn parse(line: &str) -> Option<Entry> {
     let number = |text: &Option<String>| text.as_deref().and_then(|text| text.parse::<u64>().ok());
     let small = |text: &Option<String>| number(text).and_then(|value| u32::try_from(value).ok());
     let facility = small(&raw.facility).unwrap_or(0).min(127);
+    let (said, received) = (number(&raw.source_monotonic), number(&raw.monotonic));
+    let waited = match (said, received) {
+        (Some(said), Some(received)) => received.saturating_sub(said),
+        _ => 0,
+    };
     Some(Entry {
         priority: small(&raw.priority).map(|level| (level & 7) + facility * 8),
-        time: number(&raw.source_monotonic).or_else(|| number(&raw.monotonic)),
-        wall: number(&raw.realtime),
+        time: said.or(received),
+        wall: number(&raw.realtime).and_then(|realtime| realtime.checked_sub(waited)),
         boot_id: raw.boot_id,
         text: match raw.message? {
             Message::Text(text) => text,
@@ -108,8 +114,17 @@ fn parse_monotonic(line: &str) -> Option<Entry> {
     let entry = parse(line)?;
     Some(Entry {
         time: raw.monotonic.and_then(|time| time.parse().ok()),
+        wall: raw.realtime.and_then(|time| time.parse().ok()),
         ..entry
     })
+}
+
+/// When the kernel of a journal's last entry began, in microseconds since 1970 by the board's clock as it stood then: a clock that was set late
+/// is right by the end.
+pub fn began(log: &[u8]) -> Option<u64> {
+    let last = log.rsplit(|&byte| byte == b'\n').find(|line| !line.is_empty())?;
+    let entry = parse_monotonic(&String::from_utf8_lossy(last))?;
+    entry.wall?.checked_sub(entry.time?)
 }
 
 /// When boots count as a loop.
@@ -203,6 +218,16 @@ mod tests {
             Some(4),
         );
         assert_eq!(reset_loop(&[], LoopRule::USUAL), None);
+    }
+
+    #[test]
+    fn a_message_is_dated_to_when_it_was_said() {
+        let line = r#"{"MESSAGE":"x","_SOURCE_MONOTONIC_TIMESTAMP":"2000","__MONOTONIC_TIMESTAMP":"9000","__REALTIME_TIMESTAMP":"1000000"}"#;
+        assert_eq!(parse(line).unwrap().wall, Some(993_000));
+        let log = format!("rubbish\n{line}\n");
+        assert_eq!(began(log.as_bytes()), Some(991_000));
+        assert_eq!(began(b""), None);
+        assert_eq!(began(b"{\"MESSAGE\":\"x\"}\n"), None);
     }
 
     #[test]

@@ -28,3 +28,4 @@ pub mod score;
 pub mod serial;
 pub mod splat;
 pub mod summary;
+pub mod wall;

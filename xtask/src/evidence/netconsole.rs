@@ -20,6 +20,8 @@ const WINDOW: u64 = 4096;
 pub struct Received {
     /// Lines as `/dev/kmsg` would give them, in the order of their numbers within a boot: what [`super::record`] reads.
     pub log: Vec<u8>,
+    /// Where each message begins in the log, and when its first packet came, in the unit in which it was given.
+    pub times: Vec<(usize, u64)>,
     /// Numbers that are missing, from and to inclusive, boot by boot.
     pub lost: Vec<(u64, u64)>,
     /// Messages of which only a part came.
@@ -32,15 +34,22 @@ pub struct Received {
 
 #[derive(Default)]
 struct Boot {
-    /// By number: the head, and the text.
-    messages: BTreeMap<u64, (String, Vec<u8>)>,
+    /// By number.
+    messages: BTreeMap<u64, Message>,
     torn: Vec<u64>,
+}
+
+struct Message {
+    head: String,
+    text: Vec<u8>,
+    came: u64,
 }
 
 /// A message of which not every fragment came yet.
 struct Open {
     head: String,
     bytes: Vec<u8>,
+    came: u64,
     /// Which bytes are there.
     pieces: BTreeMap<usize, usize>,
 }
@@ -54,13 +63,13 @@ struct Packet<'a> {
     text: &'a [u8],
 }
 
-/// Puts packets together, in the order in which they came.
-pub fn receive<'a>(packets: impl IntoIterator<Item = &'a [u8]>) -> Received {
+/// Puts packets together, in the order in which they came, each with its time.
+pub fn receive<'a>(packets: impl IntoIterator<Item = (u64, &'a [u8])>) -> Received {
     let mut boots: Vec<Boot> = vec![Boot::default()];
     let mut open: BTreeMap<u64, Open> = BTreeMap::new();
     let mut received = Received::default();
     let mut newest: Option<u64> = None;
-    for bytes in packets {
+    for (came, bytes) in packets {
         let Some(packet) = packet(bytes) else {
             received.foreign += usize::from(!bytes.is_empty());
             continue;
@@ -74,14 +83,17 @@ pub fn receive<'a>(packets: impl IntoIterator<Item = &'a [u8]>) -> Received {
         }
         newest = newest.max(Some(packet.seq));
         match packet.fragment {
-            None => keep(&mut boots, packet.seq, packet.head, packet.text.to_vec()),
+            None => {
+                let (head, text) = (packet.head, packet.text.to_vec());
+                keep(&mut boots, packet.seq, Message { head, text, came });
+            }
             Some((offset, total)) => {
                 let seq = packet.seq;
-                add(&mut open, packet, offset, total);
+                add(&mut open, packet, (offset, total), came);
                 if open.get(&seq).is_some_and(Open::is_whole)
                     && let Some(whole) = open.remove(&seq)
                 {
-                    keep(&mut boots, seq, whole.head, whole.bytes);
+                    keep(&mut boots, seq, whole.message());
                 }
                 while open.len() > OPEN {
                     close_first(&mut open, &mut boots);
@@ -100,11 +112,12 @@ pub fn receive<'a>(packets: impl IntoIterator<Item = &'a [u8]>) -> Received {
 
 fn write(received: &mut Received, boot: Boot) {
     let mut expected: Option<u64> = None;
-    for (seq, (head, text)) in boot.messages {
+    for (seq, Message { head, text, came }) in boot.messages {
         if let Some(expected) = expected.filter(|expected| *expected < seq) {
             received.lost.push((expected, seq - 1));
         }
         expected = Some(seq.saturating_add(1));
+        received.times.push((received.log.len(), came));
         received.log.extend_from_slice(head.as_bytes());
         received.log.push(b';');
         received.log.extend_from_slice(&text);
@@ -115,14 +128,14 @@ fn write(received: &mut Received, boot: Boot) {
     received.torn.extend(boot.torn);
 }
 
-fn keep(boots: &mut [Boot], seq: u64, head: String, text: Vec<u8>) {
+fn keep(boots: &mut [Boot], seq: u64, message: Message) {
     if let Some(boot) = boots.last_mut() {
         // The first of two that say the same: networks repeat packets.
-        boot.messages.entry(seq).or_insert((head, text));
+        boot.messages.entry(seq).or_insert(message);
     }
 }
 
-fn add(open: &mut BTreeMap<u64, Open>, packet: Packet, offset: usize, total: usize) {
+fn add(open: &mut BTreeMap<u64, Open>, packet: Packet, (offset, total): (usize, usize), came: u64) {
     let Some(end) = offset
         .checked_add(packet.text.len())
         .filter(|end| *end <= total && total <= LONGEST)
@@ -131,6 +144,7 @@ fn add(open: &mut BTreeMap<u64, Open>, packet: Packet, offset: usize, total: usi
     };
     let message = open.entry(packet.seq).or_insert_with(|| Open {
         head: packet.head,
+        came,
         bytes: vec![b'?'; total],
         pieces: BTreeMap::new(),
     });
@@ -142,6 +156,15 @@ fn add(open: &mut BTreeMap<u64, Open>, packet: Packet, offset: usize, total: usi
 }
 
 impl Open {
+    /// As far as it came.
+    fn message(self) -> Message {
+        Message {
+            head: self.head,
+            text: self.bytes,
+            came: self.came,
+        }
+    }
+
     fn is_whole(&self) -> bool {
         let mut reached = 0;
         for (&start, &end) in &self.pieces {
@@ -159,7 +182,7 @@ fn close_first(open: &mut BTreeMap<u64, Open>, boots: &mut [Boot]) {
         if let Some(boot) = boots.last_mut() {
             boot.torn.push(seq);
         }
-        keep(boots, seq, message.head, message.bytes);
+        keep(boots, seq, message.message());
     }
 }
 
@@ -199,8 +222,13 @@ fn packet(bytes: &[u8]) -> Option<Packet<'_>> {
 mod tests {
     use super::*;
 
+    /// Packets that came at 1, 2, 3, …
+    fn timed<'a>(packets: impl Iterator<Item = &'a [u8]>) -> impl Iterator<Item = (u64, &'a [u8])> {
+        (1..).zip(packets)
+    }
+
     fn check(packets: &[&str], log: &str, lost: &[(u64, u64)], torn: &[u64]) -> Received {
-        let received = receive(packets.iter().map(|packet| packet.as_bytes()));
+        let received = receive(timed(packets.iter().map(|packet| packet.as_bytes())));
         assert_eq!(String::from_utf8_lossy(&received.log), log);
         assert_eq!((received.lost.as_slice(), received.torn.as_slice()), (lost, torn));
         received
@@ -221,7 +249,7 @@ mod tests {
 
     #[test]
     fn the_example_of_the_documentation() {
-        check(
+        let received = check(
             &[
                 "6,416,1758426,-,ncfrag=16/31; the 2nd chunk.",
                 "6,416,1758426,-,ncfrag=0/31;the first chunk,",
@@ -230,11 +258,16 @@ mod tests {
             &[],
             &[],
         );
+        assert_eq!(
+            received.times,
+            [(0, 1)],
+            "a message is as old as its first packet"
+        );
     }
 
     #[test]
     fn what_is_lost_is_told_and_what_is_late_or_twice_is_not() {
-        check(
+        let received = check(
             &[
                 "6,1,0,-;a\n",
                 "6,4,0,-;d\n",
@@ -246,6 +279,7 @@ mod tests {
             &[(3, 3), (5, 5)],
             &[],
         );
+        assert_eq!(received.times, [(0, 1), (10, 3), (20, 2), (30, 5)]);
     }
 
     #[test]
@@ -281,7 +315,7 @@ mod tests {
             b"6,18446744073709551615,0,-;z",
             b"\xff\xfe;",
         ];
-        let received = receive(packets.iter().copied());
+        let received = receive(timed(packets.iter().copied()));
         assert_eq!(received.foreign, 4);
         assert_eq!(received.lost, []);
     }

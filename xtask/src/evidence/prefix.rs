@@ -9,6 +9,7 @@
 //! caller  = "[" spaces ("T" task id | "C" CPU) "]"  with CONFIG_PRINTK_CALLER
 //! ```
 
+use super::wall;
 use serde::{Deserialize, Serialize};
 
 /// Who printed: a task, or a CPU that was not in task context (`CONFIG_PRINTK_CALLER`).
@@ -28,6 +29,8 @@ pub struct Prefix {
     pub priority: Option<u32>,
     /// Microseconds since boot.
     pub time: Option<u64>,
+    /// Microseconds since 1970, where the line says so with its offset from UTC.
+    pub wall: Option<u64>,
     /// Who printed.
     pub caller: Option<Caller>,
     /// Bytes of the line that the prefix takes.
@@ -49,7 +52,10 @@ pub fn parse(line: &str) -> Option<Prefix> {
             prefix.caller = Some(caller);
             prefix.length += length;
         }
-    } else if let Some(length) = wall_clock(&bytes[prefix.length..]) {
+    } else if let Some(length) = ctime(&bytes[prefix.length..]) {
+        prefix.length += length;
+    } else if let Some((wall, length)) = dmesg_iso(&bytes[prefix.length..]) {
+        prefix.wall = Some(wall);
         prefix.length += length;
     } else if prefix.priority.is_none() {
         return None;
@@ -77,8 +83,9 @@ pub fn embedded(line: &str) -> Option<usize> {
     None
 }
 
-/// Length of what syslog puts in front (`Dec  4 17:33:13 host kernel: `, `2025-01-01T12:00:00+00:00 host kernel: `), 0 when it is not there.
-pub fn syslog(line: &str) -> usize {
+/// What syslog puts in front (`Dec  4 17:33:13 host kernel: `, `2025-01-01T12:00:00+00:00 host kernel: `): its length, 0 when it is not there, and
+/// the time since 1970 in microseconds where it has year and offset.
+pub fn syslog(line: &str) -> (usize, Option<u64>) {
     const MONTHS: [&str; 12] = [
         "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
     ];
@@ -86,7 +93,7 @@ pub fn syslog(line: &str) -> usize {
     let dated = line.get(..3).is_some_and(|month| MONTHS.contains(&month))
         || (bytes.len() > 20 && bytes[..4].iter().all(u8::is_ascii_digit) && bytes[10] == b'T');
     if !dated {
-        return 0;
+        return (0, None);
     }
     let end = line.len().min(120);
     let head = String::from_utf8_lossy(&bytes[..end]);
@@ -94,9 +101,9 @@ pub fn syslog(line: &str) -> usize {
         Some(at)
             if !head[..at].contains(": ") && !head[..at].ends_with(':') && line.is_char_boundary(at + 9) =>
         {
-            at + 9
+            (at + 9, wall::iso(bytes).map(|(wall, _)| wall))
         }
-        _ => 0,
+        _ => (0, None),
     }
 }
 
@@ -155,8 +162,13 @@ fn caller(bytes: &[u8]) -> Option<(Caller, usize)> {
     }
 }
 
-/// `dmesg --ctime`: `[Fri Jan  3 12:00:00 2025]`.
-fn wall_clock(bytes: &[u8]) -> Option<usize> {
+/// `dmesg --time-format iso`: `2025-01-01T12:00:00,123456+00:00`. Nobody else has a comma there.
+fn dmesg_iso(bytes: &[u8]) -> Option<(u64, usize)> {
+    (bytes.get(19) == Some(&b',')).then(|| wall::iso(bytes)).flatten()
+}
+
+/// `dmesg --ctime`: `[Fri Jan  3 12:00:00 2025]`, in whatever zone.
+fn ctime(bytes: &[u8]) -> Option<usize> {
     const DAYS: [&[u8]; 7] = [b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat", b"Sun"];
     let inside = bytes.strip_prefix(b"[")?;
     let day = DAYS.iter().any(|day| inside.starts_with(day));
@@ -284,8 +296,21 @@ mod tests {
 
     #[test]
     fn syslog_prefixes() {
-        assert_eq!(syslog("Dec  4 17:33:13 host kernel: x"), 29);
-        assert_eq!(syslog("2025-01-01T12:00:00.123456+00:00 host kernel: x"), 46);
-        assert_eq!(syslog("Dec  4 17:33:13 host sshd[1]: kernel: x"), 0);
+        const NEW_YEAR: u64 = 1_735_689_600_000_000;
+        assert_eq!(syslog("Dec  4 17:33:13 host kernel: x"), (29, None));
+        assert_eq!(
+            syslog("2025-01-01T12:00:00.123456+12:00 host kernel: x"),
+            (46, Some(NEW_YEAR + 123_456))
+        );
+        assert_eq!(
+            syslog("2025-01-01T00:00:00+0000 host kernel: x"),
+            (38, Some(NEW_YEAR))
+        );
+        assert_eq!(syslog("2025-01-01T00:00:00 host kernel: x"), (33, None));
+        assert_eq!(syslog("Dec  4 17:33:13 host sshd[1]: kernel: x"), (0, None));
+        let line = "2025-01-01T00:00:00,000001+00:00 x";
+        let prefix = parse(line).unwrap();
+        assert_eq!((prefix.wall, prefix.length), (Some(NEW_YEAR + 1), line.len() - 1));
+        assert_eq!(parse("2025-01-01T00:00:00.000001+00:00 x"), None);
     }
 }

@@ -194,23 +194,27 @@ impl Reader {
             0 => line,
             length => skip(line, length),
         };
-        let syslog = prefix::syslog(&line);
+        let (syslog, wall) = prefix::syslog(&line);
         let line = if syslog > 0 { skip(line, syslog) } else { line };
+        let dated = |prefix: Prefix| Prefix {
+            wall: wall.or(prefix.wall),
+            ..prefix
+        };
         if let Some(prefix) = prefix::parse(&line) {
             let length = prefix.length;
-            return self.push(prefix, skip(line, length), sink);
+            return self.push(dated(prefix), skip(line, length), sink);
         }
         match prefix::embedded(&line) {
             Some(at) => {
                 let head = line[..at].trim_end().to_string();
                 if !head.is_empty() {
-                    self.push(Prefix::default(), Cow::Owned(head), sink);
+                    self.push(dated(Prefix::default()), Cow::Owned(head), sink);
                 }
                 let rest = skip(line, at);
                 let prefix = prefix::parse(&rest).unwrap_or_default();
-                self.push(prefix, skip(rest, prefix.length), sink);
+                self.push(dated(prefix), skip(rest, prefix.length), sink);
             }
-            None => self.push(Prefix::default(), line, sink),
+            None => self.push(dated(Prefix::default()), line, sink),
         }
     }
 
@@ -257,6 +261,7 @@ impl Reader {
         let prefix = Prefix {
             priority: Some(parsed.priority),
             time: Some(parsed.time),
+            wall: None,
             caller: parsed.caller,
             length: 0,
         };
@@ -279,13 +284,12 @@ impl Reader {
         let prefix = Prefix {
             priority: entry.priority,
             time: entry.time,
+            wall: entry.wall,
             caller: None,
             length: 0,
         };
         for part in entry.text.split('\n') {
-            let mut record = self.record(prefix, Cow::Owned(clean(part.as_bytes()).into_owned()));
-            record.wall = entry.wall;
-            self.emit(record, sink);
+            self.push(prefix, Cow::Owned(clean(part.as_bytes()).into_owned()), sink);
         }
     }
 
@@ -299,7 +303,7 @@ impl Reader {
         self.records += 1;
         Record {
             time: prefix.time,
-            wall: None,
+            wall: prefix.wall,
             level: prefix.priority.map(|priority| (priority & 7) as u8),
             facility: prefix.priority.map_or(0, |priority| priority >> 3),
             caller: prefix.caller,

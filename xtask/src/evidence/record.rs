@@ -10,7 +10,7 @@ use std::borrow::Cow;
 pub struct Record<'a> {
     /// Microseconds since boot.
     pub time: Option<u64>,
-    /// Microseconds since 1970, where the source has it.
+    /// Microseconds since 1970 by the clock of whoever wrote the log, where the source has it.
     pub wall: Option<u64>,
     /// 0 (emergency) to 7 (debug), as in `include/linux/kern_levels.h`; a console does not tell.
     pub level: Option<u8>,

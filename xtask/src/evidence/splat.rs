@@ -55,6 +55,8 @@ pub struct Splat {
     pub caller: Option<Caller>,
     /// Microseconds since boot, of the first line.
     pub time: Option<u64>,
+    /// Microseconds since 1970 by the clock of whoever wrote the log, of the same line.
+    pub wall: Option<u64>,
     /// Which boot.
     pub boot: u32,
     /// Another report, a lost message or the end of the log cut it.

@@ -10,6 +10,7 @@ use super::locks;
 use super::machinery;
 use super::record::Record;
 use super::splat::{Class, Line, Splat};
+use super::wall::Wall;
 use culprit::culprit;
 use regex::Regex;
 use std::sync::LazyLock;
@@ -44,6 +45,7 @@ pub fn summarise(splat: &Splat, source: &str) -> Finding {
         pid: who.pid,
         cpu: who.cpu,
         time: splat.time,
+        wall: splat.wall.map(Wall::of_board),
         boot: splat.boot,
         source: source.to_string(),
         line: first.map_or(0, |line| line.number),
@@ -77,6 +79,7 @@ pub fn message(record: &Record, source: &str) -> Finding {
         pid: None,
         cpu: None,
         time: record.time,
+        wall: record.wall.map(Wall::of_board),
         boot: record.boot,
         source: source.to_string(),
         line: record.line,

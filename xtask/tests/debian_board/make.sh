@@ -19,6 +19,7 @@ cat >"$root/etc/dpkg/dpkg.cfg.d/board" <<-X
 	path-include=/lib/modules/*/kernel/drivers/block/virtio_blk.ko
 	path-include=/lib/modules/*/kernel/drivers/net/virtio_net.ko
 	path-include=/lib/modules/*/kernel/drivers/net/net_failover.ko
+	path-include=/lib/modules/*/kernel/drivers/net/netconsole.ko
 	path-include=/lib/modules/*/kernel/drivers/char/hw_random/*
 	path-include=/lib/modules/*/kernel/drivers/watchdog/*
 	path-include=/lib/modules/*/kernel/drivers/mtd/*

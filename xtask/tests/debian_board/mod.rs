@@ -1,6 +1,11 @@
 //! A virtual board whose vanilla is Debian's own arm64 kernel, with the initramfs that initramfs-tools made of it: the vanilla that
 //! lacks things, as real ones do. A board of its own beside the one of the cache; made once, from packages (about 80 MB).
 
+#![allow(
+    dead_code,
+    reason = "each test file is a program of its own, and none uses all of it"
+)]
+
 use crate::virtual_bench::Bench;
 use std::path::Path;
 use std::time::Duration;

@@ -5,7 +5,7 @@ use std::path::Path;
 use xtask::board::extlinux::{self, Config, trace};
 use xtask::board::file::BoardFile;
 use xtask::campaign::file::Campaign;
-use xtask::capture::ethernet;
+use xtask::capture::{ethernet, index};
 use xtask::evidence::scan::Scan;
 use xtask::evidence::{completeness, finding, journal, kmsg, netconsole, pstore, record, score, serial};
 use xtask::kernel::diff::{self, hunks, patch_id};
@@ -95,7 +95,7 @@ pub fn pstore_records(bytes: &[u8]) {
 /// Packets, cut where the first byte says; and the whole as one frame. What is lost lies in order and between two that came.
 pub fn netconsole_packets(bytes: &[u8]) {
     let end = bytes.first().copied().unwrap_or_default();
-    let received = netconsole::receive(bytes.split(|&byte| byte == end));
+    let received = netconsole::receive((0..).zip(bytes.split(|&byte| byte == end)));
     assert!(received.lost.iter().all(|(from, to)| from <= to));
     record::read(&received.log);
     if let Some((_, text)) = ethernet::udp(bytes) {
@@ -119,12 +119,15 @@ pub fn journal_lines(bytes: &[u8]) {
     }
 }
 
-/// Phases of a serial capture lie inside it and in order.
+/// Phases of a serial capture lie inside it and in order; and the bytes as the times of another one.
 pub fn serial_phases(bytes: &[u8]) {
     let marks = serial::phases(bytes);
     assert!(marks.is_sorted_by_key(|mark| mark.offset));
     assert!(marks.iter().all(|mark| mark.offset <= bytes.len()));
     serial::count(&marks);
+    index::pieces(bytes, &index::read(bytes));
+    let times = index::times_of(bytes, &[u64::MAX, 0, 100]).expect("memory can be read");
+    assert_eq!(times.len(), 3);
 }
 
 /// extlinux.conf: printed as it was read, checked, traced.

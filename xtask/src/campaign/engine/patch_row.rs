@@ -240,6 +240,8 @@ impl<H: Hands> Walk<'_, H> {
                 title: finding.title,
                 severity: format!("{:?}", finding.severity).to_lowercase(),
                 source: finding.source,
+                time: finding.time,
+                wall: finding.wall,
                 excerpt: finding.excerpt.join("\n"),
                 decoded,
             });

@@ -247,7 +247,7 @@ fn splats(findings: &[FindingRecord], patches: &[&PatchRecord]) -> String {
         .iter()
         .partition(|finding| finding.excerpt.contains('\n'));
     for finding in reports {
-        let title = format!("What the kernel said (from {})", one_line(&finding.source));
+        let title = format!("What the kernel said (from {})", one_line(&finding.seen()));
         let _ = writeln!(text, "{title}\n{}\n", "-".repeat(title.chars().count()));
         let shown = trace::plain(finding, patches);
         for line in shown.iter().take(LINES) {

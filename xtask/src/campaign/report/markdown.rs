@@ -137,7 +137,7 @@ pub fn finding_block(finding: &FindingRecord, patches: &[&PatchRecord]) -> Strin
         "### {} ({}, from {})\n\n{}\n",
         md(&finding.title),
         md(&finding.severity),
-        md(&finding.source),
+        md(&finding.seen()),
         md_block(&trace::plain(finding, patches).join("\n"))
     )
 }

@@ -4,6 +4,7 @@ use crate::campaign::record::{
 };
 use crate::campaign::smoke::SmokeResult;
 use crate::campaign::stopwatch::Span;
+use crate::evidence::wall::Wall;
 use crate::kernel::symbolise::touched::Mark;
 use crate::ui;
 
@@ -75,6 +76,8 @@ pub fn regression() -> RowRecord {
             title: "possible circular locking dependency".into(),
             severity: "error".into(),
             source: "serial".into(),
+            time: Some(41_250_000),
+            wall: Some(Wall::of_host(1_767_225_702_500_000_000)),
             excerpt: "WARNING: possible circular\n```\nlock_a\nCall trace:\n take_b+0x10/0x20 [vim2m] (P)\n other+0x1/0x2 [vim2m]\n device_run+0x1/0x2".into(),
             decoded: vec![DecodedFrame {
                 line: 4,
@@ -198,6 +201,16 @@ fn every_report_of_a_run_is_in_its_folder() {
         !running.path().join("small_close.md").exists(),
         "it has not ended"
     );
+}
+
+#[test]
+fn a_finding_tells_where_and_when_it_was_said() {
+    let run = run(vec![regression()]);
+    let page = html::page(&Material::of(run.clone(), Path::new("/does/not/exist")));
+    for text in [page, markdown::page(&run)] {
+        let place = "serial, 41.250000 s, 2026-01-01T00:01:42.500Z by the host";
+        assert!(text.contains(place), "{text}");
+    }
 }
 
 #[test]

@@ -79,8 +79,9 @@ impl Ramoops {
             _ => overlay.lines().for_each(|line| context.ui.line(line)),
         }
         context.ui.say(
-            "next: merge it into vanilla's device tree and the slot's (`fdtoverlay`, or `fdtoverlays` of their labels), reboot, and see that a \
-             word in /dev/pmsg0 survives: `cargo xtask preflight`",
+            "next: merge it into the device tree of vanilla's label (`dtc -I dts -O dtb -o ramoops.dtbo FILE`, then `fdtoverlay -i OLD.dtb -o NEW.dtb \
+             ramoops.dtbo`), reboot, and see that a word in /dev/pmsg0 survives: `cargo xtask preflight`. The next deploy takes it over into our \
+             slot. A label's `fdtoverlays` does the same only where U-Boot has OF_LIBFDT_OVERLAY: elsewhere it is ignored in silence",
         );
         Ok(Outcome::Success)
     }

@@ -52,6 +52,7 @@ impl Open {
                 lines,
                 caller: record.caller,
                 time: record.time,
+                wall: record.wall,
                 boot: record.boot,
                 cut: false,
                 panicked: false,
