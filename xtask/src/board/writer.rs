@@ -343,7 +343,7 @@ impl<'a> Writer<'a> {
         let packed = pack::pack(puts, packing)?;
         let keeps = puts.iter().any(|put| put.keep.is_some());
         let base = script::word(base)?;
-        let writing = scripts::put(&base, &random_name()?, packing, keeps, puts.len());
+        let writing = scripts::put(&base, &script::random_hex::<6>()?, packing, keeps, puts.len());
         let finished = self.act("writing files", rule, &targets, &writing, &packed)?;
         let remarks = finished
             .text()
@@ -481,14 +481,6 @@ fn nul_list(paths: &[PathBuf]) -> Result<Vec<u8>> {
         list.push(0);
     }
     Ok(list)
-}
-
-/// A name that no interrupted write before has used.
-fn random_name() -> Result<String> {
-    let mut bytes = [0; 6];
-    let mut source = std::fs::File::open("/dev/urandom").context("opening /dev/urandom")?;
-    std::io::Read::read_exact(&mut source, &mut bytes).context("reading /dev/urandom")?;
-    Ok(hex::encode(bytes))
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ use crate::manifest::Manifest;
 use crate::ui::short;
 use anyhow::{Result, bail};
 use serde_json::json;
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
@@ -215,6 +216,7 @@ impl BootStep<'_> {
                 answer,
                 boot_id_before: &before,
                 nonce,
+                journal: Cell::new(None),
             };
             (netconsole, stopped) = self.try_out(rig, &trial, (&mut harvest, booted, watch), say, ask);
         }
