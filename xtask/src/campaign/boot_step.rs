@@ -10,6 +10,7 @@ use super::harvest::Harvest;
 use super::harvest_netconsole;
 use super::harvest_records;
 use super::journal::Journal;
+use super::pace;
 use super::smoke::SmokeResult;
 use super::smoke::checkers::{self, KnownDead};
 use super::stopwatch::Stopwatch;
@@ -201,9 +202,10 @@ impl BootStep<'_> {
         ask: &mut Asking,
     ) -> Result<(Outcome, Harvest)> {
         let before = boot::look(rig.board)?.boot_id;
-        let boot = watch.time("boot the debug kernel", || {
-            self.boot_once(rig, nonce, journal, say)
-        })?;
+        let boot = watch.time(pace::BOOT, || self.boot_once(rig, nonce, journal, say))?;
+        if let Outcome::Booted(answer) = &boot.outcome {
+            watch.began_late(pace::BOOT, answer.seconds, pace::CHECKS);
+        }
         let mut harvest = Harvest::default();
         let mut stopped = None;
         let mut netconsole = None;

@@ -13,6 +13,7 @@ use crate::campaign::gates;
 use crate::campaign::harvest::Harvest;
 use crate::campaign::harvest_netconsole;
 use crate::campaign::harvest_running;
+use crate::campaign::pace;
 use crate::campaign::smoke::{self, Hangs, SmokeResult, broken, checkers, hung};
 use crate::campaign::soak;
 use crate::campaign::stopwatch::Stopwatch;
@@ -118,7 +119,7 @@ impl BootStep<'_> {
         let armed = watch.time(SET_UP, || self.arm(rig, &probes, booted))?;
         self.wait_for_login(rig, booted, watch, say)?;
         for (test, exit) in &self.tests.tests {
-            watch.time("smoke tests", || self.smoke(rig, test, *exit, booted, say))?;
+            watch.time(pace::SMOKE, || self.smoke(rig, test, *exit, booted, say))?;
         }
         match (&self.tests.soak, &booted.broken) {
             (Some(_), Some(why)) => booted
