@@ -155,6 +155,9 @@ pub struct Boot {
     pub outcome: Outcome,
     /// What the line showed.
     pub seen: Seen,
+    /// The boot id of what ran before, where it answered.
+    #[serde(skip)]
+    pub before: Option<String>,
 }
 
 /// Something to tell while a boot goes on.
@@ -227,7 +230,11 @@ pub fn boot_once(
             .context("taking back what the boot method prepared")?;
         default_is_vanilla(board, protected)?;
     }
-    Ok(Boot { outcome, seen })
+    Ok(Boot {
+        outcome,
+        seen,
+        before: Some(old.boot_id),
+    })
 }
 
 /// Verifies the slot (invariant 6) and that the method can be used, in one round trip.
@@ -331,7 +338,11 @@ pub fn boot_vanilla(
         }
         Some(answer) => Outcome::OtherKernel(answer),
     };
-    Ok(Boot { outcome, seen })
+    Ok(Boot {
+        outcome,
+        seen,
+        before: old.map(|old| old.boot_id),
+    })
 }
 
 /// Boot methods whose attempt was prepared and never used up. Changes nothing.

@@ -18,7 +18,7 @@ use super::extlinux::{self, Config};
 use super::inventory::{self, Inventory};
 use super::protected::Protected;
 use super::slot::{self, Place, Record, State};
-use super::writer::{Put, Sent, Writer};
+use super::writer::{PACKING, Packing, Put, Sent, Writer};
 use super::{Board, lease, script, slot_init};
 use crate::manifest::{self, Manifest};
 use anyhow::{Context, Result, bail, ensure};
@@ -112,6 +112,8 @@ pub struct Plan {
     boot_puts: Vec<Put>,
     #[serde(skip)]
     run_depmod: bool,
+    #[serde(skip)]
+    packing: Packing,
 }
 
 /// What a deploy did.
@@ -169,9 +171,10 @@ pub fn plan(board: &dyn Board, request: &Request) -> Result<Plan> {
         inventory::listing_of(&place.roots())?,
         script::reading(&protected.extlinux)?,
         room::looking(&place)?,
+        PACKING.to_string(),
     ];
     let doing = "looking at the board before a deploy";
-    let [cmdline, record, kept, listed, extlinux, room] =
+    let [cmdline, record, kept, listed, extlinux, room, packing] =
         script::ask_all(board, doing, scripts.each_ref().map(String::as_str), script::WORK)?;
     root::lasts(board, "deploying", &String::from_utf8_lossy(&cmdline))?;
     let old = slot::parse(protected, script::content(&record))?;
@@ -218,6 +221,7 @@ pub fn plan(board: &dyn Board, request: &Request) -> Result<Plan> {
             &last_words(board, request, &place)?,
         ),
         unchanged: wanted.len() - send.len(),
+        packing: Packing::read(&String::from_utf8_lossy(&packing)),
         run_depmod: !(whole && module_puts.is_empty() && remove.is_empty()),
         module_puts: module_puts.into_iter().map(|(_, put)| put).collect(),
         boot_puts: boot_puts.into_iter().map(|(_, put)| put).collect(),
@@ -259,7 +263,7 @@ pub fn install(
     on_stage: &mut dyn FnMut(Stage),
 ) -> Result<Deployed> {
     let protected = request.protected;
-    let writer = Writer::new(board, protected);
+    let writer = Writer::new(board, protected).packing_as(plan.packing);
     let mut sent = Sent::default();
     on_stage(Stage::CheckingVanilla);
     let config = Config::parse(&protected.check_and_read(board)?);

@@ -201,7 +201,6 @@ impl BootStep<'_> {
         say: &mut dyn FnMut(&str),
         ask: &mut Asking,
     ) -> Result<(Outcome, Harvest)> {
-        let before = boot::look(rig.board)?.boot_id;
         let boot = watch.time(pace::BOOT, || self.boot_once(rig, nonce, journal, say))?;
         if let Outcome::Booted(answer) = &boot.outcome {
             watch.began_late(pace::BOOT, answer.seconds, pace::CHECKS);
@@ -216,7 +215,8 @@ impl BootStep<'_> {
             ));
             let trial = Trial {
                 answer,
-                boot_id_before: &before,
+                // Where it is not known, nothing proves that this is another boot.
+                boot_id_before: boot.before.as_deref().unwrap_or(&answer.boot_id),
                 nonce,
                 journal: Cell::new(None),
             };
