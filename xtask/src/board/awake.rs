@@ -20,7 +20,10 @@ pub fn hold(board: &dyn Board) -> Result<()> {
 
 /// Whether it is held awake. A board that does not say is not.
 pub fn is_held(board: &dyn Board) -> bool {
-    let asking = format!("systemctl is-active {UNIT} 2>/dev/null || :");
+    // Where the manager keeps a transient unit (systemd's unit_file_transient): a look at it costs nothing, and a program does.
+    let asking = format!(
+        "[ ! -e /run/systemd/transient/{UNIT}.service ] || systemctl is-active {UNIT} 2>/dev/null || :"
+    );
     script::ask(
         board,
         "asking whether the board is held awake",

@@ -1,6 +1,7 @@
 //! Boot methods: how our label gets one attempt while vanilla stays the default (invariant 2), and how the board comes back.
 //! *Architecture invariant:* only this module reboots a board or writes its serial line.
 
+mod before;
 mod default_swap;
 mod guard;
 mod kexec;
@@ -9,6 +10,7 @@ mod manual;
 mod menu;
 mod method;
 mod named;
+mod prepared;
 mod reset;
 mod restart;
 pub mod serial;
@@ -20,8 +22,8 @@ pub mod uboot_env;
 
 use super::extlinux::Config;
 use super::protected::Protected;
-use super::slot::Place;
-use super::{Board, script, slot};
+use super::slot::{Place, Record};
+use super::{Board, inventory, script, slot};
 use anyhow::{Context, Result, bail};
 use method::{Target, Way};
 use restart::Restart;
@@ -155,6 +157,9 @@ pub struct Boot {
     pub outcome: Outcome,
     /// What the line showed.
     pub seen: Seen,
+    /// The boot id of what ran before, where it answered.
+    #[serde(skip)]
+    pub before: Option<String>,
 }
 
 /// Something to tell while a boot goes on.
@@ -187,16 +192,12 @@ pub fn boot_once(
     let Capture::Proven(_) = permit.capture else {
         bail!("no capture is proven: a test boot without one would teach nothing")
     };
-    // What an attempt that was cut off prepared would make the next reset one of ours.
-    disarm(board, protected)?;
-    protected.check(board)?;
-    let record = slot::verify(board, protected)?;
-    let config = read_config(board, protected)?;
+    let before = before::look(board, protected)?;
+    let (record, config, old) = (slot::whole(protected, before.slot)?, before.config, before.old);
+    let place = Place::of(protected, &record.release)?;
+    choose_verified(board, protected, method, &record, &config)?;
     let label = config.label(&protected.test_label).context("our label is gone")?;
     let append = label.append.as_ref().map_or("", |append| append.value.as_str());
-    choose_for(board, protected, Some(method))?;
-    let old = look(board)?;
-    let place = Place::of(protected, &record.release)?;
     let target = Target {
         board,
         protected,
@@ -231,7 +232,28 @@ pub fn boot_once(
             .context("taking back what the boot method prepared")?;
         default_is_vanilla(board, protected)?;
     }
-    Ok(Boot { outcome, seen })
+    Ok(Boot {
+        outcome,
+        seen,
+        before: Some(old.boot_id),
+    })
+}
+
+/// Verifies the slot (invariant 6) and that the method can be used, in one round trip.
+fn choose_verified(
+    board: &dyn Board,
+    protected: &Protected,
+    method: Method,
+    record: &Record,
+    config: &Config,
+) -> Result<()> {
+    let listing = inventory::listing_of(&Place::of(protected, &record.release)?.roots())?;
+    let situation = Situation::looking(protected)?;
+    let scripts = [listing.as_str(), situation.as_str()];
+    let [listed, situation] = script::ask_all(board, "verifying the slot", scripts, script::WORK)?;
+    slot::verify_answers(protected, record, &listed, config)?;
+    let situation = Situation::from(board, &String::from_utf8_lossy(&situation), config);
+    choose(Some(method), allowed(board), &situation).map(|_| ())
 }
 
 /// The boot method for this board as it is: `wanted`, or the best one. See [`choose`].
@@ -289,11 +311,9 @@ pub fn boot_vanilla(
     } else if let Capture::OutOfReach = permit.capture {
         bail!("the board answers: prove its capture first (`cargo xtask preflight`)")
     } else {
-        disarm(board, protected)?;
-        protected.check(board)?;
-        let config = read_config(board, protected)?;
-        slot::check_default(&config, protected)?;
-        (Some(look(board)?), config)
+        let before = before::look(board, protected)?;
+        slot::check_default(&before.config, protected)?;
+        (Some(before.old), before.config)
     };
     let vanilla = menu::Choice::of(&config, &protected.vanilla_label)?;
     let restart = Restart {
@@ -320,33 +340,37 @@ pub fn boot_vanilla(
         }
         Some(answer) => Outcome::OtherKernel(answer),
     };
-    Ok(Boot { outcome, seen })
+    Ok(Boot {
+        outcome,
+        seen,
+        before: old.map(|old| old.boot_id),
+    })
 }
 
 /// Boot methods whose attempt was prepared and never used up. Changes nothing.
 pub fn armed(board: &dyn Board) -> Result<Vec<Method>> {
-    let mut armed = Vec::new();
-    for method in Method::ALL {
-        if method.implementation().is_armed(board)? {
-            armed.push(method);
-        }
-    }
-    Ok(armed)
+    let doing = "looking for a boot that was prepared and never used";
+    let said = script::ask(board, doing, &prepared::looking(), script::LOOK)?;
+    Ok(prepared::read(&said.text()))
 }
 
 /// Takes back what any boot method prepared and did not use; gives the methods that had left something.
 pub fn disarm(board: &dyn Board, protected: &Protected) -> Result<Vec<Method>> {
     let mut left = Vec::new();
-    for method in Method::ALL {
-        let taken_back = method
-            .implementation()
-            .disarm(board, protected)
-            .with_context(|| format!("taking back what the boot method {} prepared", method.name()))?;
-        if taken_back {
+    for method in armed(board)? {
+        if take_back(method, board, protected)? {
             left.push(method);
         }
     }
     Ok(left)
+}
+
+/// Takes back what one method prepared; gives whether there was something.
+fn take_back(method: Method, board: &dyn Board, protected: &Protected) -> Result<bool> {
+    method
+        .implementation()
+        .disarm(board, protected)
+        .with_context(|| format!("taking back what the boot method {} prepared", method.name()))
 }
 
 /// A menu that waits, and that nobody of ours asked for, is answered with vanilla's number (invariant 8). Looks at
@@ -359,10 +383,16 @@ pub fn answer_waiting_menu(board: &dyn Board, protected: &Protected) -> Result<O
     menu::answer_waiting(line, &menu::Choice::of(&config, &protected.vanilla_label)?)
 }
 
+/// The script of [`look`].
+const LOOKING: &str = "set -eu\nuname -r\ncat /proc/sys/kernel/random/boot_id\ncat /proc/cmdline\n";
+
 /// What the board says of itself. Errors: it does not answer.
 pub fn look(board: &dyn Board) -> Result<Answer> {
-    let looking = "set -eu\nuname -r\ncat /proc/sys/kernel/random/boot_id\ncat /proc/cmdline\n";
-    let text = script::ask(board, "looking at what runs", looking, Duration::from_secs(20))?.text();
+    runs(&script::ask(board, "looking at what runs", LOOKING, Duration::from_secs(20))?.text())
+}
+
+/// The answer to [`LOOKING`].
+fn runs(text: &str) -> Result<Answer> {
     let lines: Vec<&str> = text.lines().collect();
     let [release, boot_id, cmdline] = lines[..] else {
         bail!("the board did not say what runs: `{text}`")

@@ -18,7 +18,7 @@ use super::extlinux::{self, Config};
 use super::inventory::{self, Inventory};
 use super::protected::Protected;
 use super::slot::{self, Place, Record, State};
-use super::writer::{Put, Sent, Writer};
+use super::writer::{PACKING, Packing, Put, Sent, Writer};
 use super::{Board, lease, script, slot_init};
 use crate::manifest::{self, Manifest};
 use anyhow::{Context, Result, bail, ensure};
@@ -63,10 +63,7 @@ pub struct Nonce(String);
 impl Nonce {
     /// A new one from the system's random numbers.
     pub fn fresh() -> Result<Self> {
-        let mut bytes = [0; 8];
-        let mut source = std::fs::File::open("/dev/urandom").context("opening /dev/urandom")?;
-        std::io::Read::read_exact(&mut source, &mut bytes).context("reading /dev/urandom")?;
-        Ok(Nonce(hex::encode(bytes)))
+        script::random_hex::<8>().map(Nonce)
     }
 
     /// The digits.
@@ -115,6 +112,8 @@ pub struct Plan {
     boot_puts: Vec<Put>,
     #[serde(skip)]
     run_depmod: bool,
+    #[serde(skip)]
+    packing: Packing,
 }
 
 /// What a deploy did.
@@ -164,13 +163,25 @@ pub enum Stage {
 /// enough space, vanilla's label cannot be followed.
 pub fn plan(board: &dyn Board, request: &Request) -> Result<Plan> {
     let (manifest, protected) = (request.manifest, request.protected);
-    writes_last(board, "deploying")?;
     let place = Place::of(protected, &manifest.release)?;
-    let old = slot::read(board, protected)?;
-    let kept = slot::kept(board, protected)?;
+    let scripts = [
+        root::LOOKING.to_string(),
+        script::reading(&slot::record_path(protected))?,
+        slot::looking_for_kept(protected)?,
+        inventory::listing_of(&place.roots())?,
+        script::reading(&protected.extlinux)?,
+        room::looking(&place)?,
+        PACKING.to_string(),
+    ];
+    let doing = "looking at the board before a deploy";
+    let [cmdline, record, kept, listed, extlinux, room, packing] =
+        script::ask_all(board, doing, scripts.each_ref().map(String::as_str), script::WORK)?;
+    root::lasts(board, "deploying", &String::from_utf8_lossy(&cmdline))?;
+    let old = slot::parse(protected, script::content(&record))?;
+    let kept = slot::parse_kept(protected, &kept);
     let known: Vec<&Record> = old.iter().chain(&kept).collect();
     refuse_collision(board, protected, &place, &manifest.release, &known)?;
-    let seen = inventory::take(board, &place.roots())?;
+    let seen = inventory::parse(&listed)?;
     let wanted = wanted(request, &place)?;
     let (module_puts, boot_puts): (Vec<_>, Vec<_>) = wanted
         .iter()
@@ -192,9 +203,10 @@ pub fn plan(board: &dyn Board, request: &Request) -> Result<Plan> {
     let older = Older::of(protected, old.as_ref(), &kept, &manifest.release, request.keep)?;
     let mut remove = strangers(&seen, &place, &wanted);
     remove.extend(older.remove);
-    let config = Config::parse(&read_extlinux(board, protected)?);
-    beside::leave(&config, protected, &place, &remove)?;
-    room::check(board, protected, &place, &module_puts, &boot_puts)?;
+    let extlinux = script::content(&extlinux).context("extlinux.conf is gone")?;
+    beside::leave(&Config::parse(&extlinux), protected, &place, &remove)?;
+    let room = String::from_utf8_lossy(&room);
+    room::check(&room, protected, &place, &module_puts, &boot_puts)?;
     let whole = old.as_ref().is_some_and(|old| {
         old.state == State::Whole
             && old.release == manifest.release
@@ -209,6 +221,7 @@ pub fn plan(board: &dyn Board, request: &Request) -> Result<Plan> {
             &last_words(board, request, &place)?,
         ),
         unchanged: wanted.len() - send.len(),
+        packing: Packing::read(&String::from_utf8_lossy(&packing)),
         run_depmod: !(whole && module_puts.is_empty() && remove.is_empty()),
         module_puts: module_puts.into_iter().map(|(_, put)| put).collect(),
         boot_puts: boot_puts.into_iter().map(|(_, put)| put).collect(),
@@ -250,11 +263,10 @@ pub fn install(
     on_stage: &mut dyn FnMut(Stage),
 ) -> Result<Deployed> {
     let protected = request.protected;
-    let writer = Writer::new(board, protected);
+    let writer = Writer::new(board, protected).packing_as(plan.packing);
     let mut sent = Sent::default();
     on_stage(Stage::CheckingVanilla);
-    protected.check(board)?;
-    let config = Config::parse(&read_extlinux(board, protected)?);
+    let config = Config::parse(&protected.check_and_read(board)?);
     let touched = !plan.module_puts.is_empty()
         || !plan.boot_puts.is_empty()
         || !plan.remove.is_empty()
@@ -263,7 +275,7 @@ pub fn install(
     let mut initramfs = plan.known_initramfs.clone();
     if touched {
         on_stage(Stage::RemovingLabel);
-        sent.add(withdraw(board, protected)?);
+        sent.add(take_out(&writer, protected, &config)?);
         if let Some(old) = plan.old.as_ref().filter(|old| plan.keep.contains(&old.release)) {
             sent.add(put_record(
                 &writer,
@@ -322,11 +334,16 @@ pub fn install(
 /// file or the new one if it dies half-way.
 pub fn withdraw(board: &dyn Board, protected: &Protected) -> Result<Sent> {
     let config = Config::parse(&read_extlinux(board, protected)?);
-    let without = extlinux::remove(&config, &protected.test_label)?;
+    take_out(&Writer::new(board, protected), protected, &config)
+}
+
+/// [`withdraw`] where `config` was read just now.
+fn take_out(writer: &Writer, protected: &Protected, config: &Config) -> Result<Sent> {
+    let without = extlinux::remove(config, &protected.test_label)?;
     if without.bytes == config.bytes() {
         return Ok(Sent::default());
     }
-    Writer::new(board, protected).put_extlinux(&without.bytes)
+    writer.put_extlinux(&without.bytes)
 }
 
 fn install_modules(

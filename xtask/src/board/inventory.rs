@@ -78,15 +78,25 @@ impl Entry {
 /// Takes the inventory of `roots` (files, or folders with all that is in them; on their own file system). A root that is not
 /// there is simply absent from the answer. Needs GNU find, xargs and sha256sum on the board.
 pub fn take(board: &dyn Board, roots: &[PathBuf]) -> Result<Inventory> {
-    for root in roots {
-        ensure!(root.is_absolute(), "{} is no absolute path", root.display());
-    }
     if roots.is_empty() {
         return Ok(Inventory::new());
     }
-    let roots = script::words(roots.iter().map(PathBuf::as_path))?;
-    let finished = script::ask(board, "listing and hashing files", &listing(&roots), script::WORK)?;
+    let finished = script::ask(
+        board,
+        "listing and hashing files",
+        &listing_of(roots)?,
+        script::WORK,
+    )?;
     parse(&finished.stdout)
+}
+
+/// The script of [`take`], for one that asks more than this; [`parse`] takes its answer.
+pub(super) fn listing_of(roots: &[PathBuf]) -> Result<String> {
+    for root in roots {
+        ensure!(root.is_absolute(), "{} is no absolute path", root.display());
+    }
+    let roots = script::words(roots.iter().map(PathBuf::as_path))?;
+    Ok(listing(&roots))
 }
 
 /// The script: a NUL-separated list of two records for each file (what it is, where it is), an empty record, NUL-separated hashes.
@@ -108,7 +118,8 @@ printf 'end\0'
     )
 }
 
-fn parse(answer: &[u8]) -> Result<Inventory> {
+/// The answer to [`listing_of`].
+pub(super) fn parse(answer: &[u8]) -> Result<Inventory> {
     let text = std::str::from_utf8(answer).context("a file name on the board is not UTF-8")?;
     let (list, hashes) = match text.strip_prefix('\0') {
         Some(hashes) => ("", hashes),

@@ -35,16 +35,18 @@ impl InFront for Leased<'_> {
 
     fn pass_on(&self, script: &str, input: &[u8], limit: Duration, break_off: &BreakOff) -> Result<Finished> {
         let renewing = renewal(limit + MARGIN);
-        let script = format!("({renewing}) 2>/dev/null\n{script}");
+        let script = format!("{{ {renewing}; }} 2>/dev/null\n{script}");
         self.board.run_unless(&script, input, limit, break_off)
     }
 }
 
-/// The shell commands that let the lease end so long from now. The board's side reads the file at any instant: it is renamed into place.
+/// The shell commands that let the lease end so long from now: the shell's own alone, since they come with each command, and starting a program
+/// costs a slow board more than many a command. The board's side reads the file at any instant: a line that is not there or not whole leaves it with
+/// the end that it knows (`deadline` in lease.c).
 pub(super) fn renewal(left: Duration) -> String {
     format!(
-        "mkdir -p {FOLDER} && read -r up rest </proc/uptime && echo $((${{up%%.*}} + {})) >{FOLDER}/lease.new && mv {FOLDER}/lease.new \
-         {FOLDER}/lease",
+        "[ -d {FOLDER} ] || mkdir -p {FOLDER}; read -r lockstep_up lockstep_rest </proc/uptime && \
+         echo $((${{lockstep_up%%.*}} + {})) >{FOLDER}/lease",
         left.as_secs()
     )
 }

@@ -144,8 +144,35 @@ impl Protected {
     /// Looks at all of it again. Nobody but us should write here, so a difference is always a reason to stop
     /// (invariant 1); each names its file.
     pub fn compare(&self, board: &dyn Board) -> Result<Vec<Difference>> {
-        let mut found = inventory::differences(&self.inventory, &inventory::take(board, &self.roots())?);
-        match script::read(board, &self.extlinux)? {
+        let [listed, extlinux] = self.look(board)?;
+        self.differences(&listed, &extlinux)
+    }
+
+    /// [`Protected::check`]; gives extlinux.conf as it is.
+    pub(super) fn check_and_read(&self, board: &dyn Board) -> Result<Vec<u8>> {
+        let [listed, extlinux] = self.look(board)?;
+        self.check_answers(&listed, &extlinux)?;
+        script::content(&extlinux).context("extlinux.conf is gone")
+    }
+
+    fn look(&self, board: &dyn Board) -> Result<[Vec<u8>; 2]> {
+        let [listed, extlinux] = self.looking()?;
+        let doing = "hashing what has to survive";
+        script::ask_all(board, doing, [&listed, &extlinux], script::WORK)
+    }
+
+    /// The two scripts of [`Protected::compare`], for one that asks more than this.
+    pub(super) fn looking(&self) -> Result<[String; 2]> {
+        Ok([
+            inventory::listing_of(&self.roots())?,
+            script::reading(&self.extlinux)?,
+        ])
+    }
+
+    /// What the answers to [`Protected::looking`] tell.
+    fn differences(&self, listed: &[u8], extlinux: &[u8]) -> Result<Vec<Difference>> {
+        let mut found = inventory::differences(&self.inventory, &inventory::parse(listed)?);
+        match script::content(extlinux) {
             None => found.push(Difference {
                 path: self.extlinux.clone(),
                 what: "is gone".into(),
@@ -170,7 +197,15 @@ impl Protected {
 
     /// [`Protected::compare`] as a gate: an error that names every file.
     pub fn check(&self, board: &dyn Board) -> Result<()> {
-        let found = self.compare(board)?;
+        self.refuse_differences(&self.compare(board)?)
+    }
+
+    /// [`Protected::check`] of the answers to [`Protected::looking`].
+    pub(super) fn check_answers(&self, listed: &[u8], extlinux: &[u8]) -> Result<()> {
+        self.refuse_differences(&self.differences(listed, extlinux)?)
+    }
+
+    fn refuse_differences(&self, found: &[Difference]) -> Result<()> {
         if found.is_empty() {
             return Ok(());
         }

@@ -46,6 +46,47 @@ pub fn ask_with_input(
     Ok(finished)
 }
 
+/// Several scripts in one round trip, one after the other; gives what each printed. Each is a subshell, so that none of them changes what the next one
+/// finds. A board is asked some fifty things around each boot, and the way there costs more than most answers. Errors: as [`ask`]; also when one of them
+/// fails, or the answer is cut off.
+pub fn ask_all<const N: usize>(
+    board: &dyn Board,
+    doing: &str,
+    scripts: [&str; N],
+    limit: Duration,
+) -> Result<[Vec<u8>; N]> {
+    let mark = format!("lockstep-{}", random_hex::<8>()?);
+    let mut whole = String::new();
+    for script in scripts {
+        whole.push_str(&format!("(\n{script}\n) || exit\nprintf '\\n%s\\n' {mark}\n"));
+    }
+    let answer = ask(board, doing, &whole, limit)?.stdout;
+    parts(&answer, &mark).try_into().map_err(|parts: Vec<Vec<u8>>| {
+        let name = &board.description().name;
+        anyhow::anyhow!("{doing} on board `{name}`: {} of {N} answers came", parts.len())
+    })
+}
+
+/// What stands before each mark; what is behind the last one was cut off.
+fn parts(answer: &[u8], mark: &str) -> Vec<Vec<u8>> {
+    let mark = format!("\n{mark}\n").into_bytes();
+    let mut parts = Vec::new();
+    let mut rest = answer;
+    while let Some(at) = rest.windows(mark.len()).position(|window| window == mark) {
+        parts.push(rest[..at].to_vec());
+        rest = &rest[at + mark.len()..];
+    }
+    parts
+}
+
+/// Twice as many hexadecimal digits as `BYTES`, from the system's random numbers: a name that nobody has used, a word that nobody has said.
+pub fn random_hex<const BYTES: usize>() -> Result<String> {
+    let mut bytes = [0; BYTES];
+    let mut source = std::fs::File::open("/dev/urandom").context("opening /dev/urandom")?;
+    std::io::Read::read_exact(&mut source, &mut bytes).context("reading /dev/urandom")?;
+    Ok(hex::encode(bytes))
+}
+
 /// A path as one word of a script. Errors: it is not UTF-8 (then no path of ours).
 pub fn word(path: &Path) -> Result<String> {
     let text = path
@@ -62,13 +103,47 @@ pub fn words<'a>(paths: impl IntoIterator<Item = &'a Path>) -> Result<String> {
 
 /// The whole content of a file on the board; `None` if there is none.
 pub fn read(board: &dyn Board, path: &Path) -> Result<Option<Vec<u8>>> {
+    let finished = ask(
+        board,
+        &format!("reading {}", path.display()),
+        &reading(path)?,
+        LOOK,
+    )?;
+    Ok(content(&finished.stdout))
+}
+
+/// The script of [`read`]; [`content`] takes its answer.
+pub fn reading(path: &Path) -> Result<String> {
     let file = word(path)?;
-    let script = format!("if [ -e {file} ]; then printf +; cat {file}; fi");
-    let finished = ask(board, &format!("reading {}", path.display()), &script, LOOK)?;
-    Ok(finished.stdout.strip_prefix(b"+").map(<[u8]>::to_vec))
+    Ok(format!("if [ -e {file} ]; then printf +; cat {file}; fi"))
+}
+
+/// The answer to [`reading`].
+pub fn content(answer: &[u8]) -> Option<Vec<u8>> {
+    answer.strip_prefix(b"+").map(<[u8]>::to_vec)
 }
 
 /// `key=value` lines of a script's answer. Lines without `=` are passed over.
 pub fn fields(text: &str) -> std::collections::BTreeMap<&str, &str> {
     text.lines().filter_map(|line| line.split_once('=')).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_answers_come_apart_whatever_is_in_them() {
+        let answer = b"a\n\nlockstep-0\n\nlockstep-0\n\0b\nlockstep-1\n\nlockstep-0\ncut off";
+        let expected: [&[u8]; 3] = [b"a\n", b"", b"\0b\nlockstep-1\n"];
+        assert_eq!(parts(answer, "lockstep-0"), expected);
+        assert!(parts(b"", "lockstep-0").is_empty());
+    }
+
+    #[test]
+    fn what_is_random_differs() {
+        let words = [random_hex::<8>().unwrap(), random_hex::<8>().unwrap()];
+        assert_ne!(words[0], words[1]);
+        assert_eq!(words[0].len(), 16);
+    }
 }

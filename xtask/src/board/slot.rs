@@ -147,10 +147,15 @@ pub fn record_path(protected: &Protected) -> PathBuf {
 
 /// The record on the board; `None` if there is none. Errors: it is damaged or newer.
 pub fn read(board: &dyn Board, protected: &Protected) -> Result<Option<Record>> {
-    let path = record_path(protected);
-    let Some(bytes) = script::read(board, &path)? else {
+    parse(protected, script::read(board, &record_path(protected))?)
+}
+
+/// The record from the content of its file.
+pub(super) fn parse(protected: &Protected, content: Option<Vec<u8>>) -> Result<Option<Record>> {
+    let Some(bytes) = content else {
         return Ok(None);
     };
+    let path = record_path(protected);
     let record: Record = serde_json::from_slice(&bytes)
         .with_context(|| format!("reading the slot's record {} on the board", path.display()))?;
     ensure!(
@@ -187,13 +192,23 @@ pub(super) fn kept_release(name: &str) -> Option<&str> {
 /// Slots that are kept on the board without a label, newest first. A record that cannot be read still names its release: it counts as the
 /// oldest, with nothing in it.
 pub fn kept(board: &dyn Board, protected: &Protected) -> Result<Vec<Record>> {
+    let looking = looking_for_kept(protected)?;
+    let finished = script::ask(board, "looking for kept slots", &looking, script::LOOK)?;
+    Ok(parse_kept(protected, &finished.stdout))
+}
+
+/// The script of [`kept`], for one that asks more than this; [`parse_kept`] takes its answer.
+pub(super) fn looking_for_kept(protected: &Protected) -> Result<String> {
     let folder = record_path(protected);
     let folder = script::word(folder.parent().unwrap_or(&protected.boot_mount))?;
-    let looking = format!(
+    Ok(format!(
         "cd {folder}\nfor file in {KEPT}*.json; do [ -f \"$file\" ] || continue; printf '%s\\0' \"$file\"; cat \"./$file\"; printf '\\0'; done"
-    );
-    let finished = script::ask(board, "looking for kept slots", &looking, script::LOOK)?;
-    let text = String::from_utf8_lossy(&finished.stdout).into_owned();
+    ))
+}
+
+/// The answer to [`looking_for_kept`].
+pub(super) fn parse_kept(protected: &Protected, answer: &[u8]) -> Vec<Record> {
+    let text = String::from_utf8_lossy(answer);
     let fields: Vec<&str> = text.split_terminator('\0').collect();
     let mut records: Vec<Record> = fields
         .chunks(2)
@@ -218,12 +233,27 @@ pub fn kept(board: &dyn Board, protected: &Protected) -> Result<Vec<Record>> {
         })
         .collect();
     records.sort_by_key(|record| std::cmp::Reverse(record.sequence));
-    Ok(records)
+    records
 }
 
 /// Verifies the whole slot and its label. Errors name what is wrong; then nothing may boot it (invariant 6).
 pub fn verify(board: &dyn Board, protected: &Protected) -> Result<Record> {
-    let record = read(board, protected)?.with_context(|| {
+    let record = whole(protected, read(board, protected)?)?;
+    let place = Place::of(protected, &record.release)?;
+    let (listing, extlinux) = (
+        inventory::listing_of(&place.roots())?,
+        script::reading(&protected.extlinux)?,
+    );
+    let scripts = [listing.as_str(), extlinux.as_str()];
+    let [listed, extlinux] = script::ask_all(board, "hashing the slot", scripts, script::WORK)?;
+    let extlinux = script::content(&extlinux).context("extlinux.conf is gone")?;
+    verify_answers(protected, &record, &listed, &Config::parse(&extlinux))?;
+    Ok(record)
+}
+
+/// The record of a slot that is whole, as far as it says so itself.
+pub(super) fn whole(protected: &Protected, record: Option<Record>) -> Result<Record> {
+    let record = record.with_context(|| {
         format!(
             "label `{}` has no slot on this board: deploy first",
             protected.test_label
@@ -234,8 +264,17 @@ pub fn verify(board: &dyn Board, protected: &Protected) -> Result<Record> {
         "the slot of label `{}` is incomplete (a deploy was interrupted): deploy again",
         record.label
     );
-    let place = Place::of(protected, &record.release)?;
-    let found = inventory::other_content(&record.inventory, &inventory::take(board, &place.roots())?);
+    Ok(record)
+}
+
+/// [`verify`] of the answer to the listing of the slot's place.
+pub(super) fn verify_answers(
+    protected: &Protected,
+    record: &Record,
+    listed: &[u8],
+    config: &Config,
+) -> Result<()> {
+    let found = inventory::other_content(&record.inventory, &inventory::parse(listed)?);
     if let Some(first) = found.first() {
         bail!(
             "the slot of label `{}` does not verify, so it is not booted: {} {} (and {} more); deploy again",
@@ -245,9 +284,7 @@ pub fn verify(board: &dyn Board, protected: &Protected) -> Result<Record> {
             found.len() - 1
         );
     }
-    let bytes = script::read(board, &protected.extlinux)?.context("extlinux.conf is gone")?;
-    check_label(&Config::parse(&bytes), protected, &record, &place)?;
-    Ok(record)
+    check_label(config, protected, record, &Place::of(protected, &record.release)?)
 }
 
 /// The label must boot this slot, stand last, be ours, and leave the default with vanilla (invariants 2, 6 and 7).

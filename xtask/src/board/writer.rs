@@ -18,6 +18,7 @@ use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, Instant};
 
 pub use pack::Packing;
+pub(super) use scripts::PACKING;
 
 /// Writes to one board. [`Writer::new`] refuses all that is protected; only `rollback` gets one that restores.
 pub struct Writer<'a> {
@@ -125,6 +126,12 @@ impl<'a> Writer<'a> {
         }
     }
 
+    /// The same, where it is known already what the board can unpack.
+    pub(super) fn packing_as(self, packing: Packing) -> Self {
+        self.packing.set(Some(packing));
+        self
+    }
+
     /// Writes files below `base` in one connection. When it dies half-way each target is the old file or the new one, and
     /// `base/.lockstep-<random>` may be left over: the next write removes it, except on FAT (see [`Sent::remarks`]).
     pub fn put(&self, base: &Path, puts: &[Put]) -> Result<Sent> {
@@ -155,13 +162,7 @@ impl<'a> Writer<'a> {
             mode: 0o644,
             keep: None,
         };
-        let sent = self.put_excused(&base, &[put], &[Excuse::OwnLabel])?;
-        let now = script::read(self.board, &self.protected.extlinux)?;
-        ensure!(
-            now.as_deref() == Some(bytes),
-            "extlinux.conf does not read back as it was written"
-        );
-        Ok(sent)
+        self.put_excused(&base, &[put], &[Excuse::OwnLabel])
     }
 
     /// Removes files and folders of ours with all that is in them; what is not there is no error. When it dies half-way some
@@ -343,10 +344,21 @@ impl<'a> Writer<'a> {
         let packed = pack::pack(puts, packing)?;
         let keeps = puts.iter().any(|put| put.keep.is_some());
         let base = script::word(base)?;
-        let writing = scripts::put(&base, &random_name()?, packing, keeps, puts.len());
+        let mut writing = scripts::put(&base, &script::random_hex::<6>()?, packing, keeps, puts.len());
+        if let [Excuse::OwnLabel] = excuses {
+            // A file that everything depends on is read once more where it is now.
+            writing.push_str(&scripts::read_back(&script::word(&targets[0].0)?));
+        }
         let finished = self.act("writing files", rule, &targets, &writing, &packed)?;
-        let remarks = finished
-            .text()
+        let said = finished.text();
+        if let [Excuse::OwnLabel] = excuses {
+            let back = said.lines().find_map(|line| line.strip_prefix("back="));
+            ensure!(
+                back == Some(&puts[0].sha256),
+                "extlinux.conf does not read back as it was written"
+            );
+        }
+        let remarks = said
             .lines()
             .filter_map(|line| line.strip_prefix("remark="))
             .map(String::from)
@@ -401,11 +413,8 @@ impl<'a> Writer<'a> {
         if let Some(known) = self.packing.get() {
             return Ok(known);
         }
-        let answer = script::ask(self.board, "looking for zstd", scripts::PACKING, script::LOOK)?;
-        let packing = match answer.text().as_str() {
-            "zstd" => Packing::Zstd,
-            _ => Packing::Plain,
-        };
+        let answer = script::ask(self.board, "looking for zstd", PACKING, script::LOOK)?;
+        let packing = Packing::read(&answer.text());
         self.packing.set(Some(packing));
         Ok(packing)
     }
@@ -481,14 +490,6 @@ fn nul_list(paths: &[PathBuf]) -> Result<Vec<u8>> {
         list.push(0);
     }
     Ok(list)
-}
-
-/// A name that no interrupted write before has used.
-fn random_name() -> Result<String> {
-    let mut bytes = [0; 6];
-    let mut source = std::fs::File::open("/dev/urandom").context("opening /dev/urandom")?;
-    std::io::Read::read_exact(&mut source, &mut bytes).context("reading /dev/urandom")?;
-    Ok(hex::encode(bytes))
 }
 
 #[cfg(test)]

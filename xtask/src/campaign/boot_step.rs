@@ -10,6 +10,7 @@ use super::harvest::Harvest;
 use super::harvest_netconsole;
 use super::harvest_records;
 use super::journal::Journal;
+use super::pace;
 use super::smoke::SmokeResult;
 use super::smoke::checkers::{self, KnownDead};
 use super::stopwatch::Stopwatch;
@@ -24,6 +25,7 @@ use crate::manifest::Manifest;
 use crate::ui::short;
 use anyhow::{Result, bail};
 use serde_json::json;
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
@@ -199,10 +201,10 @@ impl BootStep<'_> {
         say: &mut dyn FnMut(&str),
         ask: &mut Asking,
     ) -> Result<(Outcome, Harvest)> {
-        let before = boot::look(rig.board)?.boot_id;
-        let boot = watch.time("boot the debug kernel", || {
-            self.boot_once(rig, nonce, journal, say)
-        })?;
+        let boot = watch.time(pace::BOOT, || self.boot_once(rig, nonce, journal, say))?;
+        if let Outcome::Booted(answer) = &boot.outcome {
+            watch.began_late(pace::BOOT, answer.seconds, pace::CHECKS);
+        }
         let mut harvest = Harvest::default();
         let mut stopped = None;
         let mut netconsole = None;
@@ -213,8 +215,10 @@ impl BootStep<'_> {
             ));
             let trial = Trial {
                 answer,
-                boot_id_before: &before,
+                // Where it is not known, nothing proves that this is another boot.
+                boot_id_before: boot.before.as_deref().unwrap_or(&answer.boot_id),
                 nonce,
+                journal: Cell::new(None),
             };
             (netconsole, stopped) = self.try_out(rig, &trial, (&mut harvest, booted, watch), say, ask);
         }

@@ -84,7 +84,7 @@ pub struct Kept {
 pub fn take(board: &dyn Board, folder: &Path, earlier: usize) -> Result<Taken> {
     let mut taken = Taken::default();
     let mut harvest = Harvest::default();
-    let running = harvest_running::take(board, &mut harvest, folder);
+    let running = harvest_running::take(board, &mut harvest, folder, None);
     let missing = taken.note(running).unwrap_or_default();
     taken.problems.extend(missing);
     let boots = boots(board);

@@ -5,8 +5,10 @@ use super::harvest::{Harvest, Source};
 use super::wall_time;
 use crate::board::Board;
 use crate::evidence::journal;
+use crate::host::process::{BreakOff, Finished};
 use anyhow::{Context, Result};
 use std::path::Path;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(120);
@@ -23,20 +25,64 @@ const DMESG: &str = "dmesg -r 2>/dev/null || dmesg 2>/dev/null; true";
 /// Where no journal has both times of anything: the board's clock now, and seconds since its boot. busybox has no fraction (`%N`) to give.
 const CLOCK: &str = "date +%s.%N 2>/dev/null && cat /proc/uptime 2>/dev/null; true";
 
+/// The journal of this boot, read over the board's second way while it is asked other things: it takes a slow board seconds.
+pub struct Ahead {
+    reader: JoinHandle<Result<Finished>>,
+    over: BreakOff,
+}
+
+impl Ahead {
+    /// Begins to read. `None`: the board has no second way, and [`take`] reads it in its turn.
+    pub fn begin(board: &dyn Board) -> Option<Self> {
+        let way = board.second_way()?;
+        let over = BreakOff::default();
+        let word = over.clone();
+        let reader = std::thread::spawn(move || way.run_unless(JOURNAL, &[], LIMIT, &word));
+        Some(Ahead { reader, over })
+    }
+
+    /// What came; nothing where it failed.
+    fn end(self) -> Option<Vec<u8>> {
+        let read = self.reader.join().ok()?.ok()?;
+        Some(read.stdout).filter(|journal| !journal.is_empty())
+    }
+
+    /// Nobody waits for it any more.
+    pub fn give_up(self) {
+        self.over.say("nobody waits for the journal");
+        drop(self.reader.join());
+    }
+}
+
 /// Adds what the running kernel keeps, each source as a file in `folder` before anything reads it; a source that gives nothing leaves no file.
 /// Gives what is not there and what was taken instead, in words for the report. Errors: the connection.
-pub fn take(board: &dyn Board, harvest: &mut Harvest, folder: &Path) -> Result<Vec<String>> {
+pub fn take(
+    board: &dyn Board,
+    harvest: &mut Harvest,
+    folder: &Path,
+    ahead: Option<Ahead>,
+) -> Result<Vec<String>> {
     let mut missing = Vec::new();
     let ask = |what: &str, script: &str| -> Result<Vec<u8>> {
         let doing = || format!("harvesting {what}");
         Ok(board.run(script, LIMIT).with_context(doing)?.stdout)
     };
-    let mut kmsg = ask("kmsg", KMSG)?;
-    if kmsg.is_empty() {
-        kmsg = ask("kmsg", KMSG_WAITING)?;
-    }
+    let kmsg = ask("kmsg", KMSG).and_then(|kmsg| match kmsg.is_empty() {
+        true => ask("kmsg", KMSG_WAITING),
+        false => Ok(kmsg),
+    });
+    // A board that does not answer any more does not go on with its journal.
+    let (kmsg, ahead) = match kmsg {
+        Ok(kmsg) => (kmsg, ahead.and_then(Ahead::end)),
+        Err(error) => {
+            if let Some(ahead) = ahead {
+                ahead.give_up();
+            }
+            return Err(error);
+        }
+    };
     let mut taken = vec![(Source::Kmsg, kmsg)];
-    let journal = ask("the journal", JOURNAL)?;
+    let journal = ahead.map_or_else(|| ask("the journal", JOURNAL), Ok)?;
     if journal.is_empty() {
         missing
             .push("no journal has this boot (a board without systemd?): its log is the kernel's own".into());
@@ -80,7 +126,7 @@ mod tests {
     use super::*;
     use crate::board::InFront;
     use crate::board::bare_board::BareBoard;
-    use crate::host::process::{self, BreakOff, Finished};
+    use crate::host::process;
     use std::path::PathBuf;
     use xshell::{Shell, cmd};
 
@@ -127,7 +173,7 @@ mod tests {
     fn check(programs: &[(&str, &str)], files: &[&str], missing: usize, gaps: usize) {
         let folder = tempfile::tempdir().unwrap();
         let mut harvest = Harvest::default();
-        let told = take(&Small::with(programs), &mut harvest, folder.path()).unwrap();
+        let told = take(&Small::with(programs), &mut harvest, folder.path(), None).unwrap();
         let mut names: Vec<String> = std::fs::read_dir(folder.path())
             .unwrap()
             .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
@@ -152,7 +198,7 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let mut harvest = Harvest::default();
             let board = Small::with(&[&[("dd", kmsg.as_str())], programs].concat());
-            take(&board, &mut harvest, folder.path()).unwrap();
+            take(&board, &mut harvest, folder.path(), None).unwrap();
             let walls: Vec<bool> = harvest
                 .findings()
                 .iter()

@@ -28,6 +28,7 @@ pub mod live;
 pub mod notify;
 pub mod ours;
 pub mod overrule;
+pub mod pace;
 pub mod plan;
 pub mod preflight;
 pub mod record;

@@ -54,6 +54,32 @@ impl Stopwatch {
         known.map_or(0.0, |(_, seconds)| *seconds)
     }
 
+    /// Gives the last stretch of `phase` to `before`, but for the `seconds` at its end: where only what was done tells when the phase began.
+    pub fn began_late(&mut self, phase: &str, seconds: f64, before: &str) {
+        let Some(at) = self.spans.iter().rposition(|span| span.phase == phase) else {
+            return;
+        };
+        let Span { from_s, to_s, .. } = self.spans[at];
+        let begin = (to_s - seconds).clamp(from_s, to_s);
+        self.spans[at].from_s = begin;
+        let earlier = Span {
+            phase: before.to_string(),
+            from_s,
+            to_s: begin,
+        };
+        self.spans.insert(at, earlier);
+        let known = self.phases.iter().position(|(name, _)| name == phase);
+        if let Some(known) = known {
+            self.phases[known].1 -= begin - from_s;
+        }
+        match self.phases.iter_mut().find(|(name, _)| name == before) {
+            Some((_, sum)) => *sum += begin - from_s,
+            None => self
+                .phases
+                .insert(known.unwrap_or(0), (before.to_string(), begin - from_s)),
+        }
+    }
+
     /// Does `act` and adds its time to `phase`.
     pub fn time<T>(&mut self, phase: &str, act: impl FnOnce() -> T) -> T {
         if let Some(watcher) = &self.watcher {
@@ -79,6 +105,34 @@ impl Stopwatch {
 mod tests {
     use super::*;
     use std::sync::Mutex;
+
+    #[test]
+    fn a_phase_that_began_late_leaves_the_rest_to_the_one_before() {
+        let mut watch = Stopwatch {
+            phases: vec![("boot".into(), 9.0)],
+            spans: vec![Span {
+                phase: "boot".into(),
+                from_s: 1.0,
+                to_s: 10.0,
+            }],
+            ..Stopwatch::default()
+        };
+        watch.began_late("boot", 7.0, "check");
+        assert_eq!(
+            watch.phases,
+            [("check".to_string(), 2.0), ("boot".to_string(), 7.0)]
+        );
+        let spans: Vec<(&str, f64, f64)> = watch
+            .spans
+            .iter()
+            .map(|span| (span.phase.as_str(), span.from_s, span.to_s))
+            .collect();
+        assert_eq!(spans, [("check", 1.0, 3.0), ("boot", 3.0, 10.0)]);
+        watch.began_late("boot", 100.0, "check");
+        assert_eq!(watch.seconds("boot"), 7.0, "never more than there was");
+        watch.began_late("tests", 1.0, "check");
+        assert_eq!(watch.seconds("check"), 2.0);
+    }
 
     #[test]
     fn stretches_keep_their_place_and_phases_their_sum() {

@@ -5,6 +5,7 @@
 //! its own words.
 
 mod break_off;
+mod wait;
 
 pub use break_off::{BreakOff, BrokenOff};
 
@@ -18,6 +19,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
+use wait::wait;
 use xshell::Cmd;
 
 /// What a program printed and how it ended.
@@ -355,28 +357,6 @@ fn indent(lines: &[String]) -> String {
         .map(|line| format!("    {line}"))
         .collect::<Vec<_>>()
         .join("\n")
-}
-
-/// Waits up to `limit`, or until `break_off` is said; after that the whole process group is killed and reaped.
-fn wait(child: &mut Child, limit: Duration, break_off: &BreakOff) -> Result<ExitStatus> {
-    let deadline = Instant::now() + limit;
-    let mut pause = Duration::from_millis(1);
-    loop {
-        if let Some(status) = child.try_wait()? {
-            return Ok(status);
-        }
-        let broken_off = break_off.check();
-        if broken_off.is_err() || Instant::now() >= deadline {
-            if let Some(group) = rustix::process::Pid::from_raw(child.id() as i32) {
-                let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
-            }
-            child.wait()?;
-            broken_off?;
-            bail!("it did not end within {} s and was killed", limit.as_secs());
-        }
-        thread::sleep(pause);
-        pause = (pause * 2).min(Duration::from_millis(50));
-    }
 }
 
 fn collect(mut from: impl Read + Send + 'static) -> thread::JoinHandle<Vec<u8>> {

@@ -135,9 +135,10 @@ pub(super) trait BootMethod: Sync {
         None
     }
 
-    /// Whether the board has something that [`BootMethod::disarm`] would take back. Changes nothing.
-    fn is_armed(&self, _board: &dyn Board) -> Result<bool> {
-        Ok(false)
+    /// Shell that succeeds where the board has something that [`BootMethod::disarm`] would take back; it changes nothing. None: this method never
+    /// leaves anything.
+    fn is_armed(&self) -> Option<String> {
+        None
     }
 
     /// Takes back what [`BootMethod::arm`] left on the board, and tells whether there was something. Safe at any time, and twice.
@@ -147,7 +148,11 @@ pub(super) trait BootMethod: Sync {
 }
 
 /// systemd's way, or any other init's.
-pub(super) const ORDERLY_RESTART: &str = "systemctl reboot || reboot";
+/// `systemctl reboot` asks logind, which asks those who hold the board up. Where logind does not run (it makes that folder whatever else it does:
+/// systemd's login/logind.c) there is nobody to ask, and starting it first, and the bus for it, costs a slow board seconds; what it would do
+/// then is in systemctl(1) under `reboot`.
+pub(super) const ORDERLY_RESTART: &str = "if [ -d /run/systemd/system ] && [ ! -d /run/systemd/seats ]; then systemctl start --no-block \
+     --job-mode=replace-irreversibly reboot.target; else false; fi || systemctl reboot || reboot";
 
 /// The method to use: `wanted`, or the best one that the board allows and that nothing speaks against. Errors: the wanted one is refused
 /// (with the reason), or each one is (with each reason). Only a wanted one may need a person.

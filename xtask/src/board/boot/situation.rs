@@ -90,6 +90,13 @@ fi
 impl Situation {
     /// Looks at the board. Changes nothing.
     pub fn of(board: &dyn Board, protected: &Protected, config: &Config) -> Result<Self> {
+        let looking = Self::looking(protected)?;
+        let text = script::ask(board, "looking at what boot methods need", &looking, script::LOOK)?.text();
+        Ok(Self::from(board, &text, config))
+    }
+
+    /// The script of [`Situation::of`], for one that asks more than this.
+    pub(super) fn looking(protected: &Protected) -> Result<String> {
         let folder = protected
             .extlinux
             .parent()
@@ -98,14 +105,17 @@ impl Situation {
             "df --output=source,fstype {} | tail -n1 | sed 's/^/boot=/'\n",
             script::word(folder)?
         );
-        let looking = format!("{LOOK}{mount}");
-        let text = script::ask(board, "looking at what boot methods need", &looking, script::LOOK)?.text();
-        Ok(Self::read(
-            &text,
+        Ok(format!("{LOOK}{mount}"))
+    }
+
+    /// What the answer to [`Situation::looking`] tells.
+    pub(super) fn from(board: &dyn Board, answer: &str, config: &Config) -> Self {
+        Self::read(
+            answer,
             board.serial().is_some(),
             config.behaviour(),
             board.description().environment_defaults_boot_vanilla,
-        ))
+        )
     }
 
     fn read(text: &str, serial: bool, behaviour: Behaviour, defaults_proven: bool) -> Self {

@@ -1,9 +1,9 @@
 //! Whether a deploy fits: measured on the board, before anything is written, against what will be written.
 
 use super::super::protected::Protected;
+use super::super::script;
 use super::super::slot::Place;
 use super::super::writer::Put;
-use super::super::{Board, script};
 use anyhow::{Context, Result, bail, ensure};
 use std::path::{Path, PathBuf};
 
@@ -30,26 +30,34 @@ struct Room {
     read_only: bool,
 }
 
+/// The folders of the modules and of the boot files.
+fn folders(place: &Place) -> Result<[&Path; 2]> {
+    match (place.modules.parent(), place.image.parent()) {
+        (Some(modules), Some(boot)) => Ok([modules, boot]),
+        _ => bail!("the slot's files have no folders"),
+    }
+}
+
+/// The script that measures; [`check`] takes its answer.
+pub(super) fn looking(place: &Place) -> Result<String> {
+    Ok(format!(
+        "for folder in {}; do\n    df -B1 --output=avail,iavail,itotal,fstype \"$folder\" | tail -n +2\n    \
+         mount=$(stat -c %m \"$folder\")\n    awk -v m=\"$mount\" '$2 == m {{ o = $4 }} END {{ print \"options=\" o }}' /proc/mounts\n    \
+         printf 'mount=%s\\n' \"$mount\"\ndone",
+        script::words(folders(place)?)?
+    ))
+}
+
 /// Errors: the boot folder is not mounted, a file system is read-only, of a wrong type or too full. Nothing was changed then.
 pub(super) fn check(
-    board: &dyn Board,
+    text: &str,
     protected: &Protected,
     place: &Place,
     modules: &[(PathBuf, Put)],
     boot: &[(PathBuf, Put)],
 ) -> Result<()> {
-    let folders = [place.modules.parent(), place.image.parent()];
-    let [Some(modules_at), Some(boot_at)] = folders else {
-        bail!("the slot's files have no folders")
-    };
-    let looking = format!(
-        "for folder in {}; do\n    df -B1 --output=avail,iavail,itotal,fstype \"$folder\" | tail -n +2\n    \
-         mount=$(stat -c %m \"$folder\")\n    awk -v m=\"$mount\" '$2 == m {{ o = $4 }} END {{ print \"options=\" o }}' /proc/mounts\n    \
-         printf 'mount=%s\\n' \"$mount\"\ndone",
-        script::words([modules_at, boot_at])?
-    );
-    let text = script::ask(board, "measuring free space", &looking, script::LOOK)?.text();
-    let rooms = parse(&text, &[modules_at, boot_at])?;
+    let [modules_at, boot_at] = folders(place)?;
+    let rooms = parse(text, &[modules_at, boot_at])?;
     let [modules_room, boot_room] = &rooms[..] else {
         bail!("the board did not say how much space is free: `{text}`")
     };

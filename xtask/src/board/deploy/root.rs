@@ -12,7 +12,15 @@ pub const OVERLAY: &str = "lockstep.root=overlay";
 /// done (invariants 5 and 6).
 pub fn writes_last(board: &dyn Board, doing: &str) -> Result<()> {
     let asking = "looking at what root the board runs on";
-    let cmdline = script::ask(board, asking, "cat /proc/cmdline", script::LOOK)?.text();
+    let cmdline = script::ask(board, asking, LOOKING, script::LOOK)?.text();
+    lasts(board, doing, &cmdline)
+}
+
+/// The script of [`writes_last`], for one that asks more than this.
+pub(super) const LOOKING: &str = "cat /proc/cmdline";
+
+/// [`writes_last`] of the answer to [`LOOKING`].
+pub(super) fn lasts(board: &dyn Board, doing: &str, cmdline: &str) -> Result<()> {
     ensure!(
         !cmdline.split_whitespace().any(|word| word == OVERLAY),
         "{doing}: board `{}` runs the test kernel on a root that is thrown away, where nothing that is written lasts; nothing was changed. \

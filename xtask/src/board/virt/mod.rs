@@ -103,6 +103,8 @@ pub enum Down {
     Cut,
 }
 
+/// How long a board whose network is up may take to refuse a connection at first; each try has more time.
+const NETWORK: Duration = Duration::from_millis(250);
 /// Longest time from a reset to U-Boot's first line, on a busy host.
 const RESET_LIMIT: Duration = Duration::from_secs(20);
 
@@ -337,8 +339,23 @@ impl Board for VirtualBoard {
         self.ssh().ok()?.beside(heart::NAME).ok()
     }
 
+    /// A connection that is made before its network is up hangs for as long as it may (QEMU takes it, and asks the board's card once where it is), so
+    /// that is waited for first: the price is a packet.
     fn answers(&self, limit: Duration) -> bool {
-        self.is_on() && self.ssh().is_ok_and(|ssh| ssh.answers(limit))
+        let started = Instant::now();
+        let mut one_try = NETWORK;
+        while self.is_on() {
+            let closed = self.ports().map(|ports| ports.closed);
+            if closed.is_some_and(|port| ports::refuses(port, one_try)) {
+                return self.ssh().is_ok_and(|ssh| ssh.answers(limit));
+            }
+            if started.elapsed() >= limit {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+            one_try = one_try.mul_f32(1.5).min(limit);
+        }
+        false
     }
 
     fn serial(&self) -> Option<&dyn SerialLine> {

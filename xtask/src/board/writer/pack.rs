@@ -14,6 +14,16 @@ pub enum Packing {
     Plain,
 }
 
+impl Packing {
+    /// The answer to `scripts::PACKING`.
+    pub fn read(answer: &str) -> Self {
+        match answer.trim() {
+            "zstd" => Packing::Zstd,
+            _ => Packing::Plain,
+        }
+    }
+}
+
 /// Level of zstd: on a line of 1 MB/s a second of packing is repaid by a megabyte.
 const LEVEL: i32 = 9;
 

@@ -83,7 +83,8 @@ guard() {
 "#;
 
 /// Looks which packing the board knows.
-pub(super) const PACKING: &str = "if command -v zstd >/dev/null; then echo zstd; else echo plain; fi";
+pub(in crate::board) const PACKING: &str =
+    "if command -v zstd >/dev/null; then echo zstd; else echo plain; fi";
 
 /// Unpacks beside the targets, checks and flushes, hashes, renames, flushes. `files` is the number of targets.
 pub(super) fn put(base: &str, name: &str, packing: Packing, keeps: bool, files: usize) -> String {
@@ -180,6 +181,11 @@ cd ..
 find "./$stage" -depth -type d -exec rmdir -- {} +
 flush .
 "#;
+
+/// Tells the hash of a file that was written.
+pub(super) fn read_back(path: &str) -> String {
+    format!("sum=$(sha256sum <{path})\necho \"back=${{sum%% *}}\"\n")
+}
 
 /// Removes the files and folders of the NUL-separated list on standard input, `$files` of them.
 pub(super) const REMOVE: &str = r#"guarded=$(mktemp)

@@ -13,6 +13,7 @@ use crate::campaign::gates;
 use crate::campaign::harvest::Harvest;
 use crate::campaign::harvest_netconsole;
 use crate::campaign::harvest_running;
+use crate::campaign::pace;
 use crate::campaign::smoke::{self, Hangs, SmokeResult, broken, checkers, hung};
 use crate::campaign::soak;
 use crate::campaign::stopwatch::Stopwatch;
@@ -20,7 +21,12 @@ use crate::evidence::finding::Kind;
 use crate::host::process::BrokenOff;
 use crate::ui::short;
 use anyhow::{Context, Result};
+use std::cell::Cell;
 use std::time::Duration;
+
+/// The phases around the tests.
+const SET_UP: &str = "set up the tests";
+const READ: &str = "read trace, proof and logs";
 
 /// The beats of the heart, in the folder of the boot's evidence.
 const HEARTBEAT: &str = "heartbeat.txt";
@@ -33,6 +39,8 @@ pub(super) struct Trial<'a> {
     pub boot_id_before: &'a str,
     /// The nonce of this deploy.
     pub nonce: &'a str,
+    /// The journal, once it is read ahead.
+    pub journal: Cell<Option<harvest_running::Ahead>>,
 }
 
 /// What is asked of a kernel that answers.
@@ -64,18 +72,21 @@ impl BootStep<'_> {
             board: &leased,
             ..*rig
         };
-        booted.facts.push(match lease::renew(rig.board, LOOK) {
-            Ok(()) => "a lease is held: a wedge that feeds the watchdog ends by itself, too".into(),
-            Err(error) => format!("no lease is held ({error:#}): a wedge that feeds the watchdog stays until this host resets it"),
+        let netconsole = watch.time(SET_UP, || {
+            booted.facts.push(match lease::renew(rig.board, LOOK) {
+                Ok(()) => "a lease is held: a wedge that feeds the watchdog ends by itself, too".into(),
+                Err(error) => format!("no lease is held ({error:#}): a wedge that feeds the watchdog stays until this host resets it"),
+            });
+            harvest_netconsole::arm(rig.board, &mut booted.facts)
         });
-        let netconsole = harvest_netconsole::arm(rig.board, &mut booted.facts);
         let mut broken_off = None;
         match ask(rig, trial, booted, watch, say) {
             Ok(()) => {}
             Err(error) if BrokenOff::is(&error) => broken_off = Some(error),
             Err(error) => booted.seen.lost.push(format!("{error:#}")),
         }
-        match harvest_running::take(rig.board, harvest, self.evidence) {
+        let logs = || harvest_running::take(rig.board, harvest, self.evidence, trial.journal.take());
+        match watch.time(READ, logs) {
             Ok(missing) => booted.facts.extend(missing),
             // Why is told already, or below.
             Err(error) if BrokenOff::is(&error) => {}
@@ -105,14 +116,10 @@ impl BootStep<'_> {
             .iter()
             .map(|entry| Probe::parse(entry))
             .collect::<Result<_>>()?;
-        let armed = self.arm(rig, &probes, booted)?;
-        if let Some(seconds) = hung::sooner(&self.tests.tests) {
-            let told = rig.board.run(&hung::script(seconds), LOOK)?;
-            booted.facts.extend(hung::sentence(&told.text()));
-        }
+        let armed = watch.time(SET_UP, || self.arm(rig, &probes, booted))?;
         self.wait_for_login(rig, booted, watch, say)?;
         for (test, exit) in &self.tests.tests {
-            watch.time("smoke tests", || self.smoke(rig, test, *exit, booted, say))?;
+            watch.time(pace::SMOKE, || self.smoke(rig, test, *exit, booted, say))?;
         }
         match (&self.tests.soak, &booted.broken) {
             (Some(_), Some(why)) => booted
@@ -122,12 +129,21 @@ impl BootStep<'_> {
             (Some(soak), None) => watch.time("soak", || self.soak(rig, soak, booted, say))?,
             (None, _) => {}
         }
+        watch.time(READ, || {
+            trial.journal.set(harvest_running::Ahead::begin(rig.board));
+            self.exercised(rig, &armed, &probes, booted)?;
+            self.prove(rig, trial, booted)
+        })
+    }
+
+    /// What has run, by the trace.
+    fn exercised(&self, rig: &Rig, armed: &str, probes: &[Probe], booted: &mut Booted) -> Result<()> {
         let read = rig
             .board
-            .run(&exercise::read(&probes), LOOK)
+            .run(&exercise::read(probes), LOOK)
             .context("reading the trace")?
             .text();
-        booted.exercised = exercise::counts(&armed, &read, &probes);
+        booted.exercised = exercise::counts(armed, &read, probes);
         for (what, _) in booted.exercised.iter().filter(|(_, count)| *count == 0) {
             let did_not = match what.starts_with("counter ") {
                 true => "did not grow",
@@ -135,11 +151,15 @@ impl BootStep<'_> {
             };
             booted.seen.not_run.push(format!("{what} {did_not}"));
         }
-        self.prove(rig, trial, booted)
+        Ok(())
     }
 
-    /// Loads modules and starts counting; gives what [`exercise::counts`] needs of it.
+    /// Has the kernel tell of tasks that hang, loads modules and starts counting; gives what [`exercise::counts`] needs of it.
     fn arm(&self, rig: &Rig, probes: &[Probe], booted: &mut Booted) -> Result<String> {
+        if let Some(seconds) = hung::sooner(&self.tests.tests) {
+            let told = rig.board.run(&hung::script(seconds), LOOK)?;
+            booted.facts.extend(hung::sentence(&told.text()));
+        }
         let armed = rig
             .board
             .run(&exercise::arm(self.load, probes), LOOK)

@@ -9,6 +9,7 @@ use crate::campaign::file::{Expectation, OnFailure, Step};
 use crate::campaign::inputs::Input;
 use crate::campaign::journal::past::{self, Judged, Kept, RowBegun, RowEnded, Way};
 use crate::campaign::journal::{Event, Journal};
+use crate::campaign::pace;
 use crate::campaign::plan::{Action, Planned};
 use crate::campaign::record::{End, RowRecord, RunRecord};
 use crate::campaign::report;
@@ -312,8 +313,8 @@ impl<'a, H: Hands> Walk<'a, H> {
         let outcome = report::outcome(&row);
         self.hands
             .say(&format!("{id} {} ({:.0} s{left})", outcome.text, row.took_s));
-        for reason in &row.reasons {
-            self.hands.say(&format!("    {reason}"));
+        for line in row.reasons.iter().chain(&pace::sentence(&row)) {
+            self.hands.say(&format!("    {line}"));
         }
         let kept = self.end_row(row, &next, kept);
         let next = next.with_context(|| format!("in step {id} ({title})"))?;

@@ -5,9 +5,10 @@
 
 use crate::campaign::file::{InUse, People};
 
-/// Shell that prints what [`read`] reads: the board's clock, and a block for each session.
+/// Shell that prints what [`read`] reads: the board's clock, and a block for each session. The folder is there where logind runs (systemd's
+/// login/logind.c); asking one that does not run would start it.
 pub const ASK: &str = "export LC_ALL=C\necho \"now=$(date +%s)\"\n\
-    if command -v loginctl >/dev/null 2>&1; then\n\
+    if command -v loginctl >/dev/null 2>&1 && [ -d /run/systemd/seats ]; then\n\
     for id in $(loginctl list-sessions --no-legend 2>/dev/null | sed 's/^ *//; s/ .*//'); do\n\
     echo session=; loginctl show-session \"$id\" -p Name -p Type -p Class -p State -p Remote -p TTY -p IdleHint -p IdleSinceHint -p LockedHint\n\
     done 2>/dev/null\nelse who -u 2>/dev/null | sed 's/^/who=/'; fi\necho end=\n";

@@ -1,0 +1,55 @@
+//! What is looked at before a board that answers is rebooted, in one round trip: what an attempt that was cut off prepared (it is taken back), whether
+//! what must survive is what it was (invariant 1), and what runs.
+
+use super::{Answer, LOOKING, Method, prepared, runs};
+use crate::board::extlinux::Config;
+use crate::board::protected::Protected;
+use crate::board::slot::{self, Record};
+use crate::board::{Board, script};
+use anyhow::{Context, Result, bail};
+
+/// What a board says of itself before a reboot, with nothing left of earlier attempts, and with all that must survive as it was.
+pub(super) struct Before {
+    /// extlinux.conf.
+    pub config: Config,
+    /// The record of the slot.
+    pub slot: Option<Record>,
+    /// What runs.
+    pub old: Answer,
+}
+
+/// Looks. Errors: something that must survive differs; what an earlier attempt left cannot be taken back.
+pub(super) fn look(board: &dyn Board, protected: &Protected) -> Result<Before> {
+    // What an attempt that was cut off prepared would make the next reset one of ours.
+    for _ in 0..2 {
+        let (left, before) = ask(board, protected)?;
+        if let Some(before) = before {
+            return Ok(before);
+        }
+        for method in left {
+            super::take_back(method, board, protected)?;
+        }
+    }
+    bail!("what an earlier attempt prepared was taken back, and is there again")
+}
+
+/// The methods that left something; where none did, all the rest.
+fn ask(board: &dyn Board, protected: &Protected) -> Result<(Vec<Method>, Option<Before>)> {
+    let [listing, extlinux] = protected.looking()?;
+    let record = script::reading(&slot::record_path(protected))?;
+    let scripts = [&prepared::looking(), &listing, &extlinux, &record, LOOKING];
+    let doing = "looking at what has to survive a reboot";
+    let [left, listed, extlinux, record, answer] = script::ask_all(board, doing, scripts, script::WORK)?;
+    let left = prepared::read(&String::from_utf8_lossy(&left));
+    if !left.is_empty() {
+        return Ok((left, None));
+    }
+    protected.check_answers(&listed, &extlinux)?;
+    let bytes = script::content(&extlinux).context("extlinux.conf is gone")?;
+    let before = Before {
+        config: Config::parse(&bytes),
+        slot: slot::parse(protected, script::content(&record))?,
+        old: runs(&String::from_utf8_lossy(&answer))?,
+    };
+    Ok((left, Some(before)))
+}
