@@ -122,16 +122,15 @@ fn a_rollback_under_the_debug_kernel_asks_for_a_reboot_and_the_next_finds_vanill
     let booted = bench.boot(Method::SerialMenu, Reset::Orderly);
     assert!(matches!(booted.outcome, Outcome::Booted(_)), "{booted:?}");
     let campaign = bench.backup.manifest().campaign.as_str();
-    let roll_back = || {
-        let done = Command::new(env!("CARGO_BIN_EXE_xtask"))
-            .args(["rollback", "--campaign", campaign, "--yes"])
-            .output()
-            .unwrap();
+    let xtask = |words: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        let done = command.args(words).output().unwrap();
         let [said, told] = [done.stdout, done.stderr].map(|text| String::from_utf8(text).unwrap());
         eprintln!("{said}{told}");
         assert!(done.status.success(), "{}", done.status);
         (said, told)
     };
+    let roll_back = || xtask(&["rollback", "--campaign", campaign, "--yes"]);
     let release = &bench.manifest.release;
     let reboot = format!(
         "the board still runs {release}, whose files are gone now: reboot it; vanilla is the default"
@@ -155,6 +154,11 @@ fn a_rollback_under_the_debug_kernel_asks_for_a_reboot_and_the_next_finds_vanill
         bench.protected.foreign().unwrap(),
         "label, Image and modules are gone"
     );
+
+    // The backup stays, and is listed.
+    let (listed, _) = xtask(&["backup", "list", "--on-board"]);
+    let folder = bench.backup.on_board().display().to_string();
+    assert!(listed.lines().any(|line| line.ends_with(&folder)), "{listed}");
 
     // It pulls the power: what the rollback wrote is on the disk.
     bench.boot_vanilla(Reset::Hard);
