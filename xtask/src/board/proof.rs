@@ -348,7 +348,10 @@ mod tests {
         let notes = b"==> /sys/module/a/notes/.note.gnu.build-id <==\n1\n==> /sys/module/b/notes/.note.gnu.build-id <==\n2\n\n\n\
                       ==> /sys/module/ab/notes/.note.gnu.build-id <==\n";
         let of = |module| note_of(module, notes);
-        assert_eq!([of("a"), of("b"), of("ab"), of("c")], [b"1" as &[u8], b"2\n\n", b"", b""]);
+        assert_eq!(
+            [of("a"), of("b"), of("ab"), of("c")],
+            [b"1" as &[u8], b"2\n\n", b"", b""]
+        );
         // A head that cannot, and what came in its place.
         let twice = [notes as &[u8], notes].concat();
         assert_eq!(note_of("b", &twice), b"2\n\n");

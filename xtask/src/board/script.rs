@@ -61,12 +61,10 @@ pub fn ask_all<const N: usize>(
         whole.push_str(&format!("(\n{script}\n) || exit\nprintf '\\n%s\\n' {mark}\n"));
     }
     let answer = ask(board, doing, &whole, limit)?.stdout;
-    parts(&answer, &mark)
-        .try_into()
-        .map_err(|parts: Vec<Vec<u8>>| {
-            let name = &board.description().name;
-            anyhow::anyhow!("{doing} on board `{name}`: {} of {N} answers came", parts.len())
-        })
+    parts(&answer, &mark).try_into().map_err(|parts: Vec<Vec<u8>>| {
+        let name = &board.description().name;
+        anyhow::anyhow!("{doing} on board `{name}`: {} of {N} answers came", parts.len())
+    })
 }
 
 /// What stands before each mark; what is behind the last one was cut off.
@@ -105,7 +103,12 @@ pub fn words<'a>(paths: impl IntoIterator<Item = &'a Path>) -> Result<String> {
 
 /// The whole content of a file on the board; `None` if there is none.
 pub fn read(board: &dyn Board, path: &Path) -> Result<Option<Vec<u8>>> {
-    let finished = ask(board, &format!("reading {}", path.display()), &reading(path)?, LOOK)?;
+    let finished = ask(
+        board,
+        &format!("reading {}", path.display()),
+        &reading(path)?,
+        LOOK,
+    )?;
     Ok(content(&finished.stdout))
 }
 

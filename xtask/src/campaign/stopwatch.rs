@@ -118,7 +118,10 @@ mod tests {
             ..Stopwatch::default()
         };
         watch.began_late("boot", 7.0, "check");
-        assert_eq!(watch.phases, [("check".to_string(), 2.0), ("boot".to_string(), 7.0)]);
+        assert_eq!(
+            watch.phases,
+            [("check".to_string(), 2.0), ("boot".to_string(), 7.0)]
+        );
         let spans: Vec<(&str, f64, f64)> = watch
             .spans
             .iter()

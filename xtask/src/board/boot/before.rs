@@ -39,8 +39,7 @@ fn ask(board: &dyn Board, protected: &Protected) -> Result<(Vec<Method>, Option<
     let record = script::reading(&slot::record_path(protected))?;
     let scripts = [&prepared::looking(), &listing, &extlinux, &record, LOOKING];
     let doing = "looking at what has to survive a reboot";
-    let [left, listed, extlinux, record, answer] =
-        script::ask_all(board, doing, scripts, script::WORK)?;
+    let [left, listed, extlinux, record, answer] = script::ask_all(board, doing, scripts, script::WORK)?;
     let left = prepared::read(&String::from_utf8_lossy(&left));
     if !left.is_empty() {
         return Ok((left, None));

@@ -1,9 +1,9 @@
 //! Whether a deploy fits: measured on the board, before anything is written, against what will be written.
 
 use super::super::protected::Protected;
+use super::super::script;
 use super::super::slot::Place;
 use super::super::writer::Put;
-use super::super::script;
 use anyhow::{Context, Result, bail, ensure};
 use std::path::{Path, PathBuf};
 

@@ -83,7 +83,8 @@ guard() {
 "#;
 
 /// Looks which packing the board knows.
-pub(in crate::board) const PACKING: &str = "if command -v zstd >/dev/null; then echo zstd; else echo plain; fi";
+pub(in crate::board) const PACKING: &str =
+    "if command -v zstd >/dev/null; then echo zstd; else echo plain; fi";
 
 /// Unpacks beside the targets, checks and flushes, hashes, renames, flushes. `files` is the number of targets.
 pub(super) fn put(base: &str, name: &str, packing: Packing, keeps: bool, files: usize) -> String {

@@ -20,8 +20,7 @@ const BLIND_EVERY: Duration = Duration::from_millis(5);
 /// Waits up to `limit`, or until `break_off` is said; after that the whole process group is killed and reaped.
 pub(super) fn wait(child: &mut Child, limit: Duration, break_off: &BreakOff) -> Result<ExitStatus> {
     let deadline = Instant::now() + limit;
-    let end = Pid::from_raw(child.id() as i32)
-        .and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+    let end = Pid::from_raw(child.id() as i32).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok(status);
