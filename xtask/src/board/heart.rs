@@ -127,6 +127,7 @@ impl Heart {
         self.heard.end.say("the heartbeat is over");
         self.hurry = None;
         for thread in self.threads.drain(..) {
+            thread.thread().unpark();
             drop(thread.join());
         }
     }
@@ -234,7 +235,8 @@ impl Shared {
                 return self.stop(state, now);
             }
             before = state;
-            std::thread::sleep(LOOK_EVERY);
+            // Not a sleep: whoever ends the heart does not wait for the next look.
+            std::thread::park_timeout(LOOK_EVERY);
         }
     }
 

@@ -11,9 +11,14 @@ use tables::PREAMBLES;
 
 pub use tables::{Blame, Body, Header, all};
 
-/// One pass over a line says whether it can mean anything at all: a first line, a preamble, a way down, lockdep's end, a question.
+/// Every header, in the order in which they are tried.
+static HEADERS: LazyLock<Vec<&'static Header>> = LazyLock::new(|| all().collect());
+
+/// One pass over a line says whether it can mean anything at all: a first line, a preamble, a way down, lockdep's end, a question. The marks of
+/// [`HEADERS`] come first, [`PREAMBLES`] behind them.
 static WORDS: LazyLock<AhoCorasick> = LazyLock::new(|| {
-    let words = all()
+    let words = HEADERS
+        .iter()
         .map(|header| header.mark)
         .chain(PREAMBLES.iter().copied())
         .chain(completeness::DOWN)
@@ -74,26 +79,41 @@ pub enum Opening {
 
 /// Whether a line begins a report, or announces one.
 pub fn recognise(text: &str) -> Option<Opening> {
-    if !interesting(text) {
-        return None;
-    }
+    let mut found = words_in(text);
     // The last line of a report repeats the first.
-    if text.contains("---[ end ") {
+    if found.is_empty() || text.contains("---[ end ") {
         return None;
     }
-    if let Some(header) = all().find(|header| fits(header, text)) {
-        return Some(Opening::Header(header));
-    }
-    PREAMBLES
+    found.sort_unstable();
+    let headers = found
         .iter()
-        .any(|words| text.contains(words))
+        .filter_map(|(word, at)| Some((*HEADERS.get(*word)?, *at)));
+    for (header, at) in headers {
+        if fits(header, text, at) {
+            return Some(Opening::Header(header));
+        }
+    }
+    let preambles = HEADERS.len()..HEADERS.len() + PREAMBLES.len();
+    found
+        .iter()
+        .any(|(word, _)| preambles.contains(word))
         .then_some(Opening::Preamble)
 }
 
-fn fits(header: &Header, text: &str) -> bool {
-    let Some(at) = text.find(header.mark) else {
-        return false;
-    };
+/// Which of [`WORDS`] a line has, by their numbers, each with where it stands first.
+fn words_in(text: &str) -> Vec<(usize, usize)> {
+    let mut found: Vec<(usize, usize)> = Vec::new();
+    for word in WORDS.find_overlapping_iter(text) {
+        let number = word.pattern().as_usize();
+        if !found.iter().any(|(known, _)| *known == number) {
+            found.push((number, word.start()));
+        }
+    }
+    found
+}
+
+/// Whether a line whose mark stands at `at` begins such a report.
+fn fits(header: &Header, text: &str, at: usize) -> bool {
     let (lead, rest) = (&text[..at], &text[at + header.mark.len()..]);
     if HARMLESS.is_match(text) {
         return false;

@@ -12,7 +12,7 @@ use super::record::Record;
 use super::splat::{Class, Line, Splat};
 use super::wall::Wall;
 use culprit::culprit;
-use regex::Regex;
+use regex::{Regex, RegexSet};
 use std::sync::LazyLock;
 use title::title;
 
@@ -195,35 +195,40 @@ struct Who {
     cpu: Option<u32>,
 }
 
+/// How reports name task and CPU, the best first.
+const WHO: &[&str] = &[
+    r"INFO: task (?P<comm>.+):(?P<pid>\d+) ",
+    r"CPU#(?P<cpu>\d+) stuck for \d+s! \[(?P<comm>.+):(?P<pid>\d+)\]",
+    r"CPU#(?P<cpu>\d+): (?P<comm>.+)/(?P<pid>\d+)$",
+    r"CPU: (?P<cpu>\d+) (?:UID: \d+ )?PID: (?P<pid>\d+) Comm: (?P<comm>.+?) (?:Not t|T)ainted",
+    r"LOCKUP on cpu (?P<cpu>\d+)",
+    r"by task (?P<comm>.+)/(?P<pid>\d+)",
+    r#"comm "(?P<comm>[^"]+)", pid (?P<pid>\d+)"#,
+    r"^(?P<comm>\S.*)/(?P<pid>\d+)(?:\[[^\]]*\])? (?:\[HC|is trying|is freeing|is leaving|is exiting|just changed)",
+    r"CPU: (?P<cpu>\d+) ",
+];
+
 fn who(splat: &Splat) -> Who {
     static PATTERNS: LazyLock<Vec<Regex>> = LazyLock::new(|| {
-        [
-            r"INFO: task (?P<comm>.+):(?P<pid>\d+) ",
-            r"CPU#(?P<cpu>\d+) stuck for \d+s! \[(?P<comm>.+):(?P<pid>\d+)\]",
-            r"CPU#(?P<cpu>\d+): (?P<comm>.+)/(?P<pid>\d+)$",
-            r"CPU: (?P<cpu>\d+) (?:UID: \d+ )?PID: (?P<pid>\d+) Comm: (?P<comm>.+?) (?:Not t|T)ainted",
-            r"LOCKUP on cpu (?P<cpu>\d+)",
-            r"by task (?P<comm>.+)/(?P<pid>\d+)",
-            r#"comm "(?P<comm>[^"]+)", pid (?P<pid>\d+)"#,
-            r"^(?P<comm>\S.*)/(?P<pid>\d+)(?:\[[^\]]*\])? (?:\[HC|is trying|is freeing|is leaving|is exiting|just changed)",
-            r"CPU: (?P<cpu>\d+) ",
-        ]
-        .iter()
-        .map(|pattern| Regex::new(pattern).expect("the patterns are constants"))
-        .collect()
+        let pattern = |pattern: &&str| Regex::new(pattern).expect("the patterns are constants");
+        WHO.iter().map(pattern).collect()
     });
+    // Nearly no line has any of them: one look says so.
+    static ANY: LazyLock<RegexSet> =
+        LazyLock::new(|| RegexSet::new(WHO).expect("the patterns are constants"));
+    let lines: Vec<&Line> = splat
+        .body()
+        .iter()
+        .take(200)
+        .filter(|line| ANY.is_match(&line.text))
+        .collect();
     let mut who = Who {
         process: None,
         pid: None,
         cpu: None,
     };
     for pattern in PATTERNS.iter() {
-        let Some(found) = splat
-            .body()
-            .iter()
-            .take(200)
-            .find_map(|line| pattern.captures(&line.text))
-        else {
+        let Some(found) = lines.iter().find_map(|line| pattern.captures(&line.text)) else {
             continue;
         };
         let text = |name: &str| found.name(name).map(|found| found.as_str());

@@ -27,6 +27,8 @@ use std::time::Duration;
 /// The phases around the tests.
 const SET_UP: &str = "set up the tests";
 const READ: &str = "read trace, proof and logs";
+/// Begins the line that [`hung::sentence`] reads.
+const HUNG: &str = "hung_task_timeout_secs=";
 
 /// The beats of the heart, in the folder of the boot's evidence.
 const HEARTBEAT: &str = "heartbeat.txt";
@@ -156,14 +158,14 @@ impl BootStep<'_> {
 
     /// Has the kernel tell of tasks that hang, loads modules and starts counting; gives what [`exercise::counts`] needs of it.
     fn arm(&self, rig: &Rig, probes: &[Probe], booted: &mut Booted) -> Result<String> {
-        if let Some(seconds) = hung::sooner(&self.tests.tests) {
-            let told = rig.board.run(&hung::script(seconds), LOOK)?;
-            booted.facts.extend(hung::sentence(&told.text()));
-        }
-        let armed = rig
-            .board
-            .run(&exercise::arm(self.load, probes), LOOK)
-            .context("loading modules")?;
+        let hung = hung::sooner(&self.tests.tests).map_or(String::new(), |seconds| {
+            format!("echo \"{HUNG}$({})\"\n", hung::script(seconds))
+        });
+        let arming = hung + &exercise::arm(self.load, probes);
+        let armed = rig.board.run(&arming, LOOK).context("loading modules")?;
+        let told = armed.text();
+        let told = told.lines().find_map(|line| line.strip_prefix(HUNG));
+        booted.facts.extend(told.and_then(hung::sentence));
         if !armed.status.success() {
             let said = String::from_utf8_lossy(&armed.stderr).trim().to_string();
             booted
