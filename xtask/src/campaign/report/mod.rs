@@ -66,8 +66,7 @@ pub fn html_path(folder: &Path) -> PathBuf {
 /// The run in a few lines, for the end of a command.
 pub fn summary(run: &RunRecord) -> Vec<String> {
     let mut lines = Vec::new();
-    let ids = run.rows.iter().map(|row| row.id.len());
-    let width = ids.max().unwrap_or(0).max(4);
+    let width = run.rows.iter().map(|row| row.id.len()).max().unwrap_or(0).max(4);
     for row in &run.rows {
         let title: String = one_line(&row.title).chars().take(64).collect();
         lines.push(format!(
