@@ -17,7 +17,6 @@ pub mod trace;
 mod words;
 
 use super::escalation;
-use super::pace;
 use super::record::{End, RowRecord, RunRecord};
 use super::search;
 use super::verdict::Verdict;
@@ -75,7 +74,6 @@ pub fn summary(run: &RunRecord) -> Vec<String> {
             outcome(row).text,
             minutes(row.took_s)
         ));
-        lines.extend(pace::sentence(row).map(|sentence| format!("     {sentence}")));
         lines.extend(
             row.taken_from
                 .iter()
