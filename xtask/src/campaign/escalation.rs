@@ -96,13 +96,13 @@ pub fn told(run: &RunRecord) -> Vec<String> {
             true => "it said nothing that the same kernel without the patch does not say".to_string(),
             false => format!("it said: {}", titles.join("; ")),
         };
-        format!("{}: {verdict}; {said}.", row.title)
+        format!("Then {}: {verdict}; {said}.", row.title)
     };
     let no_ground = |row: &RowRecord| row.id.ends_with(WITHOUT) && row.verdict != Some(Verdict::Pass);
     let rows = run.rows.iter().filter(|row| is_one(&row.id));
     rows.filter_map(|row| match no_ground(row) {
         true => Some(format!(
-            "{}: it is no ground to compare on ({}).",
+            "Then {}: it is no ground to compare on ({}).",
             row.title,
             row.reasons.join("; ")
         )),
@@ -202,8 +202,8 @@ mod tests {
         assert_eq!(
             told(&run(vec![wedged("2.2"), passed, named, bad])),
             [
-                "step 2.2 again on the kasan kernel: 0008: regression; it said: KASAN: slab-use-after-free Write in x.",
-                "the kcsan kernel without 0008: it is no ground to compare on (nothing answered).",
+                "Then step 2.2 again on the kasan kernel: 0008: regression; it said: KASAN: slab-use-after-free Write in x.",
+                "Then the kcsan kernel without 0008: it is no ground to compare on (nothing answered).",
             ]
         );
     }

@@ -102,7 +102,7 @@ fn conclusion(run: &RunRecord) -> Markup {
                     "Step " a href=(anchor(row)) { (t(&row.id)) " " (t(&row.title)) } " stopped the campaign: "
                     strong { (outcome(row).text) } "."
                 }
-                ul { @for reason in &row.reasons { li { (t(reason)) } } }
+                ul { @for reason in &row.reasons { li { (code_in(reason)) } } }
             }
             @if !declared.is_empty() {
                 p {
@@ -128,7 +128,7 @@ fn conclusion(run: &RunRecord) -> Markup {
 fn code_in(text: &str) -> Markup {
     html! {
         @for (at, part) in text.split('`').enumerate() {
-            @if at % 2 == 1 { code { (part) } } @else { (part) }
+            @if at % 2 == 1 { code { (t(part)) } } @else { (t(part)) }
         }
     }
 }
@@ -206,7 +206,7 @@ fn details(material: &Material, at: usize, row: &RowRecord) -> Markup {
             h2 { (t(&row.id)) " " (t(&row.title)) " " span.badge.(outcome.tone.class()) { (outcome.text) } }
             @if let Some(word) = overruled(row) { p.stopped { (t(&word)) } }
             @if !row.reasons.is_empty() {
-                ul.reasons { @for reason in &row.reasons { li { (t(reason)) } } }
+                ul.reasons { @for reason in &row.reasons { li { (code_in(reason)) } } }
             }
             @for (index, finding) in row.findings.iter().enumerate() {
                 (finding::block(finding, &patches, captured.graphs.get(index).and_then(Option::as_deref)))
