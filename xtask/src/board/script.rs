@@ -56,15 +56,22 @@ pub fn ask_all<const N: usize>(
     limit: Duration,
 ) -> Result<[Vec<u8>; N]> {
     let mark = format!("lockstep-{}", random_hex::<8>()?);
-    let mut whole = String::new();
-    for script in scripts {
-        whole.push_str(&format!("(\n{script}\n) || exit\nprintf '\\n%s\\n' {mark}\n"));
-    }
-    let answer = ask(board, doing, &whole, limit)?.stdout;
+    let answer = ask(board, doing, &one_after_the_other(&scripts, &mark), limit)?.stdout;
     parts(&answer, &mark).try_into().map_err(|parts: Vec<Vec<u8>>| {
         let name = &board.description().name;
         anyhow::anyhow!("{doing} on board `{name}`: {} of {N} answers came", parts.len())
     })
+}
+
+/// Each in a subshell, with the mark behind it; the first that fails ends all. Nothing may stand in one list with the subshell, as `|| exit` would: the shell
+/// leaves `set -e` out of account in all of it then, and a script would go on behind a command that failed (POSIX.1-2024, XCU 2.15, `set`).
+fn one_after_the_other(scripts: &[&str], mark: &str) -> String {
+    let one = |script: &&str| {
+        format!(
+            "(\n{script}\n)\nlockstep_status=$?\n[ $lockstep_status = 0 ] || exit $lockstep_status\nprintf '\\n%s\\n' {mark}\n"
+        )
+    };
+    scripts.iter().map(one).collect()
 }
 
 /// What stands before each mark; what is behind the last one was cut off.
@@ -131,6 +138,7 @@ pub fn fields(text: &str) -> std::collections::BTreeMap<&str, &str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::process;
 
     #[test]
     fn several_answers_come_apart_whatever_is_in_them() {
@@ -138,6 +146,32 @@ mod tests {
         let expected: [&[u8]; 3] = [b"a\n", b"", b"\0b\nlockstep-1\n"];
         assert_eq!(parts(answer, "lockstep-0"), expected);
         assert!(parts(b"", "lockstep-0").is_empty());
+    }
+
+    #[test]
+    fn a_script_that_fails_in_its_middle_ends_all() {
+        for shell in ["sh", "bash"] {
+            let run = |scripts: &[&str]| {
+                let whole = one_after_the_other(scripts, "mark");
+                let sh = xshell::Shell::new().unwrap();
+                let done = process::finish(xshell::cmd!(sh, "{shell} -c {whole}"), LOOK).unwrap();
+                (done.status.code(), done.text())
+            };
+            let (code, said) = run(&[
+                "a=1; echo one",
+                "set -eu\necho two\nfalse\necho three",
+                "echo four",
+            ]);
+            assert_eq!((code, said.as_str()), (Some(1), "one\n\nmark\ntwo"), "{shell}");
+            let (code, said) = run(&["exit 7", "echo four"]);
+            assert_eq!((code, said.as_str()), (Some(7), ""), "{shell}");
+            let (code, said) = run(&["a=1; cd /", "echo \"${a:-unset}\""]);
+            assert_eq!(
+                (code, said.as_str()),
+                (Some(0), "\nmark\nunset\n\nmark"),
+                "{shell}"
+            );
+        }
     }
 
     #[test]
