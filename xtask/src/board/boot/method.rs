@@ -148,6 +148,7 @@ pub(super) trait BootMethod: Sync {
 }
 
 /// systemd's way, or any other init's.
+///
 /// `systemctl reboot` asks logind, which asks those who hold the board up. Where logind does not run (it makes that folder whatever else it does:
 /// systemd's login/logind.c) there is nobody to ask, and starting it first, and the bus for it, costs a slow board seconds; what it would do
 /// then is in systemctl(1) under `reboot`.
