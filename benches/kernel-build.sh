@@ -3,7 +3,7 @@
 #
 # What `cargo xtask build` costs over plain make: with nothing to do, with one changed module, and (--full) from nothing.
 # The two take turns, so that a machine that becomes slower or faster during the runs is no advantage for either. Prints a table with median,
-# lowest and highest seconds. Plain make is the tool's own last call (lockstep-make.sh) without its nice and --output-sync.
+# lowest and highest seconds. Plain make is the tool's own last call (lockstep-make.sh) without --output-sync.
 #
 #   benches/kernel-build.sh [--runs N] [--full N] [--profile NAME] [--module FILE.c]
 #
@@ -40,7 +40,7 @@ log=$(sed 's/.*"log":"\([^"]*\)".*/\1/' "$scratch/answer")
 out=${log%/*}
 tree=$(readlink "$out/source")
 [ -f "$tree/$module" ] || { echo "there is no $module in $tree; name another with --module" >&2; exit 2; }
-sed 's/ nice -n 5 / /; s/ --output-sync=target / /' "$out/lockstep-make.sh" >"$scratch/plain.sh"
+sed 's/ --output-sync=target / /' "$out/lockstep-make.sh" >"$scratch/plain.sh"
 
 seconds() { # seconds NAME COMMAND...: appends the wall time of the command to a file
     name=$1; shift

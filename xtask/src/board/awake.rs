@@ -18,19 +18,15 @@ pub fn hold(board: &dyn Board) -> Result<()> {
     Ok(())
 }
 
-/// Whether it is held awake. A board that does not say is not.
-pub fn is_held(board: &dyn Board) -> bool {
-    // Where the manager keeps a transient unit (systemd's unit_file_transient): a look at it costs nothing, and a program does.
-    let asking = format!(
-        "[ ! -e /run/systemd/transient/{UNIT}.service ] || systemctl is-active {UNIT} 2>/dev/null || :"
-    );
-    script::ask(
-        board,
-        "asking whether the board is held awake",
-        &asking,
-        script::LOOK,
-    )
-    .is_ok_and(|said| said.text() == "active")
+/// The script that prints `active` where it is held awake. Where the manager keeps a transient unit (systemd's unit_file_transient), a look costs
+/// nothing, and a program does.
+pub(super) fn looking() -> String {
+    format!("[ ! -e /run/systemd/transient/{UNIT}.service ] || systemctl is-active {UNIT} 2>/dev/null || :")
+}
+
+/// The answer to [`looking`].
+pub(super) fn is_held(answer: &[u8]) -> bool {
+    answer.trim_ascii() == b"active"
 }
 
 /// Lets it sleep again.

@@ -209,6 +209,7 @@ pub fn boot_once(
     let restart = Restart {
         board,
         old: Some(&old),
+        held_awake: before.held_awake,
         plan: plan(&config, protected, how.way())?,
         way: how.way(),
         reset,
@@ -305,20 +306,21 @@ pub fn boot_vanilla(
     permit_is_for(permit, protected)?;
     let unasked = matches!(reset, Reset::Hard | Reset::BreakCrash);
     let wedged_before = unasked && !board.answers(ANSWER_LIMIT);
-    let (old, config) = if wedged_before {
+    let (old, held_awake, config) = if wedged_before {
         // Our label stands last, so vanilla has the same number without it.
-        (None, Config::parse(&protected.foreign()?))
+        (None, false, Config::parse(&protected.foreign()?))
     } else if let Capture::OutOfReach = permit.capture {
         bail!("the board answers: prove its capture first (`cargo xtask preflight`)")
     } else {
         let before = before::look(board, protected)?;
         slot::check_default(&before.config, protected)?;
-        (Some(before.old), before.config)
+        (Some(before.old), before.held_awake, before.config)
     };
     let vanilla = menu::Choice::of(&config, &protected.vanilla_label)?;
     let restart = Restart {
         board,
         old: old.as_ref(),
+        held_awake,
         plan: menu::Plan {
             first: Some(vanilla.clone()),
             then: vanilla,
@@ -384,7 +386,7 @@ pub fn answer_waiting_menu(board: &dyn Board, protected: &Protected) -> Result<O
 }
 
 /// The script of [`look`].
-const LOOKING: &str = "set -eu\nuname -r\ncat /proc/sys/kernel/random/boot_id\ncat /proc/cmdline\n";
+const LOOKING: &str = "cat /proc/sys/kernel/osrelease /proc/sys/kernel/random/boot_id /proc/cmdline";
 
 /// What the board says of itself. Errors: it does not answer.
 pub fn look(board: &dyn Board) -> Result<Answer> {

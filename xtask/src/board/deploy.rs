@@ -18,13 +18,13 @@ use super::extlinux::{self, Config};
 use super::inventory::{self, Inventory};
 use super::protected::Protected;
 use super::slot::{self, Place, Record, State};
-use super::writer::{PACKING, Packing, Put, Sent, Writer};
+use super::writer::{Order, PACKING, Packing, Put, Sent, Writer};
 use super::{Board, lease, script, slot_init};
 use crate::manifest::{self, Manifest};
 use anyhow::{Context, Result, bail, ensure};
 use contents::{strangers, wanted};
 use older::Older;
-use record::{block, put_record, record};
+use record::{block, put_record, record, record_file};
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -275,8 +275,9 @@ pub fn install(
     let mut initramfs = plan.known_initramfs.clone();
     if touched {
         on_stage(Stage::RemovingLabel);
-        sent.add(take_out(&writer, protected, &config)?);
-        if let Some(old) = plan.old.as_ref().filter(|old| plan.keep.contains(&old.release)) {
+        let kept = plan.old.as_ref().filter(|old| plan.keep.contains(&old.release));
+        if let Some(old) = kept {
+            sent.add(take_out(&writer, protected, &config)?);
             sent.add(put_record(
                 &writer,
                 &slot::kept_path(protected, &old.release),
@@ -284,17 +285,21 @@ pub fn install(
             )?);
         }
         // The claim to the files comes before the files (invariant 11's way of thinking): without it they would be strangers.
-        sent.add(put_record(
-            &writer,
-            &slot::record_path(protected),
-            &record(
-                request,
-                plan,
-                State::Incomplete,
-                Inventory::new(),
-                initramfs.clone(),
-            ),
-        )?);
+        let claim = record(
+            request,
+            plan,
+            State::Incomplete,
+            Inventory::new(),
+            initramfs.clone(),
+        );
+        let without = extlinux::remove(&config, &protected.test_label)?.bytes;
+        sent.add(match kept.is_some() || without == config.bytes() {
+            true => put_record(&writer, &slot::record_path(protected), &claim)?,
+            false => {
+                let claim = record_file(&slot::record_path(protected), &claim)?;
+                writer.put_extlinux_and(&without, claim, Order::ExtlinuxFirst)?
+            }
+        });
         on_stage(Stage::RemovingFiles);
         writer.remove(&plan.remove)?;
         install_modules(&writer, plan, &mut sent, on_stage)?;
@@ -309,16 +314,13 @@ pub fn install(
         install_boot_files(&writer, plan, &mut sent, on_stage)?;
     }
     on_stage(Stage::VerifyingSlot);
-    let inventory = verified_inventory(board, request, &plan.place)?;
-    sent.add(put_record(
-        &writer,
-        &slot::record_path(protected),
-        &record(request, plan, State::Whole, inventory, initramfs),
-    )?);
+    let (inventory, now) = verified_inventory(board, request, &plan.place)?;
     on_stage(Stage::WritingLabel);
-    let edit = extlinux::set(&Config::parse(&read_extlinux(board, protected)?), &block(plan))?;
+    let edit = extlinux::set(&now, &block(plan))?;
     refuse_lint(&config, &edit.bytes)?;
-    sent.add(writer.put_extlinux(&edit.bytes)?);
+    let whole = record(request, plan, State::Whole, inventory, initramfs);
+    let whole = record_file(&slot::record_path(protected), &whole)?;
+    sent.add(writer.put_extlinux_and(&edit.bytes, whole, Order::ExtlinuxLast)?);
     Ok(Deployed {
         label: plan.label.clone(),
         release: plan.release.clone(),
@@ -358,10 +360,12 @@ fn install_modules(
         .modules
         .parent()
         .context("the slot's modules have no parent folder")?;
-    sent.add(writer.put(base, &plan.module_puts)?);
-    if plan.run_depmod {
-        on_stage(Stage::Depmod);
-        writer.depmod(&plan.place.modules, &plan.release)?;
+    let modules = &plan.place.modules;
+    match (plan.module_puts.is_empty(), plan.run_depmod) {
+        (false, true) => sent.add(writer.put_modules(base, &plan.module_puts, modules, &plan.release)?),
+        (false, false) => sent.add(writer.put(base, &plan.module_puts)?),
+        (true, true) => writer.depmod(modules, &plan.release)?,
+        (true, false) => {}
     }
     Ok(())
 }
@@ -443,9 +447,17 @@ fn last_words(board: &dyn Board, request: &Request, place: &Place) -> Result<Vec
 }
 
 /// The inventory of the slot after everything was written: each file of the manifest has its hash, and nothing else is there but depmod's
-/// work.
-fn verified_inventory(board: &dyn Board, request: &Request, place: &Place) -> Result<Inventory> {
-    let seen = inventory::take(board, &place.roots())?;
+/// work. And extlinux.conf as it is then.
+fn verified_inventory(board: &dyn Board, request: &Request, place: &Place) -> Result<(Inventory, Config)> {
+    let scripts = [
+        inventory::listing_of(&place.roots())?,
+        script::reading(&request.protected.extlinux)?,
+    ];
+    let doing = "hashing the slot";
+    let [listed, extlinux] =
+        script::ask_all(board, doing, scripts.each_ref().map(String::as_str), script::WORK)?;
+    let extlinux = script::content(&extlinux).context("extlinux.conf is gone")?;
+    let seen = inventory::parse(&listed)?;
     let wanted = wanted(request, place)?;
     for (path, put) in &wanted {
         let is = seen.get(path).and_then(|entry| entry.sha256());
@@ -461,7 +473,7 @@ fn verified_inventory(board: &dyn Board, request: &Request, place: &Place) -> Re
             stranger.display()
         );
     }
-    Ok(seen)
+    Ok((seen, Config::parse(&extlinux)))
 }
 
 fn read_extlinux(board: &dyn Board, protected: &Protected) -> Result<Vec<u8>> {

@@ -51,14 +51,23 @@ pub(super) fn renewal(left: Duration) -> String {
     )
 }
 
+/// A script that says whether the board's side runs, for one that asks more than this.
+pub const LOOKING: &str = r#"for lockstep_comm in /proc/[0-9]*/comm; do
+    { read -r lockstep_name <"$lockstep_comm"; } 2>/dev/null || continue
+    [ "$lockstep_name" != lockstep-lease ] || echo lockstep_lease=1
+done
+"#;
+
+/// Whether the answer to [`LOOKING`], wherever it stands, says that a lease is held.
+pub fn is_held(answer: &str) -> bool {
+    answer.lines().any(|line| line == "lockstep_lease=1")
+}
+
 /// Lets the lease of the boot that runs end so long from now. Errors: the board does not answer, or no lease is held there.
 pub fn renew(board: &dyn Board, left: Duration) -> Result<()> {
-    let script = format!(
-        "{}\ncat /proc/[0-9]*/comm | grep -qx lockstep-lease",
-        renewal(left)
-    );
+    let script = format!("{}\n{LOOKING}", renewal(left));
     let done = board.run(&script, Duration::from_secs(30))?;
-    if !done.status.success() {
+    if !is_held(&done.text()) {
         bail!(
             "no lease is held on board `{}`: what runs there was not booted by Lockstep",
             board.description().name

@@ -185,7 +185,9 @@ echo "mac={}"
 const LOOKING: &str = r#"[ -e "/sys/class/net/$dev/wireless" ] || [ -e "/sys/class/net/$dev/phy80211" ] && echo unfit=wireless
 [ -e "/sys/class/net/$dev/tun_flags" ] && echo "unfit=a tun or tap device"
 [ "$dev" = lo ] && echo "unfit=loopback"
-[ -d /sys/kernel/config ] && { mountpoint -q /sys/kernel/config || mount -t configfs none /sys/kernel/config; } 2>/dev/null
+[ -d /sys/kernel/config/netconsole ] || {
+    [ -d /sys/kernel/config ] && { mountpoint -q /sys/kernel/config || mount -t configfs none /sys/kernel/config; }
+} 2>/dev/null
 if [ -d /sys/kernel/config/netconsole ]; then
     echo dynamic=1
 else
@@ -194,7 +196,7 @@ else
 fi
 [ -e /sys/module/netconsole/initstate ] && echo loaded=1
 [ -e /run/lockstep-netconsole ] && echo loaded_by_us=1
-[ "$(cat /sys/module/printk/parameters/ignore_loglevel 2>/dev/null)" = Y ] && echo everything=1
+{ read -r everything </sys/module/printk/parameters/ignore_loglevel; } 2>/dev/null && [ "$everything" = Y ] && echo everything=1
 true
 "#;
 
@@ -277,9 +279,9 @@ impl Situation {
     }
 }
 
-/// Sets it up now. What is left if this dies half-way: a target that is off, or on. Errors: the kernel refused (a driver without netpoll
-/// is told by it alone), in its words.
-pub fn set_up(board: &dyn Board, way: Way, path: &Path) -> Result<()> {
+/// Sets it up now, and writes `word` to the kernel's log as its first message. What is left if this dies half-way: a target that is off, or on.
+/// Errors: the kernel refused (a driver without netpoll is told by it alone), in its words.
+fn set_up(board: &dyn Board, way: Way, path: &Path, word: &str) -> Result<()> {
     let script = match way {
         Way::Configfs => configfs(path),
         Way::Module => module(path),
@@ -289,7 +291,9 @@ pub fn set_up(board: &dyn Board, way: Way, path: &Path) -> Result<()> {
             path.parameter()
         ),
     };
-    let done = board.run(&format!("{script}\n"), script::LOOK)?;
+    // Level 1 (alert): above what `quiet` hides.
+    let script = format!("{script} || exit 1\necho '<1>{word}' >/dev/kmsg\n");
+    let done = board.run(&script, script::LOOK)?;
     ensure!(
         done.status.success(),
         "the kernel does not take netconsole over {}: {}",
@@ -317,7 +321,7 @@ on=/sys/kernel/config/netconsole/cmdline0/enabled
 /// Attributes can be written only while the target is off (netconsole.rst, "Dynamic reconfiguration").
 fn configfs(path: &Path) -> String {
     let mut script = format!(
-        "export LC_ALL=C\nmkdir -p {TARGET} && cd {TARGET} || exit 1\n[ \"$(cat enabled)\" = 0 ] || echo 0 >enabled\nset -e\n"
+        "export LC_ALL=C\n[ -d {TARGET} ] || mkdir -p {TARGET}\ncd {TARGET} || exit 1\nread -r on <enabled\n[ \"$on\" = 0 ] || echo 0 >enabled\nset -e\n"
     );
     for (name, value) in [
         ("extended", "1".to_string()),
@@ -331,7 +335,7 @@ fn configfs(path: &Path) -> String {
         script.push_str(&format!("echo {} >{name}\n", quote(&value)));
     }
     script.push_str(
-        "echo 1 >enabled || { dmesg | grep -i netpoll | tail -n 2 >&2; exit 1; }\n[ \"$(cat enabled)\" = 1 ]",
+        "echo 1 >enabled || { dmesg | grep -i netpoll | tail -n 2 >&2; exit 1; }\nread -r on <enabled\n[ \"$on\" = 1 ]",
     );
     script
 }

@@ -101,24 +101,27 @@ impl Proof {
     }
 }
 
-const GATHER: &str = r#"set -u
+/// The script that asks for all of it. The shell's own words where they do: each program costs a slow board with a debug kernel some hundredths of a
+/// second. Numbers below /proc/sys want a program: they answer the first read(2) only (kernel/sysctl.c, `do_proc_dointvec`), and a shell may read byte by
+/// byte.
+pub const GATHER: &str = r#"set -u
 export LC_ALL=C
-printf 'release=%s\n' "$(uname -r)"
-printf 'boot_id=%s\n' "$(cat /proc/sys/kernel/random/boot_id)"
-printf 'cmdline=%s\n' "$(cat /proc/cmdline)"
+say() { { IFS= read -r line <"$2"; } 2>/dev/null && printf '%s=%s\n' "$1" "$line"; }
+say release /proc/sys/kernel/osrelease
+say boot_id /proc/sys/kernel/random/boot_id
+say cmdline /proc/cmdline
+say uptime /proc/uptime
 printf 'taint=%s\n' "$(cat /proc/sys/kernel/tainted)"
-printf 'uptime=%s\n' "$(cut -d. -f1 /proc/uptime)"
 printf 'debug_locks=%s\n' "$(sed -n 's/^ *debug_locks: *//p' /proc/lockdep_stats 2>/dev/null)"
-printf 'notes=%s\n' "$(od -An -v -tx1 /sys/kernel/notes 2>/dev/null | tr -d ' \n')"
-set --
+set -- /sys/kernel/notes
 while read -r module _; do
     printf 'module=%s\n' "$module"
     set -- "$@" "/sys/module/$module/notes/.note.gnu.build-id"
 done </proc/modules
-# All of them at once, each behind a line with its name: a program for each would take a slow board a second. Not every head has -v.
-[ $# = 0 ] || printf 'module_ids=%s\n' "$({ head -v -c 4096 -- "$@" 2>/dev/null ||
+# All of them at once, each behind a line with its name. Not every head has -v.
+printf 'notes=%s\n' "$({ head -v -c 4096 -- "$@" 2>/dev/null ||
     for note; do printf '\n==> %s <==\n' "$note"; cat "$note" 2>/dev/null; done; } | od -An -v -tx1 | tr -d ' \n')"
-who 2>/dev/null | sed 's/^/who=/'
+who 2>/dev/null | while read -r line; do printf 'who=%s\n' "$line"; done
 echo end=1
 "#;
 
@@ -127,7 +130,8 @@ pub fn gather(board: &dyn Board) -> Result<Seen> {
     parse(&script::ask(board, "gathering the proof of boot", GATHER, script::LOOK)?.text())
 }
 
-fn parse(text: &str) -> Result<Seen> {
+/// The answer to [`GATHER`]. Errors: it is cut off.
+pub fn parse(text: &str) -> Result<Seen> {
     let fields = script::fields(text);
     if !fields.contains_key("end") {
         bail!("the board's answer is cut off: it proves nothing");
@@ -142,30 +146,29 @@ fn parse(text: &str) -> Result<Seen> {
         text.lines()
             .filter_map(move |line| line.strip_prefix(key)?.strip_prefix('='))
     };
-    let notes = field("module_ids").and_then(|notes| hex::decode(notes).ok());
+    let notes = field("notes").and_then(|notes| hex::decode(notes).ok());
     let notes = notes.unwrap_or_default();
+    let of_module = |name: &str| format!("/sys/module/{name}/notes/.note.gnu.build-id");
     let modules = lines("module")
-        .map(|name| (name.to_string(), build_id_of(note_of(name, &notes))))
+        .map(|name| (name.to_string(), build_id_of(note_of(&of_module(name), &notes))))
         .collect();
     Ok(Seen {
         release: field("release"),
         boot_id: field("boot_id"),
         cmdline: field("cmdline"),
-        build_id: field("notes")
-            .and_then(|notes| hex::decode(notes).ok())
-            .and_then(|notes| build_id_of(&notes)),
+        build_id: build_id_of(note_of("/sys/kernel/notes", &notes)),
         modules,
         debug_locks: field("debug_locks"),
         taint: field("taint").and_then(|taint| taint.parse().ok()),
-        uptime: field("uptime").and_then(|uptime| uptime.parse().ok()),
+        uptime: field("uptime").and_then(|uptime| uptime.split('.').next()?.parse().ok()),
         logged_in: lines("who").map(String::from).collect(),
     })
 }
 
-/// The note of a module: behind its name, where it was printed last. A module without one has a name with nothing behind it, or none.
-fn note_of<'a>(module: &str, notes: &'a [u8]) -> &'a [u8] {
+/// The notes of a file: behind its name, where it was printed last. One that is not there has a name with nothing behind it, or none.
+fn note_of<'a>(file: &str, notes: &'a [u8]) -> &'a [u8] {
     let find = |bytes: &[u8], word: &[u8]| bytes.windows(word.len()).position(|window| window == word);
-    let name = format!("==> /sys/module/{module}/notes/.note.gnu.build-id <==\n").into_bytes();
+    let name = format!("==> {file} <==\n").into_bytes();
     let mut note: &[u8] = &[];
     let mut rest = notes;
     while let Some(at) = find(rest, &name) {
@@ -332,12 +335,13 @@ mod tests {
 
     fn answer(module: &str, id: &str) -> String {
         let pax = "040000000400000002010000474e550001020304";
+        let head = hex::encode("==> /sys/kernel/notes <==\n");
         let named = hex::encode(format!(
-            "==> /sys/module/mc/notes/.note.gnu.build-id <==\n\n==> /sys/module/{module}/notes/.note.gnu.build-id <==\n"
+            "\n==> /sys/module/mc/notes/.note.gnu.build-id <==\n\n==> /sys/module/{module}/notes/.note.gnu.build-id <==\n"
         ));
         format!(
-            "release=r\nboot_id=new\ncmdline=root=/dev/x lockstep.nonce=n1\ntaint=0\nuptime=5\ndebug_locks=1\n\
-             notes={pax}{}\nmodule={module}\nmodule_ids={named}{}\nwho=root ttyAMA0\nend=1\n",
+            "release=r\nboot_id=new\ncmdline=root=/dev/x lockstep.nonce=n1\nuptime=5.25 1.00\ntaint=0\ndebug_locks=1\n\
+             module={module}\nnotes={head}{pax}{}{named}{}\nwho=root ttyAMA0\nend=1\n",
             note("aa"),
             note(id)
         )
@@ -347,14 +351,18 @@ mod tests {
     fn each_module_has_its_own_note() {
         let notes = b"==> /sys/module/a/notes/.note.gnu.build-id <==\n1\n==> /sys/module/b/notes/.note.gnu.build-id <==\n2\n\n\n\
                       ==> /sys/module/ab/notes/.note.gnu.build-id <==\n";
-        let of = |module| note_of(module, notes);
+        let of = |module| note_of(&format!("/sys/module/{module}/notes/.note.gnu.build-id"), notes);
         assert_eq!(
             [of("a"), of("b"), of("ab"), of("c")],
             [b"1" as &[u8], b"2\n\n", b"", b""]
         );
         // A head that cannot, and what came in its place.
         let twice = [notes as &[u8], notes].concat();
-        assert_eq!(note_of("b", &twice), b"2\n\n");
+        assert_eq!(
+            note_of("/sys/module/b/notes/.note.gnu.build-id", &twice),
+            b"2\n\n"
+        );
+        assert_eq!(parse(&answer("v", "01")).unwrap().uptime, Some(5));
     }
 
     fn prove_it(text: &str) -> Proof {
@@ -409,7 +417,13 @@ mod tests {
             "lockdep alive (debug_locks)",
             State::Unknown,
         );
-        check("notes=", "notes=zz", "kernel build id", State::Unknown);
+        let head = hex::encode("==> /sys/kernel/notes");
+        check(
+            &head,
+            &hex::encode("==> /sys/kernel/n0tes"),
+            "kernel build id",
+            State::Unknown,
+        );
         assert_eq!(
             open(&answer("v4l2_mem2mem", "09")),
             [("module v4l2_mem2mem".into(), State::Mismatch)]

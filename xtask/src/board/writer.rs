@@ -12,7 +12,7 @@ use super::{Board, script};
 use crate::host::files::sha256;
 use crate::host::process::Finished;
 use anyhow::{Context, Result, bail, ensure};
-use scripts::Rule;
+use scripts::{How, Rule};
 use std::cell::Cell;
 use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -94,6 +94,15 @@ impl Sent {
     }
 }
 
+/// In which order extlinux.conf and another file change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// The label goes before what tells of it.
+    ExtlinuxFirst,
+    /// The label comes behind what tells of it.
+    ExtlinuxLast,
+}
+
 /// Why a target may be written although it is protected.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Excuse {
@@ -139,11 +148,37 @@ impl<'a> Writer<'a> {
             .iter()
             .map(|put| self.excuse(&base.join(&put.target), put))
             .collect();
-        self.put_excused(base, puts, &excuses?)
+        self.put_excused(base, puts, &excuses?, "")
     }
 
     /// Writes extlinux.conf. Errors: something else than our own label would change (invariant 7).
     pub fn put_extlinux(&self, bytes: &[u8]) -> Result<Sent> {
+        let (put, excuse) = self.extlinux(bytes)?;
+        let (base, name) = split(&self.protected.extlinux)?;
+        self.put_excused(&base, &[Put { target: name, ..put }], &[excuse], "")
+    }
+
+    /// Writes extlinux.conf and a file of ours on the same file system, absolute, in one connection, in this order or the other: the first is on the
+    /// medium before the second changes. When it dies half-way both are old or new, each whole. Errors: as [`Writer::put_extlinux`].
+    pub fn put_extlinux_and(&self, bytes: &[u8], file: Put, order: Order) -> Result<Sent> {
+        let (put, excuse) = self.extlinux(bytes)?;
+        let both = [(put, excuse), (file, Excuse::None)];
+        let base = both_in(&both[0].0.target, &both[1].0.target);
+        let (mut puts, mut excuses) = (Vec::new(), Vec::new());
+        for (put, excuse) in both {
+            let target = put.target.strip_prefix(&base)?.to_path_buf();
+            puts.push(Put { target, ..put });
+            excuses.push(excuse);
+        }
+        if order == Order::ExtlinuxLast {
+            puts.reverse();
+            excuses.reverse();
+        }
+        self.put_excused(&base, &puts, &excuses, "")
+    }
+
+    /// extlinux.conf as it is written, its target absolute. Errors: something else than our own label would change (invariant 7).
+    fn extlinux(&self, bytes: &[u8]) -> Result<(Put, Excuse)> {
         let foreign = extlinux::without_ours(&Config::parse(bytes))?;
         let restored = self
             .restoring
@@ -153,16 +188,15 @@ impl<'a> Writer<'a> {
             "the new extlinux.conf would change more than labels of ours (`{}`): it is not written",
             self.protected.test_label
         );
-        let (base, name) = split(&self.protected.extlinux)?;
         let put = Put {
-            target: name,
+            target: self.protected.extlinux.clone(),
             sha256: sha256(bytes),
             size: bytes.len() as u64,
             source: Source::Bytes(bytes.to_vec()),
             mode: 0o644,
             keep: None,
         };
-        self.put_excused(&base, &[put], &[Excuse::OwnLabel])
+        Ok((put, Excuse::OwnLabel))
     }
 
     /// Removes files and folders of ours with all that is in them; what is not there is no error. When it dies half-way some
@@ -262,14 +296,17 @@ impl<'a> Writer<'a> {
     /// old or new, each whole.
     pub fn depmod(&self, modules: &Path, release: &str) -> Result<()> {
         let command = scripts::depmod(release, &script::word(modules)?);
-        self.act(
-            "running depmod",
-            Rule::Nothing,
-            &[(modules.to_path_buf(), Excuse::None)],
-            &command,
-            &[],
-        )?;
+        let target = [(modules.to_path_buf(), Excuse::None)];
+        self.act("running depmod", Rule::Nothing, &target, &command, &[])?;
         Ok(())
+    }
+
+    /// [`Writer::put`] of modules below `base`, and then [`Writer::depmod`], in one connection.
+    pub fn put_modules(&self, base: &Path, puts: &[Put], modules: &Path, release: &str) -> Result<Sent> {
+        self.refuse(&[(modules.to_path_buf(), Excuse::None)])?;
+        let depmod = scripts::depmod(release, &script::word(modules)?);
+        let excuses = vec![Excuse::None; puts.len()];
+        self.put_excused(base, puts, &excuses, &format!("(\n{depmod})\n"))
     }
 
     /// Runs a script that writes only below `folder`, with tools of the board and with `input`. When it dies half-way that folder holds
@@ -317,7 +354,8 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    fn put_excused(&self, base: &Path, puts: &[Put], excuses: &[Excuse]) -> Result<Sent> {
+    /// Writes files; the script `then` goes on behind them.
+    fn put_excused(&self, base: &Path, puts: &[Put], excuses: &[Excuse], then: &str) -> Result<Sent> {
         if puts.is_empty() {
             return Ok(Sent::default());
         }
@@ -331,30 +369,39 @@ impl<'a> Writer<'a> {
             .map(|(put, excuse)| (base.join(&put.target), *excuse))
             .collect();
         let rule = match excuses {
+            _ if excuses.contains(&Excuse::OwnLabel) => {
+                Rule::NothingButThis(on_one_line(&self.protected.extlinux)?)
+            }
             [Excuse::None, ..] => Rule::NothingThroughLinks,
             _ => Rule::ThesePaths,
         };
         ensure!(
-            excuses.iter().all(|excuse| *excuse == excuses[0]),
-            "files that are protected and files that are not are never written together"
+            !excuses.contains(&Excuse::Restored) || excuses.iter().all(|excuse| *excuse == Excuse::Restored),
+            "what is restored and what is not are never written together"
         );
         // By their letters first, so that a refusal costs nothing; what they are on the board is the script's to see.
         self.refuse(&targets)?;
         let packing = self.packing()?;
         let packed = pack::pack(puts, packing)?;
-        let keeps = puts.iter().any(|put| put.keep.is_some());
+        let own_label = excuses.iter().position(|excuse| *excuse == Excuse::OwnLabel);
+        let how = How {
+            packing,
+            keeps: puts.iter().any(|put| put.keep.is_some()),
+            in_order: own_label.is_some(),
+        };
         let base = script::word(base)?;
-        let mut writing = scripts::put(&base, &script::random_hex::<6>()?, packing, keeps, puts.len());
-        if let [Excuse::OwnLabel] = excuses {
+        let mut writing = scripts::put(&base, &script::random_hex::<6>()?, how, puts.len());
+        if let Some(at) = own_label {
             // A file that everything depends on is read once more where it is now.
-            writing.push_str(&scripts::read_back(&script::word(&targets[0].0)?));
+            writing.push_str(&scripts::read_back(&script::word(&targets[at].0)?));
         }
+        writing.push_str(then);
         let finished = self.act("writing files", rule, &targets, &writing, &packed)?;
         let said = finished.text();
-        if let [Excuse::OwnLabel] = excuses {
+        if let Some(at) = own_label {
             let back = said.lines().find_map(|line| line.strip_prefix("back="));
             ensure!(
-                back == Some(&puts[0].sha256),
+                back == Some(&puts[at].sha256),
                 "extlinux.conf does not read back as it was written"
             );
         }
@@ -395,7 +442,7 @@ impl<'a> Writer<'a> {
         input: &[u8],
     ) -> Result<Finished> {
         self.refuse(targets)?;
-        let guarded = scripts::guarded(&self.protected_lines()?, rule);
+        let guarded = scripts::guarded(&self.protected_lines()?, &rule);
         script::ask_with_input(self.board, doing, &(guarded + writing), input, WRITE)
     }
 
@@ -460,6 +507,14 @@ fn split(path: &Path) -> Result<(PathBuf, PathBuf)> {
         (Some(parent), Some(name)) => Ok((parent.to_path_buf(), name.into())),
         _ => bail!("{} has no folder and name", path.display()),
     }
+}
+
+/// The deepest folder that both files are in.
+fn both_in(one: &Path, other: &Path) -> PathBuf {
+    let folders = |path: &Path| path.parent().map(Path::to_path_buf).unwrap_or_default();
+    let (one, other) = (folders(one), folders(other));
+    let common = one.components().zip(other.components());
+    common.take_while(|(a, b)| a == b).map(|(a, _)| a).collect()
 }
 
 /// Names that no script, list or file system can misread; and none of them leads out of its folder.

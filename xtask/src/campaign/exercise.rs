@@ -115,8 +115,9 @@ fn count(index: usize, path: &str) -> String {
 /// they are now, and fails if a module cannot be loaded.
 pub fn arm(modules: &[String], probes: &[Probe]) -> String {
     let mut script = String::from("set -e\n");
-    for module in modules {
-        script.push_str(&format!("modprobe {}\n", quote(module)));
+    if !modules.is_empty() {
+        let names: Vec<String> = modules.iter().map(|module| quote(module)).collect();
+        script.push_str(&format!("modprobe -a {}\n", names.join(" ")));
     }
     if probes.is_empty() {
         return script;
@@ -132,12 +133,12 @@ pub fn arm(modules: &[String], probes: &[Probe]) -> String {
     }
     // An empty filter would trace every function of the kernel.
     script.push_str(
-        "if grep -q -v '^#' set_ftrace_filter; then echo function >current_tracer; fi\necho 1 >tracing_on\n",
+        "read -r first <set_ftrace_filter; case $first in '' | '#'*) ;; *) echo function >current_tracer ;; esac\necho 1 >tracing_on\n",
     );
     script
 }
 
-/// The script that stops counting and prints what was counted.
+/// The script that stops counting and prints what was counted. It never fails: what it could not read has not run.
 pub fn read(probes: &[Probe]) -> String {
     let mut script = format!("cd {TRACEFS} || exit 0\necho 0 >tracing_on\ncat trace\necho '{KPROBES}'\n");
     if probes.iter().any(|probe| matches!(probe, Probe::Kprobe(_))) {
@@ -155,7 +156,7 @@ pub fn read(probes: &[Probe]) -> String {
             Probe::Function(_) => {}
         }
     }
-    script + "echo nop >current_tracer; : >set_ftrace_filter\n"
+    script + "echo nop >current_tracer; : >set_ftrace_filter\ntrue\n"
 }
 
 /// What a line that begins with [`UNKNOWN`] means, and what to do about it.
@@ -306,7 +307,7 @@ mod tests {
     #[test]
     fn names_are_quoted() {
         let script = arm(&["a; reboot".into()], &probes(&["counter:/tmp/$(reboot)"]));
-        assert!(script.contains("modprobe 'a; reboot'"), "{script}");
+        assert!(script.contains("modprobe -a 'a; reboot'"), "{script}");
         assert!(script.contains("[ -r '/tmp/$(reboot)' ]"), "{script}");
     }
 }

@@ -2,13 +2,12 @@
 //! have systemd, nor GNU's programs.
 
 use super::harvest::{Harvest, Source};
+use super::journal_ahead::{self, JournalAhead};
 use super::wall_time;
 use crate::board::Board;
 use crate::evidence::journal;
-use crate::host::process::{BreakOff, Finished};
 use anyhow::{Context, Result};
 use std::path::Path;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(120);
@@ -18,41 +17,11 @@ const LIMIT: Duration = Duration::from_secs(120);
 const KMSG: &str = "dd if=/dev/kmsg iflag=nonblock bs=16384 2>/dev/null; true";
 /// The same where dd cannot read without waiting (busybox): everything that is there comes at once, then nobody waits for more.
 const KMSG_WAITING: &str = "timeout 3 cat /dev/kmsg 2>/dev/null; true";
-const JOURNAL: &str = "journalctl -k -b -o json --no-pager 2>/dev/null; true";
 /// With levels, where this dmesg can (util-linux and busybox: `-r`).
 const DMESG: &str = "dmesg -r 2>/dev/null || dmesg 2>/dev/null; true";
 
 /// Where no journal has both times of anything: the board's clock now, and seconds since its boot. busybox has no fraction (`%N`) to give.
 const CLOCK: &str = "date +%s.%N 2>/dev/null && cat /proc/uptime 2>/dev/null; true";
-
-/// The journal of this boot, read over the board's second way while it is asked other things: it takes a slow board seconds.
-pub struct Ahead {
-    reader: JoinHandle<Result<Finished>>,
-    over: BreakOff,
-}
-
-impl Ahead {
-    /// Begins to read. `None`: the board has no second way, and [`take`] reads it in its turn.
-    pub fn begin(board: &dyn Board) -> Option<Self> {
-        let way = board.second_way()?;
-        let over = BreakOff::default();
-        let word = over.clone();
-        let reader = std::thread::spawn(move || way.run_unless(JOURNAL, &[], LIMIT, &word));
-        Some(Ahead { reader, over })
-    }
-
-    /// What came; nothing where it failed.
-    fn end(self) -> Option<Vec<u8>> {
-        let read = self.reader.join().ok()?.ok()?;
-        Some(read.stdout).filter(|journal| !journal.is_empty())
-    }
-
-    /// Nobody waits for it any more.
-    pub fn give_up(self) {
-        self.over.say("nobody waits for the journal");
-        drop(self.reader.join());
-    }
-}
 
 /// Adds what the running kernel keeps, each source as a file in `folder` before anything reads it; a source that gives nothing leaves no file.
 /// Gives what is not there and what was taken instead, in words for the report. Errors: the connection.
@@ -60,7 +29,7 @@ pub fn take(
     board: &dyn Board,
     harvest: &mut Harvest,
     folder: &Path,
-    ahead: Option<Ahead>,
+    ahead: Option<JournalAhead>,
 ) -> Result<Vec<String>> {
     let mut missing = Vec::new();
     let ask = |what: &str, script: &str| -> Result<Vec<u8>> {
@@ -72,17 +41,9 @@ pub fn take(
         false => Ok(kmsg),
     });
     // A board that does not answer any more does not go on with its journal.
-    let (kmsg, ahead) = match kmsg {
-        Ok(kmsg) => (kmsg, ahead.and_then(Ahead::end)),
-        Err(error) => {
-            if let Some(ahead) = ahead {
-                ahead.give_up();
-            }
-            return Err(error);
-        }
-    };
-    let mut taken = vec![(Source::Kmsg, kmsg)];
-    let journal = ahead.map_or_else(|| ask("the journal", JOURNAL), Ok)?;
+    let mut taken = vec![(Source::Kmsg, kmsg?)];
+    let read = ahead.and_then(JournalAhead::end);
+    let journal = read.map_or_else(|| ask("the journal", journal_ahead::READ), Ok)?;
     if journal.is_empty() {
         missing
             .push("no journal has this boot (a board without systemd?): its log is the kernel's own".into());
@@ -126,7 +87,7 @@ mod tests {
     use super::*;
     use crate::board::InFront;
     use crate::board::bare_board::BareBoard;
-    use crate::host::process;
+    use crate::host::process::{self, BreakOff, Finished};
     use std::path::PathBuf;
     use xshell::{Shell, cmd};
 

@@ -22,6 +22,7 @@ pub mod harvest_records;
 pub mod harvest_running;
 pub mod inputs;
 pub mod journal;
+pub mod journal_ahead;
 pub mod known;
 pub mod left_out;
 pub mod live;

@@ -153,6 +153,8 @@ pub fn way_down(
     let Ending { outcome, lost, .. } = *ending;
     let ssh = match outcome {
         Outcome::FellBackToVanilla { .. } => return None,
+        // All that it was asked it has answered, and its logs were read just now.
+        Outcome::Booted(_) if lost.is_empty() && ending.stopped.is_none() => return Some(Reset::Orderly),
         Outcome::Wedged { .. } => false,
         Outcome::Booted(_) | Outcome::OtherKernel(_) => still_answers(
             board,

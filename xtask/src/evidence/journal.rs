@@ -127,6 +127,19 @@ pub fn began(log: &[u8]) -> Option<u64> {
     entry.wall?.checked_sub(entry.time?)
 }
 
+/// Where the last entry of a journal stands, for whoever goes on behind it (journalctl(1), `--after-cursor=`). None: there is no entry, or the last
+/// one was cut off.
+pub fn cursor(log: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Place {
+        #[serde(rename = "__CURSOR")]
+        cursor: String,
+    }
+    let whole = log.strip_suffix(b"\n")?;
+    let last = whole.rsplit(|&byte| byte == b'\n').next()?;
+    Some(serde_json::from_slice::<Place>(last).ok()?.cursor)
+}
+
 /// When boots count as a loop.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LoopRule {
@@ -167,6 +180,20 @@ mod tests {
             last: None,
             orderly,
         }
+    }
+
+    #[test]
+    fn a_journal_is_gone_on_with_behind_its_last_whole_entry() {
+        let entry = |cursor: &str| format!("{{\"__CURSOR\":\"{cursor}\",\"MESSAGE\":\"x\"}}\n");
+        let log = [entry("s=a;i=1"), entry("s=a;i=2")].concat();
+        assert_eq!(cursor(log.as_bytes()).as_deref(), Some("s=a;i=2"));
+        assert_eq!(
+            cursor(&log.as_bytes()[..log.len() - 1]),
+            None,
+            "its end may be missing"
+        );
+        assert_eq!(cursor(b""), None);
+        assert_eq!(cursor(b"{\"MESSAGE\":\"x\"}\n"), None);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! here, so that each has a time limit, takes its children with it when it is stopped, and fails with
 //! its own words.
 
+mod aside;
 mod break_off;
 mod wait;
 
@@ -11,6 +12,7 @@ pub use break_off::{BreakOff, BrokenOff};
 
 use super::interrupt::Watch;
 use anyhow::{Context, Result, bail};
+use aside::aside;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
@@ -149,9 +151,35 @@ pub fn follow(
     input: Stdio,
     log: &Path,
     limit: Duration,
-    mut on_line: impl FnMut(&str),
+    on_line: impl FnMut(&str),
 ) -> Result<Ended> {
     let shown = cmd.to_string();
+    let mut command = Command::from(cmd);
+    command.process_group(0);
+    follow_command(command, shown, input, log, limit, on_line)
+}
+
+/// [`follow`] of a program that makes room for all others on this machine, also for those of other sessions.
+pub fn follow_aside(
+    cmd: Cmd,
+    input: Stdio,
+    log: &Path,
+    limit: Duration,
+    on_line: impl FnMut(&str),
+) -> Result<Ended> {
+    let shown = cmd.to_string();
+    follow_command(aside(&Command::from(cmd)), shown, input, log, limit, on_line)
+}
+
+/// `command` leads a process group as soon as it runs.
+fn follow_command(
+    mut command: Command,
+    shown: String,
+    input: Stdio,
+    log: &Path,
+    limit: Duration,
+    mut on_line: impl FnMut(&str),
+) -> Result<Ended> {
     let doing = || format!("running `{shown}` (its output is in {})", log.display());
     if let Some(folder) = log.parent() {
         std::fs::create_dir_all(folder).with_context(doing)?;
@@ -161,12 +189,10 @@ pub fn follow(
     writeln!(file, "$ {shown}").with_context(doing)?;
     // One pipe for both, so that an error stays beside the line that announced the work.
     let (reader, writer) = std::io::pipe().with_context(doing)?;
-    let mut command = Command::from(cmd);
     command
         .stdin(input)
         .stdout(writer.try_clone().with_context(doing)?)
-        .stderr(writer)
-        .process_group(0);
+        .stderr(writer);
     let watch = Watch::begin();
     let mut child = Group(command.spawn().with_context(doing)?);
     // The command holds the writing end; as long as it lives the pipe never ends.
@@ -228,9 +254,13 @@ impl Group {
         let _ = rustix::process::kill_process_group(group, rustix::process::Signal::TERM);
         let deadline = Instant::now() + GRACE;
         while Instant::now() < deadline {
-            let _ = self.0.try_wait();
+            let alive = matches!(self.0.try_wait(), Ok(None));
             if rustix::process::test_kill_process_group(group).is_err() {
-                return;
+                if !alive {
+                    return;
+                }
+                // It has not come to lead its group yet, and has started nothing.
+                let _ = self.0.kill();
             }
             thread::sleep(Duration::from_millis(20));
         }

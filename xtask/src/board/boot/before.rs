@@ -5,7 +5,7 @@ use super::{Answer, LOOKING, Method, prepared, runs};
 use crate::board::extlinux::Config;
 use crate::board::protected::Protected;
 use crate::board::slot::{self, Record};
-use crate::board::{Board, script};
+use crate::board::{Board, awake, script};
 use anyhow::{Context, Result, bail};
 
 /// What a board says of itself before a reboot, with nothing left of earlier attempts, and with all that must survive as it was.
@@ -16,6 +16,8 @@ pub(super) struct Before {
     pub slot: Option<Record>,
     /// What runs.
     pub old: Answer,
+    /// It is held awake ([`awake`]).
+    pub held_awake: bool,
 }
 
 /// Looks. Errors: something that must survive differs; what an earlier attempt left cannot be taken back.
@@ -37,9 +39,17 @@ pub(super) fn look(board: &dyn Board, protected: &Protected) -> Result<Before> {
 fn ask(board: &dyn Board, protected: &Protected) -> Result<(Vec<Method>, Option<Before>)> {
     let [listing, extlinux] = protected.looking()?;
     let record = script::reading(&slot::record_path(protected))?;
-    let scripts = [&prepared::looking(), &listing, &extlinux, &record, LOOKING];
+    let scripts = [
+        &prepared::looking(),
+        &listing,
+        &extlinux,
+        &record,
+        LOOKING,
+        &awake::looking(),
+    ];
     let doing = "looking at what has to survive a reboot";
-    let [left, listed, extlinux, record, answer] = script::ask_all(board, doing, scripts, script::WORK)?;
+    let [left, listed, extlinux, record, answer, awake] =
+        script::ask_all(board, doing, scripts, script::WORK)?;
     let left = prepared::read(&String::from_utf8_lossy(&left));
     if !left.is_empty() {
         return Ok((left, None));
@@ -50,6 +60,7 @@ fn ask(board: &dyn Board, protected: &Protected) -> Result<(Vec<Method>, Option<
         config: Config::parse(&bytes),
         slot: slot::parse(protected, script::content(&record))?,
         old: runs(&String::from_utf8_lossy(&answer))?,
+        held_awake: awake::is_held(&awake),
     };
     Ok((left, Some(before)))
 }

@@ -83,7 +83,7 @@ impl BootMethod for Kexec {
     }
 
     fn is_armed(&self) -> Option<String> {
-        Some("[ \"$(cat /sys/kernel/kexec_loaded 2>/dev/null)\" = 1 ]".into())
+        Some("{ read -r loaded </sys/kernel/kexec_loaded; } 2>/dev/null && [ \"$loaded\" = 1 ]".into())
     }
 
     fn disarm(&self, board: &dyn Board, _protected: &Protected) -> Result<bool> {

@@ -50,6 +50,8 @@ pub(super) struct Restart<'a> {
     pub board: &'a dyn Board,
     /// What answered before; without it any answer counts that comes after U-Boot was seen.
     pub old: Option<&'a Answer>,
+    /// The board is held awake, and will be again.
+    pub held_awake: bool,
     pub plan: Plan,
     pub way: Way,
     pub reset: Reset,
@@ -58,11 +60,9 @@ pub(super) struct Restart<'a> {
 }
 
 impl Restart<'_> {
-    /// Restarts, answers the menu, waits for a boot id that is not the old one: what was seen, and the answer. A board that was held awake is
-    /// held awake again.
+    /// Restarts, answers the menu, waits for a boot id that is not the old one: what was seen, and the answer.
     pub fn run(self, on_progress: &mut dyn FnMut(&Progress)) -> Result<(Seen, Option<Answer>)> {
-        let board = self.board;
-        let held_awake = self.old.is_some() && awake::is_held(board);
+        let (board, held_awake) = (self.board, self.held_awake);
         let (seen, answer) = self.restart(on_progress)?;
         if held_awake && answer.is_some() {
             // The next pre-flight tells it where this fails.
@@ -250,7 +250,6 @@ mod tests {
     /// Answers as another boot as soon as it was asked to restart, and keeps what it was asked.
     struct Quick {
         bare: BareBoard,
-        held_awake: bool,
         asked: RefCell<Vec<String>>,
     }
 
@@ -269,7 +268,6 @@ mod tests {
             let number = if self.was_asked("systemctl reboot") { 2 } else { 1 };
             self.asked.borrow_mut().push(script.into());
             Ok(said(match script {
-                script if script.contains("is-active lockstep-awake") && self.held_awake => "active\n".into(),
                 script if script.contains("boot_id") => format!("7.3.4\nboot-{number}\nroot=/dev/vda2\n"),
                 _ => String::new(),
             }))
@@ -279,7 +277,6 @@ mod tests {
     fn quick() -> Quick {
         Quick {
             bare: BareBoard::ampere(),
-            held_awake: false,
             asked: RefCell::default(),
         }
     }
@@ -289,6 +286,7 @@ mod tests {
         Restart {
             board,
             old,
+            held_awake: false,
             plan: menu::Plan {
                 first: None,
                 then: menu::Choice::of(&config, "v").unwrap(),
@@ -302,12 +300,12 @@ mod tests {
     #[test]
     fn a_board_that_was_held_awake_is_held_awake_after_the_boot() {
         for held_awake in [true, false] {
-            let board = Quick {
-                held_awake,
-                ..quick()
-            };
+            let board = quick();
             let old = look(&board).unwrap();
-            let restart = restart(&board, Some(&old), Reset::Orderly);
+            let restart = Restart {
+                held_awake,
+                ..restart(&board, Some(&old), Reset::Orderly)
+            };
             let (_, answer) = restart.run(&mut |_| {}).unwrap();
             assert_eq!(answer.unwrap().boot_id, "boot-2");
             assert_eq!(board.was_asked("systemd-run"), held_awake);

@@ -44,17 +44,25 @@ pub(super) fn record(
     }
 }
 
-/// Writes a record.
-pub(super) fn put_record(writer: &Writer, path: &Path, record: &Record) -> Result<Sent> {
+/// A record as a file at an absolute path.
+pub(super) fn record_file(path: &Path, record: &Record) -> Result<Put> {
     let bytes = serde_json::to_vec_pretty(record).context("writing the slot's record")?;
-    let folder = path.parent().context("the slot's record has no folder")?;
-    let put = Put {
-        target: file_name(path)?,
+    Ok(Put {
+        target: path.to_path_buf(),
         sha256: sha256(&bytes),
         size: bytes.len() as u64,
         source: Source::Bytes(bytes),
         mode: 0o644,
         keep: None,
+    })
+}
+
+/// Writes a record alone.
+pub(super) fn put_record(writer: &Writer, path: &Path, record: &Record) -> Result<Sent> {
+    let folder = path.parent().context("the slot's record has no folder")?;
+    let file = Put {
+        target: file_name(path)?,
+        ..record_file(path, record)?
     };
-    writer.put(folder, &[put])
+    writer.put(folder, &[file])
 }

@@ -98,7 +98,8 @@ pub fn arm(board: &dyn Board, wire: &Wire) -> Result<Armed> {
         recorder,
         from,
     };
-    let proven = set_up(board, way, path).and_then(|()| armed.test(board));
+    let word = format!("lockstep-netconsole-{}", Nonce::fresh()?.as_str());
+    let proven = set_up(board, way, path, &word).and_then(|()| armed.wait_for(&word));
     if proven.is_err() {
         // Why it does not work is told; that it could not be taken back, too, says nothing more.
         let _ = take_away(board);
@@ -107,14 +108,10 @@ pub fn arm(board: &dyn Board, wire: &Wire) -> Result<Armed> {
 }
 
 impl Armed {
-    /// Writes a word to the board's kernel log and waits until it comes.
-    fn test(&self, board: &dyn Board) -> Result<()> {
-        let word = format!("lockstep-netconsole-{}", Nonce::fresh()?.as_str());
-        // Level 1 (alert): above what `quiet` hides.
-        let writing = format!("echo '<1>{word}' >/dev/kmsg");
-        script::ask(board, "sending a test packet", &writing, script::LOOK)?;
+    /// Waits until the packet with this word has come.
+    fn wait_for(&self, word: &str) -> Result<()> {
         let started = Instant::now();
-        while !String::from_utf8_lossy(&self.recorder.since(self.from)?).contains(&word) {
+        while !String::from_utf8_lossy(&self.recorder.since(self.from)?).contains(word) {
             if started.elapsed() > PACKET {
                 bail!(
                     "netconsole is set up, and the test packet did not come within {} s: a firewall on this host, another address than the \
@@ -122,7 +119,7 @@ impl Armed {
                     PACKET.as_secs()
                 );
             }
-            std::thread::sleep(Duration::from_millis(50));
+            std::thread::sleep(Duration::from_millis(10));
         }
         Ok(())
     }

@@ -10,12 +10,13 @@ use super::Packing;
 ///
 /// `guard LIST COUNT` reads a NUL-separated list of absolute paths. It refuses one that is protected, inside of what is protected, or
 /// around it; on the boot mount also names that may be another file's on FAT; and, with `straight=yes`, one that is or lies behind a
-/// symbolic link. With `excuse=exact` a path of the list itself may be protected.
-pub(super) fn guarded(protected: &str, rule: Rule) -> String {
+/// symbolic link. With `excuse=exact` a path of the list itself may be protected; with a path as `excuse`, this one alone.
+pub(super) fn guarded(protected: &str, rule: &Rule) -> String {
     let (excuse, straight) = match rule {
-        Rule::Nothing => ("none", "no"),
-        Rule::NothingThroughLinks => ("none", "yes"),
-        Rule::ThesePaths => ("exact", "yes"),
+        Rule::Nothing => ("none".to_string(), "no"),
+        Rule::NothingThroughLinks => ("none".to_string(), "yes"),
+        Rule::NothingButThis(path) => (quote(path), "yes"),
+        Rule::ThesePaths => ("exact".to_string(), "yes"),
     };
     format!(
         "set -eu\nexport LC_ALL=C\numask 022\nexcuse={excuse}\nstraight={straight}\nprotected={}\n{GUARD}",
@@ -24,12 +25,14 @@ pub(super) fn guarded(protected: &str, rule: Rule) -> String {
 }
 
 /// What a guarded script may write.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Rule {
     /// Nothing that is protected.
     Nothing,
     /// Nothing that is protected, and nothing that is a link or behind one.
     NothingThroughLinks,
+    /// Nothing that is protected, but for this path; nothing that is a link or behind one.
+    NothingButThis(String),
     /// The listed paths, although they are protected; nothing that is a link or behind one.
     ThesePaths,
 }
@@ -37,33 +40,37 @@ pub(super) enum Rule {
 /// `flush FILE` writes all of its file system and has the disk empty its own cache. vfat does the second for fsync only (fs/fat/file.c,
 /// `fat_file_fsync`; it has no `sync_fs`, so that syncfs leaves what it wrote in the disk's cache), ext4 for both.
 ///
-/// Lines of `$protected` and of the lists: a letter, then a path whose newlines are \001 (`P` protected, `M` boot mount, `N` named,
-/// `T` resolved, `D` the resolved folder that it is in).
+/// Lines of `$protected`: a letter, then a path whose newlines are \001 (`P` protected, `M` boot mount). Behind them the paths of the list, as many as
+/// are expected: as they are named, resolved, and the resolved folders that they are in.
 const GUARD: &str = r#"exec 8>/run/lockstep.lock
 flock -w 120 8 || { echo 'another write of ours still runs on the board: wait until it has ended' >&2; exit 75; }
 flush() { sync -f "$1"; sync "$1"; }
-lines() { tr '\n\000' '\001\n' | sed "s/^/$1/"; }
 guard() {
     {
-        printf '%s\n' "$protected"
-        lines N <"$1"
-        xargs -0 -r realpath -mz -- <"$1" | lines T
-        xargs -0 -r dirname -z -- <"$1" | xargs -0 -r realpath -mz -- | lines D
-    } | awk -v want="$2" -v excuse="$excuse" -v straight="$straight" '
+        printf '%s\n---\n' "$protected"
+        {
+            cat "$1"
+            { cat "$1"; xargs -0 -r dirname -z -- <"$1"; } | xargs -0 -r realpath -mz --
+        } | tr '\n\000' '\001\n'
+    } | EXCUSE="$excuse" awk -v want="$2" -v straight="$straight" '
+        BEGIN { excuse = ENVIRON["EXCUSE"] }
         function within(a, b) { return a == b || b == "/" || index(a, b "/") == 1 }
         function refuse(path, why) {
             if (!refused) print "refused to write " path ": " why >"/dev/stderr"
             refused = 1
             exit 77
         }
-        { kind = substr($0, 1, 1); path = substr($0, 2); low = tolower(path) }
+        !listed && $0 == "---" { listed = 1; next }
+        !listed { kind = substr($0, 1, 1); path = substr($0, 2) }
+        listed { paths++; kind = paths <= want ? "N" : paths <= 2 * want ? "T" : "D"; path = $0 }
+        { low = tolower(path) }
         kind == "P" { guarded[++guards] = low }
         kind == "M" { mount = path }
         kind == "N" { named[++names] = path }
         kind == "T" {
             seen++
             if (straight == "yes" && path != named[seen]) refuse(named[seen], "it is a symbolic link, or lies behind one (" path ")")
-            if (excuse == "exact") next
+            if (excuse == "exact" || path == excuse) next
             if (path ~ /[\001-\037\177]/) refuse(path, "its name has control characters")
             if (within(path, mount) && (path ~ /~/ || path ~ /[. ](\/|$)/)) refuse(path, "it may be another name of a file on FAT")
             for (i = 1; i <= guards; i++) {
@@ -77,7 +84,7 @@ guard() {
         }
         END {
             if (refused) exit 77
-            if (seen != want || names != want || guards == 0) { print "the list of what is to be written did not arrive whole" >"/dev/stderr"; exit 76 }
+            if (paths != 3 * want || guards == 0) { print "the list of what is to be written did not arrive whole" >"/dev/stderr"; exit 76 }
         }'
 }
 "#;
@@ -86,15 +93,32 @@ guard() {
 pub(in crate::board) const PACKING: &str =
     "if command -v zstd >/dev/null; then echo zstd; else echo plain; fi";
 
+/// What a write is like, beside its files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct How {
+    /// What crosses the line.
+    pub packing: Packing,
+    /// Owners and times are kept.
+    pub keeps: bool,
+    /// Each rename is on the medium before the next.
+    pub in_order: bool,
+}
+
 /// Unpacks beside the targets, checks and flushes, hashes, renames, flushes. `files` is the number of targets.
-pub(super) fn put(base: &str, name: &str, packing: Packing, keeps: bool, files: usize) -> String {
+pub(super) fn put(base: &str, name: &str, how: How, files: usize) -> String {
+    let How {
+        packing,
+        keeps,
+        in_order,
+    } = how;
     let unpack = match packing {
         Packing::Zstd => "zstd -dcq |",
         Packing::Plain => "",
     };
-    let keep = if keeps { "yes" } else { "no" };
+    let yes = |what: bool| if what { "yes" } else { "no" };
+    let (keep, each) = (yes(keeps), yes(in_order));
     format!(
-        "base={base}\nstage=.lockstep-{name}\nkeep={keep}\nfiles={files}\n{PREPARE}\n{unpack} tar -xf - -C \"$stage\" $flags\n{PUT}"
+        "base={base}\nstage=.lockstep-{name}\nkeep={keep}\neach={each}\nfiles={files}\n{PREPARE}\n{unpack} tar -xf - -C \"$stage\" $flags\n{PUT}"
     )
 }
 
@@ -152,6 +176,7 @@ if ! sha256sum --strict --quiet -c .lockstep-hashes >&2; then
     exit 65
 fi
 if [ $fat = yes ]; then
+    each=yes
     mount=$(stat -c %m ..)
     options=$(awk -v m="$mount" '$2 == m { o = $4 } END { print o }' /proc/mounts)
     case ,$options, in
@@ -172,10 +197,10 @@ while IFS= read -r path; do
     case $path in */*) mkdir -p "../${path%/*}" ;; esac
     if [ -f "../$path" ]; then exec 9<"../$path"; fi
     mv -fT -- "./$path" "../$path"
-    if [ $fat = yes ]; then flush ..; fi
+    if [ $each = yes ]; then flush ..; fi
     exec 9<&-
 done <.lockstep-targets
-flush ..
+[ $each = yes ] || flush ..
 rm -f .lockstep-targets .lockstep-hashes .lockstep-copies .lockstep-list
 cd ..
 find "./$stage" -depth -type d -exec rmdir -- {} +

@@ -1,8 +1,9 @@
 //! The modules of a step, unloaded and loaded in the kernel of the step before it: what acts. The rules are in `campaign::reload`.
 
-use super::trial::Trial;
+use super::trial::{Trial, lease_fact};
 use super::{BootStep, Booted, LOOK, Rig};
 use crate::board::deploy::{self, Dtb, Nonce, Request};
+use crate::board::lease;
 use crate::board::slot::{self, Place};
 use crate::board::writer::{Put, Source, Writer};
 use crate::campaign::exercise;
@@ -140,7 +141,9 @@ impl BootStep<'_> {
     ) -> Result<Option<String>> {
         let known = |module: &&String| self.manifest.module(module).is_some();
         let old: Vec<String> = self.load.iter().filter(known).cloned().collect();
-        let armed = rig.board.run(&exercise::arm(&old, &[]), LOOK)?;
+        let arming = [lease::LOOKING, &exercise::arm(&old, &[])].concat();
+        let armed = rig.board.run(&arming, LOOK)?;
+        booted.facts.push(lease_fact(&armed.text()));
         if !armed.status.success() {
             let said = String::from_utf8_lossy(&armed.stderr).trim().to_string();
             booted.facts.push(format!(

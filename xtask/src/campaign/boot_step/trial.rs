@@ -7,12 +7,14 @@ use crate::board::heart::{Heart, Stopped};
 use crate::board::lease::{self, Leased};
 use crate::board::netconsole::Armed;
 use crate::board::proof::{self, Expected, Lockdep};
+use crate::board::script;
 use crate::campaign::exercise::{self, Probe};
 use crate::campaign::file::{SmokeTest, SoakAsked};
 use crate::campaign::gates;
 use crate::campaign::harvest::Harvest;
 use crate::campaign::harvest_netconsole;
 use crate::campaign::harvest_running;
+use crate::campaign::journal_ahead::JournalAhead;
 use crate::campaign::pace;
 use crate::campaign::smoke::{self, Hangs, SmokeResult, broken, checkers, hung};
 use crate::campaign::soak;
@@ -42,7 +44,7 @@ pub(super) struct Trial<'a> {
     /// The nonce of this deploy.
     pub nonce: &'a str,
     /// The journal, once it is read ahead.
-    pub journal: Cell<Option<harvest_running::Ahead>>,
+    pub journal: Cell<Option<JournalAhead>>,
 }
 
 /// What is asked of a kernel that answers.
@@ -74,13 +76,7 @@ impl BootStep<'_> {
             board: &leased,
             ..*rig
         };
-        let netconsole = watch.time(SET_UP, || {
-            booted.facts.push(match lease::renew(rig.board, LOOK) {
-                Ok(()) => "a lease is held: a wedge that feeds the watchdog ends by itself, too".into(),
-                Err(error) => format!("no lease is held ({error:#}): a wedge that feeds the watchdog stays until this host resets it"),
-            });
-            harvest_netconsole::arm(rig.board, &mut booted.facts)
-        });
+        let netconsole = watch.time(SET_UP, || harvest_netconsole::arm(rig.board, &mut booted.facts));
         let mut broken_off = None;
         match ask(rig, trial, booted, watch, say) {
             Ok(()) => {}
@@ -120,6 +116,7 @@ impl BootStep<'_> {
             .collect::<Result<_>>()?;
         let armed = watch.time(SET_UP, || self.arm(rig, &probes, booted))?;
         self.wait_for_login(rig, booted, watch, say)?;
+        trial.journal.set(JournalAhead::begin(rig.board));
         for (test, exit) in &self.tests.tests {
             watch.time(pace::SMOKE, || self.smoke(rig, test, *exit, booted, say))?;
         }
@@ -132,20 +129,23 @@ impl BootStep<'_> {
             (None, _) => {}
         }
         watch.time(READ, || {
-            trial.journal.set(harvest_running::Ahead::begin(rig.board));
-            self.exercised(rig, &armed, &probes, booted)?;
-            self.prove(rig, trial, booted)
+            trial
+                .journal
+                .set(trial.journal.take().map(JournalAhead::tests_are_over));
+            let scripts = [exercise::read(&probes), proof::GATHER.to_string()];
+            let doing = "reading the trace and the proof of boot";
+            let [trace, proof] =
+                script::ask_all(rig.board, doing, scripts.each_ref().map(String::as_str), LOOK)?;
+            self.exercised(&armed, &String::from_utf8_lossy(&trace), &probes, booted);
+            let seen = proof::parse(&String::from_utf8_lossy(&proof))?;
+            self.prove(&seen, trial, booted);
+            Ok(())
         })
     }
 
     /// What has run, by the trace.
-    fn exercised(&self, rig: &Rig, armed: &str, probes: &[Probe], booted: &mut Booted) -> Result<()> {
-        let read = rig
-            .board
-            .run(&exercise::read(probes), LOOK)
-            .context("reading the trace")?
-            .text();
-        booted.exercised = exercise::counts(armed, &read, probes);
+    fn exercised(&self, armed: &str, read: &str, probes: &[Probe], booted: &mut Booted) {
+        booted.exercised = exercise::counts(armed, read, probes);
         for (what, _) in booted.exercised.iter().filter(|(_, count)| *count == 0) {
             let did_not = match what.starts_with("counter ") {
                 true => "did not grow",
@@ -153,27 +153,26 @@ impl BootStep<'_> {
             };
             booted.seen.not_run.push(format!("{what} {did_not}"));
         }
-        Ok(())
     }
 
-    /// Has the kernel tell of tasks that hang, loads modules and starts counting; gives what [`exercise::counts`] needs of it.
+    /// Asks for the lease, has the kernel tell of tasks that hang, loads modules and starts counting; gives what [`exercise::counts`] needs of it.
     fn arm(&self, rig: &Rig, probes: &[Probe], booted: &mut Booted) -> Result<String> {
         let hung = hung::sooner(&self.tests.tests).map_or(String::new(), |seconds| {
             format!("echo \"{HUNG}$({})\"\n", hung::script(seconds))
         });
-        let arming = hung + &exercise::arm(self.load, probes);
+        let arming = [lease::LOOKING, &hung, &exercise::arm(self.load, probes)].concat();
         let armed = rig.board.run(&arming, LOOK).context("loading modules")?;
-        let told = armed.text();
-        let told = told.lines().find_map(|line| line.strip_prefix(HUNG));
+        let said = armed.text();
+        booted.facts.push(lease_fact(&said));
+        let told = said.lines().find_map(|line| line.strip_prefix(HUNG));
         booted.facts.extend(told.and_then(hung::sentence));
         if !armed.status.success() {
-            let said = String::from_utf8_lossy(&armed.stderr).trim().to_string();
+            let words = String::from_utf8_lossy(&armed.stderr).trim().to_string();
             booted
                 .seen
                 .failed_tests
-                .push(format!("loading {}: {said}", self.load.join(", ")));
+                .push(format!("loading {}: {words}", self.load.join(", ")));
         }
-        let said = armed.text();
         let unknown = said.lines().filter(|line| line.starts_with(exercise::UNKNOWN));
         booted.seen.not_run.extend(unknown.map(exercise::explain));
         Ok(said)
@@ -206,7 +205,7 @@ impl BootStep<'_> {
     }
 
     /// After the tests: the modules are loaded then, and a checker that a splat has switched off is seen as dead.
-    fn prove(&self, rig: &Rig, trial: &Trial, booted: &mut Booted) -> Result<()> {
+    fn prove(&self, seen: &proof::Seen, trial: &Trial, booted: &mut Booted) {
         let modules: Vec<String> = self.load.iter().map(|module| module.replace('-', "_")).collect();
         let expected = Expected {
             manifest: self.manifest,
@@ -218,7 +217,7 @@ impl BootStep<'_> {
             },
             modules: &modules,
         };
-        let proof = proof::prove(&expected, &proof::gather(rig.board)?);
+        let proof = proof::prove(&expected, seen);
         for fact in proof.open() {
             let text = format!("{}: expected {}, seen {}", fact.what, fact.expected, fact.seen);
             match fact.what.starts_with("lockdep") {
@@ -232,7 +231,6 @@ impl BootStep<'_> {
                 .facts
                 .push(format!("proven to be this build: {}", proven.join(", ")));
         }
-        Ok(())
     }
 
     /// Runs a smoke test as often as it asks for, one result for all of them: the first that failed, or the last. Behind a test that broke the kernel it is
@@ -316,6 +314,14 @@ impl BootStep<'_> {
             booted.finished(result);
         }
         Ok(())
+    }
+}
+
+/// What the answer to a script with [`lease::LOOKING`] in it means.
+pub(super) fn lease_fact(said: &str) -> String {
+    match lease::is_held(said) {
+        true => "a lease is held: a wedge that feeds the watchdog ends by itself, too".into(),
+        false => "no lease is held: a wedge that feeds the watchdog stays until this host resets it".into(),
     }
 }
 

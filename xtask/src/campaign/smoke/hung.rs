@@ -22,8 +22,8 @@ pub fn script(seconds: u64) -> String {
          [ -w hung_task_timeout_secs ] || exit 0\n\
          now=$(cat hung_task_timeout_secs)\n\
          if [ \"$now\" -eq 0 ] || [ \"$now\" -gt {seconds} ]; then\n\
-         echo {seconds} >hung_task_timeout_secs && echo {LOOK_EVERY_S} >hung_task_check_interval_secs\nfi\n\
-         cat hung_task_timeout_secs\n"
+         echo {seconds} >hung_task_timeout_secs && echo {LOOK_EVERY_S} >hung_task_check_interval_secs && now={seconds}\nfi\n\
+         echo \"$now\"\n"
     )
 }
 

@@ -128,14 +128,11 @@ impl Builder {
         };
         let sh = Shell::new()?;
         let jobs = self.jobs.to_string();
-        let cmd = self.environment(cmd!(
-            sh,
-            "nice -n 5 make -j{jobs} --output-sync=target {goals...}"
-        ));
+        let cmd = self.environment(cmd!(sh, "make -j{jobs} --output-sync=target {goals...}"));
         let command = self.for_a_shell(&cmd);
         write_atomic(&self.script(), format!("#!/bin/sh\nexec {command}\n").as_bytes())
             .with_context(doing)?;
-        let ended = process::follow(cmd, alone.into(), &self.log(), BUILD_LIMIT, |line| {
+        let ended = process::follow_aside(cmd, alone.into(), &self.log(), BUILD_LIMIT, |line| {
             run.line(line, report)
         })
         .map_err(|error| {
