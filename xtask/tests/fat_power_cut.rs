@@ -131,6 +131,15 @@ impl Promise {
             self.images.get(nonce),
             "{when}: our label is there without its Image"
         );
+        // The record is on the medium before the label, and goes behind it.
+        let record = fat.file(&format!("/lockstep-{LABEL}.json"));
+        let record: serde_json::Value = serde_json::from_slice(&record.unwrap_or_default())
+            .unwrap_or_else(|error| panic!("{when}: our label is there without its record: {error}"));
+        assert_eq!(
+            (record["nonce"].as_str(), record["state"].as_str()),
+            (Some(nonce), Some("whole")),
+            "{when}"
+        );
         Some(nonce.to_string())
     }
 }
