@@ -109,14 +109,15 @@ impl InFront for Cabled {
         // This machine's own network and configfs are left alone.
         let instead = match script {
             script if script.contains("ip -4 -o route get") => self.says,
-            script if script.contains("/sys/kernel/config/netconsole/lockstep") => "true",
             script if script.contains("'<1>lockstep-netconsole-") => {
-                let word = script.split(['>', '\'']).nth(2).unwrap();
+                let (_, word) = script.split_once("'<1>").unwrap();
+                let (word, _) = word.split_once('\'').unwrap();
                 if !self.cut {
                     self.send(word);
                 }
                 "true"
             }
+            script if script.contains("/sys/kernel/config/netconsole/lockstep") => "true",
             _ => script,
         };
         self.inner.run_unless(instead, input, limit, break_off)
