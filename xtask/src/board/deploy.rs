@@ -3,6 +3,7 @@
 
 mod append;
 mod beside;
+mod claim;
 mod contents;
 mod initramfs;
 mod older;
@@ -22,9 +23,10 @@ use super::writer::{Order, PACKING, Packing, Put, Sent, Writer};
 use super::{Board, lease, script, slot_init};
 use crate::manifest::{self, Manifest};
 use anyhow::{Context, Result, bail, ensure};
+use claim::{claim, take_out};
 use contents::{strangers, wanted};
 use older::Older;
-use record::{block, put_record, record, record_file};
+use record::{block, record, record_file};
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -145,10 +147,8 @@ pub enum Stage {
     RemovingLabel,
     /// Removing what the new slot has not.
     RemovingFiles,
-    /// Sending modules.
+    /// Sending modules and running depmod.
     SendingModules,
-    /// Running depmod.
-    Depmod,
     /// Making the initramfs with the board's own tool.
     MakingInitramfs,
     /// Sending Image and device tree.
@@ -275,31 +275,7 @@ pub fn install(
     let mut initramfs = plan.known_initramfs.clone();
     if touched {
         on_stage(Stage::RemovingLabel);
-        let kept = plan.old.as_ref().filter(|old| plan.keep.contains(&old.release));
-        if let Some(old) = kept {
-            sent.add(take_out(&writer, protected, &config)?);
-            sent.add(put_record(
-                &writer,
-                &slot::kept_path(protected, &old.release),
-                old,
-            )?);
-        }
-        // The claim to the files comes before the files (invariant 11's way of thinking): without it they would be strangers.
-        let claim = record(
-            request,
-            plan,
-            State::Incomplete,
-            Inventory::new(),
-            initramfs.clone(),
-        );
-        let without = extlinux::remove(&config, &protected.test_label)?.bytes;
-        sent.add(match kept.is_some() || without == config.bytes() {
-            true => put_record(&writer, &slot::record_path(protected), &claim)?,
-            false => {
-                let claim = record_file(&slot::record_path(protected), &claim)?;
-                writer.put_extlinux_and(&without, claim, Order::ExtlinuxFirst)?
-            }
-        });
+        sent.add(claim(&writer, request, plan, &config, initramfs.clone())?);
         on_stage(Stage::RemovingFiles);
         writer.remove(&plan.remove)?;
         install_modules(&writer, plan, &mut sent, on_stage)?;
@@ -339,15 +315,6 @@ pub fn withdraw(board: &dyn Board, protected: &Protected) -> Result<Sent> {
     take_out(&Writer::new(board, protected), protected, &config)
 }
 
-/// [`withdraw`] where `config` was read just now.
-fn take_out(writer: &Writer, protected: &Protected, config: &Config) -> Result<Sent> {
-    let without = extlinux::remove(config, &protected.test_label)?;
-    if without.bytes == config.bytes() {
-        return Ok(Sent::default());
-    }
-    writer.put_extlinux(&without.bytes)
-}
-
 fn install_modules(
     writer: &Writer,
     plan: &Plan,
@@ -361,12 +328,10 @@ fn install_modules(
         .parent()
         .context("the slot's modules have no parent folder")?;
     let modules = &plan.place.modules;
-    match (plan.module_puts.is_empty(), plan.run_depmod) {
-        (false, true) => sent.add(writer.put_modules(base, &plan.module_puts, modules, &plan.release)?),
-        (false, false) => sent.add(writer.put(base, &plan.module_puts)?),
-        (true, true) => writer.depmod(modules, &plan.release)?,
-        (true, false) => {}
-    }
+    sent.add(match plan.run_depmod {
+        true => writer.put_modules(base, &plan.module_puts, modules, &plan.release)?,
+        false => writer.put(base, &plan.module_puts)?,
+    });
     Ok(())
 }
 

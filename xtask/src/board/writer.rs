@@ -1,11 +1,11 @@
 //! The one place that writes to a board: everything passes [`Writer::act`], which refuses what is protected (invariant 1), and every file
 //! is written beside its target, flushed, hashed on the board, renamed and flushed again (invariant 5).
 
+mod label;
 mod pack;
 mod scripts;
 
 use super::backup::UNFINISHED;
-use super::extlinux::{self, Config};
 use super::inventory::Inventory;
 use super::protected::{self, Protected};
 use super::{Board, script};
@@ -17,6 +17,7 @@ use std::cell::Cell;
 use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, Instant};
 
+pub use label::Order;
 pub use pack::Packing;
 pub(super) use scripts::PACKING;
 
@@ -94,15 +95,6 @@ impl Sent {
     }
 }
 
-/// In which order extlinux.conf and another file change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Order {
-    /// The label goes before what tells of it.
-    ExtlinuxFirst,
-    /// The label comes behind what tells of it.
-    ExtlinuxLast,
-}
-
 /// Why a target may be written although it is protected.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Excuse {
@@ -149,54 +141,6 @@ impl<'a> Writer<'a> {
             .map(|put| self.excuse(&base.join(&put.target), put))
             .collect();
         self.put_excused(base, puts, &excuses?, "")
-    }
-
-    /// Writes extlinux.conf. Errors: something else than our own label would change (invariant 7).
-    pub fn put_extlinux(&self, bytes: &[u8]) -> Result<Sent> {
-        let (put, excuse) = self.extlinux(bytes)?;
-        let (base, name) = split(&self.protected.extlinux)?;
-        self.put_excused(&base, &[Put { target: name, ..put }], &[excuse], "")
-    }
-
-    /// Writes extlinux.conf and a file of ours on the same file system, absolute, in one connection, in this order or the other: the first is on the
-    /// medium before the second changes. When it dies half-way both are old or new, each whole. Errors: as [`Writer::put_extlinux`].
-    pub fn put_extlinux_and(&self, bytes: &[u8], file: Put, order: Order) -> Result<Sent> {
-        let (put, excuse) = self.extlinux(bytes)?;
-        let both = [(put, excuse), (file, Excuse::None)];
-        let base = both_in(&both[0].0.target, &both[1].0.target);
-        let (mut puts, mut excuses) = (Vec::new(), Vec::new());
-        for (put, excuse) in both {
-            let target = put.target.strip_prefix(&base)?.to_path_buf();
-            puts.push(Put { target, ..put });
-            excuses.push(excuse);
-        }
-        if order == Order::ExtlinuxLast {
-            puts.reverse();
-            excuses.reverse();
-        }
-        self.put_excused(&base, &puts, &excuses, "")
-    }
-
-    /// extlinux.conf as it is written, its target absolute. Errors: something else than our own label would change (invariant 7).
-    fn extlinux(&self, bytes: &[u8]) -> Result<(Put, Excuse)> {
-        let foreign = extlinux::without_ours(&Config::parse(bytes))?;
-        let restored = self
-            .restoring
-            .and_then(|backup| backup.get(&self.protected.extlinux)?.sha256());
-        ensure!(
-            foreign == self.protected.foreign()? || restored == Some(&sha256(bytes)),
-            "the new extlinux.conf would change more than labels of ours (`{}`): it is not written",
-            self.protected.test_label
-        );
-        let put = Put {
-            target: self.protected.extlinux.clone(),
-            sha256: sha256(bytes),
-            size: bytes.len() as u64,
-            source: Source::Bytes(bytes.to_vec()),
-            mode: 0o644,
-            keep: None,
-        };
-        Ok((put, Excuse::OwnLabel))
     }
 
     /// Removes files and folders of ours with all that is in them; what is not there is no error. When it dies half-way some
@@ -301,8 +245,11 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// [`Writer::put`] of modules below `base`, and then [`Writer::depmod`], in one connection.
+    /// [`Writer::put`] of modules below `base`, if there are any, and then [`Writer::depmod`], in one connection.
     pub fn put_modules(&self, base: &Path, puts: &[Put], modules: &Path, release: &str) -> Result<Sent> {
+        if puts.is_empty() {
+            return self.depmod(modules, release).map(|()| Sent::default());
+        }
         self.refuse(&[(modules.to_path_buf(), Excuse::None)])?;
         let depmod = scripts::depmod(release, &script::word(modules)?);
         let excuses = vec![Excuse::None; puts.len()];
@@ -507,14 +454,6 @@ fn split(path: &Path) -> Result<(PathBuf, PathBuf)> {
         (Some(parent), Some(name)) => Ok((parent.to_path_buf(), name.into())),
         _ => bail!("{} has no folder and name", path.display()),
     }
-}
-
-/// The deepest folder that both files are in.
-fn both_in(one: &Path, other: &Path) -> PathBuf {
-    let folders = |path: &Path| path.parent().map(Path::to_path_buf).unwrap_or_default();
-    let (one, other) = (folders(one), folders(other));
-    let common = one.components().zip(other.components());
-    common.take_while(|(a, b)| a == b).map(|(a, _)| a).collect()
 }
 
 /// Names that no script, list or file system can misread; and none of them leads out of its folder.

@@ -133,7 +133,7 @@ pub fn arm(modules: &[String], probes: &[Probe]) -> String {
     }
     // An empty filter would trace every function of the kernel.
     script.push_str(
-        "read -r first <set_ftrace_filter; case $first in '' | '#'*) ;; *) echo function >current_tracer ;; esac\necho 1 >tracing_on\n",
+        "{ read -r first <set_ftrace_filter; } 2>/dev/null || first=; case $first in '' | '#'*) ;; *) echo function >current_tracer ;; esac\necho 1 >tracing_on\n",
     );
     script
 }

@@ -3,7 +3,6 @@
 
 use crate::board::Board;
 use crate::board::quote;
-use crate::board::ssh::Ssh;
 use crate::evidence::journal;
 use crate::host::process::BreakOff;
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -30,7 +29,10 @@ impl JournalAhead {
         let over = BreakOff::default();
         let word = over.clone();
         let (tests_over, told) = mpsc::channel();
-        let reader = std::thread::spawn(move || in_two_parts(&way, &told, &word));
+        let reader = std::thread::spawn(move || {
+            let read = |script: &str| Some(way.run_unless(script, &[], LIMIT, &word).ok()?.stdout);
+            in_two_parts(read, &told)
+        });
         Some(JournalAhead {
             reader: Some(reader),
             tests_over: Some(tests_over),
@@ -65,8 +67,8 @@ impl Drop for JournalAhead {
     }
 }
 
-fn in_two_parts(way: &Ssh, tests_over: &Receiver<()>, over: &BreakOff) -> Option<Vec<u8>> {
-    let read = |script: &str| Some(way.run_unless(script, &[], LIMIT, over).ok()?.stdout);
+/// `read` runs a script on the board and gives what it printed; none where it failed.
+fn in_two_parts(read: impl Fn(&str) -> Option<Vec<u8>>, tests_over: &Receiver<()>) -> Option<Vec<u8>> {
     let first = read(READ);
     tests_over.recv().ok()?;
     let first = first.unwrap_or_default();
@@ -87,12 +89,50 @@ fn behind(cursor: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::cell::RefCell;
 
     #[test]
     fn the_second_part_begins_behind_the_first() {
         assert_eq!(
             behind("s=1;i=2"),
             "journalctl -k -b -o json --after-cursor='s=1;i=2' --no-pager 2>/dev/null; true"
+        );
+    }
+
+    #[test]
+    fn what_came_during_the_tests_is_joined_by_what_came_behind_them() {
+        let (first, rest) = (
+            "{\"__CURSOR\":\"a b\",\"MESSAGE\":\"1\"}\n",
+            "{\"MESSAGE\":\"2\"}\n",
+        );
+        let read = |answers: &[Option<&str>], over: bool| {
+            let (said, told) = mpsc::channel();
+            if over {
+                said.send(()).unwrap();
+            }
+            drop(said);
+            let asked = RefCell::new(Vec::new());
+            let read = |script: &str| {
+                asked.borrow_mut().push(script.to_string());
+                answers[asked.borrow().len() - 1].map(|text| text.as_bytes().to_vec())
+            };
+            let came = in_two_parts(read, &told).map(|bytes| String::from_utf8(bytes).unwrap());
+            (came, asked.into_inner())
+        };
+        let (came, asked) = read(&[Some(first), Some(rest)], true);
+        assert_eq!(came.unwrap(), [first, rest].concat());
+        assert_eq!(asked, [READ.to_string(), behind("a b")]);
+        // Cut off in the middle of an entry, or not read at all: the whole journal is read behind the tests.
+        for begin in [Some(&first[..9]), None] {
+            let (came, asked) = read(&[begin, Some(rest)], true);
+            assert_eq!((came.as_deref(), asked.len()), (Some(rest), 2));
+            assert_eq!(asked[1], READ);
+        }
+        assert_eq!(read(&[Some(first), None], true).0, None);
+        assert_eq!(
+            read(&[Some(first)], false).0,
+            None,
+            "nobody said that the tests are over"
         );
     }
 }

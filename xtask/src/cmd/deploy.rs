@@ -136,7 +136,6 @@ fn doing(stage: Stage) -> &'static str {
         Stage::RemovingLabel => "taking our label out",
         Stage::RemovingFiles => "removing files of the older slot",
         Stage::SendingModules => "sending modules",
-        Stage::Depmod => "running depmod",
         Stage::MakingInitramfs => "making the initramfs with the board's own tool",
         Stage::SendingBootFiles => "sending Image and device tree",
         Stage::VerifyingSlot => "hashing the slot",
