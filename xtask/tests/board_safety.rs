@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use xtask::board::deploy;
 use xtask::board::extlinux::Config;
 use xtask::board::protected::Protected;
-use xtask::board::writer::{Put, Source, Writer};
+use xtask::board::writer::{Order, Put, Source, Writer};
 use xtask::board::{inventory, slot};
 use xtask::host::files::sha256;
 use xtask::manifest::Manifest;
@@ -104,6 +104,35 @@ fn the_writer_refuses_every_way_to_vanilla() {
             .depmod(Path::new("/lib/modules/7.3.4-devices"), VANILLA)
             .is_err()
     );
+    // What excuses extlinux.conf excuses nothing that is written with it.
+    let conf = bench.extlinux();
+    for path in [
+        "/boot/firmware/Image-7.3.4-devices",
+        "/boot/firmware/other",
+        "/boot/firmware/link/kernel/new.ko",
+        "/boot/firmware/dtbs",
+        "/boot/firmware/IMAGE-~1",
+        "/boot/firmware/extlinux/EXTLINUX.CONF",
+    ] {
+        for order in [Order::ExtlinuxFirst, Order::ExtlinuxLast] {
+            let written = writer.put_extlinux_and(conf.as_bytes(), put(path, "bad"), order);
+            assert!(written.is_err(), "{path}");
+        }
+    }
+    assert_eq!(bench.extlinux(), conf);
+    for (puts, modules) in [
+        (vec![], "/usr/lib/modules/7.3.4-devices"),
+        (vec![put("ours/a.ko", "1")], "/usr/lib/modules/7.3.4-devices"),
+        (vec![put("7.3.4-devices/a.ko", "1")], "/usr/lib/modules/ours"),
+    ] {
+        let base = Path::new("/usr/lib/modules");
+        assert!(
+            writer
+                .put_modules(base, &puts, Path::new(modules), VANILLA)
+                .is_err(),
+            "{puts:?}"
+        );
+    }
     assert!(
         writer
             .take_snapshot(&[], Path::new("/lib/modules/7.3.4-devices/backup"))
