@@ -76,7 +76,7 @@ impl Entry {
 }
 
 /// Takes the inventory of `roots` (files, or folders with all that is in them; on their own file system). A root that is not
-/// there is simply absent from the answer. Needs GNU find, xargs and sha256sum on the board.
+/// there is simply absent from the answer. Needs GNU find and sha256sum on the board.
 pub fn take(board: &dyn Board, roots: &[PathBuf]) -> Result<Inventory> {
     if roots.is_empty() {
         return Ok(Inventory::new());
@@ -99,20 +99,21 @@ pub(super) fn listing_of(roots: &[PathBuf]) -> Result<String> {
     Ok(listing(&roots))
 }
 
-/// The script: a NUL-separated list of two records for each file (what it is, where it is), an empty record, NUL-separated hashes.
+/// The script: for each file two NUL-separated records (what it is, where it is), and for each regular one, somewhere behind them, a third as
+/// `sha256sum -z` prints it. One walk: find writes out what it has to say before it starts a program (GNU findutils, find/exec.c, `launch`), so
+/// that no record is cut through by another.
 fn listing(roots: &str) -> String {
     format!(
         r#"set -eu
 export LC_ALL=C
 set -- {roots}
-here=
 for root in "$@"; do
     shift
     if [ -e "$root" ] || [ -L "$root" ]; then set -- "$@" "$root"; fi
 done
-if [ $# -gt 0 ]; then find "$@" -xdev -printf '%y\t%m\t%U\t%G\t%s\t%T@\t%F\t%l\0%p\0'; fi
-printf '\0'
-if [ $# -gt 0 ]; then find "$@" -xdev -type f -print0 | xargs -0 -r sha256sum -z --; fi
+if [ $# -gt 0 ]; then
+    find "$@" -xdev -printf '%y\t%m\t%U\t%G\t%s\t%T@\t%F\t%l\0%p\0' -type f -exec sha256sum -z -- {{}} +
+fi
 printf 'end\0'
 "#
     )
@@ -120,29 +121,30 @@ printf 'end\0'
 
 /// The answer to [`listing_of`].
 pub(super) fn parse(answer: &[u8]) -> Result<Inventory> {
+    const CUT_OFF: &str = "the list of files that came from the board is cut off";
     let text = std::str::from_utf8(answer).context("a file name on the board is not UTF-8")?;
-    let (list, hashes) = match text.strip_prefix('\0') {
-        Some(hashes) => ("", hashes),
-        None => text
-            .split_once("\0\0")
-            .context("the list of files that came from the board is cut off")?,
-    };
-    let hashes = hashes
+    let mut records = text
         .strip_suffix("end\0")
-        .context("the list of hashes that came from the board is cut off")?;
-    let hashes: BTreeMap<&str, &str> = hashes
-        .split_terminator('\0')
-        .filter_map(|record| record.split_once("  "))
-        .map(|(hash, path)| (path, hash))
-        .collect();
-    let records: Vec<&str> = list.split_terminator('\0').collect();
-    records
-        .chunks(2)
-        .map(|pair| match pair {
-            [record, path] => entry(record, path, &hashes),
-            _ => bail!("the list of files that came from the board is cut off"),
-        })
+        .context(CUT_OFF)?
+        .split_terminator('\0');
+    let mut files: Vec<(&str, &str)> = Vec::new();
+    let mut hashes: BTreeMap<&str, &str> = BTreeMap::new();
+    while let Some(record) = records.next() {
+        match hash(record) {
+            Some((hash, path)) => drop(hashes.insert(path, hash)),
+            None => files.push((record, records.next().context(CUT_OFF)?)),
+        }
+    }
+    files
+        .into_iter()
+        .map(|(record, path)| entry(record, path, &hashes))
         .collect()
+}
+
+/// Hash and path of a record of `sha256sum -z`. One of find begins with a letter and a tab.
+fn hash(record: &str) -> Option<(&str, &str)> {
+    let (hash, path) = record.split_once("  ")?;
+    (hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some((hash, path))
 }
 
 fn entry(record: &str, path: &str, hashes: &BTreeMap<&str, &str>) -> Result<(PathBuf, Entry)> {
@@ -271,33 +273,62 @@ fn short(hash: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::files::sha256;
+    use crate::host::process;
 
     const LIST: &str = "d\t755\t0\t0\t4096\t1700000000.5\text4\t\0/lib/modules/r\0f\t644\t0\t0\t3\t1700000001.0\text4\t\0/lib/modules/r/a b.ko\0l\t777\t0\t0\t3\t1.0\text4\t/usr/src\0/lib/modules/r/build\0";
 
+    /// [`LIST`] with a hash of one digit.
+    fn answer(digit: char) -> Vec<u8> {
+        let hash = digit.to_string().repeat(64);
+        format!("{LIST}{hash}  /lib/modules/r/a b.ko\0end\0").into_bytes()
+    }
+
     #[test]
     fn a_listing_is_read_with_blanks_in_names() {
-        let answer = format!("{LIST}\0abc123  /lib/modules/r/a b.ko\0end\0");
-        let inventory = parse(answer.as_bytes()).unwrap();
+        let inventory = parse(&answer('c')).unwrap();
         assert_eq!(inventory.len(), 3);
         assert_eq!(
             inventory[Path::new("/lib/modules/r/a b.ko")].sha256(),
-            Some("abc123")
+            Some("c".repeat(64).as_str())
         );
         assert_eq!(inventory[Path::new("/lib/modules/r")].modified, 1_700_000_000);
     }
 
+    /// find starts sha256sum several times there, between its own words.
+    #[test]
+    fn a_walk_with_more_names_than_one_command_line_takes() {
+        let folder = tempfile::tempdir().unwrap();
+        let name = |number: usize| folder.path().join(format!("{number:0200}\t\n  x"));
+        for number in 0..3000 {
+            std::fs::write(name(number), number.to_string()).unwrap();
+        }
+        let script = listing_of(&[folder.path().into(), "/nowhere".into()]).unwrap();
+        let sh = xshell::Shell::new().unwrap();
+        let listed = process::finish(xshell::cmd!(sh, "sh -c {script}"), script::WORK).unwrap();
+        let inventory = parse(&listed.stdout).unwrap();
+        assert_eq!(inventory.len(), 3001);
+        for number in 0..3000 {
+            assert_eq!(
+                inventory[&name(number)].sha256(),
+                Some(sha256(number.to_string().as_bytes()).as_str())
+            );
+        }
+    }
+
     #[test]
     fn a_file_without_a_hash_or_a_cut_answer_is_an_error() {
-        assert!(parse(format!("{LIST}\0end\0").as_bytes()).is_err());
-        assert!(parse(format!("{LIST}\0abc123  /lib/modules/r/a b.ko\0").as_bytes()).is_err());
-        assert!(parse(LIST.as_bytes()).is_err());
-        assert!(parse(b"\0end\0").unwrap().is_empty());
+        assert!(parse(format!("{LIST}end\0").as_bytes()).is_err());
+        let whole = answer('c');
+        for length in 0..whole.len() {
+            assert!(parse(&whole[..length]).is_err(), "{length}");
+        }
+        assert!(parse(b"end\0").unwrap().is_empty());
     }
 
     #[test]
     fn differences_name_the_file() {
-        let old = parse(format!("{LIST}\0abc123  /lib/modules/r/a b.ko\0end\0").as_bytes()).unwrap();
-        let mut new = parse(format!("{LIST}\0abc124  /lib/modules/r/a b.ko\0end\0").as_bytes()).unwrap();
+        let (old, mut new) = (parse(&answer('c')).unwrap(), parse(&answer('d')).unwrap());
         assert!(differences(&old, &old).is_empty());
         let found = differences(&old, &new);
         assert_eq!(found.len(), 1);
