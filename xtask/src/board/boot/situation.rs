@@ -59,7 +59,7 @@ pub struct Environment {
 /// One script, so that it costs one connection. Whether the kernel has kexec_file_load(2) is asked of the system call itself, by having nothing
 /// unloaded: `kexec -s -l` of a file that is no kernel never gets that far. kexec-tools gives back ENOSYS without a word, and says "failed: …"
 /// for what the kernel forbids (its kexec.c, `kexec_file_unload`). What somebody has loaded is left alone; then the kernel's symbols tell
-/// (its kernel/kexec_file.c).
+/// (its kernel/kexec_file.c). Files are read by one program, as `path:content`: what is not there has no line.
 const LOOK: &str = r#"export LC_ALL=C
 for tool in kexec fw_printenv fw_setenv; do command -v $tool >/dev/null && echo "tool=$tool"; done
 if command -v kexec >/dev/null; then
@@ -71,12 +71,8 @@ if command -v kexec >/dev/null; then
         case $said in *'not implemented'*) ;; *'failed: '*) echo file_load=1 ;; esac
     fi
 fi
-echo "disabled=$(cat /proc/sys/kernel/kexec_load_disabled 2>/dev/null)"
-echo "lockdown=$(cat /sys/kernel/security/lockdown 2>/dev/null)"
-echo "pstore=$(cat /sys/module/pstore/parameters/backend 2>/dev/null)"
-for node in /proc/device-tree/reserved-memory/*; do
-    [ -e "$node/compatible" ] && tr '\0' '\n' <"$node/compatible" | grep -qx ramoops && echo reserved=1
-done
+grep -s '' /proc/sys/kernel/kexec_load_disabled /sys/kernel/security/lockdown /sys/module/pstore/parameters/backend
+grep -lszx ramoops /proc/device-tree/reserved-memory/*/compatible
 if command -v fw_printenv >/dev/null; then
     if said=$(fw_printenv 2>&1); then
         printf '%s\n' "$said" | sed -n 's/^bootcmd=/bootcmd=/p; s/^pxe_label_override=/sticky=/p'
@@ -86,6 +82,11 @@ if command -v fw_printenv >/dev/null; then
     fi
 fi
 "#;
+
+const DISABLED: &str = "/proc/sys/kernel/kexec_load_disabled";
+const LOCKDOWN: &str = "/sys/kernel/security/lockdown";
+const BACKEND: &str = "/sys/module/pstore/parameters/backend";
+const RESERVED: &str = "/proc/device-tree/reserved-memory/";
 
 impl Situation {
     /// Looks at the board. Changes nothing.
@@ -101,11 +102,11 @@ impl Situation {
             .extlinux
             .parent()
             .context("extlinux.conf has no folder")?;
-        let mount = format!(
-            "df --output=source,fstype {} | tail -n1 | sed 's/^/boot=/'\n",
+        // Last, since its answer is the last line of all.
+        Ok(format!(
+            "{LOOK}df --output=source,fstype {} || :\n",
             script::word(folder)?
-        );
-        Ok(format!("{LOOK}{mount}"))
+        ))
     }
 
     /// What the answer to [`Situation::looking`] tells.
@@ -129,14 +130,20 @@ impl Situation {
             "" => None,
             words => Some(words.to_string()),
         };
-        let locked = match (get("disabled"), get("lockdown")) {
+        let file = |path: &str| {
+            let mut lines = text.lines();
+            lines
+                .find_map(|line| line.strip_prefix(path)?.strip_prefix(':'))
+                .unwrap_or_default()
+        };
+        let locked = match (file(DISABLED), file(LOCKDOWN)) {
             ("1", _) => Some("kernel.kexec_load_disabled is 1".to_string()),
             (_, lockdown) if lockdown.contains("[integrity]") || lockdown.contains("[confidentiality]") => {
                 Some(format!("lockdown is on: {lockdown}"))
             }
             _ => None,
         };
-        let mut boot = get("boot").split_whitespace();
+        let mut boot = text.lines().last().unwrap_or_default().split_whitespace();
         let boot_device = match (boot.next(), boot.next()) {
             (Some(device), Some(kind)) if device.starts_with("/dev/") => {
                 Some((device.to_string(), kind.to_string()))
@@ -151,8 +158,10 @@ impl Situation {
                 file_load: get("file_load") == "1",
                 locked,
             },
-            ramoops_armed: get("pstore") == "ramoops",
-            ramoops_reserved: get("reserved") == "1",
+            ramoops_armed: file(BACKEND) == "ramoops",
+            ramoops_reserved: text
+                .lines()
+                .any(|line| line.starts_with(RESERVED) && line.ends_with("/compatible")),
             environment: Environment {
                 problem,
                 copies: get("copies").parse().unwrap_or(0),
@@ -186,5 +195,45 @@ impl Situation {
             },
             boot_device: Some(("/dev/vda1".into(), "vfat".into())),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Situation {
+        let behaviour = Situation::for_tests().behaviour;
+        Situation::read(text, true, behaviour, false)
+    }
+
+    #[test]
+    fn what_a_board_says_is_read() {
+        let seen = read(
+            "tool=kexec\ntool=fw_printenv\ntool=fw_setenv\nfile_load=1\n/proc/sys/kernel/kexec_load_disabled:0\n\
+             /sys/kernel/security/lockdown:[none] integrity confidentiality\n/sys/module/pstore/parameters/backend:ramoops\n\
+             /proc/device-tree/reserved-memory/ramoops@47e00000/compatible\nbootcmd=bootflow scan\ncopies=2\n\
+             Filesystem     Type\n/dev/vda1      vfat\n",
+        );
+        assert!(seen.kexec.tool && seen.kexec.file_load && seen.kexec.locked.is_none());
+        assert!(seen.ramoops_armed && seen.ramoops_reserved);
+        assert_eq!(seen.boot_device, Some(("/dev/vda1".into(), "vfat".into())));
+        assert_eq!((seen.environment.copies, seen.environment.problem), (2, None));
+    }
+
+    #[test]
+    fn what_is_not_there_has_no_line() {
+        let seen = read("Filesystem     Type\noverlay        overlay\n");
+        assert!(!seen.kexec.tool && !seen.ramoops_armed && !seen.ramoops_reserved);
+        assert_eq!((seen.boot_device, seen.kexec.locked), (None, None));
+        assert!(seen.environment.problem.is_some());
+    }
+
+    #[test]
+    fn what_forbids_kexec_is_told() {
+        let locked = |line: &str| read(&format!("{line}\n/dev/vda1 ext4\n")).kexec.locked;
+        assert!(locked("/proc/sys/kernel/kexec_load_disabled:1").is_some());
+        assert!(locked("/sys/kernel/security/lockdown:none [integrity] confidentiality").is_some());
+        assert!(locked("/sys/kernel/security/lockdown:[none] integrity confidentiality").is_none());
     }
 }
