@@ -1,6 +1,7 @@
 //! Boot methods: how our label gets one attempt while vanilla stays the default (invariant 2), and how the board comes back.
 //! *Architecture invariant:* only this module reboots a board or writes its serial line.
 
+mod answer;
 mod before;
 mod default_swap;
 mod guard;
@@ -24,12 +25,14 @@ use super::extlinux::Config;
 use super::protected::Protected;
 use super::slot::{Place, Record};
 use super::{Board, inventory, script, slot};
+use answer::{Answered, LOOKING, look_and_read, runs};
 use anyhow::{Context, Result, bail};
 use method::{Target, Way};
 use restart::Restart;
 use serde::Serialize;
 use std::time::Duration;
 
+pub use answer::{Answer, is_vanilla, look};
 pub use guard::LineGuard;
 pub use limits::Limits;
 pub use menu::Seen;
@@ -135,20 +138,6 @@ impl Why {
     }
 }
 
-/// What a board says of itself when it answers.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct Answer {
-    /// `uname -r`.
-    pub release: String,
-    /// `/proc/sys/kernel/random/boot_id`: new with each boot.
-    pub boot_id: String,
-    /// `/proc/cmdline`.
-    pub cmdline: String,
-    /// Seconds from the request to the answer.
-    pub seconds: f64,
-}
-
 /// A boot and all that was seen of it.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -208,6 +197,7 @@ pub fn boot_once(
     let how = method.implementation();
     let restart = Restart {
         board,
+        extlinux: &protected.extlinux,
         old: Some(&old),
         held_awake: before.held_awake,
         plan: plan(&config, protected, how.way())?,
@@ -224,14 +214,22 @@ pub fn boot_once(
             .map(|_| "; what was prepared is taken back");
         return Err(error).with_context(|| format!("preparing the boot{}", taken_back.unwrap_or_default()));
     }
-    let (seen, answer) = restart.run(on_progress)?;
+    let (seen, answered) = restart.run(on_progress)?;
     let nonce = format!("lockstep.nonce={}", record.nonce);
+    let (answer, extlinux) = match answered {
+        Some(Answered { answer, extlinux }) => (Some(answer), extlinux),
+        None => (None, Vec::new()),
+    };
     let outcome = judge(&seen, answer, &old, protected, &record.release, &nonce);
     if !matches!(outcome, Outcome::Wedged { .. }) {
         // Nothing to do after an attempt that went as it should.
-        how.disarm(board, protected)
+        let wrote = how
+            .disarm(board, protected)
             .context("taking back what the boot method prepared")?;
-        default_is_vanilla(board, protected)?;
+        match wrote {
+            true => default_is_vanilla(board, protected)?,
+            false => slot::check_default(&Config::parse(&extlinux), protected)?,
+        }
     }
     Ok(Boot {
         outcome,
@@ -319,6 +317,7 @@ pub fn boot_vanilla(
     let vanilla = menu::Choice::of(&config, &protected.vanilla_label)?;
     let restart = Restart {
         board,
+        extlinux: &protected.extlinux,
         old: old.as_ref(),
         held_awake,
         plan: menu::Plan {
@@ -329,8 +328,8 @@ pub fn boot_vanilla(
         reset,
         command: method::ORDERLY_RESTART,
     };
-    let (seen, answer) = restart.run(on_progress)?;
-    let outcome = match answer {
+    let (seen, answered) = restart.run(on_progress)?;
+    let outcome = match answered.map(|answered| answered.answer) {
         None => wedged(&seen),
         Some(answer) if is_vanilla(&answer, protected) => {
             if wedged_before {
@@ -383,33 +382,6 @@ pub fn answer_waiting_menu(board: &dyn Board, protected: &Protected) -> Result<O
     };
     let config = Config::parse(&protected.foreign()?);
     menu::answer_waiting(line, &menu::Choice::of(&config, &protected.vanilla_label)?)
-}
-
-/// The script of [`look`].
-const LOOKING: &str = "cat /proc/sys/kernel/osrelease /proc/sys/kernel/random/boot_id /proc/cmdline";
-
-/// What the board says of itself. Errors: it does not answer.
-pub fn look(board: &dyn Board) -> Result<Answer> {
-    runs(&script::ask(board, "looking at what runs", LOOKING, Duration::from_secs(20))?.text())
-}
-
-/// The answer to [`LOOKING`].
-fn runs(text: &str) -> Result<Answer> {
-    let lines: Vec<&str> = text.lines().collect();
-    let [release, boot_id, cmdline] = lines[..] else {
-        bail!("the board did not say what runs: `{text}`")
-    };
-    Ok(Answer {
-        release: release.into(),
-        boot_id: boot_id.into(),
-        cmdline: cmdline.into(),
-        seconds: 0.0,
-    })
-}
-
-/// Whether what answers is vanilla, by its release and without a nonce of ours.
-pub fn is_vanilla(answer: &Answer, protected: &Protected) -> bool {
-    answer.release == protected.release && !answer.cmdline.contains("lockstep.nonce=")
 }
 
 /// Errors: another label than vanilla's boots unattended (invariant 2).

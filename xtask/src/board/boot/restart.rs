@@ -5,10 +5,11 @@ use super::menu::{Attendant, Plan, Seen};
 use super::method::Way;
 use super::reset::{CRASH, Reset, STARVE, by_force};
 use super::serial::Phase;
-use super::{ANSWER_LIMIT, Answer, Progress, look, sysrq};
+use super::{ANSWER_LIMIT, Answer, Answered, Progress, look_and_read, sysrq};
 use crate::board::protected::Protected;
 use crate::board::{Board, SerialLine, awake};
 use anyhow::{Error, Result};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// How often the log is looked at: U-Boot's shortest countdown is a second.
@@ -17,6 +18,11 @@ const POLL: Duration = Duration::from_millis(50);
 const ASK_EVERY: Duration = Duration::from_millis(if cfg!(test) { 20 } else { 2000 });
 /// How often a board is asked whose line shows no restart although there should have been one.
 const ASK_UNSEEN_EVERY: Duration = Duration::from_secs(10);
+
+/// In the background of a script: waits until that script has ended and whoever started it knows, so that its answer goes before the connection does.
+/// Builtins alone, and never for more than some seconds.
+const BEHIND_THE_ANSWER: &str =
+    "turns=0; while kill -0 $$ 2>/dev/null && [ $turns -lt 50000 ]; do turns=$((turns + 1)); done";
 
 /// Waits for a board that restarts without being asked: it panicked, or its watchdog fired. A menu that waits is answered with vanilla's number.
 /// Gives whether it answers; not, when a panic is not followed by a restart, or the boot takes longer than it may.
@@ -48,6 +54,7 @@ pub fn await_own_restart(board: &dyn Board, protected: &Protected) -> bool {
 /// One restart.
 pub(super) struct Restart<'a> {
     pub board: &'a dyn Board,
+    pub extlinux: &'a Path,
     /// What answered before; without it any answer counts that comes after U-Boot was seen.
     pub old: Option<&'a Answer>,
     /// The board is held awake, and will be again.
@@ -61,7 +68,7 @@ pub(super) struct Restart<'a> {
 
 impl Restart<'_> {
     /// Restarts, answers the menu, waits for a boot id that is not the old one: what was seen, and the answer.
-    pub fn run(self, on_progress: &mut dyn FnMut(&Progress)) -> Result<(Seen, Option<Answer>)> {
+    pub fn run(self, on_progress: &mut dyn FnMut(&Progress)) -> Result<(Seen, Option<Answered>)> {
         let (board, held_awake) = (self.board, self.held_awake);
         let (seen, answer) = self.restart(on_progress)?;
         if held_awake && answer.is_some() {
@@ -71,7 +78,7 @@ impl Restart<'_> {
         Ok((seen, answer))
     }
 
-    fn restart(self, on_progress: &mut dyn FnMut(&Progress)) -> Result<(Seen, Option<Answer>)> {
+    fn restart(self, on_progress: &mut dyn FnMut(&Progress)) -> Result<(Seen, Option<Answered>)> {
         match self.board.serial() {
             Some(line) => self.with_line(line, on_progress),
             None => self.blind(on_progress),
@@ -82,7 +89,7 @@ impl Restart<'_> {
         self,
         line: &dyn SerialLine,
         on_progress: &mut dyn FnMut(&Progress),
-    ) -> Result<(Seen, Option<Answer>)> {
+    ) -> Result<(Seen, Option<Answered>)> {
         let mut limits = Limits::of(self.board);
         if self.reset == Reset::BreakCrash {
             // A kernel that did not take the key will not take it later.
@@ -131,7 +138,7 @@ impl Restart<'_> {
     }
 
     /// Without a serial line there is nothing to see but an answer.
-    fn blind(self, on_progress: &mut dyn FnMut(&Progress)) -> Result<(Seen, Option<Answer>)> {
+    fn blind(self, on_progress: &mut dyn FnMut(&Progress)) -> Result<(Seen, Option<Answered>)> {
         let limits = Limits::of(self.board);
         let started = Instant::now();
         if let Some(answer) = self.by_its_watchdog(started) {
@@ -160,7 +167,7 @@ impl Restart<'_> {
 
     /// What a wedged kernel said lies in memory, which a watchdog keeps and a power cut does not; without a serial line there is no other copy. So
     /// the watchdog, where the board's file names one, comes before the reset. `None`: it brought nobody back but the kernel that was wedged.
-    fn by_its_watchdog(&self, started: Instant) -> Option<Answer> {
+    fn by_its_watchdog(&self, started: Instant) -> Option<Answered> {
         let description = self.board.description();
         let dog = description.watchdog.as_ref();
         let dog = dog.filter(|_| self.old.is_none() && self.reset == Reset::Hard)?;
@@ -169,7 +176,7 @@ impl Restart<'_> {
         while started.elapsed() < limit {
             std::thread::sleep(ASK_EVERY);
             if let Some(answer) = self.somebody_new(started, ANSWER_LIMIT) {
-                return Some(answer).filter(|answer| !answer.cmdline.contains("lockstep.nonce="));
+                return Some(answer).filter(|seen| !seen.answer.cmdline.contains("lockstep.nonce="));
             }
         }
         None
@@ -178,10 +185,10 @@ impl Restart<'_> {
     /// A board that nobody could reset, and that did not come back by itself either, is a person's.
     fn ended(
         &self,
-        answer: Option<Answer>,
+        answer: Option<Answered>,
         left_alone: Option<Error>,
         started: Instant,
-    ) -> Result<Option<Answer>> {
+    ) -> Result<Option<Answered>> {
         match left_alone {
             Some(error) if answer.is_none() => Err(error.context(format!(
                 "board `{}` does not answer, and for {} s neither its watchdog nor its lease has brought it back",
@@ -192,15 +199,15 @@ impl Restart<'_> {
         }
     }
 
-    fn somebody_new(&self, started: Instant, patience: Duration) -> Option<Answer> {
+    fn somebody_new(&self, started: Instant, patience: Duration) -> Option<Answered> {
         if !self.board.answers(patience) {
             return None;
         }
-        let mut seen = look(self.board).ok()?;
-        if self.old.is_some_and(|old| seen.boot_id == old.boot_id) {
+        let mut seen = look_and_read(self.board, self.extlinux).ok()?;
+        if self.old.is_some_and(|old| seen.answer.boot_id == old.boot_id) {
             return None;
         }
-        seen.seconds = started.elapsed().as_secs_f64();
+        seen.answer.seconds = started.elapsed().as_secs_f64();
         Some(seen)
     }
 
@@ -216,9 +223,8 @@ impl Restart<'_> {
                     done => done.map(|()| None),
                 };
             }
-            // In the background, so that the answer comes before the connection goes.
             Reset::Orderly => format!(
-                "sync\n(sleep 0.2 || sleep 1; {}) >/dev/null 2>&1 &\n",
+                "sync\n({BEHIND_THE_ANSWER}\n{}) >/dev/null 2>&1 &\n",
                 self.command
             ),
             Reset::Crash => CRASH.to_string(),
@@ -242,9 +248,9 @@ mod tests {
     use super::*;
     use crate::board::InFront;
     use crate::board::bare_board::{BareBoard, said};
-    use crate::board::boot::{menu, method};
+    use crate::board::boot::{look, menu, method};
     use crate::board::extlinux::Config;
-    use crate::host::process::{BreakOff, Finished};
+    use crate::host::process::{self, BreakOff, Finished};
     use std::cell::{Cell, RefCell};
 
     /// Answers as another boot as soon as it was asked to restart, and keeps what it was asked.
@@ -285,6 +291,7 @@ mod tests {
         let config = Config::parse(b"label v\nkernel /v\n");
         Restart {
             board,
+            extlinux: Path::new("/boot/extlinux/extlinux.conf"),
             old,
             held_awake: false,
             plan: menu::Plan {
@@ -298,6 +305,25 @@ mod tests {
     }
 
     #[test]
+    fn the_restart_waits_for_the_answer_to_its_request() {
+        for shell in ["sh", "bash"] {
+            let folder = tempfile::tempdir().unwrap();
+            let told = folder.path().join("told");
+            let script = format!(
+                "({BEHIND_THE_ANSWER}\nif kill -0 $$; then echo before; else echo behind; fi >part; mv part told) >/dev/null 2>&1 &\nsleep 0.05"
+            );
+            let sh = xshell::Shell::new().unwrap();
+            sh.change_dir(folder.path());
+            process::finish(xshell::cmd!(sh, "{shell} -c {script}"), ANSWER_LIMIT).unwrap();
+            let started = Instant::now();
+            while !told.exists() && started.elapsed() < ANSWER_LIMIT {
+                std::thread::sleep(POLL);
+            }
+            assert_eq!(std::fs::read_to_string(&told).unwrap(), "behind\n", "{shell}");
+        }
+    }
+
+    #[test]
     fn a_board_that_was_held_awake_is_held_awake_after_the_boot() {
         for held_awake in [true, false] {
             let board = quick();
@@ -307,7 +333,7 @@ mod tests {
                 ..restart(&board, Some(&old), Reset::Orderly)
             };
             let (_, answer) = restart.run(&mut |_| {}).unwrap();
-            assert_eq!(answer.unwrap().boot_id, "boot-2");
+            assert_eq!(answer.unwrap().answer.boot_id, "boot-2");
             assert_eq!(board.was_asked("systemd-run"), held_awake);
         }
     }
@@ -328,7 +354,7 @@ mod tests {
             board.bare.reset = reset;
             board.bare.description.watchdog = watchdog;
             let (_, answer) = restart(&board, None, Reset::Hard).run(&mut |_| {}).unwrap();
-            assert_eq!(answer.unwrap().boot_id, "boot-1");
+            assert_eq!(answer.unwrap().answer.boot_id, "boot-1");
             assert_eq!(
                 board.bare.resets.get(),
                 pulled,
