@@ -162,6 +162,11 @@ pub enum Stage {
 /// Looks at the board and says what a deploy would do. Changes nothing. Errors: the release collides (invariant 10), there is not
 /// enough space, vanilla's label cannot be followed.
 pub fn plan(board: &dyn Board, request: &Request) -> Result<Plan> {
+    plan_and_ask(board, request, "").map(|(plan, _)| plan)
+}
+
+/// [`plan`], and in the same round trip what `beside` asks; gives the answers to that and to [`script::reading`] of extlinux.conf.
+fn plan_and_ask(board: &dyn Board, request: &Request, beside: &str) -> Result<(Plan, [Vec<u8>; 2])> {
     let (manifest, protected) = (request.manifest, request.protected);
     let place = Place::of(protected, &manifest.release)?;
     let scripts = [
@@ -172,9 +177,10 @@ pub fn plan(board: &dyn Board, request: &Request) -> Result<Plan> {
         script::reading(&protected.extlinux)?,
         room::looking(&place)?,
         PACKING.to_string(),
+        beside.to_string(),
     ];
     let doing = "looking at the board before a deploy";
-    let [cmdline, record, kept, listed, extlinux, room, packing] =
+    let [cmdline, record, kept, listed, extlinux, room, packing, asked] =
         script::ask_all(board, doing, scripts.each_ref().map(String::as_str), script::WORK)?;
     root::lasts(board, "deploying", &String::from_utf8_lossy(&cmdline))?;
     let old = slot::parse(protected, script::content(&record))?;
@@ -203,8 +209,8 @@ pub fn plan(board: &dyn Board, request: &Request) -> Result<Plan> {
     let older = Older::of(protected, old.as_ref(), &kept, &manifest.release, request.keep)?;
     let mut remove = strangers(&seen, &place, &wanted);
     remove.extend(older.remove);
-    let extlinux = script::content(&extlinux).context("extlinux.conf is gone")?;
-    beside::leave(&Config::parse(&extlinux), protected, &place, &remove)?;
+    let config = script::content(&extlinux).context("extlinux.conf is gone")?;
+    beside::leave(&Config::parse(&config), protected, &place, &remove)?;
     let room = String::from_utf8_lossy(&room);
     room::check(&room, protected, &place, &module_puts, &boot_puts)?;
     let whole = old.as_ref().is_some_and(|old| {
@@ -212,7 +218,7 @@ pub fn plan(board: &dyn Board, request: &Request) -> Result<Plan> {
             && old.release == manifest.release
             && inventory::other_content(&old.inventory, &seen).is_empty()
     });
-    Ok(Plan {
+    let plan = Plan {
         label: protected.test_label.clone(),
         release: manifest.release.clone(),
         append: append(
@@ -236,37 +242,49 @@ pub fn plan(board: &dyn Board, request: &Request) -> Result<Plan> {
         send,
         send_bytes,
         remove,
-    })
+    };
+    Ok((plan, [asked, extlinux]))
 }
 
-/// [`install`], then vanilla's hashes and the whole slot once more, with its label.
+/// Does what a plan says that somebody has seen since: vanilla's hashes are compared before, and behind it once more, with the whole slot and its label.
+/// What it leaves when it dies: as [`install`].
 pub fn execute(
     board: &dyn Board,
     request: &Request,
     plan: &Plan,
     on_stage: &mut dyn FnMut(Stage),
 ) -> Result<Deployed> {
-    let deployed = install(board, request, plan, on_stage)?;
+    on_stage(Stage::CheckingVanilla);
+    let config = Config::parse(&request.protected.check_and_read(board)?);
+    let deployed = carry_out(board, request, plan, &config, on_stage)?;
     on_stage(Stage::CheckingVanilla);
     request.protected.check(board)?;
     slot::verify(board, request.protected)?;
     Ok(deployed)
 }
 
-/// Does what the plan says, for a caller that boots the slot at once: `boot_once` compares vanilla's hashes and verifies the slot with its label
-/// itself, so that doing it here, too, would prove nothing more. When it dies half-way our label is absent or boots a whole slot, the slot's record says
-/// `incomplete`, vanilla is untouched, and the next deploy goes on from what is on the board.
-pub fn install(
+/// Plans and does it, for a caller that boots the slot at once: `boot_once` compares vanilla's hashes and verifies the slot with its label
+/// itself, so that doing it behind the deploy, too, would prove nothing more. When it dies half-way our label is absent or boots a whole slot, the slot's
+/// record says `incomplete`, vanilla is untouched, and the next deploy goes on from what is on the board.
+pub fn install(board: &dyn Board, request: &Request) -> Result<Deployed> {
+    let [listing, _] = request.protected.looking()?;
+    let (plan, [listed, extlinux]) = plan_and_ask(board, request, &listing)?;
+    request.protected.check_answers(&listed, &extlinux)?;
+    let config = script::content(&extlinux).context("extlinux.conf is gone")?;
+    carry_out(board, request, &plan, &Config::parse(&config), &mut |_| {})
+}
+
+/// Does what the plan says, on a board whose vanilla was compared and whose extlinux.conf was read just now.
+fn carry_out(
     board: &dyn Board,
     request: &Request,
     plan: &Plan,
+    config: &Config,
     on_stage: &mut dyn FnMut(Stage),
 ) -> Result<Deployed> {
     let protected = request.protected;
     let writer = Writer::new(board, protected).packing_as(plan.packing);
     let mut sent = Sent::default();
-    on_stage(Stage::CheckingVanilla);
-    let config = Config::parse(&protected.check_and_read(board)?);
     let touched = !plan.module_puts.is_empty()
         || !plan.boot_puts.is_empty()
         || !plan.remove.is_empty()
@@ -275,7 +293,7 @@ pub fn install(
     let mut initramfs = plan.known_initramfs.clone();
     if touched {
         on_stage(Stage::RemovingLabel);
-        sent.add(claim(&writer, request, plan, &config, initramfs.clone())?);
+        sent.add(claim(&writer, request, plan, config, initramfs.clone())?);
         on_stage(Stage::RemovingFiles);
         writer.remove(&plan.remove)?;
         install_modules(&writer, plan, &mut sent, on_stage)?;
@@ -293,7 +311,7 @@ pub fn install(
     let (inventory, now) = verified_inventory(board, request, &plan.place)?;
     on_stage(Stage::WritingLabel);
     let edit = extlinux::set(&now, &block(plan))?;
-    refuse_lint(&config, &edit.bytes)?;
+    refuse_lint(config, &edit.bytes)?;
     let whole = record(request, plan, State::Whole, inventory, initramfs);
     let whole = record_file(&slot::record_path(protected), &whole)?;
     sent.add(writer.put_extlinux_and(&edit.bytes, whole, Order::ExtlinuxLast)?);

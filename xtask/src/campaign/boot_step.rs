@@ -9,23 +9,22 @@ use super::gates;
 use super::harvest::Harvest;
 use super::harvest_netconsole;
 use super::harvest_records;
+use super::harvest_running::AlreadyRead;
 use super::journal::Journal;
 use super::pace;
+use super::rig::Rig;
 use super::smoke::SmokeResult;
 use super::smoke::checkers::{self, KnownDead};
 use super::stopwatch::Stopwatch;
 use super::verdict::Seen;
 use super::wedge;
-use crate::board::Board;
-use crate::board::boot::{self, Limits, Method, Outcome, Permit, Reset};
+use crate::board::boot::{self, Limits, Outcome, Reset};
 use crate::board::deploy::{self, Dtb, Nonce, Request};
-use crate::board::protected::Protected;
 use crate::evidence::finding::Finding;
 use crate::manifest::Manifest;
 use crate::ui::short;
 use anyhow::{Result, bail};
 use serde_json::json;
-use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
@@ -51,23 +50,6 @@ pub struct BootStep<'a> {
     pub evidence: &'a Path,
     /// pstore records that were on the board before, by name and content.
     pub known_dumps: &'a BTreeSet<String>,
-}
-
-/// The board with everything that has to be known for a reboot.
-#[derive(Clone, Copy)]
-pub struct Rig<'a> {
-    /// The board.
-    pub board: &'a dyn Board,
-    /// What must survive.
-    pub protected: &'a Protected,
-    /// What a reboot asks for.
-    pub permit: Permit<'a>,
-    /// Folder on the board with what smoke tests need.
-    pub smoke_folder: &'a str,
-    /// The slot's first user space, built for the board, on this host.
-    pub slot_init: &'a Path,
-    /// How the slot gets its one attempt.
-    pub method: Method,
 }
 
 /// What one boot gave.
@@ -218,7 +200,7 @@ impl BootStep<'_> {
                 // Where it is not known, nothing proves that this is another boot.
                 boot_id_before: boot.before.as_deref().unwrap_or(&answer.boot_id),
                 nonce,
-                journal: Cell::new(None),
+                read: AlreadyRead::default(),
             };
             (netconsole, stopped) = self.try_out(rig, &trial, (&mut harvest, booted, watch), say, ask);
         }
@@ -330,10 +312,7 @@ impl BootStep<'_> {
             keep: 0,
         };
         let inputs = json!({ "release": self.manifest.release, "build-id": self.manifest.build_id });
-        let act = || {
-            let plan = deploy::plan(rig.board, &request)?;
-            deploy::install(rig.board, &request, &plan, &mut |_| {})
-        };
+        let act = || deploy::install(rig.board, &request);
         let deployed = watch.time("deploy", || {
             journal.act(self.id, "deploy", inputs, act, |done| json!(done))
         })?;

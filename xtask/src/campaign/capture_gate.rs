@@ -1,10 +1,10 @@
 //! The capture's gate: a debug kernel is crashed on purpose, and its words have to be back by the very way that a failure will take: debug
 //! slot, panic, default label, harvest. Done once for a vanilla and a debug kernel, and kept beside the backups.
 
-use super::boot_step::Rig;
 use super::gates;
 use super::harvest_netconsole;
 use super::harvest_records::{self, Records};
+use super::rig::Rig;
 use crate::board::boot::{self, Outcome, Reset};
 use crate::board::deploy::Nonce;
 use crate::board::protected::Protected;

@@ -4,7 +4,7 @@
 use super::harvest::{Harvest, Source};
 use super::harvest_netconsole;
 use super::harvest_records::{self, Records};
-use super::harvest_running;
+use super::harvest_running::{self, AlreadyRead};
 use super::wall_time;
 use crate::board::Board;
 use crate::capture::index;
@@ -84,7 +84,7 @@ pub struct Kept {
 pub fn take(board: &dyn Board, folder: &Path, earlier: usize) -> Result<Taken> {
     let mut taken = Taken::default();
     let mut harvest = Harvest::default();
-    let running = harvest_running::take(board, &mut harvest, folder, None);
+    let running = harvest_running::take(board, &mut harvest, folder, &AlreadyRead::default());
     let missing = taken.note(running).unwrap_or_default();
     taken.problems.extend(missing);
     let boots = boots(board);

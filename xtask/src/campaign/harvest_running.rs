@@ -7,6 +7,7 @@ use super::wall_time;
 use crate::board::Board;
 use crate::evidence::journal;
 use anyhow::{Context, Result};
+use std::cell::Cell;
 use std::path::Path;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ const LIMIT: Duration = Duration::from_secs(120);
 
 /// `/dev/kmsg` gives one record for each read(2) and EAGAIN at the end (Documentation/ABI/testing/dev-kmsg): the only
 /// source with sequence numbers.
-const KMSG: &str = "dd if=/dev/kmsg iflag=nonblock bs=16384 2>/dev/null; true";
+pub const KMSG: &str = "dd if=/dev/kmsg iflag=nonblock bs=16384 2>/dev/null; true";
 /// The same where dd cannot read without waiting (busybox): everything that is there comes at once, then nobody waits for more.
 const KMSG_WAITING: &str = "timeout 3 cat /dev/kmsg 2>/dev/null; true";
 /// With levels, where this dmesg can (util-linux and busybox: `-r`).
@@ -23,27 +24,37 @@ const DMESG: &str = "dmesg -r 2>/dev/null || dmesg 2>/dev/null; true";
 /// Where no journal has both times of anything: the board's clock now, and seconds since its boot. busybox has no fraction (`%N`) to give.
 const CLOCK: &str = "date +%s.%N 2>/dev/null && cat /proc/uptime 2>/dev/null; true";
 
+/// What was read already, behind everything that the kernel was asked to do; what is not there is read by [`take`].
+#[derive(Default)]
+pub struct AlreadyRead {
+    /// The journal, which is read while the tests run.
+    pub journal: Cell<Option<JournalAhead>>,
+    /// The answer to [`KMSG`].
+    pub kmsg: Cell<Option<Vec<u8>>>,
+}
+
 /// Adds what the running kernel keeps, each source as a file in `folder` before anything reads it; a source that gives nothing leaves no file.
 /// Gives what is not there and what was taken instead, in words for the report. Errors: the connection.
 pub fn take(
     board: &dyn Board,
     harvest: &mut Harvest,
     folder: &Path,
-    ahead: Option<JournalAhead>,
+    read: &AlreadyRead,
 ) -> Result<Vec<String>> {
     let mut missing = Vec::new();
     let ask = |what: &str, script: &str| -> Result<Vec<u8>> {
         let doing = || format!("harvesting {what}");
         Ok(board.run(script, LIMIT).with_context(doing)?.stdout)
     };
-    let kmsg = ask("kmsg", KMSG).and_then(|kmsg| match kmsg.is_empty() {
+    let kmsg = read.kmsg.take().map_or_else(|| ask("kmsg", KMSG), Ok);
+    let kmsg = kmsg.and_then(|kmsg| match kmsg.is_empty() {
         true => ask("kmsg", KMSG_WAITING),
         false => Ok(kmsg),
     });
     // A board that does not answer any more does not go on with its journal.
     let mut taken = vec![(Source::Kmsg, kmsg?)];
-    let read = ahead.and_then(JournalAhead::end);
-    let journal = read.map_or_else(|| ask("the journal", journal_ahead::READ), Ok)?;
+    let journal = read.journal.take().and_then(JournalAhead::end);
+    let journal = journal.map_or_else(|| ask("the journal", journal_ahead::READ), Ok)?;
     if journal.is_empty() {
         missing
             .push("no journal has this boot (a board without systemd?): its log is the kernel's own".into());
@@ -134,7 +145,13 @@ mod tests {
     fn check(programs: &[(&str, &str)], files: &[&str], missing: usize, gaps: usize) {
         let folder = tempfile::tempdir().unwrap();
         let mut harvest = Harvest::default();
-        let told = take(&Small::with(programs), &mut harvest, folder.path(), None).unwrap();
+        let told = take(
+            &Small::with(programs),
+            &mut harvest,
+            folder.path(),
+            &AlreadyRead::default(),
+        )
+        .unwrap();
         let mut names: Vec<String> = std::fs::read_dir(folder.path())
             .unwrap()
             .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
@@ -153,13 +170,25 @@ mod tests {
     }
 
     #[test]
+    fn what_was_read_already_is_not_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let read = AlreadyRead::default();
+        read.kmsg.set(Some(format!("6,0,0,-;{FIRST}\n").into_bytes()));
+        let board = Small::with(&[("dd", "echo 'asked once more' >&2; exit 1")]);
+        let mut harvest = Harvest::default();
+        take(&board, &mut harvest, folder.path(), &read).unwrap();
+        let kept = std::fs::read_to_string(folder.path().join("kmsg.log")).unwrap();
+        assert_eq!(kept, format!("6,0,0,-;{FIRST}\n"));
+    }
+
+    #[test]
     fn the_kernels_log_is_dated_by_the_journal_or_by_the_clock() {
         let check = |programs: &[(&str, &str)], dated: bool| {
             let kmsg = format!("echo '6,0,0,-;{FIRST}'; echo '4,1,2500000,-;of level warning'");
             let folder = tempfile::tempdir().unwrap();
             let mut harvest = Harvest::default();
             let board = Small::with(&[&[("dd", kmsg.as_str())], programs].concat());
-            take(&board, &mut harvest, folder.path(), None).unwrap();
+            take(&board, &mut harvest, folder.path(), &AlreadyRead::default()).unwrap();
             let walls: Vec<bool> = harvest
                 .findings()
                 .iter()

@@ -36,6 +36,7 @@ pub mod record;
 pub mod reload;
 pub mod report;
 pub mod resume;
+pub mod rig;
 pub mod run_step;
 pub mod runs;
 pub mod screen;

@@ -1,7 +1,7 @@
 //! The modules of a step, unloaded and loaded in the kernel of the step before it: what acts. The rules are in `campaign::reload`.
 
 use super::trial::{Trial, lease_fact};
-use super::{BootStep, Booted, LOOK, Rig};
+use super::{BootStep, Booted, LOOK};
 use crate::board::deploy::{self, Dtb, Nonce, Request};
 use crate::board::lease;
 use crate::board::slot::{self, Place};
@@ -13,6 +13,7 @@ use crate::campaign::harvest::{Harvest, Source as Log};
 use crate::campaign::journal::past::RELOAD;
 use crate::campaign::journal::{Event, Journal};
 use crate::campaign::reload::{self, Tried};
+use crate::campaign::rig::Rig;
 use crate::campaign::stopwatch::Stopwatch;
 use crate::evidence::finding::{self, Finding};
 use crate::evidence::record;

@@ -1,6 +1,6 @@
 //! What is asked of the kernel under test while it runs: modules, people, smoke tests, soak, the proof that it is this build. A heart beats beside it.
 
-use super::{BootStep, Booted, LOOK, Rig};
+use super::{BootStep, Booted, LOOK};
 use crate::board::boot::Answer;
 use crate::board::heart::rule::Pace;
 use crate::board::heart::{Heart, Stopped};
@@ -13,9 +13,10 @@ use crate::campaign::file::{SmokeTest, SoakAsked};
 use crate::campaign::gates;
 use crate::campaign::harvest::Harvest;
 use crate::campaign::harvest_netconsole;
-use crate::campaign::harvest_running;
+use crate::campaign::harvest_running::{self, AlreadyRead};
 use crate::campaign::journal_ahead::JournalAhead;
 use crate::campaign::pace;
+use crate::campaign::rig::Rig;
 use crate::campaign::smoke::{self, Hangs, SmokeResult, broken, checkers, hung};
 use crate::campaign::soak;
 use crate::campaign::stopwatch::Stopwatch;
@@ -23,7 +24,6 @@ use crate::evidence::finding::Kind;
 use crate::host::process::BrokenOff;
 use crate::ui::short;
 use anyhow::{Context, Result};
-use std::cell::Cell;
 use std::time::Duration;
 
 /// The phases around the tests.
@@ -43,8 +43,8 @@ pub(super) struct Trial<'a> {
     pub boot_id_before: &'a str,
     /// The nonce of this deploy.
     pub nonce: &'a str,
-    /// The journal, once it is read ahead.
-    pub journal: Cell<Option<JournalAhead>>,
+    /// What its kernel said, as far as it is read already.
+    pub read: AlreadyRead,
 }
 
 /// What is asked of a kernel that answers.
@@ -83,7 +83,7 @@ impl BootStep<'_> {
             Err(error) if BrokenOff::is(&error) => broken_off = Some(error),
             Err(error) => booted.seen.lost.push(format!("{error:#}")),
         }
-        let logs = || harvest_running::take(rig.board, harvest, self.evidence, trial.journal.take());
+        let logs = || harvest_running::take(rig.board, harvest, self.evidence, &trial.read);
         match watch.time(READ, logs) {
             Ok(missing) => booted.facts.extend(missing),
             // Why is told already, or below.
@@ -116,7 +116,7 @@ impl BootStep<'_> {
             .collect::<Result<_>>()?;
         let armed = watch.time(SET_UP, || self.arm(rig, &probes, booted))?;
         self.wait_for_login(rig, booted, watch, say)?;
-        trial.journal.set(JournalAhead::begin(rig.board));
+        trial.read.journal.set(JournalAhead::begin(rig.board));
         for (test, exit) in &self.tests.tests {
             watch.time(pace::SMOKE, || self.smoke(rig, test, *exit, booted, say))?;
         }
@@ -129,13 +129,13 @@ impl BootStep<'_> {
             (None, _) => {}
         }
         watch.time(READ, || {
-            trial
-                .journal
-                .set(trial.journal.take().map(JournalAhead::tests_are_over));
-            let scripts = [exercise::read(&probes), proof::GATHER.to_string()];
-            let doing = "reading the trace and the proof of boot";
-            let [trace, proof] =
-                script::ask_all(rig.board, doing, scripts.each_ref().map(String::as_str), LOOK)?;
+            let journal = &trial.read.journal;
+            journal.set(journal.take().map(JournalAhead::tests_are_over));
+            let trace = exercise::read(&probes);
+            let scripts = [trace.as_str(), proof::GATHER, harvest_running::KMSG];
+            let doing = "reading the trace, the proof of boot and the kernel's log";
+            let [trace, proof, kmsg] = script::ask_all(rig.board, doing, scripts, LOOK)?;
+            trial.read.kmsg.set(Some(kmsg));
             self.exercised(&armed, &String::from_utf8_lossy(&trace), &probes, booted);
             let seen = proof::parse(&String::from_utf8_lossy(&proof))?;
             self.prove(&seen, trial, booted);
