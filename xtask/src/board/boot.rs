@@ -247,7 +247,10 @@ fn choose_verified(
     config: &Config,
 ) -> Result<()> {
     let listing = inventory::listing_of(&Place::of(protected, &record.release)?.roots())?;
-    let situation = Situation::looking(protected)?;
+    let situation = match method.implementation().asks_the_board() {
+        true => Situation::looking(protected)?,
+        false => String::new(),
+    };
     let scripts = [listing.as_str(), situation.as_str()];
     let [listed, situation] = script::ask_all(board, "verifying the slot", scripts, script::WORK)?;
     slot::verify_answers(protected, record, &listed, config)?;

@@ -64,11 +64,12 @@ pub fn ask_all<const N: usize>(
 }
 
 /// Each in a subshell, with the mark behind it; the first that fails ends all. Nothing may stand in one list with the subshell, as `|| exit` would: the shell
-/// leaves `set -e` out of account in all of it then, and a script would go on behind a command that failed (POSIX.1-2024, XCU 2.15, `set`).
+/// leaves `set -e` out of account in all of it then, and a script would go on behind a command that failed (POSIX.1-2024, XCU 2.15, `set`). A subshell
+/// without a command, as an empty script would be, is no shell.
 fn one_after_the_other(scripts: &[&str], mark: &str) -> String {
     let one = |script: &&str| {
         format!(
-            "(\n{script}\n)\nlockstep_status=$?\n[ $lockstep_status = 0 ] || exit $lockstep_status\nprintf '\\n%s\\n' {mark}\n"
+            "(:\n{script}\n)\nlockstep_status=$?\n[ $lockstep_status = 0 ] || exit $lockstep_status\nprintf '\\n%s\\n' {mark}\n"
         )
     };
     scripts.iter().map(one).collect()
@@ -163,6 +164,12 @@ mod tests {
                 "echo four",
             ]);
             assert_eq!((code, said.as_str()), (Some(1), "one\n\nmark\ntwo"), "{shell}");
+            let (code, said) = run(&["", "# nothing\n", "echo four"]);
+            assert_eq!(
+                (code, said.as_str()),
+                (Some(0), "\nmark\n\nmark\nfour\n\nmark"),
+                "{shell}"
+            );
             let (code, said) = run(&["exit 7", "echo four"]);
             assert_eq!((code, said.as_str()), (Some(7), ""), "{shell}");
             let (code, said) = run(&["a=1; cd /", "echo \"${a:-unset}\""]);

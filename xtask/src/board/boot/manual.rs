@@ -24,6 +24,10 @@ impl BootMethod for Manual {
         None
     }
 
+    fn asks_the_board(&self) -> bool {
+        false
+    }
+
     fn way(&self) -> Way {
         Way::LeaveMenu
     }

@@ -117,6 +117,12 @@ pub(super) trait BootMethod: Sync {
     /// Why it cannot be used on a board that was found like this.
     fn refusal(&self, situation: &Situation) -> Option<String>;
 
+    /// Whether [`BootMethod::refusal`] looks at more than the serial line and extlinux.conf. Where not, the board is asked nothing for it, and the rest of
+    /// its [`Situation`] says that nothing is there.
+    fn asks_the_board(&self) -> bool {
+        true
+    }
+
     /// How the kernel comes after the restart.
     fn way(&self) -> Way;
 
@@ -186,6 +192,19 @@ pub fn choose(wanted: Option<Method>, allowed: &[Method], situation: &Situation)
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_asks_the_board_nothing_is_judged_the_same() {
+        let all = Situation::for_tests();
+        let unasked = Situation::read("", true, all.behaviour, false);
+        for method in Method::ALL {
+            let how = method.implementation();
+            match how.asks_the_board() {
+                true => assert!(how.refusal(&unasked).is_some(), "{}", method.name()),
+                false => assert_eq!(how.refusal(&unasked), how.refusal(&all), "{}", method.name()),
+            }
+        }
+    }
 
     #[test]
     fn the_best_allowed_method_is_chosen() {

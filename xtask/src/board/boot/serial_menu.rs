@@ -36,6 +36,10 @@ impl BootMethod for SerialMenu {
         }
     }
 
+    fn asks_the_board(&self) -> bool {
+        false
+    }
+
     fn way(&self) -> Way {
         Way::AnswerMenu
     }

@@ -119,7 +119,7 @@ impl Situation {
         )
     }
 
-    fn read(text: &str, serial: bool, behaviour: Behaviour, defaults_proven: bool) -> Self {
+    pub(super) fn read(text: &str, serial: bool, behaviour: Behaviour, defaults_proven: bool) -> Self {
         let fields = script::fields(text);
         let get = |key: &str| fields.get(key).copied().unwrap_or_default();
         let tool = |name: &str| text.lines().any(|line| line.strip_prefix("tool=") == Some(name));
