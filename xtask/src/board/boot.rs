@@ -181,7 +181,7 @@ pub fn boot_once(
     let Capture::Proven(_) = permit.capture else {
         bail!("no capture is proven: a test boot without one would teach nothing")
     };
-    let before = before::look(board, protected)?;
+    let before = before::look(board, protected, before::Slot::Read)?;
     let (record, config, old) = (slot::whole(protected, before.slot)?, before.config, before.old);
     let place = Place::of(protected, &record.release)?;
     choose_verified(board, protected, method, &record, &config)?;
@@ -313,7 +313,7 @@ pub fn boot_vanilla(
     } else if let Capture::OutOfReach = permit.capture {
         bail!("the board answers: prove its capture first (`cargo xtask preflight`)")
     } else {
-        let before = before::look(board, protected)?;
+        let before = before::look(board, protected, before::Slot::LeftOut)?;
         slot::check_default(&before.config, protected)?;
         (Some(before.old), before.held_awake, before.config)
     };

@@ -111,16 +111,18 @@ say release /proc/sys/kernel/osrelease
 say boot_id /proc/sys/kernel/random/boot_id
 say cmdline /proc/cmdline
 say uptime /proc/uptime
-printf 'taint=%s\n' "$(cat /proc/sys/kernel/tainted)"
-printf 'debug_locks=%s\n' "$(sed -n 's/^ *debug_locks: *//p' /proc/lockdep_stats 2>/dev/null)"
+printf 'taint='
+cat /proc/sys/kernel/tainted
+sed -n 's/^ *debug_locks: */debug_locks=/p' /proc/lockdep_stats 2>/dev/null
 set -- /sys/kernel/notes
 while read -r module _; do
     printf 'module=%s\n' "$module"
     set -- "$@" "/sys/module/$module/notes/.note.gnu.build-id"
 done </proc/modules
 # All of them at once, each behind a line with its name. Not every head has -v.
-printf 'notes=%s\n' "$({ head -v -c 4096 -- "$@" 2>/dev/null ||
-    for note; do printf '\n==> %s <==\n' "$note"; cat "$note" 2>/dev/null; done; } | od -An -v -tx1 | tr -d ' \n')"
+echo notes=
+{ head -v -c 4096 -- "$@" 2>/dev/null ||
+    for note; do printf '\n==> %s <==\n' "$note"; cat "$note" 2>/dev/null; done; } | od -An -v -tx1
 who 2>/dev/null | while read -r line; do printf 'who=%s\n' "$line"; done
 echo end=1
 "#;
@@ -146,8 +148,10 @@ pub fn parse(text: &str) -> Result<Seen> {
         text.lines()
             .filter_map(move |line| line.strip_prefix(key)?.strip_prefix('='))
     };
-    let notes = field("notes").and_then(|notes| hex::decode(notes).ok());
-    let notes = notes.unwrap_or_default();
+    // od breaks them into lines, which no line of a field looks like.
+    let notes = text.split_once("notes=").map_or("", |(_, notes)| notes);
+    let notes: String = notes.lines().take_while(|line| !line.contains('=')).collect();
+    let notes = hex::decode(notes.replace(' ', "")).unwrap_or_default();
     let of_module = |name: &str| format!("/sys/module/{name}/notes/.note.gnu.build-id");
     let modules = lines("module")
         .map(|name| (name.to_string(), build_id_of(note_of(&of_module(name), &notes))))

@@ -12,12 +12,12 @@ const LIMIT: Duration = Duration::from_secs(180);
 
 /// systemd-pstore(8) moves records away at boot, so both places are read. A record is read to its end and not by its size: the kernel
 /// prints an ftrace record as text that is longer (fs/pstore/inode.c: `pstore_ftrace_seq_show()`). Hash first, so that what is cut on
-/// the way is seen.
+/// the way is seen. Every file is named once more beside the records, so that one that could not be read is seen, too.
 const TAKE: &str = r#"export LC_ALL=C
-find /sys/fs/pstore /var/lib/systemd/pstore -type f -exec sh -c 'for file; do
+find /sys/fs/pstore /var/lib/systemd/pstore -type f -print -exec sh -c 'for file; do
     sum=$(sha256sum <"$file") && printf "record %s %s\n" "${sum%% *}" "$file" && base64 <"$file" && echo end
 done' sh {} + 2>/dev/null
-echo "count $(find /sys/fs/pstore /var/lib/systemd/pstore -type f 2>/dev/null | wc -l)"
+echo all
 "#;
 
 /// Where the kernel shows records; removing one here frees its place for the next crash.
@@ -66,16 +66,20 @@ pub fn take(board: &dyn Board, folder: &Path) -> Result<Records> {
 /// Takes the answer of [`TAKE`] apart.
 fn read(text: &str) -> Result<Vec<File>> {
     let mut files = Vec::new();
+    let mut count = 0;
     let mut lines = text.lines();
     while let Some(line) = lines.next() {
-        if let Some(count) = line.strip_prefix("count ") {
+        if line == "all" {
             ensure!(
-                count.trim().parse() == Ok(files.len()),
-                "the board has {} records, and {} could be read",
-                count.trim(),
+                count == files.len(),
+                "the board has {count} records, and {} could be read",
                 files.len()
             );
             return Ok(files);
+        }
+        if line.starts_with('/') {
+            count += 1;
+            continue;
         }
         let mut words = line.splitn(3, ' ');
         let (Some("record"), Some(sha256), Some(path)) = (words.next(), words.next(), words.next()) else {
@@ -249,7 +253,7 @@ mod tests {
     #[test]
     fn records_arrive_as_they_were_hashed() {
         let text = record("/sys/fs/pstore/pmsg-ramoops-0", "nonce\n", "bm9u\nY2UK");
-        let found = records(&format!("{text}count 1\n"));
+        let found = records(&format!("/a\n{text}all\n"));
         assert_eq!(found.files[0].bytes, b"nonce\n");
         assert!(found.pmsg_has("nonce") && !found.pmsg_has("other"));
         let check = |text: String, words: &str| {
@@ -257,10 +261,10 @@ mod tests {
             assert!(error.contains(words), "{error}");
         };
         check(text.clone(), "the answer was cut");
-        check(format!("{text}count 2\n"), "has 2 records, and 1");
+        check(format!("/a\n/b\n{text}all\n"), "has 2 records, and 1");
         check(text.replace("Y2UK", "Y2VK"), "not what the board hashed");
         check(text.replace("Y2UK", "Y2U"), "was cut on the way");
-        assert_eq!(read("count 0\n").unwrap(), []);
+        assert_eq!(read("all\n").unwrap(), []);
     }
 
     #[test]
@@ -282,8 +286,8 @@ mod tests {
     fn the_next_crash_under_the_same_name_is_new() {
         let path = "/var/lib/systemd/pstore/dmesg-ramoops-0";
         let (old, new) = ("Oops#1 Part1\nx\n", "Oops#1 Part1\ny\n");
-        let first = records(&format!("{}count 1\n", record(path, old, "T29wcyMxIFBhcnQxCngK")));
-        let second = records(&format!("{}count 1\n", record(path, new, "T29wcyMxIFBhcnQxCnkK")));
+        let first = records(&format!("/a\n{}all\n", record(path, old, "T29wcyMxIFBhcnQxCngK")));
+        let second = records(&format!("/a\n{}all\n", record(path, new, "T29wcyMxIFBhcnQxCnkK")));
         assert!(first.new_since(&first.names()).is_empty());
         assert_eq!(second.new_since(&first.names()).len(), 1);
         assert_eq!(

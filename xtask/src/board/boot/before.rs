@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 pub(super) struct Before {
     /// extlinux.conf.
     pub config: Config,
-    /// The record of the slot.
+    /// The record of the slot, where it was asked for.
     pub slot: Option<Record>,
     /// What runs.
     pub old: Answer,
@@ -20,11 +20,20 @@ pub(super) struct Before {
     pub held_awake: bool,
 }
 
+/// Whether the slot's record is read, too.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Slot {
+    /// It is booted next.
+    Read,
+    /// Vanilla is.
+    LeftOut,
+}
+
 /// Looks. Errors: something that must survive differs; what an earlier attempt left cannot be taken back.
-pub(super) fn look(board: &dyn Board, protected: &Protected) -> Result<Before> {
+pub(super) fn look(board: &dyn Board, protected: &Protected, slot: Slot) -> Result<Before> {
     // What an attempt that was cut off prepared would make the next reset one of ours.
     for _ in 0..2 {
-        let (left, before) = ask(board, protected)?;
+        let (left, before) = ask(board, protected, slot)?;
         if let Some(before) = before {
             return Ok(before);
         }
@@ -36,9 +45,12 @@ pub(super) fn look(board: &dyn Board, protected: &Protected) -> Result<Before> {
 }
 
 /// The methods that left something; where none did, all the rest.
-fn ask(board: &dyn Board, protected: &Protected) -> Result<(Vec<Method>, Option<Before>)> {
+fn ask(board: &dyn Board, protected: &Protected, slot: Slot) -> Result<(Vec<Method>, Option<Before>)> {
     let [listing, extlinux] = protected.looking()?;
-    let record = script::reading(&slot::record_path(protected))?;
+    let record = match slot {
+        Slot::Read => script::reading(&slot::record_path(protected))?,
+        Slot::LeftOut => String::new(),
+    };
     let scripts = [
         &prepared::looking(),
         &listing,

@@ -41,9 +41,7 @@ fn folders(place: &Place) -> Result<[&Path; 2]> {
 /// The script that measures; [`check`] takes its answer.
 pub(super) fn looking(place: &Place) -> Result<String> {
     Ok(format!(
-        "for folder in {}; do\n    df -B1 --output=avail,iavail,itotal,fstype \"$folder\" | tail -n +2\n    \
-         mount=$(stat -c %m \"$folder\")\n    awk -v m=\"$mount\" '$2 == m {{ o = $4 }} END {{ print \"options=\" o }}' /proc/mounts\n    \
-         printf 'mount=%s\\n' \"$mount\"\ndone",
+        "df -B1 --output=avail,iavail,itotal,fstype,target {}\ncat /proc/mounts",
         script::words(folders(place)?)?
     ))
 }
@@ -78,22 +76,31 @@ pub(super) fn check(
     fits(boot_room, sum(boot) + initramfs, boot.len(), &NOT_U_BOOTS)
 }
 
+/// A heading, a line of df for each folder, and /proc/mounts (proc_pid_mounts(5)), where what was mounted last at a place is what is seen there.
 fn parse(text: &str, folders: &[&Path]) -> Result<Vec<Room>> {
-    let lines: Vec<&str> = text.lines().collect();
-    lines
-        .chunks(3)
+    let mut lines = text.lines().skip(1);
+    let sizes: Vec<&str> = lines.by_ref().take(folders.len()).collect();
+    let mounts: Vec<Vec<&str>> = lines.map(|line| line.split(' ').collect()).collect();
+    ensure!(
+        sizes.len() == folders.len(),
+        "the board said this of {folders:?}: `{text}`"
+    );
+    sizes
+        .into_iter()
         .zip(folders)
-        .map(|(told, folder)| {
-            let doing = || format!("the board said this of {}: {told:?}", folder.display());
-            let [sizes, options, mount] = told else {
-                bail!(doing())
-            };
-            let words: Vec<&str> = sizes.split_whitespace().collect();
-            let [free, inodes, all_inodes, kind] = words[..] else {
-                bail!(doing())
-            };
-            let options = options.strip_prefix("options=").with_context(doing)?;
-            let mount = mount.strip_prefix("mount=").with_context(doing)?;
+        .map(|(sizes, folder)| {
+            let doing = || format!("the board said this of {}: {sizes:?}", folder.display());
+            let mut words = sizes.split_whitespace();
+            let mut word = || words.next().with_context(doing);
+            let (free, inodes, all_inodes, kind) = (word()?, word()?, word()?, word()?);
+            let mount: Vec<&str> = words.collect();
+            let mount = mount.join(" ");
+            let written = mount.replace('\\', "\\134").replace(' ', "\\040");
+            let options = mounts
+                .iter()
+                .rev()
+                .find(|fields| fields.get(1) == Some(&written.as_str()));
+            let options = options.and_then(|fields| fields.get(3)).with_context(doing)?;
             let counts_inodes = all_inodes.parse::<u64>().is_ok_and(|all| all > 0);
             Ok(Room {
                 folder: folder.to_path_buf(),
@@ -141,21 +148,27 @@ fn fits(room: &Room, bytes: u64, files: usize, wrong: &[&str]) -> Result<()> {
 mod tests {
     use super::*;
 
-    const MODULES: &str = "1000000000 5000 10000 ext4\noptions=rw,relatime\nmount=/\n";
-    const BOOT: &str = "90000000 0 0 vfat\noptions=rw,umask=77\nmount=/boot/firmware\n";
+    const MODULES: &str = "1000000000 5000 10000 ext4 /";
+    const BOOT: &str = "90000000 0 0 vfat /boot/my firmware";
 
-    fn rooms(text: &str) -> Vec<Room> {
-        parse(
-            text,
-            &[Path::new("/usr/lib/modules"), Path::new("/boot/firmware")],
+    /// The first mount at the boot folder is hidden by the second.
+    fn said(modules: &str, boot: &str, options: &str) -> String {
+        format!(
+            "Avail IFree Inodes Type Mounted on\n{modules}\n{boot}\n/dev/vda2 / ext4 rw,relatime 0 0\n\
+             /dev/vda9 /boot/my\\040firmware ext4 ro 0 0\n/dev/vda1 /boot/my\\040firmware vfat {options} 0 0\n"
         )
-        .unwrap()
+    }
+
+    fn rooms(boot: &str, options: &str) -> Vec<Room> {
+        let folders = [Path::new("/usr/lib/modules"), Path::new("/boot/my firmware/b")];
+        parse(&said(MODULES, boot, options), &folders).unwrap()
     }
 
     #[test]
     fn a_file_system_without_inodes_has_no_limit_of_them() {
-        let rooms = rooms(&format!("{MODULES}{BOOT}"));
-        assert_eq!(rooms[1].inodes, None);
+        let rooms = rooms(BOOT, "rw,umask=77");
+        assert_eq!((rooms[1].inodes, rooms[1].read_only), (None, false));
+        assert_eq!(rooms[1].mount, Path::new("/boot/my firmware"));
         fits(&rooms[1], 80 << 20, 3, &NOT_U_BOOTS).unwrap();
         assert!(
             fits(&rooms[0], 1, 6000, &WITHOUT_MODES)
@@ -167,14 +180,22 @@ mod tests {
 
     #[test]
     fn full_read_only_and_wrong_file_systems_are_told_apart() {
-        let said = |text: &str, bytes| {
-            fits(&rooms(&format!("{MODULES}{text}"))[1], bytes, 1, &NOT_U_BOOTS)
+        let refused = |boot: &str, options: &str, bytes| {
+            fits(&rooms(boot, options)[1], bytes, 1, &NOT_U_BOOTS)
                 .unwrap_err()
                 .to_string()
         };
-        assert!(said(BOOT, 90_000_000).contains("90.0 MB free and the deploy needs 94.2 MB"));
-        assert!(said(&BOOT.replace("rw,", "ro,"), 1).contains("read-only"));
-        assert!(said(&BOOT.replace("vfat", "overlay"), 1).contains("of type overlay"));
-        assert!(parse("x\n", &[Path::new("/a")]).is_err());
+        assert!(refused(BOOT, "rw", 90_000_000).contains("90.0 MB free and the deploy needs 94.2 MB"));
+        assert!(refused(BOOT, "ro,umask=77", 1).contains("read-only"));
+        assert!(refused(&BOOT.replace("vfat", "overlay"), "rw", 1).contains("of type overlay"));
+    }
+
+    #[test]
+    fn what_was_not_said_is_an_error() {
+        let whole = said(MODULES, BOOT, "rw");
+        let cut = |lines: usize| whole.lines().take(lines).collect::<Vec<_>>().join("\n");
+        for lines in 0..4 {
+            assert!(parse(&cut(lines), &[Path::new("/a"), Path::new("/b")]).is_err());
+        }
     }
 }

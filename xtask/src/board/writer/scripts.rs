@@ -127,14 +127,14 @@ pub(super) fn put(base: &str, name: &str, how: How, files: usize) -> String {
 ///
 /// The base may be named through a link (`/lib/modules`); from here on the script stands in the folder that this is, and a link that changes
 /// above it changes nothing.
-const PREPARE: &str = r#"base=$(realpath -m -- "$base")
+const PREPARE: &str = r#"if cd -P -- "$base" 2>/dev/null; then base=$(pwd -P); else base=$(realpath -m -- "$base"); fi
 printf '%s\n' "$protected" | BASE="$base" awk '
     BEGIN { base = ENVIRON["BASE"] }
     substr($0, 1, 1) == "P" {
         path = tolower(substr($0, 2)); low = tolower(base)
         if (low == path || index(low, path "/") == 1) { print "refused to write into " base ": it is inside the protected " path >"/dev/stderr"; exit 77 }
     }'
-mkdir -p -- "$base"
+[ -d "$base" ] || mkdir -p -- "$base"
 cd -P -- "$base"
 [ "$(pwd -P)" = "$base" ] || { echo "refused to write into $base: it became a symbolic link" >&2; exit 77; }
 fat=no
@@ -162,7 +162,7 @@ cd "$stage"
 while IFS= read -r path; do printf '%s/%s\0' "$base" "$path"; done <.lockstep-targets >.lockstep-list
 guard .lockstep-list "$files" || { status=$?; cd ..; rm -rf -- "$stage"; exit $status; }
 while IFS="$tab" read -r mode to from; do
-    case $to in */*) mkdir -p "./${to%/*}" ;; esac
+    case $to in */*) [ -d "./${to%/*}" ] || mkdir -p "./${to%/*}" ;; esac
     if [ $keep = yes ] && [ $fat = no ]; then cp -p -- "$from" "./$to"; else cp -- "$from" "./$to"; fi
     if [ $keep$fat = yesyes ]; then touch -r "$from" "./$to"; fi
     if [ $fat = no ]; then chmod "$mode" "./$to"; fi
@@ -194,7 +194,7 @@ else
 fi
 while IFS= read -r path; do
     [ -e "./$path" ] || continue
-    case $path in */*) mkdir -p "../${path%/*}" ;; esac
+    case $path in */*) [ -d "../${path%/*}" ] || mkdir -p "../${path%/*}" ;; esac
     if [ -f "../$path" ]; then exec 9<"../$path"; fi
     mv -fT -- "./$path" "../$path"
     if [ $each = yes ]; then flush ..; fi
