@@ -25,7 +25,7 @@ use super::extlinux::Config;
 use super::protected::Protected;
 use super::slot::{Place, Record};
 use super::{Board, inventory, script, slot};
-use answer::{Answered, LOOKING, look_and_read, runs};
+use answer::{Answered, answered, look_and_read, looking_and_reading};
 use anyhow::{Context, Result, bail};
 use method::{Target, Way};
 use restart::Restart;

@@ -162,11 +162,11 @@ pub enum Stage {
 /// Looks at the board and says what a deploy would do. Changes nothing. Errors: the release collides (invariant 10), there is not
 /// enough space, vanilla's label cannot be followed.
 pub fn plan(board: &dyn Board, request: &Request) -> Result<Plan> {
-    plan_and_ask(board, request, "").map(|(plan, _)| plan)
+    plan_and_ask(board, request, "").map(|(plan, ..)| plan)
 }
 
-/// [`plan`], and in the same round trip what `beside` asks; gives the answers to that and to [`script::reading`] of extlinux.conf.
-fn plan_and_ask(board: &dyn Board, request: &Request, beside: &str) -> Result<(Plan, [Vec<u8>; 2])> {
+/// [`plan`], and in the same round trip what `beside` asks; gives the answer to that, and extlinux.conf.
+fn plan_and_ask(board: &dyn Board, request: &Request, beside: &str) -> Result<(Plan, Vec<u8>, Vec<u8>)> {
     let (manifest, protected) = (request.manifest, request.protected);
     let place = Place::of(protected, &manifest.release)?;
     let scripts = [
@@ -243,7 +243,7 @@ fn plan_and_ask(board: &dyn Board, request: &Request, beside: &str) -> Result<(P
         send_bytes,
         remove,
     };
-    Ok((plan, [asked, extlinux]))
+    Ok((plan, asked, config))
 }
 
 /// Does what a plan says that somebody has seen since: vanilla's hashes are compared before, and behind it once more, with the whole slot and its label.
@@ -267,10 +267,8 @@ pub fn execute(
 /// itself, so that doing it behind the deploy, too, would prove nothing more. When it dies half-way our label is absent or boots a whole slot, the slot's
 /// record says `incomplete`, vanilla is untouched, and the next deploy goes on from what is on the board.
 pub fn install(board: &dyn Board, request: &Request) -> Result<Deployed> {
-    let [listing, _] = request.protected.looking()?;
-    let (plan, [listed, extlinux]) = plan_and_ask(board, request, &listing)?;
-    request.protected.check_answers(&listed, &extlinux)?;
-    let config = script::content(&extlinux).context("extlinux.conf is gone")?;
+    let (plan, listed, config) = plan_and_ask(board, request, &request.protected.listing()?)?;
+    request.protected.check_answers(&listed, Some(&config))?;
     carry_out(board, request, &plan, &Config::parse(&config), &mut |_| {})
 }
 

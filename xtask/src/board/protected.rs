@@ -144,40 +144,39 @@ impl Protected {
     /// Looks at all of it again. Nobody but us should write here, so a difference is always a reason to stop
     /// (invariant 1); each names its file.
     pub fn compare(&self, board: &dyn Board) -> Result<Vec<Difference>> {
-        let [listed, extlinux] = self.look(board)?;
-        self.differences(&listed, &extlinux)
+        let (listed, extlinux) = self.look(board)?;
+        self.differences(&listed, extlinux.as_deref())
     }
 
     /// [`Protected::check`]; gives extlinux.conf as it is.
     pub(super) fn check_and_read(&self, board: &dyn Board) -> Result<Vec<u8>> {
-        let [listed, extlinux] = self.look(board)?;
-        self.check_answers(&listed, &extlinux)?;
-        script::content(&extlinux).context("extlinux.conf is gone")
+        let (listed, extlinux) = self.look(board)?;
+        self.check_answers(&listed, extlinux.as_deref())?;
+        extlinux.context("extlinux.conf is gone")
     }
 
-    fn look(&self, board: &dyn Board) -> Result<[Vec<u8>; 2]> {
-        let [listed, extlinux] = self.looking()?;
+    fn look(&self, board: &dyn Board) -> Result<(Vec<u8>, Option<Vec<u8>>)> {
+        let scripts = [self.listing()?, script::reading(&self.extlinux)?];
         let doing = "hashing what has to survive";
-        script::ask_all(board, doing, [&listed, &extlinux], script::WORK)
+        let [listed, extlinux] =
+            script::ask_all(board, doing, scripts.each_ref().map(String::as_str), script::WORK)?;
+        Ok((listed, script::content(&extlinux)))
     }
 
-    /// The two scripts of [`Protected::compare`], for one that asks more than this.
-    pub(super) fn looking(&self) -> Result<[String; 2]> {
-        Ok([
-            inventory::listing_of(&self.roots())?,
-            script::reading(&self.extlinux)?,
-        ])
+    /// The script that lists what [`Protected::check_answers`] compares, for one that asks more than this.
+    pub(super) fn listing(&self) -> Result<String> {
+        inventory::listing_of(&self.roots())
     }
 
-    /// What the answers to [`Protected::looking`] tell.
-    fn differences(&self, listed: &[u8], extlinux: &[u8]) -> Result<Vec<Difference>> {
+    /// What the answer to [`Protected::listing`], and extlinux.conf where it is there, tell.
+    fn differences(&self, listed: &[u8], extlinux: Option<&[u8]>) -> Result<Vec<Difference>> {
         let mut found = inventory::differences(&self.inventory, &inventory::parse(listed)?);
-        match script::content(extlinux) {
+        match extlinux {
             None => found.push(Difference {
                 path: self.extlinux.clone(),
                 what: "is gone".into(),
             }),
-            Some(bytes) => match extlinux::without_ours(&Config::parse(&bytes)) {
+            Some(bytes) => match extlinux::without_ours(&Config::parse(bytes)) {
                 Ok(foreign) => {
                     found.extend(
                         extlinux::difference(&self.foreign()?, &foreign).map(|what| Difference {
@@ -200,8 +199,8 @@ impl Protected {
         self.refuse_differences(&self.compare(board)?)
     }
 
-    /// [`Protected::check`] of the answers to [`Protected::looking`].
-    pub(super) fn check_answers(&self, listed: &[u8], extlinux: &[u8]) -> Result<()> {
+    /// [`Protected::check`] of the answer to [`Protected::listing`], and of extlinux.conf where it is there.
+    pub(super) fn check_answers(&self, listed: &[u8], extlinux: Option<&[u8]>) -> Result<()> {
         self.refuse_differences(&self.differences(listed, extlinux)?)
     }
 

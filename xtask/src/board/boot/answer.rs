@@ -33,18 +33,26 @@ pub(super) struct Answered {
 }
 
 /// The script of [`look`].
-pub(super) const LOOKING: &str =
-    "cat /proc/sys/kernel/osrelease /proc/sys/kernel/random/boot_id /proc/cmdline";
+const LOOKING: &str = "cat /proc/sys/kernel/osrelease /proc/sys/kernel/random/boot_id /proc/cmdline";
 
 /// What the board says of itself. Errors: it does not answer.
 pub fn look(board: &dyn Board) -> Result<Answer> {
     runs(&script::ask(board, "looking at what runs", LOOKING, LIMIT)?.text())
 }
 
-/// [`look`], and extlinux.conf as it is then. One program: behind a boot each costs a slow board most of what it answers.
+/// [`look`], and extlinux.conf as it is then.
 pub(super) fn look_and_read(board: &dyn Board, extlinux: &Path) -> Result<Answered> {
-    let looking = format!("{LOOKING} {} 2>/dev/null || :", script::word(extlinux)?);
-    let said = script::ask(board, "looking at what runs", &looking, LIMIT)?.stdout;
+    let looking = looking_and_reading(extlinux)?;
+    answered(&script::ask(board, "looking at what runs", &looking, LIMIT)?.stdout)
+}
+
+/// The script of [`look_and_read`], for one that asks more than this. One program: each costs a slow board more than what it answers.
+pub(super) fn looking_and_reading(extlinux: &Path) -> Result<String> {
+    Ok(format!("{LOOKING} {} 2>/dev/null || :", script::word(extlinux)?))
+}
+
+/// The answer to [`looking_and_reading`].
+pub(super) fn answered(said: &[u8]) -> Result<Answered> {
     let ends = said.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
     let (runs_to, _) = ends.take(3).last().context("the board did not say what runs")?;
     let (said, extlinux) = said.split_at(runs_to + 1);
@@ -55,7 +63,7 @@ pub(super) fn look_and_read(board: &dyn Board, extlinux: &Path) -> Result<Answer
 }
 
 /// The answer to [`LOOKING`].
-pub(super) fn runs(text: &str) -> Result<Answer> {
+fn runs(text: &str) -> Result<Answer> {
     let lines: Vec<&str> = text.lines().collect();
     let [release, boot_id, cmdline] = lines[..] else {
         bail!("the board did not say what runs: `{text}`")

@@ -1,12 +1,12 @@
 //! What is looked at before a board that answers is rebooted, in one round trip: what an attempt that was cut off prepared (it is taken back), whether
 //! what must survive is what it was (invariant 1), and what runs.
 
-use super::{Answer, LOOKING, Method, prepared, runs};
+use super::{Answer, Method, answered, looking_and_reading, prepared};
 use crate::board::extlinux::Config;
 use crate::board::protected::Protected;
 use crate::board::slot::{self, Record};
 use crate::board::{Board, awake, script};
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
 /// What a board says of itself before a reboot, with nothing left of earlier attempts, and with all that must survive as it was.
 pub(super) struct Before {
@@ -46,32 +46,31 @@ pub(super) fn look(board: &dyn Board, protected: &Protected, slot: Slot) -> Resu
 
 /// The methods that left something; where none did, all the rest.
 fn ask(board: &dyn Board, protected: &Protected, slot: Slot) -> Result<(Vec<Method>, Option<Before>)> {
-    let [listing, extlinux] = protected.looking()?;
     let record = match slot {
         Slot::Read => script::reading(&slot::record_path(protected))?,
         Slot::LeftOut => String::new(),
     };
     let scripts = [
-        &prepared::looking(),
-        &listing,
-        &extlinux,
-        &record,
-        LOOKING,
-        &awake::looking(),
+        prepared::looking(),
+        protected.listing()?,
+        looking_and_reading(&protected.extlinux)?,
+        record,
+        awake::looking(),
     ];
     let doing = "looking at what has to survive a reboot";
-    let [left, listed, extlinux, record, answer, awake] =
-        script::ask_all(board, doing, scripts, script::WORK)?;
+    let [left, listed, seen, record, awake] =
+        script::ask_all(board, doing, scripts.each_ref().map(String::as_str), script::WORK)?;
     let left = prepared::read(&String::from_utf8_lossy(&left));
     if !left.is_empty() {
         return Ok((left, None));
     }
-    protected.check_answers(&listed, &extlinux)?;
-    let bytes = script::content(&extlinux).context("extlinux.conf is gone")?;
+    let seen = answered(&seen)?;
+    let extlinux = Some(seen.extlinux.as_slice()).filter(|bytes| !bytes.is_empty());
+    protected.check_answers(&listed, extlinux)?;
     let before = Before {
-        config: Config::parse(&bytes),
+        config: Config::parse(&seen.extlinux),
         slot: slot::parse(protected, script::content(&record))?,
-        old: runs(&String::from_utf8_lossy(&answer))?,
+        old: seen.answer,
         held_awake: awake::is_held(&awake),
     };
     Ok((left, Some(before)))

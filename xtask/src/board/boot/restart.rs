@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 
 /// How often the log is looked at: U-Boot's shortest countdown is a second.
 const POLL: Duration = Duration::from_millis(50);
+/// How long a kernel has run before anybody can be there who answers.
+const SOONEST: Duration = Duration::from_millis(500);
 /// How often a board without a serial line is asked: a connection to one that is down takes as long as its limit.
 const ASK_EVERY: Duration = Duration::from_millis(if cfg!(test) { 20 } else { 2000 });
 /// How often a board is asked whose line shows no restart although there should have been one.
@@ -120,7 +122,7 @@ impl Restart<'_> {
                 }
             } else if !(restarted && attendant.phase() >= Phase::Kernel) {
                 kernel_since = None;
-            } else if kernel_since.get_or_insert_with(Instant::now).elapsed() > Duration::from_secs(1) {
+            } else if kernel_since.get_or_insert_with(Instant::now).elapsed() > SOONEST {
                 // Asked only while a kernel runs: a menu must not wait behind a connection that hangs.
                 answer = self.somebody_new(started, patience(asked));
                 asked += 1;
