@@ -100,7 +100,13 @@ fn parse(text: &str, folders: &[&Path]) -> Result<Vec<Room>> {
                 .iter()
                 .rev()
                 .find(|fields| fields.get(1) == Some(&written.as_str()));
-            let options = options.and_then(|fields| fields.get(3)).with_context(doing)?;
+            let options = options.and_then(|fields| fields.get(3)).with_context(|| {
+                format!(
+                    "{} is on the file system of {mount}, which the board's /proc/mounts does not list, so that nobody knows whether it may be \
+                     written: run this where the board's own mounts are seen; nothing was changed",
+                    folder.display()
+                )
+            })?;
             let counts_inodes = all_inodes.parse::<u64>().is_ok_and(|all| all > 0);
             Ok(Room {
                 folder: folder.to_path_buf(),
@@ -197,5 +203,7 @@ mod tests {
         for lines in 0..4 {
             assert!(parse(&cut(lines), &[Path::new("/a"), Path::new("/b")]).is_err());
         }
+        let unlisted = parse(&cut(3), &[Path::new("/a"), Path::new("/b")]).unwrap_err();
+        assert!(unlisted.to_string().contains("does not list"), "{unlisted}");
     }
 }
