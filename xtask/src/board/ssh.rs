@@ -128,14 +128,30 @@ impl Ssh {
         break_off: &BreakOff,
     ) -> Result<Finished> {
         if limit <= self.look_every || break_off.is_of_a_watch() {
-            return self.run_over(Connection::Shared, script, input, limit, break_off);
+            return self.run_shared(script, input, limit, break_off);
         }
         restarted::beside(self, break_off, |either| {
-            self.run_over(Connection::Shared, script, input, limit, either)
+            self.run_shared(script, input, limit, either)
         })
     }
 
-    fn run_over(
+    /// [`Ssh::ask`] over the shared connection, which is forgotten where it did not carry the answer.
+    fn run_shared(
+        &self,
+        script: &str,
+        input: &[u8],
+        limit: Duration,
+        break_off: &BreakOff,
+    ) -> Result<Finished> {
+        let asked = self.ask(Connection::Shared, script, input, limit, break_off);
+        if asked.is_err() {
+            self.forget();
+        }
+        asked
+    }
+
+    /// Runs a script over `connection`, and leaves that as it is: who forgets the shared one ends whatever else goes through it.
+    fn ask(
         &self,
         connection: Connection,
         script: &str,
@@ -143,32 +159,18 @@ impl Ssh {
         limit: Duration,
         break_off: &BreakOff,
     ) -> Result<Finished> {
-        let shared = matches!(connection, Connection::Shared);
-        let forget = || {
-            if shared {
-                self.forget()
-            }
-        };
         let ssh = self.arguments(connection);
         let remote = remote_command(script, self.target.rights);
         let sh = self.shell()?;
         let command = cmd!(sh, "ssh {ssh...} {remote}").secret();
         let doing = || format!("on {}: `{}`", self.target.destination, shortened(script));
-        let finished = match process::finish_unless(command, input, limit, break_off) {
-            Ok(finished) => finished,
-            Err(error) => {
-                forget();
-                return Err(error.context(doing()));
-            }
-        };
+        let finished = process::finish_unless(command, input, limit, break_off).with_context(doing)?;
+        let said = String::from_utf8_lossy(&finished.stderr);
         if finished.status.code() == Some(NO_CONNECTION) {
-            forget();
-            let said = String::from_utf8_lossy(&finished.stderr);
             let advice = advice(&said, &self.target.destination);
             bail!("{}: no connection: {}{advice}", doing(), words(&said));
         }
         if self.target.rights == Rights::Sudo && finished.status.code() == Some(1) {
-            let said = String::from_utf8_lossy(&finished.stderr);
             if let Some(refusal) = said.lines().find(|line| line.starts_with("sudo: ")) {
                 bail!(
                     "{}: the user may not become root without a password ({refusal}): allow it (visudo: `USER ALL=(ALL) \

@@ -49,13 +49,14 @@ fn watch(ssh: &Ssh, ended: &Receiver<()>, restarted: &BreakOff, over: &BreakOff)
     while ended.recv_timeout(ssh.look_every) == Err(RecvTimeoutError::Timeout) {
         let Some(age) = age(ssh) else { continue };
         let looked = Instant::now();
-        let said = ssh.run_over(Connection::OfItsOwn, UPTIME, &[], LOOK, over);
+        let said = ssh.ask(Connection::OfItsOwn, UPTIME, &[], LOOK, over);
         let Some(up) = said.ok().and_then(|said| uptime(&said.text())) else {
             continue;
         };
-        // A clock of this machine that was set in between makes the connection older than it is; but then it answers.
+        // A clock of this machine that was set in between makes the connection older than it is; but then it answers. Where it does not it is left
+        // as it is: forgotten here, it would end the command as one that was lost before it is said why.
         if is_younger(up, age)
-            && ssh.run_over(Connection::Shared, "true", &[], LOOK, over).is_err()
+            && ssh.ask(Connection::Shared, "true", &[], LOOK, over).is_err()
             && over.why().is_none()
         {
             let gone = age + looked.elapsed();
