@@ -170,14 +170,15 @@ impl Ssh {
             let advice = advice(&said, &self.target.destination);
             bail!("{}: no connection: {}{advice}", doing(), words(&said));
         }
-        if self.target.rights == Rights::Sudo && finished.status.code() == Some(1) {
-            if let Some(refusal) = said.lines().find(|line| line.starts_with("sudo: ")) {
-                bail!(
-                    "{}: the user may not become root without a password ({refusal}): allow it (visudo: `USER ALL=(ALL) \
-                     NOPASSWD: ALL`), or let root log in with a key and set `rights = \"root\"`; nothing was run",
-                    doing()
-                );
-            }
+        if self.target.rights == Rights::Sudo
+            && finished.status.code() == Some(1)
+            && let Some(refusal) = said.lines().find(|line| line.starts_with("sudo: "))
+        {
+            bail!(
+                "{}: the user may not become root without a password ({refusal}): allow it (visudo: `USER ALL=(ALL) \
+                 NOPASSWD: ALL`), or let root log in with a key and set `rights = \"root\"`; nothing was run",
+                doing()
+            );
         }
         Ok(finished)
     }
