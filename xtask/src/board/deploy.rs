@@ -7,25 +7,26 @@ mod claim;
 mod contents;
 mod initramfs;
 mod older;
+mod planning;
 mod record;
 mod room;
 pub mod root;
 
 pub use append::append;
 pub use initramfs::{Initramfs, Tool};
+pub use planning::plan;
 pub use root::writes_last;
 
 use super::extlinux::{self, Config};
 use super::inventory::{self, Inventory};
 use super::protected::Protected;
 use super::slot::{self, Place, Record, State};
-use super::writer::{Order, PACKING, Packing, Put, Sent, Writer};
-use super::{Board, lease, script, slot_init};
-use crate::manifest::{self, Manifest};
+use super::writer::{Order, Packing, Put, Sent, Writer};
+use super::{Board, script};
+use crate::manifest::Manifest;
 use anyhow::{Context, Result, bail, ensure};
 use claim::{claim, take_out};
 use contents::{strangers, wanted};
-use older::Older;
 use record::{block, record, record_file};
 use serde::Serialize;
 use std::path::PathBuf;
@@ -159,93 +160,6 @@ pub enum Stage {
     WritingLabel,
 }
 
-/// Looks at the board and says what a deploy would do. Changes nothing. Errors: the release collides (invariant 10), there is not
-/// enough space, vanilla's label cannot be followed.
-pub fn plan(board: &dyn Board, request: &Request) -> Result<Plan> {
-    plan_and_ask(board, request, "").map(|(plan, ..)| plan)
-}
-
-/// [`plan`], and in the same round trip what `beside` asks; gives the answer to that, and extlinux.conf.
-fn plan_and_ask(board: &dyn Board, request: &Request, beside: &str) -> Result<(Plan, Vec<u8>, Vec<u8>)> {
-    let (manifest, protected) = (request.manifest, request.protected);
-    let place = Place::of(protected, &manifest.release)?;
-    let scripts = [
-        root::LOOKING.to_string(),
-        script::reading(&slot::record_path(protected))?,
-        slot::looking_for_kept(protected)?,
-        inventory::listing_of(&place.roots())?,
-        script::reading(&protected.extlinux)?,
-        room::looking(&place)?,
-        PACKING.to_string(),
-        beside.to_string(),
-    ];
-    let doing = "looking at the board before a deploy";
-    let [cmdline, record, kept, listed, extlinux, room, packing, asked] =
-        script::ask_all(board, doing, scripts.each_ref().map(String::as_str), script::WORK)?;
-    root::lasts(board, "deploying", &String::from_utf8_lossy(&cmdline))?;
-    let old = slot::parse(protected, script::content(&record))?;
-    let kept = slot::parse_kept(protected, &kept);
-    let known: Vec<&Record> = old.iter().chain(&kept).collect();
-    refuse_collision(board, protected, &place, &manifest.release, &known)?;
-    let seen = inventory::parse(&listed)?;
-    let wanted = wanted(request, &place)?;
-    let (module_puts, boot_puts): (Vec<_>, Vec<_>) = wanted
-        .iter()
-        .filter(|(path, put)| seen.get(path).and_then(|entry| entry.sha256()) != Some(&put.sha256))
-        .cloned()
-        .partition(|(path, _)| path.starts_with(&place.modules));
-    let sent: Vec<&(PathBuf, Put)> = module_puts.iter().chain(&boot_puts).collect();
-    let send: Vec<PathBuf> = sent.iter().map(|(path, _)| path.clone()).collect();
-    let send_bytes = sent.iter().map(|(_, put)| put.size).sum();
-    let this = known.iter().find(|record| record.release == manifest.release);
-    let initramfs = initramfs::plan(
-        board,
-        &place,
-        &seen,
-        &wanted,
-        initramfs::Kernel::of_build(&manifest.root),
-        this.and_then(|record| record.initramfs.as_ref()),
-    )?;
-    let older = Older::of(protected, old.as_ref(), &kept, &manifest.release, request.keep)?;
-    let mut remove = strangers(&seen, &place, &wanted);
-    remove.extend(older.remove);
-    let config = script::content(&extlinux).context("extlinux.conf is gone")?;
-    beside::leave(&Config::parse(&config), protected, &place, &remove)?;
-    let room = String::from_utf8_lossy(&room);
-    room::check(&room, protected, &place, &module_puts, &boot_puts)?;
-    let whole = old.as_ref().is_some_and(|old| {
-        old.state == State::Whole
-            && old.release == manifest.release
-            && inventory::other_content(&old.inventory, &seen).is_empty()
-    });
-    let plan = Plan {
-        label: protected.test_label.clone(),
-        release: manifest.release.clone(),
-        append: append(
-            &protected.append,
-            request.nonce.as_str(),
-            &last_words(board, request, &place)?,
-        ),
-        unchanged: wanted.len() - send.len(),
-        packing: Packing::read(&String::from_utf8_lossy(&packing)),
-        run_depmod: !(whole && module_puts.is_empty() && remove.is_empty()),
-        module_puts: module_puts.into_iter().map(|(_, put)| put).collect(),
-        boot_puts: boot_puts.into_iter().map(|(_, put)| put).collect(),
-        sequence: older.sequence,
-        keep: older.keep,
-        initramfs: initramfs.why,
-        tool: initramfs.tool,
-        known_initramfs: initramfs.known,
-        kernel: initramfs.kernel,
-        old: old.filter(|old| old.release != manifest.release),
-        place,
-        send,
-        send_bytes,
-        remove,
-    };
-    Ok((plan, asked, config))
-}
-
 /// Does what a plan says that somebody has seen since: vanilla's hashes are compared before, and behind it once more, with the whole slot and its label.
 /// What it leaves when it dies: as [`install`].
 pub fn execute(
@@ -267,7 +181,7 @@ pub fn execute(
 /// itself, so that doing it behind the deploy, too, would prove nothing more. When it dies half-way our label is absent or boots a whole slot, the slot's
 /// record says `incomplete`, vanilla is untouched, and the next deploy goes on from what is on the board.
 pub fn install(board: &dyn Board, request: &Request) -> Result<Deployed> {
-    let (plan, listed, config) = plan_and_ask(board, request, &request.protected.listing()?)?;
+    let (plan, listed, config) = planning::plan_and_ask(board, request, &request.protected.listing()?)?;
     request.protected.check_answers(&listed, Some(&config))?;
     carry_out(board, request, &plan, &Config::parse(&config), &mut |_| {})
 }
@@ -365,66 +279,6 @@ fn install_boot_files(
         .context("the slot's Image has no folder")?;
     sent.add(writer.put(folder, &plan.boot_puts)?);
     Ok(())
-}
-
-/// Invariant 10: the slot's release is no release that vanilla, or anybody else, has.
-fn refuse_collision(
-    board: &dyn Board,
-    protected: &Protected,
-    place: &Place,
-    release: &str,
-    known: &[&Record],
-) -> Result<()> {
-    ensure!(
-        !release.eq_ignore_ascii_case(&protected.release),
-        "the build has vanilla's own release `{release}`: its modules would overwrite the working ones; set \
-         CONFIG_LOCALVERSION and build again"
-    );
-    let mut targets = place.roots();
-    targets.push(slot::record_path(protected));
-    for path in &targets {
-        if let Some(reason) = protected.refuses(path) {
-            bail!(
-                "the slot of release `{release}` would write {}: {reason}",
-                path.display()
-            );
-        }
-    }
-    if known.iter().any(|record| record.release == release) {
-        return Ok(());
-    }
-    let looking = format!(
-        "for path in {}; do if [ -e \"$path\" ]; then printf '%s\\n' \"$path\"; fi; done",
-        script::words(place.roots().iter().map(PathBuf::as_path))?
-    );
-    let there = script::ask(board, "looking for files of this release", &looking, script::LOOK)?.text();
-    ensure!(
-        there.is_empty(),
-        "release `{release}` is already on the board and was not put there by a deploy of label `{}`: {}; set \
-         CONFIG_LOCALVERSION to another name and build again",
-        protected.test_label,
-        there.replace('\n', ", ")
-    );
-    Ok(())
-}
-
-/// What ends the command line: the lease, what the build's profile wants, and what the request asks for.
-fn last_words(board: &dyn Board, request: &Request, place: &Place) -> Result<Vec<String>> {
-    let lease = lease::first(board.description());
-    let mut words = match &request.init {
-        Some(_) => slot_init::words(&slot_init::path(place), lease, &request.protected.append),
-        None => Vec::new(),
-    };
-    let config = std::fs::read_to_string(request.manifest.root.join(manifest::CONFIG)).ok();
-    let root = root::word(
-        board.description().root,
-        request.init.is_some(),
-        config.as_deref(),
-    )?;
-    words.extend(root.map(str::to_string));
-    let wanted = request.manifest.append.iter().chain(&request.extra_append);
-    words.extend(wanted.cloned());
-    Ok(words)
 }
 
 /// The inventory of the slot after everything was written: each file of the manifest has its hash, and nothing else is there but depmod's

@@ -76,30 +76,32 @@ pub enum Action {
 
 /// The plan of a campaign. `subject_of` gives the subject of a patch for print.
 pub fn plan(campaign: &Campaign, subject_of: impl Fn(&str) -> String) -> Vec<Planned> {
+    let steps = campaign.steps.iter().enumerate().map(|(index, step)| {
+        row(
+            campaign,
+            Action::Patch(index),
+            &step.id,
+            format!("{} {}", step.patch, subject_of(&step.patch)),
+            passes_when(campaign, step),
+            minutes(step.estimate_min) + soak(&campaign.tests_of(step)),
+        )
+    });
+    let mut rows = opening(campaign);
+    rows.extend(steps);
+    rows.push(closing(campaign));
+    rows
+}
+
+/// What comes before the first patch.
+fn opening(campaign: &Campaign) -> Vec<Planned> {
     let kernel = &campaign.kernel;
     let boot = match kernel.boot_estimate_min {
         Some(boot) => minutes(boot),
         None => minutes(kernel.estimate_min).mul_f64(0.2),
     };
-    let row = |action: Action, id: &str, title: String, verified_by: String, estimate: Duration| {
-        let gates = gates::before(campaign, action);
-        Planned {
-            id: id.to_string(),
-            title,
-            verified_by,
-            parts: parts::of(campaign, action),
-            needs: gates.iter().map(|gate| gate.text(campaign)).collect(),
-            gates,
-            on_failure: on_failure(campaign, action),
-            action,
-            estimate,
-            estimated_from: Source::Plan,
-            note: None,
-            phases: Vec::new(),
-        }
-    };
-    let mut rows = vec![
+    vec![
         row(
+            campaign,
             Action::Preflight,
             PREFLIGHT,
             format!(
@@ -111,6 +113,7 @@ pub fn plan(campaign: &Campaign, subject_of: impl Fn(&str) -> String) -> Vec<Pla
             minutes(campaign.preflight.estimate_min),
         ),
         row(
+            campaign,
             Action::BuildBaseline,
             BUILD,
             format!("build the {} kernel without any patch", kernel.profile),
@@ -118,6 +121,7 @@ pub fn plan(campaign: &Campaign, subject_of: impl Fn(&str) -> String) -> Vec<Pla
             minutes(kernel.estimate_min).saturating_sub(boot),
         ),
         row(
+            campaign,
             Action::BootBaseline,
             BOOT,
             format!(
@@ -127,19 +131,13 @@ pub fn plan(campaign: &Campaign, subject_of: impl Fn(&str) -> String) -> Vec<Pla
             "this very build runs; its checkers are alive; smoke tests pass; vanilla is the default".into(),
             boot + soak(&campaign.tests_of_baseline()),
         ),
-    ];
-    for (index, step) in campaign.steps.iter().enumerate() {
-        let title = format!("{} {}", step.patch, subject_of(&step.patch));
-        let estimate = minutes(step.estimate_min) + soak(&campaign.tests_of(step));
-        rows.push(row(
-            Action::Patch(index),
-            &step.id,
-            title,
-            passes_when(campaign, step),
-            estimate,
-        ));
-    }
-    rows.push(row(
+    ]
+}
+
+/// What comes behind the last one.
+fn closing(campaign: &Campaign) -> Planned {
+    row(
+        campaign,
         Action::Close,
         CLOSE,
         format!(
@@ -148,8 +146,33 @@ pub fn plan(campaign: &Campaign, subject_of: impl Fn(&str) -> String) -> Vec<Pla
         ),
         "hashes of every protected file".into(),
         minutes(1),
-    ));
-    rows
+    )
+}
+
+/// A row with the gates, the parts and the end that the campaign's file gives to what it does.
+fn row(
+    campaign: &Campaign,
+    action: Action,
+    id: &str,
+    title: String,
+    verified_by: String,
+    estimate: Duration,
+) -> Planned {
+    let gates = gates::before(campaign, action);
+    Planned {
+        id: id.to_string(),
+        title,
+        verified_by,
+        parts: parts::of(campaign, action),
+        needs: gates.iter().map(|gate| gate.text(campaign)).collect(),
+        gates,
+        on_failure: on_failure(campaign, action),
+        action,
+        estimate,
+        estimated_from: Source::Plan,
+        note: None,
+        phases: Vec::new(),
+    }
 }
 
 fn soak(asks: &Asks) -> Duration {

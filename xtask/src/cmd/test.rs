@@ -55,64 +55,21 @@ impl Test {
         let project = &context.folders.project;
         sh.change_dir(project);
         let log = context.folders.state.join("test.log");
-        let mut counts = Counts::default();
-        let dry_run = context.global.dry_run;
-        let mut stage = |title: &str, cmd: Cmd| -> Result<()> {
-            if dry_run {
+        let stages = self.stages(&sh, &test_files(project)?);
+        if context.global.dry_run {
+            for (title, cmd) in stages {
                 context.ui.line(&format!("{title}: {cmd}"));
-                return Ok(());
             }
+            return Ok(Outcome::Success);
+        }
+        let mut counts = Counts::default();
+        let outcome = stages.into_iter().try_for_each(|(title, cmd)| {
             context.ui.say(&format!("{title}: {cmd}"));
             process::run_logged(cmd, &log, LIMIT, |line| {
                 context.ui.say(line);
                 counts.read(line);
             })
-        };
-        let names = test_files(project)?;
-        let (slow, fast): (Vec<&String>, Vec<&String>) = names
-            .iter()
-            .partition(|name| AFTER_SETUP.contains(&name.as_str()));
-        let select = |names: &[&String]| -> Vec<String> {
-            names
-                .iter()
-                .flat_map(|name| ["--test".to_string(), name.to_string()])
-                .collect()
-        };
-        let fast = select(&fast);
-        let ignored: &[&str] = if self.long { &["--include-ignored"] } else { &[] };
-        let run = || -> Result<()> {
-            stage("format", cmd!(sh, "cargo fmt --all --check"))?;
-            stage("lint", cmd!(sh, "cargo clippy --all-targets -- -D warnings"))?;
-            if !self.fast {
-                // Tests of real programs (dtc, mtools, make) come before the rest of set-up.
-                stage("packages", cmd!(sh, "cargo xtask setup --packages --yes"))?;
-            }
-            stage(
-                "fast tests",
-                cmd!(sh, "cargo test --no-fail-fast --lib --bins {fast...}"),
-            )?;
-            if self.fast {
-                return Ok(());
-            }
-            stage("set-up", cmd!(sh, "cargo xtask setup --yes"))?;
-            for name in AFTER_SETUP
-                .iter()
-                .filter(|name| slow.iter().any(|slow| slow == *name))
-            {
-                stage(
-                    "virtual board",
-                    cmd!(
-                        sh,
-                        "cargo test --no-fail-fast --test {name} -- --test-threads=1 --nocapture {ignored...}"
-                    ),
-                )?;
-            }
-            Ok(())
-        };
-        let outcome = run();
-        if dry_run {
-            return outcome.map(|()| Outcome::Success);
-        }
+        });
         context.ui.line(&format!(
             "{} passed, {} failed, {} left out (`cargo xtask test --long`)",
             counts.passed, counts.failed, counts.ignored
@@ -125,6 +82,38 @@ impl Test {
             bail!("{} tests passed and {} failed", counts.passed, counts.failed);
         }
         Ok(Outcome::Success)
+    }
+
+    /// What is run, in this order, with the title of each; `names`: the test files that there are.
+    fn stages<'a>(&self, sh: &'a Shell, names: &[String]) -> Vec<(&'static str, Cmd<'a>)> {
+        let fast = names
+            .iter()
+            .filter(|name| !AFTER_SETUP.contains(&name.as_str()))
+            .flat_map(|name| ["--test", name]);
+        let fast = cmd!(sh, "cargo test --no-fail-fast --lib --bins {fast...}");
+        let mut stages = vec![
+            ("format", cmd!(sh, "cargo fmt --all --check")),
+            ("lint", cmd!(sh, "cargo clippy --all-targets -- -D warnings")),
+        ];
+        if self.fast {
+            stages.push(("fast tests", fast));
+            return stages;
+        }
+        stages.extend([
+            // Tests of real programs (dtc, mtools, make) come before the rest of set-up.
+            ("packages", cmd!(sh, "cargo xtask setup --packages --yes")),
+            ("fast tests", fast),
+            ("set-up", cmd!(sh, "cargo xtask setup --yes")),
+        ]);
+        let ignored: &[&str] = if self.long { &["--include-ignored"] } else { &[] };
+        stages.extend(AFTER_SETUP.iter().map(|name| {
+            let test = cmd!(
+                sh,
+                "cargo test --no-fail-fast --test {name} -- --test-threads=1 --nocapture {ignored...}"
+            );
+            ("virtual board", test)
+        }));
+        stages
     }
 }
 

@@ -10,7 +10,7 @@ mod follow;
 mod wait;
 
 pub use break_off::{BreakOff, BrokenOff};
-pub use follow::{Ended, Stopped, follow, follow_aside, run_logged};
+pub use follow::{Ended, Stopped, follow_aside, run_logged};
 
 use anyhow::{Context, Result, bail};
 use std::fs::File;

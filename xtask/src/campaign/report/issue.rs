@@ -6,9 +6,10 @@ use super::owner;
 use super::{bytes, one_line, outcome, stopped_at, trace};
 use crate::campaign::escalation;
 use crate::campaign::record::{FindingRecord, PatchRecord, RowRecord, RunRecord};
-use crate::campaign::smoke::{NOT_RUN, SmokeResult};
 use crate::campaign::verdict::Verdict;
 use std::fmt::Write;
+
+mod reproduce;
 
 /// Its file in the run's folder.
 pub const FILE: &str = "issue.txt";
@@ -31,7 +32,7 @@ pub fn text(material: &Material) -> Option<String> {
     text.push_str(&what(run, at));
     let patches = owner::patches(run, at);
     text.push_str(&splats(&row.findings, &patches));
-    text.push_str(&how(run, at, captured));
+    text.push_str(&reproduce::section(run, at, captured));
     text.push_str(&on_other_kernels(run, at));
     text.push_str(&versions(run, captured));
     text.push_str(&configuration(captured));
@@ -126,96 +127,6 @@ fn difference(run: &RunRecord, before: &RowRecord, at: usize) -> String {
             names.join(" and ")
         ),
     }
-}
-
-fn how(run: &RunRecord, at: usize, captured: &Captured) -> String {
-    let row = &run.rows[at];
-    let mut steps = vec![format!("Tree: {}\n", one_line(&run.tree))];
-    let mut patches: Vec<&PatchRecord> = owner::patches(run, at);
-    patches.reverse();
-    if !patches.is_empty() {
-        let mut step = String::from("Patches, in this order, with the SHA-256 of each file:\n");
-        for patch in patches {
-            let _ = writeln!(
-                step,
-                "     {} {}\n          {}",
-                one_line(&patch.name),
-                one_line(&patch.subject),
-                one_line(&patch.sha256)
-            );
-        }
-        steps.push(step);
-    }
-    let line = captured.command_line.as_ref().map_or(String::new(), |line| {
-        format!(", with the command line\n     {}", one_line(line))
-    });
-    steps.push(format!("The attached configuration, booted{line}\n"));
-    if !row.load.is_empty() {
-        steps.push(format!("modprobe -a {}\n", one_line(&row.load.join(" "))));
-    }
-    let mut told: Vec<&str> = Vec::new();
-    for test in &row.tests {
-        // A soak repeats what was run before it.
-        if !told.contains(&test.run.as_str()) || test.run.is_empty() {
-            steps.push(test_step(test));
-        } else {
-            steps.push(format!(
-                "{}: the same again and again: {}\n",
-                one_line(&test.name),
-                result(test)
-            ));
-        }
-        told.push(&test.run);
-    }
-    let mut text = String::from("How to reproduce\n----------------\n\n");
-    for (index, step) in steps.iter().enumerate() {
-        let _ = write!(text, "{}. {step}", index + 1);
-    }
-    let named = |program: &&String| row.tests.iter().any(|test| test.run.contains(program.as_str()));
-    let programs: Vec<String> = run
-        .closing
-        .programs
-        .iter()
-        .filter(|(name, _)| named(name))
-        .map(|(name, folder)| {
-            format!(
-                "{} from {}",
-                one_line(name),
-                one_line(&folder.display().to_string())
-            )
-        })
-        .collect();
-    if !programs.is_empty() {
-        let _ = writeln!(
-            text,
-            "\nPrograms of Lockstep, compiled from its C sources: {}.",
-            programs.join(", ")
-        );
-    }
-    let _ = writeln!(
-        text,
-        "\nAll of it again, one boot a patch: cargo xtask bisect-apply campaigns/{}.toml\n",
-        one_line(&run.campaign)
-    );
-    text
-}
-
-/// What was run, and what came of it.
-fn test_step(test: &SmokeResult) -> String {
-    let mut step = format!("{}: {}\n", one_line(&test.name), result(test));
-    for line in test.run.lines() {
-        let _ = writeln!(step, "       {}", one_line(line).trim_end());
-    }
-    step
-}
-
-fn result(test: &SmokeResult) -> String {
-    let came = match test.exit {
-        NOT_RUN => "not run".to_string(),
-        exit => format!("exit {exit}"),
-    };
-    let failure = test.failure.as_deref().unwrap_or("as expected");
-    format!("{came}, {}", one_line(failure))
 }
 
 /// What other kernels made of the step where it wedged without a word.

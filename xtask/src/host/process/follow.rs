@@ -18,7 +18,9 @@ use xshell::Cmd;
 /// Errors carry the end of the log. Ctrl-C ends the program and all that it started, and then comes back as an error.
 pub fn run_logged(cmd: Cmd, log: &Path, limit: Duration, on_line: impl FnMut(&str)) -> Result<()> {
     let shown = cmd.to_string();
-    let ended = follow(cmd, Stdio::null(), log, limit, on_line)?;
+    let mut command = Command::from(cmd);
+    command.process_group(0);
+    let ended = follow(command, &shown, Stdio::null(), log, limit, on_line)?;
     if ended.status.success() {
         return Ok(());
     }
@@ -61,22 +63,9 @@ impl std::fmt::Display for Stopped {
     }
 }
 
-/// [`run_logged`] that leaves it to the caller what an exit status means, and what the program has as its standard input. Errors: it cannot be started; the log cannot be written; it did
-/// not end within `limit`; [`Stopped`]. In each of these cases its whole process group is ended before this returns.
-pub fn follow(
-    cmd: Cmd,
-    input: Stdio,
-    log: &Path,
-    limit: Duration,
-    on_line: impl FnMut(&str),
-) -> Result<Ended> {
-    let shown = cmd.to_string();
-    let mut command = Command::from(cmd);
-    command.process_group(0);
-    follow_command(command, shown, input, log, limit, on_line)
-}
-
-/// [`follow`] of a program that makes room for all others on this machine, also for those of other sessions.
+/// [`run_logged`] that leaves it to the caller what an exit status means, and what the program has as its standard input, and that makes room for all
+/// other programs of this machine, also for those of other sessions. Errors: it cannot be started; the log cannot be written; it did not end within
+/// `limit`; [`Stopped`]. In each of these cases its whole process group is ended before this returns.
 pub fn follow_aside(
     cmd: Cmd,
     input: Stdio,
@@ -85,13 +74,13 @@ pub fn follow_aside(
     on_line: impl FnMut(&str),
 ) -> Result<Ended> {
     let shown = cmd.to_string();
-    follow_command(aside(&Command::from(cmd)), shown, input, log, limit, on_line)
+    follow(aside(&Command::from(cmd)), &shown, input, log, limit, on_line)
 }
 
 /// `command` leads a process group as soon as it runs.
-fn follow_command(
+fn follow(
     mut command: Command,
-    shown: String,
+    shown: &str,
     input: Stdio,
     log: &Path,
     limit: Duration,
@@ -123,7 +112,7 @@ fn follow_command(
             let _ = file.flush();
             child.end();
             return Err(anyhow::Error::new(Stopped {
-                command: shown,
+                command: shown.to_string(),
                 log: log.to_path_buf(),
             }));
         }
