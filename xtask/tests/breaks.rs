@@ -44,6 +44,8 @@ fn vanilla_before() -> &'static String {
 /// What is on the board that is not ours, after a reset that nobody answers: so vanilla is the default, too.
 fn vanilla_after_a_reset() -> String {
     stdout(&["board", "reset", "--yes"]);
+    // Waits until it answers: while it boots a connection may be refused.
+    stdout(&["board", "up"]);
     let release = stdout(&["board", "ssh", "uname -r"]);
     assert!(!release.contains("lockdep"), "vanilla is the default: {release}");
     release + &stdout(&["board", "ssh", HASHES])
