@@ -12,11 +12,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 use virtual_bench::{Bench, LABEL};
 use xtask::board::boot::{self, Method, Outcome, Reset};
-use xtask::board::deploy::{self, Tool};
+use xtask::board::deploy;
 use xtask::board::file::BoardFile;
 use xtask::board::preflight::Status;
 use xtask::board::proof::{self, Expected, Lockdep};
-use xtask::board::{Board as _, inventory, probe, rollback, slot};
+use xtask::board::slot::{self, Tool};
+use xtask::board::{Board as _, inventory, probe, rollback};
 
 const LIMIT: Duration = Duration::from_secs(60);
 

@@ -56,7 +56,7 @@ fn a_root_that_is_thrown_away_leaves_no_trace() {
     let limit = Duration::from_secs(30);
     let said = |script: &str| bench.board.run(script, limit).unwrap().text();
     said("echo theirs >/var/lib/theirs; rm -f /var/lib/mine; sync");
-    bench.deploy_with(&[xtask::board::deploy::root::OVERLAY]);
+    bench.deploy_with(&[xtask::board::root::OVERLAY]);
     let boot = bench.boot(Method::SerialMenu, Reset::Orderly);
     assert!(matches!(boot.outcome, Outcome::Booted(_)), "{boot:?}");
     assert_eq!(

@@ -128,7 +128,7 @@ pub fn disable(
     found: &[Active],
 ) -> Result<Vec<PathBuf>> {
     super::backup::board_folder(board, campaign)?; // the campaign's name is checked there
-    super::deploy::writes_last(board, "switching the automatic log-in off")?;
+    super::root::writes_last(board, "switching the automatic log-in off")?;
     let writer = Writer::new(board, protected);
     let mut renamed = Vec::new();
     for one in found {

@@ -1,11 +1,10 @@
 //! Backups of vanilla: a folder on the board and an archive on the host, both read back and compared with one manifest of
 //! hashes. A second run verifies and never overwrites.
 
-use super::deploy::writes_last;
 use super::inventory::{self, Content, Difference, Entry, Inventory};
 use super::protected::Protected;
 use super::writer::{Keep, Put, Source, Writer};
-use super::{Board, script};
+use super::{Board, root, script};
 use crate::host::files::{sha256, write_atomic};
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
@@ -20,9 +19,6 @@ pub const SCHEMA_VERSION: u32 = 1;
 pub const ARCHIVE: &str = "vanilla.tar.zst";
 /// Name of the manifest, on the board and on the host.
 pub const MANIFEST: &str = "manifest.json";
-
-/// First letters of the folder on the board in which a backup is being made.
-pub(super) const UNFINISHED: &str = ".new-";
 
 /// What a backup holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -356,7 +352,7 @@ fn same_vanilla(known: &Manifest, seen: &Inventory, folder: &Path) -> Result<()>
 }
 
 fn copy_on_board(board: &dyn Board, protected: &Protected, manifest: &Manifest, folder: &Path) -> Result<()> {
-    writes_last(board, "making the backup on the board")?;
+    root::writes_last(board, "making the backup on the board")?;
     let writer = Writer::new(board, protected);
     let paths: Vec<PathBuf> = manifest.inventory.keys().cloned().collect();
     let stage = writer.take_snapshot(&paths, folder)?;

@@ -32,11 +32,12 @@ use restart::Restart;
 use serde::Serialize;
 use std::time::Duration;
 
+pub use super::file::Method;
 pub use answer::{Answer, is_vanilla, look};
 pub use guard::LineGuard;
 pub use limits::Limits;
 pub use menu::Seen;
-pub use method::{Guarantee, Method, choose};
+pub use method::{Guarantee, choose};
 pub use named::{Named, named};
 pub use reset::Reset;
 pub use restart::await_own_restart;

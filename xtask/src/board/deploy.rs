@@ -10,17 +10,15 @@ mod older;
 mod planning;
 mod record;
 mod room;
-pub mod root;
 
 pub use append::append;
-pub use initramfs::{Initramfs, Tool};
 pub use planning::plan;
-pub use root::writes_last;
 
 use super::extlinux::{self, Config};
 use super::inventory::{self, Inventory};
+use super::nonce::Nonce;
 use super::protected::Protected;
-use super::slot::{self, Place, Record, State};
+use super::slot::{self, Initramfs, Place, Record, State, Tool};
 use super::writer::{Order, Packing, Put, Sent, Writer};
 use super::{Board, script};
 use crate::manifest::Manifest;
@@ -57,22 +55,6 @@ pub enum Dtb {
     Vanilla,
     /// One that the build made ([`manifest::File::source`]).
     Built(PathBuf),
-}
-
-/// A word that no other deploy has had: 16 hex digits.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Nonce(String);
-
-impl Nonce {
-    /// A new one from the system's random numbers.
-    pub fn fresh() -> Result<Self> {
-        script::random_hex::<8>().map(Nonce)
-    }
-
-    /// The digits.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
 }
 
 /// What a deploy would do; [`install`] does exactly this.
@@ -331,15 +313,5 @@ fn refuse_lint(before: &Config, after: &[u8]) -> Result<()> {
             finding.what
         ),
         None => Ok(()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nonces_differ() {
-        assert_ne!(Nonce::fresh().unwrap(), Nonce::fresh().unwrap());
     }
 }

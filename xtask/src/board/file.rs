@@ -113,6 +113,49 @@ pub enum Root {
     Overlay,
 }
 
+/// The boot methods, in the order in which they are preferred.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Method {
+    /// Picks the label's number at U-Boot's menu on the serial line.
+    SerialMenu,
+    /// Jumps from vanilla straight into the slot's kernel.
+    Kexec,
+    /// A variable of U-Boot's that it consumes before it starts the kernel.
+    UbootEnv,
+    /// Our label is the default for one boot, and puts vanilla's back itself.
+    DefaultSwap,
+    /// A person picks the label.
+    Manual,
+}
+
+impl Method {
+    /// All of them, best first.
+    pub const ALL: [Method; 5] = [
+        Method::SerialMenu,
+        Method::Kexec,
+        Method::UbootEnv,
+        Method::DefaultSwap,
+        Method::Manual,
+    ];
+
+    /// The name that files and flags have.
+    pub fn name(self) -> &'static str {
+        match self {
+            Method::SerialMenu => "serial-menu",
+            Method::Kexec => "kexec",
+            Method::UbootEnv => "uboot-env",
+            Method::DefaultSwap => "default-swap",
+            Method::Manual => "manual",
+        }
+    }
+
+    /// Whether a campaign may use it with nobody at the board.
+    pub fn is_unattended(self) -> bool {
+        !matches!(self, Method::DefaultSwap | Method::Manual)
+    }
+}
+
 /// The hardware watchdog of a board.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]

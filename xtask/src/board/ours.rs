@@ -9,6 +9,7 @@ use super::file::SecondHost;
 use super::protected::Protected;
 use super::slot::{self, Place, Record};
 use super::slot_init::RESTORE_FOLDER;
+use super::writer::UNFINISHED;
 use super::{Board, quote, script};
 use anyhow::Result;
 use jiff::Timestamp;
@@ -56,7 +57,7 @@ pub(super) fn find(files: &dyn Files, manifest: &Manifest, backups: Option<&Path
     let mut kept = Vec::new();
     if let Some(folder) = backups {
         for (name, made) in seen.entries(folder)? {
-            let unfinished = name.strip_prefix(backup::UNFINISHED) == Some(manifest.campaign.as_str());
+            let unfinished = name.strip_prefix(UNFINISHED) == Some(manifest.campaign.as_str());
             if name == INITRAMFS_WORK || unfinished {
                 remove.push(folder.join(name));
             } else {

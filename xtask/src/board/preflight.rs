@@ -147,7 +147,7 @@ pub enum Backup<'a> {
 /// `/dev/pmsg0`; nothing else. Only where neither serial line nor ramoops works, and the board's file has `[netconsole]`, that is set up in the
 /// running kernel, tried with a packet, and taken away.
 pub fn run(board: &dyn Board, protected: &Protected, backup: Backup, needed: Needed) -> Result<Report> {
-    let word = format!("lockstep-preflight-{}", super::deploy::Nonce::fresh()?.as_str());
+    let word = format!("lockstep-preflight-{}", super::nonce::Nonce::fresh()?.as_str());
     let serial_before = serial_length(board);
     let script = gather::script(protected, board.description(), &word)?;
     let text = script::ask(board, "looking at the board", &script, script::LOOK)?.text();

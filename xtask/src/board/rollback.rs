@@ -3,11 +3,10 @@
 
 use super::backup::{self, Manifest};
 use super::boot::{self, Method};
-use super::deploy::writes_last;
 use super::inventory::{self, Content, Entry, Inventory};
 use super::ours::{self, Kept};
 use super::writer::{Keep, Put, Sent, Source, Writer};
-use super::{Board, autologin, script};
+use super::{Board, autologin, root, script};
 use anyhow::{Context, Result, bail, ensure};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -127,7 +126,7 @@ pub struct RolledBack {
 /// Looks and says what a rollback would do. Works with whatever kernel runs, but for a root that is thrown away. Changes nothing. Errors: neither
 /// copy of the backup is whole.
 pub fn plan(board: &dyn Board, campaign: &str, host_folder: &Path) -> Result<Plan> {
-    writes_last(board, "rolling back")?;
+    root::writes_last(board, "rolling back")?;
     let manifest = manifest(board, campaign, host_folder)?;
     let copy = choose_copy(board, &manifest, campaign, host_folder)?;
     let seen = inventory::take(board, &covered(&manifest))?;

@@ -1,13 +1,13 @@
 //! A slot: what our label boots. Its record stands beside the Image, and nothing boots unless the whole of it verifies
 //! (invariant 6).
 
-use super::deploy::Initramfs;
 use super::extlinux::{self, Config, Label, Severity};
 use super::inventory::{self, Inventory};
 use super::protected::{self, Protected};
 use super::{Board, script};
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Version of the format of [`Record`].
@@ -43,6 +43,31 @@ pub struct Record {
     /// What is known of its initramfs, where vanilla has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub initramfs: Option<Initramfs>,
+}
+
+/// What is known of the initramfs of a slot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Initramfs {
+    /// The tool that made it.
+    pub tool: Tool,
+    /// Modules in it by their path below the modules' folder, with their hashes when it was made.
+    pub modules: BTreeMap<PathBuf, String>,
+    /// The tool could say what is in it: then no modules means that there are none.
+    #[serde(default)]
+    pub listed: bool,
+}
+
+/// Tools that make one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Tool {
+    /// Arch Linux's mkinitcpio.
+    Mkinitcpio,
+    /// dracut (Fedora and others).
+    Dracut,
+    /// Debian's initramfs-tools.
+    InitramfsTools,
 }
 
 /// How far a deploy came.

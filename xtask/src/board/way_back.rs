@@ -3,7 +3,7 @@
 
 use super::boot::{self, Outcome, Permit, Progress, Reset};
 use super::protected::Protected;
-use super::{Board, deploy::Nonce, script};
+use super::{Board, nonce::Nonce, script};
 use crate::host::files::{sha256, write_atomic};
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};

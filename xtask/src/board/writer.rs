@@ -5,7 +5,6 @@ mod label;
 mod pack;
 mod scripts;
 
-use super::backup::UNFINISHED;
 use super::inventory::Inventory;
 use super::protected::{self, Protected};
 use super::{Board, script};
@@ -20,6 +19,9 @@ use std::time::{Duration, Instant};
 pub use label::Order;
 pub use pack::Packing;
 pub(super) use scripts::PACKING;
+
+/// First letters of a folder on the board that is not finished: nothing but the one who writes it uses it.
+pub(super) const UNFINISHED: &str = ".new-";
 
 /// Writes to one board. [`Writer::new`] refuses all that is protected; only `rollback` gets one that restores.
 pub struct Writer<'a> {

@@ -6,7 +6,7 @@ use super::harvest_netconsole;
 use super::harvest_records::{self, Records};
 use super::rig::Rig;
 use crate::board::boot::{self, Outcome, Reset};
-use crate::board::deploy::Nonce;
+use crate::board::nonce::Nonce;
 use crate::board::protected::Protected;
 use crate::board::script;
 use crate::evidence::pstore::Type;

@@ -3,7 +3,8 @@
 use super::Context;
 use super::bisect_apply::compile;
 use super::open_board::{BoardFlags, lock};
-use crate::board::deploy::{self, Deployed, Dtb, Nonce, Plan, Request, Stage};
+use crate::board::deploy::{self, Deployed, Dtb, Plan, Request, Stage};
+use crate::board::nonce::Nonce;
 use crate::exit::Outcome;
 use crate::kernel::place::Place;
 use crate::kernel::stage;

@@ -6,48 +6,13 @@ use super::{
     default_swap::DefaultSwap, kexec::Kexec, manual::Manual, serial_menu::SerialMenu, uboot_env::UbootEnv,
 };
 use crate::board::Board;
+use crate::board::file::Method;
 use crate::board::protected::Protected;
 use crate::board::slot::{Place, Record};
 use anyhow::{Result, bail};
-use serde::{Deserialize, Serialize};
-
-/// The boot methods, in the order in which they are preferred.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum Method {
-    /// Picks the label's number at U-Boot's menu on the serial line.
-    SerialMenu,
-    /// Jumps from vanilla straight into the slot's kernel.
-    Kexec,
-    /// A variable of U-Boot's that it consumes before it starts the kernel.
-    UbootEnv,
-    /// Our label is the default for one boot, and puts vanilla's back itself.
-    DefaultSwap,
-    /// A person picks the label.
-    Manual,
-}
+use serde::Serialize;
 
 impl Method {
-    /// All of them, best first.
-    pub const ALL: [Method; 5] = [
-        Method::SerialMenu,
-        Method::Kexec,
-        Method::UbootEnv,
-        Method::DefaultSwap,
-        Method::Manual,
-    ];
-
-    /// The name that files and flags have.
-    pub fn name(self) -> &'static str {
-        match self {
-            Method::SerialMenu => "serial-menu",
-            Method::Kexec => "kexec",
-            Method::UbootEnv => "uboot-env",
-            Method::DefaultSwap => "default-swap",
-            Method::Manual => "manual",
-        }
-    }
-
     /// What does it.
     pub(super) fn implementation(self) -> &'static dyn BootMethod {
         match self {
@@ -70,11 +35,6 @@ impl Method {
     /// What it promises, and what it does not.
     pub fn guarantee(self) -> Guarantee {
         self.implementation().guarantee()
-    }
-
-    /// Whether a campaign may use it with nobody at the board.
-    pub fn is_unattended(self) -> bool {
-        !matches!(self, Method::DefaultSwap | Method::Manual)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The command line of our label, made from vanilla's.
 
-use super::root::OVERLAY;
+use crate::board::root::OVERLAY;
 
 /// Vanilla's command line without what would hide messages (invariant 16), with what shows them, and with an end to a panic
 /// (invariant 4) and the nonce (invariant 15). An `initrd=` is dropped: it would load vanilla's; and `rw` where the root is thrown away: below an

@@ -3,10 +3,10 @@
 use super::super::extlinux::{self, Config};
 use super::super::inventory::Inventory;
 use super::super::protected::Protected;
-use super::super::slot::{self, State};
+use super::super::slot::{self, Initramfs, State};
 use super::super::writer::{Order, Sent, Writer};
 use super::record::{put_record, record, record_file};
-use super::{Initramfs, Plan, Request};
+use super::{Plan, Request};
 use anyhow::Result;
 
 /// Takes our label out of `config`, which was read just now, writes down an older slot that is kept, and claims this one. The claim comes before the

@@ -8,41 +8,15 @@
 
 use super::super::inventory::{self, Inventory};
 use super::super::ours::INITRAMFS_WORK;
-use super::super::slot::Place;
+use super::super::slot::{Initramfs, Place, Tool};
 use super::super::writer::{Put, Sent, Source, Writer};
 use super::super::{Board, quote, script};
 use super::Plan;
 use super::contents::file_name;
 use crate::manifest;
 use anyhow::{Context, Result, bail, ensure};
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-
-/// What is known of the initramfs of a slot.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Initramfs {
-    /// The tool that made it.
-    pub tool: Tool,
-    /// Modules in it by their path below the modules' folder, with their hashes when it was made.
-    pub modules: BTreeMap<PathBuf, String>,
-    /// The tool could say what is in it: then no modules means that there are none.
-    #[serde(default)]
-    pub listed: bool,
-}
-
-/// Tools that make one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Tool {
-    /// Arch Linux's mkinitcpio.
-    Mkinitcpio,
-    /// dracut (Fedora and others).
-    Dracut,
-    /// Debian's initramfs-tools.
-    InitramfsTools,
-}
 
 impl Tool {
     /// The tool that a board has, from the programs that [`LOOK`] found. Errors: it has none that is known.

@@ -2,13 +2,13 @@
 
 use super::contents::{strangers, wanted};
 use super::older::Older;
-use super::{Plan, Request, append, beside, initramfs, room, root};
+use super::{Plan, Request, append, beside, initramfs, room};
 use crate::board::extlinux::Config;
 use crate::board::inventory::{self, Inventory};
 use crate::board::protected::Protected;
 use crate::board::slot::{self, Place, Record, State};
 use crate::board::writer::{PACKING, Packing, Put};
-use crate::board::{Board, lease, script, slot_init};
+use crate::board::{Board, lease, root, script, slot_init};
 use crate::manifest;
 use anyhow::{Context, Result, bail, ensure};
 use std::path::PathBuf;

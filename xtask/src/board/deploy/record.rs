@@ -2,10 +2,10 @@
 
 use super::super::extlinux::Block;
 use super::super::inventory::Inventory;
-use super::super::slot::{self, Record, State};
+use super::super::slot::{self, Initramfs, Record, State};
 use super::super::writer::{Put, Sent, Source, Writer};
 use super::contents::file_name;
-use super::{Initramfs, Plan, Request};
+use super::{Plan, Request};
 use crate::host::files::sha256;
 use anyhow::{Context, Result};
 use std::path::Path;

@@ -1,8 +1,7 @@
 //! The sections of a board file as they are written, and what each becomes.
 
 use super::checker::Checker;
-use super::{Kind, Netconsole, Power, Reach, Root, SecondHost, SerialSource, Watchdog};
-use crate::board::boot::Method;
+use super::{Kind, Method, Netconsole, Power, Reach, Root, SecondHost, SerialSource, Watchdog};
 use crate::board::ssh::{KnownHost, Rights};
 use ::toml::Spanned;
 use anyhow::Result;

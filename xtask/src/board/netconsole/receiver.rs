@@ -1,7 +1,7 @@
 //! The receiver on this host, and the test packet that proves the whole way.
 
 use super::{Network, Path, Situation, Way, set_up, take_away};
-use crate::board::deploy::Nonce;
+use crate::board::nonce::Nonce;
 use crate::board::{Board, script};
 use crate::capture::client::Recorder;
 use crate::capture::source::Source;

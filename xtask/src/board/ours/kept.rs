@@ -1,7 +1,7 @@
 //! What of ours a rollback leaves on purpose, and how it is told.
 
 use super::{Files as _, INITRAMFS_WORK, Running};
-use crate::board::backup::UNFINISHED;
+use crate::board::writer::UNFINISHED;
 use crate::board::{Board, quote};
 use jiff::Timestamp;
 use serde::Serialize;

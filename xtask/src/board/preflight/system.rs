@@ -1,7 +1,7 @@
 //! Rules about the system on the board: what a silent wedge leads to, what the kernel can do, what may put the board to sleep, what the test kernel
 //! will lack, and who else writes boot files.
 
-use super::super::boot::Method;
+use super::super::file::Method;
 use super::super::file::Root;
 use super::rules::{check, pass_if};
 use super::{Check, Facts, Status};

@@ -2,8 +2,9 @@
 
 use super::trial::{Trial, lease_fact};
 use super::{BootStep, Booted, LOOK};
-use crate::board::deploy::{self, Dtb, Nonce, Request};
+use crate::board::deploy::{self, Dtb, Request};
 use crate::board::lease;
+use crate::board::nonce::Nonce;
 use crate::board::slot::{self, Place};
 use crate::board::writer::{Put, Source, Writer};
 use crate::campaign::exercise;

@@ -1,8 +1,8 @@
 //! What root file system the test kernel gets: the board's own, or one that is thrown away (`xtask/slot-init/overlay.c`), on which nothing may be
 //! written that is to last.
 
-use crate::board::file::Root;
-use crate::board::{Board, script};
+use super::file::Root;
+use super::{Board, script};
 use anyhow::{Result, ensure};
 
 /// What asks the slot's first user space for an overlay.
