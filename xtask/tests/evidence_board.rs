@@ -2,8 +2,10 @@
 //! Every title stands for one error, in order; kind, function and damage are the first one's.
 
 use std::path::{Path, PathBuf};
-use xtask::evidence::finding::{self, Finding, Severity};
-use xtask::evidence::{record, score};
+use xtask::evidence::finder;
+use xtask::evidence::finding::Finding;
+use xtask::evidence::kind::Severity;
+use xtask::evidence::{reader, score};
 
 fn logs() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/evidence/board");
@@ -19,7 +21,7 @@ fn logs() -> Vec<PathBuf> {
 /// What is wrong with the findings of a log; empty where nothing is.
 fn wrong(file: &[u8]) -> Vec<String> {
     let (expected, log) = score::split(file);
-    let found = finding::find(&record::read(&log), "serial");
+    let found = finder::find(&reader::read(&log), "serial");
     let errors: Vec<&Finding> = found
         .iter()
         .filter(|finding| finding.severity == Severity::Error)

@@ -2,8 +2,10 @@
 //! SysRq, warns and dies belongs to that, and is no complaint of its own, wherever the dump begins.
 
 use std::path::Path;
-use xtask::evidence::finding::{self, Finding, Kind, Severity};
-use xtask::evidence::{pstore, record};
+use xtask::evidence::finder;
+use xtask::evidence::finding::Finding;
+use xtask::evidence::kind::{Kind, Severity};
+use xtask::evidence::{pstore, reader};
 
 fn dump(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -15,7 +17,7 @@ fn dump(name: &str) -> String {
 }
 
 fn find(log: &str) -> Vec<Finding> {
-    finding::find(&record::read(log.as_bytes()), "pstore")
+    finder::find(&reader::read(log.as_bytes()), "pstore")
 }
 
 fn titles(log: &str) -> Vec<String> {

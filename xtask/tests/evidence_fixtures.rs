@@ -3,8 +3,9 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use xtask::evidence::finding::{self, Finding};
-use xtask::evidence::{baseline, completeness, pstore, record, serial};
+use xtask::evidence::finder;
+use xtask::evidence::finding::Finding;
+use xtask::evidence::{baseline, completeness, pstore, reader, serial};
 
 fn fixture(name: &str) -> Vec<u8> {
     let path = folder().join(format!("{name}.log"));
@@ -16,7 +17,7 @@ fn folder() -> PathBuf {
 }
 
 fn find(bytes: &[u8]) -> Vec<Finding> {
-    finding::find(&record::read(bytes), "serial")
+    finder::find(&reader::read(bytes), "serial")
 }
 
 /// Titles, each with its module and what is to be known about it.
@@ -194,7 +195,7 @@ fn the_same_fault_in_another_run_has_the_same_title() {
 #[test]
 fn a_boot_log_that_ends_with_a_reboot_is_complete() {
     let bytes = fixture("warn");
-    let judged = completeness::judge(&record::read(&bytes));
+    let judged = completeness::judge(&reader::read(&bytes));
     assert!(judged.has_no_gap());
     assert_eq!(judged.end, completeness::End::Orderly);
     assert_eq!(serial::count(&serial::phases(&bytes)).boots, 1);
@@ -213,8 +214,8 @@ impl Random {
 }
 
 fn everything(bytes: &[u8]) {
-    let log = record::read(bytes);
-    for finding in finding::find(&log, "x") {
+    let log = reader::read(bytes);
+    for finding in finder::find(&log, "x") {
         assert!(!finding.excerpt.is_empty());
         assert!(finding.line <= bytes.len() + 1);
     }

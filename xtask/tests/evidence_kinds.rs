@@ -1,8 +1,9 @@
 //! One report of each kind, as an arm64 kernel prints it (`evidence/kinds.txt`), in every form in which a log may come.
 
 use std::path::Path;
-use xtask::evidence::finding::{self, Finding};
-use xtask::evidence::record;
+use xtask::evidence::finder;
+use xtask::evidence::finding::Finding;
+use xtask::evidence::reader;
 
 /// A block of the file.
 #[derive(Debug, Default)]
@@ -146,7 +147,7 @@ fn written(lines: &[String], form: &str) -> String {
 }
 
 fn find(log: &str) -> Vec<Finding> {
-    finding::find(&record::read(log.as_bytes()), "serial")
+    finder::find(&reader::read(log.as_bytes()), "serial")
 }
 
 fn shown(finding: &Finding) -> String {

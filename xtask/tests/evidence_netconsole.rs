@@ -3,9 +3,10 @@
 
 use std::path::Path;
 use xtask::capture::index;
-use xtask::evidence::finding::{self, Kind};
+use xtask::evidence::finder;
+use xtask::evidence::kind::Kind;
 use xtask::evidence::netconsole::receive;
-use xtask::evidence::record;
+use xtask::evidence::reader;
 
 #[test]
 fn a_real_boot_is_put_together_and_what_is_lost_is_told() {
@@ -25,9 +26,9 @@ fn a_real_boot_is_put_together_and_what_is_lost_is_told() {
         "a packet for each message: 0 to 350 without five"
     );
 
-    let log = record::read(&received.log);
+    let log = reader::read(&received.log);
     assert!(log.records[0].text.starts_with("Booting Linux on physical CPU"));
-    let findings = finding::find(&log, "netconsole");
+    let findings = finder::find(&log, "netconsole");
     let titles: Vec<(&str, Kind)> = findings
         .iter()
         .filter(|finding| finding.kind != Kind::Message)

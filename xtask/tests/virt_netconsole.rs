@@ -17,7 +17,7 @@ use xtask::board::boot::{Method, Outcome, Reset};
 use xtask::board::netconsole::{self, Armed, Network, Situation, Way};
 use xtask::campaign::harvest::Harvest;
 use xtask::campaign::harvest_netconsole;
-use xtask::evidence::finding::Kind;
+use xtask::evidence::kind::Kind;
 
 const LOOK: Duration = Duration::from_secs(60);
 

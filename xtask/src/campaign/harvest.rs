@@ -5,9 +5,10 @@ use crate::board::SerialLine;
 use crate::capture::index;
 use crate::evidence::baseline::{self, Comparison};
 use crate::evidence::completeness::{self, End};
-use crate::evidence::finding::{self, Finding};
+use crate::evidence::finder;
+use crate::evidence::finding::Finding;
 use crate::evidence::pstore::{Dump, Type};
-use crate::evidence::record;
+use crate::evidence::reader;
 use crate::evidence::serial::{self, Phase};
 use crate::host::files;
 use anyhow::{Context, Result};
@@ -100,7 +101,7 @@ impl Harvest {
     pub fn gaps(&self) -> Vec<String> {
         let mut gaps = Vec::new();
         for (source, bytes) in &self.logs {
-            let complete = completeness::judge(&record::read(bytes));
+            let complete = completeness::judge(&reader::read(bytes));
             match source {
                 Source::Kmsg if !complete.has_no_gap() => {
                     gaps.push(format!(
@@ -131,7 +132,7 @@ impl Harvest {
     /// What the kernel complained about.
     pub fn findings(&self) -> Vec<Finding> {
         let of = |(source, bytes): &(Source, Vec<u8>)| {
-            let mut found = finding::find(&record::read(bytes), source.name());
+            let mut found = finder::find(&reader::read(bytes), source.name());
             if let Some((_, file)) = self.kept.iter().find(|(known, _)| known == source) {
                 // A time that cannot be read costs no finding.
                 let _ = wall_time::date(&mut found, file);
@@ -156,7 +157,7 @@ impl Harvest {
     fn asked(&self) -> Asked {
         let mut asked = Asked::default();
         for (source, bytes) in &self.logs {
-            let records = record::read(bytes).records;
+            let records = reader::read(bytes).records;
             if let Some(question) = records.iter().find(|record| is_question(&record.text)) {
                 asked.time = asked.time.into_iter().chain(question.time).min();
                 asked.places.push((source.name(), question.offset));
@@ -170,7 +171,7 @@ impl Harvest {
         let asked = if lost { self.asked() } else { Asked::default() };
         let mut lines = Vec::new();
         for (source, bytes) in &self.logs {
-            for record in record::read(bytes).records {
+            for record in reader::read(bytes).records {
                 let held = words.iter().any(|word| record.text.contains(word.as_str()));
                 if held && !asked.answers(source.name(), record.offset, record.time) {
                     lines.push(format!("{}: {}", source.name(), record.text.trim()));

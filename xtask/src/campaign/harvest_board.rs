@@ -8,9 +8,10 @@ use super::harvest_running::{self, AlreadyRead};
 use super::wall_time;
 use crate::board::Board;
 use crate::capture::index;
-use crate::evidence::finding::{self, Finding};
+use crate::evidence::finder;
+use crate::evidence::finding::Finding;
 use crate::evidence::journal::{self, Boot, LoopRule};
-use crate::evidence::record;
+use crate::evidence::reader;
 use crate::evidence::serial::{self, Counts};
 use crate::host::files;
 use anyhow::{Context, Result};
@@ -176,7 +177,7 @@ fn list(folder: &Path, taken: &mut Taken) -> Result<()> {
         let sha256 = files::sha256(&bytes);
         sums.push_str(&format!("{sha256}  {name}\n"));
         if name.ends_with(".log") {
-            let mut found = finding::find(&record::read(&bytes), &name);
+            let mut found = finder::find(&reader::read(&bytes), &name);
             let dated = wall_time::date(&mut found, entry.path());
             taken.note(dated);
             taken.findings.extend(found);
@@ -191,7 +192,7 @@ fn list(folder: &Path, taken: &mut Taken) -> Result<()> {
         let name = format!("{} {}", Source::Pstore.name(), dump.files.join(" "));
         taken
             .findings
-            .extend(finding::find(&record::read(&dump.content), &name));
+            .extend(finder::find(&reader::read(&dump.content), &name));
     }
     files::write_atomic(&folder.join("SHA256SUMS"), sums.as_bytes())
 }

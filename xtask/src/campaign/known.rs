@@ -57,7 +57,7 @@ pub fn accepted(path: &Path, conditions: &Conditions) -> Result<Vec<Acceptance>>
 mod tests {
     use super::*;
     use crate::evidence::baseline_file::Person;
-    use crate::evidence::{finding, record};
+    use crate::evidence::{finder, reader};
 
     #[test]
     fn an_accepted_finding_counts_under_its_own_conditions_only() {
@@ -68,7 +68,7 @@ mod tests {
         let here = conditions(&campaign, Method::SerialMenu);
         assert!(accepted(&path, &here).unwrap().is_empty());
         let log = b"[    1.000000] WARNING: CPU: 0 PID: 1 at drivers/x.c:12 broken+0x10/0x20\n";
-        let found = finding::find(&record::read(log), "serial");
+        let found = finder::find(&reader::read(log), "serial");
         let boot = Boot {
             id: "a".into(),
             release: "r".into(),

@@ -1,7 +1,7 @@
 //! When a finding was said, by what lies beside its log: the recorder's index, or when the kernel began. See [`crate::evidence::wall`].
 
 use crate::capture::index;
-use crate::evidence::finding::Finding;
+use crate::evidence::finding::{self, Finding};
 use crate::evidence::wall::{self, Wall};
 use crate::host::files;
 use anyhow::{Context, Result};
@@ -40,7 +40,7 @@ pub fn date(findings: &mut [Finding], log: &Path) -> Result<()> {
     if let Some(text) = there(std::fs::read(&began)).with_context(|| doing(&began))?
         && let Some((began, _)) = wall::iso(&text)
     {
-        wall::since_boot(findings, began);
+        finding::since_boot(findings, began);
     }
     Ok(())
 }
@@ -56,7 +56,7 @@ fn there<T>(result: std::io::Result<T>) -> std::io::Result<Option<T>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evidence::{finding, record};
+    use crate::evidence::{finder, reader};
 
     const LOG: &str = "[    0.000000] Linux version 7\n[    2.500000] WARNING: CPU: 0 PID: 1 at drivers/x.c:12 broken+0x10/0x20\n";
 
@@ -66,7 +66,7 @@ mod tests {
         for (name, text) in beside {
             std::fs::write(folder.path().join(name), text).unwrap();
         }
-        let mut findings = finding::find(&record::read(LOG.as_bytes()), "a");
+        let mut findings = finder::find(&reader::read(LOG.as_bytes()), "a");
         assert_eq!(findings.len(), 1);
         date(&mut findings, &log).unwrap();
         findings[0].wall.as_ref().map(Wall::text)
@@ -95,7 +95,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("kmsg.log");
         keep_began(&log, 1_795_412_760_000_000).unwrap();
-        let mut findings = finding::find(&record::read(LOG.as_bytes()), "kmsg");
+        let mut findings = finder::find(&reader::read(LOG.as_bytes()), "kmsg");
         date(&mut findings, &log).unwrap();
         assert_eq!(findings[0].wall, Some(Wall::of_board(1_795_412_762_500_000)));
     }

@@ -5,7 +5,10 @@ use crate::campaign::wall_time;
 use crate::evidence::baseline::{self, Comparison, Signature};
 use crate::evidence::baseline_file;
 use crate::evidence::completeness::{Completeness, Lockdep};
-use crate::evidence::finding::{self, Finding, Severity};
+use crate::evidence::finder;
+use crate::evidence::finding::Finding;
+use crate::evidence::kind::Severity;
+use crate::evidence::reader;
 use crate::evidence::record::{self, Loss};
 use crate::evidence::scan::{Scan, Scanned};
 use crate::evidence::score::{self, Mark, Score};
@@ -170,7 +173,7 @@ fn read_baseline(file: &Path) -> Result<Vec<Finding>> {
     let bytes = read(file)?;
     let object = serde_json::from_slice::<serde_json::Value>(&bytes).ok();
     let Some(object) = object.filter(|object| object.get("schema_version").is_some()) else {
-        return Ok(finding::find(&record::read(&bytes), &file.display().to_string()));
+        return Ok(finder::find(&reader::read(&bytes), &file.display().to_string()));
     };
     let version = object["schema_version"].as_u64();
     if version != Some(u64::from(crate::ui::SCHEMA_VERSION)) {

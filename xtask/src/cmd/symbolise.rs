@@ -4,7 +4,7 @@ use super::Context;
 use crate::campaign::run_step::RunStep;
 use crate::campaign::{decode, journal};
 use crate::evidence::lock_chain::LockChain;
-use crate::evidence::{finding, record};
+use crate::evidence::{finder, reader};
 use crate::exit::Outcome;
 use crate::kernel::debug_files::DebugFiles;
 use crate::kernel::patch::Patch;
@@ -70,7 +70,7 @@ impl Symbolise {
     /// Runs the verb. Reads the log and the build, changes nothing.
     pub fn run(&self, context: &Context) -> Result<Outcome> {
         let bytes = read(&self.log)?;
-        let log = record::read(&bytes);
+        let log = reader::read(&bytes);
         let lines: Vec<&str> = log.records.iter().map(|record| record.text.as_ref()).collect();
         let folder = match &self.build {
             Some(folder) => folder.clone(),
@@ -87,7 +87,7 @@ impl Symbolise {
         let decoded = Symboliser::new(build, expected, touched)
             .with_kept(kept.clone())
             .decode(&lines);
-        let chains: Vec<LockChain> = finding::find(&log, &self.log.display().to_string())
+        let chains: Vec<LockChain> = finder::find(&log, &self.log.display().to_string())
             .iter()
             .filter_map(LockChain::of)
             .collect();

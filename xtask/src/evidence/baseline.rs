@@ -1,6 +1,7 @@
 //! What is new against a baseline: the same kernel without the patches, the same tests, the same boot method.
 
-use super::finding::{Finding, Kind};
+use super::finding::Finding;
+use super::kind::Kind;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -130,7 +131,7 @@ fn counts(findings: &[Finding]) -> BTreeMap<Signature, usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{finding, record};
+    use super::super::{finder, reader};
     use super::*;
 
     fn findings(lines: &[&str]) -> Vec<Finding> {
@@ -139,7 +140,7 @@ mod tests {
             .enumerate()
             .map(|(at, line)| format!("<4>[ {:4}.000000] {line}\n", at * 100))
             .collect();
-        finding::find(&record::read(log.as_bytes()), "log")
+        finder::find(&reader::read(log.as_bytes()), "log")
     }
 
     const NOISE: &str = "x: clock skew of 17 ms";
@@ -189,7 +190,7 @@ mod tests {
             "<4>[    1.000000] {}\n<4>[    1.000001] {}\n",
             tainted[0], tainted[1]
         );
-        let found = finding::find(&record::read(log.as_bytes()), "log");
+        let found = finder::find(&reader::read(log.as_bytes()), "log");
         assert_eq!(compare(&found, &found).new.len(), 1, "{found:#?}");
     }
 }

@@ -5,7 +5,8 @@
 //! silence under other conditions proves nothing.
 
 use super::baseline::{self, Comparison, Signature};
-use super::finding::{Finding, Severity};
+use super::finding::Finding;
+use super::kind::Severity;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt;

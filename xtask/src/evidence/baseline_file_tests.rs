@@ -1,4 +1,4 @@
-use super::super::{finding, record};
+use super::super::{finder, reader};
 use super::*;
 
 fn find(lines: &[&str]) -> Vec<Finding> {
@@ -7,7 +7,7 @@ fn find(lines: &[&str]) -> Vec<Finding> {
         .enumerate()
         .map(|(at, line)| format!("<4>[ {:4}.000000] {line}\n", at * 100))
         .collect();
-    finding::find(&record::read(log.as_bytes()), "serial")
+    finder::find(&reader::read(log.as_bytes()), "serial")
 }
 
 const NOISE: &str = "x: clock skew of 17 ms";

@@ -1,7 +1,7 @@
 //! What a log can prove: whether anything is missing from it (invariant 16), and whether lockdep was alive to the end
 //! (invariant 15).
 
-use super::headers;
+use super::headers::{self, DOWN, LOCKDEP_OFF};
 use super::record::{Log, Loss, Record};
 use serde::Serialize;
 
@@ -138,16 +138,6 @@ fn begins_boot(record: &Record) -> bool {
         || record.text.starts_with("Linux version ")
 }
 
-/// kernel/reboot.c, kernel/kexec_core.c.
-pub(super) const DOWN: [&str; 6] = [
-    "reboot: Restarting system",
-    "reboot: Power down",
-    "reboot: System halted",
-    "kexec_core: Starting new kernel",
-    "reboot: Restarting",
-    "Bye!",
-];
-
 /// How a boot ends with this line, if it does.
 fn ending(text: &str) -> Option<End> {
     if DOWN.iter().any(|words| text.contains(words)) {
@@ -171,18 +161,10 @@ pub enum Lockdep {
     },
 }
 
-/// kernel/locking/lockdep.c, kernel/panic.c.
-pub(super) const LOCKDEP_WORDS: [&str; 4] = [
-    "INFO: lockdep is turned off",
-    "turning off the locking correctness validator",
-    "Disabling lock debugging due to kernel taint",
-    "debug_locks = 0",
-];
-
 /// kernel/locking/lockdep.c (every caller of `debug_locks_off()`), kernel/panic.c: `add_taint()`.
 fn switches_off(text: &str) -> bool {
     use super::headers::{Opening, recognise};
-    LOCKDEP_WORDS.iter().any(|words| text.contains(words))
+    LOCKDEP_OFF.iter().any(|words| text.contains(words))
         || matches!(recognise(text), Some(Opening::Header(header)) if header.kind.switches_lockdep_off())
 }
 
@@ -203,13 +185,13 @@ pub fn debug_locks(lockdep_stats: &[u8]) -> Option<bool> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::record;
+    use super::super::reader;
     use super::*;
 
     const BOOT: &str = "[    0.000000] Booting Linux on physical CPU 0x0\n[    0.000000] Linux version 7\n";
 
     fn check(input: &str, start: Start, end: End, gapless: bool) {
-        let found = judge(&record::read(input.as_bytes()));
+        let found = judge(&reader::read(input.as_bytes()));
         assert_eq!(
             (found.start, found.end, found.has_no_gap()),
             (start, end, gapless),
@@ -253,7 +235,7 @@ mod tests {
         let check = |line: &str, off: bool| {
             let log = format!("{BOOT}[    1.000000] {line}\n");
             assert_eq!(
-                matches!(lockdep(&record::read(log.as_bytes())), Lockdep::Off { .. }),
+                matches!(lockdep(&reader::read(log.as_bytes())), Lockdep::Off { .. }),
                 off,
                 "{line}"
             );
@@ -270,7 +252,7 @@ mod tests {
         let log = format!(
             "{BOOT}[    1.000000] INFO: lockdep is turned off.\n[    2.000000] x\n[    3.000000] y\n[    3.000000] z\n{BOOT}[    1.000000] x\n"
         );
-        assert_eq!(lockdep(&record::read(log.as_bytes())), Lockdep::NotSeenOff);
+        assert_eq!(lockdep(&reader::read(log.as_bytes())), Lockdep::NotSeenOff);
     }
 
     #[test]

@@ -5,17 +5,16 @@ mod answers;
 mod open;
 mod preambles;
 
-use super::finding::{Finding, Kind, Severity};
+use super::finding::Finding;
 use super::headers::{self, Blame, Body, Header, Opening};
+use super::kind::{Kind, Severity};
 use super::prefix::Caller;
-use super::record::Record;
+use super::record::{Log, Record};
 use super::splat::{Class, Splat, classify};
 use super::summary;
 use answers::Answers;
 use open::{Open, continues, same_context};
 use preambles::{Preambles, Waited};
-
-pub(super) use answers::WORDS as ANSWERS;
 use std::collections::HashMap;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
@@ -441,6 +440,15 @@ fn specific(opening: &Opening) -> bool {
         ),
         Opening::Preamble => false,
     }
+}
+
+/// All findings of a log, in the order in which they began. `source` names the log in each.
+pub fn find(log: &Log, source: &str) -> Vec<Finding> {
+    let mut finder = Finder::new(source);
+    for record in &log.records {
+        finder.push(record);
+    }
+    finder.finish().0
 }
 
 #[cfg(test)]

@@ -316,12 +316,13 @@ fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evidence::finding::{self, Kind};
+    use crate::evidence::finder;
+    use crate::evidence::kind::Kind;
     use crate::evidence::lock_chain::read;
-    use crate::evidence::record;
+    use crate::evidence::reader;
 
     fn drawn(log: &str) -> String {
-        let findings = finding::find(&record::read(log.as_bytes()), "test");
+        let findings = finder::find(&reader::read(log.as_bytes()), "test");
         svg(&findings.iter().find_map(LockChain::of).unwrap())
     }
 

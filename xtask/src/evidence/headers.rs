@@ -2,14 +2,13 @@
 
 mod tables;
 
-use super::finding::Kind;
-use super::{completeness, finder};
+use super::kind::Kind;
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use regex::Regex;
 use std::sync::LazyLock;
-use tables::PREAMBLES;
+use tables::{ANSWERS, PREAMBLES};
 
-pub use tables::{Blame, Body, Header, all};
+pub use tables::{Blame, Body, DOWN, Header, LOCKDEP_OFF, all};
 
 /// Every header, in the order in which they are tried.
 static HEADERS: LazyLock<Vec<&'static Header>> = LazyLock::new(|| all().collect());
@@ -21,9 +20,9 @@ static WORDS: LazyLock<AhoCorasick> = LazyLock::new(|| {
         .iter()
         .map(|header| header.mark)
         .chain(PREAMBLES.iter().copied())
-        .chain(completeness::DOWN)
-        .chain(completeness::LOCKDEP_WORDS)
-        .chain(finder::ANSWERS);
+        .chain(DOWN)
+        .chain(LOCKDEP_OFF)
+        .chain(ANSWERS);
     AhoCorasick::builder()
         .kind(Some(AhoCorasickKind::DFA))
         .build(words)

@@ -1,12 +1,12 @@
 use super::*;
-use crate::evidence::{finding, finding::Kind, record};
+use crate::evidence::{finder, kind::Kind, reader};
 
 const ABBA: &str = include_str!("../../tests/evidence/abba.log");
 const RECURSIVE: &str = include_str!("../../tests/evidence/recursive.log");
 const INCONSISTENT: &str = include_str!("../../tests/evidence/inconsistent.log");
 
 fn chains(log: &str) -> Vec<LockChain> {
-    finding::find(&record::read(log.as_bytes()), "test")
+    finder::find(&reader::read(log.as_bytes()), "test")
         .iter()
         .filter_map(LockChain::of)
         .collect()

@@ -1,6 +1,6 @@
 //! The locks of a lockdep report (kernel/locking/lockdep.c: `print_circular_bug()`, `print_lock()`).
 
-use super::finding::Kind;
+use super::kind::Kind;
 use super::splat::{Class, Splat};
 use super::{frames, machinery};
 use regex::Regex;

@@ -1,7 +1,7 @@
 //! Which functions of a stack are machinery, which are culprits, and which call somebody's entry point.
 
-use super::finding::Kind;
 use super::frames::{Frame, Trust};
+use super::kind::Kind;
 use std::collections::HashSet;
 use std::sync::LazyLock;
 

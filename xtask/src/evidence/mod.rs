@@ -2,7 +2,7 @@
 //! *Architecture invariant:* knows nothing of boards, trees or campaigns. Everything here takes bytes and gives values: no
 //! files, no processes, no clocks.
 //!
-//! The way of the data: bytes of any source → [`record::read`] → [`finding::find`] → [`baseline::compare`];
+//! The way of the data: bytes of any source → [`reader::read`] → [`finder::find`] → [`baseline::compare`];
 //! beside it [`completeness`] says what the log can prove at all. [`scan`] does both for a log of any length.
 
 pub mod baseline;
@@ -14,6 +14,7 @@ pub mod frames;
 pub mod graph;
 pub mod headers;
 pub mod journal;
+pub mod kind;
 pub mod kmsg;
 pub mod lock_chain;
 pub mod locks;

@@ -242,7 +242,7 @@ mod tests {
             &[],
             &[],
         );
-        let log = super::super::record::read(&received.log);
+        let log = super::super::reader::read(&received.log);
         assert_eq!(log.records.len(), 2);
         assert_eq!(log.records[1].text, "b");
     }

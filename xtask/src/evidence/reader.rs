@@ -1,7 +1,7 @@
 //! From the bytes of a source to records, block by block: what is held between two blocks is bounded.
 
 use super::prefix::{self, Prefix};
-use super::record::{Format, Loss, Record};
+use super::record::{Format, Log, Loss, Record};
 use super::{journal, kmsg};
 use memchr::{memchr, memchr2, memmem};
 use std::borrow::Cow;
@@ -410,3 +410,21 @@ fn escape_length(after: &[u8]) -> usize {
         Some(_) => 1,
     }
 }
+
+/// Reads a log; its format is recognised by its first lines. Never fails: what is no record is a line of text.
+pub fn read(bytes: &[u8]) -> Log<'_> {
+    let mut reader = Reader::new(Format::detect(bytes));
+    let mut records = Vec::new();
+    reader.lines(bytes, bytes.len(), &mut |record| records.push(record));
+    reader.finish(&mut |record| records.push(record));
+    Log {
+        format: reader.format(),
+        boots: reader.boots(),
+        losses: reader.into_losses(),
+        records,
+    }
+}
+
+#[cfg(test)]
+#[path = "reader_tests.rs"]
+mod tests;

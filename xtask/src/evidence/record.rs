@@ -1,7 +1,6 @@
 //! Kernel-log records from any source: a serial line, `dmesg`, `/dev/kmsg`, the board's journal, pstore.
 
 use super::prefix::Caller;
-use super::reader::Reader;
 use serde::Serialize;
 use std::borrow::Cow;
 
@@ -93,21 +92,3 @@ pub struct Log<'a> {
     /// How many boots the log shows, at least 1 if there are records.
     pub boots: u32,
 }
-
-/// Reads a log; its format is recognised by its first lines. Never fails: what is no record is a line of text.
-pub fn read(bytes: &[u8]) -> Log<'_> {
-    let mut reader = Reader::new(Format::detect(bytes));
-    let mut records = Vec::new();
-    reader.lines(bytes, bytes.len(), &mut |record| records.push(record));
-    reader.finish(&mut |record| records.push(record));
-    Log {
-        format: reader.format(),
-        boots: reader.boots(),
-        losses: reader.into_losses(),
-        records,
-    }
-}
-
-#[cfg(test)]
-#[path = "record_tests.rs"]
-mod tests;

@@ -1,4 +1,4 @@
-use super::super::{completeness, finding, record};
+use super::super::{completeness, finder, reader};
 use super::*;
 
 fn scan(bytes: &[u8], cuts: &[usize]) -> Scanned {
@@ -15,10 +15,10 @@ fn scan(bytes: &[u8], cuts: &[usize]) -> Scanned {
 
 /// The scan of whole, cut and uncut logs is what reading it at once gives.
 fn check(bytes: &[u8], cuts: &[usize]) {
-    let log = record::read(bytes);
+    let log = reader::read(bytes);
     let scanned = scan(bytes, cuts);
     assert_eq!(scanned.format, log.format);
-    assert_eq!(scanned.findings, finding::find(&log, "x"));
+    assert_eq!(scanned.findings, finder::find(&log, "x"));
     assert_eq!(scanned.completeness, completeness::judge(&log));
     assert_eq!(scanned.lockdep, completeness::lockdep(&log));
     assert_eq!(scanned.bytes, bytes.len() as u64);

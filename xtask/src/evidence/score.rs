@@ -1,12 +1,14 @@
-//! How well [`finding::find`] does on logs whose answer is known.
+//! How well [`finder::find`] does on logs whose answer is known.
 //!
 //! A file is a header of `KEY: value` lines up to the first empty line, then the log, then maybe an empty line,
 //! `REPORT:` and an extract. `TITLE` says what is wrong and where (absent: nothing is), `ALT` other right titles, `TYPE` the
 //! kind, `FRAME` the guilty function, `CORRUPTED: Y` that the report is damaged, `SUPPRESSED: Y` that it is not
 //! worth reporting. (The layout of the report tests of google/syzkaller, `pkg/report/testdata`.)
 
-use super::finding::{self, Finding, Kind, Severity};
-use super::record;
+use super::finder;
+use super::finding::Finding;
+use super::kind::{Kind, Severity};
+use super::reader;
 use serde::Serialize;
 
 /// What a log should give.
@@ -82,7 +84,7 @@ pub fn judge(name: &str, file: &[u8]) -> Option<Mark> {
     if expected.left_out {
         return None;
     }
-    let findings = finding::find(&record::read(&log), name);
+    let findings = finder::find(&reader::read(&log), name);
     let first = findings
         .iter()
         .find(|finding| finding.severity == Severity::Error);

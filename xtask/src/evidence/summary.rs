@@ -3,9 +3,10 @@
 mod culprit;
 mod title;
 
-use super::finding::{Finding, Kind, Severity};
+use super::finding::Finding;
 use super::frames::{self, Frame};
 use super::headers::{Blame, Body};
+use super::kind::{Kind, Severity};
 use super::locks;
 use super::machinery;
 use super::record::Record;

@@ -1,7 +1,6 @@
 //! Wall time of what a kernel said, and whose clock it is by. A time without its zone or its year is none: `Dec  4 17:33:13` of syslog, `dmesg
 //! --ctime`. It is left out, and not guessed.
 
-use super::finding::Finding;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
@@ -147,15 +146,6 @@ fn offset(text: &[u8]) -> Option<(i32, usize)> {
         }
     };
     Some((sign * (two(1)? * 3600 + two(minutes)? * 60), minutes + 2))
-}
-
-/// Gives the findings of a log of one boot, whose kernel began at `began` (microseconds since 1970 by the board's clock), their wall time by
-/// their time since boot. A suspended board's clock went on while the kernel's stood still: the time is early then.
-pub fn since_boot(findings: &mut [Finding], began: u64) {
-    for finding in findings.iter_mut().filter(|finding| finding.boot == 0) {
-        let time = finding.time.and_then(|time| began.checked_add(time));
-        finding.wall = finding.wall.or(time.map(Wall::of_board));
-    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use xtask::board::file::BoardFile;
 use xtask::campaign::file::Campaign;
 use xtask::capture::{ethernet, index};
 use xtask::evidence::scan::Scan;
-use xtask::evidence::{completeness, finding, journal, kmsg, netconsole, pstore, record, score, serial};
+use xtask::evidence::{completeness, finder, journal, kmsg, netconsole, pstore, reader, score, serial};
 use xtask::kernel::diff::{self, hunks, patch_id};
 use xtask::kernel::kconfig::{self, Definitions, Fragment};
 use xtask::kernel::patch::{Patch, Scissors, mbox};
@@ -52,8 +52,8 @@ fn text(bytes: &[u8]) -> String {
 
 /// A log, read at once and cut in two, says the same.
 pub fn kernel_log(bytes: &[u8]) {
-    let log = record::read(bytes);
-    let findings = finding::find(&log, "x");
+    let log = reader::read(bytes);
+    let findings = finder::find(&log, "x");
     for finding in &findings {
         assert!(!finding.excerpt.is_empty() && !finding.title.is_empty());
         assert!(finding.offset <= bytes.len());
@@ -97,7 +97,7 @@ pub fn netconsole_packets(bytes: &[u8]) {
     let end = bytes.first().copied().unwrap_or_default();
     let received = netconsole::receive((0..).zip(bytes.split(|&byte| byte == end)));
     assert!(received.lost.iter().all(|(from, to)| from <= to));
-    record::read(&received.log);
+    reader::read(&received.log);
     if let Some((_, text)) = ethernet::udp(bytes) {
         assert!(text.len() < bytes.len());
     }

@@ -16,8 +16,9 @@ use crate::campaign::journal::{Event, Journal};
 use crate::campaign::reload::{self, Tried};
 use crate::campaign::rig::Rig;
 use crate::campaign::stopwatch::Stopwatch;
-use crate::evidence::finding::{self, Finding};
-use crate::evidence::record;
+use crate::evidence::finder;
+use crate::evidence::finding::Finding;
+use crate::evidence::reader;
 use crate::manifest::{File, Manifest};
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
@@ -254,7 +255,7 @@ impl BootStep<'_> {
         let behind = |source: &Log| Some((*source, harvest.log(*source).and_then(reload::behind_mark)?));
         let said = [Log::Kmsg, Log::Dmesg].iter().find_map(behind);
         said.map_or(Vec::new(), |(source, log)| {
-            finding::find(&record::read(log), source.name())
+            finder::find(&reader::read(log), source.name())
         })
     }
 }

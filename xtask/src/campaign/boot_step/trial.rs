@@ -20,7 +20,7 @@ use crate::campaign::rig::Rig;
 use crate::campaign::smoke::{self, Hangs, SmokeResult, broken, checkers, hung};
 use crate::campaign::soak;
 use crate::campaign::stopwatch::Stopwatch;
-use crate::evidence::finding::Kind;
+use crate::evidence::kind::Kind;
 use crate::host::process::BrokenOff;
 use crate::ui::short;
 use anyhow::{Context, Result};

@@ -1,6 +1,6 @@
 use super::*;
 use crate::campaign::journal::past::{Judged, RowEnded};
-use crate::evidence::{finding, record};
+use crate::evidence::{finder, reader};
 
 const NOW: &str = "2026-01-02T12:00:00Z";
 
@@ -187,7 +187,7 @@ fn a_plan_says_what_is_likely_from_what_it_knows() {
 fn several_boots_are_counted_one_by_one() {
     let log = b"[    1.000000] WARNING: CPU: 0 PID: 1 at drivers/x.c:12 broken+0x10/0x20\n";
     let one = BootedBaseline {
-        findings: finding::find(&record::read(log), "serial"),
+        findings: finder::find(&reader::read(log), "serial"),
         ..booted(NOW, "a")
     };
     let all = joined([&one, &booted(NOW, "a"), &one].into_iter());

@@ -5,7 +5,7 @@ use super::trace;
 use crate::campaign::build::KEPT_CONFIG;
 use crate::campaign::record::{FindingRecord, RowRecord, RunRecord};
 use crate::evidence::lock_chain::LockChain;
-use crate::evidence::{finding, graph, record};
+use crate::evidence::{finder, graph, reader};
 use crate::host::files;
 use anyhow::Result;
 use serde::Serialize;
@@ -167,8 +167,8 @@ fn behind(line: &str, words: &str) -> Option<String> {
 
 /// The locks of a finding about their order, drawn.
 fn lock_graph(finding: &FindingRecord) -> Option<String> {
-    let log = record::read(finding.excerpt.as_bytes());
-    let found = finding::find(&log, &finding.source);
+    let log = reader::read(finding.excerpt.as_bytes());
+    let found = finder::find(&log, &finding.source);
     let mut chain = found.iter().find_map(LockChain::of)?;
     chain.locate(&|frame| {
         let name = frame.split(' ').next()?;

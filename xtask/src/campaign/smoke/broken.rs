@@ -5,14 +5,16 @@ use super::checkers::{self, KnownDead};
 use super::{Look, NOT_RUN, SmokeResult};
 use crate::campaign::file::SmokeTest;
 use crate::campaign::harvest;
-use crate::evidence::finding::{self, Finding, Kind};
-use crate::evidence::record;
+use crate::evidence::finder;
+use crate::evidence::finding::Finding;
+use crate::evidence::kind::Kind;
+use crate::evidence::reader;
 
 /// Why no other test is worth running behind the one with this look; none where the kernel is as whole as before. `known` is what this kernel says
 /// without the patch: a task that hung there, too, ends nothing. An oops always does: no kernel is sound behind one.
 pub fn why(look: &Look, known: Option<&[Finding]>) -> Option<String> {
-    let found = finding::find(
-        &record::read(look.kernel.as_bytes()),
+    let found = finder::find(
+        &reader::read(look.kernel.as_bytes()),
         harvest::Source::Dmesg.name(),
     );
     let died = found
@@ -102,7 +104,7 @@ mod tests {
         assert!(why(&of(BUG), Some(&[])).unwrap().contains("had hit a BUG"));
         // Also in a baseline, and where the baseline had one: it was none then.
         assert!(why(&of(OOPS), None).is_some());
-        let known = finding::find(&record::read(OOPS.as_bytes()), "kmsg");
+        let known = finder::find(&reader::read(OOPS.as_bytes()), "kmsg");
         assert!(why(&of(OOPS), Some(&known)).is_some());
     }
 
@@ -110,7 +112,7 @@ mod tests {
     fn a_task_that_hangs_ends_the_tests_where_it_is_new() {
         let told = why(&of(HUNG), Some(&[])).unwrap();
         assert!(told.contains("had a task that hangs in vim2m-fence"), "{told}");
-        let known = finding::find(&record::read(HUNG.as_bytes()), "kmsg");
+        let known = finder::find(&reader::read(HUNG.as_bytes()), "kmsg");
         assert_eq!(why(&of(HUNG), Some(&known)), None);
         assert_eq!(
             why(&of(HUNG), None),

@@ -12,10 +12,6 @@ const LONGEST: u64 = 60_000_000;
 /// So many questions are remembered for what is answered later.
 const QUESTIONS: usize = 8;
 
-/// Words that begin an answer: a SysRq key's name (drivers/tty/sysrq.c: `__handle_sysrq()`; before 4.18 `SysRq : `), and the tables of
-/// memory (mm/show_mem.c: `__show_mem()`).
-pub(in crate::evidence) const WORDS: [&str; 3] = ["sysrq: ", "SysRq : ", "Mem-Info:"];
-
 /// Follows the questions, their answers, and a panic.
 #[derive(Debug, Default)]
 pub(super) struct Answers {
@@ -40,7 +36,7 @@ impl Answers {
         self.open.is_some()
     }
 
-    /// Takes a record of the kernel: each one while an answer is open, else each one that has one of the [`WORDS`] or a panic in it.
+    /// Takes a record of the kernel: each one while an answer is open, else each one that has one of the [`ANSWERS`] or a panic in it.
     pub(super) fn listen(&mut self, record: &Record) {
         if record.boot != self.boot {
             *self = Answers::default();

@@ -1,8 +1,8 @@
 //! A report while its lines come in: which of them are its own, and where it ends.
 
 use super::preambles::Waited;
-use crate::evidence::finding::Kind;
 use crate::evidence::headers::{Body, Header};
+use crate::evidence::kind::Kind;
 use crate::evidence::prefix::Caller;
 use crate::evidence::record::Record;
 use crate::evidence::splat::{Class, Line, Splat, classify, intrudes};

@@ -1,5 +1,6 @@
-use crate::evidence::finding::{self, Finding};
-use crate::evidence::record;
+use crate::evidence::finder;
+use crate::evidence::finding::Finding;
+use crate::evidence::reader;
 
 /// Lines `level time caller text`, the time in seconds.
 fn find(lines: &[(u8, &str, &str, &str)]) -> Vec<Finding> {
@@ -7,7 +8,7 @@ fn find(lines: &[(u8, &str, &str, &str)]) -> Vec<Finding> {
         .iter()
         .map(|(level, time, caller, text)| format!("<{level}>[{time:>12}][{caller:>6}] {text}\n"))
         .collect();
-    finding::find(&record::read(log.as_bytes()), "test")
+    finder::find(&reader::read(log.as_bytes()), "test")
 }
 
 fn check(lines: &[(u8, &str, &str, &str)], expect: &[&str]) {

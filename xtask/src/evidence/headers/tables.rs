@@ -1,6 +1,6 @@
 //! The tables of first lines. Order matters: the first header whose mark is in the line wins, so the special stand before the general.
 
-use crate::evidence::finding::Kind;
+use crate::evidence::kind::Kind;
 
 /// Where the guilty function is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -232,4 +232,26 @@ pub const PREAMBLES: &[&str] = &[
     "DEBUG_LOCKS_WARN_ON",
     "dma_fence",
     "released with pending signals",
+];
+
+/// Words that begin an answer: a SysRq key's name (drivers/tty/sysrq.c: `__handle_sysrq()`; before 4.18 `SysRq : `), and the tables of
+/// memory (mm/show_mem.c: `__show_mem()`).
+pub const ANSWERS: [&str; 3] = ["sysrq: ", "SysRq : ", "Mem-Info:"];
+
+/// Last words of a kernel that goes down as it was asked to: kernel/reboot.c, kernel/kexec_core.c.
+pub const DOWN: [&str; 6] = [
+    "reboot: Restarting system",
+    "reboot: Power down",
+    "reboot: System halted",
+    "kexec_core: Starting new kernel",
+    "reboot: Restarting",
+    "Bye!",
+];
+
+/// Words from which on lockdep proves nothing: kernel/locking/lockdep.c, kernel/panic.c.
+pub const LOCKDEP_OFF: [&str; 4] = [
+    "INFO: lockdep is turned off",
+    "turning off the locking correctness validator",
+    "Disabling lock debugging due to kernel taint",
+    "debug_locks = 0",
 ];

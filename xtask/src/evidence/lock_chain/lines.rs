@@ -1,8 +1,8 @@
 //! What the lines of a report say (kernel/locking/lockdep.c; the functions are named where their lines are read).
 
 use super::{Move, Place};
-use crate::evidence::finding::Kind;
 use crate::evidence::frames::{self, Trust};
+use crate::evidence::kind::Kind;
 use regex::Regex;
 use std::sync::LazyLock;
 

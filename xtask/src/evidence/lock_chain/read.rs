@@ -2,7 +2,7 @@
 
 use super::lines::{DEEPEST, Entry, Reader};
 use super::{Edge, LockChain, LockClass, Place, Shape, Use};
-use crate::evidence::finding::Kind;
+use crate::evidence::kind::Kind;
 use crate::evidence::machinery;
 
 /// Reads the lines of a report of this kind, without their prefixes. `None`: it is not about the order of locks, or names none.

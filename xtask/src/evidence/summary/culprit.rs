@@ -1,8 +1,8 @@
 //! Which function of a report is to be looked at first.
 
-use crate::evidence::finding::Kind;
 use crate::evidence::frames::{self, Frame, Trust};
 use crate::evidence::headers::Blame;
+use crate::evidence::kind::Kind;
 use crate::evidence::locks::LockReport;
 use crate::evidence::machinery;
 use crate::evidence::splat::{Class, Splat};

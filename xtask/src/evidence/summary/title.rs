@@ -1,8 +1,8 @@
 //! Titles: the same fault gives the same one in another run.
 
-use crate::evidence::finding::Kind;
 use crate::evidence::frames;
 use crate::evidence::headers::Body;
+use crate::evidence::kind::Kind;
 use crate::evidence::locks::LockReport;
 use crate::evidence::splat::Splat;
 use regex::Regex;

@@ -16,7 +16,7 @@ use crate::campaign::resume::{BoardSeen, Seen};
 use crate::campaign::stopwatch::Stopwatch;
 use crate::evidence::baseline_file::Acceptance;
 use crate::evidence::finding::Finding;
-use crate::evidence::{finding, record};
+use crate::evidence::{finder, reader};
 use crate::host::files::sha256;
 use crate::manifest::Manifest;
 use anyhow::{Result, bail, ensure};
@@ -83,7 +83,7 @@ impl Hands for Simulated {
                 }],
             },
             row: RowRecord::default(),
-            findings: finding::find(&record::read(OLD_FINDING), "serial"),
+            findings: finder::find(&reader::read(OLD_FINDING), "serial"),
             facts: Vec::new(),
         })))
     }
@@ -239,7 +239,7 @@ impl Hands for Simulated {
         let answer = |(): &()| json!({ "outcome": { "booted": {} } });
         journal.act(asked.row, BOOT_ONCE, Value::Null, once, answer)?;
         let mut booted = Booted {
-            findings: finding::find(&record::read(OLD_FINDING), "serial"),
+            findings: finder::find(&reader::read(OLD_FINDING), "serial"),
             ..Booted::default()
         };
         {
@@ -252,7 +252,7 @@ impl Hands for Simulated {
             if is_bad && !(world.flaky && number % 2 == 0) {
                 if world.splats {
                     let log = [OLD_FINDING, NEW_FINDING].concat();
-                    booted.findings = finding::find(&record::read(&log), "serial");
+                    booted.findings = finder::find(&reader::read(&log), "serial");
                     booted
                         .seen
                         .new_findings
@@ -266,7 +266,7 @@ impl Hands for Simulated {
                 if world.names_it == Some(self.profile.as_str()) {
                     booted
                         .findings
-                        .extend(finding::find(&record::read(NEW_FINDING), "serial"));
+                        .extend(finder::find(&reader::read(NEW_FINDING), "serial"));
                 }
             }
             if world.never_up == Some(self.profile.as_str()) {
@@ -328,7 +328,7 @@ impl Hands for Simulated {
                     .seen
                     .failed_tests
                     .push("it fails when it is reloaded".into());
-                booted.findings = finding::find(&record::read(NEW_FINDING), "kmsg");
+                booted.findings = finder::find(&reader::read(NEW_FINDING), "kmsg");
             }
             if world.lost_at_reload == Some(asked.row) {
                 world.silent = true;

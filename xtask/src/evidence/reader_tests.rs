@@ -1,4 +1,5 @@
 use super::*;
+use crate::evidence::prefix::Caller;
 
 /// Each record as `boot time caller level text`, `-` for what is missing.
 fn check(input: &[u8], expect: &[&str]) {

@@ -1,0 +1,176 @@
+//! What a finding can be, in the field's terms.
+
+use serde::{Deserialize, Serialize};
+
+/// What kind of complaint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// lockdep: a cycle in the order of locks.
+    CircularLocking,
+    /// lockdep: a lock class taken again by its holder.
+    RecursiveLocking,
+    /// lockdep: a lock used both inside an interrupt and with that interrupt enabled.
+    InconsistentLockState,
+    /// lockdep: an irq-safe lock depends on an irq-unsafe one, or the two in inverted order.
+    IrqLockInversion,
+    /// lockdep: a sleeping lock where only spinning ones are allowed.
+    InvalidWaitContext,
+    /// lockdep: released what is not held.
+    BadUnlockBalance,
+    /// lockdep: memory with a held lock in it was freed.
+    HeldLockFreed,
+    /// lockdep: still held at exit, at the return to user space, or at the end of a work item.
+    LockHeldAtReturn,
+    /// RCU dereference without protection.
+    SuspiciousRcu,
+    /// lockdep switched itself off: a lock class without a key, or a limit reached.
+    LockdepOff,
+    /// Any other complaint of lockdep about itself or about a lock.
+    LockingBug,
+    /// Spinlock or rwlock debugging: bad magic, recursion, wrong owner, lockup suspected.
+    SpinlockBug,
+    /// A function that may sleep was called in atomic context.
+    SleepInAtomic,
+    /// `schedule()` was called in atomic context.
+    SchedulingWhileAtomic,
+    /// Per-CPU access where the task may move to another CPU.
+    PreemptibleCpuUse,
+    /// A task has been blocked for too long.
+    HungTask,
+    /// A CPU does not schedule.
+    SoftLockup,
+    /// A CPU does not even take interrupts.
+    HardLockup,
+    /// A grace period does not end.
+    RcuStall,
+    /// A worker pool makes no progress.
+    WorkqueueLockup,
+    /// Oops: NULL pointer dereference.
+    NullDereference,
+    /// Oops: any other address that is not mapped or not allowed.
+    PagingRequest,
+    /// Oops: x86 general protection fault.
+    GeneralProtection,
+    /// Oops: division by zero.
+    DivideError,
+    /// Oops: any other cause.
+    Oops,
+    /// The kernel's stack ran over.
+    StackOverflow,
+    /// `BUG()`.
+    KernelBug,
+    /// `WARN()`, and other lines that begin with `WARNING:`.
+    Warning,
+    /// A complaint that begins with `BUG:` and is none of the others.
+    OtherBug,
+    /// Panic that no other finding explains.
+    Panic,
+    /// Kernel address sanitizer.
+    Kasan,
+    /// Kernel memory sanitizer: uninitialised memory.
+    Kmsan,
+    /// Kernel concurrency sanitizer: data race.
+    Kcsan,
+    /// Sampling memory-error detector.
+    Kfence,
+    /// Undefined-behaviour sanitizer.
+    Ubsan,
+    /// Reference counter saturated or used after it reached 0.
+    Refcount,
+    /// Linked list corrupted.
+    ListCorruption,
+    /// Debug objects: an active object freed or initialised.
+    DebugObjects,
+    /// kmemleak.
+    MemoryLeak,
+    /// A page in a state that it must not be in.
+    BadPage,
+    /// SLUB debugging: an object written to beyond its end or after its life.
+    SlabCorruption,
+    /// Copy between kernel and user memory beyond an object.
+    Usercopy,
+    /// Out of memory.
+    OutOfMemory,
+    /// dma-fence and dma-resv rules broken.
+    DmaFence,
+    /// DMA API debugging.
+    DmaApi,
+    /// A hardware watchdog spoke.
+    Watchdog,
+    /// A driver's probe failed.
+    ProbeFailure,
+    /// Any other line of level warning or above.
+    Message,
+}
+
+impl Kind {
+    /// Whether it is a report of lockdep or of spinlock debugging about locks.
+    pub const fn is_about_locks(self) -> bool {
+        use Kind::*;
+        matches!(
+            self,
+            CircularLocking
+                | RecursiveLocking
+                | InconsistentLockState
+                | IrqLockInversion
+                | InvalidWaitContext
+                | BadUnlockBalance
+                | HeldLockFreed
+                | LockHeldAtReturn
+                | LockdepOff
+                | LockingBug
+                | SpinlockBug
+        )
+    }
+
+    /// Whether a report of this kind switches lockdep off: all about locks do, except the RCU one
+    /// (kernel/locking/lockdep.c: `debug_locks_off()`), and every oops does without a word about it (kernel/panic.c:
+    /// `oops_enter()`). Sanitizers do it through their taint, which is seen in the text.
+    pub const fn switches_lockdep_off(self) -> bool {
+        use Kind::*;
+        self.is_about_locks()
+            || matches!(
+                self,
+                NullDereference
+                    | PagingRequest
+                    | GeneralProtection
+                    | DivideError
+                    | Oops
+                    | StackOverflow
+                    | KernelBug
+                    | Panic
+            )
+    }
+
+    /// How bad it is, whatever the campaign thinks of it.
+    pub const fn severity(self) -> Severity {
+        match self {
+            Kind::ProbeFailure | Kind::Message => Severity::Warning,
+            _ => Severity::Error,
+        }
+    }
+
+    /// The name in JSON and in print: `circular-locking`.
+    pub fn name(self) -> String {
+        let debug = format!("{self:?}");
+        let mut name = String::new();
+        for c in debug.chars() {
+            if c.is_ascii_uppercase() && !name.is_empty() {
+                name.push('-');
+            }
+            name.push(c.to_ascii_lowercase());
+        }
+        name
+    }
+}
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    /// A line of level warning or a failed probe: counted against the baseline, no fault by itself.
+    Warning,
+    /// The kernel found a fault in itself.
+    Error,
+}
