@@ -4,9 +4,9 @@
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
-use xtask::campaign::estimates::Source;
+use xtask::campaign::action::Action;
 use xtask::campaign::live::Live;
-use xtask::campaign::plan::{Action, Planned};
+use xtask::campaign::plan::{Planned, Source};
 use xtask::campaign::record::{RowRecord, RunRecord};
 use xtask::campaign::report;
 use xtask::ui::{Format, Ui};

@@ -1,7 +1,7 @@
 //! A build beside whatever else is done: the next step's, while the board tests this one. It runs on a thread of its own, with all that it needs
 //! of the tree in its hands, at a lower priority than anything that tests a board.
 
-use super::build::{Built, Job};
+use super::job::{Built, Job};
 use super::stopwatch::Stopwatch;
 use crate::host::interrupt::Stop;
 use anyhow::{Result, anyhow};

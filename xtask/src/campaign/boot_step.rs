@@ -3,6 +3,7 @@
 mod reload;
 mod trial;
 
+use super::attempt::Booted;
 use super::capture_gate;
 use super::file::{Asks, LogRules};
 use super::gates;
@@ -13,8 +14,6 @@ use super::harvest_running::AlreadyRead;
 use super::journal::Journal;
 use super::pace;
 use super::rig::Rig;
-use super::smoke::SmokeResult;
-use super::smoke::checkers::{self, KnownDead};
 use super::stopwatch::Stopwatch;
 use super::verdict::Seen;
 use super::wedge;
@@ -51,51 +50,6 @@ pub struct BootStep<'a> {
     pub evidence: &'a Path,
     /// pstore records that were on the board before, by name and content.
     pub known_dumps: &'a BTreeSet<String>,
-}
-
-/// What one boot gave.
-#[derive(Debug, Default)]
-pub struct Booted {
-    /// Reduced to what the verdict needs; the findings are not compared with a baseline yet.
-    pub seen: Seen,
-    /// Everything that the kernel complained about.
-    pub findings: Vec<Finding>,
-    /// Smoke tests.
-    pub tests: Vec<SmokeResult>,
-    /// Why no other test was run from some point on.
-    pub broken: Option<String>,
-    /// Functions and how often they ran.
-    pub exercised: Vec<(String, u64)>,
-    /// Facts for the report.
-    pub facts: Vec<String>,
-    /// pstore records that are on the board now, by name and content.
-    pub dumps: BTreeSet<String>,
-    /// Set when the board could not be brought back to vanilla: a person is needed.
-    pub not_back: Option<String>,
-}
-
-impl Booted {
-    /// Adds the result of a smoke test.
-    fn finished(&mut self, result: SmokeResult) {
-        if let Some(failure) = &result.failure {
-            self.seen.failed_tests.push(format!("{}: {failure}", result.name));
-        }
-        self.tests.push(result);
-    }
-
-    /// Adds what happened to the checkers and to the taint.
-    fn changed(&mut self, change: checkers::Change) {
-        self.seen.dead_checkers.extend(change.dead);
-        self.seen.new_findings.extend(change.fatal);
-        self.facts.extend(change.taint);
-    }
-
-    fn known_dead(&self) -> KnownDead {
-        match self.seen.dead_checkers.is_empty() {
-            true => KnownDead::No,
-            false => KnownDead::Yes,
-        }
-    }
 }
 
 /// What another outcome than the boot that was asked for means.

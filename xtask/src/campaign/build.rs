@@ -1,12 +1,9 @@
 //! The workshop: series, tree and compiler of a campaign, and what one build of it gives.
 
-mod job;
-
-pub use job::{Job, Order, build};
-
 use super::ahead::{Ahead, Finished};
 use super::decode;
 use super::file::{Campaign, Kernel};
+use super::job::{Built, Job};
 use super::ours;
 use super::record::{DecodedFrame, PatchRecord};
 use super::screen::Screen;
@@ -49,16 +46,6 @@ pub struct Workshop {
 
 /// Name of the `.config` beside the other evidence of a row.
 pub const KEPT_CONFIG: &str = ".config";
-
-/// What a build gave.
-pub struct Built {
-    /// The staged files.
-    pub manifest: Manifest,
-    /// Facts for the report.
-    pub facts: Vec<String>,
-    /// Warnings about files of the patches that no build before gave.
-    pub warnings: Vec<String>,
-}
 
 impl Workshop {
     /// Opens the tree, and leaves it as it is. Errors: no tree, somebody builds in the build folder, no compiler, a patch that is not there.

@@ -3,7 +3,8 @@
 
 pub mod shelf;
 
-use super::inputs::{self, Input};
+use super::inputs;
+use super::journal::Input;
 use super::journal::past::{Kept, Past, PastRow, Way};
 use super::record::{RowRecord, TakenFrom};
 use super::verdict::Verdict;

@@ -1,42 +1,13 @@
 //! How long a row takes: as the plan says, or as earlier runs of the same campaign on the same board showed.
 
-use super::plan::Planned;
+use super::plan::{Planned, Source};
 use super::record::{RowRecord, RunRecord};
 use super::verdict::Verdict;
-use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::time::Duration;
 
 /// How many of the last runs count: what the machine and the cache are like now, not what they were.
 const LAST: usize = 5;
-
-/// Where an estimate is from.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Source {
-    /// The campaign's author wrote it down.
-    #[default]
-    Plan,
-    /// The median of earlier runs.
-    #[serde(rename_all = "kebab-case")]
-    Learned {
-        /// How many.
-        runs: usize,
-        /// What the plan says, in seconds.
-        plan_s: u64,
-    },
-}
-
-impl Source {
-    /// In print.
-    pub fn text(self) -> String {
-        match self {
-            Source::Plan => "from the plan".into(),
-            Source::Learned { runs: 1, .. } => "learned from 1 run".into(),
-            Source::Learned { runs, .. } => format!("learned from {runs} runs"),
-        }
-    }
-}
 
 /// The records of earlier runs of a campaign, the oldest first, from its folder of runs. A record that cannot be read teaches
 /// nothing and is left out.
@@ -125,22 +96,6 @@ fn median(seconds: impl Iterator<Item = f64>) -> Option<Duration> {
     Duration::try_from_secs_f64(*middle).ok()
 }
 
-/// Where the estimates of a plan are from, in print.
-pub fn sources(plan: &[Planned]) -> String {
-    let learned = plan
-        .iter()
-        .filter(|row| row.estimated_from != Source::Plan)
-        .count();
-    match learned {
-        0 => "from the plan".into(),
-        learned if learned == plan.len() => "learned from earlier runs".into(),
-        learned => format!(
-            "{learned} of {} rows learned from earlier runs, the rest from the plan",
-            plan.len()
-        ),
-    }
-}
-
 /// Time that a row still needs when its phase `current` has been going on for `in_phase`, and the row as a whole for
 /// `in_row`.
 pub fn left_of_row(
@@ -163,7 +118,7 @@ pub fn left_of_row(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::campaign::plan::Action;
+    use crate::campaign::action::Action;
     use crate::campaign::record::SCHEMA_VERSION;
 
     fn run(board: &str, took_s: f64, change: impl Fn(&mut RowRecord)) -> RunRecord {

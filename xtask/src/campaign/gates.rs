@@ -4,8 +4,8 @@
 pub mod people;
 pub mod watch;
 
+use super::action::Action;
 use super::file::{Campaign, InUse};
-use super::plan::Action;
 use crate::board::boot::Progress;
 use serde::Serialize;
 

@@ -1,35 +1,18 @@
 //! What the result of a row depends on, by name and hash: where one of them changes, the result of an earlier run no longer holds.
 
-use super::engine::hands::Asked;
+use super::attempt::Asked;
 use super::file::{Asks, Campaign, SmokeTest, Step};
+use super::journal::Input;
 use crate::board::boot::Method;
 use crate::board::protected::Protected;
 use crate::board::{Board, script};
 use crate::host::files::{self, sha256};
+use crate::kernel::profile;
 use crate::manifest::Manifest;
 use anyhow::{Context, Result};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
-
-/// One thing that a row depends on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Input {
-    /// In words for a person: `patch 0004`, `fragment kconfig-fragments/lockdep.config`.
-    pub name: String,
-    /// SHA-256 of its content, or whatever else names the content (a commit).
-    pub content: String,
-}
-
-impl Input {
-    /// A name and its content's hash.
-    pub fn new(name: &str, content: &str) -> Self {
-        Input {
-            name: name.to_string(),
-            content: content.to_string(),
-        }
-    }
-}
 
 /// What every row depends on beside the campaign.
 #[derive(Debug, Clone)]
@@ -110,7 +93,10 @@ pub fn of_profile(
     name: &str,
     content: &dyn Fn(&Path) -> Result<Vec<u8>>,
 ) -> Result<Vec<Input>> {
-    let fragments = super::escalation::campaign(campaign, name).kernel.fragments;
+    let fragments = {
+        let kernel = &campaign.kernel;
+        profile::instead_of(&kernel.profile, name, &kernel.fragments)
+    };
     let mut inputs = vec![Input::new("profile", name)];
     for fragment in fragments
         .iter()

@@ -2,8 +2,11 @@
 //!
 //! This file writes it; [`read`] parses it; [`past`] folds it to what a run has come to.
 
+mod input;
 pub mod past;
 pub mod read;
+
+pub use input::Input;
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};

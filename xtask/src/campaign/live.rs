@@ -264,8 +264,8 @@ fn row_view(row: &Planned, stage: Stage, now: Instant) -> RowView {
 
 #[cfg(test)]
 mod tests {
-    use super::super::estimates::Source;
-    use super::super::plan::Action;
+    use super::super::action::Action;
+    use super::super::plan::Source;
     use super::view::FREE;
     use super::*;
     use crate::ui::Format;

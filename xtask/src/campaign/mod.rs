@@ -2,7 +2,9 @@
 //! *Architecture invariant:* the only room that joins `kernel`, `board` and `evidence`.
 
 pub mod abort;
+pub mod action;
 pub mod ahead;
+pub mod attempt;
 pub mod base_config;
 pub mod boot_step;
 pub mod build;
@@ -21,6 +23,7 @@ pub mod harvest_netconsole;
 pub mod harvest_records;
 pub mod harvest_running;
 pub mod inputs;
+pub mod job;
 pub mod journal;
 pub mod journal_ahead;
 pub mod known;

@@ -1,21 +1,14 @@
 //! The plan: what a campaign will do, as a value. `plan` and `--dry-run` print it, the engine executes it, the report tells it.
 
-use super::estimates::Source;
+use super::action::{Action, BOOT, BUILD, CLOSE, PREFLIGHT};
 use super::file::{Asks, Campaign, Expectation, OnFailure, Step, minutes};
 use super::gates::{self, Gate};
 use crate::ui::short;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 mod parts;
 pub mod print;
-
-/// Rows that every plan has: no step may have their ids.
-pub const RESERVED: &[&str] = &[PREFLIGHT, BUILD, BOOT, CLOSE];
-const PREFLIGHT: &str = "0";
-const BUILD: &str = "1.3";
-const BOOT: &str = "1.8";
-const CLOSE: &str = "3";
 
 /// One row of the plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -48,6 +41,34 @@ pub struct Planned {
     pub phases: Vec<(String, Duration)>,
 }
 
+/// Where an estimate is from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Source {
+    /// The campaign's author wrote it down.
+    #[default]
+    Plan,
+    /// The median of earlier runs.
+    #[serde(rename_all = "kebab-case")]
+    Learned {
+        /// How many.
+        runs: usize,
+        /// What the plan says, in seconds.
+        plan_s: u64,
+    },
+}
+
+impl Source {
+    /// In print.
+    pub fn text(self) -> String {
+        match self {
+            Source::Plan => "from the plan".into(),
+            Source::Learned { runs: 1, .. } => "learned from 1 run".into(),
+            Source::Learned { runs, .. } => format!("learned from {runs} runs"),
+        }
+    }
+}
+
 /// A part of a row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Part {
@@ -57,21 +78,6 @@ pub struct Part {
     pub title: String,
     /// What has to be true.
     pub verified_by: String,
-}
-
-/// What the engine does for a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
-    /// Backups, protected files, capture: before anything is written beside vanilla.
-    Preflight,
-    /// The debug kernel without any patch: build and stage.
-    BuildBaseline,
-    /// The debug kernel without any patch: deploy, boot, smoke-test, record.
-    BootBaseline,
-    /// The step with this index in [`Campaign::steps`].
-    Patch(usize),
-    /// Vanilla runs, is the default, and is what it was.
-    Close,
 }
 
 /// The plan of a campaign. `subject_of` gives the subject of a patch for print.

@@ -1,8 +1,7 @@
 //! The record of a run: what each row of the plan came to. Written to `run.json` after every row; the report is made from it.
 
-use super::estimates::Source;
 use super::file::{Campaign, Ends, Risk};
-use super::plan::Planned;
+use super::plan::{Planned, Source};
 use super::smoke::SmokeResult;
 use super::stopwatch::Span;
 use super::verdict::Verdict;

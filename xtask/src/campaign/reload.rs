@@ -4,7 +4,7 @@
 //! Formats: `/proc/modules` is `name size references users state address` (kernel/module/procfs.c: `m_show()`, `print_unload_info()`);
 //! `modules.dep` is `path: paths of all modules that it needs` (modules.dep(5)).
 
-use super::boot_step::Booted;
+use super::attempt::Booted;
 use crate::board::inventory::Inventory;
 use crate::board::quote;
 use crate::board::slot::{Record, State};

@@ -2,7 +2,8 @@
 //! never trusted (invariant 11).
 
 use super::escalation;
-use super::inputs::{self, Input};
+use super::inputs;
+use super::journal::Input;
 use super::journal::past::{Kept, Left, Past, PastRow, Way};
 use super::record::End;
 use super::verdict::Verdict;

@@ -2,7 +2,7 @@
 
 use super::Context;
 use crate::board::virt::{self, Different, VirtualBoard};
-use crate::campaign::build::{self, Order};
+use crate::campaign::job::{self, Order};
 use crate::campaign::screen::Screen;
 use crate::campaign::stopwatch::Stopwatch;
 use crate::exit::Outcome;
@@ -284,7 +284,7 @@ fn vanilla(context: &Context, flags: &TreeFlags, watch: &mut Stopwatch) -> Resul
         staging: &cache.join("vanilla"),
         commit: &base,
     };
-    let built = build::build(&builder, &order, watch, context.ui)?;
+    let built = job::build(&builder, &order, watch, context.ui)?;
     files::write_atomic(&key_file, key.as_bytes())?;
     Ok(built.manifest)
 }

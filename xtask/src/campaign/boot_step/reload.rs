@@ -1,12 +1,13 @@
 //! The modules of a step, unloaded and loaded in the kernel of the step before it: what acts. The rules are in `campaign::reload`.
 
 use super::trial::{Trial, lease_fact};
-use super::{BootStep, Booted, LOOK};
+use super::{BootStep, LOOK};
 use crate::board::deploy::{self, Dtb, Request};
 use crate::board::lease;
 use crate::board::nonce::Nonce;
 use crate::board::slot::{self, Place};
 use crate::board::writer::{Put, Source, Writer};
+use crate::campaign::attempt::Booted;
 use crate::campaign::exercise;
 use crate::campaign::file::SmokeTest;
 use crate::campaign::gates;

@@ -1,6 +1,6 @@
 //! What is asked of the kernel under test while it runs: modules, people, smoke tests, soak, the proof that it is this build. A heart beats beside it.
 
-use super::{BootStep, Booted, LOOK};
+use super::{BootStep, LOOK};
 use crate::board::boot::Answer;
 use crate::board::heart::rule::Pace;
 use crate::board::heart::{Heart, Stopped};
@@ -8,6 +8,7 @@ use crate::board::lease::{self, Leased};
 use crate::board::netconsole::Armed;
 use crate::board::proof::{self, Expected, Lockdep};
 use crate::board::script;
+use crate::campaign::attempt::Booted;
 use crate::campaign::exercise::{self, Probe};
 use crate::campaign::file::{SmokeTest, SoakAsked};
 use crate::campaign::gates;

@@ -1,11 +1,12 @@
 //! The runs that are there, and what is taken out of one: its evidence, hash by hash.
 
 use super::{BOOTED, BootedBaseline, Earlier, Found, Offered, Passed, SCHEMA_VERSION, Said, Taken};
-use crate::campaign::estimates::Source;
+use crate::campaign::action::Action;
 use crate::campaign::file::Campaign;
-use crate::campaign::inputs::{self, Input};
+use crate::campaign::inputs;
+use crate::campaign::journal::Input;
 use crate::campaign::journal::past::Kept;
-use crate::campaign::plan::{Action, Planned};
+use crate::campaign::plan::{Planned, Source};
 use crate::campaign::record::{EarlierBoot, TakenFrom};
 use crate::campaign::runs;
 use crate::campaign::walk::Options;

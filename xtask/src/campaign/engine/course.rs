@@ -1,8 +1,9 @@
 //! What is walked: a plan with its options, and what the results of its rows depend on.
 
+use crate::campaign::action::Action;
 use crate::campaign::file::{Campaign, Step};
-use crate::campaign::inputs::Input;
-use crate::campaign::plan::{Action, Planned};
+use crate::campaign::journal::Input;
+use crate::campaign::plan::Planned;
 use crate::campaign::resume::{Kind, Row};
 use crate::campaign::walk::Options;
 use std::collections::BTreeMap;

@@ -2,11 +2,12 @@
 //! rows of its own, first without the patch, then with it.
 
 use super::course::Course;
-use super::hands::{Asked, Hands};
+use super::hands::Hands;
 use super::rows::{Next, Place, State, Walk, Work};
+use crate::campaign::attempt::Asked;
 use crate::campaign::escalation;
 use crate::campaign::file::{Expectation, Step};
-use crate::campaign::inputs::Input;
+use crate::campaign::journal::Input;
 use crate::campaign::journal::past::{JUDGE, Past, PastRow, Way};
 use crate::campaign::left_out;
 use crate::campaign::record::RowRecord;

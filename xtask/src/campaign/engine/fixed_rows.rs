@@ -1,11 +1,12 @@
 //! The rows around the patches: pre-flight, the debug kernel alone, the last look; and what a build is to any row.
 
 use super::course::{BASELINE, manifest_name};
-use super::hands::{Asked, Built, Hands};
+use super::hands::{Built, Hands};
 use super::rows::{Next, Place, Walk, Work};
+use crate::campaign::attempt::Asked;
 use crate::campaign::earlier::{self, BootedBaseline, Found, Taken};
 use crate::campaign::file::Expectation;
-use crate::campaign::inputs::Input;
+use crate::campaign::journal::Input;
 use crate::campaign::journal::past;
 use crate::campaign::record::End;
 use crate::campaign::verdict::Verdict;

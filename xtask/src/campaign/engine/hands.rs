@@ -2,12 +2,11 @@
 //! a run at any instant.
 
 use crate::board::boot::Reset;
-use crate::campaign::boot_step::Booted;
+use crate::campaign::attempt::{Asked, Booted};
 use crate::campaign::earlier::Found;
-use crate::campaign::file::{Asks, Kernel};
-use crate::campaign::inputs::Input;
-use crate::campaign::journal::Journal;
+use crate::campaign::file::Kernel;
 use crate::campaign::journal::past::{Kept, Past};
+use crate::campaign::journal::{Input, Journal};
 use crate::campaign::record::{DecodedFrame, PatchRecord, RowRecord, RunRecord};
 use crate::campaign::reload::Tried;
 use crate::campaign::resume::Seen;
@@ -19,24 +18,6 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::time::Duration;
-
-/// What one boot is asked for.
-pub struct Asked<'a> {
-    /// Row of the plan.
-    pub row: &'a str,
-    /// Folder below the run's `evidence/`.
-    pub evidence: &'a str,
-    /// The build.
-    pub manifest: &'a Manifest,
-    /// Modules to load.
-    pub load: &'a [String],
-    /// Smoke tests, the soak, whom to wait for.
-    pub tests: Asks<'a>,
-    /// Functions that have to run.
-    pub exercise: &'a [String],
-    /// What this kernel says without the patch; none where that is what is asked.
-    pub known: Option<&'a [Finding]>,
-}
 
 /// Something was broken off because somebody asked to stop: the run stops there, and goes on from there.
 #[derive(Debug)]
@@ -51,7 +32,7 @@ impl std::fmt::Display for StopAsked {
 /// What a build came to.
 pub enum Built {
     /// A kernel, staged.
-    Kernel(Box<crate::campaign::build::Built>),
+    Kernel(Box<crate::campaign::job::Built>),
     /// What the tree and the fragments hold is no kernel: the first cause.
     Fails(String),
 }

@@ -1,8 +1,9 @@
 //! One step of a campaign: review, patch, build, boots, verdict; and taking back exactly this patch.
 
 use super::ahead::Ahead;
-use super::hands::{Asked, Hands};
+use super::hands::Hands;
 use super::rows::{Next, Place, Walk, Work};
+use crate::campaign::attempt::Asked;
 use crate::campaign::build::{changed_modules, told_and_real};
 use crate::campaign::file::{Expectation, Step};
 use crate::campaign::harvest;

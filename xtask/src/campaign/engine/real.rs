@@ -1,17 +1,20 @@
 //! The engine's own hands: tree, compiler, board.
 
-use super::hands::{Asked, Built, Hands, StopAsked};
+use super::hands::{Built, Hands, StopAsked};
 use super::{Engine, Prepared};
 use crate::board::boot::{self, Capture, Permit, Reset};
 use crate::board::deploy;
 use crate::board::protected::Protected;
 use crate::campaign::ahead::Finished;
-use crate::campaign::boot_step::{BootStep, Booted};
-use crate::campaign::build::{self, KEPT_CONFIG};
+use crate::campaign::attempt::{Asked, Booted};
+use crate::campaign::boot_step::BootStep;
+use crate::campaign::build::KEPT_CONFIG;
 use crate::campaign::capture_gate;
 use crate::campaign::earlier::{Found, shelf};
 use crate::campaign::file::Kernel;
-use crate::campaign::inputs::{self, Input};
+use crate::campaign::inputs;
+use crate::campaign::job;
+use crate::campaign::journal::Input;
 use crate::campaign::journal::Journal;
 use crate::campaign::journal::past::{BOOT_VANILLA, Kept, Past};
 use crate::campaign::known;
@@ -368,7 +371,7 @@ impl Engine<'_> {
     }
 
     /// What a build came to: a kernel that cannot be built is an answer.
-    fn answer(&self, built: Result<build::Built>) -> Result<Built> {
+    fn answer(&self, built: Result<job::Built>) -> Result<Built> {
         match built {
             Ok(built) => Ok(Built::Kernel(Box::new(built))),
             Err(error) if self.stop_asked() => Err(error.context(StopAsked)),

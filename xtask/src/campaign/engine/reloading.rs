@@ -1,8 +1,9 @@
 //! `reload = true`: a step's modules are tried in the kernel of the step before it, between build and deploy. What that shows is told, and judges
 //! nothing (the reboot does that); only a board that does not come back from it ends the row.
 
-use super::hands::{Asked, Hands};
+use super::hands::Hands;
 use super::rows::{Place, Walk, Work};
+use crate::campaign::attempt::Asked;
 use crate::campaign::file::{Asks, Step};
 use crate::campaign::harvest;
 use crate::campaign::reload::{self, Tried};

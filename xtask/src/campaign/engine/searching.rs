@@ -3,7 +3,7 @@
 use super::course::SEARCH;
 use super::hands::Hands;
 use super::rows::{Next, Place, Walk, Work};
-use crate::campaign::inputs::Input;
+use crate::campaign::journal::Input;
 use crate::campaign::journal::past::{JUDGE, PastRow, Way};
 use crate::campaign::record::{End, RowRecord};
 use crate::campaign::search::{self, Conclusion, Shown};

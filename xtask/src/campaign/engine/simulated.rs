@@ -11,7 +11,7 @@ use super::course::{Course, Inputs};
 use super::hands::Hands;
 use super::rows::Walk;
 use crate::campaign::file::Campaign;
-use crate::campaign::inputs::Input;
+use crate::campaign::journal::Input;
 use crate::campaign::journal::past::{Begin, Past, fold};
 use crate::campaign::journal::{Journal, read};
 use crate::campaign::plan::{self, Planned};

@@ -2,8 +2,8 @@
 
 use super::problem::{At, Found};
 use super::{ALL, Campaign, Expectation, Kernel, Output, SCHEMA_VERSION, SmokeTest, Step};
+use crate::campaign::action;
 use crate::campaign::exercise::Probe;
-use crate::campaign::plan;
 use crate::host::toml::nearest;
 use crate::kernel::profile::KNOWN;
 use regex::Regex;
@@ -297,7 +297,7 @@ impl Rules<'_> {
             let says = format!("id is {:?}: a number in the plan, `2.1`", step.id);
             self.wrong(&at(&["id".into()]), says);
         }
-        if plan::RESERVED.contains(&step.id.as_str()) {
+        if action::RESERVED.contains(&step.id.as_str()) {
             let says = format!("the plan has a row {} of its own; begin with `2.1`", step.id);
             self.wrong(&at(&["id".into()]), says);
         }

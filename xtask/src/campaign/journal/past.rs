@@ -1,7 +1,7 @@
 //! What a run has come to, folded from its journal: a rule, without files, clocks, board or tree.
 
 use super::{Event, Line};
-use crate::campaign::inputs::Input;
+use crate::campaign::journal::Input;
 use crate::campaign::record::{End, Overruled, RowRecord};
 use crate::campaign::verdict::Verdict;
 use crate::campaign::walk::Options;

@@ -1,7 +1,7 @@
 //! The plan in print: lines for a terminal, Markdown, and one JSON value. All three tell the same value, the one that is executed.
 
-use super::{Action, Planned};
-use crate::campaign::estimates;
+use super::{Planned, Source};
+use crate::campaign::action::Action;
 use crate::campaign::file::Campaign;
 use crate::campaign::gates::{self, Asked, OpenedBy};
 use crate::ui::short;
@@ -112,7 +112,7 @@ impl Told<'_> {
         lines.push(format!(
             "About {} in all, {}.",
             short(self.estimate()),
-            estimates::sources(self.plan)
+            sources(self.plan)
         ));
         lines.push(String::new());
         lines.push("What is asked of people:".into());
@@ -186,6 +186,22 @@ impl Told<'_> {
             text.push_str(&format!("- **{end}**: {}\n", cell(&means)));
         }
         text
+    }
+}
+
+/// Where the estimates of a plan are from.
+fn sources(plan: &[Planned]) -> String {
+    let learned = plan
+        .iter()
+        .filter(|row| row.estimated_from != Source::Plan)
+        .count();
+    match learned {
+        0 => "from the plan".into(),
+        learned if learned == plan.len() => "learned from earlier runs".into(),
+        learned => format!(
+            "{learned} of {} rows learned from earlier runs, the rest from the plan",
+            plan.len()
+        ),
     }
 }
 

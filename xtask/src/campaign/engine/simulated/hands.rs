@@ -2,12 +2,12 @@
 
 use super::world::{Shared, answer, commit_of};
 use crate::board::boot::Reset;
-use crate::campaign::boot_step::Booted;
+use crate::campaign::attempt::{Asked, Booted};
 use crate::campaign::earlier::{Found, Taken};
 use crate::campaign::engine::course::row_of_manifest;
-use crate::campaign::engine::hands::{Asked, Built, Hands};
+use crate::campaign::engine::hands::{Built, Hands};
 use crate::campaign::file::Kernel;
-use crate::campaign::inputs::Input;
+use crate::campaign::journal::Input;
 use crate::campaign::journal::past::{BOOT_ONCE, BOOT_VANILLA, Kept, Past, RELOAD};
 use crate::campaign::journal::{Event, Journal};
 use crate::campaign::record::{DecodedFrame, EarlierBoot, PatchRecord, RowRecord, RunRecord, TakenFrom};

@@ -115,7 +115,7 @@ pub(super) fn answer(manifest: Option<Manifest>) -> Built {
     let Some(manifest) = manifest else {
         return Built::Fails("it is no kernel".into());
     };
-    Built::Kernel(Box::new(crate::campaign::build::Built {
+    Built::Kernel(Box::new(crate::campaign::job::Built {
         manifest,
         facts: Vec::new(),
         warnings: Vec::new(),

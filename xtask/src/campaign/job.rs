@@ -1,8 +1,7 @@
 //! One build as a piece of work that needs nothing of a git repository: it can be done on any thread.
 
-use super::Built;
-use crate::campaign::screen::Screen;
-use crate::campaign::stopwatch::Stopwatch;
+use super::screen::Screen;
+use super::stopwatch::Stopwatch;
 use crate::kernel::Report;
 use crate::kernel::build::{Base, Builder, Configured, Made};
 use crate::kernel::pulled::Why;
@@ -73,6 +72,16 @@ pub struct Order<'a> {
     pub staging: &'a Path,
     /// What is built, full hex.
     pub commit: &'a str,
+}
+
+/// What a build gave.
+pub struct Built {
+    /// The staged files.
+    pub manifest: Manifest,
+    /// Facts for the report.
+    pub facts: Vec<String>,
+    /// Warnings about files of the patches that no build before gave.
+    pub warnings: Vec<String>,
 }
 
 /// Configures, makes and stages one kernel; shows it on the screen.
