@@ -3,6 +3,7 @@
 
 mod answer;
 mod before;
+mod choice;
 mod default_swap;
 mod guard;
 mod kexec;
@@ -34,10 +35,11 @@ use std::time::Duration;
 
 pub use super::file::Method;
 pub use answer::{Answer, is_vanilla, look};
+pub use choice::choose;
 pub use guard::LineGuard;
 pub use limits::Limits;
 pub use menu::Seen;
-pub use method::{Guarantee, choose};
+pub use method::Guarantee;
 pub use named::{Named, named};
 pub use reset::Reset;
 pub use restart::await_own_restart;
