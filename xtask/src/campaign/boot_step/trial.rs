@@ -64,7 +64,8 @@ impl BootStep<'_> {
         ask: &mut Asking,
     ) -> (Option<Armed>, Option<Stopped>) {
         let log = self.evidence.join(HEARTBEAT);
-        let heart = match Heart::begin(rig.board, &trial.answer.boot_id, &log, Pace::default()) {
+        let pace = hung::patient(Pace::default(), hung::sooner(&self.tests.tests));
+        let heart = match Heart::begin(rig.board, &trial.answer.boot_id, &log, pace) {
             Ok(heart) => heart,
             Err(error) => {
                 booted.seen.lost.push(format!("{error:#}"));
