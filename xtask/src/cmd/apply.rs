@@ -1,14 +1,13 @@
 //! `cargo xtask apply`.
 
 use super::Context;
-use super::series::Where;
+use super::open_tree::{Where, open};
 use crate::exit::Outcome;
-use crate::kernel::patch::Patch;
 use crate::kernel::place::{BRANCH, Place};
 use crate::kernel::series::{Refusal, Series, may_apply};
-use crate::kernel::tree::{How, Stack, Tree};
+use crate::kernel::tree::{How, Stack};
 use crate::ui;
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 
 /// Arguments of `cargo xtask apply`.
 #[derive(Debug, clap::Args)]
@@ -92,7 +91,7 @@ impl Apply {
         ));
         context.ui.say(&format!(
             "next: cargo xtask build-debug-kernel{}",
-            kernel_flag(&self.which)
+            self.which.kernel_flag()
         ));
         Ok(Outcome::Success)
     }
@@ -123,15 +122,6 @@ impl Apply {
     }
 }
 
-/// `--kernel PATH` again, for the next command.
-pub(super) fn kernel_flag(which: &Where) -> String {
-    which
-        .kernel
-        .as_ref()
-        .map(|path| format!(" --kernel {}", path.display()))
-        .unwrap_or_default()
-}
-
 /// The patches of `wanted` that are not applied yet, refused where the order of the series is broken.
 fn in_order(series: &Series, stack: &Stack, wanted: &[usize], flags: &str) -> Result<Vec<usize>> {
     let mut applied: Vec<bool> = stack.applied(series)?.iter().map(Option::is_some).collect();
@@ -147,28 +137,4 @@ fn in_order(series: &Series, stack: &Stack, wanted: &[usize], flags: &str) -> Re
         }
     }
     Ok(todo)
-}
-
-/// Opens the work tree with a task on the screen if it has to be made, and says what was repaired.
-pub(super) fn open(context: &Context, place: &Place) -> Result<Tree> {
-    let making =
-        (!place.worktree.exists()).then(|| context.ui.task("making a work tree of the kernel", None));
-    let tree = place
-        .open()
-        .with_context(|| format!("opening the kernel tree of {}", place.repository.display()))?;
-    if let Some(task) = making {
-        task.done(&place.worktree.display().to_string());
-    }
-    if !tree.repaired().is_empty() {
-        context.ui.say(&format!(
-            "an interrupted change was finished: {} files were brought up to the branch",
-            tree.repaired().len()
-        ));
-    }
-    Ok(tree)
-}
-
-/// Names for a sentence.
-pub(super) fn names<'a>(patches: impl Iterator<Item = &'a Patch>) -> String {
-    patches.map(Patch::short_name).collect::<Vec<_>>().join(", ")
 }

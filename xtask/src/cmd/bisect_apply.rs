@@ -3,22 +3,18 @@
 use super::Context;
 use super::notify::NotifyFlags;
 use super::open_board::board_file;
+use super::plan;
 use super::run_campaign::{self, Order};
 use super::setup::TreeFlags;
 use crate::board::boot::ConsentGiven;
 use crate::board::preflight::root_at_risk;
-use crate::campaign::build;
-use crate::campaign::earlier::shelf;
-use crate::campaign::estimates;
 use crate::campaign::file::{Campaign, InUse, QuietHours, Step};
-use crate::campaign::inputs;
 use crate::campaign::journal::past::Begin;
-use crate::campaign::plan::{self, Planned};
+use crate::campaign::plan::Planned;
 use crate::campaign::walk::Options;
 use crate::exit::Outcome;
-use crate::kernel::toolchain::Toolchain;
 use crate::ui::Consent;
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
@@ -160,7 +156,7 @@ impl Prepared {
             campaign.people.in_use = InUse::Go;
         }
         begin.kernel = begin.kernel.or_else(|| campaign.tree.clone());
-        let mut plan = plan_of(context, &campaign, &begin.options)?;
+        let mut plan = plan::plan_of(context, &campaign, &begin.options)?;
         let is_carried = |step: &&Step| begin.options.carries(&campaign, step);
         for step in campaign.steps.iter().filter(is_carried) {
             for row in plan.iter_mut().filter(|row| row.id == step.id) {
@@ -189,7 +185,7 @@ impl Prepared {
 
     /// Prints the plan, and nothing else.
     pub fn tell(&self, context: &Context) -> Result<Outcome> {
-        super::plan::tell(context, &self.campaign, &self.plan, super::plan::Form::Text)?;
+        plan::tell(context, &self.campaign, &self.plan, plan::Form::Text)?;
         context
             .ui
             .line(&format!("By {}.", self.begin.options.method(&self.campaign)));
@@ -247,40 +243,4 @@ impl Prepared {
         };
         run_campaign::run(context, order)
     }
-}
-
-/// The plan of a campaign, with the subjects of its patches.
-pub fn plan_of(context: &Context, campaign: &Campaign, options: &Options) -> Result<Vec<Planned>> {
-    let patches = build::patches(&context.folders.project, campaign)?;
-    let subject = |name: &str| {
-        patches
-            .iter()
-            .find(|(known, _)| known == name)
-            .map(|(_, patch)| patch.subject.clone())
-            .unwrap_or_default()
-    };
-    let mut plan = plan::plan(campaign, subject);
-    let earlier = estimates::history(&context.folders.state.join("runs").join(&campaign.name));
-    estimates::learn(&mut plan, &earlier, &campaign.name, &campaign.board);
-    let content = |path: &Path| -> Result<Vec<u8>> { Ok(std::fs::read(context.folders.project.join(path))?) };
-    let known = inputs::of_campaign(campaign, &run_campaign::tool()?, &content);
-    shelf::foretell(&mut plan, campaign, options, &context.folders.state, known)?;
-    Ok(plan)
-}
-
-/// Builds one of our C programs for the board: all that is in a folder of `xtask/`.
-pub fn compile(context: &Context, name: &str, folder: &str) -> Result<PathBuf> {
-    let folder = context.folders.project.join("xtask").join(folder);
-    let mut sources = Vec::new();
-    for entry in std::fs::read_dir(&folder).with_context(|| format!("reading {}", folder.display()))? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "c") {
-            sources.push(path);
-        }
-    }
-    sources.sort();
-    let out = context.folders.cache.join("probe").join(name);
-    let sources: Vec<&Path> = sources.iter().map(PathBuf::as_path).collect();
-    Toolchain::find()?.compile_probe(&sources, &out)?;
-    Ok(out)
 }

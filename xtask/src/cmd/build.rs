@@ -1,9 +1,9 @@
 //! `cargo xtask build`, and what it shares with `build-debug-kernel`.
 
 use super::Context;
-use super::apply::open;
 use super::build_debug_kernel::BuildDebugKernel;
 use super::config::{overridden, verdicts};
+use super::open_tree::open;
 use crate::campaign::screen::Screen;
 use crate::exit::Outcome;
 use crate::host::requirements::{self, Purpose};

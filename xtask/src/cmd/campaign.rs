@@ -1,6 +1,6 @@
 //! `cargo xtask campaign`: a new campaign file, what is wrong with one, and what its defaults come to.
 
-use super::{Context, bisect_apply};
+use super::Context;
 use crate::campaign::file::problem::{self, Problem};
 use crate::campaign::file::{Campaign, present, read, schema, skeleton};
 use crate::exit::Outcome;
@@ -138,35 +138,6 @@ fn scopes(context: &Context, patches: &[Patch]) -> Vec<Scope> {
         true => patches.iter().map(|patch| scope::of(patch, read)).collect(),
         false => Vec::new(),
     }
-}
-
-/// What the smoke tests of a campaign need in `$LOCKSTEP`: its programs, compiled for the board, and files of this machine.
-pub fn smoke_files(context: &Context, campaign: &Campaign) -> Result<Vec<(String, PathBuf)>> {
-    let project = &context.folders.project;
-    let mut found: Vec<(String, PathBuf)> = Vec::new();
-    for (name, folder) in &campaign.programs {
-        // An absolute path stands for itself when it is joined.
-        let folder = project.join(folder).display().to_string();
-        found.push((name.clone(), bisect_apply::compile(context, name, &folder)?));
-    }
-    for file in campaign.smoke_tests.iter().flat_map(|test| &test.push) {
-        let name = file
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        let path = project.join(file);
-        match found.iter().find(|(known, _)| *known == name) {
-            Some((_, other)) if *other != path => bail!(
-                "pushing {} and {} for the smoke tests: both would be `{name}` in $LOCKSTEP; rename one",
-                other.display(),
-                path.display()
-            ),
-            Some(_) => {}
-            None => found.push((name, path)),
-        }
-    }
-    Ok(found)
 }
 
 /// Everything that is wrong with a file, and what it names that is not there.

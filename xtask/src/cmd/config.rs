@@ -1,7 +1,7 @@
 //! `cargo xtask config`.
 
 use super::Context;
-use super::apply::open;
+use super::open_tree::open;
 use crate::campaign::screen::Screen;
 use crate::exit::Outcome;
 use crate::host::requirements::{self, Purpose};

@@ -1,8 +1,8 @@
 //! `cargo xtask deploy`.
 
 use super::Context;
-use super::bisect_apply::compile;
 use super::open_board::{BoardFlags, lock};
+use super::programs::compile;
 use crate::board::deploy::{self, Deployed, Dtb, Plan, Request, Stage};
 use crate::board::nonce::Nonce;
 use crate::exit::Outcome;

@@ -1,13 +1,17 @@
 //! `cargo xtask plan`.
 
-use super::{Context, bisect_apply};
+use super::{Context, run_campaign};
+use crate::campaign::build;
+use crate::campaign::earlier::shelf;
+use crate::campaign::estimates;
 use crate::campaign::file::Campaign;
-use crate::campaign::plan::Planned;
+use crate::campaign::inputs;
 use crate::campaign::plan::print::Told;
+use crate::campaign::plan::{self, Planned};
 use crate::campaign::walk::Options;
 use crate::exit::Outcome;
 use anyhow::Result;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Arguments of `cargo xtask plan`.
 #[derive(Debug, clap::Args)]
@@ -38,7 +42,7 @@ impl Plan {
     /// Runs the verb.
     pub fn run(&self, context: &Context) -> Result<Outcome> {
         let campaign = Campaign::load(&context.folders.project.join(&self.campaign))?;
-        let plan = bisect_apply::plan_of(context, &campaign, &Options::default())?;
+        let plan = plan_of(context, &campaign, &Options::default())?;
         tell(context, &campaign, &plan, self.format)?;
         if self.format == Form::Text {
             context.ui.line("");
@@ -49,6 +53,25 @@ impl Plan {
         }
         Ok(Outcome::Success)
     }
+}
+
+/// The plan of a campaign, with the subjects of its patches.
+pub fn plan_of(context: &Context, campaign: &Campaign, options: &Options) -> Result<Vec<Planned>> {
+    let patches = build::patches(&context.folders.project, campaign)?;
+    let subject = |name: &str| {
+        patches
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, patch)| patch.subject.clone())
+            .unwrap_or_default()
+    };
+    let mut plan = plan::plan(campaign, subject);
+    let earlier = estimates::history(&context.folders.state.join("runs").join(&campaign.name));
+    estimates::learn(&mut plan, &earlier, &campaign.name, &campaign.board);
+    let content = |path: &Path| -> Result<Vec<u8>> { Ok(std::fs::read(context.folders.project.join(path))?) };
+    let known = inputs::of_campaign(campaign, &run_campaign::tool()?, &content);
+    shelf::foretell(&mut plan, campaign, options, &context.folders.state, known)?;
+    Ok(plan)
 }
 
 /// Prints a plan, and nothing else.

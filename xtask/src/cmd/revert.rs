@@ -1,8 +1,7 @@
 //! `cargo xtask revert`.
 
 use super::Context;
-use super::apply::{kernel_flag, names, open};
-use super::series::Where;
+use super::open_tree::{Where, open};
 use crate::exit::Outcome;
 use crate::kernel::patch::Patch;
 use crate::kernel::place::BRANCH;
@@ -118,7 +117,7 @@ impl Revert {
         }))?;
         context.ui.say(&format!(
             "next: cargo xtask build-debug-kernel{}",
-            kernel_flag(&self.which)
+            self.which.kernel_flag()
         ));
         Ok(())
     }
@@ -141,4 +140,9 @@ fn refuse_users(series: &Series, at: usize, applied: &[bool], together: &str) ->
         short(at),
         said.join("; ")
     )
+}
+
+/// Names for a sentence.
+fn names<'a>(patches: impl Iterator<Item = &'a Patch>) -> String {
+    patches.map(Patch::short_name).collect::<Vec<_>>().join(", ")
 }

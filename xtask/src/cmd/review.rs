@@ -1,7 +1,7 @@
 //! `cargo xtask review`.
 
 use super::Context;
-use super::series::Where;
+use super::open_tree::Where;
 use crate::exit::Outcome;
 use crate::kernel::review::{self, Decision, State};
 use crate::kernel::series::Series;

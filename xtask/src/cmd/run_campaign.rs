@@ -2,9 +2,9 @@
 //! one, and tells how it ended.
 
 use super::Context;
-use super::bisect_apply::compile;
 use super::notify::NotifyFlags;
 use super::open_board::{backup_folder, board_file, lock, open, power_on};
+use super::programs::{compile, smoke_files};
 use crate::board::Board;
 use crate::board::boot::{self, ConsentGiven, Reset};
 use crate::board::file::Kind;
@@ -117,7 +117,7 @@ pub fn run(context: &Context, mut order: Order) -> Result<Outcome> {
         campaign: &order.campaign,
         board: board.as_ref(),
         workshop,
-        smoke_files: super::campaign::smoke_files(context, &order.campaign)?,
+        smoke_files: smoke_files(context, &order.campaign)?,
         slot_init: compile(context, "slot_init", "slot-init")?,
         backups: backup_folder(context, &order.begin.board, &order.campaign.name),
         baseline: known::path_of(&context.folders.state, &order.campaign.name, &order.begin.board),

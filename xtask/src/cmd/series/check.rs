@@ -1,6 +1,7 @@
 //! `cargo xtask series check`.
 
-use super::{Context, Where};
+use super::Context;
+use crate::cmd::open_tree::Where;
 use crate::exit::Outcome;
 use crate::host::files::write_atomic;
 use crate::host::process;

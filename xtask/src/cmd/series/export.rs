@@ -1,6 +1,7 @@
 //! `cargo xtask series export`.
 
-use super::{Context, Where};
+use super::Context;
+use crate::cmd::open_tree::Where;
 use crate::exit::Outcome;
 use crate::kernel::place::BRANCH;
 use crate::kernel::tree::Stack;

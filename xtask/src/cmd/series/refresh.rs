@@ -1,6 +1,7 @@
 //! `cargo xtask series refresh`.
 
-use super::{Context, Where};
+use super::Context;
+use crate::cmd::open_tree::{Where, open};
 use crate::exit::Outcome;
 use crate::host::files::write_atomic;
 use crate::kernel::patch::{Patch, with_diff_of};
@@ -51,7 +52,7 @@ impl Refresh {
             return Ok(Outcome::Success);
         }
         let before = review::state(patch, &review::read(&series.paths[at])?);
-        let mut tree = super::super::apply::open(context, &place)?;
+        let mut tree = open(context, &place)?;
         let refreshed = tree.refresh(patch)?;
         let mut written = Vec::new();
         if rewrite(&tree, patch, &series.paths[at], &refreshed.commit)? {
@@ -95,7 +96,7 @@ impl Refresh {
         }))?;
         context.ui.say(&format!(
             "next: cargo xtask build-debug-kernel{}",
-            super::super::apply::kernel_flag(&self.which)
+            self.which.kernel_flag()
         ));
         Ok(Outcome::Success)
     }

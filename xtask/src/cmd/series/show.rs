@@ -1,6 +1,7 @@
 //! `cargo xtask series show`.
 
-use super::{Context, Where, overview};
+use super::{Context, overview};
+use crate::cmd::open_tree::Where;
 use crate::exit::Outcome;
 use crate::kernel::tree::Stack;
 use anyhow::Result;
