@@ -1,4 +1,5 @@
 //! A house rule that the compiler does not keep: the files of a room do not know each other in a circle. A file and the folder of its name are one here.
+//! What stands between the brackets of a macro is not read.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

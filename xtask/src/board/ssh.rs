@@ -127,27 +127,18 @@ impl Ssh {
         limit: Duration,
         break_off: &BreakOff,
     ) -> Result<Finished> {
+        // The shared connection is forgotten where it fails, and not before its command is told why: see `restarted`.
+        let shared = |break_off: &BreakOff| {
+            let asked = self.ask(Connection::Shared, script, input, limit, break_off);
+            if asked.is_err() {
+                self.forget();
+            }
+            asked
+        };
         if limit <= self.look_every || break_off.is_of_a_watch() {
-            return self.run_shared(script, input, limit, break_off);
+            return shared(break_off);
         }
-        restarted::beside(self, break_off, |either| {
-            self.run_shared(script, input, limit, either)
-        })
-    }
-
-    /// [`Ssh::ask`] over the shared connection, which is forgotten where it did not carry the answer.
-    fn run_shared(
-        &self,
-        script: &str,
-        input: &[u8],
-        limit: Duration,
-        break_off: &BreakOff,
-    ) -> Result<Finished> {
-        let asked = self.ask(Connection::Shared, script, input, limit, break_off);
-        if asked.is_err() {
-            self.forget();
-        }
-        asked
+        restarted::beside(self, break_off, shared)
     }
 
     /// Runs a script over `connection`, and leaves that as it is: who forgets the shared one ends whatever else goes through it.

@@ -122,8 +122,8 @@ impl Machine {
                 let sink = format!("log.driver=file,log.filename={}", option_value(log));
                 let filter = "driver=blklogwrites,node-name=disk-log,file=disk-file";
                 add("-blockdev", format!("{filter},{sink},log-sector-size=512"));
-                // The disk puts requests together until they have as many parts as one write(2) of the host may have (IOV_MAX); the log puts its
-                // own before them, and the guest would get an I/O error.
+                // The disk puts requests together until they have as many parts as one pwritev(2) of the host takes (IOV_MAX); the log puts
+                // its own before them, and the guest would get an I/O error.
                 ("disk-log", ",request-merging=off")
             }
         };
