@@ -215,7 +215,8 @@ impl Protected {
             .collect();
         bail!(
             "vanilla's files on board `{}` are not what they were, and nothing here wrote them ({} differences): find out who \
-             did, then run `cargo xtask preflight` for a new start, or `cargo xtask rollback`\n{}",
+             did. `cargo xtask rollback` puts them back; where they are to stay, begin with a backup of another name, since none is \
+             overwritten: `cargo xtask preflight --campaign NAME`, or `name` in a campaign's file\n{}",
             self.board,
             found.len(),
             list.join("\n")

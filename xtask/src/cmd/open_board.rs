@@ -17,8 +17,8 @@ use std::time::Duration;
 /// How long a board may take for its first answer.
 const FIRST_ANSWER: Duration = Duration::from_secs(40);
 
-/// `.lockstep/backups/<board>/<campaign>`. A virtual board that was made from other things is another board: its folder has the name of what it was
-/// made from, so that the backup of one is never held against the other.
+/// `.lockstep/backups/<board>/<campaign>`. A virtual board that is made again is another board, whose folder has another name: the backup of
+/// one is never held against the other.
 pub fn backup_folder(context: &Context, board: &str, campaign: &str) -> PathBuf {
     backups_of(context, board).join(campaign)
 }

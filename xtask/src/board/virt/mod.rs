@@ -62,6 +62,7 @@ pub struct VirtualBoard {
     description: Description,
     serial: Serial,
     state: State,
+    instance: String,
 }
 
 /// What a board was made from.
@@ -128,7 +129,15 @@ impl VirtualBoard {
                 path.display()
             );
         }
+        let keys = folder.join(KNOWN_HOSTS);
+        let keys = fs::read(&keys).with_context(|| {
+            format!(
+                "reading {} (a board that is not whole? `cargo xtask board destroy`)",
+                keys.display()
+            )
+        })?;
         Ok(VirtualBoard {
+            instance: files::sha256(&keys)[..8].to_string(),
             serial: Serial::new(&folder),
             description: description()?,
             folder,
@@ -146,9 +155,9 @@ impl VirtualBoard {
         &self.folder
     }
 
-    /// Names what it was made from: kernel, user land, machine. A board made from the same things has the same name.
+    /// Names this very board, by its host key: one that is made again has other files, though it is made from the same things.
     pub fn instance(&self) -> &str {
-        self.state.key.get(..8).unwrap_or(&self.state.key)
+        &self.instance
     }
 
     /// Release of vanilla.
@@ -478,3 +487,6 @@ fn description() -> Result<Description> {
         .context("in boards/virtual.toml")?
         .description)
 }
+
+#[cfg(test)]
+mod tests;
