@@ -1,11 +1,14 @@
 //! The host: running programs, locks, atomic files, hashes, folders, what is missing on this machine.
 
 pub mod awake;
+pub mod bounded;
+pub mod file_name;
 pub mod files;
 pub mod folders;
 pub mod identity;
 pub mod interrupt;
 pub mod lock;
+pub mod one_line;
 pub mod packages;
 pub mod process;
 pub mod requirements;

@@ -7,12 +7,16 @@
 mod aside;
 mod break_off;
 mod follow;
+mod output;
 mod wait;
 
 pub use break_off::{BreakOff, BrokenOff};
 pub use follow::{Ended, Stopped, follow_aside, run_logged};
 
+use super::bounded::MIB;
+use super::one_line::one_line;
 use anyhow::{Context, Result, bail};
+use output::Stream;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::unix::process::CommandExt;
@@ -22,6 +26,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 use wait::wait;
 use xshell::Cmd;
+
+/// Most bytes of a program's standard error: it is read as messages.
+const MOST_SAID: u64 = 16 * MIB;
 
 /// What a program printed and how it ended.
 #[derive(Debug, Clone)]
@@ -41,8 +48,8 @@ impl Finished {
     }
 }
 
-/// Runs a program and gives what it printed; any exit status is an answer. Errors: it cannot be started, or
-/// did not end within `limit` (it is killed with its process group then).
+/// Runs a program and gives what it printed; any exit status is an answer. Errors: it cannot be started, did not end within `limit`, or
+/// prints more than [`BreakOff::most`] has by default (it is killed with its process group then).
 pub fn finish(cmd: Cmd, limit: Duration) -> Result<Finished> {
     finish_with_input(cmd, &[], limit)
 }
@@ -52,30 +59,56 @@ pub fn finish_with_input(cmd: Cmd, input: &[u8], limit: Duration) -> Result<Fini
     finish_unless(cmd, input, limit, &BreakOff::default())
 }
 
-/// [`finish_with_input`] that ends at once when `break_off` is said, with [`BrokenOff`]: the program is killed with its process group then,
-/// and reaped.
+/// [`finish_with_input`] that ends at once when `break_off` is said, with [`BrokenOff`], or when the program prints more than
+/// [`BreakOff::most`]: it is killed with its process group then, and reaped.
 pub fn finish_unless(cmd: Cmd, input: &[u8], limit: Duration, break_off: &BreakOff) -> Result<Finished> {
     break_off.check()?;
+    let deadline = Instant::now() + limit;
     let shown = cmd.to_string();
+    let doing = || format!("running `{}`", one_line(&shown));
     let mut command = Command::from(cmd);
     command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0);
-    let mut child = command.spawn().with_context(|| format!("starting `{shown}`"))?;
-    let stdout = collect(child.stdout.take().expect("stdout was piped"));
-    let stderr = collect(child.stderr.take().expect("stderr was piped"));
+    let mut child = command
+        .spawn()
+        .with_context(|| format!("starting `{}`", one_line(&shown)))?;
+    let too_much = BreakOff::default();
+    let most = break_off.most();
+    let stdout = child.stdout.take().expect("stdout was piped");
+    let stdout = Stream::collect(stdout, "standard output", most, &too_much);
+    let stderr = child.stderr.take().expect("stderr was piped");
+    let stderr = Stream::collect(stderr, "standard error", most.min(MOST_SAID), &too_much);
     let mut stdin = child.stdin.take().expect("stdin was piped");
     let input = input.to_vec();
     // A program that ends without reading its input closes the pipe: its exit status tells, not this write.
     let feeder = thread::spawn(move || drop(stdin.write_all(&input)));
-    let status = wait(&mut child, limit, break_off).with_context(|| format!("running `{shown}`"))?;
+    let group = rustix::process::Pid::from_raw(child.id() as i32);
+    let status = wait(&mut child, limit, &too_much.or(break_off));
+    if let Some(why) = too_much.why() {
+        bail!("{}: {why}, and was ended", doing());
+    }
+    let status = status.with_context(doing)?;
     drop(feeder.join());
+    let (Some(stdout), Some(stderr)) = (stdout.end(deadline), stderr.end(deadline)) else {
+        if let Some(group) = group {
+            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+        }
+        bail!(
+            "{}: it ended, and something that it started went on and held its output open for {} s",
+            doing(),
+            limit.as_secs()
+        );
+    };
+    if let Some(why) = too_much.why() {
+        bail!("{}: {why}", doing());
+    }
     Ok(Finished {
         status,
-        stdout: stdout.join().unwrap_or_default(),
-        stderr: stderr.join().unwrap_or_default(),
+        stdout,
+        stderr,
     })
 }
 
@@ -234,9 +267,14 @@ fn succeeded(shown: &str, finished: Finished) -> Result<Finished> {
     if said.trim().is_empty() {
         said = String::from_utf8_lossy(&finished.stdout).into_owned();
     }
-    let lines: Vec<String> = said.lines().map(String::from).collect();
+    let lines: Vec<String> = said.lines().map(one_line).collect();
     let end = &lines[lines.len().saturating_sub(20)..];
-    bail!("`{shown}` ended with {}:\n{}", finished.status, indent(end))
+    bail!(
+        "`{}` ended with {}:\n{}",
+        one_line(shown),
+        finished.status,
+        indent(end)
+    )
 }
 
 fn indent(lines: &[String]) -> String {
@@ -245,14 +283,6 @@ fn indent(lines: &[String]) -> String {
         .map(|line| format!("    {line}"))
         .collect::<Vec<_>>()
         .join("\n")
-}
-
-fn collect(mut from: impl Read + Send + 'static) -> thread::JoinHandle<Vec<u8>> {
-    thread::spawn(move || {
-        let mut bytes = Vec::new();
-        drop(from.read_to_end(&mut bytes));
-        bytes
-    })
 }
 
 #[cfg(test)]
@@ -286,6 +316,36 @@ mod tests {
         .unwrap_err();
         assert!(format!("{error:#}").contains("did not end within"), "{error:#}");
         assert!(started.elapsed() < Duration::from_secs(5));
+    }
+
+    #[test]
+    fn a_program_that_prints_without_end_is_ended_at_its_bound() {
+        let sh = Shell::new().unwrap();
+        let started = Instant::now();
+        let few = BreakOff::default().up_to(1000);
+        let error = finish_unless(cmd!(sh, "yes"), &[], LIMIT, &few).unwrap_err();
+        let error = format!("{error:#}");
+        assert!(
+            error.contains("`yes`: it printed more than 1000 bytes on standard output"),
+            "{error}"
+        );
+        let error = finish_unless(cmd!(sh, "sh -c 'yes >&2'"), &[], LIMIT, &few).unwrap_err();
+        assert!(format!("{error:#}").contains("on standard error"), "{error:#}");
+        // One that has ended already, and one with exactly as much.
+        let all = |count: &str| finish_unless(cmd!(sh, "head -c {count} /dev/zero"), &[], LIMIT, &few);
+        assert_eq!(all("1000").unwrap().stdout.len(), 1000);
+        assert!(all("1001").is_err());
+        assert!(!BrokenOff::is(&all("1001").unwrap_err()), "nobody broke it off");
+        assert!(started.elapsed() < Duration::from_secs(5));
+    }
+
+    #[test]
+    fn what_a_program_leaves_behind_does_not_keep_it_waiting() {
+        let sh = Shell::new().unwrap();
+        let started = Instant::now();
+        let error = finish(cmd!(sh, "sh -c 'sleep 60 & exit 0'"), Duration::from_secs(1)).unwrap_err();
+        assert!(format!("{error:#}").contains("held its output open"), "{error:#}");
+        assert!(started.elapsed() < Duration::from_secs(20));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The word by which one thread ends what another waits for.
 
+use super::super::bounded::MIB;
 use anyhow::Result;
 use std::sync::{Arc, OnceLock};
 
@@ -10,9 +11,26 @@ pub struct BreakOff {
     /// Words of others that count here, too ([`BreakOff::or`]).
     others: Vec<Arc<OnceLock<String>>>,
     watch: bool,
+    most: Option<u64>,
 }
 
+/// Most bytes of what a program prints, where nobody says otherwise. Its text may be held twice, as bytes and as characters.
+const MOST: u64 = 64 * MIB;
+
 impl BreakOff {
+    /// The same word, for a program that may print so many bytes: one that prints more is ended, too.
+    pub fn up_to(self, most: u64) -> Self {
+        BreakOff {
+            most: Some(most),
+            ..self
+        }
+    }
+
+    /// Most bytes that the program may print on its standard output ([`BreakOff::up_to`]).
+    pub fn most(&self) -> u64 {
+        self.most.unwrap_or(MOST)
+    }
+
     /// The word of somebody who watches what the program talks to, and says it when that is gone.
     pub fn of_a_watch() -> Self {
         BreakOff {
@@ -43,6 +61,7 @@ impl BreakOff {
         either.others.push(other.word.clone());
         either.others.extend(other.others.iter().cloned());
         either.watch |= other.watch;
+        either.most = [self.most, other.most].into_iter().flatten().min();
         either
     }
 
