@@ -5,7 +5,7 @@ use std::path::Path;
 /// What a room of the library may use of the others. `cmd`, `cli` and `lib` join everything and are not listed.
 const MAY_KNOW: &[(&str, &[&str])] = &[
     ("manifest", &[]),
-    ("ui", &[]),
+    ("ui", &["host"]),
     ("host", &[]),
     ("kernel", &["host", "manifest"]),
     ("capture", &["host"]),

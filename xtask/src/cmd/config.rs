@@ -234,7 +234,7 @@ impl Why {
             Ok(story) => story,
             Err(near) => bail!("{}", unknown(symbol, &near, &place.worktree)),
         };
-        context.ui.line(&story.to_string());
+        context.ui.text(&story.to_string());
         context.ui.json(&story)?;
         context.ui.say(&format!(
             "looked at {} of {}; next: cargo xtask config verify --fragment FILE",

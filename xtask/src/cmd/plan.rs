@@ -80,7 +80,7 @@ pub fn tell(context: &Context, campaign: &Campaign, plan: &[Planned], form: Form
     context.ui.json(&told.json())?;
     match form {
         Form::Text => told.lines().iter().for_each(|line| context.ui.line(line)),
-        Form::Markdown => context.ui.line(told.markdown().trim_end()),
+        Form::Markdown => context.ui.text(told.markdown().trim_end()),
     }
     Ok(())
 }

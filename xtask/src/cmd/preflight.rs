@@ -90,10 +90,12 @@ impl Preflight {
         task.done(&format!("{} checks", report.checks.len()));
         let (path, card) = rescue_card::save(board, &verified)?;
         card.lines().for_each(|line| context.ui.line(line));
+        context.ui.line("");
         context.ui.line(&format!(
-            "\nThis rescue card is saved in {}: print it, or keep it on another machine.\n",
+            "This rescue card is saved in {}: print it, or keep it on another machine.",
             path.display()
         ));
+        context.ui.line("");
         let outcome = self.tell(context, &protected, &verified, &report)?;
         match report.capture {
             Some(capture) if report.may_start() && !self.no_reboots => {

@@ -60,7 +60,7 @@ impl Report {
         match self.format {
             Some(Format::Json) => answer(&Ui::new(Output::Json), &material, &folder)?,
             Some(format) => {
-                context.ui.line(text(format, &material)?.trim_end_matches('\n'));
+                context.ui.text(text(format, &material)?.trim_end_matches('\n'));
                 if format == Format::Issue {
                     let advice = report::issue::advice(&material);
                     advice.iter().for_each(|line| context.ui.say(line));

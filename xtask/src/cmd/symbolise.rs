@@ -107,7 +107,7 @@ impl Symbolise {
             print(context.ui, line);
         }
         for chain in &chains {
-            context.ui.line("\nOrder of locks:");
+            context.ui.text("\nOrder of locks:");
             chain
                 .text()
                 .iter()

@@ -149,7 +149,10 @@ pub fn hostile() -> RunRecord {
 pub fn check_characters(text: &str) {
     for c in text.chars() {
         let harmless = c == '\n' || c == '\t' || !c.is_control();
-        assert!(harmless && !ui::is_invisible(c), "{c:?} in\n{text}");
+        assert!(
+            harmless && !crate::host::one_line::is_invisible(c),
+            "{c:?} in\n{text}"
+        );
     }
 }
 

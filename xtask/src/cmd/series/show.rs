@@ -26,7 +26,7 @@ impl Show {
         row.tell(context);
         let body = &series.patches[at].body;
         if !body.is_empty() {
-            context.ui.line(&format!("\n{body}"));
+            context.ui.text(&format!("\n{body}"));
         }
         let tree = stack.as_ref().map(Stack::repository);
         context.ui.json(
