@@ -15,6 +15,8 @@ use std::path::{Path, PathBuf};
 
 /// Version of the format of [`Manifest`].
 pub const SCHEMA_VERSION: u32 = 1;
+/// Most bytes of an archive that come from a board: packed, vanilla with its modules has some hundred million.
+const MOST_OF_ARCHIVE: u64 = 256 << 20;
 /// Name of the archive in a backup's folder on the host.
 pub const ARCHIVE: &str = "vanilla.tar.zst";
 /// Name of the manifest, on the board and on the host.
@@ -411,7 +413,13 @@ fn pull(board: &dyn Board, manifest: &Manifest, folder: &Path, host_folder: &Pat
     let pulling = format!(
         "set -eu\nif command -v zstd >/dev/null; then tar -C {from} -cf - . | zstd -3 -T0 -cq; else tar -C {from} -cf - .; fi"
     );
-    let finished = script::ask(board, "pulling the backup", &pulling, script::WORK)?;
+    let finished = script::ask_up_to(
+        board,
+        "pulling the backup",
+        &pulling,
+        script::WORK,
+        MOST_OF_ARCHIVE,
+    )?;
     const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd]; // RFC 8878, section 3.1.1
     let bytes = if finished.stdout.starts_with(&ZSTD_MAGIC) {
         finished.stdout

@@ -9,6 +9,7 @@ mod sections;
 use super::Description;
 use super::ssh::{KnownHost, Rights, Target};
 pub use crate::capture::source::Source as SerialSource;
+use crate::host::bounded;
 use crate::host::toml as toml_file;
 use anyhow::{Context, Result, bail};
 use checker::Checker;
@@ -182,9 +183,9 @@ impl BoardFile {
     /// Reads and checks `boards/<name>.toml`.
     pub fn load(folder: &Path, name: &str) -> Result<Self> {
         let path = folder.join(format!("{name}.toml"));
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+        let text = match bounded::read_text_if_there(&path, bounded::WRITTEN)? {
+            Some(text) => text,
+            None => {
                 let there = names(folder);
                 let hint = toml_file::nearest(name, there.iter().map(String::as_str))
                     .map_or(String::new(), |meant| format!(" (did you mean `{meant}`?)"));
@@ -197,7 +198,6 @@ impl BoardFile {
                     path.display()
                 )
             }
-            Err(error) => return Err(error).with_context(|| format!("reading {}", path.display())),
         };
         Self::parse(name, &text).with_context(|| format!("in the board file {}", path.display()))
     }

@@ -9,6 +9,7 @@ mod system;
 use super::backup;
 use super::protected::Protected;
 use super::{Board, autologin, boot, netconsole, script};
+use crate::capture::client::Recorder;
 use crate::manifest::{Kind, Manifest};
 use anyhow::Result;
 use serde::Serialize;
@@ -261,11 +262,7 @@ fn serial_sees(board: &dyn Board, from: u64, word: &str) -> bool {
     false
 }
 
-fn tail(log: &std::path::Path, from: u64) -> std::io::Result<String> {
-    use std::io::{Read, Seek, SeekFrom};
-    let mut file = std::fs::File::open(log)?;
-    file.seek(SeekFrom::Start(from))?;
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes)?;
+fn tail(log: &std::path::Path, from: u64) -> Result<String> {
+    let bytes = Recorder::read(log, from)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

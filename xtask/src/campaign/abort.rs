@@ -9,6 +9,7 @@ use super::resume::{BoardSeen, Decision, to_vanilla};
 use super::way_home::{self, Home};
 use crate::board::boot::{self, ConsentGiven, Outcome, Reset};
 use crate::board::protected::Protected;
+use crate::host::bounded;
 use crate::kernel::tree::Tree;
 use anyhow::{Result, bail};
 use serde::Serialize;
@@ -136,7 +137,7 @@ pub fn end(folder: &Path, past: &Past, journal: &mut Journal) -> Result<()> {
         person: None,
     };
     journal.note(Event::End, "", &ended)?;
-    let record = std::fs::read(folder.join("run.json")).ok();
+    let record = bounded::read(&folder.join("run.json"), bounded::RECORD).ok();
     let Some(mut record) = record.and_then(|bytes| serde_json::from_slice::<RunRecord>(&bytes).ok()) else {
         return Ok(());
     };

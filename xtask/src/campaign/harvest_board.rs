@@ -216,3 +216,82 @@ fn list(folder: &Path, taken: &mut Taken) -> Result<()> {
     }
     files::write_atomic(&folder.join("SHA256SUMS"), sums.as_bytes())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::board::InFront;
+    use crate::board::bare_board::BareBoard;
+    use crate::host::process::Finished;
+    use std::os::unix::process::ExitStatusExt;
+    use std::sync::Mutex;
+
+    /// A board that answers what it likes when it is asked for its boots.
+    struct Hostile {
+        bare: BareBoard,
+        boots: String,
+        asked: Mutex<Vec<String>>,
+    }
+
+    impl InFront for Hostile {
+        fn behind(&self) -> &dyn Board {
+            &self.bare
+        }
+
+        fn pass_on(&self, script: &str, _: &[u8], _: Duration, _: &BreakOff) -> Result<Finished> {
+            self.asked.lock().unwrap().push(script.to_string());
+            let answer = match script {
+                BOOTS => self.boots.as_str(),
+                script if script.contains("journalctl -k -b '") || script.contains("journalctl -k -b 0") => {
+                    "{\"MESSAGE\":\"x\"}\n"
+                }
+                _ => "",
+            };
+            Ok(Finished {
+                status: std::process::ExitStatus::from_raw(0),
+                stdout: answer.into(),
+                stderr: Vec::new(),
+            })
+        }
+    }
+
+    #[test]
+    fn what_a_board_calls_its_boots_is_neither_a_path_nor_a_command() {
+        let top = tempfile::tempdir().unwrap();
+        let folder = top.path().join("a/b");
+        let (old, now) = ("0".repeat(32), "f".repeat(32));
+        let board = Hostile {
+            bare: BareBoard::ampere(),
+            boots: format!(
+                "boot ../../escaped\nboot $(reboot)\nboot /tmp/x\nboot {old}\nboot {old}\nboot {now}\n"
+            ),
+            asked: Mutex::default(),
+        };
+        let taken = take(&board, &folder, 10).unwrap();
+        let ids: Vec<&str> = taken.boots.iter().map(|boot| boot.id.as_str()).collect();
+        assert_eq!(ids, [old.as_str(), now.as_str()]);
+        assert!(
+            taken
+                .problems
+                .iter()
+                .any(|problem| problem.starts_with("4 boots: ")),
+            "{:?}",
+            taken.problems
+        );
+        let files: Vec<&str> = taken.files.iter().map(|file| file.name.as_str()).collect();
+        assert!(
+            files.contains(&format!("journal-{old}.log").as_str()),
+            "{files:?}"
+        );
+        let outside = walkdir::WalkDir::new(top.path()).into_iter().flatten();
+        let outside: Vec<_> = outside
+            .filter(|entry| entry.file_type().is_file() && !entry.path().starts_with(&folder))
+            .collect();
+        assert!(outside.is_empty(), "{outside:?}");
+        let asked = board.asked.lock().unwrap().join("\n");
+        assert!(
+            !asked.contains("reboot)") && !asked.contains("escaped"),
+            "{asked}"
+        );
+    }
+}

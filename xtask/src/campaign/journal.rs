@@ -8,6 +8,7 @@ pub mod read;
 
 pub use input::Input;
 
+use crate::host::bounded;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -108,7 +109,7 @@ impl Journal {
                 .and_then(|folder| folder.sync_all())
                 .with_context(doing)?;
         }
-        let bytes = std::fs::read(path).with_context(doing)?;
+        let bytes = bounded::read(path, bounded::RECORD).with_context(doing)?;
         let sink = FileSink {
             path: path.to_path_buf(),
             file,

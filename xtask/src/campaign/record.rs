@@ -7,6 +7,7 @@ use super::smoke::SmokeResult;
 use super::stopwatch::Span;
 use super::verdict::Verdict;
 use crate::evidence::wall::{self, Wall};
+use crate::host::bounded;
 use crate::host::files;
 use crate::kernel::symbolise::touched::Mark;
 use anyhow::{Context, Result, bail};
@@ -298,7 +299,7 @@ impl RunRecord {
     pub fn load(folder: &Path) -> Result<Self> {
         let path = folder.join("run.json");
         let doing = || format!("reading the record of a run, {}", path.display());
-        let bytes = std::fs::read(&path).with_context(doing)?;
+        let bytes = bounded::read(&path, bounded::RECORD).with_context(doing)?;
         let record: RunRecord = serde_json::from_slice(&bytes).with_context(doing)?;
         if record.schema_version > SCHEMA_VERSION {
             bail!(

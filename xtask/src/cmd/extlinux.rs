@@ -9,6 +9,7 @@ use crate::board::protected::{self, Protected};
 use crate::board::script;
 use crate::board::writer::Writer;
 use crate::exit::Outcome;
+use crate::host::bounded;
 use crate::host::files;
 use crate::host::lock::Held;
 use anyhow::{Context as _, Result, bail};
@@ -194,7 +195,7 @@ impl Which {
             });
         }
         let path = self.file.as_ref().context("no file and no board is named")?;
-        let bytes = std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
+        let bytes = bounded::read(path, bounded::WRITTEN)?;
         Ok(Source {
             config: Config::parse(&bytes),
             shown: path.display().to_string(),

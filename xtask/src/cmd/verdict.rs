@@ -9,6 +9,7 @@ use crate::campaign::record::{Overruled, RunRecord};
 use crate::campaign::report;
 use crate::campaign::verdict::Verdict as Judged;
 use crate::exit::Outcome;
+use crate::host::bounded;
 use anyhow::{Context as _, Result, bail};
 use std::path::Path;
 
@@ -130,7 +131,7 @@ fn tell(context: &Context, row: &PastRow) -> Result<Outcome> {
 /// The report tells the word, too.
 fn into_record(folder: &Path, step: &str, word: &Overruled) -> Result<()> {
     let path = folder.join("run.json");
-    let Ok(bytes) = std::fs::read(&path) else {
+    let Some(bytes) = bounded::read_if_there(&path, bounded::RECORD)? else {
         return Ok(());
     };
     let mut record: RunRecord =

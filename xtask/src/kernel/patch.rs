@@ -9,6 +9,7 @@ mod rewrite;
 mod words;
 
 use super::diff::{self, FileChange};
+use crate::host::bounded;
 use crate::host::files::sha256;
 use anyhow::{Context, Result, bail};
 pub use author::AuthorDate;
@@ -50,7 +51,8 @@ pub struct Patch {
 impl Patch {
     /// Reads a patch file. Errors name the file and, where there is one, the line.
     pub fn read(path: &Path) -> Result<Self> {
-        let bytes = std::fs::read(path).with_context(|| format!("reading the patch {}", path.display()))?;
+        let bytes = bounded::read(path, bounded::LOG)
+            .with_context(|| format!("reading the patch {}", path.display()))?;
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
         Self::parse(&name, &bytes)
     }

@@ -5,6 +5,8 @@ pub mod needs;
 pub mod scope;
 
 use super::patch::{Patch, file_name};
+use crate::host::bounded;
+use crate::host::one_line;
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 
@@ -41,7 +43,7 @@ impl Series {
         }
         let list = folder.join("series");
         let paths: Vec<PathBuf> = if list.is_file() {
-            let text = std::fs::read_to_string(&list).with_context(doing)?;
+            let text = bounded::read_text(&list, bounded::WRITTEN).with_context(doing)?;
             let entries = parse_list(&text).with_context(|| format!("in {}", list.display()))?;
             for entry in &entries {
                 if !folder.join(&entry.path).is_file() {
@@ -158,13 +160,13 @@ pub fn find(patches: &[Patch], wanted: &str) -> Result<usize> {
     if let Some(found) = patches.iter().position(matches) {
         return Ok(found);
     }
-    let there: Vec<String> = patches
+    let there = patches
         .iter()
-        .map(|patch| format!("    {}  {}", patch.short_name(), patch.subject))
-        .collect();
+        .map(|patch| format!("{}  {}", patch.short_name(), patch.subject));
     bail!(
-        "there is no patch `{wanted}` (by number, file name or subject); there are:\n{}",
-        there.join("\n")
+        "there is no patch `{}` (by number, file name or subject); there are:{}",
+        one_line::one_line(wanted),
+        one_line::list(there, 200)
     )
 }
 

@@ -6,7 +6,6 @@ use crate::campaign::smoke::SmokeResult;
 use crate::campaign::stopwatch::Span;
 use crate::evidence::wall::Wall;
 use crate::kernel::symbolise::touched::Mark;
-use crate::ui;
 
 /// A run of these rows.
 pub fn run(rows: Vec<RowRecord>) -> RunRecord {

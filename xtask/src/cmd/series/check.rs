@@ -3,6 +3,7 @@
 use super::Context;
 use crate::cmd::open_tree::Where;
 use crate::exit::Outcome;
+use crate::host::bounded;
 use crate::host::files::write_atomic;
 use crate::host::process;
 use crate::kernel::patch::Patch;
@@ -156,7 +157,7 @@ fn beside(patch: &Path) -> PathBuf {
 
 /// The summary of the last check of exactly this content.
 pub(super) fn last_result(file: &Path, patch: &Patch) -> Option<String> {
-    let text = std::fs::read_to_string(beside(file)).ok()?;
+    let text = bounded::read_text(&beside(file), bounded::WRITTEN).ok()?;
     let of = text.lines().find_map(|line| line.strip_prefix(CHECKED))?;
     (of == patch.sha256).then(|| summary(&text).map(String::from))?
 }

@@ -2,6 +2,7 @@
 
 use super::Context;
 use crate::exit::Outcome;
+use crate::host::bounded;
 use crate::host::files::write_atomic;
 use crate::kernel::patch::Scissors;
 use crate::kernel::series::import;
@@ -34,7 +35,7 @@ impl Import {
     /// Runs the verb. Dies half-way: the folder holds some patches, and no `series` file.
     pub fn run(&self, context: &Context) -> Result<Outcome> {
         let doing = || format!("importing {}", self.mbox.display());
-        let bytes = std::fs::read(&self.mbox).with_context(doing)?;
+        let bytes = bounded::read(&self.mbox, bounded::LOG).with_context(doing)?;
         let scissors = if self.scissors {
             Scissors::Cut
         } else {

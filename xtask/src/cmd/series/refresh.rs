@@ -3,6 +3,7 @@
 use super::Context;
 use crate::cmd::open_tree::{Where, open};
 use crate::exit::Outcome;
+use crate::host::bounded;
 use crate::host::files::write_atomic;
 use crate::kernel::patch::{Patch, with_diff_of};
 use crate::kernel::place::BRANCH;
@@ -121,7 +122,7 @@ impl Refresh {
 /// Writes the patch file with the diff of the commit; `false`: it has it already.
 fn rewrite(tree: &Tree, patch: &Patch, file: &Path, commit: &str) -> Result<bool> {
     let doing = || format!("writing {} anew", file.display());
-    let old = std::fs::read(file).with_context(doing)?;
+    let old = bounded::read(file, bounded::LOG).with_context(doing)?;
     let ids = patch
         .files
         .iter()
