@@ -48,12 +48,8 @@ impl Outcome {
 /// process. The command line was not understood, so it is looked through for `--json` itself.
 pub fn usage(error: &clap::Error, words: impl Iterator<Item = OsString>) -> ExitCode {
     let json = words.take_while(|word| word != "--").any(|word| word == "--json");
-    if !json || !error.use_stderr() {
-        // A reader that went away is no reason to fail.
-        drop(error.print());
-    } else {
-        Ui::new(Format::Json).usage(&error.render().to_string());
-    }
+    let format = if json { Format::Json } else { Format::Text };
+    Ui::new(format).usage(error);
     match u8::try_from(error.exit_code()) {
         Ok(code) => ExitCode::from(code),
         Err(_) => ExitCode::from(USAGE),

@@ -121,9 +121,14 @@ impl Ui {
         drop(self.json(&serde_json::json!({ "error": text })));
     }
 
-    /// What is wrong with the command line, as clap says it.
-    pub fn usage(&self, said: &str) {
-        let text = visible(said.trim_end());
+    /// What clap says of a command line that it does not accept; or the help or the version that was asked for, which is text in any format.
+    pub fn usage(&self, said: &clap::Error) {
+        if self.format == Format::Text || !said.use_stderr() {
+            // A reader that went away is no reason to fail.
+            drop(said.print());
+            return;
+        }
+        let text = visible(said.render().to_string().trim_end());
         eprintln!("{text}");
         let error = text.strip_prefix("error: ").unwrap_or(&text);
         drop(self.json(&serde_json::json!({ "error": error })));
