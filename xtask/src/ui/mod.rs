@@ -264,3 +264,26 @@ impl Task<'_> {
         took
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The list of files that a person agrees to before a rollback, an error, a question.
+    #[test]
+    fn nothing_foreign_forges_a_line() {
+        let path = "/boot/a\nremove /boot/vanilla\u{85}\u{202e}x\ty";
+        assert_eq!(
+            result_line(path),
+            "/boot/a\\nremove /boot/vanilla\\u{85}\\u{202e}x\ty"
+        );
+        assert_eq!(
+            message("a b\nerror: c\n[ 0:01] d"),
+            "a b\n    error: c\n    [ 0:01] d"
+        );
+        let long = "k".repeat(10 << 20);
+        assert!(message(&format!("{long}\n").repeat(10)).len() < 50_000);
+        assert!(message(&"a\n".repeat(1_000_000)).len() < 2_000);
+        assert!(result_line(&long).len() < 40_000);
+    }
+}
