@@ -55,8 +55,8 @@ impl Rollback {
         let folder = self.board.backup_folder(context);
         let task = context.ui.task("comparing the disk with the archive", None);
         let description = board_file(context, &self.board.board)?.description;
-        let offline =
-            Offline::open(target, &self.board.campaign, &folder)?.with_backups(description.backup_folder);
+        let offline = Offline::open(target, &self.board.board, &self.board.campaign, &folder)?
+            .with_backups(description.backup_folder);
         let plan = offline.plan()?;
         task.done("");
         let question = format!("Do this on {}?", offline.shown());
