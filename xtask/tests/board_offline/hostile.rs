@@ -5,8 +5,9 @@ use crate::image::{BOOT, Boot, ROOT, debugfs, disk_of, files_below, forge, has_v
 use crate::local_board::{Bench, EXTLINUX, LocalBoard, VANILLA};
 use crate::{failure, open};
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use xtask::board::filesystem_state::State;
 use xtask::board::offline::Offline;
 use xtask::board::rollback::{ExtlinuxChange, Plan};
@@ -43,18 +44,20 @@ impl Disk {
     }
 }
 
-/// Runs with the disk mounted at a folder, by a loop device.
+/// Runs with a partition of the disk mounted at a folder, by a loop device.
 fn mounted(disk: &Path, offset: u64, options: &str, work: impl FnOnce(&Path)) {
     let at = tempfile::tempdir().unwrap();
-    let options = format!("loop,offset={offset},{options}");
-    let at_word = at.path().to_str().unwrap();
-    run(
-        "mount",
-        &["-t", "ext4", "-o", &options, disk.to_str().unwrap(), at_word],
-        "",
-    );
-    let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(at.path())));
-    run("umount", &[at_word], "");
+    mounted_at(disk, offset, options, at.path(), || work(at.path()));
+}
+
+fn mounted_at(disk: &Path, offset: u64, options: &str, at: &Path, work: impl FnOnce()) {
+    // As disk_of makes them; without a limit two loop devices of one file overlap, which mount(8) refuses.
+    let size = if offset == BOOT { 30 << 20 } else { 40 << 20 };
+    let options = format!("loop,offset={offset},sizelimit={size},{options}");
+    let (disk, at) = (disk.to_str().unwrap(), at.to_str().unwrap());
+    run("mount", &["-t", "ext4", "-o", &options, disk, at], "");
+    let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+    run("umount", &[at], "");
     done.unwrap();
 }
 
@@ -308,6 +311,32 @@ fn a_disk_that_can_only_be_read_or_is_in_use_is_told_and_left() {
     checked.unwrap();
 }
 
+/// QEMU locks the image that its machine runs from, and so does this.
+const LOCKS: &str = r#"open F, "+<", $ARGV[0] or die; $l = pack("s s x4 q q i x4", F_RDLCK, 0, 100, 1, 0); fcntl(F, F_SETLK, $l) or die; $| = 1; print "held\n"; <STDIN>"#;
+
+#[test]
+fn an_image_that_a_machine_runs_from_is_not_written() {
+    let disk = Disk::with(&["stranger.ko"]);
+    let offline = disk.open().unwrap();
+    let plan = offline.plan().unwrap();
+    let before = fs::read(&disk.disk).unwrap();
+    let mut machine = Command::new("perl")
+        .args(["-MFcntl", "-e", LOCKS])
+        .arg(&disk.disk)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = [0; 5];
+    machine.stdout.as_mut().unwrap().read_exact(&mut said).unwrap();
+    let error = failure(offline.execute(&plan));
+    assert!(error.contains("another program works on it"), "{error}");
+    assert!(before == fs::read(&disk.disk).unwrap());
+    drop(machine.stdin.take());
+    machine.wait().unwrap();
+    offline.execute(&plan).unwrap_or_else(|error| panic!("{error:#}"));
+}
+
 #[test]
 fn a_stop_between_two_writes_leaves_nothing_mounted_and_the_rest_is_done_later() {
     let disk = Disk::with(&["stranger.ko"]);
@@ -317,9 +346,24 @@ fn a_stop_between_two_writes_leaves_nothing_mounted_and_the_rest_is_done_later()
     stop.rule_this_thread();
     stop.ask();
     let error = failure(offline.execute(&plan));
-    assert!(error.contains("stopped between two writes"), "{error}");
+    assert!(error.contains("stopped, as asked"), "{error}");
     assert_eq!(loops(&disk.disk), "");
-    Stop::default().rule_this_thread();
+    mounted(&disk.disk, ROOT, "rw", |root| {
+        mounted_at(&disk.disk, BOOT, "rw", &root.join("boot/firmware"), || {
+            Stop::default().rule_this_thread();
+            let offline = open(root, disk.board()).unwrap();
+            let plan = offline.plan().unwrap();
+            stop.rule_this_thread();
+            let error = failure(offline.execute(&plan));
+            assert!(error.contains("stopped between two writes"), "{error}");
+            Stop::default().rule_this_thread();
+            assert_eq!(
+                offline.plan().unwrap(),
+                plan,
+                "before the first one nothing was changed"
+            );
+        });
+    });
     let plan = offline.plan().unwrap();
     offline.execute(&plan).unwrap_or_else(|error| panic!("{error:#}"));
     assert!(offline.plan().unwrap().is_empty());

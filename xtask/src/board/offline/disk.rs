@@ -32,7 +32,7 @@ enum What {
         root: Partition,
         boot: Option<Partition>,
         /// Of a block device: nobody else mounts it, or a partition of it, as long as this is open (`O_EXCL`, open(2)).
-        _held: Option<File>,
+        held: Option<File>,
     },
 }
 
@@ -102,19 +102,21 @@ impl Target {
     pub fn files(&self, access: Access) -> Result<Disk<'_>> {
         let disk = match &self.what {
             What::Folder => self.folder()?,
-            What::Disk { root, boot, .. } => {
-                let partitions = [Some(root), boot.as_ref()].into_iter().flatten();
+            What::Disk { root, boot, held } => {
+                let mut lock = None;
                 if access == Access::Write {
-                    self.lock()?;
-                    for unclean in partitions.filter_map(|partition| partition.unclean(&self.path)) {
-                        ensure!(
-                            unclean.state != State::NeedsCheck,
-                            "{}; nothing was changed",
-                            unclean.line()
-                        );
+                    // A block device is held already.
+                    lock = held.is_none().then(|| self.lock()).transpose()?;
+                    let bad = self
+                        .unclean()
+                        .into_iter()
+                        .find(|one| one.state == State::NeedsCheck);
+                    if let Some(bad) = bad {
+                        bail!("{}; nothing was changed", bad.line());
                     }
                 }
-                self.mounted(root, boot.as_ref(), access)?
+                let disk = self.mounted(root, boot.as_ref(), access)?;
+                Disk { _lock: lock, ..disk }
             }
         };
         if access == Access::Write {
@@ -123,19 +125,14 @@ impl Target {
         Ok(disk)
     }
 
-    /// An image that something else works on, as QEMU does, has locks on it (fcntl(2)). A block device is held already.
-    fn lock(&self) -> Result<()> {
+    /// An image that another program works on, as QEMU does, has locks on it (fcntl(2)): takes one, for as long as the answer is kept.
+    fn lock(&self) -> Result<File> {
         let doing = || format!("opening {} for writing", self.shown());
-        let file = File::options()
-            .read(true)
-            .write(true)
-            .open(&self.path)
-            .with_context(doing)?;
-        if file.metadata().with_context(doing)?.is_file() {
-            rustix::fs::fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive)
-                .with_context(|| format!("{}: another program works on it; nothing was changed", doing()))?;
-        }
-        Ok(())
+        let file = File::options().read(true).write(true).open(&self.path);
+        let file = file.with_context(|| format!("{}; nothing was changed", doing()))?;
+        rustix::fs::fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive)
+            .with_context(|| format!("{}: another program works on it; nothing was changed", doing()))?;
+        Ok(file)
     }
 
     fn mounted(&self, root: &Partition, boot: Option<&Partition>, access: Access) -> Result<Disk<'_>> {
@@ -148,6 +145,7 @@ impl Target {
             boot: boot.map(tree).transpose()?,
             boot_mount: &self.boot_mount,
             was: &self.was,
+            _lock: None,
         })
     }
 
@@ -186,6 +184,7 @@ impl Target {
             boot,
             boot_mount: &self.boot_mount,
             was: &self.was,
+            _lock: None,
         })
     }
 
@@ -225,11 +224,7 @@ impl Target {
             "{}: one partition has vanilla's root and its boot files, which were on two: mount the disk, and give the folder",
             self.shown()
         );
-        Ok(What::Disk {
-            root,
-            boot,
-            _held: held,
-        })
+        Ok(What::Disk { root, boot, held })
     }
 
     /// The partition that has most of vanilla's files. One that cannot be looked at could be it as well, unless another one has all of them.
@@ -304,6 +299,8 @@ pub(super) struct Disk<'a> {
     boot: Option<Tree>,
     boot_mount: &'a Path,
     was: &'a Inventory,
+    /// The last to go.
+    _lock: Option<File>,
 }
 
 impl Disk<'_> {

@@ -2,6 +2,7 @@
 //! closed, however this program ends.
 
 use super::partitions::{Kind, Partition};
+use crate::host::interrupt::Watch;
 use crate::host::{one_line, process, requirements};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use rustix::fd::{AsFd, OwnedFd};
@@ -36,7 +37,8 @@ pub(super) fn check_rights(disk: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Mounts a partition, and gives its root. Dying between its two steps it leaves a loop device (`losetup --list`), which changes nothing.
+/// Mounts a partition, and gives its root. Killed between its two steps it leaves a loop device (`losetup --list`), which changes nothing; a
+/// Ctrl-C waits for the second one.
 pub(super) fn mount(disk: &Path, partition: &Partition, access: Access) -> Result<OwnedFd> {
     let doing = || format!("mounting {}", partition.place(disk));
     if let Some(refused) = partition.refused {
@@ -46,12 +48,18 @@ pub(super) fn mount(disk: &Path, partition: &Partition, access: Access) -> Resul
             refused.why()
         );
     }
+    let watch = Watch::begin();
     let device = attach(disk, partition, access).with_context(doing)?;
     let mounted = mount_device(&device, partition, access);
     // While it is mounted this only makes the device go when the mount goes (LOOP_CLR_FD of a device in use, loop(4)).
     let detached = detach(&device);
     let mounted = mounted.with_context(doing)?;
     detached.with_context(doing)?;
+    ensure!(
+        !watch.asked_to_stop(),
+        "{}: stopped, as asked; nothing was changed",
+        doing()
+    );
     Ok(mounted)
 }
 

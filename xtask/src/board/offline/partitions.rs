@@ -146,7 +146,8 @@ fn ranges(json: &[u8]) -> Result<Vec<(u64, u64)>> {
     );
     let range = |one: &serde_json::Value| -> Option<(u64, u64)> {
         let bytes = |key| number(one, key)?.checked_mul(sector);
-        Some((bytes("start")?, bytes("size")?))
+        // For losetup a size of 0 is all that follows.
+        Some((bytes("start")?, bytes("size").filter(|size| *size > 0)?))
     };
     partitions
         .iter()
@@ -298,6 +299,7 @@ mod tests {
         for bad in [
             r#"[{"start":18446744073709551615,"size":1}]"#,
             r#"[{"start":1}]"#,
+            r#"[{"start":1,"size":0}]"#,
             r#"[{"start":-1,"size":1}]"#,
             "3",
         ] {
