@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use xtask::board::filesystem_state::State;
 use xtask::board::offline::Offline;
+use xtask::board::ours;
 use xtask::board::rollback::{ExtlinuxChange, Plan};
 use xtask::host::interrupt::Stop;
 
@@ -417,4 +418,16 @@ fn a_fat_without_a_driver_is_told_with_what_to_do() {
     }
     assert!(before == fs::read(&disk).unwrap());
     assert_eq!(loops(&disk), "");
+}
+
+/// On a board that runs, too, what cannot be listed is not empty.
+#[test]
+fn a_folder_of_backups_that_cannot_be_listed_is_not_an_empty_one() {
+    let board = LocalBoard::new();
+    assert!(ours::backups(&board).unwrap().is_empty(), "it is not there");
+    let folder = board.at("/var/lib/lockstep/backups");
+    fs::create_dir_all(folder.parent().unwrap()).unwrap();
+    std::os::unix::fs::symlink("/nowhere", &folder).unwrap();
+    let error = failure(ours::backups(&board));
+    assert!(error.contains("cannot be read as a folder"), "{error}");
 }
