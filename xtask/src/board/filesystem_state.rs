@@ -18,11 +18,13 @@ pub struct Unclean {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
-    /// ext4: its journal holds changes that are not in place yet. The kernel puts them there when it is mounted for writing.
+    /// ext4: its journal holds changes that are not in place yet. The kernel puts them there when
+    /// it is mounted for writing.
     JournalNotReplayed,
     /// FAT, as after any power cut. What interrupted writes left on it is not removed.
     NotUnmounted,
-    /// ext4: the kernel found an error on it, or it has no journal and was not unmounted. It is not written to.
+    /// ext4: the kernel found an error on it, or it has no journal and was not unmounted. It is not
+    /// written to.
     NeedsCheck,
 }
 

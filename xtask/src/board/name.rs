@@ -10,8 +10,9 @@ use std::str::FromStr;
 /// Longest name, bytes: files put endings behind it, and a file's name has at most 255.
 const LONGEST: usize = 100;
 
-/// The name of a board or a campaign: one component of a path that leads nowhere else. Letters, digits and `-_.`, not beginning with `.` or `-`.
-/// Campaign files and board files allow no more (`campaign/file/check.rs`).
+/// The name of a board or a campaign: one component of a path that leads nowhere else. Letters,
+/// digits and `-_.`, not beginning with `.` or `-`. Campaign files and board files allow no more
+/// (`campaign/file/check.rs`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Name(String);

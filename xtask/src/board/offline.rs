@@ -1,5 +1,6 @@
-//! Rollback of a board that does not boot: its disk or card is in this host, as a mount point, a block device or an image. Vanilla's files come
-//! from the archive on this host. The host's kernel reads the disk's file systems; nothing on it is run, and no link on it is followed.
+//! Rollback of a board that does not boot: its disk or card is in this host, as a mount point, a
+//! block device or an image. Vanilla's files come from the archive on this host. The host's kernel
+//! reads the disk's file systems; nothing on it is run, and no link on it is followed.
 
 mod disk;
 mod mount;
@@ -35,8 +36,9 @@ pub struct Offline {
 }
 
 impl Offline {
-    /// Opens a mount point (a folder), a block device or an image. Changes nothing. Errors: the backup on this host is missing, damaged, or of
-    /// another board or campaign; or it is not the disk of that board.
+    /// Opens a mount point (a folder), a block device or an image. Changes nothing. Errors: the
+    /// backup on this host is missing, damaged, or of another board or campaign; or it is not the
+    /// disk of that board.
     pub fn open(target: &Path, board: &Name, campaign: &Name, host_folder: &Path) -> Result<Self> {
         let manifest = backup::host_manifest(host_folder)?.with_context(|| {
             format!(
@@ -68,7 +70,8 @@ impl Offline {
         })
     }
 
-    /// With the board's own folder of backups, as its file has it: what is in it is listed, or removed where it was never finished.
+    /// With the board's own folder of backups, as its file has it: what is in it is listed, or
+    /// removed where it was never finished.
     pub fn with_backups(self, folder: PathBuf) -> Self {
         let backups = Some(folder);
         Offline { backups, ..self }
@@ -79,7 +82,8 @@ impl Offline {
         self.target.shown()
     }
 
-    /// What a rollback would do. Changes nothing: a disk is mounted read-only, and its journal is not replayed.
+    /// What a rollback would do. Changes nothing: a disk is mounted read-only, and its journal is
+    /// not replayed.
     pub fn plan(&self) -> Result<Plan> {
         let unclean = self.target.unclean();
         let disk = self.target.files(Access::Look)?;
@@ -96,7 +100,8 @@ impl Offline {
         for root in rollback::covered(&self.manifest) {
             seen.extend(disk.inventory(&root)?);
         }
-        // FAT keeps no modes: what is seen there is this host's way to mount it (`fmask`, `umask`; vfat in mount(8)), not the disk.
+        // FAT keeps no modes: what is seen there is this host's way to mount it (`fmask`, `umask`;
+        // vfat in mount(8)), not the disk.
         for (path, entry) in &mut seen {
             if let Some(was) = self
                 .manifest
@@ -137,8 +142,9 @@ impl Offline {
         })
     }
 
-    /// Does what the plan says, extlinux.conf first. When it dies partway a part is done; planning again finds the rest. Errors: the disk is not
-    /// what it was when the plan was made (nothing but its journal was changed then), or the user asked to stop between two writes.
+    /// Does what the plan says, extlinux.conf first. When it dies partway a part is done; planning
+    /// again finds the rest. Errors: the disk is not what it was when the plan was made (nothing
+    /// but its journal was changed then), or the user asked to stop between two writes.
     pub fn execute(&self, plan: &Plan) -> Result<RolledBack> {
         for path in plan.strangers.iter().chain(&plan.remove) {
             if let Some(kept) = self.manifest.inventory.keys().find(|kept| kept.starts_with(path)) {
@@ -220,7 +226,8 @@ impl Writing<'_> {
             let is = sha256(&manifest.protected.kept()?);
             self.put(conf, &manifest.protected.foreign()?, Some(&is), &mut sent)?;
         }
-        // What is removed is in no label any more. It makes room, and may be in the place of a folder of vanilla's.
+        // What is removed is in no label any more. It makes room, and may be in the place of a
+        // folder of vanilla's.
         for path in plan.strangers.iter().chain(&plan.remove) {
             self.go_on()?;
             self.disk.remove(path)?;
@@ -290,7 +297,8 @@ struct OnDisk<'a>(&'a Disk<'a>);
 
 impl ours::Files for OnDisk<'_> {
     fn read(&self, path: &Path) -> Result<Option<Vec<u8>>> {
-        // What is no file, or too large for one of ours, says nothing; that it could not be read is an error.
+        // What is no file, or too large for one of ours, says nothing; that it could not be read is
+        // an error.
         Ok(match self.0.read(path, TEXT)? {
             Found::File(bytes) => Some(bytes),
             Found::Absent | Found::TooLarge | Found::Other => None,

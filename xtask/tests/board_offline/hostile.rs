@@ -1,5 +1,5 @@
-//! Disks that lie, and a host that is full, in a hurry or read-only. Nothing outside of the disk is ever touched, and what could not be read is
-//! never taken for empty.
+//! Disks that lie, and a host that is full, in a hurry or read-only. Nothing outside of the disk is
+//! ever touched, and what could not be read is never taken for empty.
 
 use crate::image::{BOOT, Boot, ROOT, debugfs, disk_of, files_below, forge, has_vfat, loops, run};
 use crate::local_board::{Bench, EXTLINUX, LocalBoard, VANILLA};
@@ -52,7 +52,8 @@ fn mounted(disk: &Path, offset: u64, options: &str, work: impl FnOnce(&Path)) {
 }
 
 fn mounted_at(disk: &Path, offset: u64, options: &str, at: &Path, work: impl FnOnce()) {
-    // As disk_of makes them; without a limit two loop devices of one file overlap, which mount(8) refuses.
+    // As disk_of makes them; without a limit two loop devices of one file overlap, which mount(8)
+    // refuses.
     let size = if offset == BOOT { 30 << 20 } else { 40 << 20 };
     let options = format!("loop,offset={offset},sizelimit={size},{options}");
     let (disk, at) = (disk.to_str().unwrap(), at.to_str().unwrap());

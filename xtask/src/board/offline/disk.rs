@@ -1,4 +1,5 @@
-//! A board's disk in this host: what the user gave, and its files by their paths on the running board.
+//! A board's disk in this host: what the user gave, and its files by their paths on the running
+//! board.
 
 use super::super::backup::Manifest;
 use super::super::filesystem_state::{State, Unclean};
@@ -27,17 +28,20 @@ pub(super) struct Target {
 enum What {
     /// Where the disk is mounted.
     Folder,
-    /// A block device or an image, with the partitions of vanilla's root and of its boot files, where that is another one.
+    /// A block device or an image, with the partitions of vanilla's root and of its boot files,
+    /// where that is another one.
     Disk {
         root: Partition,
         boot: Option<Partition>,
-        /// Of a block device: nobody else mounts it, or a partition of it, as long as this is open (`O_EXCL`, open(2)).
+        /// Of a block device: nobody else mounts it, or a partition of it, as long as this is open
+        /// (`O_EXCL`, open(2)).
         held: Option<File>,
     },
 }
 
 impl Target {
-    /// Finds out what it is. Changes nothing. Errors: it is neither, it is in use, or it has none of vanilla's files.
+    /// Finds out what it is. Changes nothing. Errors: it is neither, it is in use, or it has none
+    /// of vanilla's files.
     pub fn open(path: &Path, manifest: &Manifest) -> Result<Self> {
         let doing = || format!("looking at {}", one_line::path(path));
         let path = path.canonicalize().with_context(doing)?;
@@ -86,7 +90,8 @@ impl Target {
         one_line::path(&self.path)
     }
 
-    /// File systems on it that were not left in order, as far as they can be seen: of a folder nothing is known.
+    /// File systems on it that were not left in order, as far as they can be seen: of a folder
+    /// nothing is known.
     pub fn unclean(&self) -> Vec<Unclean> {
         match &self.what {
             What::Folder => Vec::new(),
@@ -125,7 +130,8 @@ impl Target {
         Ok(disk)
     }
 
-    /// An image that another program works on, as QEMU does, has locks on it (fcntl(2)): takes one, for as long as the answer is kept.
+    /// An image that another program works on, as QEMU does, has locks on it (fcntl(2)): takes one,
+    /// for as long as the answer is kept.
     fn lock(&self) -> Result<File> {
         let doing = || format!("opening {} for writing", self.shown());
         let file = File::options().read(true).write(true).open(&self.path);
@@ -188,7 +194,8 @@ impl Target {
         })
     }
 
-    /// Where the boot partition is mounted, below the root; `None` where the root has the boot files itself.
+    /// Where the boot partition is mounted, below the root; `None` where the root has the boot
+    /// files itself.
     fn boot_below(&self) -> Option<&Path> {
         let below = self.boot_mount.strip_prefix("/").ok()?;
         (!below.as_os_str().is_empty()).then_some(below)
@@ -227,7 +234,8 @@ impl Target {
         Ok(What::Disk { root, boot, held })
     }
 
-    /// The partition that has most of vanilla's files. One that cannot be looked at could be it as well, unless another one has all of them.
+    /// The partition that has most of vanilla's files. One that cannot be looked at could be it as
+    /// well, unless another one has all of them.
     fn pick(&self, found: &[Partition], on_boot: OnBoot, board: &str) -> Result<Partition> {
         let wanted: Vec<&Path> = self.sample(Some(on_boot)).collect();
         let mut scores: Vec<(usize, Partition)> = Vec::new();

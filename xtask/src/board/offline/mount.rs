@@ -1,5 +1,5 @@
-//! Mounts a partition of a disk where nobody sees it: as a descriptor, in no folder of this host. The kernel unmounts it when the descriptor is
-//! closed, however this program ends.
+//! Mounts a partition of a disk where nobody sees it: as a descriptor, in no folder of this host.
+//! The kernel unmounts it when the descriptor is closed, however this program ends.
 
 use super::partitions::{Kind, Partition};
 use crate::host::interrupt::Watch;
@@ -37,8 +37,8 @@ pub(super) fn check_rights(disk: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Mounts a partition, and gives its root. Killed between its two steps it leaves a loop device (`losetup --list`), which changes nothing; a
-/// Ctrl-C waits for the second one.
+/// Mounts a partition, and gives its root. Killed between its two steps it leaves a loop device
+/// (`losetup --list`), which changes nothing; a Ctrl-C waits for the second one.
 pub(super) fn mount(disk: &Path, partition: &Partition, access: Access) -> Result<OwnedFd> {
     let doing = || format!("mounting {}", partition.place(disk));
     if let Some(refused) = partition.refused {
@@ -51,7 +51,8 @@ pub(super) fn mount(disk: &Path, partition: &Partition, access: Access) -> Resul
     let watch = Watch::begin();
     let device = attach(disk, partition, access).with_context(doing)?;
     let mounted = mount_device(&device, partition, access);
-    // While it is mounted this only makes the device go when the mount goes (LOOP_CLR_FD of a device in use, loop(4)).
+    // While it is mounted this only makes the device go when the mount goes (LOOP_CLR_FD of a
+    // device in use, loop(4)).
     let detached = detach(&device);
     let mounted = mounted.with_context(doing)?;
     detached.with_context(doing)?;
@@ -67,7 +68,8 @@ fn attach(disk: &Path, partition: &Partition, access: Access) -> Result<String> 
     let losetup = requirements::find("losetup")?;
     let sh = Shell::new()?;
     let (offset, size) = (partition.offset.to_string(), partition.size.to_string());
-    // ext4 would remove orphans even where it is mounted read-only; a read-only device keeps it from that.
+    // ext4 would remove orphans even where it is mounted read-only; a read-only device keeps it
+    // from that.
     let read_only = (access == Access::Look).then_some("--read-only");
     process::read(
         cmd!(
@@ -106,7 +108,8 @@ fn mount_device(device: &str, partition: &Partition, access: Access) -> Result<O
             (Kind::Ext, Access::Look) => fsconfig_set_flag(&context, "noload")?,
             (Kind::Ext, Access::Write) => {}
             (Kind::Fat, _) => {
-                // Without it names that are not ASCII look like other files. Not every version of vfat takes it so.
+                // Without it names that are not ASCII look like other files. Not every version of
+                // vfat takes it so.
                 let _ = fsconfig_set_string(&context, "utf8", "1");
                 // Without it a power cut after a rename can lose the old file and the new one.
                 fsconfig_set_flag(&context, "dirsync")?;
@@ -133,7 +136,8 @@ fn refused(error: Errno, context: &OwnedFd) -> anyhow::Error {
     anyhow!(error).context(format!("{why}{words}; nothing was changed"))
 }
 
-/// What the kernel has to say of a mount that it refused: one message for each read, with a letter and a blank before it.
+/// What the kernel has to say of a mount that it refused: one message for each read, with a letter
+/// and a blank before it.
 fn words(context: impl AsFd) -> String {
     let mut said = String::new();
     let mut line = [0; 512];

@@ -1,4 +1,5 @@
-//! Which partitions a disk has, and what is on them: from `sfdisk --json` and the first bytes of each.
+//! Which partitions a disk has, and what is on them: from `sfdisk --json` and the first bytes of
+//! each.
 
 use super::super::filesystem_state::{State, Unclean};
 use super::super::quote;
@@ -37,7 +38,8 @@ pub(super) enum Kind {
     Ext,
 }
 
-/// Things that a superblock can ask of the kernel that mounts it, and that are not done for a foreign disk.
+/// Things that a superblock can ask of the kernel that mounts it, and that are not done for a
+/// foreign disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refused {
     /// Its journal is on another device, which would be one of this host.
@@ -73,7 +75,8 @@ impl Partition {
         })
     }
 
-    /// What a person checks and repairs it with. `?offset=` is e2fsprogs' (unix_io); fsck.vfat wants a device.
+    /// What a person checks and repairs it with. `?offset=` is e2fsprogs' (unix_io); fsck.vfat
+    /// wants a device.
     fn repair(&self, disk: &Path) -> String {
         let disk = one_line::path(disk);
         match (self.kind, self.offset) {
@@ -93,7 +96,8 @@ impl Partition {
     }
 }
 
-/// The file systems of a disk that are known; a disk without a partition table is one by itself. Errors: also where two of them share bytes.
+/// The file systems of a disk that are known; a disk without a partition table is one by itself.
+/// Errors: also where two of them share bytes.
 pub(super) fn find(disk: &Path) -> Result<Vec<Partition>> {
     let sfdisk = requirements::find("sfdisk")?;
     let sh = Shell::new()?;
@@ -178,8 +182,9 @@ fn bytes<const N: usize>(head: &[u8], at: usize) -> Option<[u8; N]> {
     head.get(at..at.checked_add(N)?)?.try_into().ok()
 }
 
-/// ext2 to ext4: magic 0xEF53 at 56 in the superblock at 1024 (Documentation/filesystems/ext4/super.rst). FAT: 0xAA55 at 510 and its name at 54
-/// or 82 (Microsoft's FAT specification, BS_FilSysType).
+/// ext2 to ext4: magic 0xEF53 at 56 in the superblock at 1024
+/// (Documentation/filesystems/ext4/super.rst). FAT: 0xAA55 at 510 and its name at 54 or 82
+/// (Microsoft's FAT specification, BS_FilSysType).
 fn kind_of(head: &[u8]) -> Option<Kind> {
     if bytes(head, SUPERBLOCK + 56) == Some([0x53, 0xef]) {
         Some(Kind::Ext)
@@ -233,7 +238,8 @@ fn ext_refused(head: &[u8]) -> Option<Refused> {
     }
 }
 
-/// `state` of the boot sector, bit 0: at 37 for FAT12 and FAT16, at 65 for FAT32 (`struct fat_boot_sector` in linux/msdos_fs.h).
+/// `state` of the boot sector, bit 0: at 37 for FAT12 and FAT16, at 65 for FAT32 (`struct
+/// fat_boot_sector` in linux/msdos_fs.h).
 fn fat_state(head: &[u8]) -> Option<State> {
     let at = match bytes(head, 82) == Some(*b"FAT") {
         true => 65,

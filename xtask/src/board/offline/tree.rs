@@ -1,7 +1,8 @@
 //! Files of one mount in this host, reached from its descriptor alone.
 //!
-//! *Architecture invariant:* what is on a foreign disk is opened, listed, written and removed here and nowhere else. Every path is resolved by
-//! openat2(2) with `RESOLVE_BENEATH` and `RESOLVE_NO_SYMLINKS`: whatever names and links the disk has, nothing outside of it is reached.
+//! *Architecture invariant:* what is on a foreign disk is opened, listed, written and removed here
+//! and nowhere else. Every path is resolved by openat2(2) with `RESOLVE_BENEATH` and
+//! `RESOLVE_NO_SYMLINKS`: whatever names and links the disk has, nothing outside of it is reached.
 
 mod writing;
 
@@ -140,8 +141,9 @@ impl Tree {
         }
     }
 
-    /// Everything at and below `below`, which is `path` on the board, on its own mount; nothing if it is not there. Folders that the backup does
-    /// not have are not entered, and files that cannot be the backup's by their size are not read.
+    /// Everything at and below `below`, which is `path` on the board, on its own mount; nothing if
+    /// it is not there. Folders that the backup does not have are not entered, and files that
+    /// cannot be the backup's by their size are not read.
     pub fn inventory(&self, below: &Path, path: &Path, was: &Inventory) -> Result<Inventory> {
         let mut seen = Inventory::new();
         let Some(found) = self.open(below, OFlags::PATH, Mode::empty())? else {
@@ -156,9 +158,11 @@ impl Tree {
         Ok(seen)
     }
 
-    /// What find(1) would call the file system, as far as it matters: whether owners and times are kept on it.
+    /// What find(1) would call the file system, as far as it matters: whether owners and times are
+    /// kept on it.
     fn filesystem(&self) -> Result<&'static str> {
-        // Documentation of each: MSDOS_SUPER_MAGIC, EXFAT_SUPER_MAGIC and FUSE_SUPER_MAGIC of linux/magic.h.
+        // Documentation of each: MSDOS_SUPER_MAGIC, EXFAT_SUPER_MAGIC and FUSE_SUPER_MAGIC of
+        // linux/magic.h.
         const WITHOUT_OWNERS: [u32; 3] = [0x4d44, 0x2011_bab0, 0x6573_5546];
         let looked = rustix::fs::fstatfs(&self.root).with_context(|| format!("looking at {}", self.shown))?;
         let magic = u32::try_from(looked.f_type).unwrap_or(0);
@@ -178,7 +182,8 @@ impl Tree {
         self.open(below, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())
     }
 
-    /// *The* way to a file. A link at the end of the path is opened itself, as only `O_PATH` can; one before the end is an error.
+    /// *The* way to a file. A link at the end of the path is opened itself, as only `O_PATH` can;
+    /// one before the end is an error.
     fn open(&self, below: &Path, flags: OFlags, mode: Mode) -> Result<Option<OwnedFd>> {
         let straight = below
             .components()
@@ -263,7 +268,8 @@ fn child(folder: BorrowedFd<'_>, name: &OsStr, flags: OFlags, shown: &str) -> Re
     }
 }
 
-/// Names in a folder but `.` and `..`. Errors: it cannot be listed to its end, or has names that no sound file system has.
+/// Names in a folder but `.` and `..`. Errors: it cannot be listed to its end, or has names that no
+/// sound file system has.
 fn names(folder: BorrowedFd<'_>, shown: &str) -> Result<Vec<OsString>> {
     let doing = || format!("listing {shown}");
     let mut found = BTreeSet::new();
@@ -326,7 +332,8 @@ fn hash(found: BorrowedFd<'_>, size: u64) -> Result<String> {
     Ok(hex::encode(hasher.finalize()))
 }
 
-/// Opens what is known to be a regular file, by its descriptor: opening a pipe or a device by its name can wait, or do something.
+/// Opens what is known to be a regular file, by its descriptor: opening a pipe or a device by its
+/// name can wait, or do something.
 fn readable(found: impl AsFd) -> Result<File> {
     let link = format!("/proc/self/fd/{}", found.as_fd().as_raw_fd());
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;

@@ -25,15 +25,17 @@ impl Tree {
         Ok(())
     }
 
-    /// Writes a file next to its target and renames it, with its mode, owner and time where the file system keeps them. Folders that are missing
-    /// are made as the backup has them; `folders` is their place on the board. Dying partway it leaves a file `.lockstep-…`, which the next
+    /// Writes a file next to its target and renames it, with its mode, owner and time where the
+    /// file system keeps them. Folders that are missing are made as the backup has them; `folders`
+    /// is their place on the board. Dying partway it leaves a file `.lockstep-…`, which the next
     /// rollback knows.
     pub fn write(&self, below: &Path, bytes: &[u8], entry: &Entry, folders: Folders) -> Result<()> {
         let doing = || format!("writing {}", self.place(below));
         let (folder, name) = split(below)?;
         let folder = self.made_folder(folder, folders).with_context(doing)?;
         let folder = folder.as_fd();
-        // On FAT the clusters of the old file must not be free before the new name is on the medium.
+        // On FAT the clusters of the old file must not be free before the new name is on the
+        // medium.
         let old = self.open(below, OFlags::PATH, Mode::empty())?;
         if is_there(folder, name).with_context(doing)? == Some(FileType::Directory) {
             rustix::fs::unlinkat(folder, name, AtFlags::REMOVEDIR)
@@ -103,7 +105,8 @@ impl Tree {
         Ok(made)
     }
 
-    /// Removes a file, link or folder with all that is in it. Nothing that is mounted in it is touched.
+    /// Removes a file, link or folder with all that is in it. Nothing that is mounted in it is
+    /// touched.
     pub fn remove(&self, below: &Path) -> Result<()> {
         let (folder, name) = split(below)?;
         let Some(folder) = self.folder(folder)? else {
