@@ -2,6 +2,7 @@
 //! hashes. A second run verifies and never overwrites.
 
 use super::inventory::{self, Content, Difference, Entry, Inventory};
+use super::name::Name;
 use super::protected::Protected;
 use super::writer::{Keep, Put, Source, Writer};
 use super::{Board, root, script};
@@ -228,7 +229,8 @@ pub(super) fn from_archive(
     Ok(found)
 }
 
-fn each_in_archive(
+/// Every member of the archive, one at a time.
+pub(super) fn each_in_archive(
     host_folder: &Path,
     mut each: impl FnMut(PathBuf, Entry, Vec<u8>) -> Result<()>,
 ) -> Result<()> {
@@ -287,16 +289,7 @@ fn each_in_archive(
 
 /// A campaign's folder on the board.
 pub fn board_folder(board: &dyn Board, campaign: &str) -> Result<PathBuf> {
-    let plain = !campaign.is_empty()
-        && !campaign.starts_with('.')
-        && campaign
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
-    ensure!(
-        plain,
-        "campaign name `{}`: letters, digits and `-_.` only",
-        campaign.escape_debug()
-    );
+    let campaign: Name = campaign.parse()?;
     Ok(board.description().backup_folder.join(campaign))
 }
 

@@ -2,6 +2,7 @@
 //! hashes should cross a slow line.
 
 use super::{Board, script};
+use crate::host::one_line;
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -56,6 +57,22 @@ impl Entry {
             self.filesystem.as_str(),
             "" | "vfat" | "msdos" | "exfat" | "fuseblk"
         )
+    }
+
+    /// Whether it is a folder.
+    pub(super) fn is_folder(&self) -> bool {
+        self.content == Content::Folder
+    }
+
+    /// What a person has to make at `path`, where no program does.
+    pub(super) fn to_make(&self, path: &Path) -> String {
+        let what = match &self.content {
+            Content::File { .. } => "a file".into(),
+            Content::Folder => "a folder".into(),
+            Content::Link { to } => format!("a link to {}", one_line::one_line(to)),
+            Content::Other(kind) => format!("a device, socket or pipe (`{}`)", one_line::one_line(kind)),
+        };
+        format!("{} was {what}, mode {:o}", one_line::path(path), self.mode)
     }
 
     /// Hash of a regular file.

@@ -5,6 +5,7 @@ use super::open_board::{BoardFlags, lock, open};
 use crate::board::Board;
 use crate::board::extlinux::files::{self as named_files, Named};
 use crate::board::extlinux::{self, Block, Config, Edit, Finding, Severity};
+use crate::board::name::Name;
 use crate::board::protected::{self, Protected};
 use crate::board::script;
 use crate::board::writer::Writer;
@@ -80,10 +81,10 @@ struct Which {
     file: Option<PathBuf>,
     /// The one that U-Boot reads on this board
     #[arg(long, value_name = "NAME", conflicts_with = "file")]
-    board: Option<String>,
+    board: Option<Name>,
     /// Campaign whose pre-flight says what is protected on the board
     #[arg(long, default_value = "rehearsal", requires = "board")]
-    campaign: String,
+    campaign: Name,
 }
 
 #[derive(Debug, clap::Args)]

@@ -120,7 +120,11 @@ pub fn run(context: &Context, mut order: Order) -> Result<Outcome> {
         workshop,
         smoke_files: smoke_files(context, &order.campaign)?,
         slot_init: compile(context, "slot_init", "slot-init")?,
-        backups: backup_folder(context, &order.begin.board, &order.campaign.name),
+        backups: backup_folder(
+            context,
+            &order.begin.board.parse()?,
+            &order.campaign.name.parse()?,
+        ),
         baseline: known::path_of(&context.folders.state, &order.campaign.name, &order.begin.board),
         state: context.folders.state.clone(),
         folder,
