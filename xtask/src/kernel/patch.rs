@@ -35,7 +35,9 @@ pub struct Patch {
     pub date: Option<AuthorDate>,
     /// The commit message behind the subject, trailers included; ends without a newline, may be empty.
     pub body: String,
-    /// The diff alone, as libgit2 takes it.
+    /// The mail as `git am --keep-cr` takes it: the file, without the CR of a mail whose lines all got one.
+    pub mail: Vec<u8>,
+    /// The diff alone.
     pub diff: Vec<u8>,
     /// What the diff changes.
     pub files: Vec<FileChange>,
@@ -47,10 +49,25 @@ pub struct Patch {
     pub plain: bool,
 }
 
+/// Most bytes of a patch file; the largest patches of the kernel, generated headers, have 30 million.
+const LARGEST: u64 = 64 << 20;
+
 impl Patch {
     /// Reads a patch file. Errors name the file and, where there is one, the line.
     pub fn read(path: &Path) -> Result<Self> {
-        let bytes = std::fs::read(path).with_context(|| format!("reading the patch {}", path.display()))?;
+        let doing = || format!("reading the patch {}", path.display());
+        let metadata = std::fs::metadata(path).with_context(doing)?;
+        if !metadata.is_file() {
+            bail!("{}: it is not a file", doing());
+        }
+        if metadata.len() > LARGEST {
+            bail!(
+                "{}: it has {} bytes, and a patch may have {LARGEST}",
+                doing(),
+                metadata.len()
+            );
+        }
+        let bytes = std::fs::read(path).with_context(doing)?;
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
         Self::parse(&name, &bytes)
     }
@@ -63,7 +80,8 @@ impl Patch {
     /// [`Patch::parse`], with a choice about scissors lines.
     pub fn parse_mail(name: &str, bytes: &[u8], scissors: Scissors) -> Result<Self> {
         refuse_damage(name, bytes)?;
-        let mail = mail::read(bytes, scissors).with_context(|| name.to_string())?;
+        let unconverted = mbox::without_converted_line_ends(bytes);
+        let mail = mail::read(&unconverted, scissors).with_context(|| name.to_string())?;
         let (author, email) = mail
             .from
             .as_deref()
@@ -93,7 +111,8 @@ impl Patch {
             files: scanned.files,
             sha256: sha256(bytes),
             scissors: mail.scissors,
-            plain: mail.plain,
+            plain: mail.plain && unconverted.len() == bytes.len(),
+            mail: unconverted.into_owned(),
         })
     }
 
@@ -152,7 +171,7 @@ pub struct Envelope {
 
 /// Reads the header of a mail.
 pub fn envelope(bytes: &[u8]) -> Result<Envelope> {
-    let mail = mail::read(bytes, Scissors::Kept)?;
+    let mail = mail::read(&mbox::without_converted_line_ends(bytes), Scissors::Kept)?;
     Ok(Envelope {
         subject: single_spaced(&mail.subject.unwrap_or_default()),
         message_id: mail.message_id,
@@ -164,20 +183,10 @@ fn missing(name: &str, header: &str) -> String {
     format!("{name}: no `{header}` header: a patch has to be as `git format-patch` writes it")
 }
 
-/// What can be told before parsing: emptiness, converted line ends, several patches in one file.
+/// What can be told before parsing: emptiness, several patches in one file.
 fn refuse_damage(name: &str, bytes: &[u8]) -> Result<()> {
     if bytes.trim_ascii().is_empty() {
         bail!("{name}: the file is empty");
-    }
-    let first = bytes
-        .split_inclusive(|byte| *byte == b'\n')
-        .next()
-        .unwrap_or_default();
-    if first.ends_with(b"\r\n") {
-        bail!(
-            "{name}:1: the line ends in CR LF: a mail program or an editor has converted the line ends of this patch; \
-             write it anew with `git format-patch`, take it from the list with `b4 am`, or undo it with `sed -i 's/\\r$//' FILE`"
-        );
     }
     let mut separators = bytes
         .split_inclusive(|byte| *byte == b'\n')
@@ -337,7 +346,11 @@ mod tests {
     #[test]
     fn damage_is_named() {
         assert!(error("").contains("the file is empty"));
-        assert!(error(&MAIL.replace('\n', "\r\n")).contains("0005-x.patch:1: the line ends in CR LF"));
+        let converted = parse(&MAIL.replace('\n', "\r\n"));
+        assert_eq!(
+            (converted.diff, converted.mail),
+            (parse(MAIL).diff, MAIL.as_bytes().to_vec())
+        );
         assert!(error(&format!("{MAIL}{MAIL}")).contains("0005-x.patch:30: a second mail starts here"));
         assert!(error("diff --git a/f b/f\n").contains("no `From: NAME <ADDRESS>` header"));
         assert!(error(&MAIL.replace("Subject", "X-Subject")).contains("no `Subject: [PATCH] TEXT` header"));

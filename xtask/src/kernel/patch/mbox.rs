@@ -2,6 +2,7 @@
 
 use super::mail::is_git_separator;
 use anyhow::{Result, bail};
+use std::borrow::Cow;
 
 /// One mail of a mailbox, with a first line as `git format-patch` writes it, so that it can stand as a patch file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,17 +18,12 @@ const NO_COMMIT: &[u8] = b"From 0000000000000000000000000000000000000000 Mon Sep
 
 /// Takes a mailbox apart at the lines that git-mailsplit(1) takes for `From ` lines. public-inbox and b4 write
 /// `mboxrd@z` as the sender of a mailbox in which a `>` was put before `From ` lines of the text: it is taken away
-/// again. A file without any `From ` line is one mail. Errors: nothing in it, converted line ends.
+/// again. A file without any `From ` line is one mail. Errors: nothing in it.
 pub fn split(bytes: &[u8]) -> Result<Vec<Letter>> {
     let mut letters: Vec<Letter> = Vec::new();
     let mut quoted = false;
+    let bytes = without_converted_line_ends(bytes);
     for (at, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
-        if line.ends_with(b"\r\n") && letters.last().is_none_or(|letter| letter.line == at + 1) {
-            bail!(
-                "line {}: the line ends in CR LF: the line ends of this mailbox have been converted; `b4 am` writes it as it was sent",
-                at + 1
-            );
-        }
         if is_from_line(line) {
             quoted = line.starts_with(b"From mboxrd@z ");
             letters.push(Letter {
@@ -59,6 +55,23 @@ pub fn split(bytes: &[u8]) -> Result<Vec<Letter>> {
         bail!("the mailbox is empty");
     }
     Ok(letters)
+}
+
+/// A file whose first line ends in CR LF had its line ends converted on its way: `git am` takes the CR of each line
+/// away. In any other file a CR belongs to its line.
+pub(super) fn without_converted_line_ends(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let mut lines = bytes.split_inclusive(|byte| *byte == b'\n');
+    if !lines.next().is_some_and(|first| first.ends_with(b"\r\n")) {
+        return Cow::Borrowed(bytes);
+    }
+    let mut text = Vec::with_capacity(bytes.len());
+    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+        match line.strip_suffix(b"\r\n") {
+            Some(line) => text.extend_from_slice(&[line, b"\n"].concat()),
+            None => text.extend_from_slice(line),
+        }
+    }
+    Cow::Owned(text)
 }
 
 /// `>From `, `>>From ` and so on (mboxrd).
@@ -134,11 +147,6 @@ mod tests {
     fn a_single_mail_is_a_mailbox_too() {
         assert_eq!(texts("\nSubject: a\n\nx\n"), ["Subject: a\n\nx\n"]);
         assert!(split(b" \n").unwrap_err().to_string().contains("empty"));
-        assert!(
-            split(b"Subject: a\r\n")
-                .unwrap_err()
-                .to_string()
-                .contains("line 1: the line ends in CR LF")
-        );
+        assert_eq!(texts("Subject: a\r\n\r\nx\r\n"), ["Subject: a\n\nx\n"]);
     }
 }

@@ -1,6 +1,6 @@
 //! Edits of the work tree taken into the patch that they belong to.
 
-use super::{Tree, create, in_memory, subject};
+use super::{Tree, create, graft, subject};
 use crate::kernel::patch::Patch;
 use anyhow::{Context, Result, bail};
 use git2::{Commit, Oid, Status, StatusOptions};
@@ -45,7 +45,7 @@ impl Tree {
             });
         }
         let head = self.head_commit()?;
-        let wanted = in_memory::put_back(&self.stack.repo, &head.tree()?, &edited).with_context(doing)?;
+        let wanted = graft::put_back(&self.stack.repo, &head.tree()?, &edited).with_context(doing)?;
         if wanted == head.tree_id() {
             bail!(
                 "{}: the edits come to nothing: every file is as the commit has it",
@@ -68,8 +68,9 @@ impl Tree {
 
     /// Where the patch is in the stack: by content, or else the one commit of its subject and author.
     fn place_of(&self, stack: &[Commit], patch: &Patch) -> Result<usize> {
+        let bases = self.merge_bases(&self.stack.repo)?;
         for (at, commit) in stack.iter().enumerate().rev() {
-            if super::identity::is_patch(&self.stack.repo, commit, patch)? {
+            if super::identity::is_patch(&self.stack.repo, commit, patch, &bases)? {
                 return Ok(at);
             }
         }
@@ -136,7 +137,7 @@ impl Tree {
     }
 
     /// Edited files with what they hold now, and files that git does not know.
-    fn edited(&self) -> Result<(in_memory::Files, Vec<PathBuf>)> {
+    fn edited(&self) -> Result<(graft::Files, Vec<PathBuf>)> {
         let mut options = StatusOptions::new();
         options
             .include_untracked(true)
