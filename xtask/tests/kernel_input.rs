@@ -237,10 +237,12 @@ fn a_corrupt_patch() {
     .unwrap();
     let error = rig.error(&mut rig.on_tree(&["apply", "4"]));
     assert!(error.contains("0004-one.patch:15: found the end of the file, but the hunk of line 11 still needs 1 old and 1 new"), "{error}");
-    fs::write(rig.series().join("0004-one.patch"), text.replace('\n', "\r\n")).unwrap();
-    let error = rig.error(&mut rig.on_tree(&["apply", "4"]));
-    assert!(error.contains("the line ends in CR LF"), "{error}");
     assert!(!rig.cache().exists());
+    // A mail whose lines all got a CR on their way is taken as `git am` takes it.
+    fs::write(rig.series().join("0004-one.patch"), text.replace('\n', "\r\n")).unwrap();
+    rig.on_tree(&["apply", "4"]).assert().success();
+    let file = rig.worktree().unwrap().join("core.c");
+    assert_eq!(fs::read_to_string(file).unwrap(), "first\nchanged\nlast\n");
 }
 
 #[test]

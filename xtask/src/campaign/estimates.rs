@@ -88,9 +88,14 @@ fn phases(rows: &[&RowRecord]) -> Vec<(String, Duration)> {
         .collect()
 }
 
+/// Nothing that was measured took longer than a year: what a damaged record says beyond that is no time.
+const LONGEST_S: f64 = 366.0 * 86_400.0;
+
 /// The middle one; of an even number the longer of the two in the middle, since an estimate that is too short helps nobody.
 fn median(seconds: impl Iterator<Item = f64>) -> Option<Duration> {
-    let mut seconds: Vec<f64> = seconds.filter(|seconds| *seconds >= 0.0).collect();
+    let mut seconds: Vec<f64> = seconds
+        .filter(|seconds| (0.0..=LONGEST_S).contains(seconds))
+        .collect();
     seconds.sort_by(f64::total_cmp);
     let middle = seconds.get(seconds.len() / 2)?;
     Duration::try_from_secs_f64(*middle).ok()

@@ -3,6 +3,16 @@
 //!
 //! Grammar: "Generating patch text with -p" of git-diff(1), and the unified format of POSIX diff(1).
 
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::string_slice,
+        clippy::unwrap_used
+    )
+)]
+
 mod header_lines;
 pub mod hunks;
 pub mod patch_id;
@@ -220,7 +230,7 @@ impl<'a> Scanner<'a> {
         change.new = change.new.filter(|_| kind != Life::Deleted);
         if change.old.is_none() && change.new.is_none() {
             bail!(
-                "{}:{line}: `diff --git {}` does not name a file below `a/` and `b/`",
+                "{}:{line}: `diff --git {}` does not name a file below a folder such as `a/` and `b/`",
                 self.name,
                 String::from_utf8_lossy(shown)
             );
@@ -257,9 +267,9 @@ impl<'a> Scanner<'a> {
             }
             whole |= strip_any(line, &[b"rename ", b"copy ", b"new ", b"old mode", b"deleted "]).is_some();
             if let Some(path) = line.strip_prefix(b"--- ") {
-                change.old = named_path(path, b"a/").or(change.old.take());
+                change.old = named_path(path).or(change.old.take());
             } else if let Some(path) = line.strip_prefix(b"+++ ") {
-                change.new = named_path(path, b"b/").or(change.new.take());
+                change.new = named_path(path).or(change.new.take());
             } else if let Some(path) = strip_any(line, &[b"rename from ", b"copy from "]) {
                 change.old = Some(unquote(trim_end(path)));
                 change.copied = line.starts_with(b"copy");

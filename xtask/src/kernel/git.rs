@@ -3,7 +3,21 @@
 //!
 //! The configuration of a repository itself still counts, apart from what is set here: the repository is the user's.
 
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::string_slice,
+        clippy::unwrap_used
+    )
+)]
+
+use crate::host::one_line::one_line;
+use crate::host::process;
+use anyhow::{Result, bail};
 use std::path::Path;
+use std::time::Duration;
 use xshell::{Cmd, Shell, cmd};
 
 /// Settings that win over those of the repository (git-config(1)).
@@ -26,6 +40,26 @@ const SETTINGS: [&str; 16] = [
     // Whether the user trusts the repository was decided when it was opened.
     "safe.directory=*",
 ];
+
+/// The oldest git that does what is asked of it here: `GIT_CONFIG_GLOBAL` (git-config(1)) is of 2.32.
+const OLDEST: (u32, u32) = (2, 32);
+
+/// Errors: git cannot be started, or is older than [`OLDEST`]: the user's configuration would count.
+pub(super) fn refuse_old(sh: &Shell) -> Result<()> {
+    let said = process::read(cmd!(sh, "git version"), Duration::from_secs(60))?;
+    let version = said.strip_prefix("git version ").unwrap_or(&said);
+    let mut numbers = version.split('.').map(|number| number.parse::<u32>().ok());
+    let found = numbers.next().flatten().zip(numbers.next().flatten());
+    match found {
+        Some(found) if found >= OLDEST => Ok(()),
+        _ => bail!(
+            "`git version` prints `{}`; Lockstep needs git {}.{} or newer",
+            one_line(&said),
+            OLDEST.0,
+            OLDEST.1
+        ),
+    }
+}
 
 /// A git command that works in `folder`; arguments are added by the caller.
 pub(super) fn git<'s>(sh: &'s Shell, folder: &Path) -> Cmd<'s> {

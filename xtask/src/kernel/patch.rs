@@ -2,13 +2,25 @@
 //!
 //! A test compares the commits with those of `git am`.
 
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::string_slice,
+        clippy::unwrap_used
+    )
+)]
+
 mod author;
+mod headers_of_others;
 mod mail;
 pub mod mbox;
 mod rewrite;
 mod words;
 
 use super::diff::{self, FileChange};
+use crate::host::bounded;
 use crate::host::files::sha256;
 use anyhow::{Context, Result, bail};
 pub use author::AuthorDate;
@@ -50,24 +62,12 @@ pub struct Patch {
 }
 
 /// Most bytes of a patch file; the largest patches of the kernel, generated headers, have 30 million.
-const LARGEST: u64 = 64 << 20;
+const LARGEST: u64 = 64 * bounded::MIB;
 
 impl Patch {
     /// Reads a patch file. Errors name the file and, where there is one, the line.
     pub fn read(path: &Path) -> Result<Self> {
-        let doing = || format!("reading the patch {}", path.display());
-        let metadata = std::fs::metadata(path).with_context(doing)?;
-        if !metadata.is_file() {
-            bail!("{}: it is not a file", doing());
-        }
-        if metadata.len() > LARGEST {
-            bail!(
-                "{}: it has {} bytes, and a patch may have {LARGEST}",
-                doing(),
-                metadata.len()
-            );
-        }
-        let bytes = std::fs::read(path).with_context(doing)?;
+        let bytes = bounded::read(path, LARGEST).context("reading a patch")?;
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
         Self::parse(&name, &bytes)
     }
@@ -81,7 +81,8 @@ impl Patch {
     pub fn parse_mail(name: &str, bytes: &[u8], scissors: Scissors) -> Result<Self> {
         refuse_damage(name, bytes)?;
         let unconverted = mbox::without_converted_line_ends(bytes);
-        let mail = mail::read(&unconverted, scissors).with_context(|| name.to_string())?;
+        let as_mail = headers_of_others::as_mail(&unconverted);
+        let mail = mail::read(&as_mail, scissors).with_context(|| name.to_string())?;
         let (author, email) = mail
             .from
             .as_deref()
@@ -95,10 +96,12 @@ impl Patch {
         let header = cleanup_subject(&mail.subject.unwrap_or_default());
         let message = stripspace(&format!("{header}\n\n{}", mail.message));
         let (subject, body) = message.split_once('\n').unwrap_or((&message, ""));
-        if header.is_empty() {
+        if subject.is_empty() {
             bail!("{}", missing(name, "Subject: [PATCH] TEXT"));
         }
-        let scanned = diff::scan(name, &mail.patch, mail.patch_line)?;
+        let lines = |bytes: &[u8]| bytes.iter().filter(|byte| **byte == b'\n').count();
+        let left_out = lines(&unconverted).saturating_sub(lines(&as_mail));
+        let scanned = diff::scan(name, &mail.patch, mail.patch_line.saturating_add(left_out))?;
         Ok(Patch {
             name: name.to_string(),
             number: leading_number(name),
@@ -111,8 +114,8 @@ impl Patch {
             files: scanned.files,
             sha256: sha256(bytes),
             scissors: mail.scissors,
-            plain: mail.plain && unconverted.len() == bytes.len(),
-            mail: unconverted.into_owned(),
+            plain: mail.plain && as_mail.len() == bytes.len(),
+            mail: unconverted.to_vec(),
         })
     }
 
@@ -353,7 +356,12 @@ mod tests {
         );
         assert!(error(&format!("{MAIL}{MAIL}")).contains("0005-x.patch:30: a second mail starts here"));
         assert!(error("diff --git a/f b/f\n").contains("no `From: NAME <ADDRESS>` header"));
-        assert!(error(&MAIL.replace("Subject", "X-Subject")).contains("no `Subject: [PATCH] TEXT` header"));
+        let nameless = MAIL.replace("Subject", "X-Subject").replace(
+            "Why.   \n\n\nMore.\n\nSigned-off-by: Jürgen Müller <jm@example.org>\n",
+            "",
+        );
+        assert!(error(&nameless).contains("no `Subject: [PATCH] TEXT` header"));
+        assert_eq!(parse(&MAIL.replace("Subject", "X-Subject")).subject, "Why.");
         assert!(
             error(&MAIL.replace("Tue, 3 Mar", "Soon"))
                 .contains("found `Soon 2026 10:11:12 -0330`; a date is like")

@@ -1,10 +1,21 @@
 //! A series: a folder with a `series` file (quilt(1): a path a line, comments behind `#`) or with plain numbered files.
 
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::string_slice,
+        clippy::unwrap_used
+    )
+)]
+
 pub mod import;
 pub mod needs;
 pub mod scope;
 
 use super::patch::{Patch, file_name};
+use crate::host::bounded;
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 
@@ -41,7 +52,7 @@ impl Series {
         }
         let list = folder.join("series");
         let paths: Vec<PathBuf> = if list.is_file() {
-            let text = std::fs::read_to_string(&list).with_context(doing)?;
+            let text = bounded::read_text(&list, bounded::WRITTEN).with_context(doing)?;
             let entries = parse_list(&text).with_context(|| format!("in {}", list.display()))?;
             for entry in &entries {
                 if !folder.join(&entry.path).is_file() {

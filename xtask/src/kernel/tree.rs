@@ -9,6 +9,16 @@
 //! and its new content, and goes on; a file that is neither was edited by someone, and is named in an error
 //! instead.
 
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::string_slice,
+        clippy::unwrap_used
+    )
+)]
+
 mod am;
 mod apply;
 mod checkout;
@@ -123,6 +133,7 @@ impl Stack {
     /// anything; where the branch is not there yet, HEAD with nothing on it. Nothing is ever written through it.
     pub fn peek(repository: &Path, branch: &str) -> Result<Self> {
         let doing = || format!("opening the repository {}", repository.display());
+        crate::kernel::git::refuse_old(&xshell::Shell::new()?).with_context(doing)?;
         let repo = Repository::open(repository).with_context(doing)?;
         Ok(Stack {
             repo: graft::Scratch::of(&repo).with_context(doing)?.0,
@@ -471,8 +482,8 @@ impl Tree {
     }
 }
 
-/// The first digits of an id, for a person.
-fn short(id: &str) -> &str {
+/// The first digits of a commit's id, for a person.
+pub fn short(id: &str) -> &str {
     id.get(..12).unwrap_or(id)
 }
 

@@ -5,7 +5,7 @@ mod block;
 mod text;
 
 pub use block::{Block, Line, Look};
-pub use text::{count, is_invisible, plain, short, visible};
+pub use text::{count, is_invisible, path_name, path_names, plain, short, visible};
 
 use anyhow::{Result, bail};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};

@@ -5,6 +5,7 @@
 
 use super::graft::{Files, differences, small_tree};
 use super::three_way;
+use crate::host::one_line::one_line;
 use crate::host::process;
 use crate::kernel::git::git;
 use crate::kernel::patch::Patch;
@@ -16,6 +17,9 @@ use std::time::Duration;
 use xshell::Shell;
 
 const LIMIT: Duration = Duration::from_secs(600);
+
+/// Most lines of git's words that are shown.
+const WORDS: usize = 12;
 
 /// No attribute of the tree may change a byte of a file, or start a program (gitattributes(5)).
 const ATTRIBUTES: &str = "* -text !eol -ident !filter !working-tree-encoding !merge\n";
@@ -161,13 +165,15 @@ fn owned(commit: &Commit) -> Result<Signature<'static>> {
     Ok(commit.author().to_owned())
 }
 
-/// What git said, line by line, without the advice for a person at its prompt.
+/// What git said, line by line, without the advice for a person at its prompt. The text of a patch may be in it.
 fn words(stderr: &[u8]) -> String {
     let text = String::from_utf8_lossy(stderr);
     let lines: Vec<String> = text
         .lines()
         .filter(|line| !line.starts_with("hint: "))
-        .map(|line| format!("    {line}"))
+        .map(|line| line.strip_prefix("error: ").unwrap_or(line))
+        .take(WORDS)
+        .map(|line| format!("    {}", one_line(line)))
         .collect();
     lines.join("\n")
 }

@@ -1,7 +1,7 @@
 //! Making and finding the work tree.
 
 use crate::host::process;
-use crate::kernel::git::git;
+use crate::kernel::git::{self, git};
 use anyhow::{Context, Result, bail};
 use git2::{Oid, Repository};
 use std::fs;
@@ -26,6 +26,7 @@ pub(super) fn open_or_create(
     branch: &str,
     base: Option<&str>,
 ) -> Result<Repository> {
+    git::refuse_old(&Shell::new()?)?;
     let main = Repository::open(repository).with_context(|| {
         format!(
             "{} is no git repository; a kernel tree has to be one (an unpacked tarball becomes one by `git init && git add -A && git commit`)",

@@ -64,8 +64,9 @@ pub(super) fn small_tree<'t>(
     to: &'t Repository,
 ) -> Result<Tree<'t>> {
     let mut index = Index::new()?;
+    let there = to.odb()?;
     let mut add = |path: &Path, id: Oid, mode: i32| -> Result<()> {
-        if mode != i32::from(FileMode::Commit) {
+        if mode != i32::from(FileMode::Commit) && !there.exists(id) {
             to.blob(from.find_blob(id)?.content())?;
         }
         let mode = u32::try_from(mode).context("a file without a mode")?;
