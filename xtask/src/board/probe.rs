@@ -168,7 +168,7 @@ fn find_label(lines: &[(&str, &str)], cmdline: &str, notes: &mut Vec<String>) ->
             return Ok((path.clone(), label.name.clone()));
         }
     }
-    let (path, config) = &found[0];
+    let (path, config) = found.first().context("no boot menu was found on the board")?;
     let label = config
         .default_label()
         .or(config.menu.labels.first())

@@ -198,7 +198,7 @@ fn refuse_damage(name: &str, bytes: &[u8]) -> Result<()> {
     if let (Some(_), Some((second, _))) = (separators.next(), separators.next()) {
         bail!(
             "{name}:{}: a second mail starts here; allowed is one patch a file (`cargo xtask series import MBOX` takes a mailbox apart)",
-            second + 1
+            second.saturating_add(1)
         );
     }
     Ok(())
@@ -210,11 +210,11 @@ fn cleanup_subject(subject: &str) -> String {
     let mut rest = subject;
     loop {
         rest = rest.trim_start_matches([' ', '\t', ':', '\n', '\r']);
-        if rest
-            .get(..3)
-            .is_some_and(|start| start.eq_ignore_ascii_case("re:"))
+        if let Some((_, behind)) = rest
+            .split_at_checked(3)
+            .filter(|(start, _)| start.eq_ignore_ascii_case("re:"))
         {
-            rest = &rest[3..];
+            rest = behind;
         } else if let Some((_, behind)) = rest.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
             rest = behind;
         } else {
@@ -241,8 +241,10 @@ fn stripspace(text: &str) -> String {
 
 /// The number that a file name starts with: `0004-x.patch` → 4.
 pub fn leading_number(name: &str) -> Option<u32> {
-    let digits = name.len() - name.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-    name[..digits].parse().ok()
+    let (digits, _) = name
+        .split_once(|c: char| !c.is_ascii_digit())
+        .unwrap_or((name, ""));
+    digits.parse().ok()
 }
 
 /// The file name of a path in a `series` file, for messages.

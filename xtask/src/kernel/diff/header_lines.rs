@@ -56,7 +56,7 @@ fn is_epoch(time: &[u8]) -> bool {
 pub(super) fn hunk_counts(header: &[u8]) -> Option<(Range, Range)> {
     let text = header.strip_prefix(b"@@ -")?;
     let end = text.windows(3).position(|window| window == b" @@")?;
-    let (old, new) = std::str::from_utf8(&text[..end]).ok()?.split_once(" +")?;
+    let (old, new) = std::str::from_utf8(text.get(..end)?).ok()?.split_once(" +")?;
     let range = |range: &str| {
         let (start, count) = range.split_once(',').unwrap_or((range, "1"));
         Some(Range {

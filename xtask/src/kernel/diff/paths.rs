@@ -81,9 +81,9 @@ fn unquoted_bytes(path: &[u8]) -> Vec<u8> {
             .collect();
         if !octal.is_empty() {
             bytes.push(octal.iter().fold(0u8, |value, digit| {
-                value.wrapping_mul(8).wrapping_add(digit - b'0')
+                value.wrapping_mul(8).wrapping_add(digit.wrapping_sub(b'0'))
             }));
-            rest = &rest[octal.len()..];
+            rest = rest.get(octal.len()..).unwrap_or_default();
             continue;
         }
         if let [escaped, tail @ ..] = rest {

@@ -32,7 +32,7 @@ pub fn split(bytes: &[u8]) -> Result<Vec<Letter>> {
                 } else {
                     NO_COMMIT.to_vec()
                 },
-                line: at + 1,
+                line: at.saturating_add(1),
             });
             continue;
         }
@@ -40,13 +40,13 @@ pub fn split(bytes: &[u8]) -> Result<Vec<Letter>> {
             if !line.trim_ascii().is_empty() {
                 letters.push(Letter {
                     bytes: [NO_COMMIT, line].concat(),
-                    line: at + 1,
+                    line: at.saturating_add(1),
                 });
             }
             continue;
         };
         let text = match quoted && is_quoted_from(line) {
-            true => &line[1..],
+            true => line.strip_prefix(b">").unwrap_or(line),
             false => line,
         };
         letter.bytes.extend_from_slice(text);
@@ -77,7 +77,7 @@ pub(super) fn without_converted_line_ends(bytes: &[u8]) -> Cow<'_, [u8]> {
 /// `>From `, `>>From ` and so on (mboxrd).
 fn is_quoted_from(line: &[u8]) -> bool {
     let marks = line.iter().take_while(|byte| **byte == b'>').count();
-    marks > 0 && line[marks..].starts_with(b"From ")
+    marks > 0 && line.get(marks..).is_some_and(|rest| rest.starts_with(b"From "))
 }
 
 /// git's rule (builtin/mailsplit.c): `From `, somewhere behind it a time like `11:22`, and a year behind that.
@@ -94,15 +94,19 @@ pub(super) fn is_from_line(line: &[u8]) -> bool {
         colon.checked_sub(4),
         colon.checked_sub(2),
         colon.checked_sub(1),
-        Some(colon + 1),
-        Some(colon + 2),
+        colon.checked_add(1),
+        colon.checked_add(2),
     ];
-    let year = rest.get(colon + 3..).unwrap_or_default().trim_ascii_start();
+    let year = rest
+        .get(colon.saturating_add(3)..)
+        .unwrap_or_default()
+        .trim_ascii_start();
     let year = year
         .iter()
         .take_while(|byte| byte.is_ascii_digit())
         .fold(0u32, |year, digit| {
-            year.saturating_mul(10).saturating_add(u32::from(digit - b'0'))
+            year.saturating_mul(10)
+                .saturating_add(u32::from(digit.wrapping_sub(b'0')))
         });
     times.into_iter().all(digit) && year > 90
 }

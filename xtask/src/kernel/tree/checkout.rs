@@ -45,11 +45,11 @@ pub(super) fn take_lock(worktree: &Path) -> Result<File> {
         .truncate(false)
         .open(&path)
         .with_context(doing)?;
-    let deadline = Instant::now() + LOCK_PATIENCE;
+    let began = Instant::now();
     loop {
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => return Ok(file),
-            Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < deadline => {
+            Err(rustix::io::Errno::WOULDBLOCK) if began.elapsed() < LOCK_PATIENCE => {
                 std::thread::sleep(Duration::from_millis(20));
             }
             Err(rustix::io::Errno::WOULDBLOCK) => {

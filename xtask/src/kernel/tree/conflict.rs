@@ -195,7 +195,7 @@ fn hunk_misfit(
     let start = hunk.old.start.saturating_sub(1);
     let said = format!(
         "hunk {} of {} (`{}`) does not fit: ",
-        at + 1,
+        at.saturating_add(1),
         change.hunks.len(),
         hunk.header
     );
@@ -322,10 +322,11 @@ struct NearMiss {
 /// Where the lines come nearest to what is `expected` (the most equal lines; among equals nearest to `start`, from
 /// 0), the first line that differs; `None` if they are there somewhere.
 fn misfit(expected: &[&[u8]], lines: &[&[u8]], start: usize) -> Option<NearMiss> {
+    let line_at = |offset: usize, at: usize| lines.get(offset.saturating_add(at));
     let equal_at = |offset: usize| {
         let pairs = expected.iter().enumerate();
         pairs
-            .filter(|(at, line)| lines.get(offset + at) == Some(line))
+            .filter(|(at, line)| line_at(offset, *at) == Some(line))
             .count()
     };
     let best = (0..=lines.len())
@@ -333,12 +334,12 @@ fn misfit(expected: &[&[u8]], lines: &[&[u8]], start: usize) -> Option<NearMiss>
     let (at, line) = expected
         .iter()
         .enumerate()
-        .find(|(at, line)| lines.get(best + at) != Some(*line))?;
+        .find(|(at, line)| line_at(best, *at) != Some(*line))?;
     let text = |line: &[u8]| String::from_utf8_lossy(line).into_owned();
     Some(NearMiss {
-        line: best + at + 1,
+        line: best.saturating_add(at).saturating_add(1),
         expected: text(line),
-        found: lines.get(best + at).map(|line| text(line)),
+        found: line_at(best, at).map(|line| text(line)),
     })
 }
 

@@ -43,7 +43,7 @@ pub(super) fn merge(repo: &Repository, ours: &Tree, patch: &Patch, base: &Tree) 
 /// The places of all files at which both sides differ, the first few in full.
 pub(super) fn conflicts(repo: &Repository, index: &Index) -> Result<String> {
     let mut text = String::new();
-    let mut count = 0;
+    let mut count = 0usize;
     for conflict in index.conflicts()? {
         let conflict = conflict?;
         let of = |entry: &Option<IndexEntry>| entry.as_ref().map(|entry| entry.path.clone());
@@ -57,14 +57,14 @@ pub(super) fn conflicts(repo: &Repository, index: &Index) -> Result<String> {
                 text,
                 "    {path}: one side takes the file away or makes it, and the other changes it"
             );
-            count += 1;
+            count = count.saturating_add(1);
             continue;
         };
         let mut options = MergeFileOptions::new();
         options.style_standard(true).marker_size(MARKER);
         let file = repo.merge_file_from_index(ancestor, our, their, Some(&mut options))?;
         for place in places(&String::from_utf8_lossy(file.content())) {
-            count += 1;
+            count = count.saturating_add(1);
             if count <= SHOWN {
                 let _ = write!(
                     text,
@@ -77,7 +77,7 @@ pub(super) fn conflicts(repo: &Repository, index: &Index) -> Result<String> {
         }
     }
     if count > SHOWN {
-        let _ = writeln!(text, "    and {} more places", count - SHOWN);
+        let _ = writeln!(text, "    and {} more places", count.saturating_sub(SHOWN));
     }
     Ok(text.trim_end().to_string())
 }
@@ -110,7 +110,7 @@ fn shown(lines: &[&str]) -> String {
     if lines.is_empty() {
         text = "        (nothing)\n".into();
     } else if lines.len() > LINES {
-        let _ = writeln!(text, "        … {} more lines", lines.len() - LINES);
+        let _ = writeln!(text, "        … {} more lines", lines.len().saturating_sub(LINES));
     }
     text
 }
@@ -123,12 +123,12 @@ fn places(text: &str) -> Vec<Place<'_>> {
         Theirs,
     }
     let mut found: Vec<Place> = Vec::new();
-    let (mut side, mut line) = (Side::Both, 0);
+    let (mut side, mut line) = (Side::Both, 0usize);
     for text in text.lines() {
         match (&side, found.last_mut()) {
             (Side::Both, _) if text.starts_with("<<<<<<< ") => {
                 found.push(Place {
-                    line: line + 1,
+                    line: line.saturating_add(1),
                     ours: Vec::new(),
                     theirs: Vec::new(),
                 });
@@ -138,10 +138,10 @@ fn places(text: &str) -> Vec<Place<'_>> {
             (Side::Theirs, _) if text.starts_with(">>>>>>> ") => side = Side::Both,
             (Side::Ours, Some(place)) => {
                 place.ours.push(text);
-                line += 1;
+                line = line.saturating_add(1);
             }
             (Side::Theirs, Some(place)) => place.theirs.push(text),
-            _ => line += 1,
+            _ => line = line.saturating_add(1),
         }
     }
     found
