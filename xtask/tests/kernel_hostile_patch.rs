@@ -14,6 +14,8 @@ use xtask::kernel::tree::Tree;
 
 const FROM: &str = "From: Ann Other <ann@example.org>\nDate: Tue, 3 Mar 2026 10:11:12 +0100\nSubject: [PATCH] x: change\n\nWhy.\n---\n";
 
+type Change = fn(&Path);
+
 struct Rig {
     folder: TempDir,
 }
@@ -122,7 +124,7 @@ fn there_and_back(rig: &Rig, name: &str, text: &[u8]) {
 
 #[test]
 fn files_folders_and_links_take_each_other_s_place_and_back() {
-    let changes: &[(&str, fn(&Path))] = &[
+    let changes: &[(&str, Change)] = &[
         ("a file becomes a folder", |repo| {
             fs::remove_file(repo.join("f")).unwrap();
             fs::create_dir(repo.join("f")).unwrap();

@@ -126,7 +126,10 @@ mod tests {
 
     #[test]
     fn what_a_damaged_record_says_is_no_time() {
-        assert_eq!(median([1e19, 2.0, f64::NAN, -1.0].into_iter()), Some(Duration::from_secs(2)));
+        assert_eq!(
+            median([1e19, 2.0, f64::NAN, -1.0].into_iter()),
+            Some(Duration::from_secs(2))
+        );
         assert_eq!(median([f64::INFINITY].into_iter()), None);
     }
     use crate::campaign::action::Action;
