@@ -6,7 +6,7 @@ mod json;
 mod text;
 
 pub use block::{Block, Line, Look};
-pub use text::{count, plain, short, visible};
+pub use text::{count, path_name, path_names, plain, short, visible};
 
 use crate::host::one_line::{indented, one_line_of};
 use anyhow::{Result, bail};

@@ -1,6 +1,7 @@
 //! Text made safe and short for whoever reads it.
 
 use crate::host::one_line::is_invisible;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// A time as a person says it: `40 s`, `12 min`, `1 h 05 min`.
@@ -23,7 +24,19 @@ pub fn count(number: usize, thing: &str) -> String {
     format!("{number} {thing}{plural}")
 }
 
-/// Text of several lines whose breaks are meant, made safe for a terminal (a word goes through `host::one_line`): control characters other than newline and tab, and characters that turn
+/// The name of a path for `--json`: JSON has no other bytes than UTF-8 (those are replaced), and a path that cannot be
+/// written at all must not end a verb that has done its work.
+pub fn path_name(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+/// [`path_name`] of each.
+pub fn path_names(paths: &[PathBuf]) -> Vec<String> {
+    paths.iter().map(|path| path_name(path)).collect()
+}
+
+/// Text of several lines whose breaks are meant, made safe for a terminal (a word goes through
+/// `host::one_line`): control characters other than newline and tab, and characters that turn
 /// or hide what stands beside them, are shown as `\u{…}` escapes, so that nothing printed can move the cursor, change the
 /// terminal or look like something else.
 pub fn visible(text: &str) -> String {

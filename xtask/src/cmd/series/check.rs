@@ -9,6 +9,7 @@ use crate::host::process;
 use crate::kernel::patch::Patch;
 use crate::kernel::place::BRANCH;
 use crate::kernel::tree::Stack;
+use crate::ui;
 use anyhow::{Context as _, Result, bail};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -86,11 +87,11 @@ impl Check {
                 context.ui.line(&format!("       {line}"));
             }
             results
-                .push(serde_json::json!({ "patch": patch.name, "summary": summary, "file": beside(file) }));
+                .push(serde_json::json!({ "patch": patch.name, "summary": summary, "file": ui::path_name(&beside(file)) }));
         }
         context
             .ui
-            .json(&serde_json::json!({ "series": series.folder, "checked": results }))?;
+            .json(&serde_json::json!({ "series": ui::path_name(&series.folder), "checked": results }))?;
         context.ui.say(&format!(
             "the whole of it is in *.check beside the patches; next: cargo xtask series{}",
             self.which.flags()

@@ -77,7 +77,7 @@ impl Import {
         }
         let names: Vec<&str> = found.files.iter().map(|file| file.name.as_str()).collect();
         context.ui.json(&serde_json::json!({
-            "dry_run": context.global.dry_run, "series": folder, "patches": names, "left_out": found.left_out,
+            "dry_run": context.global.dry_run, "series": ui::path_name(&folder), "patches": names, "left_out": found.left_out,
             "without_licence": silent
         }))?;
         if context.global.dry_run {

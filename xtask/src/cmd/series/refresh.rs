@@ -9,7 +9,8 @@ use crate::kernel::patch::{Patch, with_diff_of};
 use crate::kernel::place::BRANCH;
 use crate::kernel::review;
 use crate::kernel::series::Series;
-use crate::kernel::tree::{Stack, Tree};
+use crate::kernel::tree::{Stack, Tree, short};
+use crate::ui;
 use anyhow::{Context as _, Result, bail};
 use std::path::{Path, PathBuf};
 
@@ -48,7 +49,7 @@ impl Refresh {
                 series.paths[at].display()
             ));
             context.ui.json(&serde_json::json!({
-                "dry_run": true, "tree": place.worktree, "patch": patch.name, "file": series.paths[at]
+                "dry_run": true, "tree": ui::path_name(&place.worktree), "patch": patch.name, "file": ui::path_name(&series.paths[at])
             }))?;
             return Ok(Outcome::Success);
         }
@@ -70,7 +71,7 @@ impl Refresh {
         context.ui.line(&format!(
             "{} {}  {}",
             patch.short_name(),
-            &refreshed.commit[..12],
+            short(&refreshed.commit),
             patch.subject
         ));
         for file in &written {
@@ -92,8 +93,8 @@ impl Refresh {
             ));
         }
         context.ui.json(&serde_json::json!({
-            "patch": patch.name, "commit": refreshed.commit, "files": refreshed.files, "written": written,
-            "restacked": refreshed.restacked, "left_out": refreshed.unknown
+            "patch": patch.name, "commit": refreshed.commit, "files": ui::path_names(&refreshed.files), "written": ui::path_names(&written),
+            "restacked": refreshed.restacked, "left_out": ui::path_names(&refreshed.unknown)
         }))?;
         context.ui.say(&format!(
             "next: cargo xtask build-debug-kernel{}",
