@@ -16,7 +16,7 @@ pub use people::{InUse, People, QuietHours};
 pub use problem::Problem;
 pub use smoke_test::{Frames, Output, SmokeTest, Soak, TestLog};
 
-use crate::kernel::profile::{Below, Profile};
+use crate::kernel::profile::{self, Below, Profile};
 use anyhow::{Context, Result, bail};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -369,6 +369,9 @@ impl Campaign {
             };
             let profile = Profile::named(Path::new(""), &self.kernel.profile, below);
             self.kernel.fragments = profile.map(|profile| profile.fragments).unwrap_or_default();
+        }
+        if !self.kernel.fragments.is_empty() {
+            profile::ends_by_itself(&mut self.kernel.fragments);
         }
         for module in self.steps.iter().flat_map(|step| &step.load) {
             if !self.modules.contains(module) {
