@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * The means by which the lease ends a boot. Errors are of no use: there is nobody left to tell, and the next means follows.
+ * The means by which the lease ends a boot. Errors are of no use: there is nobody left to tell, and
+ * the next means follows.
  */
 #define _GNU_SOURCE
 #include "slot_init.h"
@@ -19,7 +20,10 @@
 #define CRASH_SECONDS 20
 /* No watchdog that is worth the name needs longer than this. */
 #define LONGEST_SECONDS 128
-/* The kernel's own bound (PID_MAX_LIMIT on 64 bits, include/linux/threads.h), and descriptors that are looked at in each process. */
+/*
+ * The kernel's own bound (PID_MAX_LIMIT on 64 bits, include/linux/threads.h), and descriptors that
+ * are looked at in each process.
+ */
 #define PIDS 4194304
 #define DESCRIPTORS 256
 /* What a process may have open at most (fs.nr_open). */
@@ -61,8 +65,8 @@ void restart(void)
 }
 
 /*
- * Documentation/watchdog/watchdog-api.rst. False: `device` is no watchdog. Asks the kernel alone: a file of a server that is gone
- * answers fstat(2) never.
+ * Documentation/watchdog/watchdog-api.rst. False: `device` is no watchdog. Asks the kernel alone: a
+ * file of a server that is gone answers fstat(2) never.
  */
 static bool shorten(int device)
 {
@@ -84,8 +88,9 @@ static bool shorten(int device)
 }
 
 /*
- * A watchdog has one user at a time: its descriptor is taken from the process that feeds it, and that process is stopped. What is
- * taken stays open: close(2) may wait for a server, and closing a watchdog may stop it.
+ * A watchdog has one user at a time: its descriptor is taken from the process that feeds it, and
+ * that process is stopped. What is taken stays open: close(2) may wait for a server, and closing a
+ * watchdog may stop it.
  */
 static bool starve(pid_t process)
 {
@@ -113,7 +118,9 @@ void starve_watchdog(void)
 	for (pid_t process = 1; process < PIDS; process++)
 		if (process != getpid() && starve(process))
 			return;
-	/* Nobody feeds it: opening it starts it. The last that is tried, since it looks up a path. */
+	/*
+	 * Nobody feeds it: opening it starts it. The last that is tried, since it looks up a path.
+	 */
 	int device = open("/dev/watchdog", O_WRONLY | O_CLOEXEC);
 	if (device < 0)
 		device = open("/dev/watchdog0", O_WRONLY | O_CLOEXEC);

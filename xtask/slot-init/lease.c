@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * The lease: resets the board unless the host renews it. It catches what a watchdog cannot: a system in which PID 1 still
- * feeds the watchdog and nothing else works.
+ * The lease: resets the board unless the host renews it. It catches what a watchdog cannot: a
+ * system in which PID 1 still feeds the watchdog and nothing else works.
  *
- * It is three processes, one for each means of ending the boot (ends.c). Each counts by itself: a process that hangs in the
- * kernel while it acts does not stop the next one. Until the lease runs out a process only sleeps and reads a page of memory
- * that it has mapped: no path is looked up, no file is read, nothing is allocated, all of it is locked in memory. A file
- * system, a disk or a network that hangs does not stop it.
+ * It is three processes, one for each means of ending the boot (ends.c). Each counts by itself: a
+ * process that hangs in the kernel while it acts does not stop the next one. Until the lease runs
+ * out a process only sleeps and reads a page of memory that it has mapped: no path is looked up, no
+ * file is read, nothing is allocated, all of it is locked in memory. A file system, a disk or a
+ * network that hangs does not stop it.
  *
- * The page is a memfd, which the host's commands open as /proc/PID/fd/PAGE_FD (`renewal` in board/lease.rs) and write in
- * place. It is sealed, so that nobody can truncate it below the mapping. It holds one line: the end of the lease in seconds
- * since the kernel's start, twice, each with ten digits. A write that was only partly seen leaves the two different.
+ * The page is a memfd, which the host's commands open as /proc/PID/fd/PAGE_FD (`renewal` in
+ * board/lease.rs) and write in place. It is sealed, so that nobody can truncate it below the
+ * mapping. It holds one line: the end of the lease in seconds since the kernel's start, twice, each
+ * with ten digits. A write that was only partly seen leaves the two different.
  */
 #define _GNU_SOURCE
 #include "slot_init.h"
@@ -28,7 +30,10 @@
 #include <time.h>
 #include <unistd.h>
 
-/* The number of the page's descriptor: high, so that no other process has it should a PID be used again (PAGE in board/lease.rs). */
+/*
+ * The number of the page's descriptor: high, so that no other process has it should a PID be used
+ * again (board/lease.rs).
+ */
 #define PAGE_FD 700
 #define PAGE_SIZE 4096
 #define DIGITS 10
@@ -39,13 +44,19 @@
 #define MFD_NOEXEC_SEAL 0x0008U
 #endif
 
-/* Names of the processes (board/lease.rs). The first tells that the kernel has SysRq, or that it lacks it. */
+/*
+ * Names of the processes (board/lease.rs). The first tells that the kernel has SysRq, or that it
+ * lacks it.
+ */
 #define ASKS "lockstep-sysrq"
 #define ASKS_NOTHING "lockstep-says"
 #define RESTARTS "lockstep-lease"
 #define STARVES "lockstep-wdog"
 
-/* How long the questions, a crash with `panic=10` and the reset after it may take: a slow serial line prints all of it. */
+/*
+ * How long the questions, a crash with `panic=10` and the reset after it may take: a slow serial
+ * line prints all of it.
+ */
 #ifndef ASK_SECONDS
 #define ASK_SECONDS 90
 #endif
@@ -142,7 +153,10 @@ static void last_words(int trigger)
 static void restarting(int trigger)
 {
 	(void)trigger;
-	/* Without a word before it: a console that hangs would keep the process from what it is there for. */
+	/*
+	 * Without a word before it: a console that hangs would keep the process from what it is
+	 * there for.
+	 */
 	restart();
 }
 
@@ -232,8 +246,9 @@ bool start_lease(long seconds, char *shown)
 		}
 		if (child == 0) {
 			/*
-			 * systemd spares processes of root whose name begins with `@` when it ends all others on the way down
-			 * (systemd.io/ROOT_STORAGE_DAEMONS): a shutdown that hangs must end, too.
+			 * systemd spares processes of root whose name begins with `@` when it ends
+			 * all others on the way down (systemd.io/ROOT_STORAGE_DAEMONS): a shutdown
+			 * that hangs must end, too.
 			 */
 			shown[0] = '@';
 			close(ready[0]);

@@ -7,11 +7,13 @@
  *   3. puts vanilla's default back, where the boot method had to change it (restore.c);
  *   4. becomes the board's own init.
  *
- * What cannot be done as it was asked for ends the boot: one that went on would be weaker than what was promised. Only the third
- * step goes on when it fails: the default is our label then, so that a boot that ends would be followed by the next of the same
- * kind, and the host, which looks at the default before and after each boot, can put it back while the lease lasts.
+ * What cannot be done as it was asked for ends the boot: one that went on would be weaker than what
+ * was promised. Only the third step goes on when it fails: the default is our label then, so that a
+ * boot that ends would be followed by the next of the same kind, and the host, which looks at the
+ * default before and after each boot, can put it back while the lease lasts.
  *
- * What is asked for is in `/proc/cmdline`. Our label has all of it or none: a command line without the nonce, its last word, was cut off.
+ * What is asked for is in `/proc/cmdline`. Our label has all of it or none: a command line without
+ * the nonce, its last word, was cut off.
  *
  *   lockstep.root=overlay   the root is thrown away with the boot
  *   lockstep.lease=SECONDS  the lease ends so long after the kernel's start unless it is renewed
@@ -89,7 +91,10 @@ enum asked {
 	TOO_LONG,
 };
 
-/* The value of `name=` on the command line, into `value`, which stays as it is without one. The first counts. */
+/*
+ * The value of `name=` on the command line, into `value`, which stays as it is without one. The
+ * first counts.
+ */
 static enum asked parameter(const char *name, char *value, size_t size)
 {
 	size_t stem = strlen(name);
@@ -117,8 +122,8 @@ static long seconds_of(const char *text)
 }
 
 /*
- * Restarts the board, which comes up as vanilla: where our label is the default, vanilla's is put back first, as far as that can
- * be done within a time.
+ * Restarts the board, which comes up as vanilla: where our label is the default, vanilla's is put
+ * back first, as far as that can be done within a time.
  */
 static int end_boot(void)
 {
@@ -143,7 +148,10 @@ int main(int argc, char **argv)
 
 	(void)argc;
 	kmsg = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
-	/* Most kernels have mounted it (CONFIG_DEVTMPFS_MOUNT). Without it nothing could be told, and the boot goes on all the same. */
+	/*
+	 * Most kernels have mounted it (CONFIG_DEVTMPFS_MOUNT). Without it nothing could be told,
+	 * and the boot goes on all the same.
+	 */
 	if (kmsg < 0 && mount("devtmpfs", "/dev", "devtmpfs", MS_NOSUID, "mode=0755") == 0)
 		kmsg = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
 

@@ -4,7 +4,10 @@
 
 #include <stdbool.h>
 
-/* Where restore.c looks when the command line cannot be read (RESTORE_FOLDER in board/slot_init.rs). */
+/*
+ * Where restore.c looks when the command line cannot be read (RESTORE_FOLDER in
+ * board/slot_init.rs).
+ */
 #define RESTORE_FOLDER "/var/lib/lockstep/boot-once"
 
 /* Writes a line to the kernel log. */
@@ -17,19 +20,23 @@ long now(void);
 void rest(long seconds);
 
 /*
- * Starts the lease: it ends `seconds` after the kernel's start unless the host renews it. `shown` is the program's argv[0]. False: there is no
- * complete lease, and the kernel log has the reason.
+ * Starts the lease: it ends `seconds` after the kernel's start unless the host renews it. `shown`
+ * is the program's argv[0]. False: there is no complete lease, and the kernel log has the reason.
  */
 bool start_lease(long seconds, char *shown);
 
 /*
- * What the lease ends a boot by (ends.c), in this order. Each function returns only if it did not end the boot.
+ * What the lease ends a boot by (ends.c), in this order. Each function returns only if it did not
+ * end the boot.
  */
 
 /* Opens the trigger of SysRq; negative where this kernel has none. */
 int open_sysrq(void);
 
-/* Has the kernel print blocked tasks, held locks and what each CPU does, then crashes it, so that pstore keeps all that; then resets. */
+/*
+ * Has the kernel print blocked tasks, held locks and what each CPU does, then crashes it, so that
+ * pstore keeps all that; then resets.
+ */
 void ask_and_crash(int trigger);
 
 /* reboot(2). */
@@ -38,7 +45,10 @@ void restart(void);
 /* Gives the hardware watchdog the shortest time that it takes, and stops whoever feeds it. */
 void starve_watchdog(void);
 
-/* Puts an overlay in memory over the root. False: it failed, and the kernel log has the reason; the root may be partly changed then. */
+/*
+ * Puts an overlay in memory over the root. False: it failed, and the kernel log has the reason; the
+ * root may be partly changed then.
+ */
 bool throw_away_root(void);
 
 /* Puts vanilla's default back as the folder `folder` says, on the file system that it names. */

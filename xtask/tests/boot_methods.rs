@@ -276,7 +276,8 @@ fn vanilla_comes_back(bench: &Bench, before: &str, limit: Duration) {
     bench.protected.check(&bench.board).unwrap();
 }
 
-/// The disk is frozen and the lock of `/run` is held for ever: what looks anything up there waits, and no signal ends that.
+/// The disk is frozen and the lock of `/run` is held for ever: what looks anything up there waits,
+/// and no signal ends that.
 #[test]
 #[ignore = "one of cargo xtask test --long"]
 fn a_run_whose_lock_is_held_for_ever_is_ended_by_the_lease() {

@@ -241,7 +241,8 @@ fn cmdline(until: u64, more: &str) -> String {
     format!("root=/dev/x {more} lockstep.init=INIT lockstep.lease={until} lockstep.nonce=n")
 }
 
-/// Invariant 4: each means is tried where the one before it did not end the boot, also where it never returns.
+/// Invariant 4: each means is tried where the one before it did not end the boot, also where it
+/// never returns.
 #[test]
 fn each_means_follows_the_one_before_it() {
     for (sysrq, hangs, order) in [
@@ -267,7 +268,8 @@ fn each_means_follows_the_one_before_it() {
     }
 }
 
-/// The lease looks nothing up: the lock of `/run` is held for ever, and every lookup of a new name there waits.
+/// The lease looks nothing up: the lock of `/run` is held for ever, and every lookup of a new name
+/// there waits.
 #[test]
 fn a_run_whose_lock_is_held_for_ever_does_not_stop_the_lease() {
     let bench = LeaseBench::new(SysRq::There, &["sysrq"]);
@@ -313,7 +315,8 @@ fn renewing(limit: Duration) -> String {
     board.ran.take().remove(0)
 }
 
-/// The host's own commands put the end off, also where somebody tries to truncate the page, or has half of a line there.
+/// The host's own commands put the end off, also where somebody tries to truncate the page, or has
+/// half of a line there.
 #[test]
 fn the_commands_of_the_host_renew_the_lease() {
     let bench = LeaseBench::new(SysRq::There, &[]);

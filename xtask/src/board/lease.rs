@@ -1,5 +1,5 @@
-//! The lease: a test boot ends by itself unless the host renews it (invariant 4). `xtask/slot-init/lease.c` holds it on the
-//! board; this is the host's side.
+//! The lease: a test boot ends by itself unless the host renews it (invariant 4).
+//! `xtask/slot-init/lease.c` holds it on the board; this is the host's side.
 
 use super::{Board, Description, InFront};
 use crate::host::process::{BreakOff, Finished};
@@ -10,8 +10,9 @@ use std::time::Duration;
 
 /// What a renewal adds to the limit of the command that it comes with: time for the next command to be thought of.
 const MARGIN: Duration = Duration::from_secs(60);
-/// Where the host's commands find the page of memory that the board's side reads: a link to `/proc/PID/fd/700` (`PAGE_FD` in
-/// lease.c). The first command of a boot makes it. The board's side does not know of it.
+/// Where the host's commands find the page of memory that the board's side reads: a link to
+/// `/proc/PID/fd/700` (`PAGE_FD` in lease.c). The first command of a boot makes it. The board's
+/// side does not know of it.
 macro_rules! page {
     () => {
         "/run/lockstep/lease"
@@ -23,7 +24,8 @@ pub fn first(board: &Description) -> u64 {
     (board.boot_limit + MARGIN).as_secs()
 }
 
-/// A means by which the lease ends a boot (`xtask/slot-init/ends.c`), in the order in which they are tried.
+/// A means by which the lease ends a boot (`xtask/slot-init/ends.c`), in the order in which they
+/// are tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum End {
@@ -56,7 +58,8 @@ impl fmt::Display for End {
 pub enum Renewal {
     /// It can.
     Possible,
-    /// The board's side has no page of memory that the host could write: the boot ends at the lease's first end.
+    /// The board's side has no page of memory that the host could write: the boot ends at the
+    /// lease's first end.
     Impossible,
 }
 
@@ -117,11 +120,13 @@ pub fn listed(ends: &[End]) -> String {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Built {
-    /// The means that this kernel leaves to its lease. Whether the board has a watchdog is not in it.
+    /// The means that this kernel leaves to its lease. Whether the board has a watchdog is not in
+    /// it.
     pub ends: Vec<End>,
     /// Whether it can be renewed (`memfd_create`).
     pub renewal: Renewal,
-    /// `CONFIG_PANIC_TIMEOUT`: what ends a panic that comes before `panic=` of the command line is read. 0 waits for ever.
+    /// `CONFIG_PANIC_TIMEOUT`: what ends a panic that comes before `panic=` of the command line is
+    /// read. 0 waits for ever.
     pub panic_timeout: i64,
 }
 
@@ -136,7 +141,8 @@ impl Built {
             })
         };
         let on = |symbol: &str| value(symbol) == Some("y");
-        // SysRq's trigger is a file of /proc. A driver of the watchdog may be a module, the core is not (drivers/watchdog/Kconfig).
+        // SysRq's trigger is a file of /proc. A driver of the watchdog may be a module, the core is
+        // not (drivers/watchdog/Kconfig).
         let has = |end: &End| match end {
             End::SysRq => on("MAGIC_SYSRQ") && on("PROC_FS"),
             End::Restart => true,
@@ -177,10 +183,11 @@ impl InFront for Leased<'_> {
     }
 }
 
-/// The shell commands that let the lease end so long from now. Only the first of a boot starts programs: they come with each
-/// command, and starting a program costs a slow board more than many a command. The page is written in place (`1<>`), with the
-/// same number twice: what the board's side sees of a write in progress, it ignores (`deadline` in lease.c). Where no lease is
-/// held nothing is written.
+/// The shell commands that let the lease end so long from now. Only the first of a boot starts
+/// programs: they come with each command, and starting a program costs a slow board more than many
+/// a command. The page is written in place (`1<>`), with the same number twice: what the board's
+/// side sees of a write in progress, it ignores (`deadline` in lease.c). Where no lease is held
+/// nothing is written.
 pub(super) fn renewal(left: Duration) -> String {
     let find = r#"{ read -r lockstep_line </proc/cmdline; case $lockstep_line in *lockstep.lease=*)
 for lockstep_comm in /proc/[0-9]*/comm; do { read -r lockstep_name <"$lockstep_comm"; } || continue;
@@ -213,7 +220,8 @@ done
 }
 pub(super) use looking;
 
-/// A script that says what lease is held, for one that asks more than this. Its last status means nothing.
+/// A script that says what lease is held, for one that asks more than this. Its last status means
+/// nothing.
 pub const LOOKING: &str = looking!();
 
 /// The lease, by the answer to [`LOOKING`], wherever it stands; `None` where none is held.
@@ -251,8 +259,8 @@ pub fn sentence(held: Option<&Held>) -> String {
     }
 }
 
-/// Lets the lease of the boot that runs end so long from now. Errors: the board does not answer, no lease is held there, or it
-/// cannot be renewed.
+/// Lets the lease of the boot that runs end so long from now. Errors: the board does not answer, no
+/// lease is held there, or it cannot be renewed.
 pub fn renew(board: &dyn Board, left: Duration) -> Result<Held> {
     let name = &board.description().name;
     let script = format!("{{ {}; }} 2>/dev/null\n{LOOKING}", renewal(left));

@@ -9,7 +9,8 @@ const BOARD: &str = "virtual-board";
 /// What the virtual board's debug kernels have beside that: there a root file system that is thrown away, and netconsole, are tried.
 const BOARD_DEBUG: [&str; 2] = ["overlay-root", "netconsole"];
 
-/// What ends a test boot (invariant 4), and what a wedged kernel is asked by. Every kernel but vanilla has it, on any base.
+/// What ends a test boot (invariant 4), and what a wedged kernel is asked by. Every kernel but
+/// vanilla has it, on any base.
 const TEST_BOOT: &str = "test-boot";
 
 /// A kind of kernel that comes with Lockstep.
@@ -166,8 +167,8 @@ impl Profile {
     }
 }
 
-/// Adds the fragment that every test kernel needs to a list that lacks it. A later fragment wins: who wants another value names
-/// this one first, and then their own.
+/// Adds the fragment that every test kernel needs to a list that lacks it. A later fragment wins:
+/// who wants another value names this one first, and then their own.
 pub fn ends_by_itself(fragments: &mut Vec<PathBuf>) {
     let needed = Profile::of(Path::new(""), "", &[TEST_BOOT]).fragments;
     if !needed.iter().all(|fragment| fragments.contains(fragment)) {
@@ -268,7 +269,8 @@ mod tests {
             .collect()
     }
 
-    /// Invariant 4: the means of the lease, and the end of a panic that comes before the command line is read.
+    /// Invariant 4: the means of the lease, and the end of a panic that comes before the command
+    /// line is read.
     #[test]
     fn every_debug_profile_asks_for_what_ends_its_boot() {
         for below in [Below::Nothing, Below::Config] {

@@ -1,5 +1,6 @@
-//! The slot's first user space on this host, as PID 1 of a PID and mount name space of its own: the real program, but for what
-//! would restart this machine (`ends.c`), which writes to a file here what it would have done. Needs root, as the boards do.
+//! The slot's first user space on this host, as PID 1 of a PID and mount name space of its own: the
+//! real program, but for what would restart this machine (`ends.c`), which writes to a file here
+//! what it would have done. Needs root, as the boards do.
 
 #![allow(dead_code, reason = "each test file uses its own part of this")]
 
@@ -9,7 +10,8 @@ use std::time::Duration;
 use xshell::{Shell, cmd};
 use xtask::host::process;
 
-/// Stands for `ends.c`. Each means is noted with its time; what `HANGS` names never returns from it, as in a kernel that is stuck.
+/// Stands for `ends.c`. Each means is noted with its time; what `HANGS` names never returns from
+/// it, as in a kernel that is stuck.
 const ENDS: &str = r#"
 #include "slot_init.h"
 #include <fcntl.h>
@@ -46,9 +48,10 @@ void starve_watchdog(void)
 }
 "#;
 
-/// Holds the inode lock of the folder `argv[1]` until it is killed: the kernel writes the folder's entries to a page of this
-/// program whose fault is never answered. By userfaultfd(2); on a kernel without it `argv[2]` is a file on a file system that is
-/// frozen, where the fault waits for the thaw, and no signal ends that.
+/// Holds the inode lock of the folder `argv[1]` until it is killed: the kernel writes the folder's
+/// entries to a page of this program whose fault is never answered. By userfaultfd(2); on a kernel
+/// without it `argv[2]` is a file on a file system that is frozen, where the fault waits for the
+/// thaw, and no signal ends that.
 pub const WEDGE: &str = r#"
 #define _GNU_SOURCE
 #include <errno.h>
@@ -94,7 +97,8 @@ int main(int argc, char **argv)
 }
 "#;
 
-/// Mounts what stands for the board and becomes the program. Its `/run` is empty and in memory, as a board's.
+/// Mounts what stands for the board and becomes the program. Its `/run` is empty and in memory, as
+/// a board's.
 const SET_UP: &str = r#"set -e
 folder=$1 program=$2
 mount --make-rprivate /
@@ -191,7 +195,8 @@ impl LeaseBench {
         self.folder.path().join(name)
     }
 
-    /// Boots with this command line into `init`, a shell script; the boot is over when that ends. `$log` has what was tried.
+    /// Boots with this command line into `init`, a shell script; the boot is over when that ends.
+    /// `$log` has what was tried.
     pub fn boot(&self, cmdline: &str, init: &str) -> Seen {
         self.boot_by(&["sh", "-c", SET_UP], cmdline, init)
     }
@@ -214,7 +219,8 @@ impl LeaseBench {
         self.boot_by(&["sh", "-c", WITHOUT_PROC], "", "")
     }
 
-    /// The same after a script that takes rights away: it gets the folder, the program and the script that follows it.
+    /// The same after a script that takes rights away: it gets the folder, the program and the
+    /// script that follows it.
     pub fn boot_after(&self, taking: &str, cmdline: &str, init: &str) -> Seen {
         self.boot_with(&["sh", "-c", taking], &[SET_UP], cmdline, init)
     }

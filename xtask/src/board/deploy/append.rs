@@ -2,10 +2,11 @@
 
 use crate::board::root::OVERLAY;
 
-/// Vanilla's command line without what would hide messages (invariant 16), with what shows them, and with an end to a panic
-/// (invariant 4) and the nonce (invariant 15). An `initrd=` is dropped: it would load vanilla's; and `rw` where the root is thrown away: below an
-/// overlay it is never written. The nonce is last: a command line that was cut off on its way lacks it, and then the slot's first user
-/// space ends the boot (`xtask/slot-init/slot_init.c`).
+/// Vanilla's command line without what would hide messages (invariant 16), with what shows them,
+/// and with an end to a panic (invariant 4) and the nonce (invariant 15). An `initrd=` is dropped:
+/// it would load vanilla's; and `rw` where the root is thrown away: below an overlay it is never
+/// written. The nonce is last: a command line that was cut off on its way lacks it, and then the
+/// slot's first user space ends the boot (`xtask/slot-init/slot_init.c`).
 pub fn append(vanilla: &str, nonce: &str, extra: &[String]) -> String {
     const DROPPED: [&str; 11] = [
         "loglevel=",

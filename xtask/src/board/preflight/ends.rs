@@ -1,5 +1,6 @@
-//! What ends a test boot by itself (invariant 4), from its first instruction on: the lease once user space runs, before that the
-//! kernel's own panic, and before that only what is outside of the kernel.
+//! What ends a test boot by itself (invariant 4), from its first instruction on: the lease once
+//! user space runs, before that the kernel's own panic, and before that only what is outside of the
+//! kernel.
 
 use super::super::file::StartedBy;
 use super::super::lease::{self, Built, End, Renewal};
@@ -9,7 +10,8 @@ use super::{Check, Facts, Status, tail};
 use serde::Serialize;
 use std::fmt;
 
-/// What ends a boot whose kernel dies before it can panic: before its console, in its first assembler, or without a word.
+/// What ends a boot whose kernel dies before it can panic: before its console, in its first
+/// assembler, or without a word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum EarlyEnd {
@@ -32,7 +34,8 @@ impl fmt::Display for EarlyEnd {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Ends {
-    /// What the lease of a test kernel has: each profile asks for SysRq and the watchdog's core, and a build without them fails.
+    /// What the lease of a test kernel has: each profile asks for SysRq and the watchdog's core,
+    /// and a build without them fails.
     pub lease: Vec<End>,
     /// What ends a boot that dies before any of it; empty: a person.
     pub early: Vec<EarlyEnd>,
@@ -105,7 +108,8 @@ impl Ends {
     }
 }
 
-/// Whether U-Boot started the watchdog, by the last line of its that says so (drivers/watchdog/wdt-uclass.c); `None` without such a line.
+/// Whether U-Boot started the watchdog, by the last line of its that says so
+/// (drivers/watchdog/wdt-uclass.c); `None` without such a line.
 fn starts_watchdog(serial: &str) -> Option<bool> {
     let said = serial
         .lines()
@@ -114,7 +118,8 @@ fn starts_watchdog(serial: &str) -> Option<bool> {
     Some(said.starts_with("Started "))
 }
 
-/// Whether the lease of a kernel that was built is complete, and whether an early panic ends, by its final `.config`.
+/// Whether the lease of a kernel that was built is complete, and whether an early panic ends, by
+/// its final `.config`.
 pub fn built(config: &str) -> Check {
     let built = Built::of(config);
     let lacks = lease::lacking(&built.ends);
