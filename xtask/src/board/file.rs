@@ -165,6 +165,20 @@ pub struct Watchdog {
     pub driver: String,
     /// Seconds until it resets.
     pub timeout_s: Option<u32>,
+    /// Who starts it.
+    #[serde(default)]
+    pub started_by: StartedBy,
+}
+
+/// Who starts the hardware watchdog of a board.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StartedBy {
+    /// The board's user space, once it runs.
+    #[default]
+    UserSpace,
+    /// The firmware, which leaves it running for the kernel (U-Boot: CONFIG_WATCHDOG_AUTOSTART).
+    Firmware,
 }
 
 /// A second host for backups.

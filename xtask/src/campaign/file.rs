@@ -17,7 +17,7 @@ pub use problem::Problem;
 pub use smoke_test::{Frames, Output, SmokeTest, Soak, TestLog};
 
 use crate::host::bounded;
-use crate::kernel::profile::{Below, Profile};
+use crate::kernel::profile::{self, Below, Profile};
 use anyhow::{Context, Result, bail};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -370,6 +370,9 @@ impl Campaign {
             };
             let profile = Profile::named(Path::new(""), &self.kernel.profile, below);
             self.kernel.fragments = profile.map(|profile| profile.fragments).unwrap_or_default();
+        }
+        if !self.kernel.fragments.is_empty() {
+            profile::ends_by_itself(&mut self.kernel.fragments);
         }
         let mut known: HashSet<String> = self.modules.iter().cloned().collect();
         for module in self.steps.iter().flat_map(|step| &step.load) {

@@ -75,9 +75,10 @@ fn told(state: &BoardState) -> Vec<String> {
         ),
         (
             "lease",
-            match state.lease_left {
-                Some(left) => format!("ends this boot in {left} s"),
-                None => "none held".into(),
+            match (&seen.lease, state.lease_left) {
+                (Some(lease), Some(left)) => format!("ends this boot in {left} s; {lease}"),
+                (Some(lease), None) => lease.to_string(),
+                (None, _) => "none held".into(),
             },
         ),
         ("modules", format!("{} loaded", seen.modules.len())),
