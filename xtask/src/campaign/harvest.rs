@@ -3,12 +3,13 @@
 use super::wall_time;
 use crate::board::SerialLine;
 use crate::capture::index;
-use crate::evidence::baseline::{self, Comparison};
+use crate::evidence::baseline::{self, Comparison, Signature};
 use crate::evidence::completeness::{self, End};
 use crate::evidence::finder;
 use crate::evidence::finding::Finding;
 use crate::evidence::pstore::{Dump, Type};
 use crate::evidence::reader;
+use crate::evidence::scan;
 use crate::evidence::serial::{self, Phase};
 use crate::host::files;
 use anyhow::{Context, Result};
@@ -102,6 +103,10 @@ impl Harvest {
         let mut gaps = Vec::new();
         for (source, bytes) in &self.logs {
             let complete = completeness::judge(&reader::read(bytes));
+            // Silence of what was not understood is no silence of the kernel's. What is empty is missing, and judged as such.
+            if let Some(problem) = scan::understood(bytes).problem().filter(|_| !bytes.is_empty()) {
+                gaps.push(format!("{}: {problem}", source.name()));
+            }
             match source {
                 Source::Kmsg if !complete.has_no_gap() => {
                     gaps.push(format!(
@@ -215,7 +220,7 @@ pub fn new_findings(baseline: &[Finding], now: &[Finding]) -> Vec<Finding> {
             finding.source == source.name()
                 && more_frequent
                     .iter()
-                    .any(|change| change.signature.title == finding.title)
+                    .any(|change| change.signature.matches(&Signature::of(finding)))
         });
         for finding in found.iter().chain(frequent) {
             if !new
@@ -358,6 +363,18 @@ mod tests {
             gaps.contains("the way down is not in it") && gaps.contains("/dev/kmsg was not read"),
             "{gaps}"
         );
+    }
+
+    #[test]
+    fn a_log_that_was_not_understood_proves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut harvest = Harvest::default();
+        let kmsg = b"6,0,0,-;Booting Linux on physical CPU 0x0\n6,1,0,-;Linux version 7\n".to_vec();
+        harvest.keep(Source::Kmsg, kmsg, folder.path()).unwrap();
+        assert_eq!(harvest.gaps(), Vec::<String>::new());
+        let page = b"<html>the journal is not available</html>\n".to_vec();
+        harvest.keep(Source::Journal, page, folder.path()).unwrap();
+        assert_eq!(harvest.gaps(), ["journal: no kernel records recognised"]);
     }
 
     #[test]

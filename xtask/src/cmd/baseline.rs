@@ -1,7 +1,7 @@
 //! `cargo xtask baseline`: what the debug kernel says without the patches, and what a person accepted beside it.
 
 use super::Context;
-use super::logs::scan;
+use super::logs::findings;
 use crate::campaign::known::{path_of, read};
 use crate::evidence::baseline::Signature;
 use crate::evidence::baseline_file::{self, BaselineFile, Boot, Conditions, Person, Recorded, Row};
@@ -156,7 +156,7 @@ impl Record {
                     id: log.display().to_string(),
                     release: self.release.clone(),
                     when: now(),
-                    findings: scan(log)?.findings,
+                    findings: findings(log)?,
                 },
             );
         }
@@ -197,7 +197,7 @@ impl Accept {
         };
         let mut seen = Vec::new();
         for log in &logs {
-            seen.extend(scan(log)?.findings);
+            seen.extend(findings(log)?);
         }
         let mut found: Vec<Finding> = seen
             .iter()

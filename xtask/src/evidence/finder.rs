@@ -2,25 +2,27 @@
 //! same finding in one boot only the first ones are kept, and the rest is counted.
 
 mod answers;
+mod consequence;
 mod open;
 mod preambles;
+mod resets;
 
 use super::finding::Finding;
+use super::firmware::{self, Complaint, FirmwareError};
 use super::headers::{self, Blame, Body, Header, Opening};
 use super::kind::{Kind, Severity};
 use super::prefix::Caller;
-use super::record::{Log, Record};
-use super::splat::{Class, Splat, classify};
+use super::record::{Log, Origin, Record};
+use super::splat::{Class, Splat, classify, intrudes};
 use super::summary;
 use answers::Answers;
-use open::{Open, continues, same_context};
+use consequence::{Distance, is_consequence};
+use open::{Follows, Open, follows, same_context};
 use preambles::{Preambles, Waited};
+use resets::Resets;
 use std::collections::HashMap;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
-
-/// A panic so many records after a report is the report's consequence.
-const CONSEQUENCE: usize = 400;
 
 /// So many reports are open at once, at most: one for each CPU or task that prints.
 const MOST_OPEN: usize = 64;
@@ -32,6 +34,21 @@ const MOST: usize = 20_000;
 const EXCERPTS: usize = 64 << 20;
 /// The taint that a report sets, or the stack of a message, is told so many records after it, at most.
 const RIGHT_BEHIND: usize = 6;
+/// So many errors of firmware are kept.
+const MOST_FIRMWARE: usize = 100;
+
+/// What was found in a log.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// Findings in the order in which they began.
+    pub findings: Vec<Finding>,
+    /// Findings beyond the bound, which are only counted.
+    pub untold: usize,
+    /// Errors that firmware reported before a kernel ran.
+    pub firmware: Vec<FirmwareError>,
+    /// Stacks that belong to no report or message that was recognised.
+    pub unexplained: usize,
+}
 
 /// Turns records into findings.
 #[derive(Debug)]
@@ -45,7 +62,11 @@ pub struct Finder {
     kept: usize,
     /// Records seen.
     seen: usize,
-    timed: bool,
+    resets: Resets,
+    firmware: Vec<FirmwareError>,
+    unexplained: usize,
+    /// The last line of the kernel that no report took, where lines have no level: a stack right behind it is its own.
+    quiet: Quiet,
     /// A line was seen that stands in no report: what comes before it may be the end of one.
     begun: bool,
     answers: Answers,
@@ -53,10 +74,34 @@ pub struct Finder {
     open: Vec<Open>,
     /// What has ended, with the number of the record with which it began.
     done: Vec<(usize, Finding)>,
-    /// Number of the record that ended the last error, and its index in `done`.
-    last_error: Option<(usize, usize)>,
+    /// The last error.
+    last_error: Option<Ended>,
     /// Number of the record of the last message, who printed it, and its index in `done`.
     last_message: Option<(usize, Option<Caller>, usize)>,
+}
+
+/// A line of the kernel without a level.
+#[derive(Debug, Default)]
+struct Quiet {
+    seen: usize,
+    caller: Option<Caller>,
+    time: Option<u64>,
+    line: usize,
+    offset: usize,
+    boot: u32,
+    text: String,
+}
+
+/// An error that has ended.
+#[derive(Debug, Clone, Copy)]
+struct Ended {
+    /// Number of the record that ended it.
+    seen: usize,
+    /// Index in `done`.
+    index: usize,
+    /// When its last line was printed, and by whom.
+    time: Option<u64>,
+    caller: Option<Caller>,
 }
 
 /// How often the same finding was told, and where the last one stands.
@@ -75,7 +120,10 @@ impl Finder {
             untold: 0,
             kept: 0,
             seen: 0,
-            timed: false,
+            resets: Resets::default(),
+            firmware: Vec::new(),
+            unexplained: 0,
+            quiet: Quiet::default(),
             begun: false,
             answers: Answers::default(),
             preambles: Preambles::default(),
@@ -93,16 +141,21 @@ impl Finder {
 
     /// Takes the next record, of which it is known whether it is [`headers::interesting`].
     pub(super) fn take(&mut self, record: &Record, interesting: bool) {
-        self.seen += 1;
-        self.timed |= record.time.is_some();
+        self.seen = self.seen.saturating_add(1);
+        if self.resets.take(record, interesting) {
+            self.alone(&SILENT_RESET, record);
+        }
+        if record.origin == Origin::Firmware {
+            return self.firmware(record);
+        }
         let loud = record.level.is_some_and(|level| level <= 4) && record.facility == 0;
         let begun = self.begin_log(record);
         if !interesting && !loud && self.open.is_empty() && !self.answers.are_open() {
-            return;
+            return self.remember_quiet(record);
         }
         let early = self.preambles.expire(self.seen);
         self.tell_messages(early);
-        let foreign_program = (self.timed && !record.has_prefix()) || record.facility != 0;
+        let foreign_program = record.origin == Origin::Program || record.facility != 0;
         if !foreign_program && (interesting || self.answers.are_open()) {
             self.answers.listen(record);
         }
@@ -111,6 +164,12 @@ impl Finder {
             .filter(|opening| !foreign_program || specific(opening))
             .filter(|_| !self.names_itself_inside(record));
         match opening {
+            // Right behind a cut stand the words of a warning; its first line follows.
+            Some(Opening::Header(header))
+                if header.kind.may_be_words_of_warning() && self.preambles.announce(record.caller) =>
+            {
+                self.preambles.remember(record, self.seen, true);
+            }
             Some(Opening::Header(header)) => return self.begin(header, record),
             // A function in a stack may be called like one of their words.
             Some(Opening::Preamble) if !is_stack(&record.text) => {
@@ -125,8 +184,70 @@ impl Finder {
         }
         let taken = self.extend(record, foreign_program);
         let tainted = interesting && !taken && self.belongs_to_last_error(record);
-        if opening.is_none() && loud && !taken && !tainted {
+        if taken || tainted || opening.is_some() || foreign_program {
+            return;
+        }
+        if loud {
             self.message(record, begun);
+        } else if record.level.is_none() {
+            self.without_level(record, begun);
+        }
+    }
+
+    /// A line of a source that tells no levels: only a stack is something that a developer would look at.
+    fn without_level(&mut self, record: &Record, begun: bool) {
+        let class = classify(&record.text);
+        let stack = match class {
+            Class::StackStart => true,
+            Class::Detail => is_fragment(class, &record.text),
+            _ => false,
+        };
+        if !begun || !stack || self.answers.hold(record, class) {
+            return self.remember_quiet(record);
+        }
+        let quiet = std::mem::take(&mut self.quiet);
+        let right_before = quiet.seen > 0
+            && self.seen.saturating_sub(quiet.seen) <= 1
+            && quiet.caller == record.caller
+            && quiet.boot == record.boot;
+        let explained = right_before && classify(&quiet.text) == Class::Other;
+        let mut open = Open::new(&FRAGMENT, record, self.seen, Vec::new());
+        if explained {
+            let said = Record {
+                time: quiet.time,
+                line: quiet.line,
+                offset: quiet.offset,
+                text: std::borrow::Cow::Borrowed(&quiet.text),
+                ..record.clone()
+            };
+            self.tell_messages(vec![(quiet.seen, said.into_owned())]);
+            open.behind = self.message_before(record);
+        }
+        open.splat.cut = true;
+        self.open.push(open);
+    }
+
+    fn remember_quiet(&mut self, record: &Record) {
+        if record.level.is_some() || record.origin != Origin::Kernel {
+            return;
+        }
+        let quiet = &mut self.quiet;
+        (quiet.seen, quiet.caller, quiet.time) = (self.seen, record.caller, record.time);
+        (quiet.line, quiet.offset, quiet.boot) = (record.line, record.offset, record.boot);
+        quiet.text.clear();
+        quiet.text.push_str(summary::clip(&record.text));
+    }
+
+    /// A line of firmware: none of the kernel's, but its own errors are kept, and a crash is a finding.
+    fn firmware(&mut self, record: &Record) {
+        match firmware::complaint(&record.text) {
+            Some(Complaint::Crash) => self.alone(&FIRMWARE_CRASH, record),
+            Some(Complaint::Error) if self.firmware.len() < MOST_FIRMWARE => self.firmware.push(FirmwareError {
+                text: summary::clip(record.text.trim()).to_string(),
+                line: record.line,
+                boot: record.boot,
+            }),
+            Some(Complaint::Error) | None => {}
         }
     }
 
@@ -144,13 +265,13 @@ impl Finder {
         let taints = record
             .text
             .contains("Disabling lock debugging due to kernel taint");
-        let Some((ended, index)) = self.last_error.filter(|_| taints) else {
+        let Some(last) = self.last_error.filter(|_| taints) else {
             return false;
         };
-        let Some((_, finding)) = self.done.get_mut(index) else {
+        let Some((_, finding)) = self.done.get_mut(last.index) else {
             return false;
         };
-        let right_behind = self.seen - ended <= RIGHT_BEHIND && finding.boot == record.boot;
+        let right_behind = self.seen.saturating_sub(last.seen) <= RIGHT_BEHIND && finding.boot == record.boot;
         if right_behind {
             finding.lockdep_off = true;
             finding.excerpt.push(record.text.to_string());
@@ -158,18 +279,20 @@ impl Finder {
         right_behind
     }
 
-    /// Ends every open report; gives all findings in the order in which they began, and how many there were beyond the bound.
-    pub fn finish(mut self) -> (Vec<Finding>, usize) {
+    /// Ends every open report and gives what was found.
+    pub fn finish(mut self) -> Found {
         while let Some(open) = self.open.pop() {
             self.close(open);
         }
         let waited = self.preambles.finish();
         self.tell_messages(waited);
         self.done.sort_by_key(|(began, _)| *began);
-        (
-            self.done.into_iter().map(|(_, finding)| finding).collect(),
-            self.untold,
-        )
+        Found {
+            findings: self.done.into_iter().map(|(_, finding)| finding).collect(),
+            untold: self.untold,
+            firmware: self.firmware,
+            unexplained: self.unexplained,
+        }
     }
 
     /// Keeps a finding, or counts it where the same one was told often enough; gives where it stands.
@@ -225,27 +348,39 @@ impl Finder {
 
     fn begin(&mut self, header: &'static Header, record: &Record) {
         let kind = header.kind;
-        if let Some(at) = self
-            .open
-            .iter()
-            .position(|open| same_context(&open.splat, record.caller))
-        {
-            if continues(&self.open[at].splat, kind) {
-                self.open[at].take(record, self.seen, Class::Detail);
-                self.open[at].splat.panicked |= kind == Kind::Panic;
-                return;
-            }
+        let in_context = |open: &Open| same_context(&open.splat, record.caller);
+        if let Some(at) = self.open.iter().position(in_context) {
             let was_asked = self.answers.were_to_crash(record);
-            if kind == Kind::Panic && !was_asked && severity(&self.open[at].splat) == Severity::Error {
-                self.open[at].splat.panicked = true;
-                self.open[at].take(record, self.seen, Class::Detail);
-                return;
+            let seen = self.seen;
+            let Some(open) = self.open.get_mut(at) else { return };
+            match follows(open, header) {
+                Follows::NextPart => {
+                    open.splat.cut |= record.caller.is_none() && intrudes(&record.text);
+                    open.take(record, seen, Class::Detail);
+                    open.splat.panicked |= kind == Kind::Panic;
+                    return;
+                }
+                // A lockup that is reported by a `WARN()` is a lockup.
+                Follows::SaysWhich => {
+                    open.splat.header = header;
+                    open.splat.header_at = open.splat.lines.len();
+                    return open.take(record, seen, Class::Detail);
+                }
+                Follows::Anew => {}
+            }
+            let consequence = kind == Kind::Panic
+                && !was_asked
+                && severity(&open.splat) == Severity::Error
+                && is_consequence(&record.text, open.distance(record, seen));
+            if consequence {
+                open.splat.panicked = true;
+                return open.take(record, seen, Class::Detail);
             }
             if header.body == Body::Line {
                 return self.alone(header, record);
             }
             let mut open = self.open.swap_remove(at);
-            open.splat.cut |= open.interrupted();
+            open.splat.cut |= open.interrupted() || record.caller.is_none() && intrudes(&record.text);
             self.close(open);
         }
         if kind == Kind::Panic && self.explains_panic(record) {
@@ -277,13 +412,18 @@ impl Finder {
     /// A panic whose cause was reported just before is no finding of its own.
     fn explains_panic(&mut self, record: &Record) -> bool {
         let was_asked = self.answers.were_to_crash(record);
-        let Some((ended, index)) = self.last_error.filter(|_| !was_asked) else {
+        let Some(last) = self.last_error.filter(|_| !was_asked) else {
             return false;
         };
-        let Some((_, finding)) = self.done.get_mut(index) else {
+        let Some((_, finding)) = self.done.get_mut(last.index) else {
             return false;
         };
-        let explained = self.seen - ended <= CONSEQUENCE && finding.boot == record.boot;
+        let distance = Distance {
+            records: self.seen.saturating_sub(last.seen),
+            elapsed: elapsed(last.time, record.time),
+            callers: (last.caller, record.caller),
+        };
+        let explained = finding.boot == record.boot && is_consequence(&record.text, distance);
         if explained && !finding.panicked {
             finding.panicked = true;
             finding.excerpt.push(record.text.to_string());
@@ -315,7 +455,13 @@ impl Finder {
     fn close(&mut self, mut open: Open) {
         open.splat.lines.truncate(open.last_own.1);
         self.tell_messages(open.take_held());
-        if open.splat.header == &FRAGMENT && self.stack_of_message(&open) {
+        if open.splat.header == &FRAGMENT {
+            if self.stack_of_message(&open) {
+                return;
+            }
+            self.unexplained = self.unexplained.saturating_add(1);
+        }
+        if open.is_nothing() {
             return;
         }
         let finding = summary::summarise(&open.splat, &self.source);
@@ -323,7 +469,12 @@ impl Finder {
         let key = hash(&(finding.kind, &finding.title));
         let index = self.tell(open.began, finding, key);
         if error && let Some(index) = index {
-            self.last_error = Some((open.last_own.0, index));
+            self.last_error = Some(Ended {
+                seen: open.last_own.0,
+                index,
+                time: open.last_time,
+                caller: open.splat.caller,
+            });
         }
     }
 
@@ -391,6 +542,28 @@ static FRAGMENT: Header = Header {
     body: Body::MaybeStack,
 };
 
+/// A board that is reset again and again without a word.
+static SILENT_RESET: Header = Header {
+    mark: "",
+    kind: Kind::SilentReset,
+    stem: "silent reset loop",
+    blame: Blame::Nobody,
+    body: Body::Line,
+};
+
+/// An exception of firmware.
+static FIRMWARE_CRASH: Header = Header {
+    mark: "",
+    kind: Kind::FirmwareCrash,
+    stem: "firmware crashed",
+    blame: Blame::Nobody,
+    body: Body::Line,
+};
+
+fn elapsed(then: Option<u64>, now: Option<u64>) -> Option<u64> {
+    Some(now?.saturating_sub(then?))
+}
+
 fn is_stack(text: &str) -> bool {
     matches!(classify(text), Class::Frame | Class::Counter | Class::StackStart)
 }
@@ -448,7 +621,7 @@ pub fn find(log: &Log, source: &str) -> Vec<Finding> {
     for record in &log.records {
         finder.push(record);
     }
-    finder.finish().0
+    finder.finish().findings
 }
 
 #[cfg(test)]

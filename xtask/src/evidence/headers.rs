@@ -22,7 +22,8 @@ static WORDS: LazyLock<AhoCorasick> = LazyLock::new(|| {
         .chain(PREAMBLES.iter().copied())
         .chain(DOWN)
         .chain(LOCKDEP_OFF)
-        .chain(ANSWERS);
+        .chain(ANSWERS)
+        .chain(tables::BEGINNINGS);
     AhoCorasick::builder()
         .kind(Some(AhoCorasickKind::DFA))
         .build(words)
@@ -113,11 +114,19 @@ fn words_in(text: &str) -> Vec<(usize, usize)> {
 
 /// Whether a line whose mark stands at `at` begins such a report.
 fn fits(header: &Header, text: &str, at: usize) -> bool {
-    let (lead, rest) = (&text[..at], &text[at + header.mark.len()..]);
-    if HARMLESS.is_match(text) {
+    let (lead, marked) = text.split_at_checked(at).unwrap_or((text, ""));
+    let rest = marked.get(header.mark.len()..).unwrap_or_default();
+    // Only what nothing but the field's three words makes a report can be harmless; a `WARN()` names its function.
+    if tables::is_general(header) && HARMLESS.is_match(text) && !text.contains("+0x") {
         return false;
     }
     match header.kind {
+        Kind::AllocationFailure | Kind::IommuFault | Kind::HardwareError | Kind::DuplicateName => {
+            header.mark != ": Page fault at " || lead.contains("iommu")
+        }
+        Kind::RuntimePm | Kind::FilesystemError | Kind::DeviceTimeout => true,
+        // User space's own: `do_alignment()` tells of those, too (arch/arm/mm/alignment.c).
+        Kind::Oops if header.mark.starts_with("Alignment trap") => !is_of_user_space(rest),
         Kind::HungTask => LEAD.is_match(lead) && (rest.contains("blocked") || rest.contains("can't die")),
         Kind::RcuStall => lead.contains("INFO: ") || lead.contains("rcu"),
         Kind::ProbeFailure => probe_failed(text),
@@ -137,7 +146,7 @@ fn fits(header: &Header, text: &str, at: usize) -> bool {
         // Old kernels glue it to the hint of the line before; a program's own fault has an `ip:` and no `[#1]`.
         Kind::GeneralProtection => rest.contains("[#") || (LEAD.is_match(lead) && rest.starts_with(", ")),
         Kind::Oops if header.mark.starts_with(": 0000") => true,
-        Kind::OtherBug if header.mark.ends_with("(try booting") => true,
+        Kind::OtherBug if header.mark.ends_with("(try booting") || header.mark.starts_with("VFS: Close") => true,
         Kind::LockingBug if header.mark == "BUG: key " => {
             rest.contains("registered") || rest.contains("not in .data")
         }
@@ -157,6 +166,12 @@ fn fits(header: &Header, text: &str, at: usize) -> bool {
         Kind::OutOfMemory | Kind::HardLockup | Kind::Watchdog | Kind::Panic | Kind::StackOverflow => true,
         _ => LEAD.is_match(lead),
     }
+}
+
+/// `instruction 0xe5901000 at [<00010474>]`: an address below the kernel's own.
+fn is_of_user_space(rest: &str) -> bool {
+    let address = rest.split_once("[<").and_then(|(_, rest)| rest.split_once(">]"));
+    address.is_some_and(|(digits, _)| u64::from_str_radix(digits, 16).is_ok_and(|value| value < 0x4000_0000))
 }
 
 /// drivers/base/dd.c: `X: deferred probe pending: reason`, `probe of X failed with error -N`, since 6.10 `probe with driver D failed with error -N`.

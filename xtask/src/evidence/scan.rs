@@ -1,12 +1,15 @@
 //! A log of any length, in blocks of any length: what it says is told at the end, and memory does not grow with it.
 
 use super::completeness::{Completeness, Judge, Lockdep};
+use super::understood::{Content, Signs, Understood};
 use super::finder::Finder;
 use super::finding::Finding;
+use super::firmware::FirmwareError;
 use super::headers;
+use super::layout::Layout;
 use super::reader::{HEAD, LONGEST_LINE, Reader};
 use super::record::{Format, Record};
-use memchr::{memchr, memchr2, memrchr, memrchr2};
+use memchr::{memchr2, memrchr2};
 
 /// What a log said.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +24,10 @@ pub struct Scanned {
     pub findings: Vec<Finding>,
     /// Findings beyond the bound, which are only counted.
     pub untold: usize,
+    /// Errors that firmware reported before a kernel ran.
+    pub firmware: Vec<FirmwareError>,
+    /// Whether a kernel's log was recognised in it.
+    pub understood: Understood,
     /// Length of the log in bytes.
     pub bytes: u64,
 }
@@ -36,6 +43,8 @@ pub struct Scan {
     rest: Vec<u8>,
     /// Inside a line that is too long.
     passing_over: bool,
+    /// What its first bytes are.
+    binary: Content,
     bytes: u64,
 }
 
@@ -48,6 +57,7 @@ impl Scan {
             judge: Judge::default(),
             rest: Vec::new(),
             passing_over: false,
+            binary: Content::Text,
             bytes: 0,
         }
     }
@@ -60,17 +70,18 @@ impl Scan {
             if self.rest.len() < HEAD {
                 return;
             }
-            self.reader = Some(Reader::new(Format::detect(&self.rest)));
+            self.binary = Content::of(&self.rest);
+            self.reader = Some(Reader::new(Layout::detect(&self.rest)));
         }
         self.read_lines();
     }
 
     /// Ends the log.
     pub fn finish(mut self) -> Scanned {
-        let mut reader = self
-            .reader
-            .take()
-            .unwrap_or_else(|| Reader::new(Format::detect(&self.rest)));
+        let mut reader = self.reader.take().unwrap_or_else(|| {
+            self.binary = Content::of(&self.rest);
+            Reader::new(Layout::detect(&self.rest))
+        });
         let mut rest = std::mem::take(&mut self.rest);
         if self.passing_over {
             rest.drain(..pass_over(&mut reader, &rest).0);
@@ -80,15 +91,21 @@ impl Scan {
         });
         reader.finish(&mut |record| take(&mut self.finder, &mut self.judge, &record));
         let (format, boots) = (reader.format(), reader.boots());
+        let (bytes, marked) = (self.bytes, reader.marked());
+        let words = self.judge.kernel_words();
         let (completeness, lockdep) = self.judge.finish(reader.into_losses(), boots);
-        let (findings, untold) = self.finder.finish();
+        let found = self.finder.finish();
+        let understood = Understood::of(Signs { bytes, marked, words, binary: self.binary, found: &found });
+        let (findings, untold, firmware) = (found.findings, found.untold, found.firmware);
         Scanned {
             format,
             completeness,
             lockdep,
             findings,
             untold,
-            bytes: self.bytes,
+            firmware,
+            understood,
+            bytes,
         }
     }
 
@@ -117,6 +134,13 @@ impl Scan {
     }
 }
 
+/// Whether a kernel's log is recognised in these bytes.
+pub fn understood(bytes: &[u8]) -> Understood {
+    let mut scan = Scan::new("");
+    scan.push(bytes);
+    scan.finish().understood
+}
+
 fn take(finder: &mut Finder, judge: &mut Judge, record: &Record) {
     let interesting = headers::interesting(&record.text);
     if interesting {
@@ -135,21 +159,17 @@ fn pass_over(reader: &mut Reader, rest: &[u8]) -> (usize, bool) {
 }
 
 fn line_end(format: Format, bytes: &[u8]) -> Option<usize> {
-    match format {
-        Format::Text => memchr2(b'\n', b'\r', bytes),
-        Format::Kmsg | Format::Journal => memchr(b'\n', bytes),
-    }
+    let (one, other) = format.line_ends();
+    memchr2(one, other, bytes)
 }
 
 /// Where the last whole line begins, 0 if there is none before it.
 fn whole_lines(format: Format, bytes: &[u8]) -> usize {
-    let last = |bytes: &[u8]| match format {
-        Format::Text => memrchr2(b'\n', b'\r', bytes),
-        Format::Kmsg | Format::Journal => memrchr(b'\n', bytes),
-    };
+    let (one, other) = format.line_ends();
+    let last = |bytes: &[u8]| memrchr2(one, other, bytes);
     last(bytes)
-        .and_then(|end| last(&bytes[..end]))
-        .map_or(0, |end| end + 1)
+        .and_then(|end| last(bytes.get(..end)?))
+        .map_or(0, |end| end.saturating_add(1))
 }
 
 #[cfg(test)]
