@@ -21,7 +21,10 @@ fn main() -> ExitCode {
     };
     match marks(Path::new(&folder)) {
         Ok(marks) if marks.is_empty() => {
-            eprintln!("{}: no logs with expected answers here (their names are numbers)", folder.display());
+            eprintln!(
+                "{}: no logs with expected answers here (their names are numbers)",
+                folder.display()
+            );
             ExitCode::FAILURE
         }
         Ok(marks) => {
@@ -71,6 +74,9 @@ fn print(marks: &[Mark]) {
         ("guilty function", score.functions),
         ("damaged or not", score.damaged),
     ] {
-        println!("{words}: {right} of {all} ({:.1} %)", 100.0 * right as f64 / all.max(1) as f64);
+        println!(
+            "{words}: {right} of {all} ({:.1} %)",
+            100.0 * right as f64 / all.max(1) as f64
+        );
     }
 }

@@ -264,7 +264,11 @@ fn the_cases_are_as_expected() {
             && all.len() == case.errors
             && all.iter().enumerate().all(|(at, finding)| fits(at, finding));
         if !right {
-            wrong.push(format!("{}: exit {:?}: {all:#?}", case.file, output.status.code()));
+            wrong.push(format!(
+                "{}: exit {:?}: {all:#?}",
+                case.file,
+                output.status.code()
+            ));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -278,22 +282,48 @@ fn one_report_in_eight_layouts_is_one_finding() {
         let said = String::from_utf8(output.stdout).unwrap();
         let at = said.find("error: ").unwrap_or_else(|| panic!("{name}: {said}"));
         // Without the place, which has the file's name and maybe its time.
-        said[at..].lines().filter(|line| !line.starts_with("  at ")).map(|line| format!("{}\n", line.trim_end())).collect()
+        said[at..]
+            .lines()
+            .filter(|line| !line.starts_with("  at "))
+            .map(|line| format!("{}\n", line.trim_end()))
+            .collect()
     };
     let reference = told("serial.log");
-    assert!(reference.contains("wanted: &a->one, taken in first_op"), "{reference}");
-    let lines = |said: &str| -> Vec<String> { said.lines().filter(|line| !line.trim().is_empty()).map(String::from).collect() };
-    for name in ["dmesg.log", "decode.log", "mono.log", "ctime.log", "journal-short.log", "mail.log", "z.log.gz"] {
+    assert!(
+        reference.contains("wanted: &a->one, taken in first_op"),
+        "{reference}"
+    );
+    let lines = |said: &str| -> Vec<String> {
+        said.lines()
+            .filter(|line| !line.trim().is_empty())
+            .map(String::from)
+            .collect()
+    };
+    for name in [
+        "dmesg.log",
+        "decode.log",
+        "mono.log",
+        "ctime.log",
+        "journal-short.log",
+        "mail.log",
+        "z.log.gz",
+    ] {
         assert_eq!(lines(&told(name)), lines(&reference), "{name}");
     }
 }
 
 #[test]
 fn another_drivers_lockup_is_not_hidden_by_the_baseline() {
-    let output = logs().args(["logs", "-q", "--baseline", "cases/soft1.log", "cases/soft2.log"]).output().unwrap();
+    let output = logs()
+        .args(["logs", "-q", "--baseline", "cases/soft1.log", "cases/soft2.log"])
+        .output()
+        .unwrap();
     assert_eq!(output.status.code(), Some(3));
     let said = String::from_utf8(output.stdout).unwrap();
-    assert!(said.contains(": 1 new, 0 more frequent, 0 known, 1 gone"), "{said}");
+    assert!(
+        said.contains(": 1 new, 0 more frequent, 0 known, 1 gone"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -301,7 +331,10 @@ fn firmwares_errors_are_listed_apart() {
     let output = logs().args(["logs", "cases/tfa.log"]).output().unwrap();
     assert_eq!(output.status.code(), Some(0));
     let said = String::from_utf8(output.stdout).unwrap();
-    assert!(said.contains("1 errors of firmware, before a kernel ran:\n    line 5: ERROR:   Error initializing"), "{said}");
+    assert!(
+        said.contains("1 errors of firmware, before a kernel ran:\n    line 5: ERROR:   Error initializing"),
+        "{said}"
+    );
     let crash = logs()
         .args(["logs", "-q", "-"])
         .write_stdin("U-Boot 2024.01\n\"Synchronous Abort\" handler, esr 0x96000004, far 0x0\n[    0.000000] Linux version 7\n")
@@ -321,7 +354,10 @@ fn what_is_not_a_kernels_log_is_said_to_be_none() {
     };
     check(b"", "it is empty");
     check(b"Dear list,\nthis is a mail.\n", "no kernel records recognised");
-    check(&[0x7f, b'E', b'L', b'F', 2, 1, 1, 0, 0, 0, 0, 0, 0, 3, 0, 0xb7], "it is not text");
+    check(
+        &[0x7f, b'E', b'L', b'F', 2, 1, 1, 0, 0, 0, 0, 0, 0, 3, 0, 0xb7],
+        "it is not text",
+    );
     let traces = b"[    1.000000] foo: hello\n[    1.000001] ---[ end trace 0 ]---\n[    1.000002]  f+0x1/0x2\n[    1.000002] Call trace:\n[    1.000003]  f+0x1/0x2\n[    1.000004]  g+0x1/0x2\n";
     check(traces, "call traces of a kernel");
     let folder = tempfile::tempdir().unwrap();
@@ -332,6 +368,10 @@ fn what_is_not_a_kernels_log_is_said_to_be_none() {
     fs::write(folder.path().join("b.txt"), "a shopping list\n").unwrap();
     let mixed = logs().arg("logs").arg(folder.path()).output().unwrap();
     assert_eq!(mixed.status.code(), Some(4), "{mixed:?}");
-    let refused = logs().args(["logs", "warn.log", "--baseline"]).arg(folder.path().join("b.txt")).output().unwrap();
+    let refused = logs()
+        .args(["logs", "warn.log", "--baseline"])
+        .arg(folder.path().join("b.txt"))
+        .output()
+        .unwrap();
     assert_eq!(refused.status.code(), Some(1), "{refused:?}");
 }

@@ -6,9 +6,9 @@ use crate::evidence::baseline::{self, Comparison, Signature};
 use crate::evidence::baseline_file;
 use crate::evidence::completeness::{Completeness, Lockdep};
 use crate::evidence::finding::Finding;
+use crate::evidence::firmware::FirmwareError;
 use crate::evidence::kind::Severity;
 use crate::evidence::record::{self, Loss};
-use crate::evidence::firmware::FirmwareError;
 use crate::evidence::scan::{Scan, Scanned};
 use crate::evidence::understood::Understood;
 use crate::evidence::unpack::{self, Packed};
@@ -139,7 +139,11 @@ fn each(input: &Path, take: &mut dyn FnMut(Examined) -> Result<()>) -> Result<()
     let mut visit = |name: &str, packed: Packed, source: &mut dyn Read| {
         let scanned = scan(name, source).with_context(|| format!("reading {name}"))?;
         let name = name.to_string();
-        take(Examined { name, packed, scanned })
+        take(Examined {
+            name,
+            packed,
+            scanned,
+        })
     };
     if input == Path::new("-") {
         return unpack::stream("-", &mut std::io::stdin().lock(), &mut visit);
@@ -161,7 +165,10 @@ fn files(input: &Path) -> Result<Vec<PathBuf>> {
     for entry in walkdir::WalkDir::new(input).sort_by_file_name() {
         let entry = entry.with_context(|| format!("listing {}", input.display()))?;
         let path = entry.path();
-        let aside = path.extension().is_some_and(|end| end == "index" || end == "began") && path.with_extension("").exists();
+        let aside = path
+            .extension()
+            .is_some_and(|end| end == "index" || end == "began")
+            && path.with_extension("").exists();
         if entry.file_type().is_file() && !aside {
             files.push(path.to_path_buf());
         }
@@ -201,7 +208,11 @@ pub fn findings(input: &Path) -> Result<Vec<Finding>> {
 
 fn examine(input: &Path, baseline: Option<&[Finding]>) -> Result<Vec<Report>> {
     let mut reports = Vec::new();
-    each(input, &mut |Examined { name, packed, mut scanned }| {
+    each(input, &mut |Examined {
+                          name,
+                          packed,
+                          mut scanned,
+                      }| {
         if packed == Packed::No && name != "-" {
             wall_time::date(&mut scanned.findings, Path::new(&name))?;
         }
@@ -254,7 +265,9 @@ fn saved(file: &Path) -> Result<Option<serde_json::Value>> {
     }
     let doing = || format!("reading {}", file.display());
     let mut first = [0];
-    let length = std::fs::File::open(file).and_then(|mut file| file.read(&mut first)).with_context(doing)?;
+    let length = std::fs::File::open(file)
+        .and_then(|mut file| file.read(&mut first))
+        .with_context(doing)?;
     if length == 0 || first != *b"{" {
         return Ok(None);
     }
@@ -266,7 +279,10 @@ fn saved(file: &Path) -> Result<Option<serde_json::Value>> {
 fn print(ui: &Ui, report: &Report, detail: Detail) {
     ui.line(&format!("{}: {}", report.file, headline(report)));
     if !report.firmware.is_empty() {
-        ui.line(&format!("  {} errors of firmware, before a kernel ran:", report.firmware.len()));
+        ui.line(&format!(
+            "  {} errors of firmware, before a kernel ran:",
+            report.firmware.len()
+        ));
     }
     for error in &report.firmware {
         ui.line(&format!("    line {}: {}", error.line, error.text));

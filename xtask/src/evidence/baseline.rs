@@ -53,7 +53,10 @@ impl RestsOn {
 impl Signature {
     /// The signature of a finding.
     pub fn of(finding: &Finding) -> Self {
-        let names_locks = finding.locks.as_ref().is_some_and(|locks| !locks.names().is_empty());
+        let names_locks = finding
+            .locks
+            .as_ref()
+            .is_some_and(|locks| !locks.names().is_empty());
         let rests_on = if finding.function.is_some() {
             RestsOn::Function
         } else if names_locks {
@@ -135,7 +138,10 @@ pub fn compare(baseline: &[Finding], now: &[Finding]) -> Comparison {
         }
         told.push(signature.clone());
         let times = after.get(&signature).copied().unwrap_or_default();
-        match before.get(&signature).filter(|_| signature.rests_on != RestsOn::Kind) {
+        match before
+            .get(&signature)
+            .filter(|_| signature.rests_on != RestsOn::Kind)
+        {
             Some(&times_before) if !never_accepted(finding) => {
                 let louder = times > times_before.saturating_mul(FACTOR).saturating_add(SLACK);
                 let change = Change {

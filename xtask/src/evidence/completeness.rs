@@ -74,7 +74,9 @@ impl Judge {
             return;
         }
         self.begin_boot(record);
-        self.words = self.words.saturating_add(usize::from(begins_boot(record) || ending(&record.text).is_some()));
+        self.words = self
+            .words
+            .saturating_add(usize::from(begins_boot(record) || ending(&record.text).is_some()));
         self.end = ending(&record.text).or(self.end);
         if self.off.is_none() && switches_off(&record.text) {
             self.off = Some((record.time, record.text.trim().to_string()));

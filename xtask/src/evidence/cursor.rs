@@ -11,7 +11,10 @@ pub struct Cursor<'a> {
 impl<'a> Cursor<'a> {
     /// At the start of `bytes`.
     pub fn new(bytes: &'a [u8]) -> Self {
-        Cursor { rest: bytes, taken: 0 }
+        Cursor {
+            rest: bytes,
+            taken: 0,
+        }
     }
 
     /// Bytes taken so far.
@@ -66,28 +69,35 @@ impl<'a> Cursor<'a> {
         if digits < least.max(1) || digits > most.min(18) {
             return None;
         }
-        let value = self
-            .rest
-            .iter()
-            .take(digits)
-            .fold(0_u64, |value, byte| {
-                value.saturating_mul(10).saturating_add(u64::from(byte.saturating_sub(b'0')))
-            });
+        let value = self.rest.iter().take(digits).fold(0_u64, |value, byte| {
+            value
+                .saturating_mul(10)
+                .saturating_add(u64::from(byte.saturating_sub(b'0')))
+        });
         self.skip(digits);
         Some(value)
     }
 
     /// Takes the first of these words that stands here and gives its place in the list.
     pub fn any_word(&mut self, words: &[&str]) -> Option<usize> {
-        let found = words.iter().position(|word| self.rest.starts_with(word.as_bytes()))?;
+        let found = words
+            .iter()
+            .position(|word| self.rest.starts_with(word.as_bytes()))?;
         self.skip(words.get(found).map_or(0, |word| word.len()));
         Some(found)
     }
 
     /// Takes a word without blanks of at most `most` bytes, not empty.
     pub fn token(&mut self, most: usize) -> Option<&'a [u8]> {
-        let length = self.rest.iter().take_while(|&&byte| byte != b' ' && byte != b'\t').count();
-        let token = self.rest.get(..length).filter(|token| (1..=most).contains(&token.len()))?;
+        let length = self
+            .rest
+            .iter()
+            .take_while(|&&byte| byte != b' ' && byte != b'\t')
+            .count();
+        let token = self
+            .rest
+            .get(..length)
+            .filter(|token| (1..=most).contains(&token.len()))?;
         self.skip(length);
         Some(token)
     }

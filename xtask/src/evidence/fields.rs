@@ -30,8 +30,12 @@ impl Fields {
         }
         match line.iter().position(|&byte| byte == b'=') {
             Some(at) => {
-                let value = String::from_utf8_lossy(line.get(at.saturating_add(1)..).unwrap_or_default()).into_owned();
-                self.set(&String::from_utf8_lossy(line.get(..at).unwrap_or_default()), value);
+                let value = String::from_utf8_lossy(line.get(at.saturating_add(1)..).unwrap_or_default())
+                    .into_owned();
+                self.set(
+                    &String::from_utf8_lossy(line.get(..at).unwrap_or_default()),
+                    value,
+                );
             }
             None => self.binary = Some((String::from_utf8_lossy(line).into_owned(), Vec::new())),
         }
@@ -107,7 +111,10 @@ mod tests {
         // Its length is a line feed, and so is a byte of it.
         text.extend(10_u64.to_le_bytes());
         text.extend(b"one\ntwo\n=x\n\n__CURSOR=t\nMESSAGE=three\n");
-        let mut found: Vec<Entry> = text.split(|&byte| byte == b'\n').filter_map(|line| fields.export(line)).collect();
+        let mut found: Vec<Entry> = text
+            .split(|&byte| byte == b'\n')
+            .filter_map(|line| fields.export(line))
+            .collect();
         found.extend(fields.end());
         let texts: Vec<&str> = found.iter().map(|entry| entry.text.as_str()).collect();
         assert_eq!(texts, ["one\ntwo\n=x", "three"]);

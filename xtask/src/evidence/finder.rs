@@ -242,11 +242,13 @@ impl Finder {
     fn firmware(&mut self, record: &Record) {
         match firmware::complaint(&record.text) {
             Some(Complaint::Crash) => self.alone(&FIRMWARE_CRASH, record),
-            Some(Complaint::Error) if self.firmware.len() < MOST_FIRMWARE => self.firmware.push(FirmwareError {
-                text: summary::clip(record.text.trim()).to_string(),
-                line: record.line,
-                boot: record.boot,
-            }),
+            Some(Complaint::Error) if self.firmware.len() < MOST_FIRMWARE => {
+                self.firmware.push(FirmwareError {
+                    text: summary::clip(record.text.trim()).to_string(),
+                    line: record.line,
+                    boot: record.boot,
+                })
+            }
             Some(Complaint::Error) | None => {}
         }
     }
@@ -493,7 +495,9 @@ impl Finder {
             open.behind = self.message_before(record);
             return self.open.push(open);
         }
-        let within = |open: &&mut Open| open.splat.caller == record.caller && open.is_right_before(record);
+        let seen = self.seen;
+        let within =
+            |open: &&mut Open| open.splat.caller == record.caller && open.is_right_before(record, seen);
         if let Some(open) = self.open.iter_mut().find(within) {
             return open.hold(record, self.seen);
         }

@@ -5,9 +5,26 @@ use serde::Serialize;
 
 /// Words with which a line of firmware begins, whatever stands after them: each says that a loader (and no kernel) runs now.
 const BEGINS: &[&str] = &[
-    "U-Boot SPL ", "U-Boot TPL ", "U-Boot 20", "NOTICE:  BL1:", "NOTICE:  BL2:", "NOTICE:  BL31:", "NOTICE:  Booting Trusted Firmware",
-    "INFO:    BL31:", "INFO:    BL2:", "I/TC: ", "D/TC:", "coreboot-", "barebox 20", "UEFI firmware (version", "DDR Version ",
-    "RPi: BOOTSYS", "OpenSBI v", "GXL:BL", "G12A:BL", "Hit any key to stop autoboot",
+    "U-Boot SPL ",
+    "U-Boot TPL ",
+    "U-Boot 20",
+    "NOTICE:  BL1:",
+    "NOTICE:  BL2:",
+    "NOTICE:  BL31:",
+    "NOTICE:  Booting Trusted Firmware",
+    "INFO:    BL31:",
+    "INFO:    BL2:",
+    "I/TC: ",
+    "D/TC:",
+    "coreboot-",
+    "barebox 20",
+    "UEFI firmware (version",
+    "DDR Version ",
+    "RPi: BOOTSYS",
+    "OpenSBI v",
+    "GXL:BL",
+    "G12A:BL",
+    "Hit any key to stop autoboot",
 ];
 
 /// Words with which firmware hands over to a kernel that has not printed anything yet.
@@ -67,9 +84,22 @@ const CRASHES: &[&str] = &[
 ];
 
 /// Of 32-bit Arm, lines of their own.
-const ABORTS: &[&str] = &["data abort", "prefetch abort", "undefined instruction", "software interrupt"];
+const ABORTS: &[&str] = &[
+    "data abort",
+    "prefetch abort",
+    "undefined instruction",
+    "software interrupt",
+];
 
-const ERRORS: &[&str] = &["ERROR: ", "E/TC:", "### ERROR ###", "SPL: failed to boot", "*** ERROR", "Error: ", "ERROR:   "];
+const ERRORS: &[&str] = &[
+    "ERROR: ",
+    "E/TC:",
+    "### ERROR ###",
+    "SPL: failed to boot",
+    "*** ERROR",
+    "Error: ",
+    "ERROR:   ",
+];
 
 /// What a line of firmware complains about, if it does.
 pub(super) fn complaint(text: &str) -> Option<Complaint> {
@@ -89,13 +119,27 @@ mod tests {
 
     #[test]
     fn firmware_and_kernels_are_told_apart() {
-        for text in ["U-Boot SPL 2017.09 (Mar)", "U-Boot 2023.01", "NOTICE:  BL31: v2.3", "\tI/TC: OP-TEE version"] {
+        for text in [
+            "U-Boot SPL 2017.09 (Mar)",
+            "U-Boot 2023.01",
+            "NOTICE:  BL31: v2.3",
+            "\tI/TC: OP-TEE version",
+        ] {
             assert!(begins(text) && !hands_over(text), "{text}");
         }
-        for text in ["Starting kernel ...", "Linux version 6", "Booting Linux on physical CPU 0x0"] {
+        for text in [
+            "Starting kernel ...",
+            "Linux version 6",
+            "Booting Linux on physical CPU 0x0",
+        ] {
             assert!(hands_over(text) && !begins(text), "{text}");
         }
-        for text in ["", "efi: EFI v2.10 by Das U-Boot", "DMI: x, BIOS U-Boot 2023.01", "usb: x"] {
+        for text in [
+            "",
+            "efi: EFI v2.10 by Das U-Boot",
+            "DMI: x, BIOS U-Boot 2023.01",
+            "usb: x",
+        ] {
             assert!(!begins(text) && !hands_over(text), "{text}");
         }
     }
@@ -103,10 +147,19 @@ mod tests {
     #[test]
     fn complaints_of_firmware() {
         let check = |text: &str, expect: Option<Complaint>| assert_eq!(complaint(text), expect, "{text}");
-        check("\"Synchronous Abort\" handler, esr 0x96000004, far 0x0", Some(Complaint::Crash));
+        check(
+            "\"Synchronous Abort\" handler, esr 0x96000004, far 0x0",
+            Some(Complaint::Crash),
+        );
         check("data abort", Some(Complaint::Crash));
-        check("ERROR:   Error initializing runtime service opteed_fast", Some(Complaint::Error));
-        check("E/TC:0 0 call_initcalls:43 Initcall failed", Some(Complaint::Error));
+        check(
+            "ERROR:   Error initializing runtime service opteed_fast",
+            Some(Complaint::Error),
+        );
+        check(
+            "E/TC:0 0 call_initcalls:43 Initcall failed",
+            Some(Complaint::Error),
+        );
         check("WARNING: No OPTEE provided by BL2 boot loader", None);
         check("Net: eth0", None);
     }

@@ -121,7 +121,9 @@ pub fn elsewhere(text: &str) -> Option<Elsewhere> {
             _ => address.starts_with("0x").then_some(Elsewhere::Wild),
         };
     }
-    let rest = ["pc : ", "pc: ", "PC is at "].iter().find_map(|mark| text.strip_prefix(mark))?;
+    let rest = ["pc : ", "pc: ", "PC is at "]
+        .iter()
+        .find_map(|mark| text.strip_prefix(mark))?;
     // 32-bit Arm has `pc : [<c0123456>]` besides `PC is at`.
     let address = rest.split([' ', '\t']).next()?;
     let digits = address.strip_prefix("0x").unwrap_or(address);
@@ -135,7 +137,9 @@ pub fn elsewhere(text: &str) -> Option<Elsewhere> {
 /// is in, as long as that one is a leaf.
 pub fn link(text: &str) -> Option<Frame<'_>> {
     let text = text.trim_start();
-    let rest = ["lr : ", "lr: ", "LR is at "].iter().find_map(|mark| text.strip_prefix(mark))?;
+    let rest = ["lr : ", "lr: ", "LR is at "]
+        .iter()
+        .find_map(|mark| text.strip_prefix(mark))?;
     symbol(rest).or_else(|| decoded(rest))
 }
 
@@ -179,7 +183,10 @@ fn decoded(text: &str) -> Option<Frame<'_>> {
     let after = rest.get(close..)?.trim_start_matches(')').trim_start();
     let word = after.split(' ').next().unwrap_or_default();
     let bare = Some(word).filter(|word| {
-        !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+        !word.is_empty()
+            && word
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
     });
     Some(Frame {
         function: plain(name),
@@ -191,7 +198,9 @@ fn decoded(text: &str) -> Option<Frame<'_>> {
 
 /// The file of what stands behind a symbol: ` mm/vmalloc.c:3319`, ` (mm/vmalloc.c:3319)`.
 fn file(after: &str) -> Option<&str> {
-    after.split(' ').find_map(|word| place(word.trim_start_matches('(')))
+    after
+        .split(' ')
+        .find_map(|word| place(word.trim_start_matches('(')))
 }
 
 /// The file of `mm/vmalloc.c:3319 …`.
@@ -278,7 +287,11 @@ mod tests {
 
     fn check(text: &str, function: &str, module: Option<&str>, trust: Trust) {
         let found = frame(text).unwrap_or_else(|| panic!("no frame: {text}"));
-        assert_eq!((found.function, found.module, found.trust), (function, module, trust), "{text}");
+        assert_eq!(
+            (found.function, found.module, found.trust),
+            (function, module, trust),
+            "{text}"
+        );
     }
 
     #[test]
@@ -348,16 +361,35 @@ mod tests {
     fn decoded_frames() {
         let check = |text: &str, module: Option<&str>, file: &str| {
             let found = frame(text).unwrap_or_else(|| panic!("no frame: {text}"));
-            assert_eq!((found.function, found.module, found.file), ("f", module, Some(file)), "{text}");
+            assert_eq!(
+                (found.function, found.module, found.file),
+                ("f", module, Some(file)),
+                "{text}"
+            );
         };
-        check(" f (drivers/x/y.c:120 (discriminator 2)) mod_y (P)", Some("mod_y"), "drivers/x/y.c");
-        check("f (./include/linux/file.h:62 fs/ioctl.c:907)", None, "include/linux/file.h");
+        check(
+            " f (drivers/x/y.c:120 (discriminator 2)) mod_y (P)",
+            Some("mod_y"),
+            "drivers/x/y.c",
+        );
+        check(
+            "f (./include/linux/file.h:62 fs/ioctl.c:907)",
+            None,
+            "include/linux/file.h",
+        );
         check(" f (drivers/x/y.c:120) mod_y", Some("mod_y"), "drivers/x/y.c");
         check(" f (drivers/x/y.c:120) [mod_y]", Some("mod_y"), "drivers/x/y.c");
-        check(" f+0x1/0x2 (drivers/x/y.c:120) [mod_y]", Some("mod_y"), "drivers/x/y.c");
+        check(
+            " f+0x1/0x2 (drivers/x/y.c:120) [mod_y]",
+            Some("mod_y"),
+            "drivers/x/y.c",
+        );
         check(" f+0x1/0x2 mm/slab.c:12", None, "mm/slab.c");
         check(" f mm/slab.c:12 [inline]", None, "mm/slab.c");
-        assert_eq!(counter("pc : f (drivers/x/y.c:120) mod_y").unwrap().module, Some("mod_y"));
+        assert_eq!(
+            counter("pc : f (drivers/x/y.c:120) mod_y").unwrap().module,
+            Some("mod_y")
+        );
         assert_eq!(link("lr : f (drivers/x/y.c:120) mod_y").unwrap().function, "f");
         assert_eq!(frame("probe (of x) failed"), None);
     }

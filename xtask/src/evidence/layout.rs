@@ -53,12 +53,13 @@ impl Layout {
             return layout;
         }
         let lines: Vec<Cow<str>> = lines(head).take(LINES).collect();
-        let daemon = lines.iter().any(|line| {
-            let record = stamp::take(line, Daemon::Unseen).is_some_and(|stamp| stamp.writer == Writer::Kernel);
-            record || short_monotonic(line)
-        });
-        if daemon {
+        let of_kernel = |line: &Cow<str>| {
+            stamp::take(line, Daemon::Unseen).is_some_and(|stamp| stamp.writer == Writer::Kernel)
+        };
+        if lines.iter().any(of_kernel) {
             layout.daemon = Daemon::Syslog;
+        } else if lines.iter().any(|line| short_monotonic(line)) {
+            layout.daemon = Daemon::Monotonic;
         }
         let stripped: Vec<&str> = lines.iter().map(|line| layout.without_stamps(line)).collect();
         layout.common = common(&stripped, layout.daemon);
@@ -66,7 +67,8 @@ impl Layout {
             let line = layout.without_stamps(line);
             prefix::parse(line).is_some() || prefix::embedded(line, 0).is_some()
         });
-        if marked || daemon || lines.iter().any(|line| stamp::logcat(line).is_some()) {
+        if marked || layout.daemon != Daemon::Unseen || lines.iter().any(|line| stamp::logcat(line).is_some())
+        {
             layout.kernel = KernelLines::Marked;
         }
         layout
@@ -127,8 +129,12 @@ fn objects(head: &[u8]) -> Option<Format> {
     let mut objects = Objects::default();
     let mut bytes: HashMap<Format, usize> = HashMap::new();
     for piece in head.split_inclusive(|&byte| byte == b'}' || byte == b'\n') {
-        let Some((last, before)) = piece.split_last() else { continue };
-        let Some(object) = objects.take(before, Some(*last)) else { continue };
+        let Some((last, before)) = piece.split_last() else {
+            continue;
+        };
+        let Some(object) = objects.take(before, Some(*last)) else {
+            continue;
+        };
         if let Some(kind) = kind(&object) {
             let sum = bytes.entry(kind).or_default();
             *sum = sum.saturating_add(object.len());
@@ -147,12 +153,16 @@ fn kind(object: &[u8]) -> Option<Format> {
     if serde_json::from_str::<DmesgEntry>(text).is_ok() {
         return Some(Format::DmesgJson);
     }
-    serde_json::from_str::<LavaEntry>(text).is_ok().then_some(Format::Lava)
+    serde_json::from_str::<LavaEntry>(text)
+        .is_ok()
+        .then_some(Format::Lava)
 }
 
 /// `journalctl -o export` and `-o verbose`, by their first entry.
 fn fields(head: &[u8]) -> Option<Format> {
-    let mut lines = head.split(|&byte| byte == b'\n').skip_while(|line| line.trim_ascii().is_empty());
+    let mut lines = head
+        .split(|&byte| byte == b'\n')
+        .skip_while(|line| line.trim_ascii().is_empty());
     let first = lines.next()?;
     if first.starts_with(b"__CURSOR=") || first.starts_with(b"__REALTIME_TIMESTAMP=") {
         return Some(Format::JournalExport);
@@ -161,7 +171,10 @@ fn fields(head: &[u8]) -> Option<Format> {
     let cursor = memchr::memmem::find(first, b"[s=").is_some() && first.trim_ascii_end().ends_with(b"]");
     let field = second.strip_prefix("    ").is_some_and(|field| {
         let name = field.split('=').next().unwrap_or_default();
-        field.contains('=') && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
+        field.contains('=')
+            && name
+                .bytes()
+                .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
     });
     (cursor && field).then_some(Format::JournalVerbose)
 }
@@ -211,7 +224,10 @@ fn fold(c: char) -> char {
 fn common(lines: &[&str], daemon: Daemon) -> Option<Shape> {
     let unknown = |line: &&&str| {
         // What a slow console says about itself is read apart.
-        !line.starts_with("** ") && prefix::parse(line).is_none() && stamp::take(line, daemon).is_none() && stamp::logcat(line).is_none()
+        !line.starts_with("** ")
+            && prefix::parse(line).is_none()
+            && stamp::take(line, daemon).is_none()
+            && stamp::logcat(line).is_none()
     };
     let unknown: Vec<&str> = lines.iter().filter(unknown).copied().collect();
     let before_time = unknown.iter().filter_map(|line| {
@@ -246,11 +262,17 @@ fn heads(line: &str) -> Vec<&str> {
     const SEPARATORS: [&str; 4] = [": ", "| ", "> ", "] "];
     let mut ends: Vec<usize> = SEPARATORS
         .iter()
-        .flat_map(|separator| line.match_indices(separator).map(|(at, _)| at.saturating_add(separator.len())))
+        .flat_map(|separator| {
+            line.match_indices(separator)
+                .map(|(at, _)| at.saturating_add(separator.len()))
+        })
         .filter(|end| *end <= LONGEST_PREFIX)
         .collect();
     ends.sort_unstable();
-    ends.into_iter().take(4).filter_map(|end| line.get(..end)).collect()
+    ends.into_iter()
+        .take(4)
+        .filter_map(|end| line.get(..end))
+        .collect()
 }
 
 #[cfg(test)]
@@ -271,22 +293,51 @@ mod tests {
         check("U-Boot\n[    1.000000] x\n", Format::Text, Marked, None);
         check("6,0,0,-;x\n SUBSYSTEM=y\n", Format::Kmsg, Marked, None);
         check("{\"MESSAGE\":\"x\"}\n", Format::Journal, Marked, None);
-        check("{\n\t\"MESSAGE\" : \"x\"\n}\n{\n\t\"MESSAGE\" : \"y\"\n}\n", Format::Journal, Marked, None);
-        check("{\n \"dmesg\": [\n{\"pri\":4,\"time\":1.000000,\"msg\":\"x\"}]}", Format::DmesgJson, Marked, None);
-        check("[{\"dt\":\"2026-11-30T01:00:00.123\",\"lvl\":\"target\",\"msg\":\"x\"}]", Format::Lava, Marked, None);
+        check(
+            "{\n\t\"MESSAGE\" : \"x\"\n}\n{\n\t\"MESSAGE\" : \"y\"\n}\n",
+            Format::Journal,
+            Marked,
+            None,
+        );
+        check(
+            "{\n \"dmesg\": [\n{\"pri\":4,\"time\":1.000000,\"msg\":\"x\"}]}",
+            Format::DmesgJson,
+            Marked,
+            None,
+        );
+        check(
+            "[{\"dt\":\"2026-11-30T01:00:00.123\",\"lvl\":\"target\",\"msg\":\"x\"}]",
+            Format::Lava,
+            Marked,
+            None,
+        );
         check("__CURSOR=s\nMESSAGE=x\n\n", Format::JournalExport, Marked, None);
-        check("Mon 2026-11-30 01:00:00 UTC [s=1;i=2]\n    MESSAGE=x\n", Format::JournalVerbose, Marked, None);
+        check(
+            "Mon 2026-11-30 01:00:00 UTC [s=1;i=2]\n    MESSAGE=x\n",
+            Format::JournalVerbose,
+            Marked,
+            None,
+        );
     }
 
     #[test]
     fn a_prefix_that_most_lines_share() {
-        let timed: String = (0..9).map(|at| format!("board{at} con>  [    {at}.000000] x\n")).collect();
+        let timed: String = (0..9)
+            .map(|at| format!("board{at} con>  [    {at}.000000] x\n"))
+            .collect();
         check(&timed, Format::Text, KernelLines::Marked, Some("board0 con> "));
         let bare: String = (0..9).map(|at| format!("ttyS0| line {at}\n")).collect();
         check(&bare, Format::Text, KernelLines::Bare, Some("ttyS0| "));
-        let own: String = (0..9).map(|at| format!("[    {at}.000000] audit: {at}\n")).collect();
+        let own: String = (0..9)
+            .map(|at| format!("[    {at}.000000] audit: {at}\n"))
+            .collect();
         check(&own, Format::Text, KernelLines::Marked, None);
-        let various: String = ["usb: a", "pci: b", "mmc: c"].iter().cycle().take(12).map(|line| format!("{line}\n")).collect();
+        let various: String = ["usb: a", "pci: b", "mmc: c"]
+            .iter()
+            .cycle()
+            .take(12)
+            .map(|line| format!("{line}\n"))
+            .collect();
         check(&various, Format::Text, KernelLines::Bare, None);
     }
 

@@ -194,8 +194,29 @@ const SERVING: &[&str] = &[
 
 /// Modules that serve drivers. A core is called so: `usbcore`, `mmc_core`, `snd_soc_core`, `videobuf2_common`, `drm_kms_helper`.
 const CORES: &[&str] = &[
-    "videodev", "v4l2_mem2mem", "v4l2_fwnode", "v4l2_async", "mc", "drm", "snd", "snd_pcm", "snd_timer", "scsi_mod", "libata", "libahci",
-    "cfg80211", "mac80211", "bluetooth", "rfkill", "regmap_i2c", "regmap_spi", "industrialio", "hid", "udc_core", "libphy", "phylink",
+    "videodev",
+    "v4l2_mem2mem",
+    "v4l2_fwnode",
+    "v4l2_async",
+    "mc",
+    "drm",
+    "snd",
+    "snd_pcm",
+    "snd_timer",
+    "scsi_mod",
+    "libata",
+    "libahci",
+    "cfg80211",
+    "mac80211",
+    "bluetooth",
+    "rfkill",
+    "regmap_i2c",
+    "regmap_spi",
+    "industrialio",
+    "hid",
+    "udc_core",
+    "libphy",
+    "phylink",
 ];
 
 /// Functions of subsystem cores by the beginning of their names, for kernels that have them built in.
@@ -226,12 +247,18 @@ pub fn rank(frame: &Frame, kind: Kind) -> Rank {
         return Rank::Never;
     }
     if let Some(module) = frame.module {
-        return if is_core_module(module) { Rank::Core } else { Rank::Suspect };
+        return if is_core_module(module) {
+            Rank::Core
+        } else {
+            Rank::Suspect
+        };
     }
     if machinery(frame.function, kind) {
         return Rank::Machinery;
     }
-    let serves = frame.file.is_some_and(|file| SERVING.iter().any(|folder| file.starts_with(folder)));
+    let serves = frame
+        .file
+        .is_some_and(|file| SERVING.iter().any(|folder| file.starts_with(folder)));
     if serves || CORE.has(frame.function) {
         Rank::Core
     } else {
@@ -388,7 +415,12 @@ mod tests {
 
     #[test]
     fn cores_and_libraries_stand_back_for_drivers() {
-        let frame = |function, module, file| Frame { function, module, file, trust: Trust::Sure };
+        let frame = |function, module, file| Frame {
+            function,
+            module,
+            file,
+            trust: Trust::Sure,
+        };
         let foo = frame("foo_start", Some("foo"), None);
         for core in [
             frame("usb_submit_urb", Some("usbcore"), None),
@@ -398,9 +430,16 @@ mod tests {
             assert_eq!(first_suspect([core, foo], Kind::Kasan), Some(foo));
             assert_eq!(first_suspect([core], Kind::Kasan), Some(core));
             let entry = frame("v4l2_ioctl", Some("videodev"), None);
-            assert_eq!(first_suspect([core, entry, foo], Kind::Kasan), Some(core), "what called the entry point is not to blame");
+            assert_eq!(
+                first_suspect([core, entry, foo], Kind::Kasan),
+                Some(core),
+                "what called the entry point is not to blame"
+            );
         }
-        assert_eq!(first_suspect([frame("__arm64_sys_ioctl", None, None)], Kind::Kasan), None);
+        assert_eq!(
+            first_suspect([frame("__arm64_sys_ioctl", None, None)], Kind::Kasan),
+            None
+        );
     }
 
     #[test]

@@ -104,7 +104,9 @@ impl DmesgEntry {
         const LEVELS: [&str; 8] = ["emerg", "alert", "crit", "err", "warn", "notice", "info", "debug"];
         let level = match self.pri.as_ref()? {
             serde_json::Value::Number(number) => u32::try_from(number.as_u64()?).ok()?,
-            serde_json::Value::String(name) => u32::try_from(LEVELS.iter().position(|level| level == name)?).ok()?,
+            serde_json::Value::String(name) => {
+                u32::try_from(LEVELS.iter().position(|level| level == name)?).ok()?
+            }
             _ => return None,
         };
         let kernel = match &self.fac {
@@ -159,10 +161,22 @@ mod tests {
 
     #[test]
     fn innermost_objects_are_found_in_whatever_stands_around_them() {
-        assert_eq!(all("{\"a\":1}\n{\"b\":\"}\\\"{\"}\n"), ["{\"a\":1}", "{\"b\":\"}\\\"{\"}"]);
-        assert_eq!(all("{\n \"dmesg\": [\n {\n\"a\": 1\n },{ \"b\": 2 }\n ]\n}\n").len(), 2);
-        assert_eq!(all("\u{1e}{\"a\":1}\ndata: {\"b\":2}\n- {\"c\":3}\n[{\"d\":4},\n{\"e\":5}]\n").len(), 5);
-        assert_eq!(all("{\"cut\": \"off\n{\"a\":1}\n{\"cut\":1,\n{\"b\":2}\n"), ["{\"a\":1}", "{\"b\":2}"]);
+        assert_eq!(
+            all("{\"a\":1}\n{\"b\":\"}\\\"{\"}\n"),
+            ["{\"a\":1}", "{\"b\":\"}\\\"{\"}"]
+        );
+        assert_eq!(
+            all("{\n \"dmesg\": [\n {\n\"a\": 1\n },{ \"b\": 2 }\n ]\n}\n").len(),
+            2
+        );
+        assert_eq!(
+            all("\u{1e}{\"a\":1}\ndata: {\"b\":2}\n- {\"c\":3}\n[{\"d\":4},\n{\"e\":5}]\n").len(),
+            5
+        );
+        assert_eq!(
+            all("{\"cut\": \"off\n{\"a\":1}\n{\"cut\":1,\n{\"b\":2}\n"),
+            ["{\"a\":1}", "{\"b\":2}"]
+        );
         assert!(all("}}}{{{\"\n\"\n").is_empty());
     }
 

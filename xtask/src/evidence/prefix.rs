@@ -191,7 +191,11 @@ fn caller(at: &mut Cursor) -> Option<Caller> {
     let id = u32::try_from(ahead.number(1, 9)?).ok()?;
     ahead.word(b"]")?;
     *at = ahead;
-    Some(if kind == b'T' { Caller::Task(id) } else { Caller::Cpu(id) })
+    Some(if kind == b'T' {
+        Caller::Task(id)
+    } else {
+        Caller::Cpu(id)
+    })
 }
 
 /// `dmesg --time-format iso`: `2025-01-01T12:00:00,123456+00:00`. No other program writes a comma there.
@@ -287,7 +291,13 @@ mod tests {
     #[test]
     fn prefixes_of_every_source() {
         let task = Some(Caller::Task(123));
-        check("[    1.234567] usb 1-1: x", None, Some(1_234_567), None, "usb 1-1: x");
+        check(
+            "[    1.234567] usb 1-1: x",
+            None,
+            Some(1_234_567),
+            None,
+            "usb 1-1: x",
+        );
         check("[    1.234567][  T123] x", None, Some(1_234_567), task, "x");
         check(
             "[12345.000001][    C0]  y+0x1/0x2",
@@ -297,33 +307,99 @@ mod tests {
             " y+0x1/0x2",
         );
         check("<6>[    0.000000] x", Some(6), Some(0), None, "x");
-        check("<14>[   85.912347] init: x", Some(14), Some(85_912_347), None, "init: x");
+        check(
+            "<14>[   85.912347] init: x",
+            Some(14),
+            Some(85_912_347),
+            None,
+            "init: x",
+        );
         check("<4>x", Some(4), None, None, "x");
-        check("kern  :warn  : [    3.000000] x", Some(4), Some(3_000_000), None, "x");
-        check("daemon:info  : [    3.000000] x", Some(30), Some(3_000_000), None, "x");
+        check(
+            "kern  :warn  : [    3.000000] x",
+            Some(4),
+            Some(3_000_000),
+            None,
+            "x",
+        );
+        check(
+            "daemon:info  : [    3.000000] x",
+            Some(30),
+            Some(3_000_000),
+            None,
+            "x",
+        );
         check("[Fri Jan  3 12:00:00 2025] x", None, None, None, "x");
-        check("[    3.000000] [ BUG: x ]", None, Some(3_000_000), None, "[ BUG: x ]");
+        check(
+            "[    3.000000] [ BUG: x ]",
+            None,
+            Some(3_000_000),
+            None,
+            "[ BUG: x ]",
+        );
     }
 
     #[test]
     fn times_of_dmesg_and_of_vendors() {
-        check("[    3.000000 <    0.000001>] x", None, Some(3_000_000), None, "x");
-        check("[    3.000000 <    0.000001 >]  x", None, Some(3_000_000), None, " x");
-        check("[    3.000000               ] x", None, Some(3_000_000), None, "x");
+        check(
+            "[    3.000000 <    0.000001>] x",
+            None,
+            Some(3_000_000),
+            None,
+            "x",
+        );
+        check(
+            "[    3.000000 <    0.000001 >]  x",
+            None,
+            Some(3_000_000),
+            None,
+            " x",
+        );
+        check(
+            "[    3.000000               ] x",
+            None,
+            Some(3_000_000),
+            None,
+            "x",
+        );
         check("[<    0.000001>] x", None, None, None, "x");
         check("[Nov30 01:00] x", None, None, None, "x");
         check("[  +0.000001]  f+0x1/0x2", None, None, None, " f+0x1/0x2");
-        check("[Fri Jan  3 12:00:00 2025 <    0.000001>] x", None, None, None, "x");
+        check(
+            "[Fri Jan  3 12:00:00 2025 <    0.000001>] x",
+            None,
+            None,
+            None,
+            "x",
+        );
         check("[    3.000000s] x", None, Some(3_000_000), None, "x");
         check("[    3.000000@1] x", None, Some(3_000_000), None, "x");
-        check("[    3.000000 / 01-31 12:00:00.123] x", None, Some(3_000_000), None, "x");
+        check(
+            "[    3.000000 / 01-31 12:00:00.123] x",
+            None,
+            Some(3_000_000),
+            None,
+            "x",
+        );
     }
 
     #[test]
     fn what_is_not_a_prefix() {
         for line in [
-            "", "login:", "[ 1.5]", "[drm] x", "<x>", "[   1.23456] x", "<", "[", "[ ", "[Fri]", "[+", "[Jan",
-            "[1.000000 2.000000] x", "kern: x",
+            "",
+            "login:",
+            "[ 1.5]",
+            "[drm] x",
+            "<x>",
+            "[   1.23456] x",
+            "<",
+            "[",
+            "[ ",
+            "[Fri]",
+            "[+",
+            "[Jan",
+            "[1.000000 2.000000] x",
+            "kern: x",
         ] {
             assert_eq!(parse(line), None, "{line:?}");
         }

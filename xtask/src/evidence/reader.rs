@@ -229,7 +229,9 @@ impl Reader {
     fn object<'a>(&mut self, object: &str, sink: &mut dyn FnMut(Record<'a>)) {
         match self.format {
             Format::DmesgJson => {
-                let Ok(entry) = serde_json::from_str::<DmesgEntry>(object) else { return };
+                let Ok(entry) = serde_json::from_str::<DmesgEntry>(object) else {
+                    return;
+                };
                 let prefix = Prefix {
                     priority: entry.priority(),
                     time: entry.time(),
@@ -240,9 +242,16 @@ impl Reader {
                 self.message(prefix, Origin::Kernel, &entry.msg, sink);
             }
             Format::Lava => {
-                let Ok(entry) = serde_json::from_str::<LavaEntry>(object) else { return };
+                let Ok(entry) = serde_json::from_str::<LavaEntry>(object) else {
+                    return;
+                };
                 let wall = entry.wall();
-                let records = &mut |record: Record<'a>| sink(Record { wall: record.wall.or(wall), ..record });
+                let records = &mut |record: Record<'a>| {
+                    sink(Record {
+                        wall: record.wall.or(wall),
+                        ..record
+                    })
+                };
                 for line in entry.msg.split('\n') {
                     let line = Cow::Owned(clean(line.as_bytes()).into_owned());
                     if entry.is_of_board() {
@@ -325,7 +334,13 @@ impl Reader {
         }
     }
 
-    fn push<'a>(&mut self, prefix: Prefix, origin: Origin, text: Cow<'a, str>, sink: &mut dyn FnMut(Record<'a>)) {
+    fn push<'a>(
+        &mut self,
+        prefix: Prefix,
+        origin: Origin,
+        text: Cow<'a, str>,
+        sink: &mut dyn FnMut(Record<'a>),
+    ) {
         let record = self.record(prefix, origin, text);
         self.emit(record, sink);
     }

@@ -1,7 +1,6 @@
 //! A log of any length, in blocks of any length: what it says is told at the end, and memory does not grow with it.
 
 use super::completeness::{Completeness, Judge, Lockdep};
-use super::understood::{Content, Signs, Understood};
 use super::finder::Finder;
 use super::finding::Finding;
 use super::firmware::FirmwareError;
@@ -9,6 +8,7 @@ use super::headers;
 use super::layout::Layout;
 use super::reader::{HEAD, LONGEST_LINE, Reader};
 use super::record::{Format, Record};
+use super::understood::{Content, Signs, Understood};
 use memchr::{memchr2, memrchr2};
 
 /// What a log said.
@@ -95,7 +95,13 @@ impl Scan {
         let words = self.judge.kernel_words();
         let (completeness, lockdep) = self.judge.finish(reader.into_losses(), boots);
         let found = self.finder.finish();
-        let understood = Understood::of(Signs { bytes, marked, words, binary: self.binary, found: &found });
+        let understood = Understood::of(Signs {
+            bytes,
+            marked,
+            words,
+            binary: self.binary,
+            found: &found,
+        });
         let (findings, untold, firmware) = (found.findings, found.untold, found.firmware);
         Scanned {
             format,

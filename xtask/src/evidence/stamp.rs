@@ -36,6 +36,8 @@ pub struct Stamp {
 pub enum Daemon {
     /// A log daemon wrote it: after the date come host and program.
     Syslog,
+    /// `journalctl -o short-monotonic`: host and program come after the time since boot.
+    Monotonic,
     /// No line of a log daemon was seen: after the date comes the line.
     Unseen,
 }
@@ -61,12 +63,13 @@ fn stamp(at: Cursor, wall: Option<u64>, writer: Writer) -> Stamp {
     }
 }
 
-/// `> > `.
+/// `> > `. KASAN marks a line of memory by `>ffff…`.
 fn mail(mut at: Cursor) -> Option<Stamp> {
     while at.word(b">").is_some() {
         let _ = at.word(b" ");
     }
-    Some(stamp(at, None, Writer::Anyone))
+    let quoted = at.rest().is_empty() || at.taken() > 1 || matches!(at.peek(), Some(b'[' | b'<'));
+    quoted.then(|| stamp(at, None, Writer::Anyone))
 }
 
 /// `[2026-11-30 01:00:00.123] ` and its kin of terminal programs and CI systems; `[0.000001 0.000001] ` of grabserial.
@@ -153,7 +156,11 @@ pub fn host_and_program(at: &mut Cursor) -> Option<Writer> {
     let _ = ahead.word(b" ");
     let name = program.split(|&byte| byte == b'[').next()?;
     *at = ahead;
-    Some(if name == b"kernel" { Writer::Kernel } else { Writer::Program })
+    Some(if name == b"kernel" {
+        Writer::Kernel
+    } else {
+        Writer::Program
+    })
 }
 
 /// Date and time in the forms that programs write, and the time since 1970 where year and offset are there.
@@ -268,7 +275,11 @@ fn rfc5424(mut at: Cursor) -> Option<Stamp> {
     let _ = at.word(b" ");
     // RFC 5424, 6.4: a byte order mark says that the text is UTF-8.
     let _ = at.word("\u{feff}".as_bytes());
-    let writer = if program == b"kernel" { Writer::Kernel } else { Writer::Program };
+    let writer = if program == b"kernel" {
+        Writer::Kernel
+    } else {
+        Writer::Program
+    };
     Some(stamp(at, wall, writer))
 }
 
@@ -307,7 +318,10 @@ pub fn logcat(line: &str) -> Option<(u32, String)> {
         at.blanks();
     }
     let mut threads = at;
-    let full = threads.number(1, 9).is_some() && threads.blanks() > 0 && threads.number(1, 9).is_some() && threads.blanks() > 0;
+    let full = threads.number(1, 9).is_some()
+        && threads.blanks() > 0
+        && threads.number(1, 9).is_some()
+        && threads.blanks() > 0;
     if full && dated {
         at = threads;
     }
@@ -330,7 +344,9 @@ pub fn logcat(line: &str) -> Option<(u32, String)> {
         }
         _ => return None,
     };
-    let (tag, message) = rest.split_once(": ").or_else(|| Some((rest.strip_suffix(':')?, "")))?;
+    let (tag, message) = rest
+        .split_once(": ")
+        .or_else(|| Some((rest.strip_suffix(':')?, "")))?;
     let tag = tag.trim_end();
     let text = match (tag.is_empty(), message.is_empty()) {
         (true, _) => message.to_string(),
@@ -348,20 +364,40 @@ mod tests {
 
     fn check(line: &str, daemon: Daemon, writer: Writer, text: &str) -> Stamp {
         let found = take(line, daemon).unwrap_or_else(|| panic!("no stamp in {line}"));
-        assert_eq!((found.writer, line.get(found.length..)), (writer, Some(text)), "{line}");
+        assert_eq!(
+            (found.writer, line.get(found.length..)),
+            (writer, Some(text)),
+            "{line}"
+        );
         found
     }
 
     #[test]
     fn lines_of_terminals_and_ci() {
         for stamp in [
-            "> > ", ">>> ", "[2026-11-30T01:00:00.123Z] ", "2026-11-30T01:00:00.1234567Z ", "[2026-11-30 01:00:00.123] ",
-            "2026-11-30 01:00:00 ", "2026/11/30 01:00:00: ", "[01:00:00.123] ", "01:00:00 ", "Nov 30 01:00:00 ",
-            "[Mon Nov 30 01:00:00.123 2026] ", "2026-11-30T01:00:00.123456Z 00O ", "[0.000001 0.000001] ", "01:00:00.123| ",
+            "> > ",
+            ">>> ",
+            "[2026-11-30T01:00:00.123Z] ",
+            "2026-11-30T01:00:00.1234567Z ",
+            "[2026-11-30 01:00:00.123] ",
+            "2026-11-30 01:00:00 ",
+            "2026/11/30 01:00:00: ",
+            "[01:00:00.123] ",
+            "01:00:00 ",
+            "Nov 30 01:00:00 ",
+            "[Mon Nov 30 01:00:00.123 2026] ",
+            "2026-11-30T01:00:00.123456Z 00O ",
+            "[0.000001 0.000001] ",
+            "01:00:00.123| ",
         ] {
             for text in ["[    1.000000] x", " f+0x1/0x2", "usb 1-1: new device", ""] {
                 // A mail program ends an empty line where its blank would be.
-                check(&format!("{stamp}{text}"), Daemon::Unseen, Writer::Anyone, text.strip_prefix(' ').filter(|_| stamp == ">>>").unwrap_or(text));
+                check(
+                    &format!("{stamp}{text}"),
+                    Daemon::Unseen,
+                    Writer::Anyone,
+                    text.strip_prefix(' ').filter(|_| stamp == ">>>").unwrap_or(text),
+                );
             }
         }
     }
@@ -369,37 +405,117 @@ mod tests {
     #[test]
     fn records_of_log_daemons() {
         for date in [
-            "Dec  4 17:33:13", "Dec 14 17:33:13.123456", "2025-01-01T00:00:00+0000", "2025-01-01T00:00:00", "Mon 2026-11-30 01:00:00 UTC",
-            "Mon 2026-11-30 01:00:00.123456 CET", "1795412760.123456",
+            "Dec  4 17:33:13",
+            "Dec 14 17:33:13.123456",
+            "2025-01-01T00:00:00+0000",
+            "2025-01-01T00:00:00",
+            "Mon 2026-11-30 01:00:00 UTC",
+            "Mon 2026-11-30 01:00:00.123456 CET",
+            "1795412760.123456",
         ] {
-            check(&format!("{date} host kernel: x"), Daemon::Unseen, Writer::Kernel, "x");
-            check(&format!("{date} host kernel:  f+0x1/0x2"), Daemon::Unseen, Writer::Kernel, " f+0x1/0x2");
-            check(&format!("{date} host sshd[1]: kernel: x"), Daemon::Syslog, Writer::Program, "kernel: x");
+            check(
+                &format!("{date} host kernel: x"),
+                Daemon::Unseen,
+                Writer::Kernel,
+                "x",
+            );
+            check(
+                &format!("{date} host kernel:  f+0x1/0x2"),
+                Daemon::Unseen,
+                Writer::Kernel,
+                " f+0x1/0x2",
+            );
+            check(
+                &format!("{date} host sshd[1]: kernel: x"),
+                Daemon::Syslog,
+                Writer::Program,
+                "kernel: x",
+            );
         }
-        let zoned = check("2025-01-01T12:00:00.123456+12:00 host kernel: x", Daemon::Unseen, Writer::Kernel, "x");
+        let zoned = check(
+            "2025-01-01T12:00:00.123456+12:00 host kernel: x",
+            Daemon::Unseen,
+            Writer::Kernel,
+            "x",
+        );
         assert_eq!(zoned.wall, Some(NEW_YEAR + 123_456));
-        let wire = check("<4>1 2025-01-01T00:00:00.1Z host kernel - - - x", Daemon::Unseen, Writer::Kernel, "x");
+        let wire = check(
+            "<4>1 2025-01-01T00:00:00.1Z host kernel - - - x",
+            Daemon::Unseen,
+            Writer::Kernel,
+            "x",
+        );
         assert_eq!((wire.priority, wire.wall), (Some(4), Some(NEW_YEAR + 100_000)));
-        check("<30>1 - host sshd 1 - [a b=\"c\\]\"][d] x", Daemon::Unseen, Writer::Program, "x");
-        check("<4>Nov 30 01:00:00 host kernel: x", Daemon::Unseen, Writer::Kernel, "x");
+        check(
+            "<30>1 - host sshd 1 - [a b=\"c\\]\"][d] x",
+            Daemon::Unseen,
+            Writer::Program,
+            "x",
+        );
+        check(
+            "<4>Nov 30 01:00:00 host kernel: x",
+            Daemon::Unseen,
+            Writer::Kernel,
+            "x",
+        );
     }
 
     #[test]
     fn what_is_not_a_stamp() {
-        for line in ["", "x", "[drm] x", "[1.0] x", "12", "Nov", "Mon", "<4>x", "<4>[    1.000000] x", "2026", "99:99", "WARNING: x"] {
+        for line in [
+            "",
+            "x",
+            "[drm] x",
+            "[1.0] x",
+            "12",
+            "Nov",
+            "Mon",
+            "<4>x",
+            "<4>[    1.000000] x",
+            ">ffff0000c5512000: fa fb",
+            "2026",
+            "99:99",
+            "WARNING: x",
+        ] {
             assert_eq!(take(line, Daemon::Unseen), None, "{line}");
         }
     }
 
     #[test]
     fn lines_of_logcat() {
-        let check = |line: &str, level: u32, text: &str| assert_eq!(logcat(line), Some((level, text.to_string())), "{line}");
-        check("11-30 01:00:00.101     0     0 W         :  f+0x1/0x2", 4, " f+0x1/0x2");
-        check("2026-11-30 01:00:00.101     0     0 W WARNING : CPU: 2", 4, "WARNING: CPU: 2");
-        check("11-30 01:00:00.201     0     0 F Unable to handle: ", 2, "Unable to handle");
-        check("11-30 01:00:00.201 W/pc      (    0): f+0x1/0x2", 4, "pc: f+0x1/0x2");
+        let check = |line: &str, level: u32, text: &str| {
+            assert_eq!(logcat(line), Some((level, text.to_string())), "{line}")
+        };
+        check(
+            "11-30 01:00:00.101     0     0 W         :  f+0x1/0x2",
+            4,
+            " f+0x1/0x2",
+        );
+        check(
+            "2026-11-30 01:00:00.101     0     0 W WARNING : CPU: 2",
+            4,
+            "WARNING: CPU: 2",
+        );
+        check(
+            "11-30 01:00:00.201     0     0 F Unable to handle: ",
+            2,
+            "Unable to handle",
+        );
+        check(
+            "11-30 01:00:00.201 W/pc      (    0): f+0x1/0x2",
+            4,
+            "pc: f+0x1/0x2",
+        );
         check("E/        (    0): x", 3, "x");
-        for line in ["", "W", "11-30", "11-30 01:00:00.201 x", "E x", "WARNING: x", "--------- beginning of kernel"] {
+        for line in [
+            "",
+            "W",
+            "11-30",
+            "11-30 01:00:00.201 x",
+            "E x",
+            "WARNING: x",
+            "--------- beginning of kernel",
+        ] {
             assert_eq!(logcat(line), None, "{line}");
         }
     }

@@ -72,7 +72,6 @@ impl TextLines {
         }
     }
 
-
     /// Takes a line without terminal codes and line end.
     pub fn take<'a>(&mut self, line: Cow<'a, str>, sink: Sink<'_, 'a>) {
         let mut rest = without_entities(line);
@@ -138,7 +137,14 @@ impl TextLines {
     }
 
     /// A line without a prefix of the kernel at its start.
-    fn unmarked<'a>(&mut self, carried: Prefix, writer: Writer, width: usize, rest: Cow<'a, str>, sink: Sink<'_, 'a>) {
+    fn unmarked<'a>(
+        &mut self,
+        carried: Prefix,
+        writer: Writer,
+        width: usize,
+        rest: Cow<'a, str>,
+        sink: Sink<'_, 'a>,
+    ) {
         let Some(at) = prefix::embedded(&rest, 1) else {
             return self.record(carried, writer, width, rest, sink);
         };
@@ -153,14 +159,28 @@ impl TextLines {
     }
 
     /// A record that begins here: maybe there is another one glued to its end.
-    fn record<'a>(&mut self, prefix: Prefix, writer: Writer, width: usize, text: Cow<'a, str>, sink: Sink<'_, 'a>) {
+    fn record<'a>(
+        &mut self,
+        prefix: Prefix,
+        writer: Writer,
+        width: usize,
+        text: Cow<'a, str>,
+        sink: Sink<'_, 'a>,
+    ) {
         (self.last, self.writer, self.width) = (prefix, writer, width);
         let (mut prefix, mut text) = (prefix, text);
         while let Some(at) = glued(&prefix, &text) {
             let (head, tail) = split(text, at);
             self.part(prefix, writer, Cow::Owned(without_level(&head).to_string()), sink);
             let found = prefix::parse(&tail).unwrap_or_default();
-            prefix = dated(found, Prefix { time: None, caller: None, ..prefix });
+            prefix = dated(
+                found,
+                Prefix {
+                    time: None,
+                    caller: None,
+                    ..prefix
+                },
+            );
             text = skip(tail, found.length);
         }
         if writer == Writer::Kernel && text.contains("#012") {
@@ -175,9 +195,17 @@ impl TextLines {
 
     fn part<'a>(&mut self, prefix: Prefix, writer: Writer, text: Cow<'a, str>, sink: Sink<'_, 'a>) {
         let marked = writer != Writer::Program
-            && (writer == Writer::Kernel || prefix.time.is_some() || prefix.priority.is_some() || self.is_dated(&prefix));
+            && (writer == Writer::Kernel
+                || prefix.time.is_some()
+                || prefix.priority.is_some()
+                || self.is_dated(&prefix));
         let origin = self.origin(writer, marked, &text);
-        sink(Piece::Part(Part { prefix, origin, marked, text }));
+        sink(Piece::Part(Part {
+            prefix,
+            origin,
+            marked,
+            text,
+        }));
     }
 
     /// A line of `dmesg --ctime` and its kin has neither a time since boot nor a level; its prefix has a length all the same.
@@ -220,7 +248,12 @@ impl TextLines {
         }
         let unknown = || {
             let length = self.layout.common.as_ref()?.length(line)?;
-            Some(stamp::Stamp { length, wall: None, priority: None, writer: Writer::Anyone })
+            Some(stamp::Stamp {
+                length,
+                wall: None,
+                priority: None,
+                writer: Writer::Anyone,
+            })
         };
         known.or_else(unknown)
     }
@@ -228,7 +261,7 @@ impl TextLines {
     /// Where the text of a record begins behind `host kernel: ` of `journalctl -o short-monotonic`, and who that says it is.
     fn host(&self, line: &str, prefix: &Prefix) -> (usize, Option<Writer>) {
         let none = (prefix.length, None);
-        if prefix.time.is_none() || self.layout.daemon == Daemon::Unseen {
+        if prefix.time.is_none() || self.layout.daemon != Daemon::Monotonic {
             return none;
         }
         // The blank before the host was taken with the prefix.
@@ -287,9 +320,15 @@ fn glued(prefix: &Prefix, text: &str) -> Option<usize> {
 
 /// Without the `<4>` that belongs to the record glued to it.
 fn without_level(head: &str) -> &str {
-    let Some(inside) = head.strip_suffix('>') else { return head };
+    let Some(inside) = head.strip_suffix('>') else {
+        return head;
+    };
     match inside.rsplit_once('<') {
-        Some((words, level)) if (1..=3).contains(&level.len()) && level.bytes().all(|byte| byte.is_ascii_digit()) => words,
+        Some((words, level))
+            if (1..=3).contains(&level.len()) && level.bytes().all(|byte| byte.is_ascii_digit()) =>
+        {
+            words
+        }
         _ => head,
     }
 }
@@ -311,14 +350,23 @@ fn dropped(line: &str) -> Option<(u64, usize)> {
 /// HTML's escapes: a log that was copied out of a page. No kernel writes them.
 fn without_entities(line: Cow<'_, str>) -> Cow<'_, str> {
     const ENTITIES: [(&str, &str); 7] = [
-        ("&gt;", ">"), ("&lt;", "<"), ("&quot;", "\""), ("&#39;", "'"), ("&#34;", "\""), ("&nbsp;", " "),
+        ("&gt;", ">"),
+        ("&lt;", "<"),
+        ("&quot;", "\""),
+        ("&#39;", "'"),
+        ("&#34;", "\""),
+        ("&nbsp;", " "),
         // The last one: what it makes is not an escape again.
         ("&amp;", "&"),
     ];
-    if memchr::memchr(b'&', line.as_bytes()).is_none() || !ENTITIES.iter().any(|(entity, _)| line.contains(entity)) {
+    if memchr::memchr(b'&', line.as_bytes()).is_none()
+        || !ENTITIES.iter().any(|(entity, _)| line.contains(entity))
+    {
         return line;
     }
-    let plain = ENTITIES.iter().fold(line.into_owned(), |line, (entity, plain)| line.replace(entity, plain));
+    let plain = ENTITIES.iter().fold(line.into_owned(), |line, (entity, plain)| {
+        line.replace(entity, plain)
+    });
     Cow::Owned(plain)
 }
 

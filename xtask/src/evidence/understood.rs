@@ -36,7 +36,11 @@ impl Understood {
 
     /// Judges a log by what was seen in it.
     pub(super) fn of(signs: Signs) -> Self {
-        let errors = signs.found.findings.iter().any(|finding| finding.severity == Severity::Error);
+        let errors = signs
+            .found
+            .findings
+            .iter()
+            .any(|finding| finding.severity == Severity::Error);
         if signs.bytes == 0 {
             return Understood::Empty;
         }
@@ -50,7 +54,11 @@ impl Understood {
             return Understood::UnexplainedStacks;
         }
         let recognised = signs.marked > 0 || signs.words > 0 || !signs.found.findings.is_empty();
-        if recognised { Understood::Yes } else { Understood::NoRecords }
+        if recognised {
+            Understood::Yes
+        } else {
+            Understood::NoRecords
+        }
     }
 }
 
@@ -77,7 +85,8 @@ impl Content {
     /// Noise on a serial line is a few bytes; of what is not text, it is every third at least.
     pub fn of(bytes: &[u8]) -> Self {
         let head = bytes.get(..super::reader::HEAD).unwrap_or(bytes);
-        let control = |byte: &&u8| **byte < b' ' && !b"\n\r\t\x1b\x08\x0c\x1e".contains(byte) || **byte == 0x7f;
+        let control =
+            |byte: &&u8| **byte < b' ' && !b"\n\r\t\x1b\x08\x0c\x1e".contains(byte) || **byte == 0x7f;
         let odd = head.iter().filter(control).count();
         let torn = String::from_utf8_lossy(head).matches('\u{fffd}').count();
         if odd.saturating_add(torn).saturating_mul(4) > head.len() && !head.is_empty() {

@@ -76,7 +76,8 @@ pub fn file(name: &str, file: &mut std::fs::File, visit: &mut Visit) -> Result<(
     // A pipe or a device cannot be read twice.
     if file.stream_position().is_ok() && file.metadata().is_ok_and(|metadata| metadata.is_file()) {
         let length = fill(file, &mut head).with_context(|| format!("reading {name}"))?;
-        file.seek(SeekFrom::Start(0)).with_context(|| format!("reading {name}"))?;
+        file.seek(SeekFrom::Start(0))
+            .with_context(|| format!("reading {name}"))?;
         if Packing::of(name, head.get(..length).unwrap_or_default()) == Packing::Zip {
             return zip(name, file, &Bounds::default(), 1, visit);
         }
@@ -105,7 +106,9 @@ struct Source<R> {
 impl<R: Read> Read for Source<R> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let count = self.inner.read(buffer)?;
-        self.bounds.read.set(self.bounds.read.get().saturating_add(count as u64));
+        self.bounds
+            .read
+            .set(self.bounds.read.get().saturating_add(count as u64));
         Ok(count)
     }
 }
@@ -127,7 +130,12 @@ impl<R: Read> Read for Bounded<R> {
         let count = self.inner.read(buffer)?;
         let out = self.bounds.out.get().saturating_add(count as u64);
         self.bounds.out.set(out);
-        let most = self.bounds.read.get().saturating_mul(RATIO).clamp(RATIO_FROM, MOST_BYTES);
+        let most = self
+            .bounds
+            .read
+            .get()
+            .saturating_mul(RATIO)
+            .clamp(RATIO_FROM, MOST_BYTES);
         if out > most {
             return Err(std::io::Error::other(format!(
                 "{} packed bytes became more than {most}: refused, a log does not pack so well",
@@ -154,7 +162,14 @@ fn fill(source: &mut dyn Read, buffer: &mut [u8]) -> std::io::Result<usize> {
 }
 
 /// Unpacks a stream as long as it is packed. `depth`: how many packings it is in.
-fn unpack(name: &str, packed: Packed, source: &mut dyn Read, bounds: &Bounds, depth: usize, visit: &mut Visit) -> Result<()> {
+fn unpack(
+    name: &str,
+    packed: Packed,
+    source: &mut dyn Read,
+    bounds: &Bounds,
+    depth: usize,
+    visit: &mut Visit,
+) -> Result<()> {
     let doing = || format!("unpacking {name}");
     let mut head = [0; MAGIC];
     let length = fill(source, &mut head).with_context(|| format!("reading {name}"))?;
@@ -170,14 +185,21 @@ fn unpack(name: &str, packed: Packed, source: &mut dyn Read, bounds: &Bounds, de
     }
     // Only what is read of the file itself counts as packed.
     let counted: Box<dyn Read + '_> = match depth {
-        0 => Box::new(Source { inner: whole, bounds: bounds.clone() }),
+        0 => Box::new(Source {
+            inner: whole,
+            bounds: bounds.clone(),
+        }),
         _ => Box::new(whole),
     };
     let decoder: Box<dyn Read + '_> = match packing {
         Packing::Gzip => Box::new(flate2::read::MultiGzDecoder::new(counted)),
         Packing::Zlib => Box::new(flate2::read::ZlibDecoder::new(counted)),
         Packing::Deflate => Box::new(flate2::read::DeflateDecoder::new(counted)),
-        Packing::Xz => Box::new(lzma_rust2::XzReader::new_mem_limit(counted, true, DICTIONARY / 1024)),
+        Packing::Xz => Box::new(lzma_rust2::XzReader::new_mem_limit(
+            counted,
+            true,
+            DICTIONARY / 1024,
+        )),
         Packing::Zstd => {
             let mut decoder = zstd::Decoder::new(counted).with_context(doing)?;
             decoder.window_log_max(DICTIONARY.ilog2()).with_context(doing)?;
@@ -188,20 +210,40 @@ fn unpack(name: &str, packed: Packed, source: &mut dyn Read, bounds: &Bounds, de
         Packing::Zip => {
             let mut bytes = Vec::new();
             let mut first = counted.take(ZIP_IN_MEMORY.saturating_add(1));
-            first.read_to_end(&mut bytes).with_context(|| format!("reading {name}"))?;
+            first
+                .read_to_end(&mut bytes)
+                .with_context(|| format!("reading {name}"))?;
             if bytes.len() as u64 > ZIP_IN_MEMORY {
-                bail!("{name}: a zip archive of more than {ZIP_IN_MEMORY} bytes can only be read from a file of its own");
+                bail!(
+                    "{name}: a zip archive of more than {ZIP_IN_MEMORY} bytes can only be read from a file of its own"
+                );
             }
-            return zip(name, &mut Cursor::new(bytes), bounds, depth.saturating_add(1), visit);
+            return zip(
+                name,
+                &mut Cursor::new(bytes),
+                bounds,
+                depth.saturating_add(1),
+                visit,
+            );
         }
         Packing::Plain => counted,
     };
-    let mut plain = Bounded { inner: decoder, bounds: bounds.clone() };
+    let mut plain = Bounded {
+        inner: decoder,
+        bounds: bounds.clone(),
+    };
     if packing == Packing::Deflate {
         // Only its name tells it: what comes out has the same.
         return visit(name, Packed::Yes, &mut plain);
     }
-    unpack(name, Packed::Yes, &mut plain, bounds, depth.saturating_add(1), visit)
+    unpack(
+        name,
+        Packed::Yes,
+        &mut plain,
+        bounds,
+        depth.saturating_add(1),
+        visit,
+    )
 }
 
 fn too_many(name: &str, number: usize) -> Result<()> {
@@ -212,13 +254,22 @@ fn too_many(name: &str, number: usize) -> Result<()> {
 }
 
 /// Members of a tar archive. Long names are not put together: a hostile one has any length.
-fn tar(name: &str, source: Box<dyn Read + '_>, bounds: &Bounds, depth: usize, visit: &mut Visit) -> Result<()> {
+fn tar(
+    name: &str,
+    source: Box<dyn Read + '_>,
+    bounds: &Bounds,
+    depth: usize,
+    visit: &mut Visit,
+) -> Result<()> {
     let doing = || format!("unpacking {name}");
     let mut archive = ::tar::Archive::new(source);
     for (number, entry) in archive.entries().with_context(doing)?.raw(true).enumerate() {
         too_many(name, number)?;
         let mut entry = entry.with_context(doing)?;
-        if !matches!(entry.header().entry_type(), ::tar::EntryType::Regular | ::tar::EntryType::Continuous) {
+        if !matches!(
+            entry.header().entry_type(),
+            ::tar::EntryType::Regular | ::tar::EntryType::Continuous
+        ) {
             continue;
         }
         let member = format!("{name}:{}", String::from_utf8_lossy(&entry.path_bytes()));
@@ -228,9 +279,18 @@ fn tar(name: &str, source: Box<dyn Read + '_>, bounds: &Bounds, depth: usize, vi
 }
 
 /// Members of a zip archive, by their number.
-fn zip<R: Read + Seek>(name: &str, source: &mut R, bounds: &Bounds, depth: usize, visit: &mut Visit) -> Result<()> {
+fn zip<R: Read + Seek>(
+    name: &str,
+    source: &mut R,
+    bounds: &Bounds,
+    depth: usize,
+    visit: &mut Visit,
+) -> Result<()> {
     let doing = || format!("unpacking {name}");
-    let counted = Source { inner: source, bounds: bounds.clone() };
+    let counted = Source {
+        inner: source,
+        bounds: bounds.clone(),
+    };
     let mut archive = ::zip::ZipArchive::new(counted).with_context(doing)?;
     for number in 0..archive.len() {
         too_many(name, number)?;
@@ -239,7 +299,10 @@ fn zip<R: Read + Seek>(name: &str, source: &mut R, bounds: &Bounds, depth: usize
             continue;
         }
         let member = format!("{name}:{}", String::from_utf8_lossy(entry.name_raw()));
-        let mut plain = Bounded { inner: entry, bounds: bounds.clone() };
+        let mut plain = Bounded {
+            inner: entry,
+            bounds: bounds.clone(),
+        };
         unpack(&member, Packed::Yes, &mut plain, bounds, depth, visit)?;
     }
     Ok(())
@@ -283,7 +346,9 @@ mod tests {
     fn zipped(members: &[(&str, &[u8])]) -> Vec<u8> {
         let mut writer = ::zip::ZipWriter::new(Cursor::new(Vec::new()));
         for (name, bytes) in members {
-            writer.start_file(*name, ::zip::write::SimpleFileOptions::default()).unwrap();
+            writer
+                .start_file(*name, ::zip::write::SimpleFileOptions::default())
+                .unwrap();
             writer.write_all(bytes).unwrap();
         }
         writer.finish().unwrap().into_inner()
@@ -316,7 +381,12 @@ mod tests {
     #[test]
     fn every_member_of_an_archive_is_a_log() {
         let members: &[(&str, &[u8])] = &[("a.log", LOG), ("d/b.log.gz", &gzip(LOG)), ("empty", b"")];
-        for packed in [tarred(members), gzip(&tarred(members)), zipped(members), gzip(&zipped(members))] {
+        for packed in [
+            tarred(members),
+            gzip(&tarred(members)),
+            zipped(members),
+            gzip(&zipped(members)),
+        ] {
             let found = logs("x", &packed).unwrap();
             let names: Vec<&str> = found.iter().map(|(name, _)| name.as_str()).collect();
             assert_eq!(names, ["x:a.log", "x:d/b.log.gz", "x:empty"]);
@@ -338,7 +408,11 @@ mod tests {
 
     #[test]
     fn damage_is_an_error_and_no_panic() {
-        for packed in [gzip(LOG), zipped(&[("a", LOG)]), zstd::encode_all(LOG, 3).unwrap()] {
+        for packed in [
+            gzip(LOG),
+            zipped(&[("a", LOG)]),
+            zstd::encode_all(LOG, 3).unwrap(),
+        ] {
             let cut = packed.get(..packed.len() - 5).unwrap();
             assert!(logs("x", cut).is_err());
             for at in 0..packed.len() {

@@ -136,7 +136,16 @@ mod tests {
         check("[pid:77,cpu2,kworker/2:1]x", worker, "x");
         check("[2026:11:30 01:00:00][pid:77,cpu2,kworker/2:1]x", worker, "x");
         check("[2] (CPU:2-pid:77:kworker) x", worker, " x");
-        for text in [" [drm] x", " [1:0:0:0] x", " (x) y", " cpu0: x", " [", " [2:", " c1 x", ""] {
+        for text in [
+            " [drm] x",
+            " [1:0:0:0] x",
+            " (x) y",
+            " cpu0: x",
+            " [",
+            " [2:",
+            " c1 x",
+            "",
+        ] {
             check(text, None, text);
         }
     }

@@ -72,8 +72,17 @@ mod tests {
         assert!(!is_consequence(fatal, far(60_000_000, 1)), "long after");
         assert!(is_consequence(init, far(5_000_000, 1)));
         assert!(!is_consequence(init, far(5_000_000, 2)), "another task");
-        let unknown = Distance { callers: (None, None), ..far(20_000_000, 1) };
+        let unknown = Distance {
+            callers: (None, None),
+            ..far(20_000_000, 1)
+        };
         assert!(!is_consequence(init, unknown));
-        assert!(is_consequence(init, Distance { elapsed: Some(5), ..unknown }));
+        assert!(is_consequence(
+            init,
+            Distance {
+                elapsed: Some(5),
+                ..unknown
+            }
+        ));
     }
 }

@@ -22,6 +22,8 @@ const FAR: usize = 3000;
 const LONG: u64 = 30_000_000;
 /// Between two lines of a report that is printed in one go (µs): a slow console needs a tenth of it for a line.
 const ONE_GO: u64 = 1_000_000;
+/// … in records, where the source has no times.
+const FEW: usize = 6;
 
 /// A report that has begun and has not ended.
 #[derive(Debug)]
@@ -75,11 +77,12 @@ impl Open {
         self.held.clear();
     }
 
-    /// Whether a line of its caller may stand in it. Where nobody says who prints, another's may only by chance fall between two lines of a
-    /// report that is printed in one go.
-    pub(super) fn is_right_before(&self, record: &Record) -> bool {
+    /// Whether a line of its caller may stand in it. Where the log does not tell who prints, another's may only by chance fall between two
+    /// lines of a report that is printed in one go.
+    pub(super) fn is_right_before(&self, record: &Record, seen: usize) -> bool {
         let near = match (record.time, self.last_time) {
             (Some(now), Some(then)) => now.saturating_sub(then) <= ONE_GO,
+            (None, None) => seen.saturating_sub(self.last_own.0) <= FEW,
             _ => false,
         };
         record.caller.is_some() || near
@@ -121,7 +124,11 @@ impl Open {
                 if self.splat.lines.len() < LONGEST {
                     self.splat.lines.push(line(record, class));
                 }
-                let most = if self.awaits_stack() { FOREIGN_BEFORE_STACK } else { FOREIGN };
+                let most = if self.awaits_stack() {
+                    FOREIGN_BEFORE_STACK
+                } else {
+                    FOREIGN
+                };
                 self.foreign > most
             }
             Class::End => {
@@ -151,7 +158,10 @@ impl Open {
 
     fn awaits_stack(&self) -> bool {
         let body = self.splat.body();
-        let end = body.iter().rev().find(|line| !matches!(line.class, Class::Other | Class::Blank));
+        let end = body
+            .iter()
+            .rev()
+            .find(|line| !matches!(line.class, Class::Other | Class::Blank));
         let begun = end.is_some_and(|line| line.class == Class::StackStart);
         let none = !body.iter().any(|line| line.class == Class::Frame);
         begun || (self.splat.header.body == Body::Stack && none)
@@ -166,8 +176,10 @@ impl Open {
         );
         let more = |line: &Line| {
             let words = line.text.trim_start();
-            matches!(line.class, Class::Frame | Class::Counter | Class::StackStart | Class::End)
-                || words.starts_with("Internal error")
+            matches!(
+                line.class,
+                Class::Frame | Class::Counter | Class::StackStart | Class::End
+            ) || words.starts_with("Internal error")
                 || words.starts_with("CPU: ")
         };
         either && !self.splat.body().iter().any(more)
@@ -250,7 +262,11 @@ pub(super) fn follows(open: &Open, header: &Header) -> Follows {
             return Follows::NextPart;
         }
     }
-    if continues(splat, kind) { Follows::NextPart } else { Follows::Anew }
+    if continues(splat, kind) {
+        Follows::NextPart
+    } else {
+        Follows::Anew
+    }
 }
 
 /// Whether a header of `kind` is the next part of the open report.

@@ -45,7 +45,11 @@ pub(super) fn culprit<'a>(splat: &'a Splat, kind: Kind, locks: Option<&'a LockRe
         return Culprit::Unknown;
     }
     // A warning's first line names a place; where a program counter was may be anywhere.
-    let named = || (splat.header.blame == Blame::Header).then(|| anywhere(splat)).flatten();
+    let named = || {
+        (splat.header.blame == Blame::Header)
+            .then(|| anywhere(splat))
+            .flatten()
+    };
     machinery::first_suspect(splat.frames(), kind)
         .or_else(named)
         .or_else(|| work_function(splat))
@@ -150,11 +154,19 @@ fn stuck(splat: &Splat, kind: Kind) -> Option<Frame<'_>> {
 
 /// `Workqueue: events my_work_fn [mod]` (kernel/workqueue.c: `print_worker_info()`).
 fn work_function(splat: &Splat) -> Option<Frame<'_>> {
-    let line = splat.body().iter().find_map(|line| line.text.trim_start().strip_prefix("Workqueue: "))?;
+    let line = splat
+        .body()
+        .iter()
+        .find_map(|line| line.text.trim_start().strip_prefix("Workqueue: "))?;
     let mut words = line.split_whitespace().skip(1);
     let function = words.next().filter(|word| is_plain(word))?;
-    let module = words.next().and_then(|word| word.strip_prefix('[')?.strip_suffix(']'));
-    Some(Frame { module, ..named(function) })
+    let module = words
+        .next()
+        .and_then(|word| word.strip_prefix('[')?.strip_suffix(']'));
+    Some(Frame {
+        module,
+        ..named(function)
+    })
 }
 
 /// On arm64: who called the leaf that the program counter is in, where the trace lacks it.
@@ -193,7 +205,10 @@ fn taker(report: &LockReport) -> impl Iterator<Item = Frame<'_>> {
 fn irq_safe_taker(splat: &Splat, kind: Kind) -> Option<Frame<'_>> {
     let body = splat.body();
     let from = body.iter().position(|line| line.text.contains("-irq-safe at:"))?;
-    let stack = body.iter().skip(from).filter_map(|line| frames::frame(&line.text));
+    let stack = body
+        .iter()
+        .skip(from)
+        .filter_map(|line| frames::frame(&line.text));
     machinery::first_suspect(stack, kind)
 }
 
@@ -209,7 +224,10 @@ fn first_stack(splat: &Splat, kind: Kind) -> Option<Frame<'_>> {
 fn last_stack(splat: &Splat, kind: Kind) -> Option<Frame<'_>> {
     let body = splat.body();
     let start = body.iter().rposition(|line| line.class == Class::StackStart)?;
-    let stack = body.iter().skip(start).filter_map(|line| frames::frame(&line.text));
+    let stack = body
+        .iter()
+        .skip(start)
+        .filter_map(|line| frames::frame(&line.text));
     machinery::first_suspect(stack, kind)
 }
 

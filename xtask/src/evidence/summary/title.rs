@@ -187,6 +187,9 @@ mod tests {
             "Attempted to kill init! exitcode=0x0000000b",
             "Attempted to kill init! exitcode=0x0000000b",
         );
-        check("BUG at /home/u/linux-7.2/drivers/x/y.c:12!", "BUG at drivers/x/y.c:N!");
+        check(
+            "BUG at /home/u/linux-7.2/drivers/x/y.c:12!",
+            "BUG at drivers/x/y.c:N!",
+        );
     }
 }
