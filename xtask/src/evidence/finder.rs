@@ -3,26 +3,27 @@
 
 mod answers;
 mod consequence;
+mod messages;
 mod open;
 mod preambles;
+mod reports;
 mod resets;
 
 use super::finding::Finding;
 use super::firmware::{self, Complaint, FirmwareError};
 use super::headers::{self, Blame, Body, Header, Opening};
-use super::kind::{Kind, Severity};
+use super::kind::Kind;
 use super::prefix::Caller;
 use super::record::{Log, Origin, Record};
-use super::splat::{Class, Splat, classify, intrudes};
+use super::splat::{Class, classify};
 use super::summary;
 use answers::Answers;
-use consequence::{Distance, is_consequence};
-use open::{Follows, Open, follows, same_context};
-use preambles::{Preambles, Waited};
+use messages::Quiet;
+use open::{Open, same_context};
+use preambles::Preambles;
+use reports::Ended;
 use resets::Resets;
 use std::collections::HashMap;
-use std::collections::hash_map::DefaultHasher;
-use std::hash::{Hash, Hasher};
 
 /// So many reports are open at once, at most: one for each CPU or task that prints.
 const MOST_OPEN: usize = 64;
@@ -78,30 +79,6 @@ pub struct Finder {
     last_error: Option<Ended>,
     /// Number of the record of the last message, who printed it, and its index in `done`.
     last_message: Option<(usize, Option<Caller>, usize)>,
-}
-
-/// A line of the kernel without a level.
-#[derive(Debug, Default)]
-struct Quiet {
-    seen: usize,
-    caller: Option<Caller>,
-    time: Option<u64>,
-    line: usize,
-    offset: usize,
-    boot: u32,
-    text: String,
-}
-
-/// An error that has ended.
-#[derive(Debug, Clone, Copy)]
-struct Ended {
-    /// Number of the record that ended it.
-    seen: usize,
-    /// Index in `done`.
-    index: usize,
-    /// When its last line was printed, and by whom.
-    time: Option<u64>,
-    caller: Option<Caller>,
 }
 
 /// How often the same finding was told, and where the last one stands.
@@ -192,50 +169,6 @@ impl Finder {
         } else if record.level.is_none() {
             self.without_level(record, begun);
         }
-    }
-
-    /// A line of a source that tells no levels: only a stack is something that a developer would look at.
-    fn without_level(&mut self, record: &Record, begun: bool) {
-        let class = classify(&record.text);
-        let stack = match class {
-            Class::StackStart => true,
-            Class::Detail => is_fragment(class, &record.text),
-            _ => false,
-        };
-        if !begun || !stack || self.answers.hold(record, class) {
-            return self.remember_quiet(record);
-        }
-        let quiet = std::mem::take(&mut self.quiet);
-        let right_before = quiet.seen > 0
-            && self.seen.saturating_sub(quiet.seen) <= 1
-            && quiet.caller == record.caller
-            && quiet.boot == record.boot;
-        let explained = right_before && classify(&quiet.text) == Class::Other;
-        let mut open = Open::new(&FRAGMENT, record, self.seen, Vec::new());
-        if explained {
-            let said = Record {
-                time: quiet.time,
-                line: quiet.line,
-                offset: quiet.offset,
-                text: std::borrow::Cow::Borrowed(&quiet.text),
-                ..record.clone()
-            };
-            self.tell_messages(vec![(quiet.seen, said.into_owned())]);
-            open.behind = self.message_before(record);
-        }
-        open.splat.cut = true;
-        self.open.push(open);
-    }
-
-    fn remember_quiet(&mut self, record: &Record) {
-        if record.level.is_some() || record.origin != Origin::Kernel {
-            return;
-        }
-        let quiet = &mut self.quiet;
-        (quiet.seen, quiet.caller, quiet.time) = (self.seen, record.caller, record.time);
-        (quiet.line, quiet.offset, quiet.boot) = (record.line, record.offset, record.boot);
-        quiet.text.clear();
-        quiet.text.push_str(summary::clip(&record.text));
     }
 
     /// A line of firmware: none of the kernel's, but its own errors are kept, and a crash is a finding.
@@ -347,194 +280,6 @@ impl Finder {
                 }
         })
     }
-
-    fn begin(&mut self, header: &'static Header, record: &Record) {
-        let kind = header.kind;
-        let in_context = |open: &Open| same_context(&open.splat, record.caller);
-        if let Some(at) = self.open.iter().position(in_context) {
-            let was_asked = self.answers.were_to_crash(record);
-            let seen = self.seen;
-            let Some(open) = self.open.get_mut(at) else { return };
-            match follows(open, header) {
-                Follows::NextPart => {
-                    open.splat.cut |= record.caller.is_none() && intrudes(&record.text);
-                    open.take(record, seen, Class::Detail);
-                    open.splat.panicked |= kind == Kind::Panic;
-                    return;
-                }
-                // A lockup that is reported by a `WARN()` is a lockup.
-                Follows::SaysWhich => {
-                    open.splat.header = header;
-                    open.splat.header_at = open.splat.lines.len();
-                    return open.take(record, seen, Class::Detail);
-                }
-                Follows::Anew => {}
-            }
-            let consequence = kind == Kind::Panic
-                && !was_asked
-                && severity(&open.splat) == Severity::Error
-                && is_consequence(&record.text, open.distance(record, seen));
-            if consequence {
-                open.splat.panicked = true;
-                return open.take(record, seen, Class::Detail);
-            }
-            if header.body == Body::Line {
-                return self.alone(header, record);
-            }
-            let mut open = self.open.swap_remove(at);
-            open.splat.cut |= open.interrupted() || record.caller.is_none() && intrudes(&record.text);
-            self.close(open);
-        }
-        if kind == Kind::Panic && self.explains_panic(record) {
-            return;
-        }
-        if header.body == Body::Line {
-            return self.alone(header, record);
-        }
-        let open = self.opened(header, record);
-        if self.open.len() >= MOST_OPEN {
-            let oldest = self.open.remove(0);
-            self.close(oldest);
-        }
-        self.open.push(open);
-    }
-
-    /// A report of one line ends none that is open: where nobody says who prints, it may be another's.
-    fn alone(&mut self, header: &'static Header, record: &Record) {
-        let open = Open::new(header, record, self.seen, Vec::new());
-        self.close(open);
-    }
-
-    fn opened(&mut self, header: &'static Header, record: &Record) -> Open {
-        let (lines, others) = self.preambles.of(record.caller);
-        self.tell_messages(others);
-        Open::new(header, record, self.seen, lines)
-    }
-
-    /// A panic whose cause was reported just before is no finding of its own.
-    fn explains_panic(&mut self, record: &Record) -> bool {
-        let was_asked = self.answers.were_to_crash(record);
-        let Some(last) = self.last_error.filter(|_| !was_asked) else {
-            return false;
-        };
-        let Some((_, finding)) = self.done.get_mut(last.index) else {
-            return false;
-        };
-        let distance = Distance {
-            records: self.seen.saturating_sub(last.seen),
-            elapsed: elapsed(last.time, record.time),
-            callers: (last.caller, record.caller),
-        };
-        let explained = finding.boot == record.boot && is_consequence(&record.text, distance);
-        if explained && !finding.panicked {
-            finding.panicked = true;
-            finding.excerpt.push(record.text.to_string());
-        }
-        explained
-    }
-
-    /// Shows a record to every open report; true when one of them took it.
-    fn extend(&mut self, record: &Record, foreign_program: bool) -> bool {
-        let (mut at, mut taken) = (0, false);
-        while at < self.open.len() {
-            let open = &mut self.open[at];
-            let ended = if same_context(&open.splat, record.caller) && !foreign_program {
-                open.add(record, self.seen)
-            } else {
-                open.is_over(record, self.seen)
-            };
-            taken |= open.last_own.0 == self.seen;
-            if ended {
-                let open = self.open.swap_remove(at);
-                self.close(open);
-            } else {
-                at += 1;
-            }
-        }
-        taken
-    }
-
-    fn close(&mut self, mut open: Open) {
-        open.splat.lines.truncate(open.last_own.1);
-        self.tell_messages(open.take_held());
-        if open.splat.header == &FRAGMENT {
-            if self.stack_of_message(&open) {
-                return;
-            }
-            self.unexplained = self.unexplained.saturating_add(1);
-        }
-        if open.is_nothing() {
-            return;
-        }
-        let finding = summary::summarise(&open.splat, &self.source);
-        let error = finding.severity == Severity::Error;
-        let key = hash(&(finding.kind, &finding.title));
-        let index = self.tell(open.began, finding, key);
-        if error && let Some(index) = index {
-            self.last_error = Some(Ended {
-                seen: open.last_own.0,
-                index,
-                time: open.last_time,
-                caller: open.splat.caller,
-            });
-        }
-    }
-
-    /// A line of level warning or above that no report explains is a finding of its own (plan: no new warnings).
-    fn message(&mut self, record: &Record, begun: bool) {
-        let class = classify(&record.text);
-        if class == Class::Blank || self.answers.hold(record, class) {
-            return;
-        }
-        if self.preambles.announce(record.caller) {
-            return self.preambles.remember(record, self.seen, true);
-        }
-        if is_fragment(class, &record.text) || (!begun && class == Class::Detail) {
-            let mut open = Open::new(&FRAGMENT, record, self.seen, Vec::new());
-            open.splat.cut = true;
-            open.behind = self.message_before(record);
-            return self.open.push(open);
-        }
-        let seen = self.seen;
-        let within =
-            |open: &&mut Open| open.splat.caller == record.caller && open.is_right_before(record, seen);
-        if let Some(open) = self.open.iter_mut().find(within) {
-            return open.hold(record, self.seen);
-        }
-        self.tell_messages(vec![(self.seen, record.clone().into_owned())]);
-    }
-
-    fn tell_messages(&mut self, waited: Vec<Waited>) {
-        for (seen, record) in waited {
-            let key = rough_hash(&record.text);
-            let index = self.count((record.boot, key));
-            let index = index.or_else(|| self.tell(seen, summary::message(&record, &self.source), key));
-            self.last_message = index.map(|index| (seen, record.caller, index));
-        }
-    }
-
-    /// Where the message stands right behind which this caller prints a stack.
-    fn message_before(&self, record: &Record) -> Option<usize> {
-        let (seen, caller, index) = self.last_message?;
-        let (_, finding) = self.done.get(index)?;
-        let right_behind = self.seen - seen <= RIGHT_BEHIND && finding.boot == record.boot;
-        (right_behind && caller == record.caller).then_some(index)
-    }
-
-    /// `dump_stack()` right behind a message is that message's stack.
-    fn stack_of_message(&mut self, open: &Open) -> bool {
-        let Some((_, finding)) = open.behind.and_then(|index| self.done.get_mut(index)) else {
-            return false;
-        };
-        if finding.excerpt.len() == 1 {
-            let stack = summary::summarise(&open.splat, &self.source);
-            finding.excerpt.extend(stack.excerpt);
-            finding.function = stack.function;
-            finding.module = stack.module;
-            (finding.process, finding.pid, finding.cpu) = (stack.process, stack.pid, stack.cpu);
-        }
-        true
-    }
 }
 
 /// What is left of a report whose first line is not in the log, or a stack that nothing explains.
@@ -570,42 +315,6 @@ fn elapsed(then: Option<u64>, now: Option<u64>) -> Option<u64> {
 
 fn is_stack(text: &str) -> bool {
     matches!(classify(text), Class::Frame | Class::Counter | Class::StackStart)
-}
-
-/// Whether a line of this class can only stand in a report. The first line of a stack says on which CPU and in which task it was
-/// (lib/dump_stack.c: `dump_stack_print_info()`).
-fn is_fragment(class: Class, text: &str) -> bool {
-    match class {
-        Class::StackStart | Class::OlderStack | Class::Frame | Class::Counter | Class::End => true,
-        Class::Detail => text.starts_with("CPU: ") && text.contains(" Comm: "),
-        Class::Rule | Class::Blank | Class::Other => false,
-    }
-}
-
-fn hash(value: &impl Hash) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    value.hash(&mut hasher);
-    hasher.finish()
-}
-
-/// A hash of a line without its numbers and addresses.
-fn rough_hash(text: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    let mut within = false;
-    for byte in summary::clip(text).bytes() {
-        let digit = byte.is_ascii_digit() || within && byte.is_ascii_hexdigit();
-        if !digit {
-            hasher.write_u8(byte);
-        } else if !within {
-            hasher.write_u8(b'0');
-        }
-        within = digit;
-    }
-    hasher.finish()
-}
-
-fn severity(splat: &Splat) -> Severity {
-    splat.header.kind.severity()
 }
 
 /// Marks that nobody but the kernel writes, so that they count on a line without a time, too.
