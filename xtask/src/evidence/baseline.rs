@@ -175,9 +175,10 @@ pub fn loudest(findings: &[Finding], signature: &Signature) -> usize {
 fn counts(findings: &[Finding]) -> BTreeMap<Signature, usize> {
     let mut by_boot: BTreeMap<(Signature, &str, u32), usize> = BTreeMap::new();
     for finding in findings {
-        *by_boot
+        let sum = by_boot
             .entry((Signature::of(finding), &finding.source, finding.boot))
-            .or_default() += finding.times;
+            .or_default();
+        *sum = sum.saturating_add(finding.times);
     }
     let mut loudest = BTreeMap::new();
     for ((signature, _, _), times) in by_boot {

@@ -150,7 +150,7 @@ pub fn id(signature: &Signature) -> String {
     hash.update(signature.kind.name());
     hash.update([0]);
     hash.update(&signature.title);
-    hex::encode(&hash.finalize()[..4])
+    hex::encode(hash.finalize().iter().take(4).copied().collect::<Vec<u8>>())
 }
 
 /// Why a finding cannot be accepted.
@@ -306,19 +306,21 @@ impl BaselineFile {
     }
 
     fn under_mut(&mut self, conditions: &Conditions) -> &mut Recorded {
-        let at = self
+        let known = self
             .baselines
             .iter()
-            .position(|recorded| recorded.conditions == *conditions)
-            .unwrap_or_else(|| {
-                self.baselines.push(Recorded {
-                    conditions: conditions.clone(),
-                    boots: Vec::new(),
-                    accepted: Vec::new(),
-                });
-                self.baselines.len() - 1
+            .position(|recorded| recorded.conditions == *conditions);
+        let at = known.unwrap_or(self.baselines.len());
+        if known.is_none() {
+            self.baselines.push(Recorded {
+                conditions: conditions.clone(),
+                boots: Vec::new(),
+                accepted: Vec::new(),
             });
-        &mut self.baselines[at]
+        }
+        self.baselines
+            .get_mut(at)
+            .expect("it was found, or was pushed just now")
     }
 }
 
@@ -381,7 +383,7 @@ impl Recorded {
                 here.push(signature.clone());
                 match rows.iter_mut().find(|row| row.signature == signature) {
                     Some(row) => {
-                        row.boots += 1;
+                        row.boots = row.boots.saturating_add(1);
                         row.loudest = row.loudest.max(times);
                     }
                     None => rows.push(Row {

@@ -237,15 +237,19 @@ impl Finder {
             return Some(index);
         }
         if self.done.len() >= MOST {
-            self.untold += 1;
+            self.untold = self.untold.saturating_add(1);
             return None;
         }
         if self.kept > EXCERPTS {
             finding.excerpt.truncate(1);
         }
-        self.kept += finding.excerpt.iter().map(String::len).sum::<usize>();
+        let length: usize = finding.excerpt.iter().map(String::len).sum();
+        self.kept = self.kept.saturating_add(length);
         let index = self.done.len();
-        let times = self.told.get(&place).map_or(0, |told| told.times) + 1;
+        let times = self
+            .told
+            .get(&place)
+            .map_or(1, |told| told.times.saturating_add(1));
         self.told.insert(place, Told { times, index });
         self.done.push((began, finding));
         Some(index)
@@ -255,7 +259,7 @@ impl Finder {
     fn count(&mut self, place: (u32, u64)) -> Option<usize> {
         let told = self.told.get(&place).filter(|told| told.times >= SAME)?;
         let (_, finding) = self.done.get_mut(told.index)?;
-        finding.times += 1;
+        finding.times = finding.times.saturating_add(1);
         Some(told.index)
     }
 

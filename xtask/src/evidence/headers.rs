@@ -93,7 +93,7 @@ pub fn recognise(text: &str) -> Option<Opening> {
             return Some(Opening::Header(header));
         }
     }
-    let preambles = HEADERS.len()..HEADERS.len() + PREAMBLES.len();
+    let preambles = HEADERS.len()..HEADERS.len().saturating_add(PREAMBLES.len());
     found
         .iter()
         .any(|(word, _)| preambles.contains(word))

@@ -69,7 +69,7 @@ pub fn unescape(text: &str) -> Cow<'_, str> {
         match escaped {
             Some(byte) => {
                 bytes.push(byte);
-                rest = &rest[4..];
+                rest = rest.get(4..).unwrap_or_default();
             }
             None => {
                 bytes.push(first);

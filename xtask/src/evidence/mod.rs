@@ -5,6 +5,16 @@
 //! The way of the data: bytes of any source → [`reader::read`] → [`finder::find`] → [`baseline::compare`];
 //! beside it [`completeness`] says what the log can prove at all. [`scan`] does both for a log of any length.
 
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::unwrap_used,
+        clippy::string_slice
+    )
+)]
+
 pub mod baseline;
 pub mod baseline_file;
 pub mod completeness;
@@ -14,6 +24,12 @@ pub mod finder;
 pub mod finding;
 pub mod firmware;
 pub mod frames;
+#[allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "it lays out what `lock_chain` has read and bounded: at most two hundred locks"
+)]
 pub mod graph;
 pub mod headers;
 pub mod journal;

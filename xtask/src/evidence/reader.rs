@@ -1,5 +1,6 @@
 //! From the bytes of a source to records, block by block: what is held between two blocks is bounded.
 
+use super::cursor::Cursor;
 use super::fields::Fields;
 use super::journal::{self, Entry};
 use super::kmsg;
@@ -103,7 +104,11 @@ impl Reader {
 
     /// How many boots were seen, at least 1 if there were records.
     pub fn boots(&self) -> u32 {
-        if self.records == 0 { 0 } else { self.boot + 1 }
+        if self.records == 0 {
+            0
+        } else {
+            self.boot.saturating_add(1)
+        }
     }
 
     /// What is known to be missing; the first so many.
@@ -115,12 +120,15 @@ impl Reader {
     /// taken as it is.
     pub fn lines<'a>(&mut self, data: &'a [u8], until: usize, sink: &mut dyn FnMut(Record<'a>)) {
         let replays = memmem::Finder::new(REPLAY);
-        let find_replay = |from: usize| replays.find(&data[from..]).map_or(usize::MAX, |at| from + at);
+        let find_replay = |from: usize| {
+            let found = data.get(from..).and_then(|rest| replays.find(rest));
+            found.map_or(usize::MAX, |at| from.saturating_add(at))
+        };
         let mut next_replay = find_replay(0);
         let mut at = 0;
         while at < until {
             let end = self.end_of_line(data, at);
-            let line = &data[at..end];
+            let line = data.get(at..end).unwrap_or_default();
             if next_replay < at {
                 next_replay = find_replay(at);
             }
@@ -128,7 +136,7 @@ impl Reader {
                 self.replay = Replay::Now;
             } else {
                 if next_replay != usize::MAX && self.replay == Replay::No {
-                    let next = data.len().min(end + 1);
+                    let next = data.len().min(end.saturating_add(1));
                     if next_replay < self.end_of_line(data, next) {
                         self.replay = Replay::Announced;
                     }
@@ -137,13 +145,13 @@ impl Reader {
                 self.line(kept, data.get(end).copied(), sink);
             }
             self.ended(line.len(), data.get(end).copied());
-            at = end + 1;
+            at = end.saturating_add(1);
         }
     }
 
     /// Passes over bytes of a line that is too long.
     pub fn skip(&mut self, bytes: usize) {
-        self.offset += bytes;
+        self.offset = self.offset.saturating_add(bytes);
     }
 
     /// Gives what was held back.
@@ -166,12 +174,12 @@ impl Reader {
     }
 
     fn ended(&mut self, length: usize, terminator: Option<u8>) {
-        self.offset += length;
+        self.offset = self.offset.saturating_add(length);
         self.started |= length > 0;
         if let Some(terminator) = terminator {
-            self.offset += 1;
+            self.offset = self.offset.saturating_add(1);
             if terminator == b'\n' {
-                self.number += 1;
+                self.number = self.number.saturating_add(1);
                 self.started = false;
             }
         }
@@ -284,7 +292,7 @@ impl Reader {
         {
             self.loss(Loss::Gap {
                 from: expected,
-                to: parsed.seq - 1,
+                to: parsed.seq.saturating_sub(1),
                 line: self.number,
             });
         }
@@ -396,11 +404,14 @@ impl Reader {
         }
         let here = self.records;
         // Both lines belong to one start; a journal has counted it by its boot id already.
-        if self.boot_began.is_some_and(|began| here - began <= 4) {
+        if self
+            .boot_began
+            .is_some_and(|began| here.saturating_sub(began) <= 4)
+        {
             return;
         }
         if self.boot_began.is_some() && self.boot_id.is_none() {
-            self.boot += 1;
+            self.boot = self.boot.saturating_add(1);
         }
         self.boot_began = Some(here);
     }
@@ -420,7 +431,7 @@ fn clean(line: &[u8]) -> Cow<'_, str> {
     let mut rest = line;
     while let Some((&byte, after)) = rest.split_first() {
         if byte == 0x1b {
-            rest = &after[escape_length(after)..];
+            rest = after.get(escape_length(after)..).unwrap_or_default();
             continue;
         }
         if plain(&byte) {
@@ -433,22 +444,22 @@ fn clean(line: &[u8]) -> Cow<'_, str> {
 
 /// Bytes of a terminal code after its ESC (ECMA-48: CSI … final byte; OSC … BEL or ESC \; others one byte).
 fn escape_length(after: &[u8]) -> usize {
-    match after.first() {
-        None => 0,
+    let mut at = Cursor::new(after);
+    match at.peek() {
+        None => {}
         Some(b'[') => {
-            let parameters = after[1..]
-                .iter()
-                .take_while(|&&b| (0x20..0x40).contains(&b))
-                .count();
-            (1 + parameters + 1).min(after.len())
+            at.skip(1);
+            at.while_in(|byte| (0x20..0x40).contains(&byte));
+            at.skip(1);
         }
-        Some(b']') => match after.iter().position(|&b| b == 0x07 || b == 0x1b) {
-            Some(end) if after[end] == 0x1b => (end + 2).min(after.len()),
-            Some(end) => end + 1,
-            None => after.len(),
-        },
-        Some(_) => 1,
+        Some(b']') => {
+            at.while_in(|byte| byte != 0x07 && byte != 0x1b);
+            // BEL, or ESC and a backslash.
+            at.skip(if at.peek() == Some(0x1b) { 2 } else { 1 });
+        }
+        Some(_) => at.skip(1),
     }
+    at.taken()
 }
 
 /// Reads a log; its format is recognised by its first lines. Never fails: what is no record is a line of text.

@@ -64,7 +64,7 @@ impl Scan {
 
     /// Takes the next block.
     pub fn push(&mut self, block: &[u8]) {
-        self.bytes += block.len() as u64;
+        self.bytes = self.bytes.saturating_add(block.len() as u64);
         self.rest.extend_from_slice(block);
         if self.reader.is_none() {
             if self.rest.len() < HEAD {
@@ -124,17 +124,18 @@ impl Scan {
             from = passed;
             self.passing_over = !ended;
         }
-        let rest = &self.rest[from..];
+        let rest = self.rest.get(from..).unwrap_or_default();
         let until = whole_lines(reader.format(), rest);
         let (finder, judge) = (&mut self.finder, &mut self.judge);
         reader.lines(rest, until, &mut |record| take(finder, judge, &record));
-        from += until;
-        if self.rest.len() - from > 2 * LONGEST_LINE {
-            let rest = &self.rest[from..];
-            let whole = line_end(reader.format(), rest).map_or(LONGEST_LINE, |end| end + 1);
-            reader.lines(&rest[..whole], whole, &mut |record| take(finder, judge, &record));
-            self.passing_over = whole == LONGEST_LINE && line_end(reader.format(), &rest[..whole]).is_none();
-            from += whole;
+        from = from.saturating_add(until);
+        let rest = self.rest.get(from..).unwrap_or_default();
+        if rest.len() > LONGEST_LINE.saturating_mul(2) {
+            let whole = line_end(reader.format(), rest).map_or(LONGEST_LINE, |end| end.saturating_add(1));
+            let line = rest.get(..whole).unwrap_or(rest);
+            reader.lines(line, whole, &mut |record| take(finder, judge, &record));
+            self.passing_over = whole == LONGEST_LINE && line_end(reader.format(), line).is_none();
+            from = from.saturating_add(whole);
         }
         self.rest.drain(..from);
     }

@@ -62,11 +62,15 @@ pub fn summarise(splat: &Splat, source: &str) -> Finding {
 /// The part of a line that is kept: the kernel's own are shorter (kernel/printk/internal.h: `PRINTKRB_RECORD_MAX` is 1024).
 pub fn clip(text: &str) -> &str {
     const KEPT: usize = 2048;
-    let mut end = text.len().min(KEPT);
-    while !text.is_char_boundary(end) {
-        end -= 1;
+    if text.len() <= KEPT {
+        return text;
     }
-    &text[..end]
+    // A letter has at most four bytes.
+    (0..=KEPT)
+        .rev()
+        .take(4)
+        .find_map(|end| text.get(..end))
+        .unwrap_or_default()
 }
 
 /// Makes the finding of a line of level warning or above.
@@ -98,8 +102,12 @@ pub fn message(record: &Record, source: &str) -> Finding {
 /// The kind that the lines around the first one tell.
 fn refine(splat: &Splat) -> Kind {
     let near = |words: &str| {
-        let until = (splat.header_at + 2).min(splat.lines.len());
-        splat.lines[..until].iter().any(|line| line.text.contains(words))
+        let until = splat.header_at.saturating_add(2);
+        splat
+            .lines
+            .iter()
+            .take(until)
+            .any(|line| line.text.contains(words))
     };
     match splat.header.kind {
         Kind::Warning | Kind::KernelBug => {

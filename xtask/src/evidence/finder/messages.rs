@@ -104,7 +104,7 @@ impl Finder {
     fn message_before(&self, record: &Record) -> Option<usize> {
         let (seen, caller, index) = self.last_message?;
         let (_, finding) = self.done.get(index)?;
-        let right_behind = self.seen - seen <= RIGHT_BEHIND && finding.boot == record.boot;
+        let right_behind = self.seen.saturating_sub(seen) <= RIGHT_BEHIND && finding.boot == record.boot;
         (right_behind && caller == record.caller).then_some(index)
     }
 

@@ -120,7 +120,7 @@ impl Open {
                 false
             }
             Class::Other => {
-                self.foreign += 1;
+                self.foreign = self.foreign.saturating_add(1);
                 if self.splat.lines.len() < LONGEST {
                     self.splat.lines.push(line(record, class));
                 }

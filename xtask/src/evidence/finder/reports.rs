@@ -114,7 +114,7 @@ impl Finder {
     pub(super) fn extend(&mut self, record: &Record, foreign_program: bool) -> bool {
         let (mut at, mut taken) = (0, false);
         while at < self.open.len() {
-            let open = &mut self.open[at];
+            let Some(open) = self.open.get_mut(at) else { break };
             let ended = if same_context(&open.splat, record.caller) && !foreign_program {
                 open.add(record, self.seen)
             } else {
@@ -125,7 +125,7 @@ impl Finder {
                 let open = self.open.swap_remove(at);
                 self.close(open);
             } else {
-                at += 1;
+                at = at.saturating_add(1);
             }
         }
         taken

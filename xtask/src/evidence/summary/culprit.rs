@@ -179,7 +179,7 @@ fn caller_of_leaf(splat: &Splat) -> Option<Frame<'_>> {
     let at = body.iter().position(|line| {
         frames::counter(&line.text).is_some_and(|counter| counter.function == leaf.function)
     })?;
-    let caller = frames::link(&body.get(at + 1)?.text)?;
+    let caller = frames::link(&body.get(at.saturating_add(1))?.text)?;
     let is_known = frames.iter().any(|frame| frame.function == caller.function);
     (!is_known).then_some(caller)
 }

@@ -25,7 +25,7 @@ pub(super) fn title(splat: &Splat, kind: Kind, function: Option<&str>, locks: Op
         Kind::DmaApi => {
             let words = splat.lines.iter().find_map(|line| {
                 let at = line.text.find("DMA-API: ")?;
-                Some(scrub(line.text[at..].trim()).into_owned())
+                Some(scrub(line.text.get(at..)?.trim()).into_owned())
             });
             Cow::Owned(words.unwrap_or_else(|| splat.header.stem.into()))
         }
@@ -101,8 +101,10 @@ fn sanitizer(splat: &Splat, kind: Kind, function: Option<&str>) -> String {
                     .or(Some(one.trim()).filter(|one| !one.is_empty()))
             })
             .collect();
-        if names.len() == 2 && names[0] != names[1] {
-            return format!("{stem}: {what} in {} / {}", names[0], names[1]);
+        if let [one, other] = names.as_slice()
+            && one != other
+        {
+            return format!("{stem}: {what} in {one} / {other}");
         }
     }
     let access = match kind {
