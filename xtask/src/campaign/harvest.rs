@@ -313,7 +313,8 @@ mod tests {
             .iter()
             .map(|answer| (answer.source.as_str(), answer.title.as_str()))
             .collect();
-        assert_eq!(told, [(Source::Pstore.name(), "panic: sysrq triggered crash")]);
+        let crash_of = |source: Source| (source.name(), "panic: sysrq triggered crash");
+        assert_eq!(told, [crash_of(Source::Serial), crash_of(Source::Pstore)]);
         let words = ["WARNING:".to_string(), "Kernel panic".to_string()];
         assert_eq!(harvest.lines_with(&words, true).len(), 1);
         assert_eq!(harvest.lines_with(&words, false).len(), 3);

@@ -1,7 +1,7 @@
 //! Journal entries as fields: `journalctl -o export` (systemd's "Journal Export Format") and `-o verbose`.
 
 use super::journal::{Entry, Raw};
-use super::reader::LONGEST_LINE;
+use super::record::LONGEST_LINE;
 
 /// Collects the fields of an entry, line by line.
 #[derive(Debug, Default)]

@@ -3,8 +3,7 @@
 
 use super::objects::{DmesgEntry, LavaEntry, Objects};
 use super::prefix;
-use super::reader::HEAD;
-use super::record::Format;
+use super::record::{Format, HEAD};
 use super::stamp::{self, Daemon, Writer};
 use super::{journal, kmsg};
 use std::borrow::Cow;

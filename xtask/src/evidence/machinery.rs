@@ -2,7 +2,7 @@
 
 use super::frames::{Frame, Trust};
 use super::kind::Kind;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
 /// Functions that report, unwind, fault, lock, allocate, copy or sleep on behalf of somebody: never the culprit.
@@ -290,38 +290,54 @@ pub fn first_suspect<'a>(stack: impl IntoIterator<Item = Frame<'a>>, kind: Kind)
 /// Names and patterns, ready to be asked.
 struct Words {
     exact: HashSet<&'static str>,
-    /// Before and after the star.
-    patterns: Vec<(&'static str, &'static str)>,
+    /// Before and after the star, by the first bytes of what stands before it.
+    patterns: HashMap<[u8; HEAD], Vec<(&'static str, &'static str)>>,
+    /// Those that have fewer.
+    others: Vec<(&'static str, &'static str)>,
 }
+
+/// So many bytes of a name find the patterns that it may fit.
+const HEAD: usize = 3;
 
 impl Words {
     fn new(lists: &[&'static str]) -> Self {
         let mut words = Words {
             exact: HashSet::new(),
-            patterns: Vec::new(),
+            patterns: HashMap::new(),
+            others: Vec::new(),
         };
         for word in lists.iter().flat_map(|list| list.split_whitespace()) {
-            match word.split_once('*') {
-                Some(pattern) => words.patterns.push(pattern),
-                None => drop(words.exact.insert(word)),
+            let Some(pattern) = word.split_once('*') else {
+                words.exact.insert(word);
+                continue;
+            };
+            match pattern.0.as_bytes().first_chunk() {
+                Some(head) => words.patterns.entry(*head).or_default().push(pattern),
+                None => words.others.push(pattern),
             }
         }
         words
     }
 
-    /// Whether the name, or the one that is behind its variants (`__x`, `x_noprof`), is among them.
+    /// Whether the name, or the one that is behind its variant (`x_noprof`), is among them.
     fn has(&self, function: &str) -> bool {
-        let plain = function.strip_suffix("_noprof").unwrap_or(function);
-        self.has_name(function) || plain.len() < function.len() && self.has_name(plain)
+        let plain = function.strip_suffix("_noprof");
+        self.has_name(function) || plain.is_some_and(|plain| self.has_name(plain))
     }
 
     fn has_name(&self, function: &str) -> bool {
+        let fits = |(head, tail): &(&str, &str)| {
+            function
+                .strip_prefix(head)
+                .is_some_and(|rest| rest.contains(tail.trim_end_matches('*')))
+        };
+        let near = function
+            .as_bytes()
+            .first_chunk()
+            .and_then(|head| self.patterns.get(head));
         self.exact.contains(function)
-            || self.patterns.iter().any(|(head, tail)| {
-                function
-                    .strip_prefix(head)
-                    .is_some_and(|rest| rest.contains(tail.trim_end_matches('*')))
-            })
+            || near.is_some_and(|near| near.iter().any(fits))
+            || self.others.iter().any(fits)
     }
 }
 

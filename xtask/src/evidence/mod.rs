@@ -53,5 +53,4 @@ pub mod summary;
 mod text_lines;
 pub mod understood;
 pub mod unpack;
-mod vendor;
 pub mod wall;

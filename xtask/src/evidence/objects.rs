@@ -1,7 +1,7 @@
 //! JSON objects in a stream, whatever stands around them: one a line (`journalctl -o json`), over many lines (json-pretty), after a record
 //! separator (json-seq) or `data: ` (json-sse), in an array (`dmesg --json`, LAVA), as YAML list items (LAVA's output.yaml).
 
-use super::reader::LONGEST_LINE;
+use super::record::LONGEST_LINE;
 use serde::Deserialize;
 
 /// Collects the innermost objects of a stream; a cut one costs itself and nothing after it.

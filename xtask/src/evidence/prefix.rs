@@ -12,11 +12,13 @@
 //! more    = delta | "s" | "@" CPU | " / " date    dmesg --show-delta, journalctl -o short-delta; vendors' kernels
 //! delta   = " <" spaces seconds "." digits [" "] ">" | blanks
 //! caller  = "[" spaces ("T" task id | "C" CPU) "]"        CONFIG_PRINTK_CALLER (print_caller())
-//!         | vendors' callers, see [`super::vendor`]
+//!         | vendors' callers, see `prefix/vendor.rs`
 //! ```
 
+mod vendor;
+
 use super::cursor::Cursor;
-use super::{vendor, wall};
+use super::wall;
 use serde::{Deserialize, Serialize};
 
 /// Who printed: a task, or a CPU that was not in task context (`CONFIG_PRINTK_CALLER`).

@@ -7,16 +7,12 @@ use super::kmsg;
 use super::layout::Layout;
 use super::objects::{DmesgEntry, LavaEntry, Objects};
 use super::prefix::Prefix;
-use super::record::{Format, Log, Loss, Origin, Record};
+use super::record::{Format, LONGEST_LINE, Log, Loss, Origin, Record};
 use super::stamp::Writer;
 use super::text_lines::{Piece, TextLines};
 use memchr::{memchr, memchr2, memmem};
 use std::borrow::Cow;
 
-/// The layout is recognised in so many bytes.
-pub const HEAD: usize = 1 << 16;
-/// What a line has beyond this is passed over: the kernel's own lines have at most some thousand bytes, a journal's entry more.
-pub const LONGEST_LINE: usize = 1 << 20;
 /// So many losses are kept; a log with more of them is incomplete all the same.
 const MOST_LOSSES: usize = 10_000;
 /// kernel/printk/nbcon.c, printk.c: `console_prepend_replay()`.
@@ -213,6 +209,12 @@ impl Reader {
     }
 
     fn text<'a>(&mut self, line: Cow<'a, str>, sink: &mut dyn FnMut(Record<'a>)) {
+        if let Cow::Borrowed(whole) = line
+            && let Some((prefix, text)) = self.text.simple(whole)
+        {
+            self.marked = self.marked.saturating_add(1);
+            return self.push(prefix, Origin::Kernel, Cow::Borrowed(text), sink);
+        }
         let mut pieces: [Option<Piece<'a>>; 4] = [const { None }; 4];
         let mut more = Vec::new();
         let mut free = pieces.iter_mut();

@@ -4,6 +4,11 @@ use super::prefix::Caller;
 use serde::Serialize;
 use std::borrow::Cow;
 
+/// The layout is recognised in so many bytes.
+pub const HEAD: usize = 1 << 16;
+/// What a line has beyond this is passed over: the kernel's own lines have at most some thousand bytes, a journal's entry more.
+pub const LONGEST_LINE: usize = 1 << 20;
+
 /// One line that the kernel (or, on a shared console, somebody else) said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record<'a> {

@@ -6,8 +6,8 @@ use super::finding::Finding;
 use super::firmware::FirmwareError;
 use super::headers;
 use super::layout::Layout;
-use super::reader::{HEAD, LONGEST_LINE, Reader};
-use super::record::{Format, Record};
+use super::reader::Reader;
+use super::record::{Format, HEAD, LONGEST_LINE, Record};
 use super::understood::{Content, Signs, Understood};
 use memchr::{memchr2, memrchr2};
 

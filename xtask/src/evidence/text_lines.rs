@@ -72,6 +72,24 @@ impl TextLines {
         }
     }
 
+    /// What nearly every line of a serial capture and of dmesg is: a record with its time, and nothing else in front of it or in it.
+    pub fn simple<'l>(&mut self, line: &'l str) -> Option<(Prefix, &'l str)> {
+        if !line.starts_with('[') || self.layout.daemon == Daemon::Monotonic {
+            return None;
+        }
+        let prefix = prefix::parse(line).filter(|prefix| prefix.time.is_some())?;
+        let text = line.get(prefix.length..)?;
+        let special = memchr::memchr(b'&', text.as_bytes()).is_some()
+            || prefix::embedded(text, 0).is_some()
+            || text.starts_with("reboot: ");
+        if special {
+            return None;
+        }
+        (self.last, self.writer, self.width) = (prefix, Writer::Anyone, prefix.length);
+        self.phase = Phase::Kernel;
+        Some((prefix, text))
+    }
+
     /// Takes a line without terminal codes and line end.
     pub fn take<'a>(&mut self, line: Cow<'a, str>, sink: Sink<'_, 'a>) {
         let mut rest = without_entities(line);

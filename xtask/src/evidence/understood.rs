@@ -84,7 +84,7 @@ pub(super) enum Content {
 impl Content {
     /// Noise on a serial line is a few bytes; of what is not text, it is every third at least.
     pub fn of(bytes: &[u8]) -> Self {
-        let head = bytes.get(..super::reader::HEAD).unwrap_or(bytes);
+        let head = bytes.get(..super::record::HEAD).unwrap_or(bytes);
         let control =
             |byte: &&u8| **byte < b' ' && !b"\n\r\t\x1b\x08\x0c\x1e".contains(byte) || **byte == 0x7f;
         let odd = head.iter().filter(control).count();

@@ -8,8 +8,8 @@
 //! (CPU:2-pid:77:kworker) text              LG; before it maybe [2]
 //! ```
 
-use super::cursor::Cursor;
-use super::prefix::Caller;
+use super::Caller;
+use crate::evidence::cursor::Cursor;
 
 /// Longest name of a task with what stands around it (kernel: `TASK_COMM_LEN` is 16; workers have longer descriptions).
 const NAME: usize = 64;
