@@ -28,11 +28,13 @@ impl<'a> Cursor<'a> {
     }
 
     /// The next byte, which is not taken.
+    #[inline]
     pub fn peek(&self) -> Option<u8> {
         self.rest.first().copied()
     }
 
     /// Takes `count` bytes, or all that are left.
+    #[inline]
     pub fn skip(&mut self, count: usize) {
         let count = count.min(self.rest.len());
         self.rest = self.rest.get(count..).unwrap_or_default();
@@ -40,6 +42,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Takes these bytes.
+    #[inline]
     pub fn word(&mut self, word: &[u8]) -> Option<()> {
         self.rest.starts_with(word).then(|| self.skip(word.len()))
     }
@@ -52,6 +55,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Takes as many bytes as fit and gives how many.
+    #[inline]
     pub fn while_in(&mut self, fits: impl Fn(u8) -> bool) -> usize {
         let count = self.rest.iter().take_while(|&&byte| fits(byte)).count();
         self.skip(count);
@@ -64,16 +68,23 @@ impl<'a> Cursor<'a> {
     }
 
     /// Takes a decimal number of `least` to `most` digits (at most 18, so that it fits).
+    #[inline]
     pub fn number(&mut self, least: usize, most: usize) -> Option<u64> {
-        let digits = self.rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        if digits < least.max(1) || digits > most.min(18) {
+        let (mut value, mut digits) = (0_u64, 0_usize);
+        for &byte in self.rest {
+            let digit = byte.wrapping_sub(b'0');
+            if digit > 9 {
+                break;
+            }
+            if digits == 18 {
+                return None;
+            }
+            value = value.wrapping_mul(10).wrapping_add(u64::from(digit));
+            digits = digits.wrapping_add(1);
+        }
+        if digits < least.max(1) || digits > most {
             return None;
         }
-        let value = self.rest.iter().take(digits).fold(0_u64, |value, byte| {
-            value
-                .saturating_mul(10)
-                .saturating_add(u64::from(byte.saturating_sub(b'0')))
-        });
         self.skip(digits);
         Some(value)
     }

@@ -136,8 +136,9 @@ impl Finder {
         if !foreign_program && (interesting || self.answers.are_open()) {
             self.answers.listen(record);
         }
-        let opening = headers::recognise(&record.text)
-            .filter(|_| interesting)
+        let opening = interesting
+            .then(|| headers::recognise(&record.text))
+            .flatten()
             .filter(|opening| !foreign_program || specific(opening))
             .filter(|_| !self.names_itself_inside(record));
         match opening {

@@ -145,8 +145,9 @@ pub fn link(text: &str) -> Option<Frame<'_>> {
 
 /// `func+0x1c/0x90 [mod]` at the start of `text`.
 pub fn symbol(text: &str) -> Option<Frame<'_>> {
-    let (name, rest) = text.split_once("+0x")?;
-    let rest = after_hex(rest)?.strip_prefix("/0x")?;
+    let plus = memchr::memchr(b'+', text.as_bytes())?;
+    let (name, rest) = text.split_at_checked(plus)?;
+    let rest = after_hex(rest.strip_prefix("+0x")?)?.strip_prefix("/0x")?;
     let after = rest.trim_start_matches(|c: char| c.is_ascii_hexdigit());
     if !is_name(name) {
         return None;
@@ -166,7 +167,9 @@ fn after_hex(text: &str) -> Option<&str> {
 
 /// `func (file.c:774 (discriminator 2)) mod (P)`; several places where functions were inlined: the first one is the innermost.
 fn decoded(text: &str) -> Option<Frame<'_>> {
-    let (name, rest) = text.split_once(" (")?;
+    let bracket = memchr::memchr(b'(', text.as_bytes())?;
+    let (name, rest) = text.split_at_checked(bracket)?;
+    let (name, rest) = (name.strip_suffix(' ')?, rest.strip_prefix('(')?);
     if !is_name(name) || name.contains(' ') {
         return None;
     }

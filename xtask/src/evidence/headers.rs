@@ -3,7 +3,9 @@
 mod tables;
 
 use super::kind::Kind;
-use aho_corasick::{AhoCorasick, AhoCorasickKind};
+use aho_corasick::automaton::Automaton as _;
+use aho_corasick::dfa::DFA;
+use aho_corasick::{AhoCorasick, AhoCorasickKind, Anchored};
 use regex::Regex;
 use std::sync::LazyLock;
 use tables::{ANSWERS, PREAMBLES};
@@ -16,23 +18,63 @@ static HEADERS: LazyLock<Vec<&'static Header>> = LazyLock::new(|| all().collect(
 /// One pass over a line says whether it can mean anything at all: a first line, a preamble, a way down, lockdep's end, a question. The marks of
 /// [`HEADERS`] come first, [`PREAMBLES`] behind them.
 static WORDS: LazyLock<AhoCorasick> = LazyLock::new(|| {
-    let words = HEADERS
+    AhoCorasick::builder()
+        .kind(Some(AhoCorasickKind::DFA))
+        .build(words())
+        .expect("the words are constants and few")
+});
+
+fn words() -> impl Iterator<Item = &'static str> {
+    HEADERS
         .iter()
         .map(|header| header.mark)
         .chain(PREAMBLES.iter().copied())
         .chain(DOWN)
         .chain(LOCKDEP_OFF)
         .chain(ANSWERS)
-        .chain(tables::BEGINNINGS);
-    AhoCorasick::builder()
-        .kind(Some(AhoCorasickKind::DFA))
-        .build(words)
-        .expect("the words are constants and few")
-});
+        .chain(tables::BEGINNINGS)
+}
 
 /// Whether a line has any of the words in it on which something depends. Nearly none has.
 pub fn interesting(text: &str) -> bool {
-    WORDS.is_match(text)
+    may_be_interesting(text.as_bytes()) && WORDS.is_match(text)
+}
+
+/// So many bytes of each word are looked for first.
+const START: usize = 12;
+/// A line is looked at in so many parts at once: each step depends on the one before it, and those of other parts do not.
+const LANES: usize = 4;
+
+/// The starts of all words: short ones, so that the parts of a line overlap by little.
+static STARTS: LazyLock<DFA> = LazyLock::new(|| {
+    let starts = words().map(|word| word.as_bytes().get(..START).unwrap_or(word.as_bytes()));
+    DFA::new(starts).expect("the words are constants and few")
+});
+
+/// Whether a word may begin somewhere: false for nearly all lines, at a fraction of what the search for whole words takes.
+fn may_be_interesting(line: &[u8]) -> bool {
+    let dfa: &DFA = &STARTS;
+    let Ok(start) = dfa.start_state(Anchored::No) else {
+        return true;
+    };
+    let step = |state, byte: u8| dfa.next_state(Anchored::No, state, byte);
+    let length = line.len().div_ceil(LANES).saturating_add(START);
+    let last = line.len().saturating_sub(length);
+    let lane = |number: usize| {
+        let from = line.len().div_ceil(LANES).saturating_mul(number).min(last);
+        line.get(from..from.saturating_add(length).min(line.len()))
+            .unwrap_or_default()
+    };
+    let mut states = [start; LANES];
+    let mut found = false;
+    let bytes = lane(0).iter().zip(lane(1)).zip(lane(2)).zip(lane(3));
+    for (((one, two), three), four) in bytes {
+        let [a, b, c, d] = states;
+        states = [step(a, *one), step(b, *two), step(c, *three), step(d, *four)];
+        let [a, b, c, d] = states;
+        found |= dfa.is_match(a) | dfa.is_match(b) | dfa.is_match(c) | dfa.is_match(d);
+    }
+    found
 }
 
 /// Lines that look like a report's beginning and are none: notices of deprecation, of untested hardware, of measured

@@ -79,9 +79,9 @@ impl TextLines {
         }
         let prefix = prefix::parse(line).filter(|prefix| prefix.time.is_some())?;
         let text = line.get(prefix.length..)?;
-        let special = memchr::memchr(b'&', text.as_bytes()).is_some()
-            || prefix::embedded(text, 0).is_some()
-            || text.starts_with("reboot: ");
+        let may_be = memchr::memchr2(b'&', b'[', text.as_bytes()).is_some();
+        let special = may_be && (text.contains('&') || prefix::embedded(text, 0).is_some());
+        let special = special || text.starts_with("reboot: ");
         if special {
             return None;
         }
