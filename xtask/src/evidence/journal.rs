@@ -153,13 +153,13 @@ pub struct Boots {
 pub fn boots(text: &str) -> Boots {
     let mut boots: Vec<Boot> = Vec::new();
     let mut known: BTreeSet<BootId> = BTreeSet::new();
-    let mut dropped = 0;
+    let mut dropped = 0_usize;
     let mut names_a_boot = false;
     for line in text.lines() {
         if let Some(id) = line.strip_prefix("boot ") {
             let id = BootId::parse(id).filter(|id| known.insert(id.clone()));
             names_a_boot = id.is_some();
-            dropped += usize::from(!names_a_boot);
+            dropped = dropped.saturating_add(usize::from(!names_a_boot));
             boots.extend(id.map(|id| Boot {
                 id,
                 seconds: None,
