@@ -151,7 +151,7 @@ fn each(input: &Path, take: &mut dyn FnMut(Examined) -> Result<()>) -> Result<()
     }
     for path in files(input)? {
         let name = path.display().to_string();
-        let mut file = bounded::open(&path).context("`-` reads standard input, which may be a pipe")?;
+        let mut file = bounded::open(&path)?;
         unpack::file(&name, &mut file, &mut visit)?;
     }
     Ok(())
