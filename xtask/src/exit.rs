@@ -1,5 +1,6 @@
 //! Exit codes: documented constants, and the one place where an outcome becomes one of them.
 
+use crate::host::interrupt::{self, Interrupted};
 use crate::ui::{Format, Ui};
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -31,6 +32,10 @@ pub const ERROR: u8 = 1;
 
 /// Exit code of bad usage, as clap has it: nothing was done.
 pub const USAGE: u8 = 2;
+
+/// A signal (Ctrl-C, SIGTERM, SIGHUP) stopped the command before it was done: the program that ran then had ended by itself, or was ended, as
+/// was said. The same command looks at what is there and goes on.
+pub const INTERRUPTED: u8 = interrupt::EXIT_STATUS;
 
 impl Outcome {
     /// The documented exit code.
@@ -65,7 +70,10 @@ pub fn report(ui: &Ui, outcome: anyhow::Result<Outcome>) -> ExitCode {
         Ok(outcome) => ExitCode::from(outcome.code()),
         Err(error) => {
             ui.error(&error);
-            ExitCode::from(ERROR)
+            ExitCode::from(match error.is::<Interrupted>() {
+                true => INTERRUPTED,
+                false => ERROR,
+            })
         }
     }
 }

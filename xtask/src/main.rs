@@ -1,7 +1,8 @@
 //! `cargo xtask`, the only front door: parse, dispatch, exit code.
 
 use clap::Parser;
-use xtask::cli::Cli;
+use xtask::cli::{Cli, Command};
+use xtask::host::interrupt;
 use xtask::ui::Ui;
 
 fn main() -> std::process::ExitCode {
@@ -10,6 +11,11 @@ fn main() -> std::process::ExitCode {
         Err(error) => return xtask::exit::usage(&error, std::env::args_os()),
     };
     let ui = Ui::new(cli.global.format());
-    let outcome = xtask::cmd::run(&cli, &ui);
+    let outcome = match cli.command {
+        // Whoever started the recorder ends it by a signal.
+        Command::SerialRecord(_) => xtask::cmd::run(&cli, &ui),
+        _ => interrupt::guarded(ui.speaker(), || xtask::cmd::run(&cli, &ui))
+            .unwrap_or_else(|why| Err(why.into())),
+    };
     xtask::exit::report(&ui, outcome)
 }

@@ -12,9 +12,11 @@ use std::time::{Duration, Instant};
 use xtask::board::backup::{self, Made, Modules};
 use xtask::board::extlinux::Config;
 use xtask::board::file::SecondHost;
+use xtask::board::only_look::{CONNECTION, OnlyLook};
 use xtask::board::ours::SMOKE_FOLDER;
 use xtask::board::protected::Protected;
 use xtask::board::slot_init::RESTORE_FOLDER;
+use xtask::board::ssh::machine_id;
 use xtask::board::{Board, deploy, inventory, rollback, second_host, slot};
 use xtask::host::files::sha256;
 
@@ -426,4 +428,63 @@ fn an_answer_without_end_is_stopped_and_told() {
     assert!(begun.elapsed() < Duration::from_secs(120));
     // The way is as good as before.
     assert_eq!(board.run("echo a", LIMIT).unwrap().text(), "a");
+}
+
+#[test]
+fn a_machine_is_known_by_its_host_key_under_every_address_and_by_its_own_id_once_it_answers() {
+    let ssh = Loopback::start();
+    let here = ssh.way("known", "login");
+    let board = ssh.board(&here);
+    // Another name for the address, and another name for the key.
+    let other = ssh.board(&here.replace("root@127.0.0.1", "root@localhost"));
+    let names = board.ssh().machine_names().unwrap();
+    let others = other.ssh().machine_names().unwrap();
+    let common: Vec<_> = names.iter().filter(|name| others.contains(name)).collect();
+    assert_eq!(common.len(), 1, "{names:?} {others:?}");
+    assert!(
+        common[0].shown.contains("ssh host key (ssh-ed25519"),
+        "{common:?}"
+    );
+    let wrong = ssh.board(&here.replace("/known\"", "/known_wrong\""));
+    assert!(
+        !wrong.ssh().machine_names().unwrap().contains(common[0]),
+        "another machine's key"
+    );
+    let nothing = ssh.board(&here.replace("/known\"", "/known_nothing\""));
+    assert_eq!(
+        nothing.ssh().machine_names().unwrap().len(),
+        1,
+        "the address alone"
+    );
+    assert_eq!(
+        board.check_way(LIMIT).unwrap(),
+        None,
+        "this board has no machine id"
+    );
+    let id = "0123456789abcdef0123456789abcdef";
+    let etc = ssh.local.folders()[1].join("etc");
+    fs::create_dir_all(&etc).unwrap();
+    fs::write(etc.join("machine-id"), format!("{id}\n")).unwrap();
+    assert_eq!(board.check_way(LIMIT).unwrap().as_deref(), Some(id));
+    assert!(machine_id(id).unwrap().shown.contains(id));
+}
+
+#[test]
+fn who_only_looks_cannot_reset_or_type_and_leaves_the_connection_of_others_alone() {
+    let ssh = Loopback::start();
+    let board = ssh.board(&ssh.way("known", "login"));
+    board.check_way(LIMIT).unwrap();
+    let shared = ssh.at("control/ssh.sock");
+    assert!(shared.exists());
+    let look = OnlyLook(Box::new(
+        ssh.board(&ssh.way("known", "login")).over(CONNECTION).unwrap(),
+    ));
+    // To ask whether it answers, the connection is made again.
+    assert!(
+        look.answers(LIMIT) && shared.exists(),
+        "the other one is left alone"
+    );
+    let error = format!("{:#}", look.hard_reset().unwrap_err());
+    assert!(error.contains("does not hold the board's lock"), "{error}");
+    assert!(look.run("id -u", LIMIT).is_ok());
 }

@@ -1,6 +1,12 @@
 //! The verbs about runs as a person meets them, without a board.
 
+mod fake_ssh;
+
 use assert_cmd::Command;
+use fake_ssh::FakeSsh;
+use std::path::{Path, PathBuf};
+use xtask::campaign::journal::past::Begin;
+use xtask::campaign::journal::{self, Event, Journal};
 
 fn said(words: &[&str], code: i32) -> String {
     let mut command = Command::cargo_bin("xtask").unwrap();
@@ -85,4 +91,139 @@ fn history_answers_as_one_json_object() {
         serde_json::from_str(&said(&["history", "no-such-campaign", "--json"], 0)).unwrap();
     assert_eq!(answer["schema_version"], 1);
     assert_eq!(answer["runs"].as_array().unwrap().len(), 0);
+}
+
+/// A run of a campaign of its own in this checkout; gone with the value.
+struct CutOff {
+    campaign: String,
+    folder: PathBuf,
+}
+
+impl CutOff {
+    fn new(what: &str) -> Self {
+        let campaign = format!("test-cut-{what}-{}", std::process::id());
+        let project = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let folder = project
+            .join(".lockstep/runs")
+            .join(&campaign)
+            .join("20260101T000000");
+        std::fs::create_dir_all(&folder).unwrap();
+        CutOff { campaign, folder }
+    }
+
+    fn journal(&self) -> PathBuf {
+        self.folder.join(journal::FILE)
+    }
+}
+
+impl Drop for CutOff {
+    fn drop(&mut self) {
+        drop(std::fs::remove_dir_all(self.folder.parent().unwrap()));
+    }
+}
+
+#[test]
+fn a_journal_that_a_power_cut_took_is_a_run_that_was_cut_off() {
+    for (what, left, said) in [
+        ("none", None, "it was cut off before its journal was made"),
+        (
+            "empty",
+            Some(vec![]),
+            "it is empty, as a power cut can leave a file",
+        ),
+        ("zeros", Some(vec![0; 4096]), "it holds 4096 zero bytes alone"),
+    ] {
+        let run = CutOff::new(what);
+        if let Some(left) = &left {
+            std::fs::write(run.journal(), left).unwrap();
+        }
+        let fake = FakeSsh::new();
+        fake.dead();
+        let name = run.campaign.as_str();
+        for (verb, code) in [("status", 20), ("resume", 20), ("history", 0)] {
+            let text = fake.said("cache", &[verb, name], code);
+            assert!(
+                text.contains(said) && !text.contains("older format"),
+                "{what}, {verb}: {text}"
+            );
+        }
+        let json = fake.said("cache", &["status", name, "--json"], 20);
+        let answer: serde_json::Value = serde_json::from_str(json.lines().next().unwrap()).unwrap();
+        assert!(answer["cut_off"].is_object(), "{answer}");
+        let text = fake.said("cache", &["verdict", "2.1", "--campaign", name], 1);
+        assert!(text.contains(said), "{text}");
+        // Nothing says its board; once somebody does, what is ours is taken back, and what was left of the journal stays.
+        let text = fake.said("cache", &["abort", name, "--yes"], 1);
+        assert!(
+            text.contains(said) && text.contains("name it with --board"),
+            "{text}"
+        );
+        assert_eq!(
+            std::fs::read(run.journal()).ok(),
+            left,
+            "{what}: nothing was changed"
+        );
+        let abort = ["abort", name, "--board", "ampere", "--yes"];
+        let text = fake.said("cache", &abort, 0);
+        assert!(
+            text.contains("not taken back: leave the kernel tree alone: no kernel tree is imported"),
+            "{text}"
+        );
+        assert!(
+            std::fs::read(run.journal())
+                .unwrap()
+                .starts_with(&left.unwrap_or_default())
+        );
+        for (verb, code, said) in [
+            ("status", 0, "It has ended: aborted"),
+            ("history", 0, "aborted"),
+            ("resume", 20, "cannot be continued"),
+        ] {
+            let text = fake.said("cache", &[verb, name], code);
+            assert!(text.contains(said), "{verb}: {text}");
+        }
+        fake.said("cache", &abort, 0);
+    }
+}
+
+#[test]
+fn a_run_is_given_up_when_its_kernel_tree_is_gone() {
+    let run = CutOff::new("tree");
+    let fake = FakeSsh::new();
+    fake.dead();
+    let kernel = fake.at("linux");
+    let begin = Begin {
+        campaign: run.campaign.clone(),
+        file: "campaigns/x.toml".into(),
+        board: "ampere".into(),
+        tool: "t".into(),
+        options: Default::default(),
+        break_with: None,
+        kernel: Some(kernel.clone()),
+        rows: vec![],
+    };
+    let mut journal = Journal::open(&run.journal()).unwrap();
+    journal.note(Event::Begin, "", &begin).unwrap();
+    let gone = format!("{} is not there any more", kernel.display());
+    let text = fake.said("cache", &["abort", &run.campaign, "--dry-run"], 0);
+    assert!(
+        text.contains("leave the kernel tree alone") && text.contains(&gone),
+        "{text}"
+    );
+    // What is there and cannot be read is not gone, and neither is what was named now.
+    std::fs::create_dir(&kernel).unwrap();
+    std::fs::write(kernel.join(".git"), "gitdir: \0").unwrap();
+    for more in [&[][..], &["--kernel", "/no/such/tree"]] {
+        let words = [&["abort", &run.campaign, "--yes"], more].concat();
+        let text = fake.said("cache", &words, 1);
+        assert!(text.contains("looking for a kernel tree in"), "{text}");
+    }
+    std::fs::remove_dir_all(&kernel).unwrap();
+    let text = fake.said("cache", &["abort", &run.campaign, "--yes"], 0);
+    assert!(
+        text.contains("not taken back") && text.contains("cargo xtask abort --kernel PATH"),
+        "{text}"
+    );
+    let text = fake.said("cache", &["history", &run.campaign], 0);
+    assert!(text.contains("aborted"), "{text}");
 }

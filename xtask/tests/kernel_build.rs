@@ -248,22 +248,40 @@ fn sleeping_in(folder: &Path) -> (Child, i32) {
     (child, sleeper)
 }
 
+/// The make that is at work in a build folder.
+fn make_in(out: &Path) -> Option<rustix::process::Pid> {
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let found = processes.filter_map(|process| {
+        let words = fs::read(process.path().join("cmdline")).ok()?;
+        let words = String::from_utf8_lossy(&words).into_owned();
+        let is_it = words.starts_with("make\0") && words.contains(&format!("O={}", out.display()));
+        is_it.then(|| process.file_name().to_string_lossy().parse().ok())?
+    });
+    // It may have started another one, which is younger.
+    found.min().and_then(rustix::process::Pid::from_raw)
+}
+
 #[test]
-fn a_make_whose_starter_was_killed_keeps_the_next_one_out_until_it_has_ended() {
+fn a_make_whose_starter_was_killed_ends_and_keeps_the_next_one_out_until_then() {
+    use rustix::process::{Pid, Signal, kill_process};
     let folder = tempfile::tempdir().unwrap();
     let (mut child, sleeper) = sleeping_in(folder.path());
+    let make = wait_for(|| make_in(folder.path()));
+    // A make that is slow to end.
+    kill_process(make, Signal::STOP).unwrap();
     child.kill().unwrap();
     child.wait().unwrap();
-    assert!(is_alive(sleeper), "make goes on by itself");
     let next = {
         let out = folder.path().to_path_buf();
         std::thread::spawn(move || alone_in(&out).map(drop))
     };
     std::thread::sleep(Duration::from_millis(500));
     assert!(!next.is_finished());
-    let sleeper = rustix::process::Pid::from_raw(sleeper).unwrap();
-    rustix::process::kill_process(sleeper, rustix::process::Signal::TERM).unwrap();
+    kill_process(make, Signal::CONT).unwrap();
     next.join().unwrap().unwrap();
+    wait_for(|| make_in(folder.path()).is_none().then_some(()));
+    // What the recipe had put into the background is not make's.
+    let _ = kill_process(Pid::from_raw(sleeper).unwrap(), Signal::TERM);
     let source = fs::read_to_string(folder.path().join("where")).unwrap();
     drop(fs::remove_dir_all(Path::new(&source).ancestors().nth(2).unwrap()));
 }

@@ -16,6 +16,7 @@ pub mod name;
 pub mod netconsole;
 pub mod nonce;
 pub mod offline;
+pub mod only_look;
 pub mod ours;
 pub mod preflight;
 pub mod probe;

@@ -4,7 +4,10 @@
 //! everything that is asked through it then hangs: so the connection looks after itself (`ServerAliveInterval`), a long command is
 //! [watched](restarted), and [`Ssh::forget`] drops it without waiting for anybody.
 
+mod machine;
 mod restarted;
+
+pub use machine::machine_id;
 
 use super::quote;
 use crate::host::one_line;

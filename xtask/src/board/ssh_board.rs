@@ -135,16 +135,28 @@ impl SshBoard {
         self.line.as_ref()
     }
 
-    /// Asks whether the way leads to a root shell. Errors: it does not; with what to do about it.
-    pub fn check_way(&self, limit: Duration) -> Result<()> {
-        let who = self.ssh.run_with_input("id -u", &[], limit)?;
+    /// Asks whether the way leads to a root shell; returns the board's machine id, if it has one. Errors: it does not; with what to do
+    /// about it.
+    pub fn check_way(&self, limit: Duration) -> Result<Option<String>> {
+        let asked = self
+            .ssh
+            .run_with_input("id -u; cat /etc/machine-id 2>/dev/null || :", &[], limit)?;
+        let text = asked.text();
+        let mut lines = text.lines();
+        let who = lines.next().unwrap_or_default();
         ensure!(
-            who.text() == "0",
+            who == "0",
             "scripts run as user {} on board `{}`, and not as root: set `rights = \"sudo\"` in its file, or log in as root",
-            who.text().escape_debug(),
+            who.escape_debug(),
             self.description.name
         );
-        Ok(())
+        Ok(lines.next().map(String::from))
+    }
+
+    /// The same board over a connection of this name, which no one else shares.
+    pub fn over(mut self, connection: &str) -> Result<Self> {
+        self.ssh = self.ssh.beside(connection)?;
+        Ok(self)
     }
 
     /// The transport.

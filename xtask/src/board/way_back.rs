@@ -4,7 +4,7 @@
 use super::boot::{self, Outcome, Permit, Progress, Reset};
 use super::protected::Protected;
 use super::{Board, nonce::Nonce, script};
-use crate::host::files::{sha256, write_atomic};
+use crate::host::files::{set_remains_aside, sha256, write_atomic};
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -171,5 +171,6 @@ fn keep(folder: &Path, protected: &Protected, proven: &Proven) -> Result<()> {
         paths,
     };
     std::fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
+    set_remains_aside(&folder.join(RECORD))?;
     write_atomic(&folder.join(RECORD), &serde_json::to_vec_pretty(&record)?)
 }

@@ -3,15 +3,14 @@
 use super::journal::past::{BOOT_VANILLA, Ended, Past};
 use super::journal::{Event, Journal};
 use super::preflight;
-use super::record::{End, RunRecord};
+use super::record::{self, End, RunRecord};
 use super::report;
 use super::resume::{BoardSeen, Decision, to_vanilla};
 use super::way_home::{self, Home};
 use crate::board::boot::{self, ConsentGiven, Outcome, Reset};
 use crate::board::protected::Protected;
-use crate::host::bounded;
 use crate::kernel::tree::Tree;
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use serde::Serialize;
 use serde_json::json;
 use std::path::Path;
@@ -24,8 +23,23 @@ pub struct Plan {
     pub vanilla: Option<Reset>,
     /// Our label is taken out.
     pub label: bool,
-    /// So many patches are taken back from the tree.
-    pub patches: usize,
+    /// What is done with the kernel tree.
+    pub tree: TreePlan,
+}
+
+/// What giving up does with the kernel tree.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TreePlan {
+    /// So many patches are taken back.
+    TakeBack(usize),
+    /// It is not there, so that nothing can be taken back.
+    OutOfReach {
+        /// Why.
+        why: String,
+        /// Patches that this run had applied, and did not take back, as far as its journal has them: name and commit.
+        applied: Vec<String>,
+    },
 }
 
 impl Plan {
@@ -43,12 +57,40 @@ impl Plan {
                 "take our label out of extlinux.conf on board `{board}`, if it is there"
             ));
         }
-        if self.patches > 0 {
-            lines.push(format!("take {} patches back from the kernel tree", self.patches));
+        match &self.tree {
+            TreePlan::TakeBack(0) => {}
+            TreePlan::TakeBack(patches) => {
+                lines.push(format!("take {patches} patches back from the kernel tree"));
+            }
+            TreePlan::OutOfReach { .. } => lines.extend(self.tree.not_taken_back()),
         }
         lines.push("look that vanilla runs, is the default, and is what it was".into());
         lines
     }
+}
+
+impl TreePlan {
+    /// What stays in a tree that is out of reach, and what to do about it.
+    fn not_taken_back(&self) -> Option<String> {
+        let TreePlan::OutOfReach { why, applied } = self else {
+            return None;
+        };
+        let applied = match applied.is_empty() {
+            true => "the journal names no patch that this run left in it".to_string(),
+            false => format!("this run had applied {} there", applied.join(", ")),
+        };
+        Some(format!(
+            "leave the kernel tree alone: {why}; {applied}. If it was moved, `cargo xtask abort --kernel PATH` takes its patches back"
+        ))
+    }
+}
+
+/// The kernel tree of a run.
+pub enum Reach<'a> {
+    /// It is open.
+    Open(&'a mut Tree),
+    /// It is not there: deleted, or moved; why.
+    Gone(String),
 }
 
 /// What is given up.
@@ -58,18 +100,24 @@ pub struct Abort<'a> {
     /// What must survive; none where no pre-flight was made, so that nothing of ours is on the board.
     pub protected: Option<Protected>,
     /// The kernel tree.
-    pub tree: &'a mut Tree,
+    pub tree: Reach<'a>,
 }
 
 impl Abort<'_> {
     /// Looks and says what would be done; the inner error is what a person has to do first. Changes nothing.
     pub fn plan(&self, past: &Past, answer: Duration) -> Result<std::result::Result<Plan, Decision>> {
-        let patches = self.tree.commits()?.len();
+        let tree = match &self.tree {
+            Reach::Open(tree) => TreePlan::TakeBack(tree.commits()?.len()),
+            Reach::Gone(why) => TreePlan::OutOfReach {
+                why: why.clone(),
+                applied: applied(past),
+            },
+        };
         let Some(protected) = &self.protected else {
             return Ok(Ok(Plan {
                 vanilla: None,
                 label: false,
-                patches,
+                tree,
             }));
         };
         let board = way_home::see(self.home.board, Some(protected), answer);
@@ -81,11 +129,7 @@ impl Abort<'_> {
             BoardSeen::Silent { .. } => true,
             _ => boot::offers_our_label(self.home.board, protected)?,
         };
-        Ok(Ok(Plan {
-            vanilla,
-            label,
-            patches,
-        }))
+        Ok(Ok(Plan { vanilla, label, tree }))
     }
 
     /// Does it; gives facts about vanilla. Dying at any instant it can be done again.
@@ -95,7 +139,7 @@ impl Abort<'_> {
         consent: ConsentGiven,
         journal: &mut Journal,
     ) -> Result<Vec<String>> {
-        let (home, tree) = (&self.home, &mut *self.tree);
+        let home = &self.home;
         let mut facts = Vec::new();
         if let Some(protected) = &self.protected {
             if let Some(reset) = plan.vanilla {
@@ -113,14 +157,37 @@ impl Abort<'_> {
             let look = || preflight::vanilla_stands(home.board, protected);
             facts = journal.act("abort", "close", json!({}), look, |facts| json!(facts))?;
         }
-        let base = tree.base()?;
-        let back = || tree.move_to(&base);
-        journal.act("abort", "reset-tree", json!({ "to": base }), back, |files| {
-            json!(files.len())
-        })?;
-        facts.push(format!("{} patches were taken back from the tree", plan.patches));
+        match &mut self.tree {
+            Reach::Open(tree) => {
+                let patches = tree.commits()?.len();
+                let base = tree.base()?;
+                let back = || tree.move_to(&base);
+                journal.act("abort", "reset-tree", json!({ "to": base }), back, |files| {
+                    json!(files.len())
+                })?;
+                facts.push(format!("{patches} patches were taken back from the tree"));
+            }
+            Reach::Gone(_) => {
+                let left = plan.tree.not_taken_back().unwrap_or_default();
+                let nothing = || Ok(());
+                journal.act("abort", "leave-tree", json!(plan.tree), nothing, |()| json!(left))?;
+                facts.push(format!("not taken back: {left}"));
+            }
+        }
         Ok(facts)
     }
+}
+
+/// Patches that a run had applied and did not take back, as far as its journal has them.
+fn applied(past: &Past) -> Vec<String> {
+    let records = past.rows.iter().filter(|row| !row.is_left_out());
+    let patches = records.filter_map(|row| row.record()?.patch);
+    patches
+        .map(|patch| match patch.commit.get(..12) {
+            Some(commit) => format!("{} ({commit})", patch.name),
+            None => patch.name,
+        })
+        .collect()
 }
 
 /// Writes the end into journal, record and report of a run that had none.
@@ -137,10 +204,11 @@ pub fn end(folder: &Path, past: &Past, journal: &mut Journal) -> Result<()> {
         person: None,
     };
     journal.note(Event::End, "", &ended)?;
-    let record = bounded::read(&folder.join("run.json"), bounded::RECORD).ok();
-    let Some(mut record) = record.and_then(|bytes| serde_json::from_slice::<RunRecord>(&bytes).ok()) else {
+    if !folder.join(record::FILE).try_exists()? {
         return Ok(());
-    };
+    }
+    let mut record = RunRecord::load(folder)
+        .context("the run is given up, and its journal says so; its report cannot be made")?;
     record.end = Some(End::Aborted);
     record.save(folder)?;
     report::write_all(folder, &record)

@@ -11,7 +11,7 @@ use crate::board::protected::Protected;
 use crate::board::script;
 use crate::capture::client::Recorder;
 use crate::evidence::pstore::Type;
-use crate::host::files::{sha256, write_atomic};
+use crate::host::files::{set_remains_aside, sha256, write_atomic};
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -240,6 +240,7 @@ fn keep(folder: &Path, proven: Proven) -> Result<()> {
         schema_version: SCHEMA_VERSION,
         proven: all,
     };
+    set_remains_aside(&folder.join(RECORD))?;
     write_atomic(&folder.join(RECORD), &serde_json::to_vec_pretty(&record)?)
 }
 

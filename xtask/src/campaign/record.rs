@@ -7,7 +7,6 @@ use super::smoke::SmokeResult;
 use super::stopwatch::Span;
 use super::verdict::Verdict;
 use crate::evidence::wall::{self, Wall};
-use crate::host::bounded;
 use crate::host::files;
 use crate::kernel::symbolise::touched::Mark;
 use anyhow::{Context, Result, bail};
@@ -17,6 +16,9 @@ use std::path::{Path, PathBuf};
 
 /// The version of the format.
 pub const SCHEMA_VERSION: u32 = 2;
+
+/// Name of the record in a run's folder.
+pub const FILE: &str = "run.json";
 
 /// A whole run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -297,9 +299,9 @@ pub struct SourcePlace {
 impl RunRecord {
     /// Reads `run.json` of a run's folder. Errors: it is not there, not a record, or written by a newer version.
     pub fn load(folder: &Path) -> Result<Self> {
-        let path = folder.join("run.json");
+        let path = folder.join(FILE);
         let doing = || format!("reading the record of a run, {}", path.display());
-        let bytes = bounded::read(&path, bounded::RECORD).with_context(doing)?;
+        let bytes = files::read_kept(&path)?.with_context(|| format!("{}: it is not there", doing()))?;
         let record: RunRecord = serde_json::from_slice(&bytes).with_context(doing)?;
         if record.schema_version > SCHEMA_VERSION {
             bail!(
@@ -323,7 +325,8 @@ impl RunRecord {
     pub fn save(&self, folder: &Path) -> Result<()> {
         let mut bytes = serde_json::to_vec_pretty(self)?;
         bytes.push(b'\n');
-        files::write_atomic(&folder.join("run.json"), &bytes)
+        files::set_remains_aside(&folder.join(FILE))?;
+        files::write_atomic(&folder.join(FILE), &bytes)
     }
 }
 

@@ -331,7 +331,7 @@ pub fn to_vanilla(past: &Past, board: &BoardSeen) -> Result<Option<Reset>, Decis
         (BoardSeen::Silent { has_reset: true }, Left::MaybeOurs) => Ok(Some(Reset::Hard)),
         (BoardSeen::Silent { has_reset: false }, Left::MaybeOurs) => person(
             "reset the board by hand (its next boot is vanilla)",
-            "the board does not answer, this run had booted our label on it, and it cannot be reset from here".into(),
+            "the board does not answer, this run had booted our label on it or may have, and it cannot be reset from here".into(),
         ),
         (BoardSeen::Silent { .. }, Left::OnVanilla) => person(
             "switch the board on, or look at its network and its serial line",

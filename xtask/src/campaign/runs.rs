@@ -5,6 +5,7 @@ use super::journal::{self, read};
 use super::record::{End, RunRecord};
 use super::verdict::Verdict;
 use crate::host::bounded;
+use crate::host::files::Remains;
 use anyhow::{Context, Result};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -18,8 +19,62 @@ pub struct Run {
     pub campaign: String,
     /// What its journal says; an error where it cannot be read.
     pub past: Result<Past>,
+    /// Why its journal does not say how it was started, where it does not.
+    pub unsaid: Option<Unsaid>,
     /// Lines of the journal that were cut off when their writer died, from 1.
     pub torn: Vec<usize>,
+}
+
+/// Why a journal does not say how its run was started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case", tag = "journal")]
+pub enum Unsaid {
+    /// It has the first format, which had no line for it.
+    OlderFormat,
+    /// It was cut off before it was made.
+    NotMade,
+    /// It was cut off before its first line was on the disk.
+    Nothing(Remains),
+    /// Its first line was cut off; what stands behind that was written later.
+    FirstLine,
+}
+
+impl Unsaid {
+    /// `version` is the format of its first whole line.
+    fn of(past: &Past, bytes: Option<&[u8]>, version: Option<u32>) -> Option<Self> {
+        let Some(bytes) = bytes else {
+            return Some(Unsaid::NotMade);
+        };
+        match (&past.begin, version) {
+            (Some(_), _) => None,
+            (None, Some(1)) => Some(Unsaid::OlderFormat),
+            (None, _) => Some(Remains::of(bytes).map_or(Unsaid::FirstLine, Unsaid::Nothing)),
+        }
+    }
+
+    /// Whether the run was cut off; if not, it has an older format.
+    pub fn is_cut_off(self) -> bool {
+        self != Unsaid::OlderFormat
+    }
+}
+
+impl std::fmt::Display for Unsaid {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        match self {
+            Unsaid::OlderFormat => {
+                write!(
+                    f,
+                    "its journal has an older format, which does not say how it was started"
+                )
+            }
+            Unsaid::NotMade => write!(f, "it was cut off before its journal was made"),
+            Unsaid::Nothing(remains) => write!(f, "it was cut off, and its journal is lost: {remains}"),
+            Unsaid::FirstLine => write!(
+                f,
+                "it was cut off, and the first line of its journal, which says how it was started, is lost"
+            ),
+        }
+    }
 }
 
 /// Every run below `.lockstep/runs`, the oldest first. Errors: a folder cannot be read. A journal that cannot be read is in the run's `past`.
@@ -42,20 +97,24 @@ pub fn list(state: &Path) -> Result<Vec<Run>> {
 /// One run by its folder.
 pub fn open(folder: PathBuf, campaign: String) -> Run {
     let path = folder.join(journal::FILE);
-    let read = bounded::read(&path, bounded::RECORD)
-        .with_context(|| format!("reading the journal {}", path.display()))
-        .and_then(|bytes| read::parse(&path.display().to_string(), &bytes));
-    let (past, torn) = match read {
-        Ok(read) => (
-            fold(&read.lines).with_context(|| format!("in the journal {}", path.display())),
-            read.torn,
-        ),
-        Err(error) => (Err(error), Vec::new()),
+    let bytes = bounded::read_if_there(&path, bounded::RECORD)
+        .with_context(|| format!("reading the journal {}", path.display()));
+    let said = bytes.and_then(|bytes| {
+        let read = read::parse(&path.display().to_string(), bytes.as_deref().unwrap_or_default())?;
+        let past = fold(&read.lines).with_context(|| format!("in the journal {}", path.display()))?;
+        let version = read.lines.first().map(|line| line.schema_version);
+        let unsaid = Unsaid::of(&past, bytes.as_deref(), version);
+        Ok((past, unsaid, read.torn))
+    });
+    let (past, unsaid, torn) = match said {
+        Ok((past, unsaid, torn)) => (Ok(past), unsaid, torn),
+        Err(error) => (Err(error), None, Vec::new()),
     };
     Run {
         folder,
         campaign,
         past,
+        unsaid,
         torn,
     }
 }
@@ -144,6 +203,15 @@ pub fn summary(run: &Run) -> Summary {
             return summary;
         }
     };
+    if let Some(unsaid) = run.unsaid.filter(|unsaid| unsaid.is_cut_off()) {
+        summary.end = match &past.end {
+            Some(ended) => ended.end.text().to_string(),
+            None => unsaid.to_string(),
+        };
+        summary.started.clone_from(&past.started);
+        summary.board = RunRecord::load(&run.folder).ok().map(|record| record.board);
+        return summary;
+    }
     summary.started.clone_from(&past.started);
     summary.seconds = seconds_between(&past.started, &past.last);
     let record = bounded::read(&run.folder.join("run.json"), bounded::RECORD).ok();

@@ -5,6 +5,7 @@ use super::record::End;
 use super::runs::seconds_between;
 use crate::host::lock;
 use serde::Serialize;
+use std::path::Path;
 
 /// Where a run stands.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -41,6 +42,8 @@ pub enum Standing {
     Running,
     /// No process is at it, and it did not come to its end.
     CutOff,
+    /// It did not come to its end, and whether a process is at it cannot be seen.
+    Unknown,
     /// It came to its end.
     Ended(End),
 }
@@ -71,14 +74,42 @@ pub struct Current {
     pub seconds: Option<f64>,
 }
 
-/// The rule. `now` is RFC 3339; none for a journal of the first format, which does not say enough.
-pub fn status(past: &Past, lock: &lock::State, now: &str) -> Option<Status> {
+/// Who is at work on the board of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AtWork {
+    /// A process that goes on with this run.
+    ThisRun,
+    /// A process that does something else.
+    Other,
+    /// No process.
+    None,
+    /// The lock cannot be looked at.
+    Unknown,
+}
+
+impl AtWork {
+    /// By the lock of the board. `run` is the run's folder.
+    pub fn of(lock: &lock::State, run: &Path) -> Self {
+        let is_this = |named: &Path| std::path::absolute(run).is_ok_and(|run| run == named);
+        match lock {
+            lock::State::Free | lock::State::Stale { .. } => AtWork::None,
+            lock::State::Unknown { .. } | lock::State::Held { holder: None } => AtWork::Unknown,
+            lock::State::Held { holder: Some(holder) } => match &holder.purpose.run {
+                Some(named) if is_this(named) => AtWork::ThisRun,
+                _ => AtWork::Other,
+            },
+        }
+    }
+}
+
+/// The rule. `now` is RFC 3339; none for a journal that does not say how its run was started.
+pub fn status(past: &Past, at_work: AtWork, now: &str) -> Option<Status> {
     let begin = past.begin.as_ref()?;
-    let running = matches!(lock, lock::State::Held(_));
-    let standing = match &past.end {
-        Some(ended) => Standing::Ended(ended.end),
-        None if running => Standing::Running,
-        None => Standing::CutOff,
+    let standing = match (&past.end, at_work) {
+        (Some(ended), _) => Standing::Ended(ended.end),
+        (None, AtWork::ThisRun) => Standing::Running,
+        (None, AtWork::Other | AtWork::None) => Standing::CutOff,
+        (None, AtWork::Unknown) => Standing::Unknown,
     };
     let current = current(past, now).filter(|_| past.end.is_none());
     let ended = matches!(standing, Standing::Ended(end) if end != End::PersonNeeded);
@@ -96,7 +127,7 @@ pub fn status(past: &Past, lock: &lock::State, now: &str) -> Option<Status> {
         next: begin.rows.iter().find(|row| !ended && is_left(row)).cloned(),
         person: person(past, standing),
         command_next: match standing {
-            Standing::Running => "cargo xtask status",
+            Standing::Running | Standing::Unknown => "cargo xtask status",
             Standing::CutOff | Standing::Ended(End::PersonNeeded) => "cargo xtask resume",
             Standing::Ended(_) => "cargo xtask history",
         }
@@ -121,7 +152,7 @@ fn current(past: &Past, now: &str) -> Option<Current> {
 
 fn person(past: &Past, standing: Standing) -> Option<String> {
     match standing {
-        Standing::Running => None,
+        Standing::Running | Standing::Unknown => None,
         Standing::CutOff => Some(
             "nothing is at work on it any more: `cargo xtask resume` goes on, `cargo xtask abort` gives it up".into(),
         ),
@@ -194,11 +225,7 @@ mod tests {
     #[test]
     fn it_says_what_is_done_since_when_and_what_comes_next() {
         let past = fold(&begun()).unwrap();
-        let holder = serde_json::from_value(
-            json!({ "pid": 1, "started": 1, "host_boot_id": "b", "since": "s", "command": "c" }),
-        )
-        .unwrap();
-        let running = status(&past, &lock::State::Held(holder), "2026-11-22T10:01:02Z").unwrap();
+        let running = status(&past, AtWork::ThisRun, "2026-11-22T10:01:02Z").unwrap();
         assert_eq!(running.standing, Standing::Running);
         assert_eq!(running.person, None);
         let current = running.current.unwrap();
@@ -211,9 +238,36 @@ mod tests {
     }
 
     #[test]
+    fn a_run_goes_on_only_if_the_board_is_held_for_this_very_run() {
+        let held = |run: Option<&str>| lock::State::Held {
+            holder: Some(lock::Holder {
+                process: None,
+                user: "ann".into(),
+                since: String::new(),
+                purpose: lock::Purpose {
+                    run: run.map(Into::into),
+                    ..lock::Purpose::default()
+                },
+            }),
+        };
+        let at = |lock: &lock::State| AtWork::of(lock, Path::new("/runs/1"));
+        assert_eq!(at(&held(Some("/runs/1"))), AtWork::ThisRun);
+        assert_eq!(
+            at(&held(Some("/other/runs/1"))),
+            AtWork::Other,
+            "another checkout's"
+        );
+        assert_eq!(at(&held(None)), AtWork::Other, "a deploy, say");
+        assert_eq!(at(&lock::State::Held { holder: None }), AtWork::Unknown);
+        assert_eq!(at(&lock::State::Free), AtWork::None);
+        let unknown = status(&fold(&begun()).unwrap(), AtWork::Unknown, "2026-11-22T10:01:02Z").unwrap();
+        assert_eq!((unknown.standing, unknown.person), (Standing::Unknown, None));
+    }
+
+    #[test]
     fn a_run_that_was_cut_off_and_one_that_needs_a_person_say_what_to_do() {
         let mut lines = begun();
-        let cut = status(&fold(&lines).unwrap(), &lock::State::Free, "2026-11-22T10:01:02Z").unwrap();
+        let cut = status(&fold(&lines).unwrap(), AtWork::None, "2026-11-22T10:01:02Z").unwrap();
         assert_eq!(cut.standing, Standing::CutOff);
         assert!(cut.person.unwrap().contains("cargo xtask resume"));
         let ended = Ended {
@@ -221,9 +275,9 @@ mod tests {
             person: Some("step 2.1: no review".into()),
         };
         lines.push(line(5, Event::End, "", "", json!(ended)));
-        let needs = status(&fold(&lines).unwrap(), &lock::State::Free, "2026-11-22T10:01:02Z").unwrap();
+        let needs = status(&fold(&lines).unwrap(), AtWork::None, "2026-11-22T10:01:02Z").unwrap();
         assert_eq!(needs.person.as_deref(), Some("step 2.1: no review"));
         assert_eq!(needs.command_next, "cargo xtask resume");
-        assert!(status(&fold(&[]).unwrap(), &lock::State::Free, "").is_none());
+        assert!(status(&fold(&[]).unwrap(), AtWork::None, "").is_none());
     }
 }

@@ -1,7 +1,8 @@
 //! `cargo xtask backup`.
 
 use super::Context;
-use super::open_board::{backup_folder, backups_of, board_file, open, typed};
+use super::open_board::{backup_folder, backups_of, board_file, look_answering, typed};
+use crate::board::Board as _;
 use crate::board::backup::{self, Manifest};
 use crate::board::name::Name;
 use crate::board::ours::{self, Kept};
@@ -149,8 +150,8 @@ fn list_of_host(context: &Context, folder: &Path) -> Result<Vec<serde_json::Valu
 }
 
 fn list_of_board(context: &Context, board: &str) -> Result<Vec<Kept>> {
-    let open = open(context, board)?;
-    let found = ours::backups(open.as_ref())?;
+    let open = look_answering(context, board)?;
+    let found = ours::backups(&open)?;
     let folder = open.description().backup_folder.display();
     context.ui.line(&match found.len() {
         0 => format!("there is no backup on board `{board}`, in {folder}"),
@@ -218,9 +219,9 @@ fn archive(manifest: &Manifest, folder: &Path) -> Result<()> {
 }
 
 fn on_board(context: &Context, which: &Which, manifest: &Manifest) -> Result<()> {
-    let board = open(context, &which.board)?;
-    let folder = backup::board_folder(board.as_ref(), &which.campaign)?;
-    let found = backup::board_copy_differences(board.as_ref(), manifest, &folder)?;
+    let board = look_answering(context, &which.board)?;
+    let folder = backup::board_folder(&board, &which.campaign)?;
+    let found = backup::board_copy_differences(&board, manifest, &folder)?;
     backup::whole("the copy", &folder, found)
 }
 

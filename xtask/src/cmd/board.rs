@@ -1,7 +1,9 @@
 //! `cargo xtask board`: the virtual board as a thing with a power switch, a shell and a serial line.
 
 use super::Context;
+use super::hold_board::{HeldBoard, hold, warn_if_held};
 use crate::board::Board as _;
+use crate::board::only_look::CONNECTION;
 use crate::board::ssh::Terminal;
 use crate::board::virt::{self, Different, Down, Status, Up, VirtualBoard};
 use crate::exit::Outcome;
@@ -16,6 +18,9 @@ mod ramoops;
 mod remote;
 mod state;
 mod sysrq;
+
+/// Name of the virtual board.
+const VIRTUAL: &str = "virtual";
 
 /// Longest time from power-on to ssh that `up` waits by default, seconds.
 const BOOT_SECONDS: u64 = 180;
@@ -93,7 +98,7 @@ struct UpFlags {
 impl Board {
     /// Runs the verb.
     pub fn run(&self, context: &Context) -> Result<Outcome> {
-        if self.board != "virtual" && !matches!(self.action, Action::Probe(_)) {
+        if self.board != VIRTUAL && !matches!(self.action, Action::Probe(_)) {
             return remote::run(&self.action, &self.board, context);
         }
         if context.global.dry_run && !matches!(self.action, Action::Probe(_)) {
@@ -109,8 +114,10 @@ impl Board {
             Action::Ramoops(flags) => flags.run(&self.board, context),
             Action::Netconsole(flags) => flags.run(&self.board, context),
             Action::Console { write } => {
+                let direction = console::Direction::of(*write);
+                let _held = console::hold_to_write(context, &self.board, direction)?;
                 let line = console::Line::Virtual(Box::new(VirtualBoard::open(&context.folders)?));
-                console::run(context, &line, console::Direction::of(*write))
+                console::run(context, &line, direction)
             }
             Action::Reset => reset(context),
             Action::Probe(probe) => probe.run(context),
@@ -171,7 +178,13 @@ fn plan(action: &Action, power: Power) -> Vec<&'static str> {
     }
 }
 
+/// Power is for one process at a time, like everything else that the board would notice.
+fn alone(context: &Context) -> Result<HeldBoard> {
+    hold(context, VIRTUAL, None)
+}
+
 fn up(flags: &UpFlags, context: &Context) -> Result<Outcome> {
+    let _held = alone(context)?;
     let board = made(context)?;
     let limit = Duration::from_secs(flags.limit);
     let task = context.ui.task("switching the virtual board on", None);
@@ -213,6 +226,7 @@ fn made(context: &Context) -> Result<VirtualBoard> {
 }
 
 fn down(context: &Context) -> Result<Outcome> {
+    let _held = alone(context)?;
     let board = VirtualBoard::open(&context.folders)?;
     let task = context.ui.task("shutting the virtual board down", None);
     let (how, told) = match board.down(&context.folders)? {
@@ -287,6 +301,8 @@ fn ssh(command: &[String], context: &Context) -> Result<Outcome> {
     if !board.is_on() {
         bail!("the virtual board is off: `cargo xtask board up`");
     }
+    warn_if_held(context, VIRTUAL);
+    let board = board.over(CONNECTION);
     if context.ui.format() == Format::Json {
         let finished = board.run(&command.join(" "), Duration::from_secs(600))?;
         let stderr = String::from_utf8_lossy(&finished.stderr).into_owned();
@@ -320,6 +336,7 @@ fn reset(context: &Context) -> Result<Outcome> {
     if !board.is_on() {
         bail!("the virtual board is off: `cargo xtask board up`");
     }
+    let _held = alone(context)?;
     context.ui.confirm(
         context.global.consent(),
         "Reset the virtual board without flushing anything?",
@@ -335,6 +352,7 @@ fn reset(context: &Context) -> Result<Outcome> {
 
 fn destroy(context: &Context) -> Result<Outcome> {
     let question = "Remove the virtual board with everything that is on its disk?";
+    let _held = alone(context)?;
     context.ui.confirm(context.global.consent(), question)?;
     let folder = virt::destroy(&context.folders)?;
     context.ui.json(&serde_json::json!({ "destroyed": folder }))?;

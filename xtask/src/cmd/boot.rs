@@ -1,7 +1,7 @@
 //! `cargo xtask boot`.
 
 use super::Context;
-use super::open_board::{BoardFlags, lock};
+use super::open_board::BoardFlags;
 use crate::board::boot::{
     self, Boot as Booting, Capture, ConsentGiven, Method, Named, Outcome as Ended, Permit, Progress, Reset,
 };
@@ -12,6 +12,9 @@ use crate::exit::Outcome;
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 use std::time::Duration;
+
+/// How long a board that may be silent may take to say which machine it is.
+const MAYBE_SILENT: Duration = Duration::from_secs(5);
 
 /// Arguments of `cargo xtask boot`.
 #[derive(Debug, clap::Args)]
@@ -52,10 +55,10 @@ impl Boot {
         // What can be known without the board is known before it is opened.
         let protected = self.board.protected(context)?;
         let named = boot::named(&protected, &self.target)?;
-        let _lock = lock(context, &self.board.board)?;
+        let mut held = self.board.hold(context)?;
         let board = match self.force {
-            true => self.board.open_silent(context)?,
-            false => self.board.open(context)?,
+            true => held.open_silent(context, MAYBE_SILENT)?,
+            false => held.open(context)?,
         };
         match named {
             Named::Ours => self.ours(context, board.as_ref(), &protected),

@@ -1,7 +1,7 @@
 //! `cargo xtask deploy`.
 
 use super::Context;
-use super::open_board::{BoardFlags, lock};
+use super::open_board::BoardFlags;
 use super::programs::compile;
 use crate::board::deploy::{self, Deployed, Dtb, Plan, Request, Stage};
 use crate::board::nonce::Nonce;
@@ -42,8 +42,8 @@ impl Deploy {
             None => Place::of(&context.folders.cache, None)?.staging.join("lockdep"),
         };
         let manifest = stage::read_manifest(&folder)?;
-        let _lock = lock(context, &self.board.board)?;
-        let board = self.board.open(context)?;
+        let mut held = self.board.hold(context)?;
+        let board = held.open(context)?;
         let board = board.as_ref();
         let request = Request {
             manifest: &manifest,

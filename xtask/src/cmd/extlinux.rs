@@ -1,7 +1,8 @@
 //! `cargo xtask extlinux`: an extlinux.conf, of a file or of a board, read as U-Boot reads it.
 
 use super::Context;
-use super::open_board::{BoardFlags, lock, open};
+use super::hold_board::HeldBoard;
+use super::open_board::{BoardFlags, look_answering};
 use crate::board::Board;
 use crate::board::extlinux::files::{self as named_files, Named};
 use crate::board::extlinux::{self, Block, Config, Edit, Finding, Severity};
@@ -12,7 +13,6 @@ use crate::board::writer::Writer;
 use crate::exit::Outcome;
 use crate::host::bounded;
 use crate::host::files;
-use crate::host::lock::Held;
 use anyhow::{Context as _, Result, bail};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -128,14 +128,14 @@ impl Extlinux {
                 fdtfile,
                 strict,
             } => {
-                let source = which.read(context)?;
+                let source = which.read(context, None)?;
                 let there = there(&source, which, root.as_deref())?;
                 lint(context, &source, there.as_ref(), fdtfile.as_deref(), *strict)
             }
-            Action::Show { which } => show(context, &which.read(context)?),
+            Action::Show { which } => show(context, &which.read(context, None)?),
             Action::Add(add) => {
-                let ours = add.which.ours(context, &add.name)?;
-                let source = add.which.read(context)?;
+                let mut ours = add.which.ours(context, &add.name)?;
+                let source = add.which.read(context, ours.held())?;
                 let block = Block {
                     name: add.name.clone(),
                     menu_label: add.menu_label.clone(),
@@ -149,8 +149,8 @@ impl Extlinux {
                 write(context, &source, &add.which, &ours, &edit)
             }
             Action::Remove { which, name } => {
-                let ours = which.ours(context, name)?;
-                let source = which.read(context)?;
+                let mut ours = which.ours(context, name)?;
+                let source = which.read(context, ours.held())?;
                 let edit = extlinux::remove(&source.config, name)?;
                 write(context, &source, which, &ours, &edit)
             }
@@ -162,7 +162,13 @@ impl Extlinux {
 struct Ours<'a> {
     name: &'a str,
     /// Of a board: what must survive there, and that nothing else of ours works on it. `None` for a file, and where nothing is written.
-    board: Option<(Protected, Held)>,
+    board: Option<(Protected, HeldBoard)>,
+}
+
+impl Ours<'_> {
+    fn held(&mut self) -> Option<&mut HeldBoard> {
+        self.board.as_mut().map(|(_, held)| held)
+    }
 }
 
 impl Which {
@@ -176,16 +182,20 @@ impl Which {
                     campaign: self.campaign.clone(),
                     label: name.into(),
                 };
-                Some((flags.protected(context)?, lock(context, board)?))
+                Some((flags.protected(context)?, flags.hold(context)?))
             }
             _ => None,
         };
         Ok(Ours { name, board })
     }
 
-    fn read(&self, context: &Context) -> Result<Source> {
+    /// Reads it, by the board that is held where it is going to be written.
+    fn read(&self, context: &Context, held: Option<&mut HeldBoard>) -> Result<Source> {
         if let Some(name) = &self.board {
-            let board = open(context, name)?;
+            let board: Box<dyn Board> = match held {
+                Some(held) => held.open(context)?,
+                None => Box::new(look_answering(context, name)?),
+            };
             let path = board.description().extlinux.clone();
             let bytes = script::read(board.as_ref(), &path)?
                 .with_context(|| format!("{} is not there on board `{name}`", path.display()))?;

@@ -1,7 +1,9 @@
 //! `cargo xtask harvest`: everything that a board's kernels said, on this host, and what they complained about.
 
 use super::Context;
-use super::open_board::{board_file, find};
+use super::hold_board::hold;
+use super::open_board::{board_file, look};
+use crate::board::Board;
 use crate::campaign::harvest;
 use crate::campaign::harvest_board::{self, Taken};
 use crate::campaign::harvest_records;
@@ -13,7 +15,10 @@ use anyhow::{Result, bail};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+/// How long a board may take to say which machine it is.
+const ANSWER: Duration = Duration::from_secs(20);
 /// How many places of a finding are shown.
 const PLACES: usize = 3;
 
@@ -74,7 +79,15 @@ impl Harvest {
                 folder.display()
             );
         }
-        let board = find(context, &self.board)?;
+        // Only what removes something from the board needs it alone.
+        let mut held = match self.clear {
+            true => Some(hold(context, &self.board, None)?),
+            false => None,
+        };
+        let board: Box<dyn Board> = match &mut held {
+            Some(held) => held.open_silent(context, ANSWER)?,
+            None => Box::new(look(context, &self.board)?),
+        };
         let task = context.ui.task("taking what the kernels said", None);
         let taken = harvest_board::take(board.as_ref(), &folder, self.boots)?;
         task.done(&format!("{} files in {}", taken.files.len(), folder.display()));

@@ -16,6 +16,7 @@ pub mod doctor;
 pub mod extlinux;
 pub mod harvest;
 pub mod history;
+pub mod hold_board;
 pub mod logs;
 pub mod notify;
 pub mod open_board;

@@ -6,17 +6,17 @@ use crate::board::backup::{self, Manifest};
 use crate::board::extlinux;
 use crate::board::file::{BoardFile, Kind};
 use crate::board::name::Name;
+use crate::board::only_look::{CONNECTION, OnlyLook};
 use crate::board::protected::Protected;
 use crate::board::slot::USUAL_LABEL;
 use crate::board::ssh_board::SshBoard;
 use crate::board::virt::VirtualBoard;
-use crate::host::lock::{self, Held, Taken};
 use anyhow::{Context as _, Result, bail};
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// How long a board may take for its first answer.
-const FIRST_ANSWER: Duration = Duration::from_secs(40);
+pub const FIRST_ANSWER: Duration = Duration::from_secs(40);
 
 /// `.lockstep/backups/<board>/<campaign>`. A virtual board that is made again is another board, whose folder has another name: the backup of
 /// one is never held against the other.
@@ -31,33 +31,6 @@ pub fn backups_of(context: &Context, board: &Name) -> PathBuf {
         _ => board.to_string(),
     };
     context.folders.state.join("backups").join(board)
-}
-
-/// Where the lock of a board is: in the cache, so that every checkout of this user sees it.
-pub fn lock_path(context: &Context, board: &str) -> PathBuf {
-    context.folders.cache.join(format!("{board}.campaign.lock"))
-}
-
-/// One writer a board: a campaign, a deploy or a rollback at a time. It says who holds it; one whose holder is gone is told and taken over.
-pub fn lock(context: &Context, board: &str) -> Result<Held> {
-    let path = lock_path(context, board);
-    let command: Vec<String> = std::env::args().skip(1).collect();
-    match lock::take(&path, &command.join(" "))? {
-        Taken::Held(held) => {
-            if let Some(stale) = &held.stale {
-                context.ui.say(&format!(
-                    "board `{board}` was held by {}, which is gone without having given it back",
-                    stale.sentence()
-                ));
-            }
-            Ok(held)
-        }
-        Taken::Busy(holder) => bail!(
-            "something else of ours works on board `{board}`: {} holds {}; wait for it, or stop it",
-            holder.map_or("a process".to_string(), |holder| holder.sentence()),
-            path.display()
-        ),
-    }
 }
 
 /// The file of a board: `boards/<name>.toml`.
@@ -75,8 +48,46 @@ pub fn board_file(context: &Context, name: &str) -> Result<BoardFile> {
     BoardFile::load(&context.folders.project.join("boards"), name)
 }
 
-/// A board of either kind, which need not answer. Errors: no such board, or its file is wrong.
-pub fn find(context: &Context, name: &str) -> Result<Box<dyn Board>> {
+/// A board that need not answer, for a verb that only looks. Errors: no such board, or its file is wrong.
+pub fn look(context: &Context, name: &str) -> Result<OnlyLook> {
+    let file = board_file(context, name)?;
+    let board: Box<dyn Board> = match &file.kind {
+        Kind::Virtual => Box::new(
+            VirtualBoard::open(&context.folders)?
+                .described(file.description)
+                .over(CONNECTION),
+        ),
+        Kind::Ssh(_) => Box::new(ssh_board(context, &file)?.over(CONNECTION)?),
+    };
+    Ok(OnlyLook(board))
+}
+
+/// [`look`] at a board that answers. Errors: also that it does not, with what to do about it.
+pub fn look_answering(context: &Context, name: &str) -> Result<OnlyLook> {
+    let file = board_file(context, name)?;
+    if let Kind::Ssh(_) = file.kind {
+        ssh_board(context, &file)?
+            .over(CONNECTION)?
+            .check_way(FIRST_ANSWER)
+            .with_context(|| format!("board `{name}` does not answer as root"))?;
+        return look(context, name);
+    }
+    let board = look(context, name)?;
+    answers(&board, name)?;
+    Ok(board)
+}
+
+fn answers(board: &dyn Board, name: &str) -> Result<()> {
+    if !board.answers(FIRST_ANSWER) {
+        bail!(
+            "board `{name}` does not answer over ssh: switch it on (`cargo xtask board up`), or look at its serial line"
+        );
+    }
+    Ok(())
+}
+
+/// A board of either kind, which need not answer, for a verb that holds its lock. Errors: no such board, or its file is wrong.
+pub(super) fn find(context: &Context, name: &str) -> Result<Box<dyn Board>> {
     let file = board_file(context, name)?;
     match &file.kind {
         Kind::Virtual => Ok(Box::new(
@@ -92,32 +103,16 @@ pub fn ssh_board(context: &Context, file: &BoardFile) -> Result<SshBoard> {
     SshBoard::open(file, &folder)
 }
 
-/// A board that answers. Errors: [`find`]'s, or it does not answer, with what to do about it.
-pub fn open(context: &Context, name: &str) -> Result<Box<dyn Board>> {
-    let file = board_file(context, name)?;
-    if let Kind::Ssh(_) = file.kind {
-        let board = ssh_board(context, &file)?;
-        board
-            .check_way(FIRST_ANSWER)
-            .with_context(|| format!("board `{name}` does not answer as root"))?;
-        return Ok(Box::new(board));
-    }
+/// The virtual board, which answers, for a verb that holds its lock. Errors: [`find`]'s, or it does not answer.
+pub(super) fn open(context: &Context, name: &str) -> Result<Box<dyn Board>> {
     let board = find(context, name)?;
-    if !board.answers(FIRST_ANSWER) {
-        bail!(
-            "board `{name}` does not answer over ssh: switch it on (`cargo xtask board up`), or look at its serial line"
-        );
-    }
+    answers(board.as_ref(), name)?;
     Ok(board)
 }
 
-/// A board of either kind for a run: the virtual one is switched on and waited for. Whether it answers is left to whoever looks; errors: there is
-/// no such board, or it cannot be switched on.
-pub fn power_on(context: &Context, name: &str) -> Result<Box<dyn Board>> {
-    let file = board_file(context, name)?;
-    if let Kind::Ssh(_) = file.kind {
-        return find(context, name);
-    }
+/// The virtual board for a run: it is switched on and waited for. Whether it answers is left to whoever looks; errors: there is none, or it
+/// cannot be switched on.
+pub(super) fn power_on(context: &Context, file: BoardFile) -> Result<Box<dyn Board>> {
     let board = VirtualBoard::open(&context.folders)?.described(file.description);
     let task = context.ui.task("switch the board on", None);
     board.up(&context.folders)?;
@@ -167,16 +162,6 @@ impl BoardFlags {
             label => format!(" --label {label}"),
         };
         typed(&self.board, &self.campaign) + &label
-    }
-
-    /// The board, whether it answers or not. Errors: no such board.
-    pub fn open_silent(&self, context: &Context) -> Result<Box<dyn Board>> {
-        find(context, &self.board)
-    }
-
-    /// The board, which answers. Errors: no such board, or it does not answer.
-    pub fn open(&self, context: &Context) -> Result<Box<dyn Board>> {
-        open(context, &self.board)
     }
 
     /// The campaign's backup folder on this host.

@@ -1,7 +1,7 @@
 //! `cargo xtask preflight`.
 
 use super::Context;
-use super::open_board::{BoardFlags, backups_of, lock};
+use super::open_board::{BoardFlags, backups_of};
 use crate::board::Board;
 use crate::board::backup::{self, Made, Modules, Verified};
 use crate::board::boot::{Capture, ConsentGiven, Permit, Reset};
@@ -74,8 +74,8 @@ impl Preflight {
     pub fn run(&self, context: &Context) -> Result<Outcome> {
         // A label that the backup was not made for is refused before the board is opened.
         let known = self.board.known(context)?;
-        let _lock = lock(context, &self.board.board)?;
-        let board = self.board.open(context)?;
+        let mut held = self.board.hold(context)?;
+        let board = held.open(context)?;
         let board = board.as_ref();
         let known_before = known.is_some();
         let protected = match known {

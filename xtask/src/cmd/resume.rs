@@ -3,8 +3,10 @@
 use super::bisect_apply::Prepared;
 use super::notify::NotifyFlags;
 use super::{Context, run_campaign, runs_of};
+use crate::campaign::journal::past::Ended;
+use crate::campaign::runs::Run;
 use crate::exit::Outcome;
-use anyhow::{Result, bail};
+use anyhow::Result;
 
 /// Arguments of `cargo xtask resume`.
 #[derive(Debug, clap::Args)]
@@ -33,11 +35,8 @@ impl Resume {
     pub fn run(&self, context: &Context) -> Result<Outcome> {
         let mut run = runs_of::newest(context, self.campaign.as_deref())?;
         let past = std::mem::replace(&mut run.past, Ok(Default::default()))?;
-        let Some(begin) = &past.begin else {
-            bail!(
-                "the newest run ({}) has an older format and cannot be continued: `cargo xtask bisect-apply` begins anew",
-                run.folder.display()
-            );
+        let (None, Some(begin)) = (run.unsaid, &past.begin) else {
+            return cannot(context, &run, past.end.as_ref());
         };
         let mut begin = begin.clone();
         begin.tool = run_campaign::tool()?;
@@ -60,4 +59,21 @@ impl Resume {
         let consent = prepared.ask(context)?;
         prepared.go_on_with(context, Some((run, past)), consent)
     }
+}
+
+/// A run whose journal does not say how it was started cannot be continued.
+fn cannot(context: &Context, run: &Run, ended: Option<&Ended>) -> Result<Outcome> {
+    let why = run.unsaid.map(|unsaid| unsaid.to_string()).unwrap_or_default();
+    context.ui.json(&serde_json::json!({
+        "run": run.folder, "cannot_be_continued": run.unsaid, "end": ended.map(|ended| ended.end)
+    }))?;
+    context.ui.line(&format!(
+        "The newest run ({}) cannot be continued: {why}. It stays as it is.",
+        run.folder.display()
+    ));
+    context.ui.line(&format!(
+        "next: `cargo xtask bisect-apply` begins anew, after a look at the board and the tree; `cargo xtask abort {}` only takes back what is ours",
+        run.campaign
+    ));
+    Ok(Outcome::PersonNeeded)
 }

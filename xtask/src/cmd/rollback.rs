@@ -1,7 +1,7 @@
 //! `cargo xtask rollback`.
 
 use super::Context;
-use super::open_board::{BoardFlags, board_file, lock, typed};
+use super::open_board::{BoardFlags, board_file, typed};
 use crate::board::awake;
 use crate::board::boot;
 use crate::board::offline::Offline;
@@ -32,11 +32,11 @@ pub struct Rollback {
 impl Rollback {
     /// Runs the verb.
     pub fn run(&self, context: &Context) -> Result<Outcome> {
-        let _lock = lock(context, &self.board.board)?;
+        let mut held = self.board.hold(context)?;
         if let Some(target) = &self.offline {
             return self.run_offline(context, target);
         }
-        let board = self.board.open(context)?;
+        let board = held.open(context)?;
         let board = board.as_ref();
         let folder = self.board.backup_folder(context);
         let task = context.ui.task("comparing the board with its backup", None);

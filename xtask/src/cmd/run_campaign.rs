@@ -2,8 +2,9 @@
 //! one, and tells how it ended.
 
 use super::Context;
+use super::hold_board::hold;
 use super::notify::NotifyFlags;
-use super::open_board::{backup_folder, board_file, lock, open, power_on};
+use super::open_board::{backup_folder, board_file};
 use super::programs::{compile, smoke_files};
 use crate::board::Board;
 use crate::board::boot::{self, ConsentGiven, Reset};
@@ -75,6 +76,13 @@ pub fn find_unfinished(context: &Context, begin: &Begin) -> Result<Option<(Run, 
             return Ok(None);
         }
     };
+    if let Some(unsaid) = run.unsaid {
+        context.ui.say(&format!(
+            "the last run ({}) cannot be continued, so this one begins anew: {unsaid}",
+            run.folder.display()
+        ));
+        return Ok(None);
+    }
     match runs::continues(&past, begin) {
         Ok(()) => Ok(Some((run, past))),
         Err(why) => {
@@ -86,7 +94,7 @@ pub fn find_unfinished(context: &Context, begin: &Begin) -> Result<Option<(Run, 
 
 /// Runs it and tells how it ended. One run a board: a second one is refused.
 pub fn run(context: &Context, mut order: Order) -> Result<Outcome> {
-    let _lock = lock(context, &order.begin.board)?;
+    let mut held = hold(context, &order.begin.board, Some(&order.campaign.name))?;
     let awake = awake::hold("a kernel campaign runs");
     if let awake::Awake::No(said) = &awake {
         context.ui.warn(said);
@@ -99,13 +107,11 @@ pub fn run(context: &Context, mut order: Order) -> Result<Outcome> {
         Some((run, _)) => run.folder.clone(),
         None => new_folder(context, &order.campaign)?,
     };
-    let board = match &order.found {
-        Some(_) => power_on(context, &order.begin.board)?,
-        None => {
-            drop(power_on(context, &order.begin.board)?);
-            open(context, &order.begin.board)?
-        }
-    };
+    held.is_for_run(&folder)?;
+    let mut board = held.power_on(context, ANSWER)?;
+    if order.found.is_none() {
+        board = held.open(context)?;
+    }
     let base = base(context, &order.campaign, board.as_ref(), &folder)?;
     let workshop = Workshop::open(
         &context.folders.project,

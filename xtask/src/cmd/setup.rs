@@ -1,6 +1,7 @@
 //! `cargo xtask setup`: everything that a rehearsal needs, each part made once and kept in the cache.
 
 use super::Context;
+use super::hold_board::hold;
 use crate::board::virt::{self, Different, VirtualBoard};
 use crate::campaign::job::{self, Order};
 use crate::campaign::screen::Screen;
@@ -166,14 +167,17 @@ pub fn ensure(context: &Context, tree: &TreeFlags, watch: &mut Stopwatch) -> Res
         watch.time("fetch and import the kernel source", || import(context))?;
     }
     let vanilla = vanilla(context, tree, watch)?;
-    watch.time("make the virtual board", || {
+    let held = hold(context, "virtual", None)?;
+    let made = watch.time("make the virtual board", || {
         let task = context.ui.task("make the virtual board", None);
         let board = virt::create(&context.folders, &vanilla, Different::Replace, &mut |line| {
             task.detail(line)
         })?;
         task.done(board.vanilla_release());
         Ok(board)
-    })
+    });
+    drop(held);
+    made
 }
 
 /// Where sudo is needed it asks for the password now, while the terminal is free.

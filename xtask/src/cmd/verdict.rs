@@ -1,15 +1,14 @@
 //! `cargo xtask verdict`: the verdict of a step, and a person's word on it.
 
-use super::open_board::lock;
+use super::hold_board::hold;
 use super::{Context, runs_of};
 use crate::campaign::journal::past::{Past, PastRow};
 use crate::campaign::journal::{self, Event, Journal};
 use crate::campaign::overrule;
-use crate::campaign::record::{Overruled, RunRecord};
+use crate::campaign::record::{self, Overruled, RunRecord};
 use crate::campaign::report;
 use crate::campaign::verdict::Verdict as Judged;
 use crate::exit::Outcome;
-use crate::host::bounded;
 use anyhow::{Context as _, Result, bail};
 use std::path::Path;
 
@@ -48,6 +47,9 @@ impl Verdict {
     /// Runs the verb.
     pub fn run(&self, context: &Context) -> Result<Outcome> {
         let run = runs_of::newest(context, self.campaign.as_deref())?;
+        if let Some(unsaid) = run.unsaid {
+            bail!("the newest run ({}): {unsaid}", run.folder.display());
+        }
         let past = run.past?;
         let row = find(&past, &self.step)?;
         let Some(Word::Pass) = self.overrule else {
@@ -55,8 +57,8 @@ impl Verdict {
         };
         let (by, why) = (text(&self.by, "--by")?, text(&self.why, "--why")?);
         overrule::may_pass(row)?;
-        let board = past.begin.as_ref().map(|begin| begin.board.as_str());
-        let _lock = lock(context, board.context("the run does not say its board")?)?;
+        let begin = past.begin.as_ref().context("the run does not say its board")?;
+        let _held = hold(context, &begin.board, Some(&begin.campaign))?;
         if context.global.dry_run {
             context
                 .ui
@@ -130,12 +132,11 @@ fn tell(context: &Context, row: &PastRow) -> Result<Outcome> {
 
 /// The report tells the word, too.
 fn into_record(folder: &Path, step: &str, word: &Overruled) -> Result<()> {
-    let path = folder.join("run.json");
-    let Some(bytes) = bounded::read_if_there(&path, bounded::RECORD)? else {
+    if !folder.join(record::FILE).try_exists()? {
         return Ok(());
-    };
-    let mut record: RunRecord =
-        serde_json::from_slice(&bytes).with_context(|| format!("reading {}", path.display()))?;
+    }
+    let mut record = RunRecord::load(folder)
+        .context("the word stands in the journal, and the report does not have it: it is made again by `cargo xtask resume`")?;
     if let Some(row) = record.rows.iter_mut().find(|row| row.id == step) {
         row.overruled = Some(word.clone());
     }

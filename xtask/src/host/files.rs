@@ -1,10 +1,11 @@
 //! Files on the host: written whole or not at all, and hashed.
 
-use anyhow::{Context, Result};
+use super::bounded;
+use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 use std::fs;
 use std::io::{Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Writes `bytes` beside `path`, flushes, renames: a reader sees the old file or the new one, never half.
 /// Parent folders are made.
@@ -41,4 +42,114 @@ pub fn sha256_file(path: &Path) -> Result<String> {
 /// SHA-256 of bytes, lower-case hex.
 pub fn sha256(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
+}
+
+/// What a power cut can leave of a file that was written and not flushed: its name and length are there, its content is not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Remains {
+    /// No byte.
+    Empty,
+    /// Zeros alone.
+    Zeros {
+        /// So many.
+        bytes: usize,
+    },
+}
+
+impl Remains {
+    /// Whether these bytes are no more than that.
+    pub fn of(bytes: &[u8]) -> Option<Self> {
+        match bytes {
+            [] => Some(Remains::Empty),
+            _ if bytes.iter().all(|byte| *byte == 0) => Some(Remains::Zeros { bytes: bytes.len() }),
+            _ => None,
+        }
+    }
+}
+
+impl std::fmt::Display for Remains {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        match self {
+            Remains::Empty => write!(f, "it is empty, as a power cut can leave a file"),
+            Remains::Zeros { bytes } => {
+                write!(
+                    f,
+                    "it holds {bytes} zero bytes alone, as a power cut can leave a file"
+                )
+            }
+        }
+    }
+}
+
+/// Reads a file that this program keeps; none where there is none. Errors: it cannot be read; a power cut took its content ([`Remains`]):
+/// what was in it is lost, and the file stays as it is.
+pub fn read_kept(path: &Path) -> Result<Option<Vec<u8>>> {
+    let doing = || format!("reading {}", path.display());
+    let Some(bytes) = bounded::read_if_there(path, bounded::RECORD)? else {
+        return Ok(None);
+    };
+    match Remains::of(&bytes) {
+        None => Ok(Some(bytes)),
+        Some(remains) => bail!(
+            "{}: {remains}. What was in it is lost; to go on without it, move it away: `mv {1} {1}.damaged`",
+            doing(),
+            path.display()
+        ),
+    }
+}
+
+/// Gives a file that [`Remains`] of another name, so that a new one can be written in its place; returns that name. Other files stay.
+pub fn set_remains_aside(path: &Path) -> Result<Option<PathBuf>> {
+    let doing = || format!("setting {} aside", path.display());
+    let found = bounded::read_if_there(path, bounded::RECORD).with_context(doing)?;
+    if found.as_deref().and_then(Remains::of).is_none() {
+        return Ok(None);
+    }
+    for number in 1..1000 {
+        let mut name = path.as_os_str().to_os_string();
+        name.push(format!(".damaged-{number}"));
+        let aside = PathBuf::from(name);
+        // A second name first: an older file that was set aside is never replaced.
+        match fs::hard_link(path, &aside) {
+            Ok(()) => {
+                fs::remove_file(path).with_context(doing)?;
+                return Ok(Some(aside));
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error).with_context(doing),
+        }
+    }
+    bail!("{}: too many are there already", doing())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_power_cut_left_is_told_from_content_and_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.json");
+        assert_eq!(read_kept(&path).unwrap(), None);
+        assert_eq!(set_remains_aside(&path).unwrap(), None);
+        for (at, left) in [&b""[..], &[0; 4096]].into_iter().enumerate() {
+            fs::write(&path, left).unwrap();
+            let error = format!("{:#}", read_kept(&path).unwrap_err());
+            assert!(
+                error.contains("power cut") && error.contains("state.json.damaged"),
+                "{error}"
+            );
+            let aside = set_remains_aside(&path).unwrap().unwrap();
+            assert!(
+                aside.ends_with(format!("state.json.damaged-{}", at + 1)),
+                "{aside:?}"
+            );
+            assert_eq!(fs::read(aside).unwrap(), left);
+            assert!(!path.exists());
+        }
+        fs::write(&path, "{}").unwrap();
+        assert_eq!(read_kept(&path).unwrap().unwrap(), b"{}");
+        assert_eq!(set_remains_aside(&path).unwrap(), None);
+    }
 }

@@ -1,23 +1,166 @@
-//! Ctrl-C while something long runs: the first one asks it to stop in order, the second ends this program at once.
+//! SIGINT (Ctrl-C), SIGTERM and SIGHUP: the first one asks this program to stop in order, the second ends it at once.
 //!
-//! *Architecture invariant:* nobody else handles these signals. Without a [`Watch`] they do what they always do: they end the program.
+//! - While a [`Watch`] lives, its owner decides what "in order" means (a campaign ends its step, a build ends make).
+//! - Otherwise the program that runs now is waited for, whatever it writes, and no other one is started ([`point`]): the main
+//!   thread unwinds from there to [`guarded`]. Where nothing runs, this process ends by itself after a moment.
+//! - The second signal ends the programs that run, and then this process. It prints what it cut off.
+//!
+//! *Architecture invariant:* no other module handles these signals.
 
+use super::running;
 use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::thread::{self, ThreadId};
+use std::time::{Duration, Instant};
 
 /// Watches that are alive.
 static WATCHES: AtomicUsize = AtomicUsize::new(0);
-/// Signals seen while a watch was alive.
+/// Signals that were seen and not yet dealt with.
 static ASKED: AtomicUsize = AtomicUsize::new(0);
+/// The second signal has come: nothing is started any more.
+static ENDING: AtomicBool = AtomicBool::new(false);
 static INSTALLED: OnceLock<bool> = OnceLock::new();
+static GUARDED: OnceLock<Guarded> = OnceLock::new();
 
-/// What a shell shows of a program that SIGINT ended: 128 and the signal's number (bash(1), "Exit status").
-const ENDED_BY_INTERRUPT: i32 = 130;
+/// Exit status of a program that a signal has stopped, as a shell shows it for SIGINT: 128 and the signal's number
+/// (bash(1), "Exit status").
+pub const EXIT_STATUS: u8 = 130;
+
+/// How long programs may take to end after the second signal.
+const GRACE: Duration = Duration::from_secs(3);
+/// After the first signal this process ends when no program of its own has run for so long.
+const IDLE: Duration = Duration::from_millis(500);
 
 thread_local! {
     /// What stops the work of this thread alone.
     static ALONE: RefCell<Option<Stop>> = const { RefCell::new(None) };
+}
+
+struct Guarded {
+    thread: ThreadId,
+    say: Box<dyn Fn(&str) + Send + Sync>,
+}
+
+/// The first signal has stopped the work between two programs.
+#[derive(Debug)]
+pub struct Interrupted {
+    /// The program that was not started any more.
+    pub not_begun: String,
+}
+
+impl std::error::Error for Interrupted {}
+
+impl std::fmt::Display for Interrupted {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        write!(
+            f,
+            "stopped as asked, before {}: what had begun before it has ended, and the same command goes on from there",
+            self.not_begun
+        )
+    }
+}
+
+/// Runs the whole work of this process, on its main thread. Messages about signals go to `say`. Errors: a signal has stopped it.
+pub fn guarded<T>(
+    say: impl Fn(&str) + Send + Sync + 'static,
+    work: impl FnOnce() -> T,
+) -> Result<T, Interrupted> {
+    let guard = Guarded {
+        thread: thread::current().id(),
+        say: Box::new(say),
+    };
+    drop(GUARDED.set(guard));
+    install();
+    let done = catch_unwind(AssertUnwindSafe(work));
+    wait_if_ending();
+    done.or_else(|payload| match payload.downcast::<Interrupted>() {
+        Ok(interrupted) => Err(*interrupted),
+        Err(panic) => resume_unwind(panic),
+    })
+}
+
+/// To be called before the program `next` is started. Does not return when this process was asked to stop: on the main thread it
+/// unwinds to [`guarded`]; after the second signal no thread goes on. What is cleaned up while unwinding may start programs.
+pub fn point(next: &str) {
+    wait_if_ending();
+    let is_main = GUARDED
+        .get()
+        .is_some_and(|guard| guard.thread == thread::current().id());
+    let asked = ASKED.load(Ordering::SeqCst) > 0 && WATCHES.load(Ordering::SeqCst) == 0;
+    if asked && is_main && !thread::panicking() {
+        resume_unwind(Box::new(Interrupted {
+            not_begun: next.to_string(),
+        }));
+    }
+}
+
+/// After the second signal nothing may be concluded from how a program ended: it was ended here. Does not return then.
+pub fn wait_if_ending() {
+    while ENDING.load(Ordering::SeqCst) {
+        thread::park();
+    }
+}
+
+fn install() {
+    INSTALLED.get_or_init(|| ctrlc::set_handler(on_signal).is_ok());
+}
+
+fn on_signal() {
+    let first = ASKED.fetch_add(1, Ordering::SeqCst) == 0;
+    let is_watched = WATCHES.load(Ordering::SeqCst) > 0;
+    if first && is_watched {
+        return;
+    }
+    let is_guarded = GUARDED.get().is_some();
+    if !first || !is_guarded {
+        end_at_once();
+    }
+    let running = running::shown();
+    if !running.is_empty() {
+        say(&format!(
+            "stopping when this has ended: {} (a second Ctrl-C ends it at once)",
+            running.join(", ")
+        ));
+    }
+    thread::spawn(end_when_idle);
+}
+
+/// The main thread may be waiting for something else than a program: a board's menu, an answer of a person.
+fn end_when_idle() {
+    let mut idle_since = Instant::now();
+    while idle_since.elapsed() < IDLE {
+        if !running::shown().is_empty() {
+            idle_since = Instant::now();
+        }
+        thread::sleep(Duration::from_millis(25));
+    }
+    wait_if_ending();
+    say("stopped as asked; no program was running");
+    std::process::exit(EXIT_STATUS.into());
+}
+
+fn end_at_once() -> ! {
+    ENDING.store(true, Ordering::SeqCst);
+    let running = running::shown();
+    if !running.is_empty() {
+        say(&format!("stopping at once: ending {}", running.join(", ")));
+    }
+    let ended = running::end_all(GRACE);
+    if !ended.is_empty() {
+        say(&format!(
+            "ended before it was done: {}. What it had written so far stays; running the same command again looks at that first",
+            ended.join(", ")
+        ));
+    }
+    std::process::exit(EXIT_STATUS.into());
+}
+
+fn say(text: &str) {
+    if let Some(guard) = GUARDED.get() {
+        (guard.say)(text);
+    }
 }
 
 /// Stops what one thread does, as Ctrl-C would, and nothing else.
@@ -41,43 +184,46 @@ impl Stop {
     }
 }
 
-/// While it lives, SIGINT, SIGTERM and SIGHUP are counted instead of ending the program.
+/// While it lives, the first signal is its owner's.
 #[derive(Debug)]
 pub struct Watch {
     before: usize,
     alone: Option<Stop>,
+    /// Its owner knows of the signal.
+    told: AtomicBool,
 }
 
 impl Watch {
-    /// Begins to watch. Where no handler can be installed, signals end the program as before.
+    /// Begins to watch. Where no handler can be installed, signals end the program as before. Like
+    /// [`point`], it does not return where a signal has come that nobody has dealt with yet.
     pub fn begin() -> Watch {
-        INSTALLED.get_or_init(|| {
-            ctrlc::set_handler(|| {
-                let first = ASKED.fetch_add(1, Ordering::SeqCst) == 0;
-                if WATCHES.load(Ordering::SeqCst) == 0 || !first {
-                    std::process::exit(ENDED_BY_INTERRUPT);
-                }
-            })
-            .is_ok()
-        });
-        if WATCHES.fetch_add(1, Ordering::SeqCst) == 0 {
-            ASKED.store(0, Ordering::SeqCst);
-        }
+        install();
+        point("the next step");
+        WATCHES.fetch_add(1, Ordering::SeqCst);
         Watch {
             before: ASKED.load(Ordering::SeqCst),
             alone: ALONE.with_borrow(Clone::clone),
+            told: AtomicBool::new(false),
         }
     }
 
-    /// Whether somebody asked to stop since it began; or asked the thread that began it.
+    /// Whether this process was asked to stop since it began, or the thread that began it. An owner that this is told to deals with it.
     pub fn asked_to_stop(&self) -> bool {
-        ASKED.load(Ordering::SeqCst) > self.before || self.alone.as_ref().is_some_and(Stop::is_asked)
+        let by_signal = ASKED.load(Ordering::SeqCst) > self.before;
+        if by_signal {
+            self.told.store(true, Ordering::SeqCst);
+        }
+        by_signal || self.alone.as_ref().is_some_and(Stop::is_asked)
     }
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        WATCHES.fetch_sub(1, Ordering::SeqCst);
+        let is_last = WATCHES.fetch_sub(1, Ordering::SeqCst) == 1;
+        // A signal that came too late for its owner stops what would be started next.
+        if is_last && self.told.load(Ordering::SeqCst) {
+            ASKED.store(0, Ordering::SeqCst);
+        }
     }
 }
 
@@ -89,7 +235,7 @@ mod tests {
     fn one_thread_is_stopped_and_no_other() {
         let stop = Stop::default();
         let here = Watch::begin();
-        let there = std::thread::spawn({
+        let there = thread::spawn({
             let stop = stop.clone();
             move || {
                 stop.rule_this_thread();

@@ -1,204 +1,292 @@
-//! A lock that says who holds it. The operating system's lock is the truth (it is gone when its holder is); what stands in the file is for a
-//! person, and for file systems that cannot lock.
+//! Locks that every user of this host shares, by name, with a note of who holds them.
+//!
+//! The system's lock (flock(2)) is the truth: it ends with its holder, however that ends. The note in the file is for people. A thing
+//! may have several names; whoever takes it takes all of those that are known, so that two who know different ones still meet.
+//!
+//! The files lie in a folder where everyone may write, so nothing in it is trusted: no symbolic link is followed, only a plain file
+//! with one name is opened, and a note is read as foreign text. What is left: any user of this host can hold any lock, and the one who
+//! first made a file can remove it.
 
+mod place;
+
+pub use place::Place;
+
+use super::identity::Identity;
 use anyhow::{Context, Result};
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::io::{Read, Seek, Write};
-use std::path::Path;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
-/// Who holds a lock. A process id alone says little: it is used again, and after a restart of this machine all of them are.
+/// A name of what is locked.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Alias {
+    /// What tells it from all others, whatever it is made of.
+    pub key: String,
+    /// For a message: `its ssh host key ssh-ed25519 SHA256:…`.
+    pub shown: String,
+}
+
+/// What a lock is wanted for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Purpose {
+    /// The command, as it was typed.
+    pub command: String,
+    /// The board, as its holder calls it.
+    pub board: String,
+    /// Campaign.
+    pub campaign: Option<String>,
+    /// Folder of the run.
+    pub run: Option<PathBuf>,
+}
+
+/// Who holds a lock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
-    /// Process id.
-    pub pid: u32,
-    /// When that process started, in clock ticks since this machine booted (field 22 of `/proc/PID/stat`, proc_pid_stat(5)).
-    pub started: Option<u64>,
-    /// Boot id of this machine.
-    pub host_boot_id: Option<String>,
-    /// Since when it holds the lock, RFC 3339.
+    /// The process, told from a later one with the same id.
+    pub process: Option<Identity>,
+    /// Its user, as this host knows it.
+    pub user: String,
+    /// Since when, RFC 3339.
     pub since: String,
-    /// What it does, as a command.
-    pub command: String,
+    /// What for.
+    pub purpose: Purpose,
 }
 
 impl Holder {
-    /// This process.
-    fn this(command: &str) -> Self {
-        let pid = std::process::id();
+    fn this(purpose: &Purpose) -> Self {
         Holder {
-            pid,
-            started: started(pid),
-            host_boot_id: host_boot_id(),
+            process: Identity::of(std::process::id()),
+            user: place::user_name(rustix::process::getuid().as_raw()),
             since: jiff::Timestamp::now().to_string(),
-            command: command.to_string(),
+            purpose: purpose.clone(),
         }
     }
 
-    /// In a sentence.
+    /// In a sentence: who, since when, what for.
     pub fn sentence(&self) -> String {
-        format!("process {} (`{}`) since {}", self.pid, self.command, self.since)
+        let purpose = &self.purpose;
+        let process = self.process.as_ref().map_or("a process".to_string(), |process| {
+            format!("process {}", process.pid)
+        });
+        let mut text = format!(
+            "{process} of user {} (`{}`) since {}, as board `{}`",
+            self.user, purpose.command, self.since, purpose.board
+        );
+        if let Some(campaign) = &purpose.campaign {
+            text.push_str(&format!(", campaign {campaign}"));
+        }
+        if let Some(run) = &purpose.run {
+            text.push_str(&format!(", run {}", run.display()));
+        }
+        place::on_one_line(&text)
     }
 }
 
 /// A held lock; free when it is dropped.
 #[derive(Debug)]
 pub struct Held {
-    file: File,
-    /// Somebody who held it before and died without giving it back.
-    pub stale: Option<Holder>,
+    place: Place,
+    files: Vec<(Alias, File)>,
+    holder: Holder,
+    /// Holders that ended without giving it back.
+    pub stale: Vec<Holder>,
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        // An empty file is a lock that was given back. The system's lock goes with the file.
-        drop(self.file.set_len(0));
+        for (_, file) in &self.files {
+            // An empty file is a lock that was given back. The system's lock goes with the file.
+            drop(file.set_len(0));
+        }
     }
 }
 
-/// What came of trying to take a lock.
+/// Someone else holds the lock.
 #[derive(Debug)]
-pub enum Taken {
-    /// It is ours.
-    Held(Held),
-    /// Somebody else has it.
-    Busy(Option<Holder>),
+pub struct Busy {
+    /// Who, where the note can be read.
+    pub holder: Option<Holder>,
+    /// The name by which it is the same thing.
+    pub name: Alias,
+    /// The file.
+    pub path: PathBuf,
 }
 
-/// What a lock's file says, seen from outside.
+impl std::error::Error for Busy {}
+
+impl std::fmt::Display for Busy {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        let holder = self
+            .holder
+            .as_ref()
+            .map_or("a process that left no note".to_string(), Holder::sentence);
+        write!(
+            f,
+            "it is in use: {holder}. It is the same machine by {} (lock {}). Nothing was done: wait for that process, or stop it",
+            self.name.shown,
+            self.path.display()
+        )
+    }
+}
+
+/// What a lock's file shows to one who only looks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "lock")]
 pub enum State {
-    /// Nobody holds it.
+    /// No process holds it.
     Free,
-    /// This process holds it, and is alive.
-    Held(Holder),
-    /// This process held it, and is gone.
-    Stale(Holder),
+    /// A process holds it.
+    Held {
+        /// Who, where the note can be read.
+        holder: Option<Holder>,
+    },
+    /// A process held it, and ended without giving it back.
+    Stale {
+        /// Who.
+        holder: Holder,
+    },
+    /// It could not be looked at.
+    Unknown {
+        /// Why.
+        why: String,
+    },
 }
 
-/// Tries to take the lock at `path`, for `command`. Errors: the file cannot be made.
-pub fn take(path: &Path, command: &str) -> Result<Taken> {
-    let doing = || format!("taking the lock {}", path.display());
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).with_context(doing)?;
+/// How long a lock may be busy with others who only look at it.
+const LOOKS: Duration = Duration::from_millis(400);
+
+/// Takes all of these names in `place`, or none. Errors: [`Busy`]; a file cannot be opened or locked.
+pub fn take(place: &Place, names: &[Alias], purpose: &Purpose) -> Result<Held> {
+    let mut held = Held {
+        place: place.clone(),
+        files: Vec::new(),
+        holder: Holder::this(purpose),
+        stale: Vec::new(),
+    };
+    held.add(names)?;
+    Ok(held)
+}
+
+impl Held {
+    /// Takes more names of the same thing. Errors: as [`take`]; what was held stays held.
+    pub fn add(&mut self, names: &[Alias]) -> Result<()> {
+        let mut names = names.to_vec();
+        names.retain(|name| self.files.iter().all(|(held, _)| held.key != name.key));
+        // In one order for everyone: of those who want the same names at the same time, one gets them all.
+        names.sort();
+        names.dedup();
+        let mut taken = Vec::new();
+        for name in names {
+            let mut file = self.lock(&name)?;
+            if let Some(stale) = read(&mut file).filter(|stale| !self.stale.contains(stale)) {
+                self.stale.push(stale);
+            }
+            taken.push((name, file));
+        }
+        self.files.extend(taken);
+        self.write()
     }
-    let mut file = File::options()
-        .create(true)
-        .truncate(false)
-        .read(true)
-        .write(true)
-        .open(path)
-        .with_context(doing)?;
-    let mut text = String::new();
-    file.read_to_string(&mut text).with_context(doing)?;
-    let before: Option<Holder> = serde_json::from_str(&text).ok();
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Ok(Taken::Busy(before)),
-        // This file system cannot lock: what the file says has to do.
-        Err(TryLockError::Error(_)) => {
-            if let Some(holder) = before.filter(alive_now) {
-                return Ok(Taken::Busy(Some(holder)));
+
+    /// Says in the note which run it is held for.
+    pub fn is_for_run(&mut self, folder: &std::path::Path) -> Result<()> {
+        self.holder.purpose.run = Some(std::path::absolute(folder)?);
+        self.write()
+    }
+
+    fn lock(&self, name: &Alias) -> Result<File> {
+        let path = self.place.path(name);
+        let doing = || format!("taking the lock {}", path.display());
+        let since = Instant::now();
+        loop {
+            let mut file = self.place.open(&path).with_context(doing)?;
+            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                // A file that is not the one of this name any more locks nothing.
+                Ok(()) if place::is_at(&file, &path) => return Ok(file),
+                Ok(()) => {}
+                Err(Errno::WOULDBLOCK) if since.elapsed() < LOOKS => {
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+                Err(Errno::WOULDBLOCK) => {
+                    return Err(anyhow::Error::new(Busy {
+                        holder: read(&mut file),
+                        name: name.clone(),
+                        path,
+                    }));
+                }
+                Err(error) => return Err(error).with_context(doing),
             }
         }
     }
-    let stale: Option<Holder> = serde_json::from_str(&text).ok();
-    file.set_len(0).with_context(doing)?;
-    file.rewind().with_context(doing)?;
-    file.write_all(&serde_json::to_vec(&Holder::this(command))?)
-        .with_context(doing)?;
-    file.sync_data().with_context(doing)?;
-    Ok(Taken::Held(Held { file, stale }))
-}
 
-/// Looks at a lock without taking it.
-pub fn look(path: &Path) -> State {
-    let text = std::fs::read_to_string(path).unwrap_or_default();
-    match serde_json::from_str::<Holder>(&text) {
-        Err(_) => State::Free,
-        Ok(holder) if alive_now(&holder) => State::Held(holder),
-        Ok(holder) => State::Stale(holder),
+    fn write(&mut self) -> Result<()> {
+        let note = serde_json::to_vec(&self.holder)?;
+        for (name, file) in &mut self.files {
+            let written = file
+                .set_len(0)
+                .and_then(|()| file.rewind())
+                .and_then(|()| file.write_all(&note));
+            match written {
+                Ok(()) => {}
+                // A file of another user's that may only be read: the lock holds, its note stays empty.
+                Err(error) if Errno::from_io_error(&error) == Some(Errno::INVAL) => {}
+                Err(error) if Errno::from_io_error(&error) == Some(Errno::BADF) => {}
+                Err(error) => {
+                    let path = self.place.path(name);
+                    return Err(error).with_context(|| format!("writing the lock {}", path.display()));
+                }
+            }
+        }
+        Ok(())
     }
 }
 
-fn alive_now(holder: &Holder) -> bool {
-    is_alive(holder, host_boot_id().as_deref(), started(holder.pid))
+/// Looks at a lock by any of its names without taking it.
+pub fn look(place: &Place, names: &[Alias]) -> State {
+    let mut found = State::Free;
+    for name in names {
+        match look_at(place, name) {
+            Ok(State::Free) => {}
+            Ok(held @ State::Held { .. }) => return held,
+            Ok(other) => found = other,
+            Err(error) => {
+                found = State::Unknown {
+                    why: format!("{error:#}"),
+                }
+            }
+        }
+    }
+    found
 }
 
-/// The rule: the holder is alive if this machine was not restarted since and its process id still belongs to a process that started when it did.
-fn is_alive(holder: &Holder, boot_id_now: Option<&str>, started_now: Option<u64>) -> bool {
-    holder.host_boot_id.as_deref() == boot_id_now && started_now.is_some() && holder.started == started_now
+fn look_at(place: &Place, name: &Alias) -> Result<State> {
+    let path = place.path(name);
+    let doing = || format!("looking at the lock {}", path.display());
+    let Some(mut file) = place.open_to_look(&path).with_context(doing)? else {
+        return Ok(State::Free);
+    };
+    match flock(&file, FlockOperation::NonBlockingLockShared) {
+        Ok(()) => Ok(read(&mut file).map_or(State::Free, |holder| State::Stale { holder })),
+        Err(Errno::WOULDBLOCK) => Ok(State::Held {
+            holder: read(&mut file),
+        }),
+        Err(error) => Err(error).with_context(doing),
+    }
 }
 
-fn host_boot_id() -> Option<String> {
-    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-    Some(text.trim().to_string())
-}
+/// Longest note that is read.
+const LONGEST: u64 = 64 << 10;
 
-fn started(pid: u32) -> Option<u64> {
-    start_time(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
-}
-
-/// Field 22 of `/proc/PID/stat`. The second field, the name in parentheses, may hold anything, so what follows its last `)` is counted.
-fn start_time(stat: &str) -> Option<u64> {
-    let rest = stat.rsplit_once(')')?.1;
-    rest.split_whitespace().nth(22 - 3)?.parse().ok()
+/// The note in a lock's file; none where it is empty, cut off or something else.
+fn read(file: &mut File) -> Option<Holder> {
+    let mut text = Vec::new();
+    file.rewind().ok()?;
+    file.take(LONGEST).read_to_end(&mut text).ok()?;
+    serde_json::from_slice(&text).ok()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_process_is_known_by_its_start_and_by_the_boot_of_this_machine() {
-        let holder = Holder {
-            pid: 7,
-            started: Some(100),
-            host_boot_id: Some("a".into()),
-            since: String::new(),
-            command: String::new(),
-        };
-        assert!(is_alive(&holder, Some("a"), Some(100)));
-        assert!(!is_alive(&holder, Some("b"), Some(100)), "another boot");
-        assert!(
-            !is_alive(&holder, Some("a"), Some(101)),
-            "another process of this id"
-        );
-        assert!(!is_alive(&holder, Some("a"), None), "no process of this id");
-    }
-
-    #[test]
-    fn a_name_with_parentheses_and_spaces_does_not_shift_the_fields() {
-        let fields: Vec<String> = (4..=30).map(|n| n.to_string()).collect();
-        let stat = format!("7 (a ) b) S {}", fields.join(" "));
-        assert_eq!(start_time(&stat), Some(22));
-    }
-
-    #[test]
-    fn a_lock_is_refused_while_it_is_held_and_told_to_be_stale_when_its_holder_died() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("board.lock");
-        let Taken::Held(held) = take(&path, "one").unwrap() else {
-            panic!("it was free")
-        };
-        assert!(held.stale.is_none());
-        assert!(matches!(look(&path), State::Held(holder) if holder.command == "one"));
-        match take(&path, "two").unwrap() {
-            Taken::Busy(Some(holder)) => assert_eq!(holder.command, "one"),
-            other => panic!("{other:?}"),
-        }
-        drop(held);
-        assert_eq!(look(&path), State::Free);
-        let gone = Holder {
-            host_boot_id: Some("another boot".into()),
-            ..Holder::this("killed")
-        };
-        std::fs::write(&path, serde_json::to_vec(&gone).unwrap()).unwrap();
-        assert_eq!(look(&path), State::Stale(gone.clone()));
-        let Taken::Held(held) = take(&path, "three").unwrap() else {
-            panic!("a stale lock is taken over")
-        };
-        assert_eq!(held.stale.as_ref(), Some(&gone));
-    }
-}
+mod tests;

@@ -12,5 +12,6 @@ pub mod one_line;
 pub mod packages;
 pub mod process;
 pub mod requirements;
+pub mod running;
 pub mod socket;
 pub mod toml;

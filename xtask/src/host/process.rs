@@ -8,15 +8,19 @@ mod aside;
 mod break_off;
 mod follow;
 mod output;
+mod start;
 mod wait;
 
 pub use break_off::{BreakOff, BrokenOff};
 pub use follow::{Ended, Stopped, follow_aside, run_logged};
 
 use super::bounded::MIB;
+use super::interrupt;
 use super::one_line::one_line;
+use super::running::Reach;
 use anyhow::{Context, Result, bail};
 use output::Stream;
+use start::start;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::unix::process::CommandExt;
@@ -72,9 +76,7 @@ pub fn finish_unless(cmd: Cmd, input: &[u8], limit: Duration, break_off: &BreakO
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0);
-    let mut child = command
-        .spawn()
-        .with_context(|| format!("starting `{}`", one_line(&shown)))?;
+    let (mut child, _running) = start(&mut command, Reach::Group, &shown)?;
     let too_much = BreakOff::default();
     let most = break_off.most();
     let stdout = child.stdout.take().expect("stdout was piped");
@@ -194,6 +196,7 @@ pub fn hold(cmd: Cmd, grace: Duration) -> Result<Held> {
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .process_group(0);
+    interrupt::point(&format!("`{shown}`"));
     let mut child = Group(command.spawn().with_context(doing)?);
     let input = child.0.stdin.take().context("a piped standard input")?;
     let started = Instant::now();
@@ -225,6 +228,7 @@ pub fn spawn_detached(cmd: Cmd, log: &Path) -> Result<u32> {
         .stdin(Stdio::null())
         .stdout(file.try_clone().with_context(doing)?)
         .stderr(file);
+    interrupt::point(&format!("`{shown}`"));
     Ok(command.spawn().with_context(doing)?.id())
 }
 
@@ -254,9 +258,11 @@ impl Piped {
 /// Runs a program on this terminal (an editor, a shell on the board) and gives its exit status.
 pub fn run_interactive(cmd: Cmd) -> Result<ExitStatus> {
     let shown = cmd.to_string();
-    Command::from(cmd)
-        .status()
-        .with_context(|| format!("running `{shown}`"))
+    let (mut child, running) = start(&mut Command::from(cmd), Reach::Process, &shown)?;
+    let status = child.wait().with_context(|| format!("running `{shown}`"));
+    interrupt::wait_if_ending();
+    drop(running);
+    status
 }
 
 fn succeeded(shown: &str, finished: Finished) -> Result<Finished> {

@@ -64,6 +64,29 @@ impl Place {
         })
     }
 
+    /// Why there is nothing at [`Place::of`] any more: it was deleted or moved, or nothing was ever imported; none where something is there. Errors:
+    /// it could not be looked at, which is another thing.
+    pub fn gone(cache: &Path, kernel: Option<&Path>) -> Result<Option<String>> {
+        let Some(path) = kernel else {
+            let why = || format!("no kernel tree is imported in {}", cache.join("linux").display());
+            return Ok(source::newest_imported(cache)?.is_none().then(why));
+        };
+        let doing = || format!("looking for a kernel tree in {}", path.display());
+        if !path.try_exists().with_context(doing)? {
+            return Ok(Some(format!("{} is not there any more", path.display())));
+        }
+        // A repository that is damaged is not gone: what opens it says what is wrong.
+        for part in [".git", "HEAD"] {
+            if path.join(part).try_exists().with_context(doing)? {
+                return Ok(None);
+            }
+        }
+        Ok(Some(format!(
+            "{} is not a git repository any more",
+            path.display()
+        )))
+    }
+
     /// Opens the work tree, and makes it when it is not there.
     pub fn open(&self) -> Result<Tree> {
         let tree = Tree::open(&self.repository, &self.worktree, BRANCH, self.base.as_deref())?;

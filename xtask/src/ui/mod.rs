@@ -98,8 +98,19 @@ impl Ui {
     /// Something that goes on, to standard error, with the time since the start in front. Lines behind its first one are indented.
     pub fn say(&self, text: &str) {
         let seconds = self.started.elapsed().as_secs();
-        self.bars
-            .suspend(|| eprintln!("[{:>2}:{:02}] {}", seconds / 60, seconds % 60, message(text)));
+        let line = format!("[{:>2}:{:02}] {}", seconds / 60, seconds % 60, message(text));
+        // A terminal that hung up is no reason to fail.
+        self.bars.suspend(|| drop(writeln!(std::io::stderr(), "{line}")));
+    }
+
+    /// [`Ui::say`] for another thread.
+    pub fn speaker(&self) -> impl Fn(&str) + Send + Sync + 'static {
+        let other = Ui {
+            format: self.format,
+            started: self.started,
+            bars: self.bars.clone(),
+        };
+        move |text| other.say(text)
     }
 
     /// Bytes as they are, to standard output: the serial line on a person's terminal. The caller has made them safe, or the
@@ -117,7 +128,7 @@ impl Ui {
     /// The command's error: all of its contexts. Lines behind its first one are indented.
     pub fn error(&self, error: &anyhow::Error) {
         let text = message(&format!("{error:#}"));
-        eprintln!("error: {text}");
+        drop(writeln!(std::io::stderr(), "error: {text}"));
         drop(self.json(&serde_json::json!({ "error": text })));
     }
 

@@ -48,7 +48,7 @@ pub fn create(
     requirements::require(&[Purpose::VirtualBoard])?;
     let qemu = tools::qemu_version()?;
     let key = key(vanilla, &qemu)?;
-    let _lock = super::lock(folders)?;
+    let _lock = super::lock::wait(folders)?;
     let folder = super::folder(folders);
     if folder.join(super::STATE).exists() {
         match VirtualBoard::open(folders) {

@@ -6,6 +6,7 @@
 mod create;
 mod disk;
 mod environment;
+mod lock;
 mod ports;
 mod power;
 mod qemu;
@@ -17,6 +18,7 @@ mod tools;
 
 pub use create::{Different, create};
 pub use disk::VANILLA_LABEL;
+pub use lock::machine_name;
 pub use ports::{LogNetwork, Ports};
 pub use qemu::Machine;
 pub use serial::{Connection, Serial};
@@ -35,7 +37,7 @@ use crate::host::requirements;
 use crate::manifest::Manifest;
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
-use std::fs::{self, File};
+use std::fs;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -63,6 +65,8 @@ pub struct VirtualBoard {
     serial: Serial,
     state: State,
     instance: String,
+    /// See [`VirtualBoard::over`].
+    connection: Option<&'static str>,
 }
 
 /// What a board was made from.
@@ -142,12 +146,21 @@ impl VirtualBoard {
             description: description()?,
             folder,
             state,
+            connection: None,
         })
     }
 
     /// The same board with what a board file says of it, instead of what this program was built with.
     pub fn described(self, description: Description) -> Self {
         VirtualBoard { description, ..self }
+    }
+
+    /// The same board over a connection of this name, which no one else shares.
+    pub fn over(self, connection: &'static str) -> Self {
+        VirtualBoard {
+            connection: Some(connection),
+            ..self
+        }
     }
 
     /// Its files.
@@ -184,7 +197,7 @@ impl VirtualBoard {
     /// [`VirtualBoard::up`], with every write and flush of its disk recorded in order in `write_log` (absolute; the kernel's
     /// dm-log-writes format), for tests that cut its power at any instant.
     pub fn up_recording(&self, folders: &Folders, write_log: Option<&Path>) -> Result<Up> {
-        let _lock = lock(folders)?;
+        let _lock = lock::wait(folders)?;
         if let Some(pid) = power::running(&self.folder) {
             self.serial.record(pid)?;
             return Ok(Up::WasOn);
@@ -273,7 +286,7 @@ impl VirtualBoard {
 
     /// Takes its power: asks it to shut down first, and cuts if it does not. Errors: QEMU does not end.
     pub fn down(&self, folders: &Folders) -> Result<Down> {
-        let _lock = lock(folders)?;
+        let _lock = lock::wait(folders)?;
         self.switch_off()
     }
 
@@ -305,7 +318,7 @@ impl VirtualBoard {
         let ports = self
             .ports()
             .context("the virtual board is off: `cargo xtask board up`")?;
-        Ok(Ssh::new(Target {
+        let ssh = Ssh::new(Target {
             destination: "root@127.0.0.1".into(),
             port: Some(ports.ssh),
             jump: None,
@@ -317,7 +330,11 @@ impl VirtualBoard {
                 alias: HOST_ALIAS.into(),
             }),
             folder: self.folder.clone(),
-        }))
+        });
+        match self.connection {
+            Some(name) => ssh.beside(name),
+            None => Ok(ssh),
+        }
     }
 
     /// The ports of the last start.
@@ -417,7 +434,7 @@ impl Board for VirtualBoard {
 /// Removes the board of this cache, readable or not, with everything that is on its disk; gives the folder that is gone. Errors:
 /// there is none. Dies half-way: some of its files are left, and it counts as not made.
 pub fn destroy(folders: &Folders) -> Result<PathBuf> {
-    let _lock = lock(folders)?;
+    let _lock = lock::wait(folders)?;
     let folder = folder(folders);
     if !folder.exists() {
         bail!("there is no virtual board in {}", folder.display());
@@ -468,16 +485,6 @@ fn machine(folder: &Path, ports: Ports) -> Result<Machine> {
 
 fn folder(folders: &Folders) -> PathBuf {
     folders.cache.join("boards/virtual")
-}
-
-/// Held while the board is made, started, stopped or removed: two commands must not do that at once. Waits for the other.
-fn lock(folders: &Folders) -> Result<File> {
-    let path = folders.cache.join("boards/virtual.lock");
-    let doing = || format!("locking {}", path.display());
-    fs::create_dir_all(folders.cache.join("boards")).with_context(doing)?;
-    let file = File::create(&path).with_context(doing)?;
-    file.lock().with_context(doing)?;
-    Ok(file)
 }
 
 /// `boards/virtual.toml`, as it was when this program was built.

@@ -1,6 +1,7 @@
 //! What can be told of the virtual board, made or not, on or off.
 
 use super::{VirtualBoard, folder, ports, power};
+use crate::board::only_look::CONNECTION;
 use crate::board::{Board as _, SerialLine as _};
 use crate::host::folders::Folders;
 use serde::Serialize;
@@ -44,6 +45,7 @@ impl VirtualBoard {
         let Ok(board) = VirtualBoard::open(folders) else {
             return status;
         };
+        let board = board.over(CONNECTION);
         status.made = true;
         status.vanilla = Some(board.state.release.clone());
         status.serial_log = Some(board.serial.log());

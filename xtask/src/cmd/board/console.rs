@@ -5,6 +5,7 @@ use crate::board::ssh_board::RecordedLine;
 use crate::board::virt::{Connection, VirtualBoard};
 use crate::capture::control::Writer;
 use crate::cmd::Context;
+use crate::cmd::hold_board::{HeldBoard, hold};
 use crate::exit::Outcome;
 use anyhow::{Context as _, Result, bail};
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
@@ -36,6 +37,14 @@ impl Direction {
     /// By the flag `--write`.
     pub fn of(write: bool) -> Self {
         if write { Direction::Write } else { Direction::Look }
+    }
+}
+
+/// The board's lock, where something is going to be sent.
+pub fn hold_to_write(context: &Context, board: &str, direction: Direction) -> Result<Option<HeldBoard>> {
+    match direction {
+        Direction::Look => Ok(None),
+        Direction::Write => hold(context, board, None).map(Some),
     }
 }
 

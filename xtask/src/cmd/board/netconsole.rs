@@ -1,7 +1,7 @@
 //! `cargo xtask board netconsole`: the kernel's log over the network, recorded on this host by a process of its own.
 
 use super::super::Context;
-use super::super::open_board::open;
+use super::super::hold_board::hold;
 use crate::board::Board;
 use crate::board::netconsole::{self, Network, Wire};
 use crate::exit::Outcome;
@@ -37,7 +37,8 @@ pub struct Netconsole {
 impl Netconsole {
     /// Runs the verb.
     pub(super) fn run(&self, name: &str, context: &Context) -> Result<Outcome> {
-        let board = open(context, name)?;
+        let mut held = hold(context, name, None)?;
+        let board = held.open(context)?;
         let wire = self.wire(board.as_ref(), context, name)?;
         if self.off {
             netconsole::take_away(board.as_ref())?;

@@ -1,7 +1,7 @@
 //! `cargo xtask board ramoops`: a place for a ramoops region, and the device-tree overlay that reserves it.
 
 use super::super::Context;
-use super::super::open_board::open;
+use super::super::open_board::look_answering;
 use crate::board::ramoops::{LOOK, Map};
 use crate::board::script;
 use crate::exit::Outcome;
@@ -41,8 +41,8 @@ impl Ramoops {
             bail!("{} is there already, and is not overwritten", out.display());
         }
         let text = |path: &Path| bounded::read_text(path, bounded::WRITTEN);
-        let board = open(context, name)?;
-        let said = script::ask(board.as_ref(), "looking at the memory map", LOOK, script::LOOK)?.text();
+        let board = look_answering(context, name)?;
+        let said = script::ask(&board, "looking at the memory map", LOOK, script::LOOK)?.text();
         let mut map = Map::read(&said)?;
         if let Some(path) = &self.env {
             map.add_environment(&text(path)?);

@@ -1,8 +1,10 @@
 //! `cargo xtask board` for a board over ssh: what makes sense for a machine that is not made here.
 
 use super::super::Context;
+use super::super::hold_board::{hold, warn_if_held};
 use super::super::open_board::{board_file, ssh_board};
 use super::{Action, console, outcome_of};
+use crate::board::only_look::CONNECTION;
 use crate::board::ssh::Terminal;
 use crate::board::ssh_board::SshBoard;
 use crate::board::{Board as _, boot, file};
@@ -10,6 +12,9 @@ use crate::exit::Outcome;
 use crate::ui::Format;
 use anyhow::{Result, bail};
 use std::time::Duration;
+
+/// How long a board that may be silent may take to say which machine it is.
+const ANSWER: Duration = Duration::from_secs(5);
 
 /// Runs an action on the board `name`. Errors: it is for the virtual board alone.
 pub(super) fn run(action: &Action, name: &str, context: &Context) -> Result<Outcome> {
@@ -27,7 +32,8 @@ pub(super) fn run(action: &Action, name: &str, context: &Context) -> Result<Outc
             .json(&serde_json::json!({ "dry_run": true, "plan": steps }))?;
         return Ok(Outcome::Success);
     }
-    let board = ssh_board(context, &file)?;
+    // Its own connection, so that whoever works on the board keeps theirs.
+    let board = ssh_board(context, &file)?.over(CONNECTION)?;
     match action {
         Action::Status => status(&board, name, context),
         Action::Ssh { command } => ssh(&board, command, context),
@@ -54,6 +60,7 @@ fn console(board: &SshBoard, direction: console::Direction, context: &Context) -
     if let Some(problem) = line.problem() {
         bail!("the serial line of board `{name}` cannot be used: {problem}");
     }
+    let _held = console::hold_to_write(context, name, direction)?;
     console::run(context, &console::Line::Recorded(line), direction)
 }
 
@@ -74,7 +81,7 @@ fn plan(action: &Action) -> &'static str {
 
 fn status(board: &SshBoard, name: &str, context: &Context) -> Result<Outcome> {
     let way = board.check_way(Duration::from_secs(40));
-    let running = way.as_ref().ok().and_then(|()| boot::look(board).ok());
+    let running = way.as_ref().ok().and_then(|_| boot::look(board).ok());
     let said = way.as_ref().err().map(|error| format!("{error:#}"));
     context.ui.json(&serde_json::json!({
         "board": name, "answers": way.is_ok(), "release": running.as_ref().map(|running| &running.release),
@@ -103,6 +110,7 @@ fn status(board: &SshBoard, name: &str, context: &Context) -> Result<Outcome> {
 }
 
 fn ssh(board: &SshBoard, command: &[String], context: &Context) -> Result<Outcome> {
+    warn_if_held(context, &board.description().name);
     if context.ui.format() == Format::Json {
         let finished = board.run(&command.join(" "), Duration::from_secs(600))?;
         context.ui.json(&serde_json::json!({
@@ -120,6 +128,8 @@ fn ssh(board: &SshBoard, command: &[String], context: &Context) -> Result<Outcom
 }
 
 fn reset(board: &SshBoard, name: &str, context: &Context) -> Result<Outcome> {
+    let mut held = hold(context, name, None)?;
+    held.learn_if_it_answers(board, ANSWER)?;
     let question = format!("Reset board `{name}` without flushing anything?");
     context.ui.confirm(context.global.consent(), &question)?;
     board.hard_reset()?;

@@ -1,7 +1,7 @@
 //! `cargo xtask board state`.
 
 use super::super::Context;
-use super::super::open_board::{BoardFlags, label_name};
+use super::super::open_board::{BoardFlags, label_name, look_answering};
 use crate::board::name::Name;
 use crate::board::slot::USUAL_LABEL;
 use crate::board::state::{self, BoardState};
@@ -27,8 +27,8 @@ pub fn run(flags: &StateFlags, board: &str, context: &Context) -> Result<Outcome
         label: flags.label.clone(),
     };
     let protected = flags.protected(context)?;
-    let board = flags.open(context)?;
-    let state = state::look(board.as_ref(), &protected)?;
+    let board = look_answering(context, &flags.board)?;
+    let state = state::look(&board, &protected)?;
     context.ui.json(&state)?;
     told(&state).iter().for_each(|line| context.ui.line(line));
     let next = if state.label.as_deref() == Some(&protected.vanilla_label) {

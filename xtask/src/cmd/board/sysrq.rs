@@ -1,7 +1,7 @@
 //! `cargo xtask board sysrq`: one SysRq key for the kernel that runs on a board.
 
 use super::super::Context;
-use super::super::open_board::find;
+use super::super::hold_board::hold;
 use crate::board::boot::sysrq::{self, ENDING, Way};
 use crate::exit::Outcome;
 use crate::host::bounded;
@@ -33,7 +33,8 @@ const ANSWERS: Duration = Duration::from_secs(10);
 impl Sysrq {
     /// Runs the verb.
     pub(super) fn run(&self, name: &str, context: &Context) -> Result<Outcome> {
-        let board = find(context, name)?;
+        let mut held = hold(context, name, None)?;
+        let board = held.open_silent(context, ANSWERS)?;
         if ENDING.contains(&self.key) {
             let question = format!(
                 "End the kernel on board `{name}` by SysRq {}, with nothing flushed?",

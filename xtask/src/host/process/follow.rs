@@ -1,7 +1,9 @@
 //! Long programs: their output is a log as it comes, each line is shown to somebody, and they end when this program is asked to stop.
 
-use super::super::interrupt::Watch;
+use super::super::interrupt::{Watch, wait_if_ending};
+use super::super::running::Reach;
 use super::aside::aside;
+use super::start::start;
 use super::{BreakOff, Group, indent, wait::wait};
 use anyhow::{Context, Result, bail};
 use std::fs::File;
@@ -100,7 +102,8 @@ fn follow(
         .stdout(writer.try_clone().with_context(doing)?)
         .stderr(writer);
     let watch = Watch::begin();
-    let mut child = Group(command.spawn().with_context(doing)?);
+    let (child, _running) = start(&mut command, Reach::Group, shown)?;
+    let mut child = Group(child);
     // The command holds the writing end; as long as it lives the pipe never ends.
     drop(command);
     let (sender, lines) = mpsc::channel();
@@ -111,6 +114,7 @@ fn follow(
         if watch.asked_to_stop() {
             let _ = file.flush();
             child.end();
+            wait_if_ending();
             return Err(anyhow::Error::new(Stopped {
                 command: shown.to_string(),
                 log: log.to_path_buf(),

@@ -1,5 +1,6 @@
 //! Waiting for a program's end: at its end, and not at the next look.
 
+use super::super::interrupt;
 use super::BreakOff;
 use anyhow::{Result, bail};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -23,6 +24,7 @@ pub(super) fn wait(child: &mut Child, limit: Duration, break_off: &BreakOff) -> 
     let end = Pid::from_raw(child.id() as i32).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
     loop {
         if let Some(status) = child.try_wait()? {
+            interrupt::wait_if_ending();
             return Ok(status);
         }
         let broken_off = break_off.check();

@@ -282,11 +282,12 @@ impl Builder {
     }
 }
 
-/// How long a make of a process that was killed is waited for: it ends when it cannot tell its next line to anybody.
+/// How long a make of a process that was killed is waited for: the system ends make with its starter, and make waits for what it
+/// has started.
 const ORPHAN_LIMIT: Duration = Duration::from_secs(60);
 
 /// Waits until no make of ours is at work in a build folder, and keeps others out for as long as the returned file, or a program that has it as
-/// its standard input, lives. make keeps it when the process that started it is killed; two of them would spoil the folder. Errors: it
+/// its standard input, lives. make keeps it until it has ended when the process that started it is killed; two of them would spoil the folder. Errors: it
 /// is at work for too long.
 pub fn alone_in(out: &Path) -> Result<fs::File> {
     let path = out.join("lockstep-make.lock");

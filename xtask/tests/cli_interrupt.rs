@@ -1,0 +1,142 @@
+//! Signals, and one board for two commands: the real tool, with an `ssh` that takes its time.
+
+mod fake_ssh;
+
+use fake_ssh::{FakeSsh, SLOW, text};
+use rustix::process::{Pid, Signal, kill_process};
+use std::process::Child;
+use std::time::{Duration, Instant};
+
+fn signal(child: &Child, signal: Signal) {
+    kill_process(Pid::from_raw(child.id() as i32).unwrap(), signal).unwrap();
+}
+
+/// Longer than a slow command takes: what goes on without the tool has ended then.
+fn let_it_go_on() {
+    std::thread::sleep(Duration::from_millis(u64::from(SLOW) * 100 + 1000));
+}
+
+const ASKS_TWICE: [&str; 4] = ["board", "status", "--board", "ampere"];
+
+#[test]
+fn the_first_signal_waits_for_the_program_that_runs_and_starts_no_other() {
+    for first in [Signal::INT, Signal::TERM, Signal::HUP] {
+        let fake = FakeSsh::new();
+        fake.slow(SLOW);
+        let child = fake.at_work("cache", &ASKS_TWICE);
+        signal(&child, first);
+        let output = child.wait_with_output().unwrap();
+        let said = text(&output);
+        assert_eq!(output.status.code(), Some(130), "{first:?}: {said}");
+        assert_eq!(fake.log(), "begun\ndone\n", "{first:?}: {said}");
+        assert!(said.contains("stopping when this has ended: `ssh …`"), "{said}");
+        assert!(said.contains("stopped as asked, before `ssh …`"), "{said}");
+    }
+    // The counter-check: without a signal it asks again.
+    let fake = FakeSsh::new();
+    fake.xtask("cache", &ASKS_TWICE).output().unwrap();
+    assert!(fake.log().starts_with("begun\ndone\nbegun"), "{}", fake.log());
+}
+
+#[test]
+fn the_second_signal_ends_the_program_that_runs_and_says_so() {
+    for second in [Signal::INT, Signal::TERM] {
+        let fake = FakeSsh::new();
+        fake.slow(3 * SLOW);
+        let child = fake.at_work("cache", &ASKS_TWICE);
+        let started = Instant::now();
+        signal(&child, Signal::INT);
+        std::thread::sleep(Duration::from_millis(300));
+        signal(&child, second);
+        let output = child.wait_with_output().unwrap();
+        let said = text(&output);
+        assert!(
+            started.elapsed() < Duration::from_secs(5),
+            "{:?}",
+            started.elapsed()
+        );
+        assert_eq!(output.status.code(), Some(130), "{said}");
+        assert!(said.contains("ended before it was done: `ssh …`"), "{said}");
+        (0..3).for_each(|_| let_it_go_on());
+        assert_eq!(fake.log(), "begun\n", "it was left at work: {said}");
+    }
+}
+
+#[test]
+fn a_program_ends_with_a_tool_that_is_killed() {
+    let fake = FakeSsh::new();
+    fake.slow(SLOW);
+    let mut child = fake.at_work("cache", &ASKS_TWICE);
+    signal(&child, Signal::KILL);
+    child.wait().unwrap();
+    let_it_go_on();
+    assert_eq!(fake.log(), "begun\n", "it was left at work");
+}
+
+#[test]
+fn every_verb_that_a_board_would_notice_is_refused_while_another_works_on_the_machine() {
+    let mut fake = FakeSsh::new();
+    fake.slow(600);
+    fake.one_machine(&["ampere", "other-name"]);
+    let other = fake.board_file("other-name");
+    let stranger = fake.board_file("stranger");
+    let mut holder = fake.at_work(
+        "cache",
+        &["preflight", "--board", "ampere", "--campaign", "none-x"],
+    );
+    fake.slow(0);
+    let verbs: [&[&str]; 7] = [
+        &["board", "reset"],
+        &["board", "sysrq", "w"],
+        &["board", "netconsole"],
+        &["preflight"],
+        &["rollback", "--campaign", "none-x"],
+        &["rollback", "--campaign", "none-x", "--offline", "/nonexistent"],
+        &["harvest", "--clear", "--to", "/nonexistent/x"],
+    ];
+    // Another user of this host, who has the board in a file of another name.
+    for verb in verbs {
+        let words = [verb, &["--board", &other, "--yes"][..]].concat();
+        let said = fake.said("another-cache", &words, 1);
+        for part in [
+            format!("process {} of user", holder.id()),
+            "(`preflight --board ampere --campaign none-x`) since 2".into(),
+            "as board `ampere`, campaign none-x".into(),
+            "by its ssh host key (ssh-ed25519".into(),
+        ] {
+            assert!(said.contains(&part), "{verb:?}: {part}: {said}");
+        }
+    }
+    // The same address, from another checkout's cache.
+    let said = fake.said(
+        "another-cache",
+        &["board", "reset", "--board", "ampere", "--yes"],
+        1,
+    );
+    assert!(
+        said.contains("taking board `ampere` for this command: it is in use"),
+        "{said}"
+    );
+    // Another machine is not refused, and who only looks is not either.
+    let said = fake.said(
+        "another-cache",
+        &["board", "reset", "--board", &stranger, "--yes"],
+        1,
+    );
+    assert!(said.contains("has no reset command"), "{said}");
+    let said = fake.said("another-cache", &["harvest", "--board", &other, "--dry-run"], 0);
+    assert!(!said.contains("in use"), "{said}");
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+    // It is free, and who held it is named.
+    let said = fake.said(
+        "another-cache",
+        &["board", "reset", "--board", &other, "--yes"],
+        1,
+    );
+    assert!(
+        said.contains("has no reset command")
+            && said.contains("that process has ended without giving it back"),
+        "{said}"
+    );
+}

@@ -1,0 +1,153 @@
+//! An `ssh` in the PATH that answers as a board does, or not, or slowly; the rest of the tool is real.
+
+// Each test file uses its own part of this.
+#![allow(dead_code)]
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long a slow command takes, in tenths of a second.
+pub const SLOW: u32 = 20;
+
+pub struct FakeSsh {
+    pub folder: tempfile::TempDir,
+    /// Board files that were made in this checkout.
+    boards: Vec<PathBuf>,
+}
+
+impl Drop for FakeSsh {
+    fn drop(&mut self) {
+        for board in &self.boards {
+            drop(std::fs::remove_file(board));
+        }
+    }
+}
+
+impl FakeSsh {
+    pub fn new() -> Self {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        for name in ["bin", "locks"] {
+            std::fs::create_dir(at(name)).unwrap();
+        }
+        let made = Command::new("ssh-keygen")
+            .args(["-q", "-t", "ed25519", "-N", "", "-C", "", "-f"])
+            .arg(at("key"))
+            .status()
+            .unwrap();
+        assert!(made.success());
+        let script = format!(
+            r#"#!/bin/sh
+here={}
+for last; do :; done
+case $1 in
+-G) printf 'hostname %s.lan\nport 22\nuserknownhostsfile %s\n' "$last" "$here/known_hosts"; exit 0 ;;
+-O) exit 0 ;;
+esac
+[ -e "$here/dead" ] && exit 255
+echo begun >>"$here/log"
+[ -e "$here/slow" ] && for tenth in $(seq "$(cat "$here/slow")"); do sleep 0.1; done
+echo done >>"$here/log"
+echo 0
+"#,
+            folder.path().display()
+        );
+        std::fs::write(at("bin/ssh"), script).unwrap();
+        std::fs::set_permissions(at("bin/ssh"), std::fs::Permissions::from_mode(0o755)).unwrap();
+        FakeSsh {
+            folder,
+            boards: Vec::new(),
+        }
+    }
+
+    /// These hosts have one host key in known_hosts.
+    pub fn one_machine(&self, hosts: &[&str]) {
+        let key = std::fs::read_to_string(self.at("key.pub")).unwrap();
+        let names: Vec<String> = hosts.iter().map(|host| format!("{host}.lan")).collect();
+        std::fs::write(self.at("known_hosts"), format!("{} {key}", names.join(","))).unwrap();
+    }
+
+    /// A board file of this checkout for a host, as long as this value lives; returns its name.
+    pub fn board_file(&mut self, host: &str) -> String {
+        let name = format!("test-{host}-{}", std::process::id());
+        let boards = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .parent()
+            .unwrap()
+            .join("boards");
+        let text = std::fs::read_to_string(boards.join("ampere.toml")).unwrap();
+        let path = boards.join(format!("{name}.toml"));
+        let text = text.replace("host = \"ampere\"", &format!("host = \"{host}\""));
+        std::fs::write(&path, text).unwrap();
+        self.boards.push(path);
+        name
+    }
+
+    pub fn at(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// It does not answer.
+    pub fn dead(&self) {
+        std::fs::write(self.at("dead"), "").unwrap();
+    }
+
+    /// Every command that begins from now on takes so long, in tenths of a second.
+    pub fn slow(&self, tenths: u32) {
+        std::fs::write(self.at("slow"), tenths.to_string()).unwrap();
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.at("log")).unwrap_or_default()
+    }
+
+    /// The tool for a user whose cache has this name.
+    pub fn xtask(&self, cache: &str, words: &[&str]) -> Command {
+        let path = format!(
+            "{}:{}",
+            self.at("bin").display(),
+            std::env::var("PATH").unwrap_or_default()
+        );
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        command
+            .args(words)
+            .env("PATH", path)
+            .env("LOCKSTEP_CACHE", self.at(cache))
+            .env("LOCKSTEP_LOCKS", self.at("locks"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    /// Runs it to its end; returns what it printed.
+    pub fn said(&self, cache: &str, words: &[&str], code: i32) -> String {
+        let output = self.xtask(cache, words).output().unwrap();
+        let text = text(&output);
+        assert_eq!(output.status.code(), Some(code), "{words:?}: {text}");
+        text
+    }
+
+    /// Starts it, and waits until a command is at work on the board.
+    pub fn at_work(&self, cache: &str, words: &[&str]) -> Child {
+        let child = self.xtask(cache, words).spawn().unwrap();
+        let started = Instant::now();
+        while !self.log().contains("begun") {
+            assert!(
+                started.elapsed() < Duration::from_secs(60),
+                "{words:?} asks nothing"
+            );
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        child
+    }
+}
+
+pub fn text(output: &Output) -> String {
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}
