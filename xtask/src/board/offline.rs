@@ -147,7 +147,7 @@ impl Offline {
             self.put(&protected.extlinux, &protected.foreign()?, entry, &mut sent)?;
         }
         let wanted: BTreeSet<PathBuf> = plan.restore.iter().cloned().collect();
-        for (path, bytes) in backup::from_archive(&self.host_folder, &wanted)? {
+        for (path, bytes) in backup::from_archive(&self.manifest, &self.host_folder, &wanted)? {
             self.put(&path, &bytes, &self.manifest.inventory[&path], &mut sent)?;
         }
         for path in plan.strangers.iter().chain(&plan.remove) {
@@ -268,7 +268,7 @@ fn walk(at: &Path, root: &Path, filesystem: &str) -> Result<Inventory> {
         } else {
             root.join(below)
         };
-        found.insert(path, entry_of(item.path(), &metadata, filesystem)?);
+        found.add(path, entry_of(item.path(), &metadata, filesystem)?)?;
     }
     Ok(found)
 }

@@ -136,8 +136,7 @@ pub fn end(folder: &Path, past: &Past, journal: &mut Journal) -> Result<()> {
         person: None,
     };
     journal.note(Event::End, "", &ended)?;
-    let record = std::fs::read(folder.join("run.json")).ok();
-    let Some(mut record) = record.and_then(|bytes| serde_json::from_slice::<RunRecord>(&bytes).ok()) else {
+    let Ok(mut record) = RunRecord::load(folder) else {
         return Ok(());
     };
     record.end = Some(End::Aborted);

@@ -145,8 +145,7 @@ pub fn summary(run: &Run) -> Summary {
     };
     summary.started.clone_from(&past.started);
     summary.seconds = seconds_between(&past.started, &past.last);
-    let record = std::fs::read(run.folder.join("run.json")).ok();
-    let record = record.and_then(|bytes| serde_json::from_slice::<RunRecord>(&bytes).ok());
+    let record = RunRecord::load(&run.folder).ok();
     let rows = match (&past.begin, record) {
         (Some(begin), _) => {
             summary.board = Some(begin.board.clone());

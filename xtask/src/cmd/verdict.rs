@@ -129,12 +129,9 @@ fn tell(context: &Context, row: &PastRow) -> Result<Outcome> {
 
 /// The report tells the word, too.
 fn into_record(folder: &Path, step: &str, word: &Overruled) -> Result<()> {
-    let path = folder.join("run.json");
-    let Ok(bytes) = std::fs::read(&path) else {
+    let Some(mut record) = RunRecord::load_if_there(folder)? else {
         return Ok(());
     };
-    let mut record: RunRecord =
-        serde_json::from_slice(&bytes).with_context(|| format!("reading {}", path.display()))?;
     if let Some(row) = record.rows.iter_mut().find(|row| row.id == step) {
         row.overruled = Some(word.clone());
     }
