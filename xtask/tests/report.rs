@@ -161,7 +161,7 @@ fn what_is_no_run_is_refused() {
     std::fs::write(folder.join("run.json"), newer).unwrap();
     let said = refused(&mut xtask(&[&folder.display().to_string()]));
     assert!(
-        said.contains("schema_version is 99, this program reads up to 2"),
+        said.contains("format 99, newer than this program reads (2)"),
         "{said}"
     );
 }

@@ -102,7 +102,12 @@ pub fn make(
     let host_has_something = there.as_ref().is_some_and(Copies::host_has_something);
     let known = match there {
         Some(copies) => {
-            check_owner(&copies.known.manifest, board, campaign, host_folder)?;
+            check_owner(
+                &copies.known.manifest,
+                &board.description().name,
+                campaign,
+                host_folder,
+            )?;
             same_vanilla(&copies.known.manifest, &seen, &folder)?;
             copies.known
         }
@@ -144,7 +149,12 @@ pub fn make(
 /// Reads both copies back. Errors name the first files that differ, in which copy, and which copy is whole.
 pub fn verify(board: &dyn Board, campaign: &str, host_folder: &Path) -> Result<Verified> {
     let copies = Copies::find(board, campaign, host_folder)?.with_context(|| no_backup(host_folder))?;
-    check_owner(&copies.known.manifest, board, campaign, host_folder)?;
+    check_owner(
+        &copies.known.manifest,
+        &board.description().name,
+        campaign,
+        host_folder,
+    )?;
     copies.check_both(board)?;
     verified(copies, board, campaign, host_folder)
 }
@@ -152,7 +162,12 @@ pub fn verify(board: &dyn Board, campaign: &str, host_folder: &Path) -> Result<V
 /// Reads the copy on the host back: all that can be done for a board that does not answer.
 pub fn verify_archive(board: &dyn Board, campaign: &str, host_folder: &Path) -> Result<Verified> {
     let copies = Copies::find_here(host_folder)?.with_context(|| no_backup(host_folder))?;
-    check_owner(&copies.known.manifest, board, campaign, host_folder)?;
+    check_owner(
+        &copies.known.manifest,
+        &board.description().name,
+        campaign,
+        host_folder,
+    )?;
     copies.check_host()?;
     verified(copies, board, campaign, host_folder)
 }
@@ -174,16 +189,10 @@ fn no_backup(host_folder: &Path) -> String {
     )
 }
 
-/// Errors: the backup is of another board or campaign.
-pub(super) fn check_owner(
-    manifest: &Manifest,
-    board: &dyn Board,
-    campaign: &str,
-    host_folder: &Path,
-) -> Result<()> {
-    let name = &board.description().name;
+/// Errors: the backup is of another board than `name`, or of another campaign.
+pub fn check_owner(manifest: &Manifest, name: &str, campaign: &str, host_folder: &Path) -> Result<()> {
     ensure!(
-        manifest.protected.board == *name,
+        manifest.protected.board == name,
         "the backup in {} is of board `{}`, not of `{name}`",
         host_folder.display(),
         manifest.protected.board

@@ -323,7 +323,12 @@ fn copies(board: &dyn Board, campaign: &str, host_folder: &Path) -> Result<Copie
             host_folder.display()
         )
     })?;
-    backup::check_owner(&copies.known.manifest, board, campaign, host_folder)?;
+    backup::check_owner(
+        &copies.known.manifest,
+        &board.description().name,
+        campaign,
+        host_folder,
+    )?;
     Ok(copies)
 }
 

@@ -239,6 +239,7 @@ fn check(context: &Context, which: &Which, offline: bool) -> Result<(Proof, Vec<
             Proof::Hash
         }
         Ok(Some(copies)) => {
+            backup::check_owner(&copies.known.manifest, &which.board, &which.campaign, &folder)?;
             checked.push((here, copies.check_host()));
             match board {
                 None => {}

@@ -298,6 +298,48 @@ fn a_manifest_that_leads_elsewhere_is_refused_wherever_it_lies() {
     assert!(BoardPath::new(module).is_ok());
 }
 
+/// A plan is a value: whoever made one up removes and writes nothing outside of what the backup covers.
+#[test]
+fn a_rollback_writes_and_removes_nothing_outside_of_its_backup() {
+    let bench = Bench::new();
+    bench.back_up().unwrap();
+    let host = bench.board.host();
+    let theirs = [
+        "/etc/hostname",
+        "/boot/firmware/theirs",
+        "/usr/lib/modules/theirs",
+    ];
+    for path in theirs {
+        bench.board.file(path, "theirs", 0o644);
+    }
+    let plan = rollback::plan(&bench.board, "iter6", &host).unwrap();
+    assert!(plan.is_empty(), "{plan:?}");
+    let vanilla = "/usr/lib/modules/7.3.4-devices";
+    let crooked = format!("{vanilla}/../theirs");
+    let around = ["/usr/lib/modules", "/boot/firmware", vanilla, &crooked, "/"];
+    for path in theirs.into_iter().chain(around) {
+        let mut forged = plan.clone();
+        forged.strangers = vec![path.into()];
+        let error = said(rollback::execute(&bench.board, &forged, &host));
+        assert!(
+            error.contains("not removed") || error.contains("can have"),
+            "{path}: {error}"
+        );
+        let mut forged = plan.clone();
+        forged.restore = vec![path.into()];
+        let error = said(rollback::execute(&bench.board, &forged, &host));
+        assert!(!error.is_empty());
+    }
+    for path in theirs {
+        assert_eq!(
+            fs::read_to_string(bench.board.at(path)).unwrap(),
+            "theirs",
+            "{path}"
+        );
+    }
+    assert!(rollback::plan(&bench.board, "iter6", &host).unwrap().is_empty());
+}
+
 /// As the version before this one left it: no hash beside the manifest, and one less in its number.
 #[test]
 fn a_backup_of_an_older_version_is_read_and_used_and_never_called_complete() {
@@ -336,4 +378,74 @@ fn a_backup_of_an_older_version_is_read_and_used_and_never_called_complete() {
     fs::write(host.join(MANIFEST), &newer).unwrap();
     let error = said(backup::host_manifest(&host));
     assert!(error.contains("manifest.sha256 is gone"), "{error}");
+}
+
+/// A backup in this checkout, where the verb looks for it; gone with the value.
+struct InCheckout(PathBuf);
+
+impl Drop for InCheckout {
+    fn drop(&mut self) {
+        drop(fs::remove_dir_all(&self.0));
+    }
+}
+
+#[test]
+fn the_verb_calls_complete_only_what_an_independent_hash_vouches_for() {
+    let bench = Bench::new();
+    let campaign = format!("test-verify-{}", std::process::id());
+    let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let host = InCheckout(checkout.join(".lockstep/backups/local").join(&campaign));
+    backup::make(&bench.board, &bench.protected, &campaign, &Modules::All, &host.0).unwrap();
+    let cache = tempfile::tempdir().unwrap();
+    let verify = |board: &str, code: i32| {
+        let words = [
+            "backup",
+            "verify",
+            "--offline",
+            "--board",
+            board,
+            "--campaign",
+            &campaign,
+        ];
+        let mut command = assert_cmd::Command::cargo_bin("xtask").unwrap();
+        let output = command
+            .args(words)
+            .env("LOCKSTEP_CACHE", cache.path())
+            .assert()
+            .code(code);
+        let output = output.get_output().clone();
+        String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap()
+    };
+    let text = verify("local", 0);
+    assert!(
+        text.contains("on this host: whole: every byte was read back"),
+        "{text}"
+    );
+
+    let archive = fs::read(host.0.join(ARCHIVE)).unwrap();
+    let mut flipped = archive.clone();
+    flipped[archive.len() / 2] ^= 1;
+    fs::write(host.0.join(ARCHIVE), flipped).unwrap();
+    let text = verify("local", 3);
+    assert!(
+        text.contains("NOT WHOLE") && text.contains("no copy is whole"),
+        "{text}"
+    );
+
+    // As an older version left it: no hash, and the manifest in the archive is of that version, too.
+    let newer = fs::read_to_string(host.0.join(MANIFEST)).unwrap();
+    let older = newer.replacen("\"schema-version\": 2", "\"schema-version\": 1", 1);
+    let on_board = bench.board.at("/var/lib/lockstep/backups").join(&campaign);
+    for folder in [&host.0, &on_board] {
+        fs::write(folder.join(MANIFEST), &older).unwrap();
+        fs::remove_file(folder.join(HASHES)).unwrap();
+    }
+    fs::remove_file(host.0.join(ARCHIVE)).unwrap();
+    backup::make(&bench.board, &bench.protected, &campaign, &Modules::All, &host.0).unwrap();
+    let text = verify("local", 3);
+    assert!(
+        text.contains("no independent hash: made by an older version; make a new backup")
+            && !text.contains("whole: every"),
+        "{text}"
+    );
 }

@@ -221,7 +221,7 @@ fn member<R: Read>(
     };
     let header = item.header();
     let owner = |id: std::io::Result<u64>| -> Result<u32> {
-        Ok(u32::try_from(id?).context("an owner is no number of Linux's")?)
+        u32::try_from(id?).context("an owner has a number that Linux does not have")
     };
     let entry = Entry {
         content,

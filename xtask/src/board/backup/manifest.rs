@@ -59,9 +59,6 @@ impl Manifest {
         self.inventory
             .check(&roots)
             .context("the backup's list of files")?;
-        if let Some(path) = self.inventory.keys().find(|path| path.has_controls()) {
-            bail!("{path} has control characters in its name, which no backup holds");
-        }
         self.check_folders()?;
         let conf = self.inventory.get(protected.extlinux.as_path());
         let known = conf

@@ -97,15 +97,6 @@ impl BoardPath {
     pub fn is_within(&self, roots: &[PathBuf]) -> bool {
         roots.iter().any(|root| self.0.starts_with(root))
     }
-
-    /// Whether it has control characters: then a list of lines cannot name it.
-    pub fn has_controls(&self) -> bool {
-        self.0
-            .as_os_str()
-            .as_encoded_bytes()
-            .iter()
-            .any(u8::is_ascii_control)
-    }
 }
 
 fn straight(text: &str) -> Result<(), Crooked> {
