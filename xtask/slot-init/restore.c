@@ -19,11 +19,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* U-Boot reads no longer extlinux.conf (facts: 64 KiB). */
-#define LONGEST 65536
+/* U-Boot reads no longer extlinux.conf than 64 KiB; one byte more shows a file that is longer. */
+#define LONGEST (65536 + 1)
 /* The device of a slow card may come later than init. */
 #define DEVICE_TRIES 100
 
+/* Its length; -1 where it cannot be read to its end, also because it does not fit. */
 static ssize_t read_file(const char *path, char *bytes, size_t size)
 {
 	int file = open(path, O_RDONLY | O_CLOEXEC);
@@ -37,7 +38,7 @@ static ssize_t read_file(const char *path, char *bytes, size_t size)
 			return -1;
 		}
 	close(file);
-	return (ssize_t)used;
+	return used < size ? (ssize_t)used : -1;
 }
 
 /* A file of one line, without its newline. */

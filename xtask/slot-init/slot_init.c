@@ -7,14 +7,19 @@
  *   3. puts vanilla's default back, where the boot method had to change it (restore.c);
  *   4. becomes the board's own init.
  *
- * A step that cannot be done is told in the kernel log, and does not keep the board from booting, but for the first: without it the boot
- * ends. The first comes before the lease, whose program must not lose `/proc` while it starts; it reads folders that are in memory already. What
- * is asked for stands in `/proc/cmdline`:
+ * What cannot be done as it was asked for ends the boot: one that went on would be weaker than what
+ * was promised. Only the third step goes on when it fails: the default is our label then, so that a
+ * boot that ends would be followed by the next of the same kind, and the host, which looks at the
+ * default before and after each boot, can put it back while the lease lasts.
+ *
+ * What is asked for is in `/proc/cmdline`. Our label has all of it or none: a command line without
+ * the nonce, its last word, was cut off.
  *
  *   lockstep.root=overlay   the root is thrown away with the boot
- *   lockstep.lease=SECONDS  the lease ends so long after the kernel's start unless it is renewed; without it there is no lease
+ *   lockstep.lease=SECONDS  the lease ends so long after the kernel's start unless it is renewed
  *   lockstep.init=PATH      the board's own init; /sbin/init without it
  *   lockstep.restore=DIR    what restore.c reads
+ *   lockstep.nonce=WORD     the deploy that this boot belongs to; the host compares it
  */
 #define _GNU_SOURCE
 #include "slot_init.h"
@@ -27,6 +32,12 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <unistd.h>
+
+/* /dev/kmsg. Opened before the lease starts, which looks up no path when it ends. */
+static int kmsg = -1;
+
+/* How long restoring vanilla's default may take in a boot that ends anyway. */
+#define RESTORE_SECONDS 60
 
 void say(const char *format, ...)
 {
@@ -42,73 +53,149 @@ void say(const char *format, ...)
 	used += (size_t)length < sizeof(line) - used - 1 ? (size_t)length : sizeof(line) - used - 2;
 	line[used++] = '\n';
 
-	int kmsg = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
 	if (kmsg < 0)
 		return;
 	ssize_t written = write(kmsg, line, used);
 	(void)written;
-	close(kmsg);
 }
 
-/* The value of `name=` on the kernel's command line, into `value`; false without one, or with one that does not fit. */
-static bool parameter(const char *name, char *value, size_t size)
+/* The kernel's command line, from read_command_line(). */
+static char command_line[8192];
+
+/* False: it cannot be read, or not to its end; errno says why. */
+static bool read_command_line(void)
 {
-	static char line[8192];
 	int file = open("/proc/cmdline", O_RDONLY | O_CLOEXEC);
 
+	/* Without an initramfs nobody has mounted it yet; systemd leaves one that is there. */
+	if (file < 0 && mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) == 0)
+		file = open("/proc/cmdline", O_RDONLY | O_CLOEXEC);
 	if (file < 0)
 		return false;
-	ssize_t length = read(file, line, sizeof(line) - 1);
+	ssize_t length = 0, got;
+	errno = ENODATA;
+	while ((got = read(file, command_line + length, sizeof(command_line) - 1 - (size_t)length)) > 0)
+		length += got;
 	close(file);
-	if (length <= 0)
-		return false;
-	line[length] = '\0';
+	command_line[length] = '\0';
+	if ((size_t)length == sizeof(command_line) - 1)
+		errno = E2BIG;
+	return got == 0 && length > 0 && (size_t)length < sizeof(command_line) - 1;
+}
 
-	char *rest = line;
-	for (char *word; (word = strsep(&rest, " \n")) != NULL;) {
-		size_t stem = strlen(name);
-		if (strncmp(word, name, stem) != 0 || word[stem] != '=')
-			continue;
-		if (strlen(word + stem + 1) >= size)
-			return false;
-		strcpy(value, word + stem + 1);
-		return true;
+/* What the command line has by a name. */
+enum asked {
+	ABSENT,
+	PRESENT,
+	/* It does not fit into the place that its reader has for it. */
+	TOO_LONG,
+};
+
+/*
+ * The value of `name=` on the command line, into `value`, which stays as it is without one. The
+ * first counts.
+ */
+static enum asked parameter(const char *name, char *value, size_t size)
+{
+	size_t stem = strlen(name);
+
+	for (const char *word = command_line; *word != '\0'; word += strspn(word, " \n")) {
+		size_t length = strcspn(word, " \n");
+		if (length > stem && strncmp(word, name, stem) == 0 && word[stem] == '=') {
+			if (length - stem - 1 >= size)
+				return TOO_LONG;
+			memcpy(value, word + stem + 1, length - stem - 1);
+			value[length - stem - 1] = '\0';
+			return PRESENT;
+		}
+		word += length;
 	}
-	return false;
+	return ABSENT;
+}
+
+/* Decimal digits alone; 0 where `text` is something else. */
+static long seconds_of(const char *text)
+{
+	size_t length = strlen(text);
+
+	return length > 0 && length < 10 && strspn(text, "0123456789") == length ? strtol(text, NULL, 10) : 0;
+}
+
+/*
+ * Restarts the board, which comes up as vanilla: where our label is the default, vanilla's is put
+ * back first, as far as that can be done within a time.
+ */
+static int end_boot(void)
+{
+	char folder[256] = RESTORE_FOLDER;
+
+	say("this boot ends");
+	if (fork() == 0) {
+		rest(RESTORE_SECONDS);
+		restart();
+		_exit(1);
+	}
+	parameter("lockstep.restore", folder, sizeof(folder));
+	restore_default(folder);
+	restart();
+	/* The kernel panics when its init ends, and `panic=10` brings vanilla. */
+	return 1;
 }
 
 int main(int argc, char **argv)
 {
 	char value[256], init[256] = "/sbin/init";
 
-	if (argc > 1 && strcmp(argv[0], LEASE_NAME) == 0)
-		return hold_lease(strtol(argv[1], NULL, 10));
+	(void)argc;
+	kmsg = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
+	/*
+	 * Most kernels have mounted it (CONFIG_DEVTMPFS_MOUNT). Without it nothing could be told,
+	 * and the boot goes on all the same.
+	 */
+	if (kmsg < 0 && mount("devtmpfs", "/dev", "devtmpfs", MS_NOSUID, "mode=0755") == 0)
+		kmsg = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
 
-	/* Without an initramfs nobody has mounted it yet; systemd leaves one that is there. */
-	if (access("/proc/cmdline", R_OK) != 0 &&
-	    mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) != 0)
-		say("mounting /proc: %s; there is no lease", strerror(errno));
-
-	if (parameter("lockstep.root", value, sizeof(value)) && (strcmp(value, "overlay") != 0 || !throw_away_root())) {
-		say("lockstep.root=%s is not to be had: this boot ends", value);
-		/* As below. */
-		return 1;
+	if (!read_command_line()) {
+		say("reading /proc/cmdline: %s", strerror(errno));
+		return end_boot();
 	}
-
-	if (parameter("lockstep.lease", value, sizeof(value))) {
-		long seconds = strtol(value, NULL, 10);
-		if (seconds > 0)
-			start_lease(seconds);
-		else
-			say("lockstep.lease=%s is no number of seconds; there is no lease", value);
+	if (parameter("lockstep.nonce", value, sizeof(value)) != PRESENT) {
+		say("the command line was cut off before lockstep.nonce=");
+		return end_boot();
 	}
-	if (parameter("lockstep.restore", value, sizeof(value)))
+	switch (parameter("lockstep.root", value, sizeof(value))) {
+	case ABSENT:
+		break;
+	case PRESENT:
+		if (strcmp(value, "overlay") == 0 && throw_away_root())
+			break;
+		/* fallthrough */
+	default:
+		say("lockstep.root= is not `overlay`, or that cannot be had");
+		return end_boot();
+	}
+	/* After the root: it holds no file of the one that is thrown away then. */
+	if (parameter("lockstep.lease", value, sizeof(value)) != PRESENT || seconds_of(value) == 0) {
+		say("lockstep.lease= is not a number of seconds");
+		return end_boot();
+	}
+	if (!start_lease(seconds_of(value), argv[0]))
+		return end_boot();
+	switch (parameter("lockstep.restore", value, sizeof(value))) {
+	case PRESENT:
 		restore_default(value);
-	parameter("lockstep.init", init, sizeof(init));
-
+		break;
+	case ABSENT:
+		break;
+	case TOO_LONG:
+		restore_default(RESTORE_FOLDER);
+	}
+	if (parameter("lockstep.init", init, sizeof(init)) == TOO_LONG) {
+		say("lockstep.init= is longer than %zu bytes", sizeof(init) - 1);
+		return end_boot();
+	}
 	argv[0] = init;
 	execv(init, argv);
 	say("starting %s: %s", init, strerror(errno));
-	/* The kernel panics when its init ends, and `panic=10` brings vanilla. */
-	return 1;
+	return end_boot();
 }

@@ -5,22 +5,51 @@
 #include <stdbool.h>
 
 /*
- * Name of the lease's process. systemd spares processes of root whose name begins with `@` when it ends all others on the way down
- * (systemd.io/ROOT_STORAGE_DAEMONS): a shutdown that hangs must end, too.
+ * Where restore.c looks when the command line cannot be read (RESTORE_FOLDER in
+ * board/slot_init.rs).
  */
-#define LEASE_NAME "@lockstep-lease"
+#define RESTORE_FOLDER "/var/lib/lockstep/boot-once"
 
 /* Writes a line to the kernel log. */
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Starts the lease as a process of its own, `seconds` after the kernel's start being its first end. */
-void start_lease(long seconds);
+/* Seconds since the kernel's start (CLOCK_BOOTTIME). */
+long now(void);
 
-/* Puts an overlay in memory over the root. False: it could not, and said why; the root may be half-changed then. */
+/* Sleeps, whatever signals arrive. */
+void rest(long seconds);
+
+/*
+ * Starts the lease: it ends `seconds` after the kernel's start unless the host renews it. `shown`
+ * is the program's argv[0]. False: there is no complete lease, and the kernel log has the reason.
+ */
+bool start_lease(long seconds, char *shown);
+
+/*
+ * What the lease ends a boot by (ends.c), in this order. Each function returns only if it did not
+ * end the boot.
+ */
+
+/* Opens the trigger of SysRq; negative where this kernel has none. */
+int open_sysrq(void);
+
+/*
+ * Has the kernel print blocked tasks, held locks and what each CPU does, then crashes it, so that
+ * pstore keeps all that; then resets.
+ */
+void ask_and_crash(int trigger);
+
+/* reboot(2). */
+void restart(void);
+
+/* Gives the hardware watchdog the shortest time that it takes, and stops whoever feeds it. */
+void starve_watchdog(void);
+
+/*
+ * Puts an overlay in memory over the root. False: it failed, and the kernel log has the reason; the
+ * root may be partly changed then.
+ */
 bool throw_away_root(void);
-
-/* The lease's own loop; does not come back while the kernel lives. */
-int hold_lease(long seconds);
 
 /* Puts vanilla's default back as the folder `folder` says, on the file system that it names. */
 void restore_default(const char *folder);

@@ -1,6 +1,7 @@
 //! Exit codes: documented constants, and the one place where an outcome becomes one of them.
 
-use crate::ui::Ui;
+use crate::ui::{Format, Ui};
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 /// How a command ended, as its exit code tells it. "Rolled back, all safe" is never the same code as
@@ -23,8 +24,11 @@ pub enum Outcome {
 }
 
 /// Exit code of an error that is none of the [`Outcome`]s (bad input, a program that failed): nothing on a
-/// board was changed by the failing action, or the message says what was. clap itself exits with 2 on bad usage.
+/// board was changed by the failing action, or the message says what was.
 pub const ERROR: u8 = 1;
+
+/// Exit code of bad usage, as clap has it: nothing was done.
+pub const USAGE: u8 = 2;
 
 impl Outcome {
     /// The documented exit code.
@@ -37,6 +41,18 @@ impl Outcome {
             Outcome::Stopped => 12,
             Outcome::PersonNeeded => 20,
         }
+    }
+}
+
+/// Prints what clap says of a command line that it does not accept, or the help or version that was asked for, and gives the exit code of the
+/// process. The command line was not understood, so it is looked through for `--json` itself.
+pub fn usage(error: &clap::Error, words: impl Iterator<Item = OsString>) -> ExitCode {
+    let json = words.take_while(|word| word != "--").any(|word| word == "--json");
+    let format = if json { Format::Json } else { Format::Text };
+    Ui::new(format).usage(error);
+    match u8::try_from(error.exit_code()) {
+        Ok(code) => ExitCode::from(code),
+        Err(_) => ExitCode::from(USAGE),
     }
 }
 

@@ -5,7 +5,10 @@ use xtask::cli::Cli;
 use xtask::ui::Ui;
 
 fn main() -> std::process::ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return xtask::exit::usage(&error, std::env::args_os()),
+    };
     let ui = Ui::new(cli.global.format());
     let outcome = xtask::cmd::run(&cli, &ui);
     xtask::exit::report(&ui, outcome)

@@ -1,113 +1,29 @@
-//! Rollback of a board that does not boot: real partitions (GPT, FAT, ext4) in a disk image, and a mount point.
+//! Rollback of a board that does not boot: real partitions (GPT, ext4, FAT where this kernel has it) in a disk image, and a mount point.
 
 mod local_board;
 
+#[path = "board_offline/hostile.rs"]
+mod hostile;
+#[path = "board_offline/image.rs"]
+mod image;
+
+use image::{BOOT, Boot, ROOT, debugfs, disk_of, files_below as names, run};
 use local_board::{Bench, DEBUG, EXTLINUX, LocalBoard, VANILLA};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use xtask::board::offline::Offline;
 use xtask::board::ours::SMOKE_FOLDER;
 use xtask::board::slot_init::RESTORE_FOLDER;
-use xtask::host::requirements;
 
-fn run(program: &str, words: &[&str], input: &str) -> String {
-    use std::io::Write;
-    let mut child = Command::new(requirements::find(program).unwrap())
-        .args(words)
-        .stdin(std::process::Stdio::piped())
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
-    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-    let done = child.wait_with_output().unwrap();
-    assert!(
-        done.status.success(),
-        "{program} {words:?}: {}{}",
-        String::from_utf8_lossy(&done.stdout),
-        String::from_utf8_lossy(&done.stderr)
-    );
-    String::from_utf8_lossy(&done.stdout).into_owned()
+/// The board's disk, with its backup on this host.
+fn open(target: &Path, board: &LocalBoard) -> anyhow::Result<Offline> {
+    let (name, campaign) = ("local".parse()?, "iter6".parse()?);
+    Offline::open(target, &name, &campaign, &board.host())
 }
 
-const FAT: u64 = 1 << 20;
-const EXT: u64 = 33 << 20;
-
-/// Everything of a [`LocalBoard`] on a disk with a FAT and an ext4 partition.
-fn disk_of(board: &LocalBoard, folder: &Path) -> PathBuf {
-    let disk = folder.join("disk");
-    fs::File::create(&disk).unwrap().set_len(80 << 20).unwrap();
-    let shown = disk.to_str().unwrap();
-    run(
-        "sfdisk",
-        &["--quiet", shown],
-        "label: gpt\nstart=2048, size=65536, type=U\nstart=67584, size=92160, type=L\n",
-    );
-    run("mkfs.vfat", &["-F", "16", "--offset=2048", shown, "32768"], "");
-    let image = format!("{shown}@@{FAT}");
-    for entry in fs::read_dir(board.at("/boot/firmware")).unwrap() {
-        run(
-            "mcopy",
-            &[
-                "-s",
-                "-m",
-                "-i",
-                &image,
-                entry.unwrap().path().to_str().unwrap(),
-                "::/",
-            ],
-            "",
-        );
-    }
-    let tree = folder.join("tree");
-    fs::create_dir_all(tree.join("usr/lib")).unwrap();
-    fs::create_dir_all(tree.join("var/lib")).unwrap();
-    let copy = |from: PathBuf, to: &str| {
-        run(
-            "cp",
-            &["-a", from.to_str().unwrap(), tree.join(to).to_str().unwrap()],
-            "",
-        )
-    };
-    copy(board.at("/usr/lib/modules"), "usr/lib/modules");
-    copy(board.at("/var/lib/lockstep"), "var/lib/lockstep");
-    copy(board.at("/etc"), "etc");
-    let (root, device) = (folder.join("root.ext4"), format!("of={shown}"));
-    run(
-        "mke2fs",
-        &[
-            "-q",
-            "-t",
-            "ext4",
-            "-d",
-            tree.to_str().unwrap(),
-            root.to_str().unwrap(),
-            "40M",
-        ],
-        "",
-    );
-    run(
-        "dd",
-        &[
-            &format!("if={}", root.display()),
-            &device,
-            "bs=1M",
-            &format!("seek={}", EXT >> 20),
-            "conv=notrunc",
-            "status=none",
-        ],
-        "",
-    );
-    disk
-}
-
-fn debugfs(disk: &Path, commands: &str) -> String {
-    run(
-        "debugfs",
-        &["-w", "-f", "-", &format!("{}?offset={EXT}", disk.display())],
-        commands,
-    )
+/// What an error says, with its causes.
+fn failure<T>(done: anyhow::Result<T>) -> String {
+    format!("{:#}", done.err().expect("it is refused"))
 }
 
 #[test]
@@ -126,28 +42,39 @@ fn a_damaged_disk_image_gets_vanilla_back_hash_for_hash() {
     for folder in left {
         board.file(&format!("{folder}/x"), "x", 0o644);
     }
-    let disk = disk_of(&board, work.path());
+    let boot = Boot::of_this_machine();
+    let disk = disk_of(&board, work.path(), boot);
     let junk = work.path().join("junk");
     fs::write(&junk, "\0junk\nlabel").unwrap();
-    let (image, shown) = (format!("{}@@{FAT}", disk.display()), junk.to_str().unwrap());
-    run(
-        "mcopy",
-        &["-o", "-i", &image, shown, "::/extlinux/extlinux.conf"],
-        "",
-    );
-    run("mdel", &["-i", &image, "::/dtbs/virt.dtb"], "");
+    let (image, shown) = (format!("{}@@{BOOT}", disk.display()), junk.to_str().unwrap());
+    match boot {
+        Boot::Fat => {
+            run(
+                "mcopy",
+                &["-o", "-i", &image, shown, "::/extlinux/extlinux.conf"],
+                "",
+            );
+            run("mdel", &["-i", &image, "::/dtbs/virt.dtb"], "");
+        }
+        Boot::Ext => drop(debugfs(
+            &disk,
+            BOOT,
+            &format!(
+                "rm extlinux/extlinux.conf\ncd extlinux\nwrite {shown} extlinux.conf\ncd /\nrm dtbs/virt.dtb\n"
+            ),
+        )),
+    }
     let modules = format!("/usr/lib/modules/{VANILLA}");
     debugfs(
         &disk,
+        ROOT,
         &format!(
             "rm {modules}/modules.dep\nrm \"{modules}/kernel/b c.ko\"\nrm {modules}/kernel/a.ko\nrmdir {modules}/kernel\n\
              write {shown} {modules}/stranger.ko\n"
         ),
     );
     let backups = PathBuf::from("/var/lib/lockstep/backups");
-    let offline = Offline::open(&disk, "iter6", &board.host())
-        .unwrap()
-        .with_backups(backups);
+    let offline = open(&disk, &board).unwrap().with_backups(backups);
     let before = fs::read(&disk).unwrap();
     let plan = offline.plan().unwrap();
     assert_eq!(before, fs::read(&disk).unwrap(), "a plan changes nothing");
@@ -173,21 +100,17 @@ fn a_damaged_disk_image_gets_vanilla_back_hash_for_hash() {
 
     let out = work.path().join("out");
     fs::create_dir(&out).unwrap();
-    run(
-        "mcopy",
-        &["-s", "-n", "-i", &image, "::/", out.to_str().unwrap()],
-        "",
-    );
-    let names = |folder: &Path| -> Vec<String> {
-        let mut names: Vec<String> = walkdir::WalkDir::new(folder)
-            .into_iter()
-            .map(Result::unwrap)
-            .filter(|entry| entry.file_type().is_file())
-            .map(|entry| entry.path().strip_prefix(folder).unwrap().display().to_string())
-            .collect();
-        names.sort();
-        names
-    };
+    match boot {
+        Boot::Fat => drop(run(
+            "mcopy",
+            &["-s", "-n", "-i", &image, "::/", out.to_str().unwrap()],
+            "",
+        )),
+        Boot::Ext => {
+            debugfs(&disk, BOOT, &format!("rdump / {}\n", out.display()));
+            fs::remove_dir_all(out.join("lost+found")).unwrap();
+        }
+    }
     assert_eq!(
         names(&out),
         ["Image-7.3.4-devices", "dtbs/virt.dtb", "extlinux/extlinux.conf"]
@@ -200,6 +123,7 @@ fn a_damaged_disk_image_gets_vanilla_back_hash_for_hash() {
     fs::create_dir(&out).unwrap();
     debugfs(
         &disk,
+        ROOT,
         &format!(
             "rdump /usr/lib/modules {0}\nrdump /etc/sddm.conf.d {0}\n",
             out.display()
@@ -227,9 +151,10 @@ fn a_damaged_disk_image_gets_vanilla_back_hash_for_hash() {
     assert_eq!(names(&out.join("sddm.conf.d")), ["auto.conf"]);
     run(
         "e2fsck",
-        &["-fn", &format!("{}?offset={EXT}", disk.display())],
+        &["-fn", &format!("{}?offset={ROOT}", disk.display())],
         "",
     );
+    assert_eq!(image::loops(&disk), "", "nothing is left mounted");
 }
 
 #[test]
@@ -244,21 +169,19 @@ fn a_disk_of_another_board_or_none_is_refused() {
     for name in ["Image-7.3.4-devices", "extlinux/extlinux.conf", "dtbs/virt.dtb"] {
         fs::remove_file(other.at(&format!("/boot/firmware/{name}"))).unwrap();
     }
-    let disk = disk_of(&other, work.path());
-    let error = format!(
-        "{:#}",
-        Offline::open(&disk, "iter6", &board.host()).err().unwrap()
-    );
+    let disk = disk_of(&other, work.path(), Boot::Ext);
+    let error = failure(open(&disk, &board));
     assert!(error.contains("is it the disk of board `local`"), "{error}");
     let empty = work.path().join("empty");
     fs::write(&empty, vec![0; 1 << 20]).unwrap();
-    assert!(Offline::open(&empty, "iter6", &board.host()).is_err());
-    let error = format!(
-        "{:#}",
-        Offline::open(&disk, "iter6", &work.path().join("nowhere"))
-            .err()
-            .unwrap()
-    );
+    failure(open(&empty, &board));
+    let (name, campaign) = ("local".parse().unwrap(), "iter6".parse().unwrap());
+    let error = failure(Offline::open(
+        &disk,
+        &name,
+        &campaign,
+        &work.path().join("nowhere"),
+    ));
     assert!(error.contains("there is no backup"), "{error}");
 }
 
@@ -286,10 +209,7 @@ fn a_mount_point_works_too_and_no_link_on_it_is_followed() {
     };
     copy("/usr/lib/modules", "usr/lib/modules");
     copy("/etc", "etc");
-    let error = format!(
-        "{:#}",
-        Offline::open(&root, "iter6", &board.host()).err().unwrap()
-    );
+    let error = failure(open(&root, &board));
     assert!(error.contains("the boot partition is not mounted"), "{error}");
     let boot = root.join("boot/firmware");
     run("mount", &["-t", "tmpfs", "tmpfs", boot.to_str().unwrap()], "");
@@ -302,7 +222,7 @@ fn a_mount_point_works_too_and_no_link_on_it_is_followed() {
         )
         .unwrap();
         fs::remove_file(boot.join("extlinux/extlinux.conf")).unwrap();
-        let offline = Offline::open(&root, "iter6", &board.host()).unwrap();
+        let offline = open(&root, &board).unwrap();
         let plan = offline.plan().unwrap();
         offline.execute(&plan).unwrap_or_else(|error| panic!("{error:#}"));
         assert!(offline.plan().unwrap().is_empty());
@@ -318,7 +238,7 @@ fn a_mount_point_works_too_and_no_link_on_it_is_followed() {
         let modules = root.join(format!("usr/lib/modules/{VANILLA}"));
         fs::remove_dir_all(&modules).unwrap();
         std::os::unix::fs::symlink(&elsewhere, &modules).unwrap();
-        let offline = Offline::open(&root, "iter6", &board.host()).unwrap();
+        let offline = open(&root, &board).unwrap();
         let refused = offline.plan().and_then(|plan| offline.execute(&plan));
         assert!(refused.is_err());
         assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 0);

@@ -85,7 +85,8 @@ fn a_mounted_fat_gets_vanilla_back() {
         "damaged",
     )
     .unwrap();
-    let offline = Offline::open(&root, "iter6", &board.host()).unwrap();
+    let (name, campaign) = ("local".parse().unwrap(), "iter6".parse().unwrap());
+    let offline = Offline::open(&root, &name, &campaign, &board.host()).unwrap();
     let plan = offline.plan().unwrap();
     assert_eq!((plan.restore.len(), plan.remove.len()), (2, 4), "{plan:#?}");
     offline.execute(&plan).unwrap_or_else(|error| panic!("{error:#}"));

@@ -426,3 +426,20 @@ fn hostile_names_from_the_board_are_never_run_and_never_followed() {
     }
     assert!(!Path::new("/pwned").exists() && !Path::new("pwned").exists());
 }
+
+#[test]
+fn an_answer_without_end_is_stopped_and_told() {
+    let loopback = Loopback::start();
+    let board = loopback.board(&loopback.way("known", "login"));
+    let begun = Instant::now();
+    for script in ["head -c 1000000000 /dev/zero", "yes", "yes >&2"] {
+        let error = format!("{:#}", board.run(script, Duration::from_secs(300)).unwrap_err());
+        assert!(
+            error.contains(script) && error.contains("it printed more than"),
+            "{error}"
+        );
+    }
+    assert!(begun.elapsed() < Duration::from_secs(120));
+    // The way is as good as before.
+    assert_eq!(board.run("echo a", LIMIT).unwrap().text(), "a");
+}

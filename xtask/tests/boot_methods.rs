@@ -2,12 +2,14 @@
 //!
 //! Needs the board (`cargo xtask setup`) and a debug kernel (`cargo xtask build-debug-kernel`), and fails without them.
 
+mod lease_bench;
 mod virtual_bench;
 
 use std::time::{Duration, Instant};
 use virtual_bench::{Bench, tell};
 use xtask::board::boot::{self, Method, Outcome, Progress, Reset};
 use xtask::board::{Board, SerialLine as _, lease, script, state, way_back};
+use xtask::kernel::toolchain::Toolchain;
 
 /// The board runs our slot, with a lease, and vanilla is what boots next; then back.
 fn runs_ours_and_goes_back(bench: &Bench, boot: &boot::Boot) {
@@ -18,6 +20,8 @@ fn runs_ours_and_goes_back(bench: &Bench, boot: &boot::Boot) {
     boot::default_is_vanilla(&bench.board, &bench.protected).unwrap();
     lease::renew(&bench.board, Duration::from_secs(300)).unwrap();
     let state = state::look(&bench.board, &bench.protected).unwrap();
+    let held = state.seen.lease.as_ref().unwrap();
+    assert!(held.is_complete(), "{held}");
     assert_eq!(state.label.as_deref(), Some(virtual_bench::LABEL));
     assert_eq!(state.lockdep_alive, Some(true), "{state:?}");
     assert!(
@@ -237,6 +241,93 @@ fn a_wedge_that_nobody_looks_at_is_ended_by_the_lease() {
     let found = script::ask(&bench.board, "looking for the record", looking, script::LOOK).unwrap();
     assert_ne!(found.text().trim(), "0", "pstore has a record of it");
     bench.protected.check(&bench.board).unwrap();
+}
+
+/// A program for the board, put into memory there.
+fn push(bench: &Bench, source: &str, name: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, out) = (folder.path().join("source.c"), folder.path().join(name));
+    std::fs::write(&file, source).unwrap();
+    Toolchain::find().unwrap().compile_probe(&[&file], &out).unwrap();
+    let path = format!("/dev/shm/{name}");
+    let putting = format!("cat >{path} && chmod 755 {path}");
+    let bytes = std::fs::read(&out).unwrap();
+    let done = bench
+        .board
+        .run_with_input(&putting, &bytes, Duration::from_secs(120))
+        .unwrap();
+    assert!(done.status.success(), "{done:?}");
+    path
+}
+
+/// Waits until vanilla answers as another boot than `before`.
+fn vanilla_comes_back(bench: &Bench, before: &str, limit: Duration) {
+    let started = Instant::now();
+    let answer = loop {
+        assert!(started.elapsed() < limit, "nobody brought vanilla back");
+        std::thread::sleep(Duration::from_secs(2));
+        match boot::look(&bench.board) {
+            Ok(answer) if answer.boot_id != before => break answer,
+            _ => {}
+        }
+    };
+    eprintln!("vanilla after {:.0} s", started.elapsed().as_secs_f64());
+    assert!(boot::is_vanilla(&answer, &bench.protected), "{answer:?}");
+    bench.protected.check(&bench.board).unwrap();
+}
+
+/// The disk is frozen and the lock of `/run` is held for ever: what looks anything up there waits,
+/// and no signal ends that.
+#[test]
+#[ignore = "one of cargo xtask test --long"]
+fn a_run_whose_lock_is_held_for_ever_is_ended_by_the_lease() {
+    let bench = Bench::open();
+    bench.deploy();
+    let boot = bench.boot(Method::SerialMenu, Reset::Orderly);
+    assert!(matches!(boot.outcome, Outcome::Booted(_)), "{boot:?}");
+    let wedge = push(&bench, lease_bench::WEDGE, "wedge");
+    lease::renew(&bench.board, Duration::from_secs(30)).unwrap();
+    let before = boot::look(&bench.board).unwrap().boot_id;
+    // The lease would have to look a new name up in /run: nothing of ours is there.
+    let wedging = format!(
+        "rm -r /run/lockstep; nohup {wedge} /run /var/tmp/frozen >/dev/shm/said 2>&1 & sleep 2; cat /dev/shm/said; \
+         (mkdir /run/x) >/dev/null 2>&1 & sleep 1; cat /run/lockstep/lease >/dev/null 2>&1 & sleep 3; \
+         kill -0 $! && echo the lookup waits"
+    );
+    let said = bench.board.run(&wedging, Duration::from_secs(25));
+    let text = said.map(|done| done.text()).unwrap_or_default();
+    assert_eq!(text, "wedged\nthe lookup waits");
+    vanilla_comes_back(&bench, &before, Duration::from_secs(300));
+}
+
+/// A lease of which each means but one is taken away: that one brings vanilla back.
+fn ended_by_the_rest(gone: &str) {
+    let bench = Bench::open();
+    bench.deploy();
+    let boot = bench.boot(Method::SerialMenu, Reset::Orderly);
+    assert!(matches!(boot.outcome, Outcome::Booted(_)), "{boot:?}");
+    lease::renew(&bench.board, Duration::from_secs(20)).unwrap();
+    let before = boot::look(&bench.board).unwrap().boot_id;
+    let killing = format!(
+        "for comm in /proc/[0-9]*/comm; do case $(cat $comm) in {gone}) pid=${{comm%/comm}}; kill -9 ${{pid##*/}} ;; esac; done"
+    );
+    bench.board.run(&killing, Duration::from_secs(20)).unwrap();
+    let held = state::look(&bench.board, &bench.protected).unwrap().seen.lease;
+    assert_eq!(held.unwrap().ends.len(), 1);
+    vanilla_comes_back(&bench, &before, Duration::from_secs(400));
+}
+
+#[test]
+#[ignore = "one of cargo xtask test --long"]
+fn reboot_alone_ends_a_lease() {
+    ended_by_the_rest("lockstep-sysrq | lockstep-wdog");
+}
+
+/// systemd feeds the watchdog until the lease takes that from it.
+#[test]
+#[ignore = "one of cargo xtask test --long"]
+fn the_watchdog_alone_ends_a_lease() {
+    ended_by_the_rest("lockstep-sysrq | lockstep-lease");
 }
 
 /// What was proven is kept for this vanilla alone. (A rehearsal tries every path.)

@@ -173,3 +173,113 @@ fn the_plan_of_another_board_needs_neither_board_nor_tree() {
     }
     assert!(!empty.exists());
 }
+
+/// Runs it with 300 MB of memory at most (setrlimit(2), RLIMIT_DATA, in KiB).
+fn in_300_mb(words: &[&str], code: i32) -> String {
+    let begun = std::time::Instant::now();
+    let output = Command::new("sh")
+        .current_dir(PROJECT)
+        .args([
+            "-c",
+            "ulimit -d 300000 && exec \"$0\" \"$@\"",
+            env!("CARGO_BIN_EXE_xtask"),
+        ])
+        .args(words)
+        .timeout(std::time::Duration::from_secs(60))
+        .assert()
+        .code(code)
+        .get_output()
+        .clone();
+    eprintln!("{words:?} took {:?}", begun.elapsed());
+    String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap()
+}
+
+/// The rehearsal's file with other steps behind its first one.
+fn with_steps(folder: &Path, count: usize, step: impl Fn(usize) -> String) -> PathBuf {
+    let text = std::fs::read_to_string(Path::new(PROJECT).join("campaigns/rehearsal.toml")).unwrap();
+    let mut text = text
+        .split("[[step]]")
+        .take(2)
+        .collect::<Vec<_>>()
+        .join("[[step]]");
+    text.extend((0..count).map(step));
+    let path = folder.join("many.toml");
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+#[test]
+fn twenty_thousand_steps_are_read_and_their_mistakes_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let step = |id: usize, rest: &str| {
+        format!("\n[[step]]\nid = \"9.{id}\"\npatch = \"9{id}\"\nexercise = [\"f\"]\n{rest}\n")
+    };
+    // Each mistake has a place in the file, and a name that was meant.
+    let path = with_steps(folder.path(), 20_000, |id| step(id, "smoke = [\"vim2m-fense\"]"));
+    let said = in_300_mb(&["campaign", "check", path.to_str().unwrap()], 3);
+    assert!(said.contains("did you mean `vim2m-fence`?"), "{:.2000}", said);
+    assert!(
+        said.contains("19800 more mistakes") && said.lines().count() < 300,
+        "{:.2000}",
+        said
+    );
+    // Their names twice.
+    let path = with_steps(folder.path(), 20_000, |_| step(1, ""));
+    let said = in_300_mb(&["campaign", "check", path.to_str().unwrap()], 3);
+    assert!(said.contains("two steps have the id 9.1"), "{:.2000}", said);
+    // A `*` for each.
+    let path = with_steps(folder.path(), 60_000, |id| step(id, "smoke = [\"*\"]"));
+    let said = in_300_mb(&["campaign", "check", path.to_str().unwrap()], 3);
+    assert!(
+        said.contains("runs of smoke tests, and 200000 are allowed"),
+        "{:.2000}",
+        said
+    );
+}
+
+#[test]
+fn what_is_no_file_or_too_large_is_refused_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("key.toml");
+    std::fs::write(&key, format!("{} = 1\n", "k".repeat(7 << 20))).unwrap();
+    let said = in_300_mb(&["campaign", "check", key.to_str().unwrap()], 3);
+    assert!(
+        said.contains("more bytes") && said.len() < 10_000,
+        "{:.2000}",
+        said
+    );
+    let said = in_300_mb(&["plan", key.to_str().unwrap(), "--json"], 1);
+    assert!(
+        said.contains("more bytes") && said.len() < 20_000,
+        "{:.2000}",
+        said
+    );
+    let large = folder.path().join("large.toml");
+    std::fs::File::create(&large).unwrap().set_len(1 << 40).unwrap();
+    let pipe = folder.path().join("pipe.toml");
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    let (large, pipe) = (large.to_str().unwrap(), pipe.to_str().unwrap());
+    for words in [
+        &["campaign", "check"][..],
+        &["plan"],
+        &["extlinux", "lint"],
+        &["symbolise"],
+    ] {
+        let said = in_300_mb(&[words, &[large]].concat(), 1);
+        assert!(
+            said.contains("are the most that is read") || said.contains("a regular file is needed"),
+            "{words:?}: {said}"
+        );
+        for other in [pipe, "/dev/zero"] {
+            let said = in_300_mb(&[words, &[other]].concat(), 1);
+            assert!(said.contains("a regular file is needed"), "{words:?}: {said}");
+        }
+    }
+    // A log may have any length.
+    let said = in_300_mb(&["logs", pipe], 1);
+    assert!(
+        said.contains("a regular file is needed") && said.contains("`-` reads standard input"),
+        "{said}"
+    );
+}

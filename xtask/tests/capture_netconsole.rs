@@ -17,9 +17,18 @@ fn datagrams_of_netconsole_are_recorded_apart_and_the_lost_ones_told() {
         .unwrap()
         .local_addr()
         .unwrap();
-    recorder.ensure(&Source::Udp(address.to_string()), None).unwrap();
-    recorder.wait_connected(LIMIT).unwrap();
     let board = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let source = Source::Udp {
+        at: address,
+        from: board.local_addr().unwrap().ip(),
+    };
+    recorder.ensure(&source, None).unwrap();
+    recorder.wait_connected(LIMIT).unwrap();
+    // The whole of 127.0.0.0/8 is this machine's (RFC 1122, section 3.2.1.3).
+    let neighbour = std::net::UdpSocket::bind("127.0.0.2:0").unwrap();
+    for forged in [&b"4,12,2,-;BUG: forged\n"[..], b"6,13,2,-,ncfrag=0/9;forged"] {
+        neighbour.send_to(forged, address).unwrap();
+    }
     let packets = [
         &b"6,10,1,-;one\n"[..],
         b"6,11,2,-,ncfrag=0/8;four",
@@ -33,7 +42,14 @@ fn datagrams_of_netconsole_are_recorded_apart_and_the_lost_ones_told() {
     let stamps = index::read(&std::fs::read(recorder.index()).unwrap());
     let log = line.log();
     let pieces = index::pieces(&log, &stamps);
-    assert!(pieces.iter().map(|(_, piece)| piece).eq(&packets), "{pieces:?}");
+    assert!(
+        pieces.iter().map(|(_, piece)| piece).eq(&packets),
+        "nobody else is heard: {pieces:?}"
+    );
+    wait("the dropped ones to be counted", || {
+        let stamps = index::read(&std::fs::read(recorder.index()).unwrap());
+        stamps.iter().filter_map(index::Stamp::dropped).sum::<u64>() == 2
+    });
     assert!(pieces.is_sorted_by_key(|(came, _)| *came), "{pieces:?}");
     let received = xtask::evidence::netconsole::receive(pieces);
     assert_eq!(

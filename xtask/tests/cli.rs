@@ -213,3 +213,58 @@ fn a_fragment_with_a_mistake_or_a_contradiction_is_refused_before_anything_is_ma
     let said = refused(&["config", "verify", "--profile", "kasan", "--fragment", path]);
     assert!(said.contains("Build a kernel for each"), "{said}");
 }
+
+#[test]
+fn bad_usage_is_told_as_one_json_object_too() {
+    for words in [
+        &["rehears", "--json"][..],
+        &["--json", "board", "up", "--no-such-flag"],
+        &["plan", "--json", "--yes", "--no-input"],
+    ] {
+        let output = xtask(words).assert().code(2).get_output().clone();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(text.lines().count(), 1, "{text}");
+        assert!(text.starts_with(r#"{"schema_version":1,"error":""#), "{text}");
+        let answer: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let error = answer["error"].as_str().unwrap();
+        assert!(error.contains("--help") && !error.starts_with("error"), "{error}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains(error));
+    }
+    // What stands behind `--` is another program's.
+    let output = xtask(&["rehears", "--", "--json"])
+        .assert()
+        .code(2)
+        .get_output()
+        .clone();
+    assert!(output.stdout.is_empty());
+    let help = stdout(&mut xtask(&["board", "--help", "--json"]));
+    assert!(help.starts_with("A board"), "{help}");
+}
+
+#[test]
+fn words_of_others_make_neither_a_line_nor_a_colour() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x\nerror: forged\u{9b}31m\u{202e}.config");
+    let path = path.to_str().unwrap();
+    let output = xtask(&["config", "diff", path, path, "--json"])
+        .assert()
+        .code(1)
+        .get_output()
+        .clone();
+    for text in [&output.stdout, &output.stderr] {
+        let text = String::from_utf8(text.clone()).unwrap();
+        assert!(!text.contains(['\u{9b}', '\u{202e}']), "{text}");
+        assert!(
+            !text.lines().any(|line| line.starts_with("error: forged")),
+            "{text}"
+        );
+    }
+    let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(answer["error"].as_str().unwrap().contains("forged"), "{answer}");
+    // A result is one line.
+    std::fs::write(path, "a").unwrap();
+    let list = folder.path().join("extlinux.conf");
+    std::fs::write(&list, "label a\u{9b}b\r0 errors\n kernel /I\n").unwrap();
+    let shown = stdout(&mut xtask(&["extlinux", "show", list.to_str().unwrap()]));
+    assert!(!shown.contains(['\r', '\u{9b}']), "{shown}");
+}

@@ -145,8 +145,39 @@ fn an_unknown_board_is_named_with_those_that_are_there() {
         let text = said(&mut xtask(folder.path(), &words), 1);
         assert!(text.contains("did you mean `ampere`"), "{words:?}: {text}");
     }
-    let text = said(&mut xtask(folder.path(), &["preflight", "--board", "../x"]), 1);
+    let text = said(&mut xtask(folder.path(), &["preflight", "--board", "../x"]), 2);
     assert!(text.contains("no name of a board"), "{text}");
+}
+
+/// A campaign and a board are components of paths on this host and on the board.
+#[test]
+fn a_name_that_leads_elsewhere_is_refused_by_every_verb_that_takes_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let offline = ["rollback", "--offline", "/nonexistent", "--dry-run"];
+    for verb in [
+        &offline[..],
+        &["preflight"],
+        &["deploy"],
+        &["boot", "vanilla"],
+        &["backup", "verify", "--offline"],
+        &["backup", "show"],
+        &["baseline", "show"],
+        &["board", "state"],
+        &["build-debug-kernel"],
+    ] {
+        for name in ["../x", "/abs", "..", ".hidden", "a/b", "a\nb", ""] {
+            let flag = format!("--campaign={name}");
+            let text = said(xtask(folder.path(), verb).arg(flag), 2);
+            assert!(
+                text.contains("no name of a board or campaign"),
+                "{verb:?}: {text}"
+            );
+        }
+    }
+    for verb in [&offline[..], &["backup", "list"], &["deploy"]] {
+        said(xtask(folder.path(), verb).arg("--board=../../x"), 2);
+    }
+    assert!(!folder.path().join("cache").exists(), "not even a lock was made");
 }
 
 #[test]

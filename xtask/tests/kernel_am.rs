@@ -359,7 +359,7 @@ fn generated_mails_become_the_commits_that_git_am_makes() {
     );
     println!("{ids} of {ids} patch ids of plain mails are those of git patch-id --stable");
     assert!(
-        same >= 200 && ids >= 120 && made.len() >= 14,
+        same >= 200 && ids >= 120 && made.len() >= 16,
         "{same} {ids} {made:?}"
     );
 }

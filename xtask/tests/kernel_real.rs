@@ -6,6 +6,7 @@ mod imported_kernel;
 use std::fs;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
+use xtask::board::lease::{Built, End};
 use xtask::host::folders::Folders;
 use xtask::kernel::Event;
 use xtask::kernel::build::{Base, Builder, Configured, NotTaken};
@@ -266,12 +267,15 @@ fn a_configuration_of_the_users_is_the_base() {
     let debug = Profile::of(
         rig.project(),
         "lockdep",
-        &["lockdep", "function-trace", "lockups", "debug-info"],
+        &["lockdep", "function-trace", "lockups", "debug-info", "test-boot"],
     );
     let configured = rig
         .configure(debug, &Base::File(mine.clone()), &[&base.release])
         .unwrap();
     assert!(configured.config.is_yes("PROVE_LOCKING"));
+    // Asked for is not got: what ends a test boot, by the final `.config`.
+    let built = Built::of(&fs::read_to_string(rig.out.path().join(".config")).unwrap());
+    assert_eq!((built.ends, built.panic_timeout), (End::ALL.to_vec(), 10));
     assert!(
         configured.config.get("VIDEO_VIM2M").is_some(),
         "what the base had stays"

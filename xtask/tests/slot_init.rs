@@ -1,11 +1,19 @@
 //! The slot's first user space on this host: what it puts back, what it leaves alone, and what is there when it dies. The real code in C, in a
 //! folder instead of on the boot partition.
 
+mod bare_board;
+mod lease_bench;
+
+use bare_board::{BareBoard, said};
+use lease_bench::{LeaseBench, SysRq, uptime};
+use std::cell::RefCell;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use xshell::{Shell, cmd};
-use xtask::host::process;
+use xtask::board::lease::{self, End, Leased, Renewal};
+use xtask::board::{Board, InFront, slot_init};
+use xtask::host::process::{self, BreakOff, Finished};
 
 const VANILLA: &str = "default arch\nlabel arch\n\tkernel /Image\nlabel ours\n\tkernel /Image-ours\n";
 const ARMED: &str = "default ours\nlabel arch\n\tkernel /Image\nlabel ours\n\tkernel /Image-ours\n";
@@ -224,4 +232,193 @@ fn what_is_written_to_a_root_that_is_thrown_away_is_not_there_afterwards() {
     let said = fs::read_to_string(at("said")).unwrap();
     assert!(said.contains("mine 0, theirs -1, proc 0, tmp -1"), "{said}");
     assert_eq!(fs::read_to_string(at("etc")).unwrap(), "theirs\n");
+}
+
+/// Until the last means was tried, or for half a minute.
+const AWAIT_ALL: &str = "for n in $(seq 60); do grep -q watchdog $log && break; sleep 0.5; done\n";
+
+fn cmdline(until: u64, more: &str) -> String {
+    format!("root=/dev/x {more} lockstep.init=INIT lockstep.lease={until} lockstep.nonce=n")
+}
+
+/// Invariant 4: each means is tried where the one before it did not end the boot, also where it
+/// never returns.
+#[test]
+fn each_means_follows_the_one_before_it() {
+    for (sysrq, hangs, order) in [
+        (
+            SysRq::There,
+            &["sysrq", "restart"][..],
+            &["sysrq", "restart", "watchdog"][..],
+        ),
+        (SysRq::There, &[], &["sysrq", "restart", "watchdog"]),
+        // A kernel without SysRq has a lease all the same.
+        (SysRq::Missing, &["restart"], &["restart", "watchdog"]),
+    ] {
+        let bench = LeaseBench::new(sysrq, hangs);
+        let until = uptime() + 3;
+        let seen = bench.boot(&cmdline(until, ""), AWAIT_ALL);
+        assert_eq!(seen.order(), order, "{seen:?}");
+        assert!(
+            (until..until + 5).contains(&seen.at(order[0])),
+            "{until}: {seen:?}"
+        );
+        assert!(seen.at("watchdog") > seen.at("restart"), "{seen:?}");
+        assert!(seen.kmsg.contains("the lease ran out"), "{seen:?}");
+    }
+}
+
+/// The lease looks nothing up: the lock of `/run` is held for ever, and every lookup of a new name
+/// there waits.
+#[test]
+fn a_run_whose_lock_is_held_for_ever_does_not_stop_the_lease() {
+    let bench = LeaseBench::new(SysRq::There, &["sysrq"]);
+    let until = uptime() + 8;
+    let wedging = "$folder/wedge /run & sleep 1; mkdir /run/x & sleep 0.5\n\
+                   timeout -s KILL 2 cat /run/lockstep/lease; echo looked up: $?\n";
+    let seen = bench.boot(&cmdline(until, ""), &[wedging, AWAIT_ALL].concat());
+    assert!(
+        seen.out.contains("wedged") && seen.out.contains("looked up: 137"),
+        "a lookup hangs: {seen:?}"
+    );
+    assert_eq!(seen.order(), ["sysrq", "restart", "watchdog"], "{seen:?}");
+    assert!(
+        (until..until + 3).contains(&seen.at("sysrq")),
+        "{until}: {seen:?}"
+    );
+}
+
+/// Keeps the scripts that a board would run.
+struct Scripts {
+    bare: BareBoard,
+    ran: RefCell<Vec<String>>,
+}
+
+impl InFront for Scripts {
+    fn behind(&self) -> &dyn Board {
+        &self.bare
+    }
+
+    fn pass_on(&self, script: &str, _: &[u8], _: Duration, _: &BreakOff) -> anyhow::Result<Finished> {
+        self.ran.borrow_mut().push(script.to_string());
+        Ok(said(""))
+    }
+}
+
+/// The very script that comes with a command of the host, which may run for `limit`.
+fn renewing(limit: Duration) -> String {
+    let board = Scripts {
+        bare: BareBoard::of("local", include_str!("../../boards/ampere.toml")),
+        ran: RefCell::default(),
+    };
+    Leased::new(&board).run("true", limit).unwrap();
+    board.ran.take().remove(0)
+}
+
+/// The host's own commands put the end off, also where somebody tries to truncate the page, or has
+/// half of a line there.
+#[test]
+fn the_commands_of_the_host_renew_the_lease() {
+    let bench = LeaseBench::new(SysRq::There, &[]);
+    let (now, limit) = (uptime(), Duration::from_secs(30));
+    fs::write(bench.at("renew"), renewing(limit)).unwrap();
+    fs::write(bench.at("look"), lease::LOOKING).unwrap();
+    // Past the first end; then one that ends at once.
+    let init = "sh $folder/look; sh $folder/renew && sh $folder/renew; sh $folder/look | sed 's/^/later: /'\n\
+                true >/run/lockstep/lease || echo kept; sleep 1.5; printf 0000000001 1<>/run/lockstep/lease\n\
+                sleep 6; cat $log; echo before; sed -i 's/+ [0-9]*/+ 1/' $folder/renew; sh $folder/renew\n";
+    let seen = bench.boot(&cmdline(now + 4, ""), &[init, AWAIT_ALL].concat());
+    let (first, later) = seen.out.split_once("later: ").unwrap();
+    let held = lease::held(first).unwrap();
+    assert_eq!((held.until, held.renewal), (Some(now + 4), Renewal::Possible));
+    assert!(
+        held.ends.starts_with(&[End::SysRq, End::Restart]),
+        "{:?}: {seen:?}",
+        held.ends
+    );
+    let later = lease::held(&later.replace("later: ", "")).unwrap();
+    // What a renewal adds to the limit: a minute.
+    let until = now + 30 + 60;
+    assert!(
+        (until..until + 10).contains(&later.until.unwrap()),
+        "{later:?}: {seen:?}"
+    );
+    assert!(
+        seen.out.contains("kept\n") && seen.out.contains("before"),
+        "{seen:?}"
+    );
+    assert!(!seen.out.contains("sysrq "), "it was put off: {seen:?}");
+    assert_eq!(seen.order(), ["sysrq", "restart", "watchdog"], "{seen:?}");
+    assert!(
+        seen.at("sysrq") >= now + 6 && seen.at("sysrq") < until,
+        "{seen:?}"
+    );
+}
+
+/// Where no lease is held, as on vanilla, a command leaves nothing behind.
+#[test]
+fn nothing_is_written_where_no_lease_is_held() {
+    let bench = LeaseBench::new(SysRq::There, &[]);
+    fs::write(bench.at("renew"), renewing(Duration::from_secs(1))).unwrap();
+    // The kernel's own line, below the one of the boot.
+    let init = "umount /proc/cmdline; sh $folder/renew; ls -d /run/lockstep 2>/dev/null | wc -l\n";
+    let seen = bench.boot(&cmdline(uptime() + 60, ""), init);
+    assert_eq!(seen.out, "0\n", "{seen:?}");
+}
+
+/// What cannot be had as it was asked for ends the boot; the board's own init never runs.
+#[test]
+fn a_boot_that_would_be_weaker_than_promised_ends() {
+    let bench = LeaseBench::new(SysRq::There, &[]);
+    let long = "x".repeat(300);
+    let good = cmdline(uptime() + 300, "");
+    let ran = "echo \"init 0\" >>$log\n";
+    assert_eq!(bench.boot(&good, ran).order(), ["init"], "as it should be");
+    for bad in [
+        // What is behind a cut is gone, and the nonce is last.
+        good.replace(" lockstep.nonce=n", ""),
+        good.replace("lockstep.lease=", "lockstep.lease=x"),
+        good.replace("lockstep.lease=", "lease="),
+        good.replace("lockstep.nonce", "lockstep.root=tmpfs lockstep.nonce"),
+        good.replace("lockstep.nonce", &format!("lockstep.root={long} lockstep.nonce")),
+        good.replace("lockstep.init=", &format!("lockstep.init=/{long}")),
+        good.replace("lockstep.init=", "lockstep.init=/not-there"),
+        // Longer than it can be read.
+        format!("{} {good}", long.repeat(30)),
+    ] {
+        let seen = bench.boot(&bad, ran);
+        assert_eq!(seen.order(), ["restart"], "{bad}: {seen:?}");
+        assert!(seen.kmsg.contains("this boot ends"), "{seen:?}");
+    }
+    let seen = bench.boot_without_proc();
+    assert_eq!(seen.order(), ["restart"], "/proc cannot be mounted: {seen:?}");
+}
+
+/// A lease that is not in locked memory, or waits for whoever spins, is none.
+#[test]
+fn a_lease_that_cannot_be_held_ends_the_boot() {
+    let bench = LeaseBench::new(SysRq::There, &[]);
+    let good = cmdline(uptime() + 300, "");
+    let ran = "echo \"init 0\" >>$log\n";
+    for (right, said) in [
+        ("ipc_lock", "locked in memory"),
+        ("sys_nice", "real-time priority"),
+    ] {
+        let before = format!("-{right}");
+        let taking = format!(
+            "ulimit -l 0; program=$2; printf '#!/bin/sh\\nexec setpriv --bounding-set={before} --inh-caps={before} %s\\n' \"$program\" >\"$1/weaker\"; \
+             chmod 755 \"$1/weaker\"; exec sh -c \"$3\" sh \"$1\" \"$1/weaker\""
+        );
+        let seen = bench.boot_after(&taking, &good, ran);
+        assert_eq!(seen.order(), ["restart"], "{right}: {seen:?}");
+        assert!(seen.kmsg.contains(said), "{right}: {seen:?}");
+    }
+}
+
+/// The folder is written in two languages.
+#[test]
+fn both_sides_know_the_same_folder() {
+    let header = include_str!("../slot-init/slot_init.h");
+    let line = format!("#define RESTORE_FOLDER \"{}\"", slot_init::RESTORE_FOLDER);
+    assert!(header.contains(&line), "{line}");
 }

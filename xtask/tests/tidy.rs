@@ -6,7 +6,7 @@ use std::path::Path;
 const MAY_KNOW: &[(&str, &[&str])] = &[
     ("document", &[]),
     ("manifest", &["document"]),
-    ("ui", &[]),
+    ("ui", &["host"]),
     ("host", &[]),
     ("kernel", &["document", "host", "manifest"]),
     ("capture", &["host"]),

@@ -6,12 +6,14 @@ mod copies;
 mod hashes;
 mod manifest;
 
+pub(super) use archive::each_wanted;
 pub use archive::{ARCHIVE, archive_differences, from_archive};
 pub use copies::{Copies, Known, NO_HASH, Place, Proof};
 pub use hashes::{HASHES, Hashes};
 pub use manifest::{MANIFEST, Manifest, SCHEMA_VERSION};
 
 use super::inventory::{self, Content, Difference, Inventory};
+use super::name::Name;
 use super::protected::Protected;
 use super::writer::{Keep, Put, Source, Writer};
 use super::{Board, root, script};
@@ -20,6 +22,10 @@ use crate::host::one_line;
 use anyhow::{Context, Result, bail, ensure};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
+
+/// Most bytes of an archive that come from a board, which sends it unpacked where it has no zstd: all modules of a distribution's kernel with
+/// what they are debugged with are some of it.
+const MOST_OF_ARCHIVE: u64 = 2 << 30;
 
 /// Which of vanilla's modules are backed up.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -214,22 +220,12 @@ pub fn host_manifest(host_folder: &Path) -> Result<Option<Manifest>> {
 
 /// Errors: a name that is no campaign's.
 fn check_campaign(campaign: &str) -> Result<()> {
-    let plain = !campaign.is_empty()
-        && !campaign.starts_with('.')
-        && campaign
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
-    ensure!(
-        plain,
-        "campaign name `{}`: letters, digits and `-_.` only",
-        campaign.escape_debug()
-    );
-    Ok(())
+    campaign.parse::<Name>().map(|_| ())
 }
 
 /// A campaign's folder on the board.
 pub fn board_folder(board: &dyn Board, campaign: &str) -> Result<PathBuf> {
-    check_campaign(campaign)?;
+    let campaign: Name = campaign.parse()?;
     Ok(board.description().backup_folder.join(campaign))
 }
 
@@ -345,7 +341,13 @@ fn pull(board: &dyn Board, known: &Known, folder: &Path, host_folder: &Path) -> 
     let pulling = format!(
         "set -eu\nif command -v zstd >/dev/null; then tar -C {from} -cf - . | zstd -3 -T0 -cq; else tar -C {from} -cf - .; fi"
     );
-    let finished = script::ask(board, "pulling the backup", &pulling, script::WORK)?;
+    let finished = script::ask_up_to(
+        board,
+        "pulling the backup",
+        &pulling,
+        script::WORK,
+        MOST_OF_ARCHIVE,
+    )?;
     const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd]; // RFC 8878, section 3.1.1
     let bytes = if finished.stdout.starts_with(&ZSTD_MAGIC) {
         finished.stdout

@@ -9,6 +9,7 @@ mod sections;
 use super::Description;
 use super::ssh::{KnownHost, Rights, Target};
 pub use crate::capture::source::Source as SerialSource;
+use crate::host::bounded;
 use crate::host::toml as toml_file;
 use anyhow::{Context, Result, bail};
 use checker::Checker;
@@ -164,6 +165,20 @@ pub struct Watchdog {
     pub driver: String,
     /// Seconds until it resets.
     pub timeout_s: Option<u32>,
+    /// Who starts it.
+    #[serde(default)]
+    pub started_by: StartedBy,
+}
+
+/// Who starts the hardware watchdog of a board.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StartedBy {
+    /// The board's user space, once it runs.
+    #[default]
+    UserSpace,
+    /// The firmware, which leaves it running for the kernel (U-Boot: CONFIG_WATCHDOG_AUTOSTART).
+    Firmware,
 }
 
 /// A second host for backups.
@@ -182,9 +197,9 @@ impl BoardFile {
     /// Reads and checks `boards/<name>.toml`.
     pub fn load(folder: &Path, name: &str) -> Result<Self> {
         let path = folder.join(format!("{name}.toml"));
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+        let text = match bounded::read_text_if_there(&path, bounded::WRITTEN)? {
+            Some(text) => text,
+            None => {
                 let there = names(folder);
                 let hint = toml_file::nearest(name, there.iter().map(String::as_str))
                     .map_or(String::new(), |meant| format!(" (did you mean `{meant}`?)"));
@@ -197,7 +212,6 @@ impl BoardFile {
                     path.display()
                 )
             }
-            Err(error) => return Err(error).with_context(|| format!("reading {}", path.display())),
         };
         Self::parse(name, &text).with_context(|| format!("in the board file {}", path.display()))
     }

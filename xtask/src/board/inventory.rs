@@ -1,6 +1,16 @@
 //! What files are on the board: kind, mode, owner, size, time and hash, taken in one call and hashed there, since only the list of
 //! hashes should cross a slow line.
 
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::string_slice,
+        clippy::unwrap_used
+    )
+)]
+
 mod entries;
 mod path;
 
@@ -12,6 +22,7 @@ use crate::host::one_line;
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// One file, folder or link of an [`Inventory`].
@@ -53,12 +64,39 @@ pub enum Content {
     Other(String),
 }
 
+/// What it is, on one line, whatever a link or a kind has in it.
+impl fmt::Display for Content {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Content::File { .. } => out.write_str("a file"),
+            Content::Folder => out.write_str("a folder"),
+            Content::Link { to } => write!(out, "a link to {}", one_line::one_line(to)),
+            Content::Other(kind) => write!(out, "a device, socket or pipe (`{}`)", one_line::one_line(kind)),
+        }
+    }
+}
+
 impl Entry {
     /// Whether its file system keeps owners and times. FAT has no owners, and its times are local: they move with the time zone.
     fn keeps_owner_and_time(&self) -> bool {
         !matches!(
             self.filesystem.as_str(),
             "" | "vfat" | "msdos" | "exfat" | "fuseblk"
+        )
+    }
+
+    /// Whether it is a folder.
+    pub(super) fn is_folder(&self) -> bool {
+        self.content == Content::Folder
+    }
+
+    /// What a person has to make at `path`, where no program does.
+    pub(super) fn to_make(&self, path: &Path) -> String {
+        format!(
+            "{} was {}, mode {:o}",
+            one_line::path(path),
+            self.content,
+            self.mode
         )
     }
 
@@ -267,7 +305,7 @@ fn difference(was: &Entry, is: &Entry) -> Option<String> {
         }
         (Content::File { .. }, Content::File { .. }) => {}
         (old, new) if old == new => {}
-        (old, new) => return Some(format!("is {new:?}, was {old:?}")),
+        (old, new) => return Some(format!("is {new}, was {old}")),
     }
     let is_link = matches!(was.content, Content::Link { .. });
     if !is_link && was.mode != is.mode {

@@ -390,7 +390,10 @@ mod tests {
             to,
             port: PORT,
             mac: "aa:bb:cc:dd:ee:ff".into(),
-            source: Source::Udp("127.0.0.1:1".into()),
+            source: Source::Udp {
+                at: "127.0.0.1:1".parse().unwrap(),
+                from: "127.0.0.1".parse().unwrap(),
+            },
             until: Identity::of(std::process::id()).unwrap(),
         });
         let shared = Network::Shared { host: None, port: 1 };

@@ -2,6 +2,7 @@
 //! pmsg record, and says what passes, what warns and what fails, with the reason and the fix.
 
 mod capture;
+mod ends;
 mod gather;
 mod rules;
 mod system;
@@ -9,11 +10,13 @@ mod system;
 use super::backup;
 use super::protected::Protected;
 use super::{Board, autologin, boot, netconsole, script};
+use crate::capture::client::Recorder;
 use crate::manifest::{Kind, Manifest};
 use anyhow::Result;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
+pub use ends::{EarlyEnd, Ends, built};
 pub use system::root_at_risk;
 
 /// One check.
@@ -82,6 +85,8 @@ pub struct Report {
     pub checks: Vec<Check>,
     /// The captures that work; none without at least one of them.
     pub capture: Option<ProvenCapture>,
+    /// What ends a test boot by itself.
+    pub ends: Ends,
     /// Users that are logged in.
     pub logged_in: Vec<String>,
     /// pstore records that lie on the board already, by file name.
@@ -185,6 +190,8 @@ pub fn run(board: &dyn Board, protected: &Protected, backup: Backup, needed: Nee
     checks.push(rules::panic(&facts));
     checks.push(rules::watchdog(&facts));
     checks.push(system::silent_wedge(&facts));
+    let ends = Ends::of(board, &facts);
+    checks.extend(ends.checks());
     checks.push(rules::tools(&facts));
     checks.push(system::kernel_features(&facts, methods));
     checks.push(system::boot_methods(
@@ -200,6 +207,7 @@ pub fn run(board: &dyn Board, protected: &Protected, backup: Backup, needed: Nee
     Ok(Report {
         checks,
         capture,
+        ends,
         logged_in,
         pstore_records: records,
     })
@@ -261,11 +269,7 @@ fn serial_sees(board: &dyn Board, from: u64, word: &str) -> bool {
     false
 }
 
-fn tail(log: &std::path::Path, from: u64) -> std::io::Result<String> {
-    use std::io::{Read, Seek, SeekFrom};
-    let mut file = std::fs::File::open(log)?;
-    file.seek(SeekFrom::Start(from))?;
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes)?;
+fn tail(log: &std::path::Path, from: u64) -> Result<String> {
+    let bytes = Recorder::read(log, from)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

@@ -1,6 +1,7 @@
 //! Proof of boot: that what runs is this very build (invariant 15). One script gathers, one pure function judges; what could not be seen is
 //! unknown, never proven.
 
+use super::lease::{self, Held};
 use super::{Board, script};
 use crate::manifest::{Kind, Manifest};
 use anyhow::{Result, bail};
@@ -53,6 +54,8 @@ pub struct Seen {
     pub uptime: Option<u64>,
     /// Users that are logged in, one line each (`who`).
     pub logged_in: Vec<String>,
+    /// The lease of this boot; `None` where none is held.
+    pub lease: Option<Held>,
 }
 
 /// One fact.
@@ -87,6 +90,8 @@ pub enum State {
 pub struct Proof {
     /// All of them.
     pub facts: Vec<Fact>,
+    /// What ends this boot by itself. It proves nothing about the build.
+    pub lease: Option<Held>,
 }
 
 impl Proof {
@@ -104,7 +109,8 @@ impl Proof {
 /// The script that asks for all of it. The shell's own words where they do: each program costs a slow board with a debug kernel some hundredths of a
 /// second. Numbers below /proc/sys want a program: they answer the first read(2) only (kernel/sysctl.c, `do_proc_dointvec`), and a shell may read byte by
 /// byte.
-pub const GATHER: &str = r#"set -u
+pub const GATHER: &str = concat!(
+    r#"set -u
 export LC_ALL=C
 say() { { IFS= read -r line <"$2"; } 2>/dev/null && printf '%s=%s\n' "$1" "$line"; }
 say release /proc/sys/kernel/osrelease
@@ -124,8 +130,10 @@ echo notes=
 { head -v -c 4096 -- "$@" 2>/dev/null ||
     for note; do printf '\n==> %s <==\n' "$note"; cat "$note" 2>/dev/null; done; } | od -An -v -tx1
 who 2>/dev/null | while read -r line; do printf 'who=%s\n' "$line"; done
-echo end=1
-"#;
+"#,
+    lease::looking!(),
+    "echo end=1\n"
+);
 
 /// Asks the board. Errors: it does not answer, or not to the end.
 pub fn gather(board: &dyn Board) -> Result<Seen> {
@@ -166,6 +174,7 @@ pub fn parse(text: &str) -> Result<Seen> {
         taint: field("taint").and_then(|taint| taint.parse().ok()),
         uptime: field("uptime").and_then(|uptime| uptime.split('.').next()?.parse().ok()),
         logged_in: lines("who").map(String::from).collect(),
+        lease: lease::held(text),
     })
 }
 
@@ -254,7 +263,10 @@ pub fn prove(expected: &Expected, seen: &Seen) -> Proof {
             },
         });
     }
-    Proof { facts }
+    Proof {
+        facts,
+        lease: seen.lease.clone(),
+    }
 }
 
 fn fact(what: &str, state: State, expected: &str, seen: &str) -> Fact {
@@ -395,6 +407,20 @@ mod tests {
         assert_eq!(proof.facts.len(), 6);
     }
 
+    /// It says what ends this boot by itself, and never takes that for a proof of the build.
+    #[test]
+    fn the_lease_is_told_apart_from_the_build() {
+        let none = answer("v4l2_mem2mem", "01");
+        assert_eq!(prove_it(&none).lease, None);
+        let held = "lockstep_lease=lockstep-says\nlockstep_lease=lockstep-lease\nlockstep_lease_end=0000000240\nwho=";
+        let proof = prove_it(&none.replace("who=", held));
+        let lease = proof.lease.as_ref().unwrap();
+        assert!(
+            proof.holds() && lease.ends == [lease::End::Restart] && !lease.is_complete(),
+            "{lease:?}"
+        );
+    }
+
     #[test]
     fn each_thing_that_is_wrong_is_named() {
         let good = answer("v4l2_mem2mem", "01");
@@ -443,6 +469,10 @@ mod tests {
     #[test]
     fn an_answer_that_is_cut_off_proves_nothing() {
         assert!(parse("release=r\n").is_err());
-        assert!(!Proof { facts: vec![] }.holds());
+        let nothing = Proof {
+            facts: vec![],
+            lease: None,
+        };
+        assert!(!nothing.holds());
     }
 }

@@ -13,6 +13,7 @@ use super::extlinux::{self, Config, Label};
 use super::inventory::{self, BoardPath, Difference, Inventory};
 use super::{Board, script};
 use crate::document;
+use crate::host::one_line;
 use anyhow::{Context, Result, bail, ensure};
 use boot_files::BootFiles;
 use running::{Running, agree_on_command_line, agree_on_image};
@@ -212,18 +213,16 @@ impl Protected {
         if found.is_empty() {
             return Ok(());
         }
-        let list: Vec<String> = found
+        let each = found
             .iter()
-            .take(20)
-            .map(|one| format!("    {} {}", one.path.display(), one.what))
-            .collect();
+            .map(|one| format!("{} {}", one.path.display(), one.what));
         bail!(
             "vanilla's files on board `{}` are not what they were, and nothing here wrote them ({} differences): find out who \
              did. `cargo xtask rollback` puts them back; where they are to stay, begin with a backup of another name, since none is \
-             overwritten: `cargo xtask preflight --campaign NAME`, or `name` in a campaign's file\n{}",
+             overwritten: `cargo xtask preflight --campaign NAME`, or `name` in a campaign's file{}",
             self.board,
             found.len(),
-            list.join("\n")
+            one_line::list(each, 20)
         )
     }
 }

@@ -3,6 +3,7 @@
 
 use super::backup::{self, Copies, Manifest, Place};
 use super::boot::{self, Method};
+use super::filesystem_state::Unclean;
 use super::inventory::{self, BoardPath, Content, Inventory};
 use super::ours::{self, Kept};
 use super::writer::{Keep, Put, Sent, Source, Writer};
@@ -14,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// What a rollback would do; [`execute`] does exactly this.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Plan {
     /// The campaign whose backup is used.
@@ -39,6 +40,8 @@ pub struct Plan {
     pub by_hand: Vec<String>,
     /// What of ours stays on purpose.
     pub kept: Vec<Kept>,
+    /// Of a disk in this host: file systems that were not left in order.
+    pub unclean: Vec<Unclean>,
 }
 
 /// Which copy of a backup is used.
@@ -74,9 +77,9 @@ impl Plan {
             && self.by_hand.is_empty()
     }
 
-    /// What will be done, one line each; [`Plan::kept`] is told behind it.
+    /// What will be done, one line each, which no name on the board can break; [`Plan::kept`] is printed after it.
     pub fn lines(&self) -> Vec<String> {
-        let mut lines = Vec::new();
+        let mut lines: Vec<String> = self.unclean.iter().map(Unclean::line).collect();
         if self.extlinux == ExtlinuxChange::Restore {
             lines.push("restore extlinux.conf (every label of ours goes with it)".to_string());
         }
@@ -103,7 +106,7 @@ impl Plan {
         lines.extend(
             self.rename
                 .iter()
-                .map(|(_, to)| format!("put {} back (automatic log-in, as it was)", to.display())),
+                .map(|(_, to)| format!("put {} back (automatic log-in, as it was)", one_line::path(to))),
         );
         lines.extend(self.by_hand.iter().map(|what| format!("by hand: {what}")));
         lines
@@ -153,6 +156,7 @@ pub fn plan(board: &dyn Board, campaign: &str, host_folder: &Path) -> Result<Pla
         reshape: compared.reshape,
         by_hand: compared.by_hand,
         kept: ours.kept,
+        unclean: Vec::new(),
     })
 }
 
@@ -186,9 +190,7 @@ pub(super) fn compare(manifest: &Manifest, seen: &Inventory, extlinux: Option<&[
             match was.content {
                 Content::File { .. } => compared.restore.push(path.to_path_buf()),
                 Content::Folder | Content::Link { .. } => compared.reshape.push(path.to_path_buf()),
-                Content::Other(_) => compared
-                    .by_hand
-                    .push(format!("{path} was {:?}, mode {:o}", was.content, was.mode)),
+                Content::Other(_) => compared.by_hand.push(was.to_make(path)),
             }
         }
     }

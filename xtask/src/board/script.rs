@@ -1,13 +1,16 @@
 //! Scripts that have to succeed on a board, and their answers taken apart.
 
 use super::{Board, quote};
-use crate::host::process::Finished;
+use crate::host::one_line;
+use crate::host::process::{BreakOff, Finished};
 use anyhow::{Context, Result, bail};
 use std::path::Path;
 use std::time::Duration;
 
 /// Limit of a script that only looks: a fresh connection to an emulated board takes seconds.
 pub const LOOK: Duration = Duration::from_secs(60);
+/// Most bytes of a file that is read whole: a configuration, a record, a backup's manifest.
+const MOST_OF_FILE: u64 = 16 << 20;
 /// Limit of a script that hashes or copies a kernel and all of its modules on a slow board.
 pub const WORK: Duration = Duration::from_secs(900);
 
@@ -25,9 +28,31 @@ pub fn ask_with_input(
     input: &[u8],
     limit: Duration,
 ) -> Result<Finished> {
+    asked(board, doing, script, input, limit, &BreakOff::default())
+}
+
+/// [`ask`] whose answer may have `most` bytes. Errors: also where more come; the script is ended then.
+pub fn ask_up_to(
+    board: &dyn Board,
+    doing: &str,
+    script: &str,
+    limit: Duration,
+    most: u64,
+) -> Result<Finished> {
+    asked(board, doing, script, &[], limit, &BreakOff::default().up_to(most))
+}
+
+fn asked(
+    board: &dyn Board,
+    doing: &str,
+    script: &str,
+    input: &[u8],
+    limit: Duration,
+    break_off: &BreakOff,
+) -> Result<Finished> {
     let name = &board.description().name;
     let finished = board
-        .run_with_input(script, input, limit)
+        .run_unless(script, input, limit, break_off)
         .with_context(|| format!("{doing} on board `{name}`"))?;
     if !finished.status.success() {
         let said = String::from_utf8_lossy(&finished.stderr);
@@ -37,10 +62,11 @@ pub fn ask_with_input(
             said
         };
         let lines: Vec<&str> = said.trim_end().lines().collect();
-        let end = lines[lines.len().saturating_sub(8)..].join("\n    ");
+        let end = lines.iter().skip(lines.len().saturating_sub(8));
         bail!(
-            "{doing} on board `{name}` ended with {}:\n    {end}",
-            finished.status
+            "{doing} on board `{name}` ended with {}:{}",
+            finished.status,
+            one_line::list(end, 8)
         );
     }
     Ok(finished)
@@ -109,13 +135,14 @@ pub fn words<'a>(paths: impl IntoIterator<Item = &'a Path>) -> Result<String> {
     Ok(words?.join(" "))
 }
 
-/// The whole content of a file on the board; `None` if there is none.
+/// The whole content of a file on the board; `None` if there is none. Errors: also where it has more than 16 MiB.
 pub fn read(board: &dyn Board, path: &Path) -> Result<Option<Vec<u8>>> {
-    let finished = ask(
+    let finished = ask_up_to(
         board,
-        &format!("reading {}", path.display()),
+        &format!("reading {}", one_line::path(path)),
         &reading(path)?,
         LOOK,
+        MOST_OF_FILE,
     )?;
     Ok(content(&finished.stdout))
 }

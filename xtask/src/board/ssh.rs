@@ -7,6 +7,7 @@
 mod restarted;
 
 use super::quote;
+use crate::host::one_line;
 use crate::host::process::{self, BreakOff, Finished};
 use anyhow::{Context, Result, bail};
 use std::ffi::OsString;
@@ -20,6 +21,8 @@ use xshell::{Shell, cmd};
 const CONTROL_SOCKET: &str = "ssh.sock";
 /// Exit status of `ssh` itself when there is no connection (ssh(1), EXIT STATUS).
 const NO_CONNECTION: i32 = 255;
+/// So many characters of each line of ssh's own words, and so many lines: a server may greet with as many as it likes.
+const SAID: (usize, usize) = (400, 20);
 /// Longest time that `ssh -O exit` may take; it only talks to a process of this machine.
 const FORGET_LIMIT: Duration = Duration::from_secs(2);
 
@@ -159,16 +162,18 @@ impl Ssh {
         let said = String::from_utf8_lossy(&finished.stderr);
         if finished.status.code() == Some(NO_CONNECTION) {
             let advice = advice(&said, &self.target.destination);
-            bail!("{}: no connection: {}{advice}", doing(), words(&said));
+            let words = one_line::indented(words(&said), SAID.0, SAID.1);
+            bail!("{}: no connection: {words}{advice}", doing());
         }
         if self.target.rights == Rights::Sudo
             && finished.status.code() == Some(1)
             && let Some(refusal) = said.lines().find(|line| line.starts_with("sudo: "))
         {
             bail!(
-                "{}: the user may not become root without a password ({refusal}): allow it (visudo: `USER ALL=(ALL) \
+                "{}: the user may not become root without a password ({}): allow it (visudo: `USER ALL=(ALL) \
                  NOPASSWD: ALL`), or let root log in with a key and set `rights = \"root\"`; nothing was run",
-                doing()
+                doing(),
+                one_line::one_line(refusal)
             );
         }
         Ok(finished)
@@ -355,9 +360,9 @@ fn shortened(script: &str) -> String {
     };
     let first = script.trim().lines().next().unwrap_or_default();
     match first.char_indices().nth(100) {
-        Some((end, _)) => format!("{} …", &first[..end]),
-        None if first.len() < script.trim().len() => format!("{first} …"),
-        None => first.to_string(),
+        Some((end, _)) => format!("{} …", one_line::one_line(first.get(..end).unwrap_or(first))),
+        None if first.len() < script.trim().len() => format!("{} …", one_line::one_line(first)),
+        None => one_line::one_line(first),
     }
 }
 

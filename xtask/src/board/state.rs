@@ -19,18 +19,13 @@ pub struct BoardState {
     pub taint: Vec<&'static str>,
     /// Whether lockdep still checks; not known where the kernel has none.
     pub lockdep_alive: Option<bool>,
-    /// Seconds until the lease ends this boot; not there where none is held.
+    /// Seconds until the lease ends this boot; `None` where none is held, or its end is not known.
     pub lease_left: Option<i64>,
     /// What the hardware says of the last reset, where it does (watchdog `bootstatus`, `reset_reason`).
     pub last_reset: Vec<String>,
 }
 
 const LOOK: &str = r#"export LC_ALL=C
-if grep -qxs lockstep-lease /proc/[0-9]*/comm; then
-    read -r up rest </proc/uptime
-    end=$(cat /run/lockstep/lease 2>/dev/null || sed -n 's/.*lockstep\.lease=\([0-9]*\).*/\1/p' /proc/cmdline)
-    [ -n "$end" ] && echo "lease=$((end - ${up%%.*}))"
-fi
 for dog in /sys/class/watchdog/watchdog*; do
     status=$(cat "$dog/bootstatus" 2>/dev/null) && [ "$status" != 0 ] && echo "reset=${dog##*/} bootstatus $status"
 done
@@ -65,15 +60,16 @@ fn state(
         _ if boot::is_vanilla(answer, protected) => Some(protected.vanilla_label.clone()),
         _ => None,
     };
+    let until = seen.lease.as_ref().and_then(|lease| lease.until);
+    let lease_left = until
+        .zip(seen.uptime)
+        .and_then(|(until, uptime)| i64::try_from(until).ok()?.checked_sub_unsigned(uptime));
     BoardState {
         label,
         taint: taint(seen.taint.unwrap_or(0)),
         lockdep_alive: seen.debug_locks.as_deref().map(|locks| locks == "1"),
         seen,
-        lease_left: text
-            .lines()
-            .find_map(|line| line.strip_prefix("lease="))
-            .and_then(|left| left.parse().ok()),
+        lease_left,
         last_reset: text
             .lines()
             .filter_map(|line| line.strip_prefix("reset="))

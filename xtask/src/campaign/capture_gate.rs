@@ -9,6 +9,7 @@ use crate::board::boot::{self, Outcome, Reset};
 use crate::board::nonce::Nonce;
 use crate::board::protected::Protected;
 use crate::board::script;
+use crate::capture::client::Recorder;
 use crate::evidence::pstore::Type;
 use crate::host::files::{sha256, write_atomic};
 use anyhow::{Context, Result, bail, ensure};
@@ -168,9 +169,8 @@ impl Subject<'_> {
         );
         let records = settled(self.rig, evidence, &before, &word)?;
         let serial = board.serial().is_some_and(|line| {
-            let log = std::fs::read(line.log()).unwrap_or_default();
-            let from = usize::try_from(down.seen.log_from).unwrap_or(0).min(log.len());
-            String::from_utf8_lossy(&log[from..]).contains(CRASH)
+            let log = Recorder::read(&line.log(), down.seen.log_from).unwrap_or_default();
+            String::from_utf8_lossy(&log).contains(CRASH)
         });
         let netconsole = netconsole.is_some_and(|armed| {
             let packets = armed.recorder.since(armed.from).unwrap_or_default();

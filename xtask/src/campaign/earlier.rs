@@ -205,14 +205,18 @@ fn out_of_date(booted: &BootedBaseline, now: Timestamp) -> Option<String> {
 /// What several boots said, as one baseline: each boot is counted on its own, so that how often something came is that of the loudest.
 pub fn joined<'a>(boots: impl Iterator<Item = &'a BootedBaseline>) -> Vec<Finding> {
     let mut all: Vec<Finding> = Vec::new();
-    let mut first = 0;
+    let mut first = 0u32;
     for booted in boots {
-        let next = booted.findings.iter().map(|finding| finding.boot + 1).max();
+        let next = booted
+            .findings
+            .iter()
+            .map(|finding| finding.boot.saturating_add(1))
+            .max();
         all.extend(booted.findings.iter().map(|finding| Finding {
-            boot: first + finding.boot,
+            boot: first.saturating_add(finding.boot),
             ..finding.clone()
         }));
-        first += next.unwrap_or(0);
+        first = first.saturating_add(next.unwrap_or(0));
     }
     all
 }

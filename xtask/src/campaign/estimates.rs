@@ -88,9 +88,14 @@ fn phases(rows: &[&RowRecord]) -> Vec<(String, Duration)> {
         .collect()
 }
 
+/// Nothing that was measured took longer than a year: what a damaged record says beyond that is no time.
+const LONGEST_S: f64 = 366.0 * 86_400.0;
+
 /// The middle one; of an even number the longer of the two in the middle, since an estimate that is too short helps nobody.
 fn median(seconds: impl Iterator<Item = f64>) -> Option<Duration> {
-    let mut seconds: Vec<f64> = seconds.filter(|seconds| *seconds >= 0.0).collect();
+    let mut seconds: Vec<f64> = seconds
+        .filter(|seconds| (0.0..=LONGEST_S).contains(seconds))
+        .collect();
     seconds.sort_by(f64::total_cmp);
     let middle = seconds.get(seconds.len() / 2)?;
     Duration::try_from_secs_f64(*middle).ok()
@@ -118,6 +123,15 @@ pub fn left_of_row(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_damaged_record_says_is_no_time() {
+        assert_eq!(
+            median([1e19, 2.0, f64::NAN, -1.0].into_iter()),
+            Some(Duration::from_secs(2))
+        );
+        assert_eq!(median([f64::INFINITY].into_iter()), None);
+    }
     use crate::campaign::action::Action;
     use crate::campaign::record::SCHEMA_VERSION;
 

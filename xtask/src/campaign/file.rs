@@ -16,11 +16,12 @@ pub use people::{InUse, People, QuietHours};
 pub use problem::Problem;
 pub use smoke_test::{Frames, Output, SmokeTest, Soak, TestLog};
 
-use crate::kernel::profile::{Below, Profile};
+use crate::host::bounded;
+use crate::kernel::profile::{self, Below, Profile};
 use anyhow::{Context, Result, bail};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -370,8 +371,12 @@ impl Campaign {
             let profile = Profile::named(Path::new(""), &self.kernel.profile, below);
             self.kernel.fragments = profile.map(|profile| profile.fragments).unwrap_or_default();
         }
+        if !self.kernel.fragments.is_empty() {
+            profile::ends_by_itself(&mut self.kernel.fragments);
+        }
+        let mut known: HashSet<String> = self.modules.iter().cloned().collect();
         for module in self.steps.iter().flat_map(|step| &step.load) {
-            if !self.modules.contains(module) {
+            if known.insert(module.clone()) {
                 self.modules.push(module.clone());
             }
         }
@@ -486,7 +491,7 @@ pub fn minutes(minutes: u32) -> Duration {
 
 /// The text of a campaign file.
 pub fn read(path: &Path) -> Result<String> {
-    std::fs::read_to_string(path).with_context(|| {
+    bounded::read_text(path, bounded::WRITTEN).with_context(|| {
         format!(
             "reading the campaign file {} (`cargo xtask campaign new NAME` writes one)",
             path.display()

@@ -4,15 +4,17 @@ use super::wall_time;
 use crate::board::SerialLine;
 use crate::capture::index;
 use crate::evidence::baseline::{self, Comparison};
-use crate::evidence::completeness::{self, End};
-use crate::evidence::finder;
+use crate::evidence::completeness::{Completeness, End};
 use crate::evidence::finding::Finding;
 use crate::evidence::pstore::{Dump, Type};
 use crate::evidence::reader;
+use crate::evidence::scan::scan;
 use crate::evidence::serial::{self, Phase};
+use crate::host::bounded;
 use crate::host::files;
+use crate::host::one_line::one_line;
 use anyhow::{Context, Result};
-use std::io::{Read as _, Seek, SeekFrom};
+use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -47,6 +49,26 @@ impl Source {
     }
 }
 
+/// So much of a serial line's boot is taken, bytes: three hours at 115,200 baud.
+const MOST_OF_LINE: u64 = 128 << 20;
+/// So many lines are given by [`Harvest::lines_with`].
+const MOST_LINES: usize = 1_000;
+
+/// A source in print, with what it is worth: whoever shares the network can send in the board's name over netconsole.
+pub fn shown(source: &str) -> String {
+    let netconsole = Source::Netconsole.name();
+    let is_netconsole = source
+        .strip_prefix(netconsole)
+        .is_some_and(|rest| rest.is_empty() || rest == ".log");
+    match is_netconsole {
+        true => format!("{source} (not authenticated)"),
+        false => source.to_string(),
+    }
+}
+
+/// So many losses of a log are named.
+const NAMED_LOSSES: usize = 4;
+
 /// The logs of one boot.
 #[derive(Debug, Clone, Default)]
 pub struct Harvest {
@@ -61,17 +83,22 @@ impl Harvest {
     pub fn take_serial(&mut self, line: &dyn SerialLine, from: u64, folder: &Path) -> Result<()> {
         let path = line.log();
         let doing = || format!("reading the serial capture {}", path.display());
-        let mut file = std::fs::File::open(&path).with_context(doing)?;
+        let mut file = bounded::open(&path)?;
         file.seek(SeekFrom::Start(from)).with_context(doing)?;
         let mut capture = Vec::new();
-        file.read_to_end(&mut capture).with_context(doing)?;
+        // Of a line that does not stop its beginning is taken: the way down is missing then, and proves nothing.
+        file.take(MOST_OF_LINE)
+            .read_to_end(&mut capture)
+            .with_context(doing)?;
         let boot = one_boot(&capture);
-        if let Ok(times) = std::fs::read(index::path_of(&path)) {
-            let (begin, end) = (from + boot.start as u64, from + boot.end as u64);
-            let stamps = index::part(&index::read(&times), begin, end);
+        let (begin, end) = (from + boot.start as u64, from + boot.end as u64);
+        let stamps = index::part_of(&path, begin, end)?;
+        if !stamps.is_empty() {
             files::write_atomic(&folder.join("serial.log.index"), stamps.as_bytes())?;
         }
-        self.keep(Source::Serial, capture[boot].to_vec(), folder)
+        capture.truncate(boot.end);
+        capture.drain(..boot.start);
+        self.keep(Source::Serial, capture, folder)
     }
 
     /// Adds one log.
@@ -101,20 +128,14 @@ impl Harvest {
     pub fn gaps(&self) -> Vec<String> {
         let mut gaps = Vec::new();
         for (source, bytes) in &self.logs {
-            let complete = completeness::judge(&reader::read(bytes));
+            let complete = scan(bytes, source.name()).completeness;
             match source {
                 Source::Kmsg if !complete.has_no_gap() => {
-                    gaps.push(format!(
-                        "/dev/kmsg: {:?}, begins {:?}",
-                        complete.losses, complete.start
-                    ));
+                    gaps.push(gap("/dev/kmsg", &complete));
                 }
                 // The kernel's buffer loses its oldest words first: one that begins with the boot is whole.
                 Source::Dmesg if !complete.has_no_gap() => {
-                    gaps.push(format!(
-                        "dmesg: {:?}, begins {:?}",
-                        complete.losses, complete.start
-                    ));
+                    gaps.push(gap("dmesg", &complete));
                 }
                 Source::Serial if complete.end != End::Orderly => {
                     gaps.push(format!("serial: the way down is not in it ({:?})", complete.end));
@@ -132,7 +153,7 @@ impl Harvest {
     /// What the kernel complained about.
     pub fn findings(&self) -> Vec<Finding> {
         let of = |(source, bytes): &(Source, Vec<u8>)| {
-            let mut found = finder::find(&reader::read(bytes), source.name());
+            let mut found = scan(bytes, source.name()).findings;
             if let Some((_, file)) = self.kept.iter().find(|(known, _)| known == source) {
                 // A time that cannot be read costs no finding.
                 let _ = wall_time::date(&mut found, file);
@@ -157,29 +178,47 @@ impl Harvest {
     fn asked(&self) -> Asked {
         let mut asked = Asked::default();
         for (source, bytes) in &self.logs {
-            let records = reader::read(bytes).records;
-            if let Some(question) = records.iter().find(|record| is_question(&record.text)) {
-                asked.time = asked.time.into_iter().chain(question.time).min();
-                asked.places.push((source.name(), question.offset));
+            let mut question: Option<(usize, Option<u64>)> = None;
+            reader::each(bytes, &mut |record| {
+                if question.is_none() && is_question(&record.text) {
+                    question = Some((record.offset, record.time));
+                }
+            });
+            if let Some((offset, time)) = question {
+                asked.time = asked.time.into_iter().chain(time).min();
+                asked.places.push((source.name(), offset));
             }
         }
         asked
     }
 
-    /// Lines that hold one of `words`, with their source; of a board that was `lost`, without what it said when it was asked.
+    /// Lines that hold one of `words`, with their source, the first thousand of them; of a board that was `lost`, without what it said when it was asked.
     pub fn lines_with(&self, words: &[String], lost: bool) -> Vec<String> {
         let asked = if lost { self.asked() } else { Asked::default() };
         let mut lines = Vec::new();
         for (source, bytes) in &self.logs {
-            for record in reader::read(bytes).records {
+            reader::each(bytes, &mut |record| {
                 let held = words.iter().any(|word| record.text.contains(word.as_str()));
-                if held && !asked.answers(source.name(), record.offset, record.time) {
-                    lines.push(format!("{}: {}", source.name(), record.text.trim()));
+                if held
+                    && lines.len() < MOST_LINES
+                    && !asked.answers(source.name(), record.offset, record.time)
+                {
+                    lines.push(format!("{}: {}", source.name(), one_line(record.text.trim())));
                 }
-            }
+            });
         }
         lines
     }
+}
+
+/// What is missing of a log of the kernel's own buffer; the first losses of many.
+fn gap(log: &str, complete: &Completeness) -> String {
+    let (first, more) = complete.losses.split_at(complete.losses.len().min(NAMED_LOSSES));
+    let more = match more.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("{log}: {first:?}{more}, begins {:?}", complete.start)
 }
 
 /// What is new against the baseline: compared source by source, since each tells the same thing once; told once.

@@ -6,14 +6,16 @@ use super::harvest_netconsole;
 use super::harvest_records::{self, Records};
 use super::harvest_running::{self, AlreadyRead};
 use super::wall_time;
-use crate::board::Board;
+use crate::board::{Board, quote};
 use crate::capture::index;
-use crate::evidence::finder;
 use crate::evidence::finding::Finding;
-use crate::evidence::journal::{self, Boot, LoopRule};
-use crate::evidence::reader;
+use crate::evidence::journal::{self, Boot, Boots, LoopRule};
+use crate::evidence::scan::scan;
 use crate::evidence::serial::{self, Counts};
+use crate::host::bounded::{self, LOG};
 use crate::host::files;
+use crate::host::process::BreakOff;
+use crate::ui::count;
 use anyhow::{Context, Result};
 use serde::Serialize;
 use std::io::{Read, Seek, SeekFrom};
@@ -22,8 +24,13 @@ use std::time::Duration;
 
 /// Reading the journal of an emulated board takes seconds for each boot.
 const LIMIT: Duration = Duration::from_secs(300);
+/// Most bytes of one file of a harvest: a log is an answer of the board, which has a bound of its own.
+const MOST_OF_FILE: u64 = LOG;
 /// How much of the end of the serial log, and of netconsole's, is taken, bytes: some ten boots.
 const SERIAL: u64 = 8 << 20;
+
+/// Most bytes of the answer to [`BOOTS`]: 20 entries.
+const MOST_OF_BOOTS: u64 = 4 << 20;
 
 /// The last entry of each boot; ids only, since the rest of `--list-boots` is written for people and differs between versions.
 const BOOTS: &str = r#"export LC_ALL=C
@@ -89,7 +96,14 @@ pub fn take(board: &dyn Board, folder: &Path, earlier: usize) -> Result<Taken> {
     let missing = taken.note(running).unwrap_or_default();
     taken.problems.extend(missing);
     let boots = boots(board);
-    taken.boots = taken.note(boots).unwrap_or_default();
+    let Boots { boots, dropped } = taken.note(boots).unwrap_or_default();
+    taken.boots = boots;
+    if dropped > 0 {
+        taken.problems.push(format!(
+            "{}: what the board calls them is not a boot id, or names one twice",
+            count(dropped, "boot")
+        ));
+    }
     taken.reset_loop = journal::reset_loop(&taken.boots, LoopRule::USUAL);
     if taken.boots.is_empty() && earlier > 0 {
         let log = board_log(board, "syslog", SYSLOG, folder);
@@ -97,10 +111,10 @@ pub fn take(board: &dyn Board, folder: &Path, earlier: usize) -> Result<Taken> {
     }
     let before = taken.boots.len().saturating_sub(1);
     for boot in taken.boots.clone().iter().take(before).rev().take(earlier) {
-        let name = format!("journal-{}", boot.id.get(..12).unwrap_or(&boot.id));
+        let name = format!("journal-{}", boot.id);
         let script = format!(
             "journalctl -k -b {} -o json --no-pager 2>/dev/null; true",
-            boot.id
+            quote(boot.id.as_str())
         );
         taken.note(board_log(board, &name, &script, folder));
     }
@@ -135,9 +149,10 @@ fn board_log(board: &dyn Board, name: &str, script: &str, folder: &Path) -> Resu
     files::write_atomic(&folder.join(format!("{name}.log")), &log)
 }
 
-fn boots(board: &dyn Board) -> Result<Vec<Boot>> {
+fn boots(board: &dyn Board) -> Result<Boots> {
+    let few = BreakOff::default().up_to(MOST_OF_BOOTS);
     let said = board
-        .run(BOOTS, LIMIT)
+        .run_unless(BOOTS, &[], LIMIT, &few)
         .context("asking the journal for its boots")?;
     Ok(journal::boots(&said.text()))
 }
@@ -149,15 +164,15 @@ fn take_serial(board: &dyn Board, folder: &Path) -> Result<Option<Counts>> {
     };
     let path = line.log();
     let doing = || format!("reading the serial log {}", path.display());
-    let mut log = std::fs::File::open(&path).with_context(doing)?;
+    let mut log = bounded::open(&path)?;
     let length = log.seek(SeekFrom::End(0)).with_context(doing)?;
     let from = length.saturating_sub(SERIAL);
     log.seek(SeekFrom::Start(from)).with_context(doing)?;
     let mut bytes = Vec::new();
-    log.read_to_end(&mut bytes).with_context(doing)?;
+    log.take(SERIAL).read_to_end(&mut bytes).with_context(doing)?;
     files::write_atomic(&folder.join("serial.log"), &bytes)?;
-    if let Ok(times) = std::fs::read(index::path_of(&path)) {
-        let stamps = index::part(&index::read(&times), from, length);
+    let stamps = index::part_of(&path, from, length)?;
+    if !stamps.is_empty() {
         files::write_atomic(&folder.join("serial.log.index"), stamps.as_bytes())?;
     }
     Ok(Some(serial::count(&serial::phases(&bytes))))
@@ -173,11 +188,18 @@ fn list(folder: &Path, taken: &mut Taken) -> Result<()> {
         if !entry.file_type().is_file() || name == "SHA256SUMS" {
             continue;
         }
-        let bytes = std::fs::read(entry.path()).with_context(|| format!("reading {name}"))?;
+        let bytes = bounded::read(entry.path(), MOST_OF_FILE)?;
         let sha256 = files::sha256(&bytes);
         sums.push_str(&format!("{sha256}  {name}\n"));
         if name.ends_with(".log") {
-            let mut found = finder::find(&reader::read(&bytes), &name);
+            let scanned = scan(&bytes, &name);
+            if scanned.untold > 0 {
+                let more = count(scanned.untold, "finding");
+                taken
+                    .problems
+                    .push(format!("{name}: {more} more are only counted"));
+            }
+            let mut found = scanned.findings;
             let dated = wall_time::date(&mut found, entry.path());
             taken.note(dated);
             taken.findings.extend(found);
@@ -190,9 +212,86 @@ fn list(folder: &Path, taken: &mut Taken) -> Result<()> {
     }
     for dump in &taken.records.dumps {
         let name = format!("{} {}", Source::Pstore.name(), dump.files.join(" "));
-        taken
-            .findings
-            .extend(finder::find(&reader::read(&dump.content), &name));
+        taken.findings.extend(scan(&dump.content, &name).findings);
     }
     files::write_atomic(&folder.join("SHA256SUMS"), sums.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::board::InFront;
+    use crate::board::bare_board::BareBoard;
+    use crate::host::process::Finished;
+    use std::os::unix::process::ExitStatusExt;
+    use std::sync::Mutex;
+
+    /// A board that answers what it likes when it is asked for its boots.
+    struct Hostile {
+        bare: BareBoard,
+        boots: String,
+        asked: Mutex<Vec<String>>,
+    }
+
+    impl InFront for Hostile {
+        fn behind(&self) -> &dyn Board {
+            &self.bare
+        }
+
+        fn pass_on(&self, script: &str, _: &[u8], _: Duration, _: &BreakOff) -> Result<Finished> {
+            self.asked.lock().unwrap().push(script.to_string());
+            let answer = match script {
+                BOOTS => self.boots.as_str(),
+                script if script.contains("journalctl -k -b '") || script.contains("journalctl -k -b 0") => {
+                    "{\"MESSAGE\":\"x\"}\n"
+                }
+                _ => "",
+            };
+            Ok(Finished {
+                status: std::process::ExitStatus::from_raw(0),
+                stdout: answer.into(),
+                stderr: Vec::new(),
+            })
+        }
+    }
+
+    #[test]
+    fn what_a_board_calls_its_boots_is_neither_a_path_nor_a_command() {
+        let top = tempfile::tempdir().unwrap();
+        let folder = top.path().join("a/b");
+        let (old, now) = ("0".repeat(32), "f".repeat(32));
+        let board = Hostile {
+            bare: BareBoard::ampere(),
+            boots: format!(
+                "boot ../../escaped\nboot $(reboot)\nboot /tmp/x\nboot {old}\nboot {old}\nboot {now}\n"
+            ),
+            asked: Mutex::default(),
+        };
+        let taken = take(&board, &folder, 10).unwrap();
+        let ids: Vec<&str> = taken.boots.iter().map(|boot| boot.id.as_str()).collect();
+        assert_eq!(ids, [old.as_str(), now.as_str()]);
+        assert!(
+            taken
+                .problems
+                .iter()
+                .any(|problem| problem.starts_with("4 boots: ")),
+            "{:?}",
+            taken.problems
+        );
+        let files: Vec<&str> = taken.files.iter().map(|file| file.name.as_str()).collect();
+        assert!(
+            files.contains(&format!("journal-{old}.log").as_str()),
+            "{files:?}"
+        );
+        let outside = walkdir::WalkDir::new(top.path()).into_iter().flatten();
+        let outside: Vec<_> = outside
+            .filter(|entry| entry.file_type().is_file() && !entry.path().starts_with(&folder))
+            .collect();
+        assert!(outside.is_empty(), "{outside:?}");
+        let asked = board.asked.lock().unwrap().join("\n");
+        assert!(
+            !asked.contains("reboot)") && !asked.contains("escaped"),
+            "{asked}"
+        );
+    }
 }

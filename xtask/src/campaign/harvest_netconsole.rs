@@ -6,16 +6,19 @@ use crate::board::boot::{Capture, Permit};
 use crate::board::netconsole::{self, Armed};
 use crate::capture::client::Recorder;
 use crate::capture::index::{self, Stamp};
+use crate::evidence::contradicted;
 use crate::evidence::netconsole::{Received, receive};
 use crate::host::files;
 use crate::ui::count;
-use anyhow::{Context, Result};
+use anyhow::Result;
 use std::path::Path;
 
 /// Name of the file with the packets, one behind the other; where each begins is in the index beside it.
 pub const PACKETS: &str = "netconsole.packets";
 /// Name of the file with the log that they make, as [`Harvest::keep`] names it.
 const LOG: &str = "netconsole.log";
+/// Name of the file with the messages that `/dev/kmsg` contradicts.
+const ASIDE: &str = "netconsole.contradicted";
 /// How many ranges of lost messages are named.
 const NAMED: usize = 4;
 
@@ -40,8 +43,23 @@ pub fn is_all(permit: Permit) -> bool {
 /// Adds what came since it was set up, down to the end of that kernel. Files are in `folder` before anything reads them. Gives a fact for
 /// the report.
 pub fn take(armed: &Armed, harvest: &mut Harvest, folder: &Path) -> Result<String> {
-    let received = keep(&armed.recorder, armed.from, folder)?;
-    let fact = sentence(&received, armed);
+    let Kept {
+        mut received,
+        dropped,
+    } = keep(&armed.recorder, armed.from, folder)?;
+    let mut fact = sentence(&received, armed);
+    if dropped > 0 {
+        let packets = count(usize::try_from(dropped).unwrap_or(usize::MAX), "packet");
+        fact.push_str(&format!(", dropped as another sender's: {packets}"));
+    }
+    let aside = contradicted::set_aside(&mut received, harvest.log(Source::Kmsg).unwrap_or_default());
+    if !aside.is_empty() {
+        files::write_atomic(&folder.join(ASIDE), &aside)?;
+        let messages = count(messages_of(&aside), "message");
+        fact.push_str(&format!(
+            ", set aside, since /dev/kmsg has other words under their numbers (another machine's, or another boot's): {messages} in {ASIDE}"
+        ));
+    }
     keep_times(&received, folder)?;
     harvest.keep(Source::Netconsole, received.log, folder)?;
     Ok(fact)
@@ -53,7 +71,7 @@ pub fn take_end(recorder: &Recorder, longest: u64, folder: &Path) -> Result<()> 
     if length == 0 {
         return Ok(());
     }
-    let received = keep(recorder, length.saturating_sub(longest), folder)?;
+    let received = keep(recorder, length.saturating_sub(longest), folder)?.received;
     keep_times(&received, folder)?;
     files::write_atomic(&folder.join(LOG), &received.log)
 }
@@ -73,25 +91,39 @@ fn keep_times(received: &Received, folder: &Path) -> Result<()> {
 }
 
 /// Keeps the packets from an offset of the recorder's log on, with their times, and puts them together.
-fn keep(recorder: &Recorder, from: u64, folder: &Path) -> Result<Received> {
+fn keep(recorder: &Recorder, from: u64, folder: &Path) -> Result<Kept> {
     let packets = recorder.since(from)?;
     // Read behind the packets: what is not in them yet is cut off.
-    let times = std::fs::read(recorder.index()).context("reading the times of the packets")?;
     let end = from + packets.len() as u64;
-    let part = index::part(&index::read(&times), from, end);
+    let part = index::part_of(&recorder.log(), from, end)?;
     let file = folder.join(PACKETS);
     files::write_atomic(&file, &packets)?;
     files::write_atomic(&index::path_of(&file), part.as_bytes())?;
-    Ok(receive(index::pieces(&packets, &index::read(part.as_bytes()))))
+    let stamps = index::read(part.as_bytes());
+    Ok(Kept {
+        dropped: stamps
+            .iter()
+            .filter_map(Stamp::dropped)
+            .fold(0, u64::saturating_add),
+        received: receive(index::pieces(&packets, &stamps)),
+    })
+}
+
+/// What came, and how many packets of other senders did not.
+struct Kept {
+    received: Received,
+    dropped: u64,
+}
+
+/// What begins with a blank belongs to the message before (Documentation/ABI/testing/dev-kmsg).
+fn messages_of(log: &[u8]) -> usize {
+    log.split_inclusive(|&byte| byte == b'\n')
+        .filter(|line| !line.starts_with(b" "))
+        .count()
 }
 
 fn sentence(received: &Received, armed: &Armed) -> String {
-    // What begins with a blank belongs to the message before (Documentation/ABI/testing/dev-kmsg).
-    let messages = received
-        .log
-        .split_inclusive(|&byte| byte == b'\n')
-        .filter(|line| !line.starts_with(b" "))
-        .count();
+    let messages = messages_of(&received.log);
     let mut sentence = format!(
         "netconsole: {} over {}",
         count(messages, "message"),
@@ -142,6 +174,7 @@ fn sentence(received: &Received, armed: &Armed) -> String {
 mod tests {
     use super::*;
     use crate::board::netconsole::{Path as Wired, Way};
+    use crate::campaign::harvest;
     use crate::evidence::finding::Finding;
     use crate::evidence::wall::Wall;
     use std::net::Ipv4Addr;
@@ -208,6 +241,32 @@ mod tests {
         // The stamps of `armed` count bytes: the packet before it, and another boot's.
         let came = Wall::of_host("6,900,0,-;of another boot\n6,11,1,-;a\n".len() as u64 * 1000);
         assert_eq!(findings[0].wall, Some(came));
+    }
+
+    #[test]
+    fn a_forged_splat_fails_nothing_where_the_kernel_said_something_else() {
+        let (receiver, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let armed = armed(receiver.path(), &["6,11,1,-;a\n", SPLAT], true);
+        let index = armed.recorder.index();
+        let mut times = std::fs::read_to_string(&index).unwrap();
+        let end = std::fs::metadata(armed.recorder.log()).unwrap().len();
+        times.push_str(&format!("{end} 9 {}\n", index::dropped(3)));
+        std::fs::write(&index, times).unwrap();
+        let mut harvest = Harvest::default();
+        let kmsg = b"6,11,1,-;a\n6,12,9,-;b\n".to_vec();
+        harvest.keep(Source::Kmsg, kmsg, folder.path()).unwrap();
+        let fact = take(&armed, &mut harvest, folder.path()).unwrap();
+        assert!(
+            fact.contains("dropped as another sender's: 3 packets")
+                && fact.contains("numbers (another machine's, or another boot's): 1 message in"),
+            "{fact}"
+        );
+        assert_eq!(harvest.findings(), []);
+        let aside = std::fs::read_to_string(folder.path().join(ASIDE)).unwrap();
+        assert_eq!(aside, SPLAT, "it is kept for a person");
+        // What /dev/kmsg does not reach is a finding, and says whose word it is.
+        let found = check(&[SPLAT], true, "netconsole: 1 message over eth1, none was lost");
+        assert_eq!(harvest::shown(&found[0].source), "netconsole (not authenticated)");
     }
 
     #[test]

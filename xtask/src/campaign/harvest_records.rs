@@ -2,6 +2,7 @@
 
 use crate::board::{Board, quote, script};
 use crate::evidence::pstore::{self, Dump, Note, Type};
+use crate::host::file_name::FileName;
 use crate::host::files;
 use anyhow::{Context, Result, bail, ensure};
 use std::collections::BTreeSet;
@@ -50,7 +51,7 @@ pub fn take(board: &dyn Board, folder: &Path) -> Result<Records> {
     let files = read(&String::from_utf8_lossy(&finished.stdout)).context("copying pstore's records")?;
     let mut sums = String::new();
     for file in &files {
-        let name = file.path.trim_start_matches('/').replace('/', "_");
+        let name = FileName::of_foreign(&file.path);
         sums.push_str(&format!("{}  pstore/{name}\n", file.sha256));
         files::write_atomic(&folder.join("pstore").join(name), &file.bytes)?;
     }

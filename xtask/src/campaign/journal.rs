@@ -2,12 +2,23 @@
 //!
 //! This file writes it; [`read`] parses it; [`past`] folds it to what a run has come to.
 
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::string_slice,
+        clippy::unwrap_used
+    )
+)]
+
 mod input;
 pub mod past;
 pub mod read;
 
 pub use input::Input;
 
+use crate::host::bounded;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -109,7 +120,7 @@ impl Journal {
                 .and_then(|folder| folder.sync_all())
                 .with_context(doing)?;
         }
-        let bytes = std::fs::read(path).with_context(doing)?;
+        let bytes = bounded::read(path, bounded::RECORD).with_context(doing)?;
         let sink = FileSink {
             path: path.to_path_buf(),
             file,
@@ -121,11 +132,7 @@ impl Journal {
     pub fn on(sink: Box<dyn Sink>, bytes: &[u8]) -> Result<Self> {
         let mut journal = Journal { sink };
         if bytes.last().is_some_and(|last| *last != b'\n') {
-            let torn = bytes.len()
-                - bytes
-                    .iter()
-                    .rposition(|byte| *byte == b'\n')
-                    .map_or(0, |at| at + 1);
+            let torn = bytes.rsplit(|byte| *byte == b'\n').next().map_or(0, <[u8]>::len);
             journal.sink.append(b"\n")?;
             journal.write(Event::Torn, "", "", json!({ "bytes": torn }))?;
         }

@@ -4,6 +4,7 @@
 use super::file::Campaign;
 use crate::board::boot::Method;
 use crate::evidence::baseline_file::{Acceptance, BaselineFile, Boot, Conditions};
+use crate::host::bounded;
 use crate::host::files;
 use anyhow::{Context, Result, anyhow};
 use std::path::{Path, PathBuf};
@@ -27,13 +28,10 @@ pub fn conditions(campaign: &Campaign, method: Method) -> Conditions {
 /// Reads the file; none where there is none. Errors: it cannot be read, or holds something else.
 pub fn read(path: &Path) -> Result<Option<BaselineFile>> {
     let doing = || format!("reading the baseline {}", path.display());
-    match std::fs::read(path) {
-        Ok(bytes) => BaselineFile::parse(&bytes)
-            .map(Some)
-            .map_err(|why| anyhow!("{}: {why}", doing())),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error).with_context(doing),
-    }
+    let bytes = bounded::read_if_there(path, bounded::RECORD).with_context(doing)?;
+    bytes
+        .map(|bytes| BaselineFile::parse(&bytes).map_err(|why| anyhow!("{}: {why}", doing())))
+        .transpose()
 }
 
 /// Adds a boot. Dies half-way: the file is the old one or the new one.

@@ -8,6 +8,7 @@ use super::estimates;
 use super::plan::Planned;
 use super::report::{RowOutcome, Tone};
 use super::stopwatch::Stopwatch;
+use crate::host::one_line::one_line;
 use crate::ui::{self, Block, Look, Ui};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -65,7 +66,7 @@ impl Live {
     pub fn begin(ui: &Ui, title: &str, plan: &[Planned], log: Option<PathBuf>) -> Self {
         let rows = plan.iter().map(|row| (row.clone(), Stage::Waiting)).collect();
         let state = Arc::new(Mutex::new(State {
-            title: ui::visible(title),
+            title: one_line(title),
             rows,
             started: Some(Instant::now()),
             phase: None,
@@ -105,7 +106,7 @@ impl Live {
         let state = self.state.clone();
         let changed = self.painter.as_ref().and_then(|painter| painter.changed.clone());
         Stopwatch::watched(Arc::new(move |phase: &str| {
-            hold(&state).phase = Some((ui::visible(phase), Instant::now()));
+            hold(&state).phase = Some((one_line(phase), Instant::now()));
             if let Some(changed) = &changed {
                 let _ = changed.send(());
             }
@@ -114,7 +115,7 @@ impl Live {
 
     /// Shows something that is done beside the phases of the rows.
     pub fn beside(&self, what: &str) -> Beside {
-        hold(&self.state).beside = Some((ui::visible(what), Instant::now()));
+        hold(&self.state).beside = Some((one_line(what), Instant::now()));
         self.changed();
         Beside(self.state.clone())
     }
@@ -254,8 +255,8 @@ fn row_view(row: &Planned, stage: Stage, now: Instant) -> RowView {
         }
     };
     RowView {
-        id: ui::visible(&row.id),
-        title: ui::visible(&row.title).replace(['\n', '\t'], " "),
+        id: one_line(&row.id),
+        title: one_line(&row.title),
         look,
         mark,
         at_right,

@@ -13,6 +13,7 @@ use crate::board::second_host;
 use crate::board::way_back;
 use crate::board::writer::{Put, Source, Writer};
 use crate::host::files;
+use crate::host::one_line;
 use anyhow::{Context as _, Result, bail, ensure};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -167,10 +168,11 @@ fn proven_capture(
         Some(capture) if report.may_start() => capture,
         _ => {
             let failed = report.checks.iter().filter(|check| check.status == Status::Fail);
-            let list: Vec<String> = failed
-                .map(|check| format!("    {}: {} ({})", check.title, check.reason, check.fix))
-                .collect();
-            bail!("the board is not ready for a campaign:\n{}", list.join("\n"));
+            let each = failed.map(|check| format!("{}: {} ({})", check.title, check.reason, check.fix));
+            bail!(
+                "the board is not ready for a campaign:{}",
+                one_line::list(each, 100)
+            );
         }
     };
     let has_break = board.serial().is_some_and(|line| line.has_break());

@@ -1,6 +1,7 @@
 //! The record of a run: what each row of the plan came to. Written to `run.json` after every row; the report is made from it.
 
 use super::file::{Campaign, Ends, Risk};
+use super::harvest;
 use super::plan::{Planned, Source};
 use super::smoke::SmokeResult;
 use super::stopwatch::Span;
@@ -259,7 +260,7 @@ impl FindingRecord {
     /// Where and when it was seen: `serial, 12.345678 s, 2026-11-23T05:46:00.123Z by the host's clock`.
     pub fn seen(&self) -> String {
         let when = wall::times(self.time, self.wall);
-        std::iter::once(self.source.clone())
+        std::iter::once(harvest::shown(&self.source))
             .chain(when)
             .collect::<Vec<_>>()
             .join(", ")

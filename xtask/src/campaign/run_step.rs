@@ -2,6 +2,7 @@
 
 use super::journal::{self, Event, read};
 use super::record::RunRecord;
+use crate::host::bounded;
 use crate::kernel::symbolise::Expected;
 use crate::manifest::Manifest;
 use anyhow::{Context, Result};
@@ -36,7 +37,7 @@ impl RunStep {
             })?;
         let path = run.join(journal::FILE);
         let doing = || format!("reading the journal {}", path.display());
-        let bytes = std::fs::read(&path).with_context(doing)?;
+        let bytes = bounded::read(&path, bounded::RECORD).with_context(doing)?;
         let lines = read::parse(&path.display().to_string(), &bytes)?.lines;
         let kernel = lines
             .iter()
@@ -73,7 +74,7 @@ impl RunStep {
 /// What the run kept of a build with this kernel: the step's own, or that of the row that was built for it.
 fn kept(run: &Path, id: &str, kernel: &str) -> Option<Manifest> {
     let read = |path: &Path| -> Option<Manifest> {
-        let manifest = Manifest::parse(&std::fs::read(path).ok()?).ok()?;
+        let manifest = Manifest::parse(&bounded::read(path, bounded::RECORD).ok()?).ok()?;
         (manifest.build_id == kernel).then_some(manifest)
     };
     let folder = run.join("kept");

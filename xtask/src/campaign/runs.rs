@@ -4,6 +4,7 @@ use super::journal::past::{Begin, Past, fold};
 use super::journal::{self, read};
 use super::record::{End, RunRecord};
 use super::verdict::Verdict;
+use crate::host::bounded;
 use anyhow::{Context, Result};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -41,7 +42,7 @@ pub fn list(state: &Path) -> Result<Vec<Run>> {
 /// One run by its folder.
 pub fn open(folder: PathBuf, campaign: String) -> Run {
     let path = folder.join(journal::FILE);
-    let read = std::fs::read(&path)
+    let read = bounded::read(&path, bounded::RECORD)
         .with_context(|| format!("reading the journal {}", path.display()))
         .and_then(|bytes| read::parse(&path.display().to_string(), &bytes));
     let (past, torn) = match read {

@@ -3,10 +3,10 @@
 use crate::capture::index;
 use crate::evidence::finding::{self, Finding};
 use crate::evidence::wall::{self, Wall};
+use crate::host::bounded;
 use crate::host::files;
 use anyhow::{Context, Result};
-use std::fs::File;
-use std::io::{BufReader, ErrorKind};
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 /// When the kernel of a log began, by the board's clock: RFC 3339, in a file with `.began` behind the log's name.
@@ -30,27 +30,19 @@ pub fn date(findings: &mut [Finding], log: &Path) -> Result<()> {
     }
     let (index, began) = (index::path_of(log), began_path(log));
     let doing = |path: &Path| format!("reading when it was said, {}", path.display());
-    if let Some(file) = there(File::open(&index)).with_context(|| doing(&index))? {
+    if let Some(file) = bounded::open_if_there(&index).with_context(|| doing(&index))? {
         let offsets: Vec<u64> = findings.iter().map(|finding| finding.offset as u64).collect();
         let times = index::times_of(BufReader::new(file), &offsets).with_context(|| doing(&index))?;
         for (finding, time) in findings.iter_mut().zip(times) {
             finding.wall = finding.wall.or(time.map(Wall::of_host));
         }
     }
-    if let Some(text) = there(std::fs::read(&began)).with_context(|| doing(&began))?
+    if let Some(text) = bounded::read_if_there(&began, bounded::MIB).with_context(|| doing(&began))?
         && let Some((began, _)) = wall::iso(&text)
     {
         finding::since_boot(findings, began);
     }
     Ok(())
-}
-
-/// None for a file that is not there.
-fn there<T>(result: std::io::Result<T>) -> std::io::Result<Option<T>> {
-    match result {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        result => result.map(Some),
-    }
 }
 
 #[cfg(test)]

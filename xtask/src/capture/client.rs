@@ -4,10 +4,9 @@ use super::control::{ABOUT, About, LOG, MenuEntry, OWN_LOG, Request, Response, S
 use super::index;
 use super::source::Source;
 use crate::host::identity::Identity;
-use crate::host::{process, socket};
+use crate::host::{bounded, one_line, process, socket};
 use anyhow::{Context, Result, bail};
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use xshell::{Shell, cmd};
@@ -50,15 +49,17 @@ impl Recorder {
         self.folder.join(LOG)
     }
 
-    /// The log from an offset on.
+    /// The log from an offset on. Errors: it cannot be read, or more than 64 MiB came.
     pub fn since(&self, from: u64) -> Result<Vec<u8>> {
-        let path = self.log();
-        let doing = || format!("reading {}", path.display());
-        let mut log = File::open(&path).with_context(doing)?;
-        log.seek(SeekFrom::Start(from)).with_context(doing)?;
-        let mut bytes = Vec::new();
-        log.read_to_end(&mut bytes).with_context(doing)?;
-        Ok(bytes)
+        Self::read(&self.log(), from)
+    }
+
+    /// A log that grows, from an offset on. Errors: as [`Recorder::since`].
+    pub fn read(log: &Path, from: u64) -> Result<Vec<u8>> {
+        let mut file = bounded::open(log)?;
+        let doing = || format!("reading {}", log.display());
+        file.seek(SeekFrom::Start(from)).with_context(doing)?;
+        bounded::take(file, &one_line::path(log), bounded::LOG)
     }
 
     /// Times and events beside [`Recorder::log`].

@@ -3,6 +3,8 @@
 //! A line of text for each stamp: `<offset> <nanoseconds>` or `<offset> <nanoseconds> <event>`. The offset counts bytes of the log, the
 //! nanoseconds are since 1970 by the clock of the host. Lines are only appended; one that was cut by a crash is passed over.
 
+use crate::host::bounded;
+use anyhow::{Context, Result};
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::io::BufRead;
@@ -10,6 +12,13 @@ use std::path::{Path, PathBuf};
 
 /// The event of bytes that came while nobody looked, up to the next stamp without an event: when, is not known.
 pub const UNWATCHED: &str = "unwatched";
+
+/// The event of datagrams that came from somebody else than the line's one sender, and are not in the log: how many.
+pub fn dropped(datagrams: u64) -> String {
+    format!("{DROPPED}{datagrams}")
+}
+
+const DROPPED: &str = "dropped of other senders: ";
 
 /// The index of a log: beside it, with `.index` behind its name.
 pub fn path_of(log: &Path) -> PathBuf {
@@ -32,6 +41,11 @@ pub struct Stamp {
 }
 
 impl Stamp {
+    /// How many datagrams of other senders were dropped there, by an event of [`dropped`].
+    pub fn dropped(&self) -> Option<u64> {
+        self.event.as_deref()?.strip_prefix(DROPPED)?.parse().ok()
+    }
+
     /// As a line with its end. An event cannot make a second line.
     pub fn line(&self) -> String {
         let mut line = format!("{} {}", self.offset, self.nanoseconds);
@@ -84,22 +98,36 @@ pub fn pieces<'a>(log: &'a [u8], stamps: &[Stamp]) -> Vec<(u64, &'a [u8])> {
         .collect()
 }
 
-/// The part of an index that belongs to a piece of its log, from offset to offset, as an index of that piece.
-pub fn part(stamps: &[Stamp], from: u64, to: u64) -> String {
-    stamps
-        .iter()
-        .filter(|stamp| stamp.offset <= to)
-        .filter_map(|stamp| {
-            let offset = stamp.offset.checked_sub(from)?;
-            Some(
-                Stamp {
-                    offset,
-                    ..stamp.clone()
-                }
-                .line(),
-            )
-        })
-        .collect()
+/// The part of an index that belongs to a piece of its log, from offset to offset, as an index of that piece. The index is read once, a line at
+/// a time, however long it is. Errors: it cannot be read.
+pub fn part(mut index: impl BufRead, from: u64, to: u64) -> std::io::Result<String> {
+    let mut part = String::new();
+    let mut line = Vec::new();
+    // A line that was cut by a crash ends the index.
+    while index.read_until(b'\n', &mut line)? > 0 && line.pop() == Some(b'\n') {
+        let stamp = std::str::from_utf8(&line).ok().and_then(stamp);
+        line.clear();
+        let Some(stamp) = stamp.filter(|stamp| stamp.offset <= to) else {
+            continue;
+        };
+        if let Some(offset) = stamp.offset.checked_sub(from) {
+            part.push_str(&Stamp { offset, ..stamp }.line());
+        }
+    }
+    Ok(part)
+}
+
+/// [`part`] of the index next to a log; empty where that log has no index. Errors: it cannot be read.
+pub fn part_of(log: &Path, from: u64, to: u64) -> Result<String> {
+    let path = path_of(log);
+    if !path
+        .try_exists()
+        .with_context(|| format!("reading {}", path.display()))?
+    {
+        return Ok(String::new());
+    }
+    let index = std::io::BufReader::new(bounded::open(&path)?);
+    part(index, from, to).with_context(|| format!("reading {}", path.display()))
 }
 
 /// When the bytes at these offsets came, in nanoseconds since 1970: each has the time of the piece that it is in. `None`: it is older than the
@@ -150,6 +178,8 @@ mod tests {
         ];
         let text: String = stamps.iter().map(Stamp::line).collect();
         assert_eq!(read(text.as_bytes()), stamps);
+        assert_eq!(stamp(0, 1, Some(&dropped(7))).dropped(), Some(7));
+        assert_eq!(stamp(0, 1, Some("phase kernel")).dropped(), None);
     }
 
     #[test]
@@ -188,7 +218,8 @@ mod tests {
             stamp(30, 3, None),
             stamp(31, 4, None),
         ];
-        assert_eq!(part(&stamps, 10, 30), "0 2 reset\n20 3\n");
+        let text: String = stamps.iter().map(Stamp::line).collect();
+        assert_eq!(part(text.as_bytes(), 10, 30).unwrap(), "0 2 reset\n20 3\n");
     }
 
     #[test]

@@ -15,11 +15,12 @@ use rustix::termios::{
 };
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::net::{TcpStream, ToSocketAddrs, UdpSocket};
+use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -36,7 +37,12 @@ pub struct Line {
     pub reader: Box<dyn Read + Send>,
     /// What can be done to it.
     pub way: Box<dyn Way>,
+    /// Datagrams of other senders that were dropped so far.
+    pub dropped: Dropped,
 }
+
+/// A number that the reader of a line counts up, and its owner looks at.
+pub type Dropped = Arc<AtomicU64>;
 
 /// The way to a board.
 pub trait Way: Send {
@@ -55,7 +61,7 @@ pub fn open(source: &Source) -> Result<Line> {
         Source::Rfc2217 { address, speed } => rfc2217(address, *speed),
         Source::Socket(path) => unix(path),
         Source::Command(words) => command(words),
-        Source::Udp(address) => udp(address),
+        Source::Udp { at, from } => udp(*at, *from),
         Source::Frames { at, from, port } => frames(at, from, *port),
         Source::File(_) => bail!("a file is followed, not opened"),
     }
@@ -91,6 +97,7 @@ fn device(path: &Path, speed: u32) -> Result<Line> {
     fcntl_setfl(&fd, fcntl_getfl(&fd)? - OFlags::NONBLOCK)?;
     let file = File::from(fd);
     Ok(Line {
+        dropped: Dropped::default(),
         reader: Box::new(file.try_clone()?),
         way: Box::new(Tty(file)),
     })
@@ -130,6 +137,7 @@ fn tcp(address: &str) -> Result<TcpStream> {
 
 fn bare(stream: TcpStream, kind: &'static str) -> Result<Line> {
     Ok(Line {
+        dropped: Dropped::default(),
         reader: Box::new(stream.try_clone()?),
         way: Box::new(Bare { stream, kind }),
     })
@@ -162,6 +170,7 @@ fn unix(path: &Path) -> Result<Line> {
     let stream: UnixStream = socket::connect(folder, &name.to_string_lossy())?;
     stream.set_write_timeout(Some(LIMIT))?;
     Ok(Line {
+        dropped: Dropped::default(),
         reader: Box::new(stream.try_clone()?),
         way: Box::new(Bare {
             stream,
@@ -170,18 +179,23 @@ fn unix(path: &Path) -> Result<Line> {
     })
 }
 
-/// One datagram for each read.
-fn udp(address: &str) -> Result<Line> {
-    let socket = datagrams(address)?;
+/// One datagram of the one sender for each read. The port that it sends from is not asked for: a router may change it.
+fn udp(at: SocketAddr, from: IpAddr) -> Result<Line> {
+    let reader = Datagrams {
+        socket: datagrams(at)?,
+        from,
+        dropped: Dropped::default(),
+    };
     Ok(Line {
-        reader: Box::new(Datagrams(socket)),
+        dropped: reader.dropped.clone(),
+        reader: Box::new(reader),
         way: Box::new(OneWay),
     })
 }
 
 /// A socket at this address that holds as much as the kernel grants until it is read: a splat comes all at once, and what finds no room is
 /// lost (socket(7), SO_RCVBUF).
-fn datagrams(address: &str) -> Result<UdpSocket> {
+fn datagrams(address: impl ToSocketAddrs) -> Result<UdpSocket> {
     let socket = UdpSocket::bind(address)?;
     if sockopt::set_socket_recv_buffer_size_force(&socket, WAITING).is_err() {
         sockopt::set_socket_recv_buffer_size(&socket, WAITING)?;
@@ -189,14 +203,20 @@ fn datagrams(address: &str) -> Result<UdpSocket> {
     Ok(socket)
 }
 
-struct Datagrams(UdpSocket);
+struct Datagrams {
+    socket: UdpSocket,
+    from: IpAddr,
+    dropped: Dropped,
+}
 
 impl Read for Datagrams {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         loop {
-            // An empty datagram is none of a log, and no end.
-            let length = self.0.recv(buffer)?;
-            if length > 0 {
+            let (length, sender) = self.socket.recv_from(buffer)?;
+            if sender.ip() != self.from {
+                self.dropped.fetch_add(1, Ordering::Relaxed);
+            } else if length > 0 {
+                // An empty datagram is none of a log, and no end.
                 return Ok(length);
             }
         }
@@ -209,6 +229,7 @@ fn frames(at: &str, from: &str, port: u16) -> Result<Line> {
     let socket = datagrams(at)?;
     socket.connect(from)?;
     Ok(Line {
+        dropped: Dropped::default(),
         reader: Box::new(Frames { socket, port }),
         way: Box::new(OneWay),
     })
@@ -252,6 +273,7 @@ impl Way for OneWay {
 fn command(words: &[String]) -> Result<Line> {
     let (child, reader, writer) = Piped::start(words)?;
     Ok(Line {
+        dropped: Dropped::default(),
         reader: Box::new(reader),
         way: Box::new(Program {
             bare: Bare {
@@ -287,6 +309,7 @@ fn rfc2217(address: &str, speed: u32) -> Result<Line> {
         telnet: Telnet::new(speed),
     }));
     Ok(Line {
+        dropped: Dropped::default(),
         reader: Box::new(TelnetReader {
             stream,
             shared: shared.clone(),

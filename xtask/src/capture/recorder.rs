@@ -8,7 +8,7 @@ use super::control::{
     ABOUT, About, LOCK, LOG, MenuEntry, Request, Response, SOCKET, Status, VANILLA, Writer,
 };
 use super::index::{self, Stamp};
-use super::line::{self, Follower, Way};
+use super::line::{self, Dropped, Follower, Way};
 use super::source::Source;
 use crate::host::{files, identity::Identity};
 use anyhow::{Context, Result, bail, ensure};
@@ -90,6 +90,9 @@ struct Shared {
     connected: bool,
     problem: Option<String>,
     dirty: bool,
+    /// What the line that is open dropped, and how much of that is in the index.
+    dropped: Dropped,
+    told: u64,
 }
 
 type Locked = Arc<Mutex<Shared>>;
@@ -198,6 +201,8 @@ impl Shared {
             connected: false,
             problem: None,
             dirty: false,
+            dropped: Dropped::default(),
+            told: 0,
         };
         if offset < length {
             shared.note(index::UNWATCHED);
@@ -224,6 +229,16 @@ impl Shared {
         self.dirty = true;
         for event in self.guard.feed(bytes) {
             self.stamp(Some(event));
+        }
+    }
+
+    /// Writes down how many datagrams of others were dropped since this was last done.
+    fn note_dropped(&mut self) {
+        let dropped = self.dropped.load(Ordering::Relaxed);
+        let new = dropped.saturating_sub(self.told);
+        if new > 0 {
+            self.told = dropped;
+            self.note(&index::dropped(new));
         }
     }
 
@@ -274,6 +289,8 @@ fn read_for_ever(source: &Source, shared: &Locked, out: &Out) {
                 let mut held_now = held(shared);
                 held_now.connected = true;
                 held_now.problem = None;
+                held_now.dropped = line.dropped;
+                held_now.told = 0;
                 held_now.note(&format!("connected to {}", source.name()));
                 drop(held_now);
                 let why = read_line(line.reader, shared);
@@ -354,6 +371,7 @@ fn serve(listener: &UnixListener, shared: &Locked, out: &Out, is_over: &dyn Fn()
 
 fn tick(shared: &Locked, out: &Out) {
     let mut held_now = held(shared);
+    held_now.note_dropped();
     let quiet = held_now.last_byte.elapsed();
     let answer = held_now.guard.answer(quiet);
     let log = match (held_now.dirty, &held_now.log) {

@@ -1,6 +1,7 @@
 //! Where a serial line is read from, as a value: from a board file, and as an argument of the recorder's process.
 
 use serde::{Deserialize, Serialize};
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 /// What the host reads a serial line from.
@@ -27,8 +28,13 @@ pub enum Source {
     Socket(PathBuf),
     /// A program of this host whose standard input and output are the line.
     Command(Vec<String>),
-    /// Datagrams that come to this address of this host, each with a time of its own: netconsole's.
-    Udp(String),
+    /// Datagrams that come from one machine to an address of this host, each with a time of its own: netconsole's.
+    Udp {
+        /// Address of this host.
+        at: SocketAddr,
+        /// The only sender that is heard; another machine can use its address, so what comes is not authenticated.
+        from: IpAddr,
+    },
     /// Ethernet frames, one in each UDP datagram that `from` sends to `at`, as a virtual machine's network does that leads nowhere else:
     /// the payload of each UDP packet for `port` in them.
     Frames {
@@ -46,7 +52,7 @@ pub enum Source {
 impl Source {
     /// Whether each read gives one message, whose time alone says where it begins.
     pub fn is_of_messages(&self) -> bool {
-        matches!(self, Source::Udp(_) | Source::Frames { .. })
+        matches!(self, Source::Udp { .. } | Source::Frames { .. })
     }
 
     /// In print.
@@ -57,7 +63,7 @@ impl Source {
             Source::Rfc2217 { address, speed } => format!("rfc2217 {address} at {speed} baud"),
             Source::Socket(path) => format!("unix socket {}", path.display()),
             Source::Command(words) => format!("`{}`", words.join(" ")),
-            Source::Udp(address) => format!("udp {address}"),
+            Source::Udp { at, from } => format!("udp from {from} at {at}"),
             Source::Frames { at, from, port } => format!("udp port {port} in frames from {from} at {at}"),
             Source::File(path) => path.display().to_string(),
         }

@@ -41,7 +41,7 @@ impl Abort {
         })?;
         let _lock = lock(context, &begin.board)?;
         let board = power_on(context, &begin.board)?;
-        let backups = backup_folder(context, &begin.board, &begin.campaign);
+        let backups = backup_folder(context, &begin.board.parse()?, &begin.campaign.parse()?);
         let mut tree = Place::of(&context.folders.cache, begin.kernel.as_deref())?.open()?;
         let mut aborting = Aborting {
             home: Home {

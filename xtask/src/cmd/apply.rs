@@ -5,7 +5,7 @@ use super::open_tree::{Where, open};
 use crate::exit::Outcome;
 use crate::kernel::place::{BRANCH, Place};
 use crate::kernel::series::{Refusal, Series, may_apply};
-use crate::kernel::tree::{How, Stack};
+use crate::kernel::tree::{How, Stack, short};
 use crate::ui;
 use anyhow::{Result, bail};
 
@@ -73,17 +73,17 @@ impl Apply {
             context.ui.line(&format!(
                 "{} {}  {}{merged}, {}",
                 patch.short_name(),
-                &applied.commit[..12],
+                short(&applied.commit),
                 patch.subject,
                 ui::count(applied.files.len(), "file")
             ));
             commits.push(serde_json::json!({
-                "patch": patch.name, "commit": applied.commit, "files": applied.files, "merged": applied.how == How::ThreeWay
+                "patch": patch.name, "commit": applied.commit, "files": ui::path_names(&applied.files), "merged": applied.how == How::ThreeWay
             }));
         }
         context
             .ui
-            .json(&serde_json::json!({ "tree": tree.path(), "branch": tree.branch(), "applied": commits }))?;
+            .json(&serde_json::json!({ "tree": ui::path_name(tree.path()), "branch": tree.branch(), "applied": commits }))?;
         context.ui.say(&format!(
             "the tree is {} on {}",
             tree.path().display(),
@@ -116,7 +116,7 @@ impl Apply {
                 .line(&format!("apply {name} in {}", place.worktree.display()));
         }
         context.ui.json(&serde_json::json!({
-            "dry_run": true, "tree": place.worktree, "make_work_tree": make, "apply": names
+            "dry_run": true, "tree": ui::path_name(&place.worktree), "make_work_tree": make, "apply": names
         }))?;
         Ok(Outcome::Success)
     }

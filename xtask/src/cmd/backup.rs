@@ -3,6 +3,7 @@
 use super::Context;
 use super::open_board::{backup_folder, backups_of, board_file, open, typed};
 use crate::board::backup::{self, Copies, Manifest, NO_HASH, Proof};
+use crate::board::name::Name;
 use crate::board::ours::{self, Kept};
 use crate::board::second_host;
 use crate::exit::Outcome;
@@ -32,7 +33,7 @@ enum Action {
     List {
         /// Board: a file of boards/, without .toml
         #[arg(long, value_name = "NAME", default_value = "virtual")]
-        board: String,
+        board: Name,
         /// Also the copies on the board, which has to answer: each with its day, the newest first, and what removes it
         #[arg(long)]
         on_board: bool,
@@ -58,10 +59,10 @@ enum Action {
 struct Which {
     /// Board: a file of boards/, without .toml
     #[arg(long, value_name = "NAME", default_value = "virtual")]
-    board: String,
+    board: Name,
     /// Campaign
     #[arg(long, default_value = "rehearsal")]
-    campaign: String,
+    campaign: Name,
 }
 
 impl Which {
@@ -90,7 +91,7 @@ impl Backup {
     }
 }
 
-fn list(context: &Context, board: &str, also_on_board: bool) -> Result<Outcome> {
+fn list(context: &Context, board: &Name, also_on_board: bool) -> Result<Outcome> {
     let folder = backups_of(context, board);
     let found = list_of_host(context, &folder)?;
     if found.is_empty() {

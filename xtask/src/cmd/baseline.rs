@@ -2,6 +2,7 @@
 
 use super::Context;
 use super::logs::scan;
+use crate::board::name::Name;
 use crate::campaign::known::{path_of, read};
 use crate::evidence::baseline::Signature;
 use crate::evidence::baseline_file::{self, BaselineFile, Boot, Conditions, Person, Recorded, Row};
@@ -43,10 +44,10 @@ enum Action {
 struct Whose {
     /// Campaign, by name
     #[arg(long, value_name = "NAME", default_value = "rehearsal")]
-    campaign: String,
+    campaign: Name,
     /// Board, by name
     #[arg(long, value_name = "NAME", default_value = "virtual")]
-    board: String,
+    board: Name,
 }
 
 /// Under what the board was watched.
@@ -234,12 +235,6 @@ impl Accept {
 
 impl Whose {
     fn path(&self, context: &Context) -> Result<PathBuf> {
-        for (what, name) in [("campaign", &self.campaign), ("board", &self.board)] {
-            let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-            if name.is_empty() || !name.chars().all(allowed) {
-                bail!("{what} is {name:?}: only letters, digits, `-` and `_` are allowed, and at least one");
-            }
-        }
         Ok(path_of(&context.folders.state, &self.campaign, &self.board))
     }
 }

@@ -107,8 +107,8 @@ impl Boot {
         let mut netconsole = None;
         if matches!(booted.outcome, Ended::Booted(_)) {
             match lease::renew(board, Duration::from_secs(self.stay * 60)) {
-                Ok(()) => context.ui.line(&format!(
-                    "its lease ends in {} minutes: then it resets itself into vanilla",
+                Ok(held) => context.ui.line(&format!(
+                    "its lease ends in {} minutes: then it resets itself into vanilla; {held}",
                     self.stay
                 )),
                 Err(error) => context.ui.warn(&format!("{error:#}")),

@@ -3,6 +3,7 @@
 use super::Context;
 use super::build::{self, Asked, CompilerFlags};
 use super::config::{notes, verdicts};
+use crate::board::name::Name;
 use crate::exit::Outcome;
 use crate::kernel::build::Configured;
 use crate::kernel::kconfig::{self, Rows};
@@ -39,7 +40,7 @@ pub struct BuildDebugKernel {
     pub(super) profile: String,
     /// Name for the copy of the .config that was there
     #[arg(long, value_name = "NAME", default_value = "lockstep")]
-    pub(super) campaign: String,
+    pub(super) campaign: Name,
     /// A release that the board's vanilla kernel needs and that this build must not have; may be repeated
     #[arg(long, value_name = "RELEASE")]
     vanilla_release: Vec<String>,

@@ -72,7 +72,7 @@ impl CampaignCommand {
             Verb::Show { file } => show(context, file),
             Verb::Schema => {
                 let text = schema::text()?;
-                context.ui.line(text.trim_end());
+                context.ui.text(text.trim_end());
                 context
                     .ui
                     .json(&serde_json::from_str::<serde_json::Value>(&text)?)?;
@@ -108,7 +108,7 @@ impl New {
             );
         }
         if context.global.dry_run {
-            context.ui.line(text.trim_end());
+            context.ui.text(text.trim_end());
         } else {
             files::write_atomic(&path, text.as_bytes())?;
             context.ui.line(&format!(
@@ -209,6 +209,6 @@ fn show(context: &Context, file: &Path) -> Result<Outcome> {
     let campaign = Campaign::load(&context.folders.project.join(file))?;
     context.ui.json(&campaign)?;
     let text = toml::to_string(&campaign).context("writing the campaign as TOML")?;
-    context.ui.line(text.trim_end());
+    context.ui.text(text.trim_end());
     Ok(Outcome::Success)
 }

@@ -4,6 +4,7 @@ use super::Context;
 use super::open_tree::open;
 use crate::campaign::screen::Screen;
 use crate::exit::Outcome;
+use crate::host::bounded;
 use crate::host::requirements::{self, Purpose};
 use crate::kernel::build::{Base, Builder, Configured, NotTaken};
 use crate::kernel::kconfig::{self, Definitions, Override, Request, Rows, Severity, SymbolVerdict, Values};
@@ -234,7 +235,7 @@ impl Why {
             Ok(story) => story,
             Err(near) => bail!("{}", unknown(symbol, &near, &place.worktree)),
         };
-        context.ui.line(&story.to_string());
+        context.ui.text(&story.to_string());
         context.ui.json(&story)?;
         context.ui.say(&format!(
             "looked at {} of {}; next: cargo xtask config verify --fragment FILE",
@@ -272,7 +273,7 @@ struct Found {
 fn file(path: &Path) -> Result<Found> {
     Ok(Found {
         name: path.display().to_string(),
-        text: std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?,
+        text: bounded::read_text(path, bounded::WRITTEN)?,
     })
 }
 

@@ -5,10 +5,12 @@ use super::open_board::{BoardFlags, lock, open};
 use crate::board::Board;
 use crate::board::extlinux::files::{self as named_files, Named};
 use crate::board::extlinux::{self, Block, Config, Edit, Finding, Severity};
+use crate::board::name::Name;
 use crate::board::protected::{self, Protected};
 use crate::board::script;
 use crate::board::writer::Writer;
 use crate::exit::Outcome;
+use crate::host::bounded;
 use crate::host::files;
 use crate::host::lock::Held;
 use anyhow::{Context as _, Result, bail};
@@ -79,10 +81,10 @@ struct Which {
     file: Option<PathBuf>,
     /// The one that U-Boot reads on this board
     #[arg(long, value_name = "NAME", conflicts_with = "file")]
-    board: Option<String>,
+    board: Option<Name>,
     /// Campaign whose pre-flight says what is protected on the board
     #[arg(long, default_value = "rehearsal", requires = "board")]
-    campaign: String,
+    campaign: Name,
 }
 
 #[derive(Debug, clap::Args)]
@@ -194,7 +196,7 @@ impl Which {
             });
         }
         let path = self.file.as_ref().context("no file and no board is named")?;
-        let bytes = std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
+        let bytes = bounded::read(path, bounded::WRITTEN)?;
         Ok(Source {
             config: Config::parse(&bytes),
             shown: path.display().to_string(),

@@ -2,6 +2,7 @@
 
 use super::Context;
 use super::open_board::{board_file, find};
+use crate::campaign::harvest;
 use crate::campaign::harvest_board::{self, Taken};
 use crate::campaign::harvest_records;
 use crate::evidence::finding::Finding;
@@ -135,7 +136,7 @@ impl Harvest {
 
 /// `serial.log:12 (2026-11-23T05:46:00.123Z by the host's clock)`
 fn place(finding: &Finding) -> String {
-    let place = format!("{}:{}", finding.source, finding.line);
+    let place = format!("{}:{}", harvest::shown(&finding.source), finding.line);
     match &finding.wall {
         Some(wall) => format!("{place} ({})", wall.text()),
         None => place,

@@ -14,6 +14,7 @@ use crate::evidence::scan::{Scan, Scanned};
 use crate::evidence::score::{self, Mark, Score};
 use crate::evidence::wall;
 use crate::exit::Outcome;
+use crate::host::bounded;
 use crate::ui::Ui;
 use anyhow::{Context as _, Result, bail};
 use serde::{Deserialize, Serialize};
@@ -126,11 +127,9 @@ impl Logs {
 
 fn read(file: &Path) -> Result<Vec<u8>> {
     if file == Path::new("-") {
-        let mut bytes = Vec::new();
-        std::io::Read::read_to_end(&mut std::io::stdin(), &mut bytes).context("reading standard input")?;
-        return Ok(bytes);
+        return bounded::take(std::io::stdin(), "standard input", bounded::LOG);
     }
-    std::fs::read(file).with_context(|| format!("reading {}", file.display()))
+    bounded::read(file, bounded::LOG)
 }
 
 /// Reads a log of any length, block by block.
@@ -138,7 +137,7 @@ pub fn scan(file: &Path) -> Result<Scanned> {
     let mut source: Box<dyn std::io::Read> = if file == Path::new("-") {
         Box::new(std::io::stdin().lock())
     } else {
-        Box::new(std::fs::File::open(file).with_context(|| format!("reading {}", file.display()))?)
+        Box::new(bounded::open(file).context("`-` reads standard input, which may be a pipe")?)
     };
     let mut scan = Scan::new(&file.display().to_string());
     let mut block = vec![0; BLOCK];

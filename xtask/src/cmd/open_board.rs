@@ -5,6 +5,7 @@ use crate::board::Board;
 use crate::board::backup::{self, Manifest};
 use crate::board::extlinux;
 use crate::board::file::{BoardFile, Kind};
+use crate::board::name::Name;
 use crate::board::protected::Protected;
 use crate::board::slot::USUAL_LABEL;
 use crate::board::ssh_board::SshBoard;
@@ -19,14 +20,14 @@ const FIRST_ANSWER: Duration = Duration::from_secs(40);
 
 /// `.lockstep/backups/<board>/<campaign>`. A virtual board that is made again is another board, whose folder has another name: the backup of
 /// one is never held against the other.
-pub fn backup_folder(context: &Context, board: &str, campaign: &str) -> PathBuf {
+pub fn backup_folder(context: &Context, board: &Name, campaign: &Name) -> PathBuf {
     backups_of(context, board).join(campaign)
 }
 
 /// Folder with the backups of a board, one folder for each campaign.
-pub fn backups_of(context: &Context, board: &str) -> PathBuf {
+pub fn backups_of(context: &Context, board: &Name) -> PathBuf {
     let board = match VirtualBoard::open(&context.folders) {
-        Ok(made) if board == "virtual" => format!("virtual-{}", made.instance()),
+        Ok(made) if board.as_str() == "virtual" => format!("virtual-{}", made.instance()),
         _ => board.to_string(),
     };
     context.folders.state.join("backups").join(board)
@@ -149,10 +150,10 @@ pub fn label_name(text: &str) -> Result<String> {
 pub struct BoardFlags {
     /// Board to use: a file of boards/, without .toml
     #[arg(long, value_name = "NAME", default_value = "virtual")]
-    pub board: String,
+    pub board: Name,
     /// Campaign: backups carry its name, and are never overwritten
     #[arg(long, default_value = "rehearsal")]
-    pub campaign: String,
+    pub campaign: Name,
     /// Name of the label that is ours
     #[arg(long, value_name = "NAME", default_value = USUAL_LABEL, value_parser = label_name)]
     pub label: String,

@@ -10,6 +10,7 @@ use crate::campaign::plan::print::Told;
 use crate::campaign::plan::{self, Planned};
 use crate::campaign::walk::Options;
 use crate::exit::Outcome;
+use crate::host::bounded;
 use anyhow::Result;
 use std::path::{Path, PathBuf};
 
@@ -68,7 +69,8 @@ pub fn plan_of(context: &Context, campaign: &Campaign, options: &Options) -> Res
     let mut plan = plan::plan(campaign, subject);
     let earlier = estimates::history(&context.folders.state.join("runs").join(&campaign.name));
     estimates::learn(&mut plan, &earlier, &campaign.name, &campaign.board);
-    let content = |path: &Path| -> Result<Vec<u8>> { Ok(std::fs::read(context.folders.project.join(path))?) };
+    let content =
+        |path: &Path| -> Result<Vec<u8>> { bounded::read(&context.folders.project.join(path), bounded::LOG) };
     let known = inputs::of_campaign(campaign, &run_campaign::tool()?, &content);
     shelf::foretell(&mut plan, campaign, options, &context.folders.state, known)?;
     Ok(plan)
@@ -80,7 +82,7 @@ pub fn tell(context: &Context, campaign: &Campaign, plan: &[Planned], form: Form
     context.ui.json(&told.json())?;
     match form {
         Form::Text => told.lines().iter().for_each(|line| context.ui.line(line)),
-        Form::Markdown => context.ui.line(told.markdown().trim_end()),
+        Form::Markdown => context.ui.text(told.markdown().trim_end()),
     }
     Ok(())
 }

@@ -11,6 +11,7 @@ use crate::board::{autologin, awake, rescue_card, second_host, way_back};
 use crate::exit::Outcome;
 use crate::kernel::place::Place;
 use crate::kernel::stage;
+use crate::manifest::{self, Manifest};
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 use std::path::PathBuf;
@@ -56,6 +57,18 @@ struct BackupAnswer {
     files: usize,
 }
 
+/// The debug kernel that was built last, if there is one.
+fn last_build(context: &Context) -> Option<Manifest> {
+    let place = Place::of(&context.folders.cache, None).ok()?;
+    stage::read_manifest(&place.staging.join("lockdep")).ok()
+}
+
+/// What its final `.config` says of its lease; `None` for a build that is older than that file.
+fn lease_of(build: &Manifest) -> Option<Check> {
+    let config = std::fs::read_to_string(build.root.join(manifest::CONFIG)).ok()?;
+    Some(preflight::built(&config))
+}
+
 impl Preflight {
     /// Runs the verb.
     pub fn run(&self, context: &Context) -> Result<Outcome> {
@@ -81,19 +94,23 @@ impl Preflight {
             self.put_right(context, board, &protected)?;
         }
         let task = context.ui.task("looking at the board", None);
-        let report = preflight::run(
+        let build = last_build(context);
+        let mut report = preflight::run(
             board,
             &protected,
             Backup::Verified(&verified),
-            self.needed(context, &protected),
+            self.needed(build.as_ref(), &protected),
         )?;
+        report.checks.extend(build.as_ref().and_then(lease_of));
         task.done(&format!("{} checks", report.checks.len()));
         let (path, card) = rescue_card::save(board, &verified)?;
         card.lines().for_each(|line| context.ui.line(line));
+        context.ui.line("");
         context.ui.line(&format!(
-            "\nThis rescue card is saved in {}: print it, or keep it on another machine.\n",
+            "This rescue card is saved in {}: print it, or keep it on another machine.",
             path.display()
         ));
+        context.ui.line("");
         let outcome = self.tell(context, &protected, &verified, &report)?;
         match report.capture {
             Some(capture) if report.may_start() && !self.no_reboots => {
@@ -217,10 +234,8 @@ impl Preflight {
     }
 
     /// Measured on what was built last, where something was.
-    fn needed(&self, context: &Context, protected: &Protected) -> Needed {
-        let staging = Place::of(&context.folders.cache, None).map(|place| place.staging.join("lockdep"));
-        let build = staging.and_then(|staging| stage::read_manifest(&staging)).ok();
-        let mut needed = build.map_or(Needed::GUESS, |build| Needed::of(&build, protected));
+    fn needed(&self, build: Option<&Manifest>, protected: &Protected) -> Needed {
+        let mut needed = build.map_or(Needed::GUESS, |build| Needed::of(build, protected));
         if let Some(megabytes) = self.boot_space {
             needed.boot = megabytes * 1_000_000;
         }

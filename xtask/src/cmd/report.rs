@@ -3,6 +3,7 @@
 use super::Context;
 use crate::campaign::report::{self, bundle, gather::Material, mask};
 use crate::exit::Outcome;
+use crate::host::bounded;
 use crate::ui::{Format as Output, Ui};
 use anyhow::{Context as _, Result, bail};
 use clap::ValueEnum;
@@ -60,7 +61,7 @@ impl Report {
         match self.format {
             Some(Format::Json) => answer(&Ui::new(Output::Json), &material, &folder)?,
             Some(format) => {
-                context.ui.line(text(format, &material)?.trim_end_matches('\n'));
+                context.ui.text(text(format, &material)?.trim_end_matches('\n'));
                 if format == Format::Issue {
                     let advice = report::issue::advice(&material);
                     advice.iter().for_each(|line| context.ui.say(line));
@@ -161,7 +162,7 @@ fn names(boards: &Path) -> Vec<(mask::Kind, String)> {
         names.push((mask::Kind::Host, name.trim().to_string()));
     }
     let files = std::fs::read_dir(boards).into_iter().flatten().flatten();
-    for text in files.filter_map(|entry| std::fs::read_to_string(entry.path()).ok()) {
+    for text in files.filter_map(|entry| bounded::read_text(&entry.path(), bounded::WRITTEN).ok()) {
         names.extend(mask::names_of_board(&text));
     }
     names

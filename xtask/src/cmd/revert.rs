@@ -6,7 +6,7 @@ use crate::exit::Outcome;
 use crate::kernel::patch::Patch;
 use crate::kernel::place::BRANCH;
 use crate::kernel::series::{Series, standing_on};
-use crate::kernel::tree::{Blocked, Later, Reverted, Stack, Tree};
+use crate::kernel::tree::{Blocked, Later, Reverted, Stack, Tree, short};
 use crate::ui;
 use anyhow::{Result, bail};
 
@@ -76,11 +76,11 @@ impl Revert {
             context.ui.line(&format!(
                 "revert {} ({}) in {}",
                 patch.name,
-                &commit[..12],
+                short(commit),
                 place.worktree.display()
             ));
             context.ui.json(&serde_json::json!({
-                "dry_run": true, "tree": place.worktree, "revert": patch.name, "commit": commit, "with_later": self.with_later
+                "dry_run": true, "tree": ui::path_name(&place.worktree), "revert": patch.name, "commit": commit, "with_later": self.with_later
             }))?;
             return Ok(Outcome::Success);
         }
@@ -107,13 +107,13 @@ impl Revert {
         context.ui.line(&format!(
             "{} {} is taken back: {}; HEAD is {}",
             patch.short_name(),
-            &reverted.commit[..12],
+            short(&reverted.commit),
             ui::count(reverted.files.len(), "file"),
-            &reverted.head[..12]
+            short(&reverted.head)
         ));
         context.ui.json(&serde_json::json!({
-            "tree": tree.path(), "branch": tree.branch(), "patch": patch.name, "commit": reverted.commit,
-            "head": reverted.head, "reapplied": reverted.reapplied, "taken_along": reverted.taken_along, "files": reverted.files
+            "tree": ui::path_name(tree.path()), "branch": tree.branch(), "patch": patch.name, "commit": reverted.commit,
+            "head": reverted.head, "reapplied": reverted.reapplied, "taken_along": reverted.taken_along, "files": ui::path_names(&reverted.files)
         }))?;
         context.ui.say(&format!(
             "next: cargo xtask build-debug-kernel{}",

@@ -5,6 +5,7 @@ use super::open_tree::Where;
 use crate::exit::Outcome;
 use crate::kernel::review::{self, Decision, State};
 use crate::kernel::series::Series;
+use crate::ui;
 use anyhow::{Result, bail};
 use serde_json::json;
 
@@ -86,7 +87,7 @@ impl Review {
             state.sentence()
         ));
         context.ui.json(&json!({
-            "dry_run": context.global.dry_run, "file": review::file_of(file), "review": entry, "state": state
+            "dry_run": context.global.dry_run, "file": ui::path_name(&review::file_of(file)), "review": entry, "state": state
         }))?;
         context
             .ui
@@ -126,7 +127,7 @@ impl Review {
         }
         context
             .ui
-            .json(&json!({ "series": series.folder, "patches": rows }))?;
+            .json(&json!({ "series": ui::path_name(&series.folder), "patches": rows }))?;
         context.ui.say(&format!(
             "next: cargo xtask review PATCH --approve --by NAME --note TEXT{}",
             self.which.flags()

@@ -17,12 +17,14 @@ use std::path::{Path, PathBuf};
     after_help = "Example:\n  cargo xtask rollback --dry-run\n  cargo xtask rollback --board virtual --campaign iter6\n  cargo xtask rollback --board ampere --campaign iter6 --offline /dev/sdb\n\nSafe to run twice. It \
                   works with whatever kernel runs (not on a root that is thrown away), and takes the archive on this host when the copy on the board is \
                   damaged. Labels, slots, modules and what tests left go; the backups stay, and it says \
-                  where and how to remove them (`cargo xtask backup list --on-board` names each)."
+                  where and how to remove them (`cargo xtask backup list --on-board` names each). With --offline the kernel's ext4 and vfat read \
+                  the disk, in a mount that is in no folder and ends with this program; no link on the disk is followed."
 )]
 pub struct Rollback {
     #[command(flatten)]
     board: BoardFlags,
-    /// The board does not boot: its disk or card is in this host, as a block device, an image, or the folder where it is mounted
+    /// The board does not boot: its disk or card is in this host, as a block device or an image, which are mounted for this (needs root; a plan
+    /// mounts read-only), or the folder where it is mounted
     #[arg(long, value_name = "DISK-OR-MOUNTPOINT")]
     offline: Option<PathBuf>,
 }
@@ -55,8 +57,8 @@ impl Rollback {
         let folder = self.board.backup_folder(context);
         let task = context.ui.task("comparing the disk with the archive", None);
         let description = board_file(context, &self.board.board)?.description;
-        let offline =
-            Offline::open(target, &self.board.campaign, &folder)?.with_backups(description.backup_folder);
+        let offline = Offline::open(target, &self.board.board, &self.board.campaign, &folder)?
+            .with_backups(description.backup_folder);
         let plan = offline.plan()?;
         task.done("");
         let question = format!("Do this on {}?", offline.shown());
@@ -169,6 +171,7 @@ mod tests {
                 remove: "there: `rm -r /var/lib/lockstep/backups/iter6`".into(),
                 backup: None,
             }],
+            unclean: vec![],
         };
         assert!(plan.is_empty(), "what stays on purpose is nothing to do");
         let said = said_of_the_end(&plan, "ampere");

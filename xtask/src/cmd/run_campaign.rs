@@ -24,6 +24,7 @@ use crate::campaign::resume::{self, BoardSeen, Decision};
 use crate::campaign::runs::{self, Run};
 use crate::campaign::{report, way_home};
 use crate::exit::Outcome;
+use crate::host::bounded;
 use crate::host::interrupt;
 use crate::host::{awake, files};
 use anyhow::{Context as _, Result, bail, ensure};
@@ -119,7 +120,11 @@ pub fn run(context: &Context, mut order: Order) -> Result<Outcome> {
         workshop,
         smoke_files: smoke_files(context, &order.campaign)?,
         slot_init: compile(context, "slot_init", "slot-init")?,
-        backups: backup_folder(context, &order.begin.board, &order.campaign.name),
+        backups: backup_folder(
+            context,
+            &order.begin.board.parse()?,
+            &order.campaign.name.parse()?,
+        ),
         baseline: known::path_of(&context.folders.state, &order.campaign.name, &order.begin.board),
         state: context.folders.state.clone(),
         folder,
@@ -205,9 +210,9 @@ fn base(context: &Context, campaign: &Campaign, board: &dyn Board, folder: &Path
         return Ok(based);
     }
     let path = folder.join("kept/base.config");
-    let bytes = match std::fs::read(&path) {
-        Ok(bytes) => bytes,
-        Err(_) => {
+    let bytes = match bounded::read_if_there(&path, bounded::WRITTEN)? {
+        Some(bytes) => bytes,
+        None => {
             let running = boot::look(board)?;
             ensure!(
                 !running.cmdline.contains("lockstep.nonce="),
@@ -236,7 +241,7 @@ fn base(context: &Context, campaign: &Campaign, board: &dyn Board, folder: &Path
 
 fn inputs_of(context: &Context, order: &Order, workshop: &Workshop, extra: Vec<Input>) -> Result<Inputs> {
     let project = &context.folders.project;
-    let content = |path: &Path| -> Result<Vec<u8>> { Ok(std::fs::read(project.join(path))?) };
+    let content = |path: &Path| -> Result<Vec<u8>> { bounded::read(&project.join(path), bounded::LOG) };
     let board = match VirtualBoard::open(&context.folders) {
         Ok(made) if order.begin.board == "virtual" => made.instance().to_string(),
         _ => order.begin.board.clone(),

@@ -10,7 +10,8 @@ mod show;
 use super::Context;
 use super::open_tree::Where;
 use crate::exit::Outcome;
-use crate::kernel::tree::Stack;
+use crate::kernel::tree::{Stack, short};
+use crate::ui;
 use anyhow::Result;
 use overview::Overview;
 
@@ -78,9 +79,9 @@ impl Series {
             table(context, &rows);
         }
         let tree = stack.as_ref().map(Stack::repository);
-        context
-            .ui
-            .json(&serde_json::json!({ "series": series.folder, "tree": tree, "patches": rows }))?;
+        context.ui.json(
+            &serde_json::json!({ "series": ui::path_name(&series.folder), "tree": tree, "patches": rows }),
+        )?;
         match (stack, rows.iter().find(|row| row.applied.is_none())) {
             (None, _) => context.ui.say("no kernel tree yet; next: cargo xtask setup"),
             (Some(_), Some(row)) => {
@@ -114,7 +115,7 @@ fn table(context: &Context, rows: &[Overview]) {
     );
     context.ui.line(&head);
     for row in rows {
-        let applied = row.applied.as_deref().map_or("-", |commit| &commit[..12]);
+        let applied = row.applied.as_deref().map_or("-", |commit| short(commit));
         let front = format!(
             "{:<5} {applied:<12}  {:<rebuilds$}  {:<review$}  ",
             row.short,

@@ -6,6 +6,7 @@ use crate::campaign::{decode, journal};
 use crate::evidence::lock_chain::LockChain;
 use crate::evidence::{finder, reader};
 use crate::exit::Outcome;
+use crate::host::bounded;
 use crate::kernel::debug_files::DebugFiles;
 use crate::kernel::patch::Patch;
 use crate::kernel::place::{BRANCH, Place};
@@ -16,7 +17,6 @@ use crate::kernel::tree::Stack;
 use crate::ui::{Ui, count};
 use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// Arguments of `cargo xtask symbolise`.
@@ -107,7 +107,7 @@ impl Symbolise {
             print(context.ui, line);
         }
         for chain in &chains {
-            context.ui.line("\nOrder of locks:");
+            context.ui.text("\nOrder of locks:");
             chain
                 .text()
                 .iter()
@@ -204,13 +204,9 @@ impl Symbolise {
 
 fn read(file: &Path) -> Result<Vec<u8>> {
     if file == Path::new("-") {
-        let mut bytes = Vec::new();
-        std::io::stdin()
-            .read_to_end(&mut bytes)
-            .context("reading standard input")?;
-        return Ok(bytes);
+        return bounded::take(std::io::stdin(), "standard input", bounded::LOG);
     }
-    std::fs::read(file).with_context(|| format!("reading the log {}", file.display()))
+    bounded::read(file, bounded::LOG).with_context(|| format!("reading the log {}", file.display()))
 }
 
 /// The build in the cache whose release the log names; of several the one that was linked last.
@@ -225,7 +221,7 @@ fn find(builds: &Path, lines: &[&str]) -> Result<PathBuf> {
         .into_iter()
         .filter_map(Result::ok)
     {
-        let Ok(release) = std::fs::read_to_string(entry.path().join(RELEASE)) else {
+        let Ok(release) = bounded::read_text(&entry.path().join(RELEASE), bounded::WRITTEN) else {
             continue;
         };
         let release = release.trim().to_string();

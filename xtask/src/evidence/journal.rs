@@ -1,7 +1,9 @@
 //! One entry of `journalctl -k -o json` (systemd.journal-fields(7)): an object on a line of its own; and the boots that a journal
 //! remembers, so that a loop is seen as such.
 
+use super::boot_id::BootId;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// What matters of an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,8 +77,8 @@ pub fn parse(line: &str) -> Option<Entry> {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Boot {
-    /// Its boot id, without dashes.
-    pub id: String,
+    /// Its boot id.
+    pub id: BootId,
     /// Seconds from the kernel's start to the last entry; what came later was not written down.
     pub seconds: Option<f64>,
     /// When that was, microseconds since 1970 by the board's clock.
@@ -88,24 +90,40 @@ pub struct Boot {
 /// What journald says last when it is stopped in order (systemd: `src/journal/journald.c`).
 const STOPPED: &str = "Journal stopped";
 
-/// Reads boots, oldest first: a line `boot <id>` for each, and behind it its last entry as JSON, if it has one.
-pub fn boots(text: &str) -> Vec<Boot> {
+/// What [`boots`] read.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Boots {
+    /// Oldest first, each once.
+    pub boots: Vec<Boot>,
+    /// Lines that name a boot by something that is not a boot id, or by one that was named before.
+    pub dropped: usize,
+}
+
+/// Reads boots, oldest first: a line `boot <id>` for each, and behind it its last entry as JSON, if it has one. A boot without a boot id is
+/// dropped with its entry.
+pub fn boots(text: &str) -> Boots {
     let mut boots: Vec<Boot> = Vec::new();
+    let mut known: BTreeSet<BootId> = BTreeSet::new();
+    let mut dropped = 0;
+    let mut names_a_boot = false;
     for line in text.lines() {
         if let Some(id) = line.strip_prefix("boot ") {
-            boots.push(Boot {
-                id: id.trim().to_string(),
+            let id = BootId::parse(id).filter(|id| known.insert(id.clone()));
+            names_a_boot = id.is_some();
+            dropped += usize::from(!names_a_boot);
+            boots.extend(id.map(|id| Boot {
+                id,
                 seconds: None,
                 last: None,
                 orderly: false,
-            });
-        } else if let (Some(boot), Some(entry)) = (boots.last_mut(), parse_monotonic(line)) {
+            }));
+        } else if names_a_boot && let (Some(boot), Some(entry)) = (boots.last_mut(), parse_monotonic(line)) {
             boot.seconds = entry.time.map(|time| time as f64 / 1e6);
             boot.last = entry.wall;
             boot.orderly = entry.text == STOPPED;
         }
     }
-    boots
+    Boots { boots, dropped }
 }
 
 /// An entry with the time at which the journal received it: that of a message's source may be older.
@@ -173,9 +191,13 @@ pub fn reset_loop(boots: &[Boot], rule: LoopRule) -> Option<usize> {
 mod tests {
     use super::*;
 
+    fn id(digit: &str) -> BootId {
+        BootId::parse(&digit.repeat(32)).unwrap()
+    }
+
     fn boot(seconds: f64, orderly: bool) -> Boot {
         Boot {
-            id: "i".into(),
+            id: id("a"),
             seconds: Some(seconds),
             last: None,
             orderly,
@@ -198,9 +220,14 @@ mod tests {
 
     #[test]
     fn boots_with_their_last_entries() {
-        let text = "boot aa\n{\"MESSAGE\":\"Journal stopped\",\"__MONOTONIC_TIMESTAMP\":\"61500000\",\"__REALTIME_TIMESTAMP\":\"9\"}\n\
-                    boot bb\nboot cc\n{\"MESSAGE\":\"x\",\"_SOURCE_MONOTONIC_TIMESTAMP\":\"1\",\"__MONOTONIC_TIMESTAMP\":\"2000000\"}\nrubbish\n";
-        let boots = boots(text);
+        let (a, b, c) = (id("a"), id("b"), id("c"));
+        let text = format!(
+            "boot {a}\n{{\"MESSAGE\":\"Journal stopped\",\"__MONOTONIC_TIMESTAMP\":\"61500000\",\"__REALTIME_TIMESTAMP\":\"9\"}}\n\
+             boot {b}\nboot ../../x\n{{\"MESSAGE\":\"x\",\"__MONOTONIC_TIMESTAMP\":\"5\"}}\nboot {b}\nboot $(reboot)\nboot {c}\n\
+             {{\"MESSAGE\":\"x\",\"_SOURCE_MONOTONIC_TIMESTAMP\":\"1\",\"__MONOTONIC_TIMESTAMP\":\"2000000\"}}\nrubbish\n"
+        );
+        let Boots { boots, dropped } = boots(&text);
+        assert_eq!(dropped, 3);
         let seen: Vec<(&str, Option<f64>, bool)> = boots
             .iter()
             .map(|boot| (boot.id.as_str(), boot.seconds, boot.orderly))
@@ -208,9 +235,9 @@ mod tests {
         assert_eq!(
             seen,
             [
-                ("aa", Some(61.5), true),
-                ("bb", None, false),
-                ("cc", Some(2.0), false)
+                (a.as_str(), Some(61.5), true),
+                (b.as_str(), None, false),
+                (c.as_str(), Some(2.0), false)
             ]
         );
         assert_eq!(boots[0].last, Some(9));

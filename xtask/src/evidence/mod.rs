@@ -7,7 +7,9 @@
 
 pub mod baseline;
 pub mod baseline_file;
+pub mod boot_id;
 pub mod completeness;
+pub mod contradicted;
 pub mod finder;
 pub mod finding;
 pub mod frames;

@@ -120,12 +120,24 @@ fn write(received: &mut Received, boot: Boot) {
         received.times.push((received.log.len(), came));
         received.log.extend_from_slice(head.as_bytes());
         received.log.push(b';');
-        received.log.extend_from_slice(&text);
-        if !text.ends_with(b"\n") {
-            received.log.push(b'\n');
-        }
+        one_record(&text, &mut received.log);
     }
     received.torn.extend(boot.torn);
+}
+
+/// The text as `/dev/kmsg` has it: behind a line break stands a blank, since the kernel escapes those of a message (kernel/printk/printk.c:
+/// `msg_add_ext_text()`). Another one is a forger's, whose next line would be a message with a number of its choice.
+fn one_record(text: &[u8], log: &mut Vec<u8>) {
+    let text = text.strip_suffix(b"\n").unwrap_or(text);
+    for (at, line) in text.split(|&byte| byte == b'\n').enumerate() {
+        match line.first() {
+            _ if at == 0 => {}
+            Some(b' ') => log.push(b'\n'),
+            _ => log.extend_from_slice(b"\\x0a"),
+        }
+        log.extend_from_slice(line);
+    }
+    log.push(b'\n');
 }
 
 fn keep(boots: &mut [Boot], seq: u64, message: Message) {
@@ -196,6 +208,9 @@ fn packet(bytes: &[u8]) -> Option<Packet<'_>> {
     let semicolon = bytes.iter().take(256).position(|&byte| byte == b';')?;
     let (head, text) = (&bytes[..semicolon], &bytes[semicolon + 1..]);
     let head = std::str::from_utf8(head).ok()?;
+    if !head.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return None;
+    }
     let mut fields: Vec<&str> = head.split(',').collect();
     // A release has a dot, and a level has none.
     if fields.first().is_some_and(|first| first.contains('.')) {
@@ -289,6 +304,30 @@ mod tests {
             "6,1,0,-;ab??ef\n6,2,0,-;x\n",
             &[],
             &[1],
+        );
+    }
+
+    #[test]
+    fn a_packet_is_one_message_whatever_is_in_it() {
+        let received = check(
+            &[
+                "6,1,0,-;a\n SUBSYSTEM=pci\n4,9,0,-;BUG: forged\n\n",
+                "6,2,0,-\n4,9,0,-;BUG: forged\n",
+                "6,3,0,-,ncfrag=0/24;x\n4,9,0,-;BUG: forged\n",
+                "6,4,0,-,\r;b\n",
+            ],
+            "6,1,0,-;a\n SUBSYSTEM=pci\\x0a4,9,0,-;BUG: forged\\x0a\n6,3,0,-;x\\x0a4,9,0,-;BUG: forged\\x0a??\n",
+            &[(2, 2)],
+            &[3],
+        );
+        assert_eq!(received.foreign, 2);
+        // A message of several lines has one number, its own.
+        let log = super::super::reader::read(&received.log);
+        assert!(
+            log.records
+                .iter()
+                .all(|record| record.seq.is_none_or(|seq| seq != 9)),
+            "{log:?}"
         );
     }
 

@@ -411,12 +411,19 @@ fn escape_length(after: &[u8]) -> usize {
     }
 }
 
-/// Reads a log; its format is recognised by its first lines. Never fails: what is no record is a line of text.
-pub fn read(bytes: &[u8]) -> Log<'_> {
+/// Gives each record of a log to `sink`, one after the other; its format is recognised by its first lines. Never fails: what is no record is a
+/// line of text.
+pub fn each<'a>(bytes: &'a [u8], sink: &mut dyn FnMut(Record<'a>)) -> Reader {
     let mut reader = Reader::new(Format::detect(bytes));
+    reader.lines(bytes, bytes.len(), sink);
+    reader.finish(sink);
+    reader
+}
+
+/// All records of a log ([`each`]). They take more memory than the log: for one of unknown length there is [`super::scan`].
+pub fn read(bytes: &[u8]) -> Log<'_> {
     let mut records = Vec::new();
-    reader.lines(bytes, bytes.len(), &mut |record| records.push(record));
-    reader.finish(&mut |record| records.push(record));
+    let reader = each(bytes, &mut |record| records.push(record));
     Log {
         format: reader.format(),
         boots: reader.boots(),

@@ -8,6 +8,9 @@ use super::reader::{HEAD, LONGEST_LINE, Reader};
 use super::record::{Format, Record};
 use memchr::{memchr, memchr2, memrchr, memrchr2};
 
+/// So much of a log in memory is looked at at a time.
+const BLOCK: usize = 1 << 20;
+
 /// What a log said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scanned {
@@ -115,6 +118,13 @@ impl Scan {
         }
         self.rest.drain(..from);
     }
+}
+
+/// [`Scan`] of a log that is in memory.
+pub fn scan(log: &[u8], source: &str) -> Scanned {
+    let mut scan = Scan::new(source);
+    log.chunks(BLOCK).for_each(|block| scan.push(block));
+    scan.finish()
 }
 
 fn take(finder: &mut Finder, judge: &mut Judge, record: &Record) {

@@ -21,6 +21,15 @@ pub fn open(path: &Path) -> Result<File> {
     open_there(path)?.with_context(|| doing(path))
 }
 
+/// [`open`]; `None` where there is no such file.
+pub fn open_if_there(path: &Path) -> Result<Option<File>> {
+    match open_there(path)? {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| doing(path)),
+    }
+}
+
 /// The whole content of a file. Errors: [`open`]'s; it has more than `most` bytes, and is not read then.
 pub fn read(path: &Path, most: u64) -> Result<Vec<u8>> {
     all(open(path)?, path, most)
@@ -33,11 +42,8 @@ pub fn read_text(path: &Path, most: u64) -> Result<String> {
 
 /// [`read`]; `None` where there is no such file. That it could not be read is an error, and never `None`.
 pub fn read_if_there(path: &Path, most: u64) -> Result<Option<Vec<u8>>> {
-    match open_there(path)? {
-        Ok(file) => all(file, path, most).map(Some),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error).with_context(|| doing(path)),
-    }
+    let file = open_if_there(path)?;
+    file.map(|file| all(file, path, most)).transpose()
 }
 
 /// [`read_text`]; `None` where there is no such file.

@@ -33,6 +33,19 @@ pub fn path(path: &std::path::Path) -> String {
     one_line(&path.to_string_lossy())
 }
 
+/// Foreign words as a list below a sentence: each on a line of its own, indented, and beyond `most` of them only counted.
+pub fn list<Word: AsRef<str>>(words: impl IntoIterator<Item = Word>, most: usize) -> String {
+    let mut words = words.into_iter();
+    let mut shown = String::new();
+    for word in words.by_ref().take(most) {
+        shown.push_str(&format!("\n    {}", one_line(word.as_ref())));
+    }
+    match words.count() {
+        0 => shown,
+        more => format!("{shown}\n    … ({more} more)"),
+    }
+}
+
 /// A text of several lines whose line breaks are meant, as an error's: each line is [`one_line_of`], none is forged at the margin, since all but
 /// the first are indented, and what goes on for ever is cut.
 pub fn indented(text: &str, characters: usize, lines: usize) -> String {
@@ -86,6 +99,15 @@ mod tests {
             shown.ends_with("ä … (9999200 more bytes)") && shown.len() < 1000,
             "{shown}"
         );
+    }
+
+    #[test]
+    fn nothing_in_a_list_makes_a_second_entry() {
+        assert_eq!(
+            list(["a\n    remove b", "c", "d", "e"], 2),
+            "\n    a\\n    remove b\n    c\n    … (2 more)"
+        );
+        assert_eq!(list([""; 0], 2), "");
     }
 
     #[test]

@@ -84,6 +84,7 @@ pub const U_BOOT: &str = "/usr/lib/u-boot/qemu_arm64/u-boot.bin";
 
 /// Everything that a rehearsal needs of a host.
 pub const REQUIREMENTS: &[Requirement] = &[
+    // 2.32 or newer: `kernel/git.rs` refuses an older one.
     need(Probe::Program("git"), "git", Some("git"), Some("git"), Source),
     need(Probe::Program("tar"), "tar", Some("tar"), Some("tar"), Source),
     need(Probe::Program("xz"), "xz-utils", Some("xz"), Some("xz"), Source),

@@ -1,22 +1,32 @@
 //! TOML files of a person: errors name file, line and column, what was found, what is allowed, and what was probably meant.
 
+use super::bounded;
+use super::one_line::{indented, one_line};
 use anyhow::{Context, Result, anyhow, bail};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::ops::Range;
 use std::path::Path;
 
+/// So much of each line of the parser's words, in characters, and so many of the lines.
+const SHOWN: usize = 200;
+const LINES: usize = 12;
+
 /// Reads a file. Errors: it cannot be read, or [`parse`]'s.
 pub fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+    let text = bounded::read_text(path, bounded::WRITTEN)?;
     parse(&text).with_context(|| format!("in {}", path.display()))
 }
 
 /// Parses a text. Errors: line and column (the parser's own words), and the nearest name where one is unknown.
 pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T> {
-    ::toml::from_str(text).map_err(|error: ::toml::de::Error| match meant(error.message()) {
-        Some(name) => anyhow!("{error}did you mean `{name}`?"),
-        None => anyhow!("{error}"),
+    ::toml::from_str(text).map_err(|error: ::toml::de::Error| {
+        // It shows the line of the text, however long that is.
+        let said = indented(&error.to_string(), SHOWN, LINES);
+        match meant(error.message()) {
+            Some(name) => anyhow!("{said}did you mean `{}`?", one_line(&name)),
+            None => anyhow!("{said}"),
+        }
     })
 }
 

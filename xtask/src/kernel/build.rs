@@ -31,6 +31,7 @@ use super::kconfig::{self, Config, Definitions, Hints, Merged, SymbolVerdict};
 pub use super::profile::Profile;
 use super::toolchain::Toolchain;
 use super::{Event, Report};
+use crate::host::bounded;
 use crate::host::files::write_atomic;
 use crate::host::process;
 use anyhow::{Context, Result, bail};
@@ -56,11 +57,10 @@ impl Base {
     fn config(&self) -> Result<Option<Config>> {
         Ok(match self {
             Base::AllNo => None,
-            Base::File(path) => {
-                Some(Config::parse(&fs::read_to_string(path).with_context(|| {
-                    format!("reading the base configuration {}", path.display())
-                })?))
-            }
+            Base::File(path) => Some(Config::parse(
+                &bounded::read_text(path, bounded::WRITTEN)
+                    .with_context(|| format!("reading the base configuration {}", path.display()))?,
+            )),
         })
     }
 }

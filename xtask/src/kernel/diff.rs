@@ -3,6 +3,16 @@
 //!
 //! Grammar: "Generating patch text with -p" of git-diff(1), and the unified format of POSIX diff(1).
 
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::string_slice,
+        clippy::unwrap_used
+    )
+)]
+
 mod header_lines;
 pub mod hunks;
 pub mod patch_id;
@@ -76,7 +86,7 @@ pub fn scan(name: &str, bytes: &[u8], first_line: usize) -> Result<Scanned> {
         } else if scanner.at_plain_header() {
             files.push(scanner.plain_file()?);
         } else {
-            scanner.at += 1;
+            scanner.at = scanner.at.saturating_add(1);
         }
     }
     if files.is_empty() {
@@ -119,20 +129,20 @@ impl<'a> Scanner<'a> {
     }
 
     fn line_number(&self) -> usize {
-        self.first_line + self.at
+        self.first_line.saturating_add(self.at)
     }
 
     /// Takes the line at hand into the text.
     fn take(&mut self) {
-        self.text.extend_from_slice(self.lines[self.at]);
-        self.at += 1;
+        self.text.extend_from_slice(self.peek().unwrap_or_default());
+        self.at = self.at.saturating_add(1);
     }
 
     /// At `--- `, `+++ ` and a hunk without `diff --git` before them, as quilt and diff(1) write it.
     fn at_plain_header(&self) -> bool {
         let starts = |offset: usize, with: &[u8]| {
             self.lines
-                .get(self.at + offset)
+                .get(self.at.saturating_add(offset))
                 .is_some_and(|line| line.starts_with(with))
         };
         starts(0, b"--- ") && starts(1, b"+++ ") && starts(2, b"@@ -")
@@ -142,8 +152,14 @@ impl<'a> Scanner<'a> {
     /// the new one is taken, or the shorter one if the new one only adds to it.
     fn plain_file(&mut self) -> Result<FileChange> {
         let line = self.line_number();
-        let old = plain_path(&self.lines[self.at][4..]);
-        let new = plain_path(&self.lines[self.at + 1][4..]);
+        let name = |offset: usize, prefix: &[u8]| {
+            let line = self.lines.get(self.at.saturating_add(offset));
+            plain_path(
+                line.and_then(|line| line.strip_prefix(prefix))
+                    .unwrap_or_default(),
+            )
+        };
+        let (old, new) = (name(0, b"--- "), name(1, b"+++ "));
         let (life, path) = match (old, new) {
             (PlainPath::Nothing, PlainPath::Is(new)) => (Life::New, new),
             (PlainPath::Is(old), PlainPath::Nothing) => (Life::Deleted, old),
@@ -155,7 +171,7 @@ impl<'a> Scanner<'a> {
             _ => bail!(
                 "{}:{line}: `{}` and the line behind it name no file below a folder such as `a/` and `b/`",
                 self.name,
-                String::from_utf8_lossy(trim_end(self.lines[self.at]))
+                String::from_utf8_lossy(trim_end(self.peek().unwrap_or_default()))
             ),
         };
         let mut change = FileChange {
@@ -186,13 +202,13 @@ impl<'a> Scanner<'a> {
             Life::Stays => (a, b),
         };
         text.extend([b"--- ".as_slice(), &a, b"\n+++ ", &b, b"\n"].concat());
-        self.at += 2;
+        self.at = self.at.saturating_add(2);
         self.hunks(&mut change, life)?;
         Ok(change)
     }
 
     fn file(&mut self) -> Result<FileChange> {
-        let header = self.lines[self.at];
+        let header = self.peek().unwrap_or_default();
         let line = self.line_number();
         if header.ends_with(b"\r\n") {
             bail!(
@@ -201,7 +217,7 @@ impl<'a> Scanner<'a> {
                 self.name
             );
         }
-        let shown = trim_end(&header["diff --git ".len()..]);
+        let shown = trim_end(header.strip_prefix(b"diff --git ").unwrap_or_default());
         let (old, new) = header_paths(shown).unzip();
         let mut change = FileChange {
             old,
@@ -220,7 +236,7 @@ impl<'a> Scanner<'a> {
         change.new = change.new.filter(|_| kind != Life::Deleted);
         if change.old.is_none() && change.new.is_none() {
             bail!(
-                "{}:{line}: `diff --git {}` does not name a file below `a/` and `b/`",
+                "{}:{line}: `diff --git {}` does not name a file below a folder such as `a/` and `b/`",
                 self.name,
                 String::from_utf8_lossy(shown)
             );
@@ -245,7 +261,7 @@ impl<'a> Scanner<'a> {
                 self.refuse_short_ids(change)?;
                 let start = self.text.len();
                 self.binary();
-                change.binary = Some(self.text[start..].to_vec());
+                change.binary = self.text.get(start..).map(<[u8]>::to_vec);
                 return Ok(life);
             }
             if line.starts_with(b"Binary files ") {
@@ -257,9 +273,9 @@ impl<'a> Scanner<'a> {
             }
             whole |= strip_any(line, &[b"rename ", b"copy ", b"new ", b"old mode", b"deleted "]).is_some();
             if let Some(path) = line.strip_prefix(b"--- ") {
-                change.old = named_path(path, b"a/").or(change.old.take());
+                change.old = named_path(path).or(change.old.take());
             } else if let Some(path) = line.strip_prefix(b"+++ ") {
-                change.new = named_path(path, b"b/").or(change.new.take());
+                change.new = named_path(path).or(change.new.take());
             } else if let Some(path) = strip_any(line, &[b"rename from ", b"copy from "]) {
                 change.old = Some(unquote(trim_end(path)));
                 change.copied = line.starts_with(b"copy");
@@ -396,6 +412,7 @@ impl<'a> Scanner<'a> {
     /// The lines of one hunk, whose header stands in line `header`.
     fn hunk_lines(&mut self, header: usize, hunk: &mut Hunk) -> Result<()> {
         let (mut old, mut new) = (hunk.old.count, hunk.new.count);
+        let less_one = |count: usize| count.saturating_sub(1);
         loop {
             let line = self.peek();
             if line.is_some_and(|line| line.starts_with(b"\\")) {
@@ -411,11 +428,11 @@ impl<'a> Scanner<'a> {
             }
             let mut empty = false;
             match line.and_then(|line| line.first()) {
-                Some(b' ') if old > 0 && new > 0 => (old, new) = (old - 1, new - 1),
-                Some(b'-') if old > 0 => old -= 1,
-                Some(b'+') if new > 0 => new -= 1,
+                Some(b' ') if old > 0 && new > 0 => (old, new) = (less_one(old), less_one(new)),
+                Some(b'-') if old > 0 => old = less_one(old),
+                Some(b'+') if new > 0 => new = less_one(new),
                 Some(b'\n') if old > 0 && new > 0 => {
-                    (old, new) = (old - 1, new - 1);
+                    (old, new) = (less_one(old), less_one(new));
                     self.text.push(b' ');
                     empty = true;
                 }
@@ -434,8 +451,8 @@ impl<'a> Scanner<'a> {
             }
             let text = line.unwrap_or_default();
             hunk.lines.push(Line {
-                origin: if empty { b' ' } else { text[0] },
-                text: if empty { text } else { &text[1..] }.to_vec(),
+                origin: text.first().copied().filter(|_| !empty).unwrap_or(b' '),
+                text: text.get(usize::from(!empty)..).unwrap_or_default().to_vec(),
             });
             self.take();
         }

@@ -1,5 +1,15 @@
 //! Device tree blobs: finding a board's own, merging overlays with the real programs, and whether the ramoops region is sound.
 
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::string_slice,
+        clippy::unwrap_used
+    )
+)]
+
 use crate::host::{process, requirements};
 use anyhow::{Context, Result, bail};
 use dtoolkit::fdt::{Fdt, FdtNode};

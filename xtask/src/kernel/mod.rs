@@ -8,6 +8,7 @@ pub mod cmdfiles;
 pub mod debug_files;
 pub mod diff;
 pub mod dtb;
+mod git;
 pub mod image;
 pub mod kconfig;
 pub mod module;

@@ -2,13 +2,25 @@
 //!
 //! A test compares the commits with those of `git am`.
 
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::string_slice,
+        clippy::unwrap_used
+    )
+)]
+
 mod author;
+mod headers_of_others;
 mod mail;
 pub mod mbox;
 mod rewrite;
 mod words;
 
 use super::diff::{self, FileChange};
+use crate::host::bounded;
 use crate::host::files::sha256;
 use anyhow::{Context, Result, bail};
 pub use author::AuthorDate;
@@ -35,7 +47,9 @@ pub struct Patch {
     pub date: Option<AuthorDate>,
     /// The commit message behind the subject, trailers included; ends without a newline, may be empty.
     pub body: String,
-    /// The diff alone, as libgit2 takes it.
+    /// The mail as `git am --keep-cr` takes it: the file, without the CR of a mail whose lines all got one.
+    pub mail: Vec<u8>,
+    /// The diff alone.
     pub diff: Vec<u8>,
     /// What the diff changes.
     pub files: Vec<FileChange>,
@@ -47,10 +61,13 @@ pub struct Patch {
     pub plain: bool,
 }
 
+/// Most bytes of a patch file; the largest patches of the kernel, generated headers, have 30 million.
+const LARGEST: u64 = 64 * bounded::MIB;
+
 impl Patch {
     /// Reads a patch file. Errors name the file and, where there is one, the line.
     pub fn read(path: &Path) -> Result<Self> {
-        let bytes = std::fs::read(path).with_context(|| format!("reading the patch {}", path.display()))?;
+        let bytes = bounded::read(path, LARGEST).context("reading a patch")?;
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
         Self::parse(&name, &bytes)
     }
@@ -63,7 +80,9 @@ impl Patch {
     /// [`Patch::parse`], with a choice about scissors lines.
     pub fn parse_mail(name: &str, bytes: &[u8], scissors: Scissors) -> Result<Self> {
         refuse_damage(name, bytes)?;
-        let mail = mail::read(bytes, scissors).with_context(|| name.to_string())?;
+        let unconverted = mbox::without_converted_line_ends(bytes);
+        let as_mail = headers_of_others::as_mail(&unconverted);
+        let mail = mail::read(&as_mail, scissors).with_context(|| name.to_string())?;
         let (author, email) = mail
             .from
             .as_deref()
@@ -77,10 +96,12 @@ impl Patch {
         let header = cleanup_subject(&mail.subject.unwrap_or_default());
         let message = stripspace(&format!("{header}\n\n{}", mail.message));
         let (subject, body) = message.split_once('\n').unwrap_or((&message, ""));
-        if header.is_empty() {
+        if subject.is_empty() {
             bail!("{}", missing(name, "Subject: [PATCH] TEXT"));
         }
-        let scanned = diff::scan(name, &mail.patch, mail.patch_line)?;
+        let lines = |bytes: &[u8]| bytes.iter().filter(|byte| **byte == b'\n').count();
+        let left_out = lines(&unconverted).saturating_sub(lines(&as_mail));
+        let scanned = diff::scan(name, &mail.patch, mail.patch_line.saturating_add(left_out))?;
         Ok(Patch {
             name: name.to_string(),
             number: leading_number(name),
@@ -93,7 +114,8 @@ impl Patch {
             files: scanned.files,
             sha256: sha256(bytes),
             scissors: mail.scissors,
-            plain: mail.plain,
+            plain: mail.plain && as_mail.len() == bytes.len(),
+            mail: unconverted.to_vec(),
         })
     }
 
@@ -152,7 +174,7 @@ pub struct Envelope {
 
 /// Reads the header of a mail.
 pub fn envelope(bytes: &[u8]) -> Result<Envelope> {
-    let mail = mail::read(bytes, Scissors::Kept)?;
+    let mail = mail::read(&mbox::without_converted_line_ends(bytes), Scissors::Kept)?;
     Ok(Envelope {
         subject: single_spaced(&mail.subject.unwrap_or_default()),
         message_id: mail.message_id,
@@ -164,20 +186,10 @@ fn missing(name: &str, header: &str) -> String {
     format!("{name}: no `{header}` header: a patch has to be as `git format-patch` writes it")
 }
 
-/// What can be told before parsing: emptiness, converted line ends, several patches in one file.
+/// What can be told before parsing: emptiness, several patches in one file.
 fn refuse_damage(name: &str, bytes: &[u8]) -> Result<()> {
     if bytes.trim_ascii().is_empty() {
         bail!("{name}: the file is empty");
-    }
-    let first = bytes
-        .split_inclusive(|byte| *byte == b'\n')
-        .next()
-        .unwrap_or_default();
-    if first.ends_with(b"\r\n") {
-        bail!(
-            "{name}:1: the line ends in CR LF: a mail program or an editor has converted the line ends of this patch; \
-             write it anew with `git format-patch`, take it from the list with `b4 am`, or undo it with `sed -i 's/\\r$//' FILE`"
-        );
     }
     let mut separators = bytes
         .split_inclusive(|byte| *byte == b'\n')
@@ -186,7 +198,7 @@ fn refuse_damage(name: &str, bytes: &[u8]) -> Result<()> {
     if let (Some(_), Some((second, _))) = (separators.next(), separators.next()) {
         bail!(
             "{name}:{}: a second mail starts here; allowed is one patch a file (`cargo xtask series import MBOX` takes a mailbox apart)",
-            second + 1
+            second.saturating_add(1)
         );
     }
     Ok(())
@@ -198,11 +210,11 @@ fn cleanup_subject(subject: &str) -> String {
     let mut rest = subject;
     loop {
         rest = rest.trim_start_matches([' ', '\t', ':', '\n', '\r']);
-        if rest
-            .get(..3)
-            .is_some_and(|start| start.eq_ignore_ascii_case("re:"))
+        if let Some((_, behind)) = rest
+            .split_at_checked(3)
+            .filter(|(start, _)| start.eq_ignore_ascii_case("re:"))
         {
-            rest = &rest[3..];
+            rest = behind;
         } else if let Some((_, behind)) = rest.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
             rest = behind;
         } else {
@@ -229,8 +241,10 @@ fn stripspace(text: &str) -> String {
 
 /// The number that a file name starts with: `0004-x.patch` → 4.
 pub fn leading_number(name: &str) -> Option<u32> {
-    let digits = name.len() - name.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-    name[..digits].parse().ok()
+    let (digits, _) = name
+        .split_once(|c: char| !c.is_ascii_digit())
+        .unwrap_or((name, ""));
+    digits.parse().ok()
 }
 
 /// The file name of a path in a `series` file, for messages.
@@ -337,10 +351,19 @@ mod tests {
     #[test]
     fn damage_is_named() {
         assert!(error("").contains("the file is empty"));
-        assert!(error(&MAIL.replace('\n', "\r\n")).contains("0005-x.patch:1: the line ends in CR LF"));
+        let converted = parse(&MAIL.replace('\n', "\r\n"));
+        assert_eq!(
+            (converted.diff, converted.mail),
+            (parse(MAIL).diff, MAIL.as_bytes().to_vec())
+        );
         assert!(error(&format!("{MAIL}{MAIL}")).contains("0005-x.patch:30: a second mail starts here"));
         assert!(error("diff --git a/f b/f\n").contains("no `From: NAME <ADDRESS>` header"));
-        assert!(error(&MAIL.replace("Subject", "X-Subject")).contains("no `Subject: [PATCH] TEXT` header"));
+        let nameless = MAIL.replace("Subject", "X-Subject").replace(
+            "Why.   \n\n\nMore.\n\nSigned-off-by: Jürgen Müller <jm@example.org>\n",
+            "",
+        );
+        assert!(error(&nameless).contains("no `Subject: [PATCH] TEXT` header"));
+        assert_eq!(parse(&MAIL.replace("Subject", "X-Subject")).subject, "Why.");
         assert!(
             error(&MAIL.replace("Tue, 3 Mar", "Soon"))
                 .contains("found `Soon 2026 10:11:12 -0330`; a date is like")

@@ -9,6 +9,10 @@ const BOARD: &str = "virtual-board";
 /// What the virtual board's debug kernels have beside that: there a root file system that is thrown away, and netconsole, are tried.
 const BOARD_DEBUG: [&str; 2] = ["overlay-root", "netconsole"];
 
+/// What ends a test boot (invariant 4), and what a wedged kernel is asked by. Every kernel but
+/// vanilla has it, on any base.
+const TEST_BOOT: &str = "test-boot";
+
 /// A kind of kernel that comes with Lockstep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Known {
@@ -31,7 +35,7 @@ const VANILLA: Known = Known {
 
 const LOCKDEP: Known = Known {
     name: "lockdep",
-    fragments: &["lockdep", "function-trace", "lockups", "debug-info"],
+    fragments: &["lockdep", "function-trace", "lockups", "debug-info", TEST_BOOT],
     append: &[],
     about: "lock order, sleeping in atomic context, RCU use",
 };
@@ -42,7 +46,7 @@ pub const KNOWN: &[Known] = &[
     LOCKDEP,
     Known {
         name: "kasan",
-        fragments: &["kasan", "function-trace", "lockups", "debug-info"],
+        fragments: &["kasan", "function-trace", "lockups", "debug-info", TEST_BOOT],
         // KASAN reports the first bad access only (mm/kasan/report.c, KASAN_BIT_MULTI_SHOT): a known finding of the baseline would hide
         // every other.
         append: &["kasan_multi_shot"],
@@ -50,7 +54,7 @@ pub const KNOWN: &[Known] = &[
     },
     Known {
         name: "kcsan",
-        fragments: &["kcsan", "function-trace", "lockups", "debug-info"],
+        fragments: &["kcsan", "function-trace", "lockups", "debug-info", TEST_BOOT],
         // Its own parameters (kernel/kcsan/core.c) only tune what the configuration sets.
         append: &[],
         about: "data races",
@@ -163,6 +167,15 @@ impl Profile {
     }
 }
 
+/// Adds the fragment that every test kernel needs to a list that lacks it. A later fragment wins:
+/// who wants another value names this one first, and then their own.
+pub fn ends_by_itself(fragments: &mut Vec<PathBuf>) {
+    let needed = Profile::of(Path::new(""), "", &[TEST_BOOT]).fragments;
+    if !needed.iter().all(|fragment| fragments.contains(fragment)) {
+        fragments.extend(needed);
+    }
+}
+
 /// The fragments of a kernel for another profile: those that are its own profile's alone give way to the other's, and what is of neither (what the
 /// board needs, what a person added) stays where it is. A profile that is not among the [`KNOWN`] ones has none of its own to give way.
 pub fn instead_of(own: &str, other: &str, fragments: &[PathBuf]) -> Vec<PathBuf> {
@@ -248,6 +261,71 @@ mod tests {
         assert_eq!(releases.len(), KNOWN.len());
     }
 
+    fn asked(profile: &Profile) -> std::collections::BTreeMap<String, String> {
+        let requests = profile.merged().unwrap().requests;
+        requests
+            .into_iter()
+            .map(|request| (request.symbol, request.value.to_string()))
+            .collect()
+    }
+
+    /// Invariant 4: the means of the lease, and the end of a panic that comes before the command
+    /// line is read.
+    #[test]
+    fn every_debug_profile_asks_for_what_ends_its_boot() {
+        for below in [Below::Nothing, Below::Config] {
+            for known in KNOWN.iter().filter(|known| known.name != "vanilla") {
+                let asked = asked(&Profile::named(&project(), known.name, below).unwrap());
+                for (symbol, value) in [
+                    ("PANIC_TIMEOUT", "10"),
+                    ("MAGIC_SYSRQ", "y"),
+                    ("MAGIC_SYSRQ_DEFAULT_ENABLE", "0x1"),
+                    ("MAGIC_SYSRQ_SERIAL", "y"),
+                    ("WATCHDOG", "y"),
+                    ("PROC_FS", "y"),
+                    ("TMPFS", "y"),
+                ] {
+                    assert_eq!(
+                        asked.get(symbol).map(String::as_str),
+                        Some(value),
+                        "{} on {below:?}: {symbol}",
+                        known.name
+                    );
+                }
+            }
+        }
+    }
+
+    /// The virtual board's kernels stay as they are: its own fragment asks for the same.
+    #[test]
+    fn the_virtual_board_asks_for_nothing_new_by_it() {
+        for known in KNOWN.iter().filter(|known| known.name != "vanilla") {
+            let with = Profile::named(&project(), known.name, Below::Nothing).unwrap();
+            let mut without = with.clone();
+            without
+                .fragments
+                .retain(|path| !path.ends_with("test-boot.config"));
+            assert_eq!(without.fragments.len() + 1, with.fragments.len());
+            let text = |profile: &Profile| profile.merged().unwrap().to_config();
+            assert_eq!(text(&with), text(&without), "{}", known.name);
+        }
+    }
+
+    #[test]
+    fn a_list_of_ones_own_gets_what_ends_its_boot_once() {
+        let mut mine = vec![PathBuf::from("mine.config")];
+        for _ in 0..2 {
+            ends_by_itself(&mut mine);
+            assert_eq!(
+                mine,
+                [
+                    Path::new("mine.config"),
+                    Path::new("kconfig-fragments/test-boot.config")
+                ]
+            );
+        }
+    }
+
     #[test]
     fn another_profile_s_fragments_take_the_place_of_the_own_ones() {
         let path = |name: &&str| PathBuf::from(format!("kconfig-fragments/{name}.config"));
@@ -258,6 +336,7 @@ mod tests {
             "function-trace",
             "lockups",
             "debug-info",
+            "test-boot",
             "ramoops",
         ]);
         assert_eq!(
@@ -268,12 +347,20 @@ mod tests {
                 "function-trace",
                 "lockups",
                 "debug-info",
+                "test-boot",
                 "ramoops"
             ])
         );
         assert_eq!(
             instead_of("mine", "kcsan", &paths(&["mine"])),
-            paths(&["mine", "kcsan", "function-trace", "lockups", "debug-info"])
+            paths(&[
+                "mine",
+                "kcsan",
+                "function-trace",
+                "lockups",
+                "debug-info",
+                "test-boot"
+            ])
         );
     }
 
@@ -293,7 +380,8 @@ mod tests {
                 Path::new("/p/kconfig-fragments/kasan.config"),
                 Path::new("/p/kconfig-fragments/function-trace.config"),
                 Path::new("/p/kconfig-fragments/lockups.config"),
-                Path::new("/p/kconfig-fragments/debug-info.config")
+                Path::new("/p/kconfig-fragments/debug-info.config"),
+                Path::new("/p/kconfig-fragments/test-boot.config")
             ]
         );
     }

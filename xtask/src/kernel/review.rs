@@ -4,8 +4,19 @@
 //! history remains. An approval is bound to the whole file (SHA-256) and says the patch id, too: of an edited patch
 //! it can be told whether the diff or only the message changed. It has lost its approval either way.
 
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::string_slice,
+        clippy::unwrap_used
+    )
+)]
+
 use super::patch::Patch;
 use crate::document;
+use crate::host::bounded;
 use crate::host::files::write_atomic;
 use crate::host::toml;
 use anyhow::{Context, Result, bail};
@@ -200,10 +211,10 @@ pub fn file_of(patch: &Path) -> PathBuf {
 /// The reviews that stand beside the patch file `patch`; none where there is no such file.
 pub fn read(patch: &Path) -> Result<Vec<Review>> {
     let file = file_of(patch);
-    match std::fs::read_to_string(&file) {
-        Ok(text) => parse(&text).with_context(|| format!("reading the reviews in {}", file.display())),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(error).with_context(|| format!("reading the reviews in {}", file.display())),
+    let doing = || format!("reading the reviews in {}", file.display());
+    match bounded::read_text_if_there(&file, bounded::WRITTEN).with_context(doing)? {
+        Some(text) => parse(&text).with_context(doing),
+        None => Ok(Vec::new()),
     }
 }
 
@@ -216,7 +227,7 @@ pub fn add(patch: &Path, review: &Review) -> Result<()> {
     // What cannot be read is not added to.
     read(patch)?;
     let file = file_of(patch);
-    let before = std::fs::read_to_string(&file).unwrap_or_else(|_| HEAD.to_string());
+    let before = bounded::read_text_if_there(&file, bounded::WRITTEN)?.unwrap_or_else(|| HEAD.to_string());
     let entry = ::toml::to_string(&Reviews {
         schema_version: SCHEMA_VERSION,
         reviews: vec![review.clone()],

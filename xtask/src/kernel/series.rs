@@ -1,10 +1,22 @@
 //! A series: a folder with a `series` file (quilt(1): a path a line, comments behind `#`) or with plain numbered files.
 
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::string_slice,
+        clippy::unwrap_used
+    )
+)]
+
 pub mod import;
 pub mod needs;
 pub mod scope;
 
 use super::patch::{Patch, file_name};
+use crate::host::bounded;
+use crate::host::one_line;
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 
@@ -41,7 +53,7 @@ impl Series {
         }
         let list = folder.join("series");
         let paths: Vec<PathBuf> = if list.is_file() {
-            let text = std::fs::read_to_string(&list).with_context(doing)?;
+            let text = bounded::read_text(&list, bounded::WRITTEN).with_context(doing)?;
             let entries = parse_list(&text).with_context(|| format!("in {}", list.display()))?;
             for entry in &entries {
                 if !folder.join(&entry.path).is_file() {
@@ -98,10 +110,10 @@ impl Series {
 pub fn parse_list(text: &str) -> Result<Vec<Entry>> {
     let mut entries: Vec<Entry> = Vec::new();
     for (at, line) in text.lines().enumerate() {
-        let line_number = at + 1;
+        let line_number = at.saturating_add(1);
         // quilt: a `#` starts a comment at the start of a line or behind white space.
-        let line = match line.find('#') {
-            Some(hash) if hash == 0 || line[..hash].ends_with([' ', '\t']) => &line[..hash],
+        let line = match line.split_once('#') {
+            Some((path, _)) if path.is_empty() || path.ends_with([' ', '\t']) => path,
             _ => line,
         };
         let mut words = line.split_whitespace();
@@ -131,8 +143,9 @@ fn is_numbered_patch(name: &str) -> bool {
 
 fn refuse_duplicates(patches: &[Patch]) -> Result<()> {
     for (at, patch) in patches.iter().enumerate() {
-        let twin = patches[..at]
+        let twin = patches
             .iter()
+            .take(at)
             .find(|other| other.number.is_some() && other.number == patch.number);
         if let (Some(twin), Some(number)) = (twin, patch.number) {
             bail!(
@@ -158,13 +171,13 @@ pub fn find(patches: &[Patch], wanted: &str) -> Result<usize> {
     if let Some(found) = patches.iter().position(matches) {
         return Ok(found);
     }
-    let there: Vec<String> = patches
+    let there = patches
         .iter()
-        .map(|patch| format!("    {}  {}", patch.short_name(), patch.subject))
-        .collect();
+        .map(|patch| format!("{}  {}", patch.short_name(), patch.subject));
     bail!(
-        "there is no patch `{wanted}` (by number, file name or subject); there are:\n{}",
-        there.join("\n")
+        "there is no patch `{}` (by number, file name or subject); there are:{}",
+        one_line::one_line(wanted),
+        one_line::list(there, 200)
     )
 }
 
@@ -185,13 +198,16 @@ pub fn may_apply(applied: &[bool], skipped: &[usize], wanted: usize) -> std::res
     if applied.get(wanted).copied().unwrap_or(false) {
         return Err(Refusal::AlreadyApplied);
     }
-    let missing: Vec<usize> = (0..wanted.min(applied.len()))
-        .filter(|at| !applied[*at] && !skipped.contains(at))
+    let places = || applied.iter().copied().enumerate();
+    let missing: Vec<usize> = places()
+        .take(wanted)
+        .filter(|(at, applied)| !applied && !skipped.contains(at))
+        .map(|(at, _)| at)
         .collect();
     if !missing.is_empty() {
         return Err(Refusal::Needs(missing));
     }
-    let above: Vec<usize> = (wanted + 1..applied.len()).filter(|at| applied[*at]).collect();
+    let above = standing_on(applied, wanted);
     if above.is_empty() {
         Ok(())
     } else {
@@ -201,24 +217,37 @@ pub fn may_apply(applied: &[bool], skipped: &[usize], wanted: usize) -> std::res
 
 /// Places of the applied patches that stand on patch `reverted`: they have to go on without it.
 pub fn standing_on(applied: &[bool], reverted: usize) -> Vec<usize> {
-    (reverted + 1..applied.len()).filter(|at| applied[*at]).collect()
+    let above = applied.iter().enumerate().skip(reverted.saturating_add(1));
+    above.filter(|(_, applied)| **applied).map(|(at, _)| at).collect()
 }
 
 /// Most names that are given as a reason.
 const NAMED: usize = 3;
 
 impl Series {
+    fn short_name(&self, at: usize) -> String {
+        self.patches.get(at).map(Patch::short_name).unwrap_or_default()
+    }
+
+    /// What one patch uses of another.
+    fn needs(&self, user: usize, of: usize) -> Vec<String> {
+        match (self.patches.get(user), self.patches.get(of)) {
+            (Some(user), Some(of)) => needs::needs(user, of),
+            _ => Vec::new(),
+        }
+    }
+
     /// `; 0005 uses NAME, which 0004 adds`, for each of the earlier patches where that can be seen.
     fn reasons(&self, wanted: usize, earlier: &[usize]) -> String {
         let mut said = String::new();
         for at in earlier {
-            let names = needs::needs(&self.patches[wanted], &self.patches[*at]);
+            let names = self.needs(wanted, *at);
             if !names.is_empty() {
                 said += &format!(
                     "; {} uses {}, which {} adds",
-                    self.patches[wanted].short_name(),
+                    self.short_name(wanted),
                     few(&names),
-                    self.patches[*at].short_name()
+                    self.short_name(*at)
                 );
             }
         }
@@ -229,7 +258,7 @@ impl Series {
     pub fn users_of(&self, at: usize, applied: &[bool]) -> Vec<(usize, String)> {
         standing_on(applied, at)
             .into_iter()
-            .map(|later| (later, needs::needs(&self.patches[later], &self.patches[at])))
+            .map(|later| (later, self.needs(later, at)))
             .filter(|(_, names)| !names.is_empty())
             .map(|(later, names)| (later, few(&names)))
             .collect()
@@ -239,10 +268,10 @@ impl Series {
     /// FOLDER`) are put behind that command.
     pub fn explain(&self, refusal: &Refusal, wanted: usize, flags: &str) -> String {
         let names = |places: &[usize]| {
-            let names: Vec<String> = places.iter().map(|at| self.patches[*at].short_name()).collect();
+            let names: Vec<String> = places.iter().map(|at| self.short_name(*at)).collect();
             names.join(" ")
         };
-        let wanted_name = self.patches[wanted].short_name();
+        let wanted_name = self.short_name(wanted);
         match refusal {
             Refusal::AlreadyApplied => format!(
                 "{wanted_name} is applied already; `cargo xtask series` lists what is, `cargo xtask revert {wanted_name}` takes it back"
@@ -263,7 +292,7 @@ impl Series {
 
 /// The first names of a list, and how many more there are.
 fn few(names: &[String]) -> String {
-    let shown = names[..names.len().min(NAMED)].join(", ");
+    let shown = names.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
     match names.len().saturating_sub(NAMED) {
         0 => shown,
         more => format!("{shown} and {more} more"),

@@ -10,6 +10,7 @@
 
 pub mod apt;
 
+use super::git::git;
 use super::{Event, Report};
 use crate::host::files::write_atomic;
 use crate::host::process;
@@ -292,45 +293,42 @@ fn unpack(package: &Path, scratch: &Path) -> Result<PathBuf> {
 
 /// One commit of all files in a bare repository, with a time that follows from the source: the same package gives the
 /// same commit everywhere.
-fn commit_all(git: &Path, source: &Path, message: &str, seconds: u64) -> Result<()> {
+fn commit_all(repository: &Path, source: &Path, message: &str, seconds: u64) -> Result<()> {
     let sh = Shell::new()?;
     let date = format!("{seconds} +0000");
-    // The user's own configuration (ignore files, line ends, hooks, signing) has no say.
-    let plain = |cmd: Cmd<'_>| -> Result<()> {
-        let cmd = cmd
-            .env("GIT_CONFIG_GLOBAL", "/dev/null")
-            .env("GIT_CONFIG_SYSTEM", "/dev/null")
-            .env("GIT_DIR", git);
-        let cmd = cmd.env("GIT_AUTHOR_DATE", &date).env("GIT_COMMITTER_DATE", &date);
-        process::run(cmd, UNPACK_LIMIT).map(drop)
+    let run = |arguments: Cmd<'_>| -> Result<()> {
+        let dated = arguments
+            .env("GIT_DIR", repository)
+            .env("GIT_AUTHOR_DATE", &date)
+            .env("GIT_COMMITTER_DATE", &date);
+        process::run(dated, UNPACK_LIMIT).map(drop)
     };
-    plain(cmd!(sh, "git init --quiet --bare --initial-branch=main {git}"))?;
+    let init = ["init", "--quiet", "--bare", "--initial-branch=main"];
+    run(git(&sh, Path::new(".")).args(init).arg(repository))?;
     for (key, value) in [
         ("core.compression", "0"),
         ("gc.auto", "0"),
         ("maintenance.auto", "false"),
     ] {
-        plain(cmd!(sh, "git config {key} {value}"))?;
+        run(git(&sh, Path::new(".")).args(["config", key, value]))?;
     }
-    let stream = [
-        "-c",
-        "core.bigFileThreshold=1",
-        "-c",
-        "core.autocrlf=false",
-        "-c",
-        "core.looseCompression=0",
-    ];
-    plain(cmd!(sh, "git {stream...} --work-tree {source} add --all --force"))?;
+    let stream = ["-c", "core.bigFileThreshold=1", "-c", "core.looseCompression=0"];
+    let add = git(&sh, Path::new("."))
+        .args(stream)
+        .arg("--work-tree")
+        .arg(source);
+    run(add.args(["add", "--all", "--force"]))?;
     let identity = [
         "-c",
         "user.name=Debian Kernel Team",
         "-c",
         "user.email=debian-kernel@lists.debian.org",
     ];
-    plain(cmd!(
-        sh,
-        "git {identity...} --work-tree {source} commit --quiet --no-verify -m {message}"
-    ))
+    let commit = git(&sh, Path::new("."))
+        .args(identity)
+        .arg("--work-tree")
+        .arg(source);
+    run(commit.args(["commit", "--quiet", "--no-verify", "-m", message]))
 }
 
 /// Bytes that an ordinary user may still write on the file system of `folder`, which has to exist.

@@ -9,6 +9,7 @@ use super::symbols::{self, Wants};
 use super::{Event, Report};
 use crate::host::bounded;
 use crate::host::files::{sha256, write_atomic};
+use crate::host::one_line;
 use crate::host::process;
 use crate::manifest::{File, Kind, Manifest, SCHEMA_VERSION};
 use anyhow::{Context, Result, bail};
@@ -107,15 +108,10 @@ impl Builder {
         if misfits.is_empty() {
             return Ok(());
         }
-        let lines: Vec<String> = misfits
-            .iter()
-            .take(20)
-            .map(|misfit| format!("    {misfit}"))
-            .collect();
         bail!(
-            "the modules do not fit together, {} in all:\n{}\nbuild all of it: `cargo xtask build --scope kernel`",
+            "the modules do not fit together, {} in all:{}\nbuild all of it: `cargo xtask build --scope kernel`",
             misfits.len(),
-            lines.join("\n")
+            one_line::list(misfits.iter().map(ToString::to_string), 20)
         )
     }
 

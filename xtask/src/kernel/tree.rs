@@ -9,14 +9,27 @@
 //! and its new content, and goes on; a file that is neither was edited by someone, and is named in an error
 //! instead.
 
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::string_slice,
+        clippy::unwrap_used
+    )
+)]
+
+mod am;
+mod apply;
 mod checkout;
 mod conflict;
 mod create;
 mod difference;
 mod export;
+mod graft;
 mod identity;
-mod in_memory;
 mod refresh;
+mod standing;
 mod three_way;
 
 use super::patch::Patch;
@@ -45,7 +58,7 @@ impl std::fmt::Display for Blocked {
             f,
             "`{}` ({}) was applied later and cannot stand without it (in {}); nothing was changed",
             self.subject,
-            &self.commit[..12],
+            short(&self.commit),
             self.files.join(", ")
         )
     }
@@ -120,9 +133,10 @@ impl Stack {
     /// anything; where the branch is not there yet, HEAD with nothing on it. Nothing is ever written through it.
     pub fn peek(repository: &Path, branch: &str) -> Result<Self> {
         let doing = || format!("opening the repository {}", repository.display());
+        crate::kernel::git::refuse_old(&xshell::Shell::new()?).with_context(doing)?;
         let repo = Repository::open(repository).with_context(doing)?;
         Ok(Stack {
-            repo: in_memory::Scratch::of(&repo).with_context(doing)?.0,
+            repo: graft::Scratch::of(&repo).with_context(doing)?.0,
             branch: branch.to_string(),
             made_on: None,
         })
@@ -182,33 +196,26 @@ impl Stack {
     /// Whether the patch would apply to HEAD now; writes nothing.
     pub fn check(&self, patch: &Patch) -> Result<How> {
         let doing = || format!("applying {} ({})", patch.name, patch.subject);
-        let memory = in_memory::Scratch::of(&self.repo)?;
+        let memory = graft::Scratch::of(&self.repo)?;
         let head = memory
             .0
             .find_commit(self.head_commit()?.id())
             .with_context(doing)?;
         let bases = self.merge_bases(&memory.0)?;
-        Ok(
-            in_memory::apply(&memory.0, &head.tree()?, patch, &bases, Some(head.id()))
-                .with_context(doing)?
-                .1,
-        )
+        let applied = apply::apply(&memory.0, &head.tree()?, patch, &bases, Some(head.id()));
+        Ok(applied.with_context(doing)?.how)
     }
 
     /// Whether a list of patches would apply one on the other; as [`Tree::check`].
     pub fn check_all(&self, patches: &[&Patch]) -> Result<()> {
-        let memory = in_memory::Scratch::of(&self.repo)?;
+        let memory = graft::Scratch::of(&self.repo)?;
         let head = self.head_commit()?.id();
         let bases = self.merge_bases(&memory.0)?;
         let mut tree = memory.0.find_commit(head)?.tree()?;
         for patch in patches {
             let doing = || format!("applying {} ({})", patch.name, patch.subject);
-            let (next, _) =
-                in_memory::apply(&memory.0, &tree, patch, &bases, Some(head)).with_context(doing)?;
-            if next == tree.id() {
-                bail!("{}: {NOTHING_NEW}", doing());
-            }
-            tree = memory.0.find_tree(next)?;
+            let applied = apply::apply(&memory.0, &tree, patch, &bases, Some(head)).with_context(doing)?;
+            tree = memory.0.find_tree(applied.tree)?;
         }
         Ok(())
     }
@@ -221,11 +228,12 @@ impl Stack {
     /// [`Tree::applied`] for patches that are no whole series.
     pub fn applied_patches(&self, patches: &[Patch]) -> Result<Vec<Option<String>>> {
         let stack = self.commits_on_base()?;
+        let bases = self.merge_bases(&self.repo)?;
         let mut result = Vec::with_capacity(patches.len());
         for patch in patches {
             let mut found = None;
             for commit in stack.iter().rev() {
-                if identity::is_patch(&self.repo, commit, patch)? {
+                if identity::is_patch(&self.repo, commit, patch, &bases)? {
                     found = Some(commit.id().to_string());
                     break;
                 }
@@ -322,28 +330,19 @@ impl Tree {
         &self.worktree
     }
 
-    /// Applies one patch: in memory first, then as a commit like that of `git am`, then in the files that differ; time
-    /// stamps of all others stay, so that make rebuilds little.
+    /// Applies one patch: `git am` makes a commit of it that nothing refers to, then the branch moves there, then the
+    /// files that differ are written; time stamps of all others stay, so that make rebuilds little.
     ///
     /// Errors, with HEAD, index and files as they were: a hunk has no place (says which, what was expected, what is
     /// there), a file that it would change was edited. What is left behind when it dies: see the module.
     pub fn apply(&mut self, patch: &Patch) -> Result<Applied> {
         let doing = || format!("applying {} ({})", patch.name, patch.subject);
         let head = self.head_commit().with_context(doing)?;
-        let repo = &self.stack.repo;
-        let (tree, how) = self
-            .stack
-            .merge_bases(repo)
-            .and_then(|bases| in_memory::apply(repo, &head.tree()?, patch, &bases, Some(head.id())))
-            .with_context(doing)?;
-        if tree == head.tree_id() {
-            bail!("{}: {NOTHING_NEW}", doing());
-        }
-        let commit = self.commit_of(patch, tree, &head).with_context(doing)?;
-        let (old, new) = (head.id(), commit);
+        let (commit, how) = self.commit_of(patch, &head).with_context(doing)?;
+        let old = head.id();
         drop(head);
         let files = self
-            .move_branch(old, new, &format!("lockstep apply: {}", patch.subject))
+            .move_branch(old, commit, &format!("lockstep apply: {}", patch.subject))
             .with_context(doing)?;
         Ok(Applied {
             commit: commit.to_string(),
@@ -365,14 +364,15 @@ impl Tree {
     pub fn take_back(&mut self, patch: &Patch, later: Later) -> Result<Reverted> {
         let doing = || format!("reverting {} ({})", patch.name, patch.subject);
         let stack = self.commits_on_base().with_context(doing)?;
+        let bases = self.merge_bases(&self.stack.repo).with_context(doing)?;
         let mut found = None;
         for (at, commit) in stack.iter().enumerate().rev() {
-            if identity::is_patch(&self.stack.repo, commit, patch).with_context(doing)? {
-                found = Some(at);
+            if identity::is_patch(&self.stack.repo, commit, patch, &bases).with_context(doing)? {
+                found = Some((at, commit));
                 break;
             }
         }
-        let Some(at) = found else {
+        let Some((at, commit)) = found else {
             bail!(
                 "{}: it is not applied: none of the {} commits on {} since its base is this patch",
                 doing(),
@@ -380,21 +380,22 @@ impl Tree {
                 self.stack.branch
             );
         };
-        let mut tip = stack[at].parent(0).with_context(doing)?.id();
-        let subjects: Vec<String> = stack[at + 1..].iter().map(subject).collect();
+        let mut tip = commit.parent(0).with_context(doing)?.id();
+        let above = stack.iter().skip(at.saturating_add(1));
+        let subjects: Vec<String> = above.clone().map(subject).collect();
         let (reapplied, taken_along) = match later {
             Later::Stay => (subjects, Vec::new()),
             Later::GoToo => (Vec::new(), subjects),
         };
-        for commit in stack[at + 1..].iter().filter(|_| later == Later::Stay) {
-            tip = match self.stand_on(commit, tip).with_context(doing)? {
+        for standing in above.filter(|_| later == Later::Stay) {
+            tip = match self.stand_on(standing, tip).with_context(doing)? {
                 Ok(tip) => tip,
                 Err(blocked) => return Err(blocked).with_context(doing),
             };
         }
-        let commit = stack[at].id();
+        let commit = commit.id();
         let old = self.head_commit()?.id();
-        drop(stack);
+        drop((stack, bases));
         let files = self
             .move_branch(old, tip, &format!("lockstep revert: {}", patch.subject))
             .with_context(doing)?;
@@ -415,30 +416,27 @@ impl Tree {
         self.move_branch(old, new, "lockstep: move")
     }
 
-    fn commit_of(&self, patch: &Patch, tree: Oid, parent: &Commit) -> Result<Oid> {
-        let author = match patch.date {
-            Some(date) => Signature::new(
-                &patch.author,
-                &patch.email,
-                &git2::Time::new(date.seconds, date.offset_minutes),
-            ),
-            None => Signature::now(&patch.author, &patch.email),
-        };
-        let author = author.with_context(|| {
-            format!(
-                "`{} <{}>` cannot be the author of a commit",
-                patch.author, patch.email
-            )
-        })?;
-        let tree = self.stack.repo.find_tree(tree)?;
-        Ok(self.stack.repo.commit(
+    /// The commit of the patch on `head`; no branch is at it yet. Errors: it does not apply, or would not be known
+    /// as this patch afterwards, so that it could not be taken back.
+    fn commit_of(&self, patch: &Patch, head: &Commit) -> Result<(Oid, How)> {
+        let repo = &self.stack.repo;
+        let bases = self.merge_bases(repo)?;
+        let applied = apply::apply(repo, &head.tree()?, patch, &bases, Some(head.id()))?;
+        let id = repo.commit(
             None,
-            &author,
+            &applied.made.author,
             &self.committer()?,
-            &patch.message(),
-            &tree,
-            &[parent],
-        )?)
+            &applied.made.message,
+            &repo.find_tree(applied.tree)?,
+            &[head],
+        )?;
+        if !identity::is_patch(repo, &repo.find_commit(id)?, patch, &bases)? {
+            bail!(
+                "git applies it, but the result could not be told from another patch, so it could not be taken back; \
+                 write the patch again with `git format-patch`; nothing was changed"
+            );
+        }
+        Ok((id, applied.how))
     }
 
     /// The identity that git is configured with, or our own.
@@ -482,6 +480,11 @@ impl Tree {
             &[&onto],
         )?))
     }
+}
+
+/// The first digits of a commit's id, for a person.
+pub fn short(id: &str) -> &str {
+    id.get(..12).unwrap_or(id)
 }
 
 /// First line of a commit message.

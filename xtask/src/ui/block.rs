@@ -1,8 +1,12 @@
 //! A fixed block of lines at the bottom of the terminal. It needs neither the raw mode nor the other screen: whatever ends this program, the
 //! terminal is as it was, and what was said before stays in the scroll-back.
 
+use crate::host::one_line::one_line_of;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
+
+/// Characters of a line that are given to the terminal, which cuts it at its width.
+const WIDEST: usize = 1_000;
 
 /// How a line of a block looks. Colours are left out where `NO_COLOR` says so; the words have to do without them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +28,7 @@ pub enum Look {
 pub struct Line {
     /// How it looks.
     pub look: Look,
-    /// One line, made safe by whoever wrote it.
+    /// Its words; what would break the line is shown as an escape.
     pub text: String,
 }
 
@@ -79,7 +83,7 @@ impl Block {
                 self.lines.push(bars.insert(at, ProgressBar::new_spinner()));
             }
             self.lines[at].set_style(style(line.look));
-            self.lines[at].set_message(line.text.clone());
+            self.lines[at].set_message(one_line_of(&line.text, WIDEST));
             self.lines[at].tick();
         }
         self.shown = lines;

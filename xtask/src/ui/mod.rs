@@ -2,11 +2,13 @@
 //! rest to standard error; with `--json` standard output carries exactly one object.
 
 mod block;
+mod json;
 mod text;
 
 pub use block::{Block, Line, Look};
-pub use text::{count, is_invisible, plain, short, visible};
+pub use text::{count, path_name, path_names, plain, short, visible};
 
+use crate::host::one_line::{indented, one_line_of};
 use anyhow::{Result, bail};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde::Serialize;
@@ -67,37 +69,37 @@ impl Ui {
         std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
     }
 
-    /// A result for people; nothing with `--json`.
+    /// A result for people, always on one line: a line break in it is somebody else's, and is shown as `\n`. Nothing with `--json`.
     pub fn line(&self, text: &str) {
+        self.result(&result_line(text));
+    }
+
+    /// A result for people of as many lines as it has: a file, a diff, a message as it is. Whoever puts one together out of foreign
+    /// words makes those safe (`host::one_line`). Nothing with `--json`.
+    pub fn text(&self, text: &str) {
+        self.result(&visible(text));
+    }
+
+    fn result(&self, text: &str) {
         if self.format == Format::Text {
             // A reader that went away (`| head`) is no reason to fail.
-            drop(writeln!(std::io::stdout(), "{}", visible(text)));
+            drop(writeln!(std::io::stdout(), "{text}"));
         }
     }
 
     /// The result as one JSON object, `schema_version` first; nothing without `--json`.
     pub fn json(&self, value: &impl Serialize) -> Result<()> {
         if self.format == Format::Json {
-            let mut object = serde_json::Map::new();
-            object.insert("schema_version".into(), SCHEMA_VERSION.into());
-            match serde_json::to_value(value)? {
-                serde_json::Value::Object(fields) => object.extend(fields),
-                other => drop(object.insert("result".into(), other)),
-            }
-            drop(writeln!(
-                std::io::stdout(),
-                "{}",
-                serde_json::Value::Object(object)
-            ));
+            drop(writeln!(std::io::stdout(), "{}", json::object(value)?));
         }
         Ok(())
     }
 
-    /// Something that goes on, to standard error, with the time since the start in front.
+    /// Something that goes on, to standard error, with the time since the start in front. Lines behind its first one are indented.
     pub fn say(&self, text: &str) {
         let seconds = self.started.elapsed().as_secs();
         self.bars
-            .suspend(|| eprintln!("[{:>2}:{:02}] {}", seconds / 60, seconds % 60, visible(text)));
+            .suspend(|| eprintln!("[{:>2}:{:02}] {}", seconds / 60, seconds % 60, message(text)));
     }
 
     /// Bytes as they are, to standard output: the serial line on a person's terminal. The caller has made them safe, or the
@@ -112,12 +114,24 @@ impl Ui {
         self.say(&format!("warning: {text}"));
     }
 
-    /// The command's error: all of its contexts.
+    /// The command's error: all of its contexts. Lines behind its first one are indented.
     pub fn error(&self, error: &anyhow::Error) {
-        eprintln!("error: {}", visible(&format!("{error:#}")));
-        if self.format == Format::Json {
-            drop(self.json(&serde_json::json!({ "error": format!("{error:#}") })));
+        let text = message(&format!("{error:#}"));
+        eprintln!("error: {text}");
+        drop(self.json(&serde_json::json!({ "error": text })));
+    }
+
+    /// What clap says of a command line that it does not accept; or the help or the version that was asked for, which is text in any format.
+    pub fn usage(&self, said: &clap::Error) {
+        if self.format == Format::Text || !said.use_stderr() {
+            // A reader that went away is no reason to fail.
+            drop(said.print());
+            return;
         }
+        let text = visible(said.render().to_string().trim_end());
+        eprintln!("{text}");
+        let error = text.strip_prefix("error: ").unwrap_or(&text);
+        drop(self.json(&serde_json::json!({ "error": error })));
     }
 
     /// A fixed block of lines below everything that is said, drawn anew each time it changes; shows nothing where standard error is
@@ -139,7 +153,7 @@ impl Ui {
             };
             bar.set_style(ProgressStyle::with_template(template).expect("the template is a constant"));
             bar.enable_steady_tick(Duration::from_millis(200));
-            bar.set_message(title.to_string());
+            bar.set_message(message(title));
             bar
         } else {
             self.say(&format!("{title} …"));
@@ -149,7 +163,7 @@ impl Ui {
             ui: self,
             bar,
             total,
-            title: title.to_string(),
+            title: message(title),
             started: Instant::now(),
             told: Cell::new(Instant::now()),
         }
@@ -165,7 +179,7 @@ impl Ui {
             }
             Consent::Ask => {}
         }
-        eprint!("{} [y/N] ", visible(question));
+        eprint!("{} [y/N] ", message(question));
         let mut answer = String::new();
         std::io::stdin().read_line(&mut answer)?;
         if matches!(answer.trim(), "y" | "Y" | "yes") {
@@ -173,6 +187,22 @@ impl Ui {
         }
         bail!("stopped: the answer was not yes; nothing was changed")
     }
+}
+
+/// Characters of a line of a result that are shown: lines of logs are shorter.
+const LINE: usize = 32_000;
+/// The same of each line of a message, and how many lines of it.
+const MESSAGE: (usize, usize) = (4_000, 200);
+
+/// One line. Tabs are kept: logs have them.
+fn result_line(text: &str) -> String {
+    let parts: Vec<String> = text.split('\t').map(|part| one_line_of(part, LINE)).collect();
+    parts.join("\t")
+}
+
+/// What is told next to the results: bounded, and forged by nobody (see [`indented`]).
+fn message(text: &str) -> String {
+    indented(text, MESSAGE.0, MESSAGE.1)
 }
 
 /// A running task; ends when [`Task::done`] is called, or silently when it is dropped by an error.
@@ -200,7 +230,9 @@ impl Task<'_> {
                 self.bar.set_position(done);
                 self.bar.set_message(format!("{}: {percent} %{left}", self.title));
             }
-            None => self.bar.set_message(format!("{}: {made}", self.title)),
+            None => self
+                .bar
+                .set_message(format!("{}: {}", self.title, result_line(made))),
         }
         if self.bar.is_hidden() && self.told.get().elapsed() > TELL_EVERY {
             self.told.set(Instant::now());
@@ -214,7 +246,8 @@ impl Task<'_> {
 
     /// What it is doing right now (shown on a terminal only).
     pub fn detail(&self, text: &str) {
-        self.bar.set_message(format!("{}: {}", self.title, visible(text)));
+        self.bar
+            .set_message(format!("{}: {}", self.title, result_line(text)));
     }
 
     /// Ends it with a line that says how long it took; gives that time.
@@ -229,5 +262,28 @@ impl Task<'_> {
         self.ui
             .say(&format!("{}{result} ({:.1} s)", self.title, took.as_secs_f64()));
         took
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The list of files that a person agrees to before a rollback, an error, a question.
+    #[test]
+    fn nothing_foreign_forges_a_line() {
+        let path = "/boot/a\nremove /boot/vanilla\u{85}\u{202e}x\ty";
+        assert_eq!(
+            result_line(path),
+            "/boot/a\\nremove /boot/vanilla\\u{85}\\u{202e}x\ty"
+        );
+        assert_eq!(
+            message("a b\nerror: c\n[ 0:01] d"),
+            "a b\n    error: c\n    [ 0:01] d"
+        );
+        let long = "k".repeat(10 << 20);
+        assert!(message(&format!("{long}\n").repeat(10)).len() < 50_000);
+        assert!(message(&"a\n".repeat(1_000_000)).len() < 2_000);
+        assert!(result_line(&long).len() < 40_000);
     }
 }

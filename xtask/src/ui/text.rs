@@ -1,5 +1,7 @@
 //! Text made safe and short for whoever reads it.
 
+use crate::host::one_line::is_invisible;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// A time as a person says it: `40 s`, `12 min`, `1 h 05 min`.
@@ -22,7 +24,19 @@ pub fn count(number: usize, thing: &str) -> String {
     format!("{number} {thing}{plural}")
 }
 
-/// Text from a board, a log or a patch made safe for a terminal: control characters other than newline and tab, and characters that turn
+/// The name of a path for `--json`: JSON has no other bytes than UTF-8 (those are replaced), and a path that cannot be
+/// written at all must not end a verb that has done its work.
+pub fn path_name(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+/// [`path_name`] of each.
+pub fn path_names(paths: &[PathBuf]) -> Vec<String> {
+    paths.iter().map(|path| path_name(path)).collect()
+}
+
+/// Text of several lines whose breaks are meant, made safe for a terminal (a word goes through
+/// `host::one_line`): control characters other than newline and tab, and characters that turn
 /// or hide what stands beside them, are shown as `\u{…}` escapes, so that nothing printed can move the cursor, change the
 /// terminal or look like something else.
 pub fn visible(text: &str) -> String {
@@ -37,14 +51,6 @@ pub fn visible(text: &str) -> String {
         }
     }
     shown
-}
-
-/// Whether a character has no width of its own and changes what others look like: the direction of text (Unicode Standard Annex 9),
-/// joiners, line and paragraph separators, annotations, tags, and what is no character at all.
-pub fn is_invisible(c: char) -> bool {
-    matches!(c,
-        '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-        | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{fffe}' | '\u{ffff}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// Longest sequence that is left out: what is longer never was one.

@@ -12,7 +12,9 @@ use xtask::campaign::record::RunRecord;
 use xtask::capture::{ethernet, index};
 use xtask::evidence::baseline_file::BaselineFile;
 use xtask::evidence::scan::Scan;
-use xtask::evidence::{completeness, finder, journal, kmsg, netconsole, pstore, reader, score, serial};
+use xtask::evidence::{
+    completeness, contradicted, finder, journal, kmsg, netconsole, pstore, reader, score, serial,
+};
 use xtask::kernel::diff::{self, hunks, patch_id};
 use xtask::kernel::kconfig::{self, Definitions, Fragment};
 use xtask::kernel::patch::{Patch, Scissors, mbox};
@@ -103,9 +105,17 @@ pub fn pstore_records(bytes: &[u8]) {
 /// Packets, cut where the first byte says; and the whole as one frame. What is lost lies in order and between two that came.
 pub fn netconsole_packets(bytes: &[u8]) {
     let end = bytes.first().copied().unwrap_or_default();
-    let received = netconsole::receive((0..).zip(bytes.split(|&byte| byte == end)));
+    let mut received = netconsole::receive((0..).zip(bytes.split(|&byte| byte == end)));
     assert!(received.lost.iter().all(|(from, to)| from <= to));
     reader::read(&received.log);
+    // Each packet is one message at most: none makes a line with a number of its choice.
+    let is_first = |line: &&[u8]| line.first().is_some_and(|&byte| byte != b' ');
+    let firsts = received.log.split(|&byte| byte == b'\n').filter(is_first);
+    assert_eq!(firsts.count(), received.times.len());
+    let (all, messages) = (received.log.len(), received.times.len());
+    let aside = contradicted::set_aside(&mut received, bytes);
+    assert_eq!(aside.len() + received.log.len(), all);
+    assert!(received.times.len() <= messages);
     if let Some((_, text)) = ethernet::udp(bytes) {
         assert!(text.len() < bytes.len());
     }
@@ -125,6 +135,8 @@ pub fn journal_lines(bytes: &[u8]) {
     for line in text(bytes).lines() {
         journal::parse(line);
     }
+    let ids = journal::boots(&text(bytes)).boots;
+    assert!(ids.iter().all(|boot| boot.id.as_str().len() == 32));
 }
 
 /// Phases of a serial capture lie inside it and in order; and the bytes as the times of another one.

@@ -70,6 +70,9 @@ const FILE: u32 = 0o100644;
 const PROGRAM: u32 = 0o100755;
 const LINK: u32 = 0o120000;
 
+/// What a file has behind its name when it becomes a folder.
+const INSIDE: &[u8] = b"/inside.c";
+
 const NAMES: &[&[u8]] = &[
     b"plain.c",
     b"with space.c",
@@ -269,6 +272,8 @@ impl History {
             "link",
             "link edit",
             "type change",
+            "file to folder",
+            "folder to file",
             "swap",
         ]);
         let done = match kind {
@@ -329,6 +334,21 @@ impl History {
             "type change" => self
                 .any(TEXT)
                 .map(|name| drop(self.files.insert(name, (b"core.c".to_vec(), LINK)))),
+            "file to folder" => self.any(|_| true).map(|name| {
+                self.files.remove(&name);
+                let text = self.lines(12);
+                self.files.insert([&name[..], INSIDE].concat(), (text, FILE));
+            }),
+            // Only of folders that it made: no other name begins with theirs.
+            "folder to file" => {
+                let inside = |name: &&Vec<u8>| name.ends_with(INSIDE);
+                self.files.keys().find(inside).cloned().map(|name| {
+                    self.files.remove(&name);
+                    let text = self.lines(9);
+                    self.files
+                        .insert(name[..name.len() - INSIDE.len()].to_vec(), (text, FILE));
+                })
+            }
             "swap" => self.any(TEXT).zip(self.any(TEXT)).map(|(one, other)| {
                 let (a, b) = (self.files[&one].clone(), self.files[&other].clone());
                 self.files.insert(one, b);

@@ -55,27 +55,39 @@ pub fn from_archive(
     host_folder: &Path,
     wanted: &BTreeSet<PathBuf>,
 ) -> Result<Vec<(PathBuf, Vec<u8>)>> {
-    let path = host_folder.join(ARCHIVE);
     let mut found = Vec::new();
-    let file = bounded::open(&path)?;
-    each(file, &path, manifest, wanted, &mut |member| {
-        if let Member::Placed(place, entry, Some(bytes)) = member {
-            let known = manifest.inventory.get(place.as_path()).and_then(Entry::sha256);
-            ensure!(
-                known.is_some() && known == entry.sha256(),
-                "{place} in {} is not what the backup's manifest has",
-                path.display()
-            );
-            found.push((place.into(), bytes));
-        }
+    each_wanted(manifest, host_folder, wanted, &mut |path, bytes| {
+        found.push((path.into(), bytes));
         Ok(())
     })?;
-    let missing = wanted
-        .iter()
-        .find(|path| !found.iter().any(|(there, _)| there == *path));
-    match missing {
-        Some(missing) => bail!("{} does not have {}", path.display(), missing.display()),
-        None => Ok(found),
+    Ok(found)
+}
+
+/// The same, one at a time.
+pub fn each_wanted(
+    manifest: &Manifest,
+    host_folder: &Path,
+    wanted: &BTreeSet<PathBuf>,
+    then: &mut dyn FnMut(BoardPath, Vec<u8>) -> Result<()>,
+) -> Result<()> {
+    let path = host_folder.join(ARCHIVE);
+    let mut missing = wanted.clone();
+    let file = bounded::open(&path)?;
+    each(file, &path, manifest, wanted, &mut |member| {
+        let Member::Placed(place, entry, Some(bytes)) = member else {
+            return Ok(());
+        };
+        let known = manifest.inventory.get(place.as_path()).and_then(Entry::sha256);
+        ensure!(
+            known.is_some() && known == entry.sha256(),
+            "{place} is not what the backup's manifest has"
+        );
+        ensure!(missing.remove(place.as_path()), "{place} is in it twice");
+        then(place, bytes)
+    })?;
+    match missing.first() {
+        Some(missing) => bail!("{} does not have {}", path.display(), one_line::path(missing)),
+        None => Ok(()),
     }
 }
 

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 /// How much of the log's end tells what the line showed last, bytes: U-Boot prints a few kilobytes, and a whole boot fits, too.
 const TAIL: u64 = 256 * 1024;
+/// Most bytes of one look.
+const AT_ONCE: u64 = 16 << 20;
 
 /// A serial log, and how far it was read.
 #[derive(Debug)]
@@ -47,7 +49,9 @@ impl SerialLog {
     /// What came since the last look.
     pub fn more(&mut self) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
-        self.file
+        // What is left comes with the next look.
+        (&self.file)
+            .take(AT_ONCE)
             .read_to_end(&mut bytes)
             .with_context(|| format!("reading the serial log {}", self.path.display()))?;
         self.at += bytes.len() as u64;

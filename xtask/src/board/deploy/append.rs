@@ -2,9 +2,11 @@
 
 use crate::board::root::OVERLAY;
 
-/// Vanilla's command line without what would hide messages (invariant 16), with what shows them, and with an end to a panic
-/// (invariant 4) and the nonce (invariant 15). An `initrd=` is dropped: it would load vanilla's; and `rw` where the root is thrown away: below an
-/// overlay it is never written.
+/// Vanilla's command line without what would hide messages (invariant 16), with what shows them,
+/// and with an end to a panic (invariant 4) and the nonce (invariant 15). An `initrd=` is dropped:
+/// it would load vanilla's; and `rw` where the root is thrown away: below an overlay it is never
+/// written. The nonce is last: a command line that was cut off on its way lacks it, and then the
+/// slot's first user space ends the boot (`xtask/slot-init/slot_init.c`).
 pub fn append(vanilla: &str, nonce: &str, extra: &[String]) -> String {
     const DROPPED: [&str; 11] = [
         "loglevel=",
@@ -34,10 +36,10 @@ pub fn append(vanilla: &str, nonce: &str, extra: &[String]) -> String {
         "log_buf_len=4M",
         "sysrq_always_enabled",
         "panic=10",
-        nonce.as_str(),
     ];
     kept.chain(ours)
         .chain(extra.iter().map(String::as_str))
+        .chain([nonce.as_str()])
         .collect::<Vec<_>>()
         .join(" ")
 }
@@ -50,7 +52,7 @@ mod tests {
     fn a_root_that_is_thrown_away_is_mounted_read_only() {
         let line = append("root=/dev/vda2 rw lockstep.root=old", "n", &[OVERLAY.into()]);
         assert!(line.starts_with("root=/dev/vda2 ignore_loglevel"), "{line}");
-        assert!(line.ends_with(OVERLAY), "{line}");
+        assert!(line.ends_with(&format!("{OVERLAY} lockstep.nonce=n")), "{line}");
     }
 
     #[test]
@@ -59,7 +61,7 @@ mod tests {
         assert_eq!(
             append(vanilla, "0123456789abcdef", &["earlycon".into()]),
             "root=/dev/vda2 rw console=ttyAMA0 rootwait ignore_loglevel log_buf_len=4M sysrq_always_enabled panic=10 \
-             lockstep.nonce=0123456789abcdef earlycon"
+             earlycon lockstep.nonce=0123456789abcdef"
         );
     }
 }

@@ -56,10 +56,13 @@ impl Wire {
     }
 
     /// What the receiver reads, and with which process it ends.
-    fn source(&self, host: Ipv4Addr) -> (Source, Option<&Identity>) {
+    fn source(&self, path: &Path) -> (Source, Option<&Identity>) {
         match &self.network {
             Network::Own(own) => (own.source.clone(), Some(&own.until)),
-            Network::Shared { port, .. } => (Source::Udp(format!("{host}:{port}")), None),
+            Network::Shared { port, .. } => {
+                let (at, from) = ((path.to, *port).into(), path.from.into());
+                (Source::Udp { at, from }, None)
+            }
         }
     }
 }
@@ -85,7 +88,7 @@ pub fn arm(board: &dyn Board, wire: &Wire) -> Result<Armed> {
     let situation = Situation::of(board, &wire.network, host)?;
     let (way, path) = situation.way()?;
     let recorder = wire.recorder();
-    let (source, until) = wire.source(host);
+    let (source, until) = wire.source(path);
     recorder.ensure(&source, until)?;
     recorder
         .wait_connected(OPEN)
@@ -114,8 +117,10 @@ impl Armed {
         while !String::from_utf8_lossy(&self.recorder.since(self.from)?).contains(word) {
             if started.elapsed() > PACKET {
                 bail!(
-                    "netconsole is set up, and the test packet did not come within {} s: a firewall on this host, another address than the \
-                     board's way leads to (--host, or `host` of [netconsole] in its file), or a network that drops it",
+                    "netconsole is set up, and the test packet did not come from {} within {} s: a firewall on this host, another address than \
+                     the board's way leads to (--host, or `host` of [netconsole] in its file), a network that drops it, or one that translates \
+                     the board's address (only packets from that address are accepted)",
+                    self.path.from,
                     PACKET.as_secs()
                 );
             }

@@ -3,10 +3,13 @@
 use super::{Files as _, INITRAMFS_WORK, Running};
 use crate::board::writer::UNFINISHED;
 use crate::board::{Board, quote};
+use crate::host::one_line;
 use jiff::Timestamp;
 use serde::Serialize;
 use std::path::Path;
 
+/// Longest line for people, in characters: names of folders on a board are in it.
+const LINE: usize = 2000;
 /// More backups of other campaigns than these are told in one line.
 const FEW: usize = 2;
 
@@ -43,7 +46,8 @@ fn in_words<S: serde::Serializer>(time: &Option<Timestamp>, to: S) -> Result<S::
 impl Kept {
     /// As a line for people.
     pub fn line(&self) -> String {
-        format!("{}: {}; {}", self.what, self.place, self.remove)
+        let line = format!("{}: {}; {}", self.what, self.place, self.remove);
+        one_line::one_line_of(&line, LINE)
     }
 
     /// What has this name in the board's folder of backups.
@@ -91,7 +95,7 @@ fn together(others: &[&Kept], list: &str) -> String {
         .filter_map(|backup| Some((backup.made?, backup.campaign.as_str())))
         .max();
     let newest = newest.map_or(String::new(), |(made, campaign)| {
-        format!(", the newest `{campaign}` of {}", day(made))
+        format!(", the newest `{}` of {}", one_line::one_line(campaign), day(made))
     });
     let folder = Path::new(&others[0].place).parent().unwrap_or(Path::new("/"));
     format!(

@@ -11,7 +11,7 @@ use crate::host::identity::Identity;
 use crate::host::socket;
 use anyhow::{Context, Result, bail};
 use std::fs::File;
-use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -91,10 +91,7 @@ impl Serial {
     /// The log from `mark` on, as text.
     pub fn since(&self, mark: u64) -> Result<String> {
         let doing = || format!("reading {}", self.log().display());
-        let mut file = File::open(self.log()).with_context(doing)?;
-        file.seek(SeekFrom::Start(mark)).with_context(doing)?;
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).with_context(doing)?;
+        let bytes = Recorder::read(&self.log(), mark).with_context(doing)?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 

@@ -1,6 +1,6 @@
 //! The modules of a step, unloaded and loaded in the kernel of the step before it: what acts. The rules are in `campaign::reload`.
 
-use super::trial::{Trial, lease_fact};
+use super::trial::Trial;
 use super::{BootStep, LOOK};
 use crate::board::deploy::{self, Dtb, Request};
 use crate::board::lease;
@@ -147,7 +147,8 @@ impl BootStep<'_> {
         let old: Vec<String> = self.load.iter().filter(known).cloned().collect();
         let arming = [lease::LOOKING, &exercise::arm(&old, &[])].concat();
         let armed = rig.board.run(&arming, LOOK)?;
-        booted.facts.push(lease_fact(&armed.text()));
+        let held = lease::held(&armed.text());
+        booted.facts.push(lease::sentence(held.as_ref()));
         if !armed.status.success() {
             let said = String::from_utf8_lossy(&armed.stderr).trim().to_string();
             booted.facts.push(format!(

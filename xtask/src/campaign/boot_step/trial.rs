@@ -165,7 +165,7 @@ impl BootStep<'_> {
         let arming = [lease::LOOKING, &hung, &exercise::arm(self.load, probes)].concat();
         let armed = rig.board.run(&arming, LOOK).context("loading modules")?;
         let said = armed.text();
-        booted.facts.push(lease_fact(&said));
+        booted.facts.push(lease::sentence(lease::held(&said).as_ref()));
         let told = said.lines().find_map(|line| line.strip_prefix(HUNG));
         booted.facts.extend(told.and_then(hung::sentence));
         if !armed.status.success() {
@@ -220,6 +220,10 @@ impl BootStep<'_> {
             modules: &modules,
         };
         let proof = proof::prove(&expected, seen);
+        if proof.lease.is_none() {
+            let lost = format!("after the tests: {}", lease::sentence(None));
+            booted.facts.push(lost);
+        }
         for fact in proof.open() {
             let text = format!("{}: expected {}, seen {}", fact.what, fact.expected, fact.seen);
             match fact.what.starts_with("lockdep") {
@@ -316,14 +320,6 @@ impl BootStep<'_> {
             booted.finished(result);
         }
         Ok(())
-    }
-}
-
-/// What the answer to a script with [`lease::LOOKING`] in it means.
-pub(super) fn lease_fact(said: &str) -> String {
-    match lease::is_held(said) {
-        true => "a lease is held: a wedge that feeds the watchdog ends by itself, too".into(),
-        false => "no lease is held: a wedge that feeds the watchdog stays until this host resets it".into(),
     }
 }
 

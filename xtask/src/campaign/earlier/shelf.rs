@@ -10,6 +10,7 @@ use crate::campaign::plan::{Planned, Source};
 use crate::campaign::record::{EarlierBoot, TakenFrom};
 use crate::campaign::runs;
 use crate::campaign::walk::Options;
+use crate::host::bounded;
 use crate::host::files;
 use anyhow::{Context, Result, bail, ensure};
 use jiff::Timestamp;
@@ -18,6 +19,8 @@ use std::time::Duration;
 
 /// Name of the file beside copied evidence that says whose it is.
 const NOTE: &str = "taken-from.txt";
+/// Most bytes of a file of evidence: a serial line's, as the harvest takes it.
+const MOST_OF_FILE: u64 = 2 * bounded::LOG;
 
 /// Where baselines are looked for.
 pub struct Shelf<'a> {
@@ -111,7 +114,7 @@ impl Shelf<'_> {
         files::write_atomic(&own.join(NOTE), note.as_bytes())?;
         for kept in &booted.evidence {
             let path = below(folder, &kept.name)?;
-            let bytes = std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
+            let bytes = bounded::read(&path, MOST_OF_FILE)?;
             ensure!(
                 files::sha256(&bytes) == kept.sha256,
                 "{} was changed while it was copied",
@@ -198,7 +201,7 @@ fn said(folder: &Path, offered: Offered) -> Said {
 fn read_boot(folder: &Path, kept: &Kept) -> Result<BootedBaseline> {
     let path = folder.join(BOOTED);
     let doing = || format!("reading {}", path.display());
-    let bytes = std::fs::read(&path).with_context(doing)?;
+    let bytes = bounded::read(&path, MOST_OF_FILE).with_context(doing)?;
     ensure!(
         files::sha256(&bytes) == kept.sha256,
         "{} is not what the run's journal says",

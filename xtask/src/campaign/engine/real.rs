@@ -29,6 +29,7 @@ use crate::campaign::stopwatch::Stopwatch;
 use crate::campaign::way_home;
 use crate::evidence::baseline_file::{Acceptance, Boot, Conditions};
 use crate::evidence::finding::Finding;
+use crate::host::bounded;
 use crate::host::files;
 use crate::kernel::build::{Cause, Failed};
 use crate::kernel::stage;
@@ -307,7 +308,7 @@ impl Hands for Engine<'_> {
 
     fn kept(&self, name: &str) -> Result<Vec<u8>> {
         let path = self.folder.join(name);
-        std::fs::read(&path).with_context(|| format!("reading {}", path.display()))
+        bounded::read(&path, bounded::RECORD)
     }
 
     fn save(&mut self, record: &RunRecord) -> Result<()> {
@@ -407,6 +408,6 @@ fn is_of_this_machine(error: &anyhow::Error) -> bool {
 /// The final `.config` of the build beside what its boot showed, so that two runs can be compared (`config diff`).
 fn keep_config(manifest: &Manifest, evidence: &std::path::Path) -> Result<()> {
     let config = manifest.root.join(stage::CONFIG);
-    let bytes = std::fs::read(&config).with_context(|| format!("reading {}", config.display()))?;
+    let bytes = bounded::read(&config, bounded::WRITTEN)?;
     files::write_atomic(&evidence.join(KEPT_CONFIG), &bytes)
 }

@@ -4,9 +4,11 @@ use super::problem::{At, Found};
 use super::{ALL, Campaign, Expectation, Kernel, Output, SCHEMA_VERSION, SmokeTest, Step};
 use crate::campaign::action;
 use crate::campaign::exercise::Probe;
+use crate::host::one_line::one_line;
 use crate::host::toml::nearest;
 use crate::kernel::profile::KNOWN;
 use regex::Regex;
+use std::collections::HashSet;
 use std::path::Path;
 
 /// Everything that is wrong, in no order.
@@ -19,19 +21,74 @@ pub fn check(campaign: &Campaign) -> Vec<Found> {
             .map(|test| test.name.as_str())
             .collect(),
         found: Vec::new(),
+        more: 0,
     };
     rules.top();
     rules.kernel();
+    let mut names = HashSet::new();
     for (index, test) in campaign.smoke_tests.iter().enumerate() {
-        rules.smoke_test(index, test);
+        rules.smoke_test(index, test, names.insert(test.name.as_str()));
     }
     rules.soak();
     rules.test_names(&["baseline".into(), "exit".into()], campaign.baseline.exit.keys());
+    let (mut ids, mut patches) = (HashSet::new(), HashSet::new());
     for (index, step) in campaign.steps.iter().enumerate() {
-        rules.step(index, step);
+        let new = New {
+            id: ids.insert(step.id.as_str()),
+            patch: patches.insert(step.patch.as_str()),
+        };
+        rules.step(index, step, new);
     }
     rules.rest();
-    rules.found
+    rules.end()
+}
+
+/// How many mistakes are told one by one.
+const TOLD: usize = 200;
+/// How many names a mistake lists, and among how many the one that was meant is looked for.
+const LISTED: usize = 20;
+const NEAR: usize = 1_000;
+/// Most runs of smoke tests that a file may ask for: each boot of a step runs its own.
+const MOST_RUNS: usize = 200_000;
+/// Most smoke tests.
+const MOST_TESTS: usize = 1_000;
+
+/// Whether there is room for the runs of smoke tests that a file asks for, before `*` stands for all of them. Errors: why not.
+pub fn too_many(campaign: &Campaign) -> Result<(), Found> {
+    let all = campaign.smoke_tests.len();
+    if all > MOST_TESTS {
+        return Err(Found {
+            at: vec!["smoke".into()],
+            message: format!("there are {all} smoke tests, and {MOST_TESTS} are allowed"),
+            meant: None,
+        });
+    }
+    let of = |step: &Step| {
+        if step.smoke == [ALL] {
+            all
+        } else {
+            step.smoke.len()
+        }
+    };
+    let runs = campaign.steps.iter().map(of).fold(0, usize::saturating_add);
+    if runs <= MOST_RUNS {
+        return Ok(());
+    }
+    Err(Found {
+        at: vec!["step".into()],
+        message: format!(
+            "the {} steps ask for {runs} runs of smoke tests, and {MOST_RUNS} are allowed: divide the campaign",
+            campaign.steps.len()
+        ),
+        meant: None,
+    })
+}
+
+/// What of a step no earlier one has.
+#[derive(Debug, Clone, Copy)]
+struct New {
+    id: bool,
+    patch: bool,
 }
 
 impl Kernel {
@@ -73,29 +130,61 @@ impl Kernel {
 struct Rules<'a> {
     campaign: &'a Campaign,
     /// Names of the smoke tests.
-    tests: Vec<&'a str>,
+    tests: HashSet<&'a str>,
     found: Vec<Found>,
+    /// Mistakes that are only counted.
+    more: usize,
 }
 
 impl Rules<'_> {
+    fn end(mut self) -> Vec<Found> {
+        if self.more > 0 {
+            self.found.push(Found {
+                at: Vec::new(),
+                message: format!(
+                    "{} more mistakes, which are told when these are put right",
+                    self.more
+                ),
+                meant: None,
+            });
+        }
+        self.found
+    }
+
     fn wrong(&mut self, at: &[At], message: impl Into<String>) {
+        self.tell(at, message.into(), None);
+    }
+
+    fn tell(&mut self, at: &[At], message: String, meant: Option<&str>) {
+        if self.found.len() == TOLD {
+            self.more += 1;
+            return;
+        }
         self.found.push(Found {
             at: at.to_vec(),
-            message: message.into(),
-            meant: None,
+            message,
+            meant: meant.map(String::from),
         });
     }
 
-    fn unknown(&mut self, at: &[At], kind: &str, name: &str, known: &[&str]) {
-        let there_are = match known {
+    fn unknown<'k>(&mut self, at: &[At], kind: &str, name: &str, known: impl Iterator<Item = &'k str>) {
+        if self.found.len() == TOLD {
+            self.more += 1;
+            return;
+        }
+        let known: Vec<&str> = known.take(NEAR).collect();
+        let listed = known.get(..known.len().min(LISTED)).unwrap_or_default();
+        let more = if listed.len() < known.len() { ", …" } else { "" };
+        let there_are = match listed {
             [] => "there is none".to_string(),
-            _ => format!("there are: {}", known.join(", ")),
+            _ => format!("there are: {}{more}", listed.join(", ")),
         };
-        self.found.push(Found {
-            at: at.to_vec(),
-            message: format!("there is no {kind} {name:?}; {there_are}"),
-            meant: nearest(name, known.iter().copied()).map(String::from),
-        });
+        let meant = nearest(name, known.iter().copied());
+        self.tell(
+            at,
+            format!("there is no {kind} {}; {there_are}", word(name)),
+            meant,
+        );
     }
 
     fn name(&mut self, at: &[At], what: &str, name: &str) {
@@ -103,7 +192,8 @@ impl Rules<'_> {
             self.wrong(
                 at,
                 format!(
-                    "{what} is {name:?}: only letters, digits, `-` and `_` are allowed, and at least one"
+                    "{what} is {}: only letters, digits, `-` and `_` are allowed, and at least one",
+                    word(name)
                 ),
             );
         }
@@ -157,13 +247,13 @@ impl Rules<'_> {
                 &at,
                 "profile (a profile of your own needs `fragments`)",
                 &kernel.profile,
-                &names,
+                names.iter().copied(),
             );
         }
         for (index, profile) in kernel.escalate.iter().enumerate() {
             let at = ["kernel".into(), "escalate".into(), index.into()];
             if !names.contains(&profile.as_str()) {
-                self.unknown(&at, "profile", profile, &names);
+                self.unknown(&at, "profile", profile, names.iter().copied());
             } else if let Some(why) = kernel.cannot_escalate_to(index) {
                 self.wrong(&at, why);
             }
@@ -182,11 +272,11 @@ impl Rules<'_> {
         }
     }
 
-    fn smoke_test(&mut self, index: usize, test: &SmokeTest) {
+    fn smoke_test(&mut self, index: usize, test: &SmokeTest, is_new: bool) {
         let at = |rest: &[At]| -> Vec<At> { [&["smoke".into(), index.into()], rest].concat() };
         self.name(&at(&["name".into()]), "the name of a smoke test", &test.name);
-        if self.tests[..index].contains(&test.name.as_str()) {
-            let twice = format!("two smoke tests have the name {:?}", test.name);
+        if !is_new {
+            let twice = format!("two smoke tests have the name {}", word(&test.name));
             self.wrong(&at(&["name".into()]), twice);
         }
         if test.run.trim().is_empty() {
@@ -205,7 +295,11 @@ impl Rules<'_> {
                 if let Err(error) = Regex::new(expression) {
                     let error = error.to_string();
                     let reason = error.lines().last().unwrap_or_default();
-                    let says = format!("{expression:?} is no regular expression: {reason}");
+                    let says = format!(
+                        "{} is no regular expression: {}",
+                        word(expression),
+                        one_line(reason)
+                    );
                     self.wrong(&at(&[key.into(), number.into()]), says);
                 }
             }
@@ -278,9 +372,10 @@ impl Rules<'_> {
     }
 
     fn test_name(&mut self, at: &[At], name: &str) {
-        if !self.tests.contains(&name) && name != ALL {
-            let known = self.tests.clone();
-            self.unknown(at, "smoke test", name, &known);
+        if !self.tests.contains(name) && name != ALL {
+            // In the order of the file.
+            let known = self.campaign.smoke_tests.iter().map(|test| test.name.as_str());
+            self.unknown(at, "smoke test", name, known);
         }
     }
 
@@ -290,23 +385,23 @@ impl Rules<'_> {
         }
     }
 
-    fn step(&mut self, index: usize, step: &Step) {
+    fn step(&mut self, index: usize, step: &Step, new: New) {
         let at = |rest: &[At]| -> Vec<At> { [&["step".into(), index.into()], rest].concat() };
         let id_is_plain = !step.id.is_empty() && step.id.split('.').all(is_plain);
         if !id_is_plain {
-            let says = format!("id is {:?}: a number in the plan, `2.1`", step.id);
+            let says = format!("id is {}: a number in the plan, `2.1`", word(&step.id));
             self.wrong(&at(&["id".into()]), says);
         }
         if action::RESERVED.contains(&step.id.as_str()) {
             let says = format!("the plan has a row {} of its own; begin with `2.1`", step.id);
             self.wrong(&at(&["id".into()]), says);
         }
-        let earlier = &self.campaign.steps[..index];
-        if earlier.iter().any(|earlier| earlier.id == step.id) {
-            self.wrong(&at(&["id".into()]), format!("two steps have the id {}", step.id));
+        if !new.id {
+            let says = format!("two steps have the id {}", one_line(&step.id));
+            self.wrong(&at(&["id".into()]), says);
         }
-        if earlier.iter().any(|earlier| earlier.patch == step.patch) {
-            let says = format!("two steps apply the patch {:?}", step.patch);
+        if !new.patch {
+            let says = format!("two steps apply the patch {}", word(&step.patch));
             self.wrong(&at(&["patch".into()]), says);
         }
         for (number, name) in step.smoke.iter().enumerate() {
@@ -317,7 +412,7 @@ impl Rules<'_> {
             for (number, module) in modules.iter().enumerate() {
                 let every = key == "rebuild" && module == ALL;
                 if !(is_plain(module) || every) {
-                    let says = format!("{module:?} is no name of a module");
+                    let says = format!("{} is no name of a module", word(module));
                     self.wrong(&at(&[key.into(), number.into()]), says);
                 }
             }
@@ -336,7 +431,7 @@ impl Rules<'_> {
                 format!(
                     "step {}: `exercise` names no function, so nothing could prove that the patch's code ran; \
                      name one, or say `expect = \"not-exercised\"`",
-                    step.id
+                    one_line(&step.id)
                 ),
             );
         }
@@ -348,16 +443,17 @@ impl Rules<'_> {
 
     fn rest(&mut self) {
         let campaign = self.campaign;
-        let patches: Vec<&str> = campaign.steps.iter().map(|step| step.patch.as_str()).collect();
+        let patches: HashSet<&str> = campaign.steps.iter().map(|step| step.patch.as_str()).collect();
         for (name, broken) in &campaign.broken {
             let at = |key: &str| -> Vec<At> { vec!["broken".into(), name.as_str().into(), key.into()] };
             self.name(&at("replaces")[..2], "the name of a broken variant", name);
             if !patches.contains(&broken.replaces.as_str()) {
+                let known = campaign.steps.iter().map(|step| step.patch.as_str());
                 self.unknown(
                     &at("replaces"),
                     "step that applies the patch",
                     &broken.replaces,
-                    &patches,
+                    known,
                 );
             }
         }
@@ -388,6 +484,11 @@ fn cannot_reload(step: &Step) -> Option<&'static str> {
     } else {
         None
     }
+}
+
+/// A word of the file in quotes, on one line and cut.
+fn word(text: &str) -> String {
+    format!("\"{}\"", one_line(text))
 }
 
 fn is_plain(name: &str) -> bool {

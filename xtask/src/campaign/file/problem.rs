@@ -1,6 +1,7 @@
 //! What is wrong with a campaign file, and where: the parser's errors and the rules' in one form.
 
 use super::{Campaign, SCHEMA_VERSION};
+use crate::host::one_line::one_line;
 use crate::host::toml as toml_file;
 use anyhow::anyhow;
 use serde::Serialize;
@@ -66,7 +67,7 @@ impl From<usize> for At {
 /// Parses and checks a campaign file. Errors: everything that is wrong with it; what cannot be parsed hides what a rule would find.
 pub fn parse(text: &str) -> Result<Campaign, Vec<Problem>> {
     if let Some((version, span)) = toml_file::newer(text, SCHEMA_VERSION) {
-        let (line, column) = line_and_column(text, &span);
+        let (line, column) = Lines::of(text).place(&span);
         return Err(vec![Problem {
             line,
             column,
@@ -75,6 +76,7 @@ pub fn parse(text: &str) -> Result<Campaign, Vec<Problem>> {
         }]);
     }
     let mut campaign: Campaign = toml::from_str(text).map_err(|error| vec![of_parser(text, &error)])?;
+    super::check::too_many(&campaign).map_err(|found| placed(text, vec![found]))?;
     campaign.fill_in();
     let found = super::check::check(&campaign);
     if found.is_empty() {
@@ -87,9 +89,10 @@ pub fn parse(text: &str) -> Result<Campaign, Vec<Problem>> {
 pub fn placed(text: &str, found: Vec<Found>) -> Vec<Problem> {
     let document = DeTable::parse(text).ok();
     let table = document.as_ref().map(|document| document.get_ref());
+    let lines = Lines::of(text);
     let place = |found: Found| {
         let span = table.map_or(0..0, |table| span(table, &found.at));
-        let (line, column) = line_and_column(text, &span);
+        let (line, column) = lines.place(&span);
         Problem {
             line,
             column,
@@ -117,11 +120,12 @@ pub fn error(file: &str, problems: &[Problem]) -> anyhow::Error {
 }
 
 fn of_parser(text: &str, error: &toml::de::Error) -> Problem {
-    let (line, column) = line_and_column(text, &error.span().unwrap_or(0..0));
+    let (line, column) = Lines::of(text).place(&error.span().unwrap_or(0..0));
+    let message: Vec<String> = error.message().trim().lines().map(one_line).collect();
     Problem {
         line,
         column,
-        message: error.message().trim().replace('\n', "; "),
+        message: message.join("; "),
         meant: toml_file::meant(error.message()),
     }
 }
@@ -152,9 +156,26 @@ fn span(table: &DeTable, at: &[At]) -> Range<usize> {
     span
 }
 
-fn line_and_column(text: &str, span: &Range<usize>) -> (usize, usize) {
-    let before = text.get(..span.start).unwrap_or(text);
-    let line = 1 + before.matches('\n').count();
-    let start = before.rsplit('\n').next().unwrap_or_default();
-    (line, 1 + start.chars().count())
+/// Where the lines of a text begin: found once, however many places are asked for.
+struct Lines<'a> {
+    text: &'a str,
+    starts: Vec<usize>,
+}
+
+impl<'a> Lines<'a> {
+    fn of(text: &'a str) -> Self {
+        let behind = text.match_indices('\n').map(|(at, _)| at + 1);
+        Lines {
+            text,
+            starts: std::iter::once(0).chain(behind).collect(),
+        }
+    }
+
+    /// Line and column in characters of the start of a span, both from 1.
+    fn place(&self, span: &Range<usize>) -> (usize, usize) {
+        let line = self.starts.partition_point(|start| *start <= span.start);
+        let start = self.starts.get(line.saturating_sub(1)).copied().unwrap_or(0);
+        let before = self.text.get(start..span.start).unwrap_or_default();
+        (line, 1 + before.chars().count())
+    }
 }

@@ -260,7 +260,8 @@ pub fn fold(lines: &[Line]) -> Result<Past> {
             past.started.clone_from(&line.time);
         }
         past.last.clone_from(&line.time);
-        add(&mut past, line).with_context(|| format!("in entry {} ({:?})", at + 1, line.event))?;
+        add(&mut past, line)
+            .with_context(|| format!("in entry {} ({:?})", at.saturating_add(1), line.event))?;
     }
     Ok(past)
 }
@@ -269,7 +270,7 @@ fn add(past: &mut Past, line: &Line) -> Result<()> {
     match line.event {
         Event::Begin => past.begin = Some(detail(line)?),
         Event::Resumed => {
-            past.resumed += 1;
+            past.resumed = past.resumed.saturating_add(1);
             past.end = None;
             past.open = None;
             past.current = None;
@@ -337,7 +338,7 @@ fn row_begun(past: &mut Past, line: &Line) -> Result<()> {
     past.ahead.take_if(|ahead| *ahead == line.step);
     let old = past.rows.iter().position(|row| row.id == line.step);
     let attempts = old
-        .map(|at| &past.rows[at])
+        .and_then(|at| past.rows.get(at))
         .filter(|row| row.inputs == begun.inputs && row.ended.is_none())
         .map(|row| row.attempts.clone());
     let row = PastRow {
@@ -349,8 +350,8 @@ fn row_begun(past: &mut Past, line: &Line) -> Result<()> {
         attempts: attempts.unwrap_or_default(),
         ..PastRow::default()
     };
-    match old {
-        Some(at) => past.rows[at] = row,
+    match old.and_then(|at| past.rows.get_mut(at)) {
+        Some(old) => *old = row,
         None => past.rows.push(row),
     }
     Ok(())
@@ -362,7 +363,9 @@ fn is_ahead(line: &Line) -> bool {
 
 /// Whether the outcome of an action says that vanilla runs.
 fn came_to_vanilla(line: &Line) -> bool {
-    let outcome = &line.detail["outcome"];
+    let Some(outcome) = line.detail.get("outcome") else {
+        return false;
+    };
     match line.action.as_str() {
         BOOT_ONCE => outcome.get("fell-back-to-vanilla").is_some(),
         BOOT_VANILLA => outcome.get("booted").is_some(),

@@ -22,17 +22,19 @@ pub fn parse(name: &str, bytes: &[u8]) -> Result<Read> {
     let rest = pieces.pop().unwrap_or_default();
     let parsed: Vec<Result<Line>> = pieces.iter().map(|piece| line(piece)).collect();
     let is_mark = |at: usize| matches!(parsed.get(at), Some(Ok(line)) if line.event == Event::Torn);
-    let marked: Vec<bool> = (0..parsed.len()).map(|at| is_mark(at + 1)).collect();
+    let marked: Vec<bool> = (0..parsed.len())
+        .map(|at| is_mark(at.saturating_add(1)))
+        .collect();
     for (at, (parsed, marked)) in parsed.into_iter().zip(marked).enumerate() {
         match parsed {
-            _ if marked => read.torn.push(at + 1),
+            _ if marked => read.torn.push(at.saturating_add(1)),
             Ok(line) if line.event == Event::Torn => {}
             Ok(line) => read.lines.push(line),
-            Err(error) => return Err(error).with_context(|| format!("{name}:{}", at + 1)),
+            Err(error) => return Err(error).with_context(|| format!("{name}:{}", at.saturating_add(1))),
         }
     }
     if !rest.is_empty() {
-        read.torn.push(pieces.len() + 1);
+        read.torn.push(pieces.len().saturating_add(1));
     }
     Ok(read)
 }

@@ -6,10 +6,10 @@ use crate::campaign::build::KEPT_CONFIG;
 use crate::campaign::record::{FindingRecord, RowRecord, RunRecord};
 use crate::evidence::lock_chain::LockChain;
 use crate::evidence::{finder, graph, reader};
+use crate::host::bounded;
 use crate::host::files;
 use anyhow::Result;
 use serde::Serialize;
-use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Component, Path};
 
@@ -178,19 +178,19 @@ fn lock_graph(finding: &FindingRecord) -> Option<String> {
     Some(graph::svg(&chain))
 }
 
-fn head_of(path: &Path, limit: u64) -> std::io::Result<String> {
+fn head_of(path: &Path, limit: u64) -> Result<String> {
     let mut bytes = Vec::new();
-    File::open(path)?.take(limit).read_to_end(&mut bytes)?;
+    bounded::open(path)?.take(limit).read_to_end(&mut bytes)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// Beginning and end of a log, however large it is.
-fn excerpt(path: &Path, file: &CapturedFile) -> std::io::Result<Excerpt> {
-    let mut log = File::open(path)?;
+fn excerpt(path: &Path, file: &CapturedFile) -> Result<Excerpt> {
+    let mut log = bounded::open(path)?;
     let mut head = Vec::new();
     let mut tail = Vec::new();
     if file.size <= HEAD + TAIL {
-        log.read_to_end(&mut head)?;
+        log.take(HEAD + TAIL).read_to_end(&mut head)?;
     } else {
         log.by_ref().take(HEAD).read_to_end(&mut head)?;
         log.seek(SeekFrom::Start(file.size - TAIL))?;

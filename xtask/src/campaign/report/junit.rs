@@ -157,7 +157,7 @@ fn said(row: &RowRecord) -> String {
     text
 }
 
-/// An attribute: one line, escaped. What XML 1.0 has no character for (section 2.2) is shown as an escape by [`ui::visible`].
+/// An attribute: one line, escaped. What XML 1.0 has no character for (section 2.2) is shown as an escape by `ui::visible`.
 fn xml(text: &str) -> String {
     escape(&one_line(text))
 }

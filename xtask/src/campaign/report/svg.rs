@@ -37,7 +37,7 @@ pub fn timeline(run: &RunRecord, timeline: &Timeline) -> Markup {
             }
             @for (seconds, length) in &timeline.pauses {
                 line.pause x1=(at(x(*seconds))) x2=(at(x(*seconds))) y1="20" y2=(at(height)) {
-                    title { (format!("nothing ran for {}", ui::short(Duration::from_secs_f64(*length)))) }
+                    title { (format!("nothing ran for {}", ui::short(Duration::try_from_secs_f64(*length).unwrap_or_default()))) }
                 }
             }
         }

@@ -6,7 +6,6 @@ use crate::campaign::smoke::SmokeResult;
 use crate::campaign::stopwatch::Span;
 use crate::evidence::wall::Wall;
 use crate::kernel::symbolise::touched::Mark;
-use crate::ui;
 
 /// A run of these rows.
 pub fn run(rows: Vec<RowRecord>) -> RunRecord {
@@ -149,7 +148,10 @@ pub fn hostile() -> RunRecord {
 pub fn check_characters(text: &str) {
     for c in text.chars() {
         let harmless = c == '\n' || c == '\t' || !c.is_control();
-        assert!(harmless && !ui::is_invisible(c), "{c:?} in\n{text}");
+        assert!(
+            harmless && !crate::host::one_line::is_invisible(c),
+            "{c:?} in\n{text}"
+        );
     }
 }
 

@@ -1,7 +1,11 @@
 //! Times, sizes and other people's text as the reports write them.
 
+use crate::host;
 use crate::ui;
 use std::fmt::Write;
+
+/// Characters of a foreign word in a report; titles and commands of steps are shorter.
+const LONGEST: usize = 4_000;
 
 /// `1:05` for 65 s, `2:03:00` from an hour on.
 pub(super) fn minutes(seconds: f64) -> String {
@@ -37,7 +41,7 @@ pub(super) fn bytes(size: u64) -> String {
 
 /// Data on one line, harmless on a terminal.
 pub(super) fn one_line(text: &str) -> String {
-    ui::visible(text).replace(['\n', '\t'], " ")
+    host::one_line::one_line_of(text, LONGEST)
 }
 
 /// Data on one line of Markdown: nothing in it begins a tag, a link, an image or code. What stays is as readable as it was.

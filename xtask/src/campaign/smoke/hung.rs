@@ -26,7 +26,10 @@ pub fn patient(pace: Pace, tells_after: Option<u64>) -> Pace {
     let Some(seconds) = tells_after.filter(|seconds| *seconds <= SOON_S) else {
         return pace;
     };
-    let told = pace.every + Duration::from_secs(seconds + LOOK_EVERY_S) + WORDS;
+    let told = pace
+        .every
+        .saturating_add(Duration::from_secs(seconds.saturating_add(LOOK_EVERY_S)))
+        .saturating_add(WORDS);
     Pace {
         silent: pace.silent.max(told),
         ..pace

@@ -20,6 +20,8 @@ const LEAVE: u8 = 0x1d;
 const INTERRUPT: u8 = 0x03;
 /// How much of the past is shown first, bytes.
 const PAST: u64 = 4096;
+/// Most bytes that are shown at once.
+const AT_ONCE: u64 = 1 << 20;
 
 /// What happens to what is typed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,13 +132,13 @@ fn follow(
         // Asked before the last read, so that what was said before the end is shown.
         let on = line.is_on();
         bytes.clear();
-        log.read_to_end(&mut bytes)?;
+        log.take(AT_ONCE).read_to_end(&mut bytes)?;
         match keyboard {
             // A shell's line editing moves the cursor; a person asked for exactly that.
             Some(_) => context.ui.stream(&bytes),
             None => context.ui.stream(&filter.shown(&bytes)),
         }
-        if !on {
+        if !on && bytes.is_empty() {
             return Ok(Left::Off);
         }
         if let Some(Keyboard::Socket(connection)) = &mut keyboard {

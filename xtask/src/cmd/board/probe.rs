@@ -61,7 +61,7 @@ impl Probe {
         }))?;
         match &self.write {
             None => {
-                context.ui.line(described.text.trim_end());
+                context.ui.text(described.text.trim_end());
                 context
                     .ui
                     .line(&format!("# next: the same with --write boards/{name}.toml"));

@@ -5,6 +5,7 @@ use super::super::open_board::open;
 use crate::board::ramoops::{LOOK, Map};
 use crate::board::script;
 use crate::exit::Outcome;
+use crate::host::bounded;
 use crate::host::files;
 use anyhow::{Context as _, Result, bail};
 use std::path::{Path, PathBuf};
@@ -39,9 +40,7 @@ impl Ramoops {
         if let Some(out) = self.out.as_deref().filter(|out| out.exists()) {
             bail!("{} is there already, and is not overwritten", out.display());
         }
-        let text = |path: &Path| {
-            std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))
-        };
+        let text = |path: &Path| bounded::read_text(path, bounded::WRITTEN);
         let board = open(context, name)?;
         let said = script::ask(board.as_ref(), "looking at the memory map", LOOK, script::LOOK)?.text();
         let mut map = Map::read(&said)?;

@@ -2,6 +2,7 @@
 
 use super::super::Context;
 use super::super::open_board::{BoardFlags, label_name};
+use crate::board::name::Name;
 use crate::board::slot::USUAL_LABEL;
 use crate::board::state::{self, BoardState};
 use crate::exit::Outcome;
@@ -12,7 +13,7 @@ use anyhow::Result;
 pub struct StateFlags {
     /// Campaign whose backup tells what vanilla is
     #[arg(long, default_value = "rehearsal")]
-    campaign: String,
+    campaign: Name,
     /// Name of the label that is ours
     #[arg(long, value_name = "NAME", default_value = USUAL_LABEL, value_parser = label_name)]
     label: String,
@@ -21,7 +22,7 @@ pub struct StateFlags {
 /// Runs the verb.
 pub fn run(flags: &StateFlags, board: &str, context: &Context) -> Result<Outcome> {
     let flags = BoardFlags {
-        board: board.to_string(),
+        board: board.parse()?,
         campaign: flags.campaign.clone(),
         label: flags.label.clone(),
     };
@@ -74,9 +75,10 @@ fn told(state: &BoardState) -> Vec<String> {
         ),
         (
             "lease",
-            match state.lease_left {
-                Some(left) => format!("ends this boot in {left} s"),
-                None => "none held".into(),
+            match (&seen.lease, state.lease_left) {
+                (Some(lease), Some(left)) => format!("ends this boot in {left} s; {lease}"),
+                (Some(lease), None) => lease.to_string(),
+                (None, _) => "none held".into(),
             },
         ),
         ("modules", format!("{} loaded", seen.modules.len())),

@@ -4,6 +4,7 @@ use super::super::Context;
 use super::super::open_board::find;
 use crate::board::boot::sysrq::{self, ENDING, Way};
 use crate::exit::Outcome;
+use crate::host::bounded;
 use anyhow::{Result, bail};
 use std::io::{Read, Seek, SeekFrom};
 use std::time::Duration;
@@ -61,10 +62,10 @@ impl Sysrq {
             );
         }
         if let Some(line) = board.serial() {
-            let mut log = std::fs::File::open(line.log())?;
+            let mut log = bounded::open(&line.log())?;
             log.seek(SeekFrom::Start(asked.from))?;
             let mut text = Vec::new();
-            log.take(bytes).read_to_end(&mut text)?;
+            log.take(bytes.min(bounded::LOG)).read_to_end(&mut text)?;
             for line in String::from_utf8_lossy(&text).lines() {
                 context.ui.line(line.trim_end());
             }

@@ -3,11 +3,13 @@
 use super::Context;
 use crate::cmd::open_tree::Where;
 use crate::exit::Outcome;
+use crate::host::bounded;
 use crate::host::files::write_atomic;
 use crate::host::process;
 use crate::kernel::patch::Patch;
 use crate::kernel::place::BRANCH;
 use crate::kernel::tree::Stack;
+use crate::ui;
 use anyhow::{Context as _, Result, bail};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -85,11 +87,11 @@ impl Check {
                 context.ui.line(&format!("       {line}"));
             }
             results
-                .push(serde_json::json!({ "patch": patch.name, "summary": summary, "file": beside(file) }));
+                .push(serde_json::json!({ "patch": patch.name, "summary": summary, "file": ui::path_name(&beside(file)) }));
         }
         context
             .ui
-            .json(&serde_json::json!({ "series": series.folder, "checked": results }))?;
+            .json(&serde_json::json!({ "series": ui::path_name(&series.folder), "checked": results }))?;
         context.ui.say(&format!(
             "the whole of it is in *.check beside the patches; next: cargo xtask series{}",
             self.which.flags()
@@ -156,7 +158,7 @@ fn beside(patch: &Path) -> PathBuf {
 
 /// The summary of the last check of exactly this content.
 pub(super) fn last_result(file: &Path, patch: &Patch) -> Option<String> {
-    let text = std::fs::read_to_string(beside(file)).ok()?;
+    let text = bounded::read_text(&beside(file), bounded::WRITTEN).ok()?;
     let of = text.lines().find_map(|line| line.strip_prefix(CHECKED))?;
     (of == patch.sha256).then(|| summary(&text).map(String::from))?
 }

@@ -4,7 +4,7 @@ use super::Context;
 use crate::cmd::open_tree::Where;
 use crate::exit::Outcome;
 use crate::kernel::place::BRANCH;
-use crate::kernel::tree::Stack;
+use crate::kernel::tree::{Stack, short};
 use crate::ui;
 use anyhow::Result;
 use std::path::PathBuf;
@@ -34,20 +34,20 @@ impl Export {
         if context.global.dry_run {
             let commits = stack.commits()?;
             for (commit, subject) in &commits {
-                context.ui.line(&format!("write {} {subject}", &commit[..12]));
+                context.ui.line(&format!("write {} {subject}", short(commit)));
             }
-            context
-                .ui
-                .json(&serde_json::json!({ "dry_run": true, "folder": folder, "commits": commits }))?;
+            context.ui.json(
+                &serde_json::json!({ "dry_run": true, "folder": ui::path_name(&folder), "commits": commits }),
+            )?;
             return Ok(Outcome::Success);
         }
         let names = stack.export(&folder)?;
         for name in &names {
             context.ui.line(&folder.join(name).display().to_string());
         }
-        context
-            .ui
-            .json(&serde_json::json!({ "folder": folder, "patches": names }))?;
+        context.ui.json(
+            &serde_json::json!({ "folder": ui::path_name(&folder), "patches": ui::path_names(&names) }),
+        )?;
         context
             .ui
             .say(&format!("{} written", ui::count(names.len(), "patch file")));

@@ -2,6 +2,7 @@
 
 use super::Context;
 use crate::exit::Outcome;
+use crate::host::bounded;
 use crate::host::files::write_atomic;
 use crate::kernel::patch::Scissors;
 use crate::kernel::series::import;
@@ -34,7 +35,7 @@ impl Import {
     /// Runs the verb. Dies half-way: the folder holds some patches, and no `series` file.
     pub fn run(&self, context: &Context) -> Result<Outcome> {
         let doing = || format!("importing {}", self.mbox.display());
-        let bytes = std::fs::read(&self.mbox).with_context(doing)?;
+        let bytes = bounded::read(&self.mbox, bounded::LOG).with_context(doing)?;
         let scissors = if self.scissors {
             Scissors::Cut
         } else {
@@ -76,7 +77,7 @@ impl Import {
         }
         let names: Vec<&str> = found.files.iter().map(|file| file.name.as_str()).collect();
         context.ui.json(&serde_json::json!({
-            "dry_run": context.global.dry_run, "series": folder, "patches": names, "left_out": found.left_out,
+            "dry_run": context.global.dry_run, "series": ui::path_name(&folder), "patches": names, "left_out": found.left_out,
             "without_licence": silent
         }))?;
         if context.global.dry_run {

@@ -6,9 +6,10 @@ use crate::kernel::review::{self, State};
 use crate::kernel::series::scope::{self, Scope};
 use crate::kernel::series::{Series, needs};
 use crate::kernel::tree::Stack;
+use crate::ui;
 use anyhow::Result;
 use serde::Serialize;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// One patch.
 #[derive(Serialize)]
@@ -17,7 +18,7 @@ pub(super) struct Overview {
     #[serde(skip)]
     pub short: String,
     name: String,
-    file: PathBuf,
+    file: String,
     pub subject: String,
     author: String,
     /// RFC 3339; absent where the mail has no date.
@@ -39,7 +40,7 @@ pub(super) struct Overview {
     uses: Vec<(String, Vec<String>)>,
     /// Number, and the line of what checkpatch found, if it has looked at this content.
     checkpatch: Option<String>,
-    files: Vec<PathBuf>,
+    files: Vec<String>,
 }
 
 /// Looks at each patch; `stack` is where the tree's Makefiles and commits are read.
@@ -60,7 +61,7 @@ pub(super) fn of(series: &Series, stack: Option<&Stack>) -> Result<Vec<Overview>
             number: patch.number,
             short: patch.short_name(),
             name: patch.name.clone(),
-            file: file.clone(),
+            file: ui::path_name(file),
             subject: patch.subject.clone(),
             author: format!("{} <{}>", patch.author, patch.email),
             date: date(patch),
@@ -78,7 +79,7 @@ pub(super) fn of(series: &Series, stack: Option<&Stack>) -> Result<Vec<Overview>
                 .collect(),
             uses: uses.collect(),
             checkpatch: super::check::last_result(file, patch),
-            files: patch.touched_files().into_iter().map(PathBuf::from).collect(),
+            files: patch.touched_files().into_iter().map(ui::path_name).collect(),
         });
     }
     Ok(rows)
@@ -104,7 +105,7 @@ impl Overview {
             }
         };
         context.ui.line(&format!("{}  {}", self.short, self.subject));
-        line("file", &self.file.display().to_string());
+        line("file", &self.file);
         line("author", &self.author);
         line("date", self.date.as_deref().unwrap_or_default());
         line("applied", self.applied.as_deref().unwrap_or("no"));
@@ -120,7 +121,7 @@ impl Overview {
         line("patch-id", &self.patch_id);
         line("sha256", &self.sha256);
         for file in &self.files {
-            line("changes", &file.display().to_string());
+            line("changes", file);
         }
     }
 
@@ -136,7 +137,7 @@ impl Overview {
             self.scope
                 .folders
                 .iter()
-                .map(|folder| format!("something in {}/", folder.display())),
+                .map(|folder| format!("something in {folder}/")),
         );
         if self.scope.configuration {
             parts.push("the configuration".into());

@@ -3,12 +3,14 @@
 use super::Context;
 use crate::cmd::open_tree::{Where, open};
 use crate::exit::Outcome;
+use crate::host::bounded;
 use crate::host::files::write_atomic;
 use crate::kernel::patch::{Patch, with_diff_of};
 use crate::kernel::place::BRANCH;
 use crate::kernel::review;
 use crate::kernel::series::Series;
-use crate::kernel::tree::{Stack, Tree};
+use crate::kernel::tree::{Stack, Tree, short};
+use crate::ui;
 use anyhow::{Context as _, Result, bail};
 use std::path::{Path, PathBuf};
 
@@ -47,7 +49,7 @@ impl Refresh {
                 series.paths[at].display()
             ));
             context.ui.json(&serde_json::json!({
-                "dry_run": true, "tree": place.worktree, "patch": patch.name, "file": series.paths[at]
+                "dry_run": true, "tree": ui::path_name(&place.worktree), "patch": patch.name, "file": ui::path_name(&series.paths[at])
             }))?;
             return Ok(Outcome::Success);
         }
@@ -69,7 +71,7 @@ impl Refresh {
         context.ui.line(&format!(
             "{} {}  {}",
             patch.short_name(),
-            &refreshed.commit[..12],
+            short(&refreshed.commit),
             patch.subject
         ));
         for file in &written {
@@ -91,8 +93,8 @@ impl Refresh {
             ));
         }
         context.ui.json(&serde_json::json!({
-            "patch": patch.name, "commit": refreshed.commit, "files": refreshed.files, "written": written,
-            "restacked": refreshed.restacked, "left_out": refreshed.unknown
+            "patch": patch.name, "commit": refreshed.commit, "files": ui::path_names(&refreshed.files), "written": ui::path_names(&written),
+            "restacked": refreshed.restacked, "left_out": ui::path_names(&refreshed.unknown)
         }))?;
         context.ui.say(&format!(
             "next: cargo xtask build-debug-kernel{}",
@@ -121,7 +123,7 @@ impl Refresh {
 /// Writes the patch file with the diff of the commit; `false`: it has it already.
 fn rewrite(tree: &Tree, patch: &Patch, file: &Path, commit: &str) -> Result<bool> {
     let doing = || format!("writing {} anew", file.display());
-    let old = std::fs::read(file).with_context(doing)?;
+    let old = bounded::read(file, bounded::LOG).with_context(doing)?;
     let ids = patch
         .files
         .iter()

@@ -4,6 +4,7 @@ use super::{Context, overview};
 use crate::cmd::open_tree::Where;
 use crate::exit::Outcome;
 use crate::kernel::tree::Stack;
+use crate::ui;
 use anyhow::Result;
 
 /// Arguments of `cargo xtask series show`.
@@ -26,11 +27,11 @@ impl Show {
         row.tell(context);
         let body = &series.patches[at].body;
         if !body.is_empty() {
-            context.ui.line(&format!("\n{body}"));
+            context.ui.text(&format!("\n{body}"));
         }
         let tree = stack.as_ref().map(Stack::repository);
         context.ui.json(
-            &serde_json::json!({ "series": series.folder, "tree": tree, "patch": row, "message": body }),
+            &serde_json::json!({ "series": ui::path_name(&series.folder), "tree": tree, "patch": row, "message": body }),
         )?;
         let next = match (row.review.is_open(), &row.applied) {
             (false, _) => format!("review {} --approve --by NAME --note TEXT", row.short),

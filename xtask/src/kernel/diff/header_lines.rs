@@ -22,10 +22,13 @@ pub(super) enum PlainPath {
     Unusable,
 }
 
-/// The path of a `---` or `+++` line without its first folder.
+/// The path of a `---` or `+++` line without its first folder; nothing where diff(1) says by a time of 1970 that there
+/// is no such file.
 pub(super) fn plain_path(line: &[u8]) -> PlainPath {
-    let name = trim_end(line.split(|byte| *byte == b'\t').next().unwrap_or(line));
-    if name == b"/dev/null" {
+    let mut fields = line.splitn(2, |byte| *byte == b'\t');
+    let name = trim_end(fields.next().unwrap_or(line));
+    let time = fields.next().unwrap_or_default();
+    if name == b"/dev/null" || is_epoch(time) {
         return PlainPath::Nothing;
     }
     let path = unquote(name);
@@ -37,11 +40,23 @@ pub(super) fn plain_path(line: &[u8]) -> PlainPath {
     }
 }
 
+/// Whether a time stamp of diff(1), such as `1970-01-01 01:00:00.000000000 +0100`, is the beginning of Unix time.
+fn is_epoch(time: &[u8]) -> bool {
+    let Ok(time) = std::str::from_utf8(trim_end(time)) else {
+        return false;
+    };
+    let forms = ["%Y-%m-%d %H:%M:%S%.f %z", "%Y-%m-%d %H:%M:%S%.f %:z"];
+    forms
+        .iter()
+        .filter_map(|form| jiff::Zoned::strptime(form, time).ok())
+        .any(|time| time.timestamp() == jiff::Timestamp::UNIX_EPOCH)
+}
+
 /// Old and new range of `@@ -l,s +l,s @@`; a missing count is 1.
 pub(super) fn hunk_counts(header: &[u8]) -> Option<(Range, Range)> {
     let text = header.strip_prefix(b"@@ -")?;
     let end = text.windows(3).position(|window| window == b" @@")?;
-    let (old, new) = std::str::from_utf8(&text[..end]).ok()?.split_once(" +")?;
+    let (old, new) = std::str::from_utf8(text.get(..end)?).ok()?.split_once(" +")?;
     let range = |range: &str| {
         let (start, count) = range.split_once(',').unwrap_or((range, "1"));
         Some(Range {

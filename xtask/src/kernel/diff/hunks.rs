@@ -63,7 +63,7 @@ impl Hunk {
                 && (!at_end || *at == last)
                 && before
                     .iter()
-                    .zip(&image[*at..])
+                    .zip(image.iter().skip(*at))
                     .all(|(wanted, (there, ours))| !ours && wanted == there)
         };
         let expected = match (at_beginning, at_end) {
@@ -73,7 +73,7 @@ impl Hunk {
         };
         let outward = (0..=image.len()).flat_map(|step| {
             let backwards = expected.checked_sub(step).filter(|_| step > 0);
-            [Some(expected + step), backwards].into_iter().flatten()
+            [expected.checked_add(step), backwards].into_iter().flatten()
         });
         outward.into_iter().find(fits)
     }
@@ -88,7 +88,7 @@ pub fn apply(hunks: &[Hunk], content: &[u8]) -> Result<Vec<u8>, usize> {
     for (number, hunk) in hunks.iter().enumerate() {
         let at = hunk.place(&image).ok_or(number)?;
         let after = hunk.side(b'+').into_iter().map(|line| (line, true));
-        image.splice(at..at + hunk.before().len(), after);
+        image.splice(at..at.saturating_add(hunk.before().len()), after);
     }
     Ok(image
         .into_iter()

@@ -31,7 +31,7 @@ pub fn stable(diff: &[u8]) -> String {
                 continue;
             }
             At::Header if line.starts_with(b"index ") => {
-                blobs = ids(&line[6..]).unwrap_or(blobs);
+                blobs = line.strip_prefix(b"index ").and_then(ids).unwrap_or(blobs);
                 continue;
             }
             At::Header if line.starts_with(b"--- ") => at = At::Hunk(0, 1),
@@ -53,8 +53,8 @@ pub fn stable(diff: &[u8]) -> String {
                 at = At::Header;
             }
             At::Hunk(old, new) => {
-                *old = old.saturating_sub(usize::from(matches!(line[0], b'-' | b' ')));
-                *new = new.saturating_sub(usize::from(matches!(line[0], b'+' | b' ')));
+                *old = old.saturating_sub(usize::from(matches!(line.first(), Some(b'-' | b' '))));
+                *new = new.saturating_sub(usize::from(matches!(line.first(), Some(b'+' | b' '))));
             }
         }
         let text: Vec<u8> = line
@@ -72,7 +72,9 @@ pub fn stable(diff: &[u8]) -> String {
 fn add(sum: &mut [u8; 20], hash: &mut Sha1) {
     let mut carry = 0u16;
     for (place, byte) in sum.iter_mut().zip(hash.finalize_reset()) {
-        carry += u16::from(*place) + u16::from(byte);
+        carry = carry
+            .wrapping_add(u16::from(*place))
+            .wrapping_add(u16::from(byte));
         *place = carry as u8;
         carry >>= 8;
     }
@@ -81,10 +83,11 @@ fn add(sum: &mut [u8; 20], hash: &mut Sha1) {
 /// `abc..def[ 100644]`.
 fn ids(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let at = line.windows(2).position(|two| two == b"..")?;
-    let rest = &line[at + 2..];
-    let end = rest
-        .iter()
-        .position(u8::is_ascii_whitespace)
-        .unwrap_or(rest.len());
-    Some((&line[..at], &rest[..end]))
+    let (old, rest) = line.split_at_checked(at)?;
+    let new = rest
+        .strip_prefix(b"..")?
+        .split(u8::is_ascii_whitespace)
+        .next()
+        .unwrap_or_default();
+    Some((old, new))
 }

@@ -3,31 +3,43 @@
 use super::trim_end;
 use std::path::PathBuf;
 
-/// The path of a `---` or `+++` line, without its prefix; `None` for `/dev/null`.
-pub(super) fn named_path(path: &[u8], prefix: &[u8]) -> Option<PathBuf> {
+/// The path of a `---` or `+++` line, without its first folder; `None` for `/dev/null`.
+pub(super) fn named_path(path: &[u8]) -> Option<PathBuf> {
     // git puts a tab behind a name with spaces.
     let path = trim_end(path.split(|byte| *byte == b'\t').next().unwrap_or(path));
     let path = unquoted_bytes(path);
-    path.strip_prefix(prefix).map(to_path)
+    if path == b"/dev/null" {
+        return None;
+    }
+    below_first_folder(&path).map(to_path)
+}
+
+/// `a/X` without `a/`, whatever that folder is called (`diff.mnemonicPrefix`, `--src-prefix`): `git am` is `-p1`.
+fn below_first_folder(path: &[u8]) -> Option<&[u8]> {
+    let slash = path.iter().position(|byte| *byte == b'/')?;
+    path.get(slash.checked_add(1)?..).filter(|rest| !rest.is_empty())
 }
 
 /// Both paths of `diff --git a/X b/Y`, where that can be told: where X and Y are the same, or quoted. Others follow
 /// from later header lines.
 pub(super) fn header_paths(shown: &[u8]) -> Option<(PathBuf, PathBuf)> {
     if shown.starts_with(b"\"") {
-        let end = closing_quote(shown)?;
-        let old = unquoted_bytes(&shown[..=end]);
-        let new = unquoted_bytes(shown.get(end + 2..)?);
+        let (old, rest) = shown.split_at_checked(closing_quote(shown)?.checked_add(1)?)?;
+        let new = unquoted_bytes(rest.strip_prefix(b" ")?);
+        let old = unquoted_bytes(old);
         return Some((
-            to_path(old.strip_prefix(b"a/")?),
-            to_path(new.strip_prefix(b"b/")?),
+            to_path(below_first_folder(&old)?),
+            to_path(below_first_folder(&new)?),
         ));
     }
-    // `a/X b/X`: both halves have the same length.
-    let half = shown.len().checked_sub(1)? / 2;
-    let (old, new) = (shown.get(..half)?, shown.get(half + 1..)?);
-    let (old, new) = (old.strip_prefix(b"a/")?, new.strip_prefix(b"b/")?);
-    (old == new).then(|| (to_path(old), to_path(new)))
+    // `a/X b/X`, where a space of a name may be the one between them.
+    let spaces = shown.iter().enumerate().filter(|(_, byte)| **byte == b' ');
+    spaces
+        .filter_map(|(at, _)| shown.split_at_checked(at))
+        .find_map(|(old, new)| {
+            let (old, new) = (below_first_folder(old)?, below_first_folder(new.get(1..)?)?);
+            (old == new).then(|| (to_path(old), to_path(new)))
+        })
 }
 
 fn closing_quote(text: &[u8]) -> Option<usize> {
@@ -69,9 +81,9 @@ fn unquoted_bytes(path: &[u8]) -> Vec<u8> {
             .collect();
         if !octal.is_empty() {
             bytes.push(octal.iter().fold(0u8, |value, digit| {
-                value.wrapping_mul(8).wrapping_add(digit - b'0')
+                value.wrapping_mul(8).wrapping_add(digit.wrapping_sub(b'0'))
             }));
-            rest = &rest[octal.len()..];
+            rest = rest.get(octal.len()..).unwrap_or_default();
             continue;
         }
         if let [escaped, tail @ ..] = rest {

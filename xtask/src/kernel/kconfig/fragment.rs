@@ -4,6 +4,7 @@
 //! with a warning is an error here.
 
 use super::value::Value;
+use crate::host::bounded;
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 use std::path::Path;
@@ -49,7 +50,7 @@ pub struct Fragment {
 impl Fragment {
     /// Reads a fragment file. Errors name file, line and column, what was found, what is allowed.
     pub fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path)
+        let text = bounded::read_text(path, bounded::WRITTEN)
             .with_context(|| format!("reading the fragment {}", path.display()))?;
         Self::parse(&path.display().to_string(), &text)
     }

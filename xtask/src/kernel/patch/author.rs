@@ -15,17 +15,15 @@ pub struct AuthorDate {
 /// with the first `@` is the address, what remains is the name. `None`: neither.
 pub(super) fn name_and_address(from: &str) -> Option<(String, String)> {
     let text = without_quotes(&single_spaced(from));
-    let (name, address) = match text.find('@') {
-        Some(at) => {
-            let start = text[..at]
-                .rfind(|c: char| c == '<' || c.is_ascii_whitespace())
-                .map_or(0, |at| at + 1);
-            let end = text[at..]
-                .find(|c: char| c == '>' || c.is_ascii_whitespace())
-                .map_or(text.len(), |end| at + end);
-            let before = text[..start].strip_suffix('<').unwrap_or(&text[..start]);
-            let behind = text.get(end + 1..).unwrap_or_default();
-            (format!("{before} {behind}"), text[start..end].to_string())
+    let (name, address) = match text.split_once('@') {
+        Some((before, behind)) => {
+            let starts = |c: char| c == '<' || c.is_ascii_whitespace();
+            let ends = |c: char| c == '>' || c.is_ascii_whitespace();
+            let local = before.rsplit(starts).next().unwrap_or_default();
+            let name = before.strip_suffix(local).unwrap_or_default();
+            let (domain, more) = behind.split_once(ends).unwrap_or((behind, ""));
+            let name = name.strip_suffix('<').unwrap_or(name);
+            (format!("{name} {more}"), format!("{local}@{domain}"))
         }
         None => {
             let (name, rest) = text.split_once('<')?;
@@ -55,18 +53,18 @@ fn clean(name: &str) -> String {
 /// parentheses.
 fn without_quotes(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    let (mut quoted, mut depth) = (false, 0);
+    let (mut quoted, mut depth) = (false, 0usize);
     let mut characters = text.chars();
     while let Some(c) = characters.next() {
         match c {
             '\\' if quoted || depth > 0 => out.extend(characters.next()),
             '"' if depth == 0 => quoted = !quoted,
             '(' if !quoted => {
-                depth += 1;
+                depth = depth.saturating_add(1);
                 out.push(c);
             }
             ')' if depth > 0 => {
-                depth -= 1;
+                depth = depth.saturating_sub(1);
                 out.push(c);
             }
             _ => out.push(c),
@@ -110,9 +108,10 @@ fn seconds(text: &str) -> Option<AuthorDate> {
         None => return None,
     };
     let number: i32 = zone.parse().ok().filter(|_| zone.len() == 5)?;
+    let (hours, minutes) = (number.checked_div(100)?, number.checked_rem(100)?);
     Some(AuthorDate {
         seconds: seconds.parse().ok()?,
-        offset_minutes: number / 100 * 60 + number % 100,
+        offset_minutes: hours.checked_mul(60)?.checked_add(minutes)?,
     })
 }
 

@@ -41,14 +41,15 @@ pub(super) struct Mail {
 
 /// Reads a mail. Errors say the line of the file and what is wrong there.
 pub(super) fn read(bytes: &[u8], scissors: Scissors) -> Result<Mail> {
-    let start = bytes
-        .iter()
-        .position(|byte| !byte.is_ascii_whitespace())
-        .unwrap_or(bytes.len());
+    let text = bytes.trim_ascii_start();
+    let blank = bytes.split_at_checked(bytes.len().saturating_sub(text.len()));
+    let blank_lines = blank.map_or(0, |(blank, _)| {
+        blank.iter().filter(|byte| **byte == b'\n').count()
+    });
     let mut reader = Reader {
         lines: Lines {
-            rest: &bytes[start..],
-            number: 1 + bytes[..start].iter().filter(|byte| **byte == b'\n').count(),
+            rest: text,
+            number: blank_lines.saturating_add(1),
         },
         scissors,
         mail: Headers::default(),
@@ -76,15 +77,13 @@ struct Lines<'a> {
 
 impl<'a> Lines<'a> {
     fn peek(&self) -> Option<&'a [u8]> {
-        let end = self.rest.iter().position(|byte| *byte == b'\n');
-        let line = &self.rest[..end.map_or(self.rest.len(), |end| end + 1)];
-        (!line.is_empty()).then_some(line)
+        self.rest.split_inclusive(|byte| *byte == b'\n').next()
     }
 
     fn next(&mut self) -> Option<&'a [u8]> {
         let line = self.peek()?;
-        self.rest = &self.rest[line.len()..];
-        self.number += 1;
+        self.rest = self.rest.get(line.len()..).unwrap_or_default();
+        self.number = self.number.saturating_add(1);
         Some(line)
     }
 }
@@ -172,9 +171,9 @@ impl Reader<'_> {
                 return Ok(());
             }
             self.lines.next();
-            while let Some(more) = self.lines.peek().filter(|more| matches!(more[0], b' ' | b'\t')) {
+            while let Some([b' ' | b'\t', more @ ..]) = self.lines.peek() {
                 line.push(b' ');
-                line.extend_from_slice(more[1..].trim_ascii_end());
+                line.extend_from_slice(more.trim_ascii_end());
                 self.lines.next();
             }
             let number = self.lines.number.saturating_sub(1);
@@ -251,8 +250,11 @@ impl Reader<'_> {
 
     /// At a boundary: the end of a multipart, or the headers of its next part. `false`: nothing follows.
     fn boundary(&mut self, line: &[u8]) -> Result<bool> {
-        let length = self.boundaries.last().map_or(0, Vec::len);
-        if line[length..].starts_with(b"--") {
+        let boundary = self.boundaries.last().map(Vec::as_slice).unwrap_or_default();
+        if line
+            .strip_prefix(boundary)
+            .is_some_and(|rest| rest.starts_with(b"--"))
+        {
             self.boundaries.pop();
             self.line(b"\n")?;
             return Ok(!self.boundaries.is_empty() && self.skip_to_boundary()?);
@@ -296,8 +298,8 @@ impl Reader<'_> {
         }
         let text = text.strip_prefix(b" ").unwrap_or(text);
         if text.ends_with(b" ") {
-            let kept = text.len() - usize::from(self.part.del_space);
-            self.unfinished.extend_from_slice(&text[..kept]);
+            let kept = text.strip_suffix(b" ").filter(|_| self.part.del_space);
+            self.unfinished.extend_from_slice(kept.unwrap_or(text));
             return Ok(());
         }
         let mut whole = std::mem::take(&mut self.unfinished);
@@ -359,7 +361,7 @@ impl Reader<'_> {
 
     /// Takes `From:`, `Date:` and `Subject:` at the head of the message; `false`: the line is no header.
     fn body_header(&mut self, line: &[u8]) -> Result<bool> {
-        if !self.open.is_empty() && matches!(line[0], b' ' | b'\t') {
+        if !self.open.is_empty() && matches!(line.first(), Some(b' ' | b'\t')) {
             if self.scissors == Scissors::Cut && is_scissors(&String::from_utf8_lossy(line)) {
                 self.close_header()?;
                 return Ok(false);
@@ -371,8 +373,8 @@ impl Reader<'_> {
             return Ok(true);
         }
         self.close_header()?;
-        if let Some(rest) = line.strip_prefix(b">From") {
-            return Ok(rest.first().is_some_and(u8::is_ascii_whitespace) && is_git_separator(&line[1..]));
+        if let Some(line) = line.strip_prefix(b">").filter(|line| line.starts_with(b"From")) {
+            return Ok(line.get(4).is_some_and(u8::is_ascii_whitespace) && is_git_separator(line));
         }
         if line
             .strip_prefix(b"[PATCH]")
@@ -417,8 +419,8 @@ fn value_of<'l>(line: &'l [u8], name: &str) -> Option<&'l [u8]> {
 
 /// `name="VALUE"` or `name=VALUE` in a `Content-Type`.
 fn attribute<'v>(value: &'v str, name: &str) -> Option<&'v str> {
-    let at = value.to_ascii_lowercase().find(name)? + name.len();
-    let rest = &value[at..];
+    let at = value.to_ascii_lowercase().find(name)?;
+    let rest = value.get(at.checked_add(name.len())?..)?;
     match rest.strip_prefix('"') {
         Some(quoted) => quoted.split('"').next(),
         None => rest.split([';', ' ', '\t']).next(),
@@ -439,10 +441,11 @@ fn is_header(line: &[u8]) -> bool {
 
 /// `From <40 hex digits> Mon Sep 17 00:00:00 2001`: the first line of each patch of git-format-patch(1).
 pub(super) fn is_git_separator(line: &[u8]) -> bool {
-    line.strip_prefix(b"From ").is_some_and(|rest| {
-        rest.len() > 41
-            && rest[..40].iter().all(u8::is_ascii_hexdigit)
-            && rest[40..].starts_with(b" Mon Sep 17 00:00:00 2001")
+    let id = line
+        .strip_prefix(b"From ")
+        .and_then(|rest| rest.split_at_checked(40));
+    id.is_some_and(|(id, rest)| {
+        id.iter().all(u8::is_ascii_hexdigit) && rest.starts_with(b" Mon Sep 17 00:00:00 2001")
     })
 }
 
@@ -450,7 +453,7 @@ pub(super) fn is_git_separator(line: &[u8]) -> bool {
 fn ends_message(line: &[u8]) -> bool {
     let dashes = line.strip_prefix(b"---").is_some_and(|rest| {
         rest.iter().all(u8::is_ascii_whitespace)
-            || rest.len() > 2 && rest[0] == b' ' && !rest[1].is_ascii_whitespace()
+            || matches!(rest, [b' ', first, _, ..] if !first.is_ascii_whitespace())
     });
     dashes || line.starts_with(b"diff -") || line.starts_with(b"Index: ")
 }
@@ -458,32 +461,29 @@ fn ends_message(line: &[u8]) -> bool {
 /// git-mailinfo(1): mainly dashes and scissors (`>8`, `8<`, `>%`, `%<`), with words like "cut here" between them.
 /// At least eight columns, more than a third of them perforation, and less than half of that blank.
 fn is_scissors(line: &str) -> bool {
-    let bytes = line.as_bytes();
-    let (mut perforation, mut gaps, mut marks, mut at) = (0, 0, 0, 0);
+    let mut rest = line.as_bytes();
+    let (mut perforation, mut gaps, mut marks) = (0usize, 0usize, 0usize);
     let mut inside = false;
-    while at < bytes.len() {
-        let rest = &bytes[at..];
-        at += 1;
-        if rest[0].is_ascii_whitespace() {
-            perforation += usize::from(inside);
-            gaps += usize::from(inside);
-        } else if rest[0] == b'-' {
+    while let [first, tail @ ..] = rest {
+        rest = tail;
+        if first.is_ascii_whitespace() {
+            perforation = perforation.saturating_add(usize::from(inside));
+            gaps = gaps.saturating_add(usize::from(inside));
+        } else if *first == b'-' {
             inside = true;
-            perforation += 1;
-        } else if [b">8", b"8<", b">%", b"%<"]
-            .iter()
-            .any(|mark| rest.starts_with(*mark))
-        {
+            perforation = perforation.saturating_add(1);
+        } else if let (b'>', [b'8' | b'%', tail @ ..]) | (b'8' | b'%', [b'<', tail @ ..]) = (first, rest) {
+            rest = tail;
             inside = true;
-            perforation += 2;
-            marks += 1;
-            at += 1;
+            perforation = perforation.saturating_add(2);
+            marks = marks.saturating_add(1);
         } else {
             inside = false;
         }
     }
-    let columns = bytes.trim_ascii().len();
-    marks > 0 && columns >= 8 && columns < perforation * 3 && gaps * 2 < perforation
+    let columns = line.as_bytes().trim_ascii().len();
+    let mostly = columns < perforation.saturating_mul(3) && gaps.saturating_mul(2) < perforation;
+    marks > 0 && columns >= 8 && mostly
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::mail::is_git_separator;
 use anyhow::{Result, bail};
+use std::borrow::Cow;
 
 /// One mail of a mailbox, with a first line as `git format-patch` writes it, so that it can stand as a patch file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,17 +18,12 @@ const NO_COMMIT: &[u8] = b"From 0000000000000000000000000000000000000000 Mon Sep
 
 /// Takes a mailbox apart at the lines that git-mailsplit(1) takes for `From ` lines. public-inbox and b4 write
 /// `mboxrd@z` as the sender of a mailbox in which a `>` was put before `From ` lines of the text: it is taken away
-/// again. A file without any `From ` line is one mail. Errors: nothing in it, converted line ends.
+/// again. A file without any `From ` line is one mail. Errors: nothing in it.
 pub fn split(bytes: &[u8]) -> Result<Vec<Letter>> {
     let mut letters: Vec<Letter> = Vec::new();
     let mut quoted = false;
+    let bytes = without_converted_line_ends(bytes);
     for (at, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
-        if line.ends_with(b"\r\n") && letters.last().is_none_or(|letter| letter.line == at + 1) {
-            bail!(
-                "line {}: the line ends in CR LF: the line ends of this mailbox have been converted; `b4 am` writes it as it was sent",
-                at + 1
-            );
-        }
         if is_from_line(line) {
             quoted = line.starts_with(b"From mboxrd@z ");
             letters.push(Letter {
@@ -36,7 +32,7 @@ pub fn split(bytes: &[u8]) -> Result<Vec<Letter>> {
                 } else {
                     NO_COMMIT.to_vec()
                 },
-                line: at + 1,
+                line: at.saturating_add(1),
             });
             continue;
         }
@@ -44,13 +40,13 @@ pub fn split(bytes: &[u8]) -> Result<Vec<Letter>> {
             if !line.trim_ascii().is_empty() {
                 letters.push(Letter {
                     bytes: [NO_COMMIT, line].concat(),
-                    line: at + 1,
+                    line: at.saturating_add(1),
                 });
             }
             continue;
         };
         let text = match quoted && is_quoted_from(line) {
-            true => &line[1..],
+            true => line.strip_prefix(b">").unwrap_or(line),
             false => line,
         };
         letter.bytes.extend_from_slice(text);
@@ -61,10 +57,27 @@ pub fn split(bytes: &[u8]) -> Result<Vec<Letter>> {
     Ok(letters)
 }
 
+/// A file whose first line ends in CR LF had its line ends converted on its way: `git am` takes the CR of each line
+/// away. In any other file a CR belongs to its line.
+pub(super) fn without_converted_line_ends(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let mut lines = bytes.split_inclusive(|byte| *byte == b'\n');
+    if !lines.next().is_some_and(|first| first.ends_with(b"\r\n")) {
+        return Cow::Borrowed(bytes);
+    }
+    let mut text = Vec::with_capacity(bytes.len());
+    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+        match line.strip_suffix(b"\r\n") {
+            Some(line) => text.extend_from_slice(&[line, b"\n"].concat()),
+            None => text.extend_from_slice(line),
+        }
+    }
+    Cow::Owned(text)
+}
+
 /// `>From `, `>>From ` and so on (mboxrd).
 fn is_quoted_from(line: &[u8]) -> bool {
     let marks = line.iter().take_while(|byte| **byte == b'>').count();
-    marks > 0 && line[marks..].starts_with(b"From ")
+    marks > 0 && line.get(marks..).is_some_and(|rest| rest.starts_with(b"From "))
 }
 
 /// git's rule (builtin/mailsplit.c): `From `, somewhere behind it a time like `11:22`, and a year behind that.
@@ -81,15 +94,19 @@ pub(super) fn is_from_line(line: &[u8]) -> bool {
         colon.checked_sub(4),
         colon.checked_sub(2),
         colon.checked_sub(1),
-        Some(colon + 1),
-        Some(colon + 2),
+        colon.checked_add(1),
+        colon.checked_add(2),
     ];
-    let year = rest.get(colon + 3..).unwrap_or_default().trim_ascii_start();
+    let year = rest
+        .get(colon.saturating_add(3)..)
+        .unwrap_or_default()
+        .trim_ascii_start();
     let year = year
         .iter()
         .take_while(|byte| byte.is_ascii_digit())
         .fold(0u32, |year, digit| {
-            year.saturating_mul(10).saturating_add(u32::from(digit - b'0'))
+            year.saturating_mul(10)
+                .saturating_add(u32::from(digit.wrapping_sub(b'0')))
         });
     times.into_iter().all(digit) && year > 90
 }
@@ -134,11 +151,6 @@ mod tests {
     fn a_single_mail_is_a_mailbox_too() {
         assert_eq!(texts("\nSubject: a\n\nx\n"), ["Subject: a\n\nx\n"]);
         assert!(split(b" \n").unwrap_err().to_string().contains("empty"));
-        assert!(
-            split(b"Subject: a\r\n")
-                .unwrap_err()
-                .to_string()
-                .contains("line 1: the line ends in CR LF")
-        );
+        assert_eq!(texts("Subject: a\r\n\r\nx\r\n"), ["Subject: a\n\nx\n"]);
     }
 }

@@ -16,16 +16,13 @@ pub fn with_diff_of(patch: &Patch, old: &[u8], mail: &[u8]) -> Vec<u8> {
     let (Some(first), true) = (patch.files.first(), patch.plain) else {
         return mail.to_vec();
     };
-    let start = offset_of_line(old, first.line);
-    let (Some(diff), head) = (diff_of(mail), &old[..start]) else {
+    let start = offset_of_line(old, first.line).min(old.len());
+    let (Some((before, diff)), Some((head, tail))) = (at_diff(mail), old.split_at_checked(start)) else {
         return mail.to_vec();
     };
-    let notes = head
-        .windows(5)
-        .rposition(|window| window == b"\n---\n")
-        .map_or(head.len(), |at| at + 5);
-    let mut text = head[..notes].to_vec();
-    let mut kept: Vec<&[u8]> = head[notes..]
+    let (message, notes) = at_notes(head).unwrap_or((head, b""));
+    let mut text = message.to_vec();
+    let mut kept: Vec<&[u8]> = notes
         .split_inclusive(|byte| *byte == b'\n')
         .filter(|line| !STAT.is_match(String::from_utf8_lossy(line).trim_end_matches('\n')))
         .collect();
@@ -33,24 +30,20 @@ pub fn with_diff_of(patch: &Patch, old: &[u8], mail: &[u8]) -> Vec<u8> {
         kept.pop();
     }
     text.extend(kept.concat());
-    if notes < head.len() || head.ends_with(b"\n---\n") {
+    if !notes.is_empty() || head.ends_with(b"\n---\n") {
         if !kept.is_empty() {
             text.push(b'\n');
         }
-        text.extend_from_slice(stat_of(mail));
+        text.extend_from_slice(at_notes(before).map_or(b"", |(_, stat)| stat));
     }
-    text.extend_from_slice(&mail[diff..]);
-    let signature = old
-        .windows(5)
-        .rposition(|window| window == b"\n-- \n")
-        .filter(|at| *at > start);
-    if let Some(at) = signature {
+    text.extend_from_slice(diff);
+    let signature = tail.windows(5).rposition(|window| window == b"\n-- \n");
+    if let Some((_, signature)) = signature.and_then(|at| tail.split_at_checked(at.saturating_add(1))) {
         // git puts an empty line behind the diff; a binary patch ends in one of its own.
-        let binary = patch_text_is_binary(&text[start.min(text.len())..]);
-        if text.ends_with(b"\n\n") && !binary {
+        if text.ends_with(b"\n\n") && !patch_text_is_binary(diff) {
             text.pop();
         }
-        text.extend_from_slice(&old[at + 1..]);
+        text.extend_from_slice(signature);
     }
     text
 }
@@ -64,19 +57,16 @@ fn offset_of_line(bytes: &[u8], line: usize) -> usize {
     lines.take(line.saturating_sub(1)).map(<[u8]>::len).sum()
 }
 
-fn diff_of(mail: &[u8]) -> Option<usize> {
+/// What stands before the diff, and the diff.
+fn at_diff(mail: &[u8]) -> Option<(&[u8], &[u8])> {
     let at = mail.windows(12).position(|window| window == b"\ndiff --git ")?;
-    Some(at + 1)
+    mail.split_at_checked(at.checked_add(1)?)
 }
 
-/// The diffstat, with the empty line behind it.
-fn stat_of(mail: &[u8]) -> &[u8] {
-    let Some(diff) = diff_of(mail) else { return b"" };
-    let start = mail[..diff]
-        .windows(5)
-        .rposition(|window| window == b"\n---\n")
-        .map_or(diff, |at| at + 5);
-    &mail[start..diff]
+/// The message with the line that ends it, and what stands behind that.
+fn at_notes(head: &[u8]) -> Option<(&[u8], &[u8])> {
+    let at = head.windows(5).rposition(|window| window == b"\n---\n")?;
+    head.split_at_checked(at.checked_add(5)?)
 }
 
 #[cfg(test)]

@@ -17,12 +17,11 @@ fn decoded(raw: &str) -> Result<Option<String>> {
     let mut out = String::new();
     let mut rest = raw;
     let mut first = true;
-    while let Some(at) = rest.find("=?") {
-        let between = &rest[..at];
+    while let Some((between, word)) = rest.split_once("=?") {
         if first || !between.bytes().all(|byte| byte.is_ascii_whitespace()) {
             out.push_str(between);
         }
-        let word = rest[at + 2..].split_once('?').and_then(|(charset, rest)| {
+        let word = word.split_once('?').and_then(|(charset, rest)| {
             let (encoding, rest) = rest.split_once('?')?;
             let (text, behind) = rest.split_once("?=")?;
             Some((charset, encoding, text, behind))
@@ -45,13 +44,13 @@ fn decoded(raw: &str) -> Result<Option<String>> {
 
 /// Base64; what is not of its alphabet is passed over.
 pub(super) fn base64(text: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(text.len() / 4 * 3);
-    let (mut bits, mut count) = (0u32, 0);
+    let mut out = Vec::with_capacity(text.len());
+    let (mut bits, mut count) = (0u32, 0u32);
     for byte in text {
         let value = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
+            b'A'..=b'Z' => byte.wrapping_sub(b'A'),
+            b'a'..=b'z' => byte.wrapping_sub(b'a').wrapping_add(26),
+            b'0'..=b'9' => byte.wrapping_sub(b'0').wrapping_add(52),
             b'+' => 62,
             b'/' => 63,
             b'=' => {
@@ -61,11 +60,11 @@ pub(super) fn base64(text: &[u8]) -> Vec<u8> {
             _ => continue,
         };
         bits = bits << 6 | u32::from(value);
-        count += 6;
-        if count >= 8 {
-            count -= 8;
+        count = 6u32.saturating_add(count);
+        if let Some(left) = count.checked_sub(8) {
+            count = left;
             out.push((bits >> count) as u8);
-            bits &= (1 << count) - 1;
+            bits &= !(u32::MAX << count);
         }
     }
     out
@@ -81,17 +80,17 @@ pub(super) fn quoted_printable(text: &[u8]) -> Vec<u8> {
             out.push(*byte);
             continue;
         }
-        if tail.is_empty() || tail[0] == b'\n' {
+        if matches!(tail, [] | [b'\n', ..]) {
             return out;
         }
-        let code = tail
-            .get(..2)
-            .and_then(|code| std::str::from_utf8(code).ok())
-            .and_then(|code| u8::from_str_radix(code, 16).ok());
+        let code = tail.split_at_checked(2).and_then(|(code, behind)| {
+            let code = u8::from_str_radix(std::str::from_utf8(code).ok()?, 16).ok()?;
+            Some((code, behind))
+        });
         match code {
-            Some(code) => {
+            Some((code, behind)) => {
                 out.push(code);
-                rest = &tail[2..];
+                rest = behind;
             }
             None => out.push(b'='),
         }

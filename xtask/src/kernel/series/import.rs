@@ -53,7 +53,7 @@ pub fn read(bytes: &[u8], scissors: Scissors) -> Result<Import> {
     put_in_order(&mut found)?;
     let mut files = Vec::new();
     for (at, (number, letter, head)) in found.into_iter().enumerate() {
-        let number = number.map_or(at as u32 + 1, |number| number.n);
+        let number = number.map_or(at.saturating_add(1), |number| number.n as usize);
         let doing = || format!("in the mail of line {} (`{}`)", letter.line, head.subject);
         let mut bytes = letter.bytes;
         let mut patch = Patch::parse_mail("mail", &bytes, scissors).with_context(doing)?;
@@ -84,7 +84,7 @@ struct Number {
 /// The `n/m` in the brackets at the start of a subject: `[PATCH v2 03/11] …`.
 fn number(subject: &str) -> Option<Number> {
     let mut rest = subject;
-    while let Some((inside, behind)) = rest.find('[').and_then(|at| rest[at + 1..].split_once(']')) {
+    while let Some((inside, behind)) = rest.split_once('[').and_then(|(_, rest)| rest.split_once(']')) {
         for word in inside.split_whitespace() {
             let numbers = word
                 .split_once('/')
@@ -119,43 +119,64 @@ fn put_in_order(found: &mut [(Option<Number>, Letter, Envelope)]) -> Result<()> 
             head.subject
         );
     }
-    let (Number { m, .. }, first_line) = numbered[0];
+    let Some((Number { m, .. }, first_line)) = numbered.first().copied() else {
+        return Ok(());
+    };
     if let Some((other, line)) = numbered.iter().find(|(number, _)| number.m != m) {
         bail!(
             "line {line}: this is a patch of {}, and the one in line {first_line} is of {m}: a mailbox has to hold one series",
             other.m
         );
     }
-    for n in 1..=m {
-        match numbered
-            .iter()
-            .filter(|(number, _)| number.n == n)
-            .collect::<Vec<_>>()
-            .as_slice()
+    let mut in_order: Vec<(u32, usize)> = numbered.iter().map(|(number, line)| (number.n, *line)).collect();
+    in_order.sort_unstable();
+    for pair in in_order.windows(2) {
+        if let [(n, one), (same, other)] = pair
+            && n == same
         {
-            [_] => {}
-            [] => {
-                let missing: Vec<String> = (1..=m)
-                    .filter(|n| numbered.iter().all(|(number, _)| number.n != *n))
-                    .map(|n| format!("{n}/{m}"))
-                    .collect();
-                bail!(
-                    "patch {} is not in the mailbox; all of the series has to be",
-                    missing.join(", ")
-                );
-            }
-            [(_, one), (_, other), ..] => {
-                bail!(
-                    "line {other}: patch {n}/{m} is there twice, first in line {one}: two versions of the series?"
-                )
-            }
+            bail!(
+                "line {other}: patch {n}/{m} is there twice, first in line {one}: two versions of the series?"
+            );
         }
     }
-    if let Some((number, line)) = numbered.iter().find(|(number, _)| number.n > m) {
-        bail!("line {line}: this patch says that it is {} of {m}", number.n);
+    if let Some((n, line)) = in_order.iter().find(|(n, _)| *n > m || *n == 0) {
+        bail!("line {line}: this patch says that it is {n} of {m}");
+    }
+    // Each number is there once, and none is above m.
+    let missing = usize::try_from(m)?.saturating_sub(in_order.len());
+    if missing > 0 {
+        bail!(
+            "{} not in the mailbox; all of the series has to be",
+            not_there(&in_order, m, missing)
+        );
     }
     found.sort_by_key(|(number, _, _)| number.map(|number| number.n));
     Ok(())
+}
+
+/// Most missing patches that are named. A mail may say that it is one of four thousand million.
+const NAMED: usize = 5;
+
+/// `patch 2/3 is`, with the first of the numbers that are missing; `there` is in order.
+fn not_there(there: &[(u32, usize)], m: u32, missing: usize) -> String {
+    let mut expected = 1u32;
+    let mut names = Vec::new();
+    let ends = there.iter().map(|(n, _)| *n).chain([m.saturating_add(1)]);
+    for n in ends {
+        let room = NAMED.saturating_sub(names.len());
+        names.extend((expected..n).take(room).map(|n| format!("{n}/{m}")));
+        expected = n.saturating_add(1);
+    }
+    let more = match missing.saturating_sub(names.len()) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let is = if missing == 1 { "patch" } else { "patches" };
+    format!(
+        "{is} {}{more} {}",
+        names.join(", "),
+        if missing == 1 { "is" } else { "are" }
+    )
 }
 
 /// Whether scissors cut anything: the mail holds a scissors line.
@@ -265,6 +286,13 @@ mod tests {
             error(&[("[PATCH 1/3] a", DIFF), ("[PATCH 3/3] c", DIFF)])
                 .contains("patch 2/3 is not in the mailbox")
         );
+        assert!(
+            error(&[("[PATCH 1/4294967295] a", DIFF)]).contains(
+                "patches 2/4294967295, 3/4294967295, 4/4294967295, 5/4294967295, 6/4294967295 and 4294967289 more are not in"
+            )
+        );
+        assert!(error(&[("[PATCH 4294967295/4294967295] a", DIFF)]).contains("patches 1/4294967295, 2/"));
+        assert!(error(&[("[PATCH 0/1] a", DIFF)]).contains("this patch says that it is 0 of 1"));
         assert!(
             error(&[("[PATCH 1/1] a", DIFF), ("[PATCH v2 1/1] a", DIFF)])
                 .contains("patch 1/1 is there twice")

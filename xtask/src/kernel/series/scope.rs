@@ -6,7 +6,7 @@ use crate::kernel::diff::hunks;
 use crate::kernel::patch::Patch;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// What is rebuilt.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -17,7 +17,7 @@ pub struct Scope {
     /// Files in `include/` and built-in objects: whatever uses them, the kernel itself included.
     pub kernel: bool,
     /// Folders of which the Makefiles do not say what comes of the file.
-    pub folders: BTreeSet<PathBuf>,
+    pub folders: BTreeSet<String>,
     /// Kconfig files: the configuration is made anew.
     pub configuration: bool,
     /// Device trees.
@@ -32,7 +32,7 @@ impl Scope {
             parts.push("kernel".into());
         }
         parts.extend(self.modules.keys().cloned());
-        parts.extend(self.folders.iter().map(|folder| format!("{}/", folder.display())));
+        parts.extend(self.folders.iter().map(|folder| format!("{folder}/")));
         if self.device_trees {
             parts.push("dtbs".into());
         }
@@ -114,14 +114,14 @@ fn add(scope: &mut Scope, path: &Path, read: &impl Fn(&Path) -> Option<String>) 
             match product(folder, &stem, read) {
                 Product::Module(module, symbol) => drop(scope.modules.insert(module, symbol)),
                 Product::Kernel => scope.kernel = true,
-                Product::Unknown => drop(scope.folders.insert(folder.to_path_buf())),
+                Product::Unknown => drop(scope.folders.insert(folder.to_string_lossy().into_owned())),
             }
         }
         // A header of a folder, its Makefile: whatever is built there, if it is one thing.
         _ => match only_product(folder, read) {
             Some((module, symbol)) => drop(scope.modules.insert(module, symbol)),
             None if folder.as_os_str().is_empty() => scope.kernel = true,
-            None => drop(scope.folders.insert(folder.to_path_buf())),
+            None => drop(scope.folders.insert(folder.to_string_lossy().into_owned())),
         },
     }
 }

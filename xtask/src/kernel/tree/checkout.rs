@@ -1,35 +1,39 @@
 //! Moving the branch and the files: only the files that differ, in an order that survives a kill.
 
+use super::graft::path_of;
+use super::standing::{Content, Side};
 use super::{Tree, create};
 use anyhow::{Context, Result, bail};
-use git2::{Delta, DiffOptions, FileMode, Index, IndexEntry, IndexTime, ObjectType, Oid};
+use git2::{Delta, DiffOptions, FileMode, Index, IndexEntry, IndexTime, Oid};
 use rustix::fs::{FlockOperation, flock};
 use std::fs::{self, File};
-use std::io::{Read, Seek, Write};
+use std::io::{ErrorKind, Read, Seek, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// The one name of half-written files, at the root of the work tree: a leftover is overwritten by the next write.
-const WRITING: &str = ".lockstep-writing";
-
 /// A program that is being started has our open files until it is executed, locks included: so one look is not enough.
 const LOCK_PATIENCE: Duration = Duration::from_secs(1);
 
 /// One file that differs between two commits; `None` where it is not there.
-struct FileMove {
-    path: PathBuf,
-    old: Option<(Oid, FileMode)>,
-    new: Option<(Oid, FileMode)>,
+pub(super) struct FileMove {
+    pub(super) path: PathBuf,
+    old: Side,
+    new: Side,
+}
+
+/// A name next to the work tree: outside of it, where no patch can have a file of that name.
+fn beside(worktree: &Path, ending: &str) -> PathBuf {
+    let mut name = worktree.as_os_str().to_owned();
+    name.push(ending);
+    PathBuf::from(name)
 }
 
 /// Takes the lock of a work tree, a file beside it, for the life of the returned handle. It also holds the
 /// intent of a change under way: `<old commit> <new commit>`.
 pub(super) fn take_lock(worktree: &Path) -> Result<File> {
-    let mut name = worktree.as_os_str().to_owned();
-    name.push(".lock");
-    let path = PathBuf::from(name);
+    let path = beside(worktree, ".lock");
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
     }
@@ -41,11 +45,11 @@ pub(super) fn take_lock(worktree: &Path) -> Result<File> {
         .truncate(false)
         .open(&path)
         .with_context(doing)?;
-    let deadline = Instant::now() + LOCK_PATIENCE;
+    let began = Instant::now();
     loop {
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => return Ok(file),
-            Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < deadline => {
+            Err(rustix::io::Errno::WOULDBLOCK) if began.elapsed() < LOCK_PATIENCE => {
                 std::thread::sleep(Duration::from_millis(20));
             }
             Err(rustix::io::Errno::WOULDBLOCK) => {
@@ -66,13 +70,12 @@ impl Tree {
         let moves = self.moves(old, new)?;
         let mut index = self.stack.repo.index()?;
         index.read(true)?;
-        let edited: Vec<String> = moves
-            .iter()
-            .filter(|file| {
-                self.content(&file.path) != Content::of(file.old) || staged(&index, &file.path) != file.old
-            })
-            .map(|file| format!("    {}", file.path.display()))
-            .collect();
+        let mut edited = Vec::new();
+        for file in &moves {
+            if !self.stands(&file.path, file.old, &moves)? || staged(&index, &file.path) != file.old {
+                edited.push(format!("    {}", file.path.display()));
+            }
+        }
         if !edited.is_empty() {
             bail!(
                 "somebody edited files of {} that would change; nothing was changed. \
@@ -120,20 +123,21 @@ impl Tree {
         let moves = self.moves(old, new)?;
         let mut index = self.stack.repo.index()?;
         index.read(true)?;
-        let behind: Vec<FileMove> = moves
-            .into_iter()
-            .filter(|file| {
-                self.content(&file.path) != Content::of(file.new) || staged(&index, &file.path) != file.new
-            })
-            .collect();
-        let edited: Vec<String> = behind
-            .iter()
-            .filter(|file| {
-                let there = self.content(&file.path);
-                there != Content::of(file.old) && there != Content::of(file.new) && there != Content::Absent
-            })
-            .map(|file| format!("    {}", file.path.display()))
-            .collect();
+        let mut edited = Vec::new();
+        let mut behind = Vec::new();
+        for (at, file) in moves.iter().enumerate() {
+            let is_new = self.stands(&file.path, file.new, &moves)?;
+            if is_new && staged(&index, &file.path) == file.new {
+                continue;
+            }
+            behind.push(at);
+            if !is_new
+                && !self.stands(&file.path, file.old, &moves)?
+                && !self.stands(&file.path, None, &moves)?
+            {
+                edited.push(format!("    {}", file.path.display()));
+            }
+        }
         if !edited.is_empty() {
             bail!(
                 "a change of {} was interrupted, and meanwhile somebody edited files that it has to rewrite; \
@@ -143,19 +147,19 @@ impl Tree {
                 edited.join("\n")
             );
         }
+        let mut at = 0..;
+        let behind: Vec<FileMove> = moves
+            .into_iter()
+            .filter(|_| at.next().is_some_and(|at| behind.contains(&at)))
+            .collect();
         self.write_files(&behind, &mut index)?;
         self.write_intent("")?;
         Ok(behind.into_iter().map(|file| file.path).collect())
     }
 
     fn ref_lock(&self) -> PathBuf {
-        let mut name = self
-            .repo
-            .commondir()
-            .join(create::branch_ref(&self.stack.branch))
-            .into_os_string();
-        name.push(".lock");
-        PathBuf::from(name)
+        let branch = self.repo.commondir().join(create::branch_ref(&self.stack.branch));
+        beside(&branch, ".lock")
     }
 
     pub(super) fn write_intent(&mut self, text: &str) -> Result<()> {
@@ -167,6 +171,7 @@ impl Tree {
             .context("recording what is about to change in the work tree")
     }
 
+    /// The files that differ. Errors: one of them is a submodule, which is never changed.
     fn moves(&self, old: Oid, new: Oid) -> Result<Vec<FileMove>> {
         let old = self.stack.repo.find_commit(old)?.tree()?;
         let new = self.stack.repo.find_commit(new)?.tree()?;
@@ -183,56 +188,24 @@ impl Tree {
                 .path_bytes()
                 .or(delta.old_file().path_bytes())
                 .context("a change without a path")?;
-            moves.push(FileMove {
-                path: PathBuf::from(std::ffi::OsStr::from_bytes(path)),
-                old: side(delta.old_file(), delta.status() != Delta::Added),
-                new: side(delta.new_file(), delta.status() != Delta::Deleted),
-            });
+            let path = path_of(path);
+            let old = side(delta.old_file(), delta.status() != Delta::Added);
+            let new = side(delta.new_file(), delta.status() != Delta::Deleted);
+            if [old, new]
+                .iter()
+                .flatten()
+                .any(|(_, mode)| *mode == FileMode::Commit)
+            {
+                bail!(
+                    "{} is a submodule, and Lockstep does not change submodules; nothing was changed",
+                    path.display()
+                );
+            }
+            moves.push(FileMove { path, old, new });
         }
         // Removals first: a file may take the place of a folder.
         moves.sort_by_key(|file| file.new.is_some());
         Ok(moves)
-    }
-
-    /// What stands at a path of the work tree.
-    fn content(&self, path: &Path) -> Content {
-        let path = self.worktree.join(path);
-        let Ok(metadata) = fs::symlink_metadata(&path) else {
-            return Content::Absent;
-        };
-        let read = if metadata.is_symlink() {
-            fs::read_link(&path).map(|target| (target.as_os_str().as_bytes().to_vec(), FileMode::Link))
-        } else if metadata.is_file() {
-            let mode = if metadata.mode() & 0o100 != 0 {
-                FileMode::BlobExecutable
-            } else {
-                FileMode::Blob
-            };
-            fs::read(&path).map(|bytes| (bytes, mode))
-        } else {
-            return Content::Other;
-        };
-        match read.map(|(bytes, mode)| (Oid::hash_object(ObjectType::Blob, &bytes), mode)) {
-            Ok((Ok(id), mode)) => Content::Is(id, mode),
-            _ => Content::Other,
-        }
-    }
-
-    /// The blob of what stands at a path of the work tree, written into the repository, with its mode; `None` where
-    /// nothing is there.
-    pub(super) fn blob_of(&self, path: &Path) -> Result<Option<(Oid, u32)>> {
-        let full = self.worktree.join(path);
-        match self.content(path) {
-            Content::Absent => Ok(None),
-            Content::Other => bail!("it is a folder now, or cannot be read"),
-            Content::Is(_, mode) => {
-                let bytes = match mode {
-                    FileMode::Link => fs::read_link(&full)?.into_os_string().into_encoded_bytes(),
-                    _ => fs::read(&full)?,
-                };
-                Ok(Some((self.stack.repo.blob(&bytes)?, u32::from(mode))))
-            }
-        }
     }
 
     /// Brings the index, and no file, from one commit to another.
@@ -256,7 +229,9 @@ impl Tree {
             match file.new {
                 None => {
                     self.remove_file(&file.path).with_context(doing)?;
-                    index.remove(&file.path, 0)?;
+                    if index.get_path(&file.path, 0).is_some() {
+                        index.remove(&file.path, 0)?;
+                    }
                 }
                 Some((id, mode)) => {
                     self.write_file(&file.path, id, mode).with_context(doing)?;
@@ -267,40 +242,52 @@ impl Tree {
         index.write().context("writing the index of the work tree")
     }
 
+    /// Writes a file next to the work tree and renames it into place. A leftover of a killed process is overwritten.
     fn write_file(&self, path: &Path, id: Oid, mode: FileMode) -> Result<()> {
         let blob = self.stack.repo.find_blob(id)?;
         let target = self.worktree.join(path);
-        let writing = self.worktree.join(WRITING);
-        drop(fs::remove_file(&writing));
+        let writing = beside(&self.worktree, ".writing");
+        match fs::remove_file(&writing) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(error).with_context(|| format!("removing {}", writing.display()));
+            }
+            _ => {}
+        }
+        match self.content(path)? {
+            Content::Beyond(file) => bail!("{} is there, where a folder has to be", file.display()),
+            Content::Folder => remove_empty(&target)?,
+            _ => {}
+        }
         if let Some(folder) = target.parent() {
             fs::create_dir_all(folder)?;
         }
-        match mode {
-            FileMode::Link => symlink(std::ffi::OsStr::from_bytes(blob.content()), &writing)?,
-            FileMode::Blob | FileMode::BlobExecutable | FileMode::BlobGroupWritable => {
-                // As git does: all that the user's umask allows.
-                let bits = if mode == FileMode::BlobExecutable {
-                    0o777
-                } else {
-                    0o666
-                };
-                let mut file = File::options()
-                    .write(true)
-                    .create_new(true)
-                    .mode(bits)
-                    .open(&writing)?;
-                file.write_all(blob.content())?;
-            }
-            _ => bail!("it is a submodule; a kernel patch has none"),
+        if mode == FileMode::Link {
+            symlink(path_of(blob.content()), &writing)?;
+        } else {
+            // As git does: all that the user's umask allows.
+            let bits = if mode == FileMode::BlobExecutable {
+                0o777
+            } else {
+                0o666
+            };
+            let mut file = File::options()
+                .write(true)
+                .create_new(true)
+                .mode(bits)
+                .open(&writing)?;
+            file.write_all(blob.content())?;
         }
         Ok(fs::rename(&writing, &target)?)
     }
 
     /// Removes a file, and the folders that are empty without it.
     fn remove_file(&self, path: &Path) -> Result<()> {
-        match fs::remove_file(self.worktree.join(path)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
-            _ => {}
+        match self.content(path)? {
+            Content::Is(..) => fs::remove_file(self.worktree.join(path))?,
+            // It is gone already: a folder has its place, or a file that of its folder.
+            Content::Absent | Content::Folder => {}
+            Content::Beyond(_) => return Ok(()),
+            Content::Other => bail!("it is not a file any more"),
         }
         for folder in path
             .ancestors()
@@ -333,21 +320,15 @@ impl Tree {
     }
 }
 
-#[derive(Debug, PartialEq, Eq)]
-enum Content {
-    Absent,
-    Is(Oid, FileMode),
-    /// A folder, or something that cannot be read.
-    Other,
-}
-
-impl Content {
-    fn of(side: Option<(Oid, FileMode)>) -> Self {
-        side.map_or(Content::Absent, |(id, mode)| Content::Is(id, mode))
+/// Removes a folder that holds nothing but empty folders.
+fn remove_empty(folder: &Path) -> Result<()> {
+    for entry in walkdir::WalkDir::new(folder).contents_first(true) {
+        fs::remove_dir(entry?.path())?;
     }
+    Ok(())
 }
 
-fn staged(index: &Index, path: &Path) -> Option<(Oid, FileMode)> {
+fn staged(index: &Index, path: &Path) -> Side {
     let entry = index.get_path(path, 0)?;
     let mode = match entry.mode {
         0o120000 => FileMode::Link,

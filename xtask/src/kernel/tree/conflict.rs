@@ -1,23 +1,125 @@
 //! Why a patch does not apply: which hunk of which file, what was expected there, what is there, and who wrote that.
+//!
+//! This is for the reader of an error only: that the patch does not apply is git's judgement.
 
-use super::in_memory::Misfit;
+use super::short;
 use crate::kernel::diff::FileChange;
 use crate::kernel::diff::hunks::{self, Hunk};
-use git2::{BlameOptions, Commit, ObjectType, Oid, Repository, Sort, Tree};
-use std::path::Path;
+use crate::kernel::patch::Patch;
+use git2::{BlameOptions, Commit, ErrorCode, ObjectType, Oid, Repository, Sort, Tree};
+use std::path::{Path, PathBuf};
 
 /// Commits of a history that are looked through for the one that last touched a line. A kernel's whole history
 /// would take minutes.
 const COMMITS: usize = 20_000;
 
-/// Says what part of the patch does not fit the tree of the commit `head`.
-pub(super) fn explain(
-    repo: &Repository,
-    tree: &Tree,
-    head: Option<Oid>,
-    change: &FileChange,
-    misfit: &Misfit,
-) -> String {
+/// Why a file of a patch does not fit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Misfit {
+    /// It is to be changed and is not there.
+    Absent,
+    /// It is to be made and is there.
+    There,
+    /// A folder is where the patch has a file.
+    Folder,
+    /// A file or a link is where the patch has a folder.
+    Beyond(PathBuf),
+    /// A link where the patch has a file, or the other way round.
+    OtherKind,
+    /// This hunk has no place, counted from 0.
+    Hunk(usize),
+    /// It is to be taken away, but has more lines than the patch knows.
+    Rest,
+}
+
+/// What stands at a path of a tree.
+enum At {
+    Nothing,
+    File(Oid, u32),
+    Folder,
+    /// Below a file or a link.
+    Beyond(PathBuf),
+}
+
+fn at(tree: &Tree, path: &Path) -> Option<At> {
+    let mut here = PathBuf::new();
+    for part in path.iter() {
+        here.push(part);
+        let entry = match tree.get_path(&here) {
+            Ok(entry) => entry,
+            Err(error) if error.code() == ErrorCode::NotFound => return Some(At::Nothing),
+            Err(_) => return None,
+        };
+        match (entry.kind(), here == path) {
+            (Some(ObjectType::Tree), true) => return Some(At::Folder),
+            (Some(ObjectType::Tree), false) => {}
+            (_, true) => return Some(At::File(entry.id(), u32::try_from(entry.filemode()).ok()?)),
+            (_, false) => return Some(At::Beyond(here)),
+        }
+    }
+    None
+}
+
+/// The first part of the patch for whose file a reason can be seen.
+fn first_misfit<'p>(repo: &Repository, tree: &Tree, patch: &'p Patch) -> Option<(&'p FileChange, Misfit)> {
+    let mut seen: Vec<&Path> = Vec::new();
+    for change in &patch.files {
+        // What an earlier part of the patch does to the same file is not known here.
+        if change.paths().any(|path| seen.contains(&path)) {
+            return None;
+        }
+        seen.extend(change.paths());
+        if let Some(misfit) = misfit_of(repo, tree, patch, change) {
+            return Some((change, misfit));
+        }
+    }
+    None
+}
+
+fn misfit_of(repo: &Repository, tree: &Tree, patch: &Patch, change: &FileChange) -> Option<Misfit> {
+    let goes = |path: &Path| {
+        let gone = |other: &FileChange| {
+            !other.copied && other.old.as_deref() == Some(path) && other.new.as_deref() != Some(path)
+        };
+        patch.files.iter().any(gone)
+    };
+    if let Some(new) = change.new.as_deref().filter(|_| change.old != change.new) {
+        match at(tree, new)? {
+            At::File(..) if !goes(new) => return Some(Misfit::There),
+            At::Beyond(link) if !goes(&link) => return Some(Misfit::Beyond(link)),
+            _ => {}
+        }
+    }
+    let (id, mode) = match at(tree, change.old.as_deref()?)? {
+        At::File(id, mode) => (id, mode),
+        At::Nothing => return Some(Misfit::Absent),
+        At::Folder => return Some(Misfit::Folder),
+        At::Beyond(link) => return Some(Misfit::Beyond(link)),
+    };
+    if change
+        .old_mode
+        .is_some_and(|said| said & 0o170_000 != mode & 0o170_000)
+    {
+        return Some(Misfit::OtherKind);
+    }
+    if change.binary.is_some() {
+        return None;
+    }
+    let content = repo.find_blob(id).ok()?.content().to_vec();
+    match hunks::apply(&change.hunks, &content) {
+        Err(hunk) => Some(Misfit::Hunk(hunk)),
+        Ok(after) => (change.new.is_none() && !after.is_empty()).then_some(Misfit::Rest),
+    }
+}
+
+/// Whether lines are what does not fit: only then do the places of a merge say why.
+pub(super) fn is_of_lines(repo: &Repository, tree: &Tree, patch: &Patch) -> bool {
+    matches!(first_misfit(repo, tree, patch), None | Some((_, Misfit::Hunk(_))))
+}
+
+/// Says what part of the patch does not fit the tree of the commit `head`; `None` where only git knows.
+pub(super) fn explain(repo: &Repository, tree: &Tree, head: Option<Oid>, patch: &Patch) -> Option<String> {
+    let (change, misfit) = first_misfit(repo, tree, patch)?;
     let old = change
         .old
         .as_deref()
@@ -30,7 +132,7 @@ pub(super) fn explain(
         let id = |tree: &Tree, path| tree.get_path(path).ok().map(|entry| entry.id());
         of_head.is_ok_and(|of_head| [old, new].iter().all(|path| id(&of_head, path) == id(tree, path)))
     });
-    let said = match misfit {
+    let said = match &misfit {
         Misfit::Absent => format!(
             "{}: the patch changes this file, but the tree does not have it",
             old.display()
@@ -39,9 +141,14 @@ pub(super) fn explain(
             "{}: the patch makes this file, but the tree has it already",
             new.display()
         ),
-        Misfit::InTheWay => format!(
-            "{}: the tree has a folder where the patch has a file, or the other way round",
-            new.display()
+        Misfit::Folder => format!(
+            "{}: the patch changes this file, but the tree has a folder there",
+            old.display()
+        ),
+        Misfit::Beyond(link) => format!(
+            "{}: the tree has a file or a symbolic link at {}, where the patch has a folder",
+            new.display(),
+            link.display()
         ),
         Misfit::OtherKind => format!(
             "{}: the tree has a symbolic link where the patch has a file, or the other way round",
@@ -51,22 +158,17 @@ pub(super) fn explain(
             "{}: the patch takes this file away, but the file has more lines than the patch knows",
             old.display()
         ),
-        Misfit::Binary(reason) => format!("{}: the binary patch does not fit: {reason}", old.display()),
         Misfit::Hunk(at) => {
             let content = content(repo, tree, old);
-            return format!(
-                "{}: {}",
-                old.display(),
-                hunk_misfit(repo, head, change, *at, old, &content)
-            );
+            let said = hunk_misfit(repo, head, change, *at, old, &content)?;
+            return Some(format!("{}: {said}", old.display()));
         }
     };
-    match (misfit, head) {
-        (Misfit::There | Misfit::Rest | Misfit::Binary(_), Some(head)) => {
-            said + &last_change(repo, head, if *misfit == Misfit::There { new } else { old })
-        }
+    Some(match (misfit, head) {
+        (Misfit::There, Some(head)) => said + &last_change(repo, head, new),
+        (Misfit::Rest, Some(head)) => said + &last_change(repo, head, old),
         _ => said,
-    }
+    })
 }
 
 fn content(repo: &Repository, tree: &Tree, path: &Path) -> Vec<u8> {
@@ -87,18 +189,18 @@ fn hunk_misfit(
     at: usize,
     path: &Path,
     content: &[u8],
-) -> String {
-    let hunk = &change.hunks[at];
+) -> Option<String> {
+    let hunk = change.hunks.get(at)?;
     let lines: Vec<&[u8]> = content.split_inclusive(|byte| *byte == b'\n').collect();
     let start = hunk.old.start.saturating_sub(1);
     let said = format!(
         "hunk {} of {} (`{}`) does not fit: ",
-        at + 1,
+        at.saturating_add(1),
         change.hunks.len(),
         hunk.header
     );
     let Some(misfit) = misfit(&hunk.before(), &lines, start) else {
-        return said + &all_there(hunk, change, at, content);
+        return Some(said + &all_there(hunk, change, at, content));
     };
     let found = match &misfit.found {
         Some(line) if line.trim_end_matches('\n') == misfit.expected.trim_end_matches('\n') => {
@@ -113,11 +215,11 @@ fn hunk_misfit(
     let author = head
         .map(|head| last_touch(repo, head, path, misfit.line.min(lines.len())))
         .unwrap_or_default();
-    format!(
+    Some(format!(
         "{said}line {} was expected to be `{}`, but there is {found}{author}",
         misfit.line,
         misfit.expected.trim_end_matches('\n')
-    )
+    ))
 }
 
 /// Every line that the hunk needs stands together somewhere, and it has no place all the same.
@@ -193,7 +295,7 @@ fn named(repo: &Repository, commit: &Commit) -> String {
     let author = commit.author();
     let day = jiff::Timestamp::from_second(commit.time().seconds())
         .map(|time| time.strftime("%Y-%m-%d").to_string());
-    let id = commit.id().to_string();
+    let id = short(&commit.id().to_string()).to_string();
     // What a shallow clone, or an import, begins with says nothing about who wrote a line.
     let first = if commit.parent_count() == 0 || repo.is_shallow() && commit.parent(0).is_err() {
         ", the first commit of this history,"
@@ -202,7 +304,7 @@ fn named(repo: &Repository, commit: &Commit) -> String {
     };
     format!(
         "{} \"{}\" ({}, {}){first}",
-        &id[..12],
+        id,
         super::subject(commit),
         String::from_utf8_lossy(author.name_bytes()),
         day.unwrap_or_default()
@@ -220,10 +322,11 @@ struct NearMiss {
 /// Where the lines come nearest to what is `expected` (the most equal lines; among equals nearest to `start`, from
 /// 0), the first line that differs; `None` if they are there somewhere.
 fn misfit(expected: &[&[u8]], lines: &[&[u8]], start: usize) -> Option<NearMiss> {
+    let line_at = |offset: usize, at: usize| lines.get(offset.saturating_add(at));
     let equal_at = |offset: usize| {
         let pairs = expected.iter().enumerate();
         pairs
-            .filter(|(at, line)| lines.get(offset + at) == Some(line))
+            .filter(|(at, line)| line_at(offset, *at) == Some(line))
             .count()
     };
     let best = (0..=lines.len())
@@ -231,12 +334,12 @@ fn misfit(expected: &[&[u8]], lines: &[&[u8]], start: usize) -> Option<NearMiss>
     let (at, line) = expected
         .iter()
         .enumerate()
-        .find(|(at, line)| lines.get(best + at) != Some(*line))?;
+        .find(|(at, line)| line_at(best, *at) != Some(*line))?;
     let text = |line: &[u8]| String::from_utf8_lossy(line).into_owned();
     Some(NearMiss {
-        line: best + at + 1,
+        line: best.saturating_add(at).saturating_add(1),
         expected: text(line),
-        found: lines.get(best + at).map(|line| text(line)),
+        found: line_at(best, at).map(|line| text(line)),
     })
 }
 

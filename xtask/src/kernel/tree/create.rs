@@ -1,12 +1,13 @@
 //! Making and finding the work tree.
 
 use crate::host::process;
+use crate::kernel::git::{self, git};
 use anyhow::{Context, Result, bail};
 use git2::{Oid, Repository};
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
-use xshell::{Shell, cmd};
+use xshell::Shell;
 
 /// A file in the work tree's git folder that says: the checkout came to its end.
 const WHOLE: &str = "lockstep-whole";
@@ -25,6 +26,7 @@ pub(super) fn open_or_create(
     branch: &str,
     base: Option<&str>,
 ) -> Result<Repository> {
+    git::refuse_old(&Shell::new()?)?;
     let main = Repository::open(repository).with_context(|| {
         format!(
             "{} is no git repository; a kernel tree has to be one (an unpacked tarball becomes one by `git init && git add -A && git commit`)",
@@ -128,25 +130,14 @@ fn create(
     let sh = Shell::new()?;
     // A work tree that was deleted by hand is still registered.
     process::run(
-        cmd!(sh, "git -C {repository} worktree prune"),
+        git(&sh, repository).args(["worktree", "prune"]),
         Duration::from_secs(600),
     )?;
-    let plain = [
-        "-c",
-        "core.hooksPath=/dev/null",
-        "-c",
-        "core.autocrlf=false",
-        "-c",
-        "core.splitIndex=false",
-    ];
-    let quick = ["-c", "checkout.workers=0", "-c", "core.fsmonitor=false"];
-    process::run(
-        cmd!(
-            sh,
-            "git {plain...} {quick...} -C {repository} worktree add --quiet {worktree} {branch}"
-        ),
-        Duration::from_secs(3600),
-    )?;
+    let add = git(&sh, repository)
+        .args(["-c", "checkout.workers=0", "worktree", "add", "--quiet"])
+        .arg(worktree)
+        .arg(branch);
+    process::run(add, Duration::from_secs(3600))?;
     let marker = Repository::open(worktree)?.path().join(WHOLE);
     crate::host::files::write_atomic(&marker, b"")
 }

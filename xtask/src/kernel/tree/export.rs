@@ -2,10 +2,11 @@
 
 use super::Stack;
 use crate::host::process;
+use crate::kernel::git::git;
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use xshell::{Cmd, Shell, cmd};
+use xshell::{Cmd, Shell};
 
 const LIMIT: Duration = Duration::from_secs(600);
 
@@ -34,30 +35,21 @@ const FORM: [&str; 18] = [
 impl Stack {
     fn format_patch<'s>(&self, sh: &'s Shell, arguments: &[&str]) -> Cmd<'s> {
         let folder = self.repo.path();
-        let set = [
-            "-c",
-            "i18n.logOutputEncoding=UTF-8",
-            "-c",
-            "core.quotePath=true",
-            "-c",
-            "format.mboxrd=false",
-        ];
-        cmd!(
-            sh,
-            "git --git-dir {folder} {set...} format-patch {FORM...} {arguments...}"
-        )
-        .env("GIT_CONFIG_GLOBAL", "/dev/null")
-        .env("GIT_CONFIG_NOSYSTEM", "1")
+        let set = ["i18n.logOutputEncoding=UTF-8", "format.mboxrd=false"];
+        // Where there are files, git finds the attributes that say where a function begins.
+        git(sh, self.repo.workdir().unwrap_or(folder))
+            .arg("--git-dir")
+            .arg(folder)
+            .args(set.iter().flat_map(|setting| ["-c", setting]))
+            .arg("format-patch")
+            .args(FORM)
+            .args(arguments)
     }
 
     /// A commit (full hex) as `git format-patch` writes it, with ids of at least `digits` in its `index` lines
     /// (those of binary files are always whole).
     pub fn mail_of(&self, commit: &str, digits: usize) -> Result<Vec<u8>> {
         let sh = Shell::new()?;
-        // Where there are files, git finds the attributes that say where a function begins.
-        if let Some(files) = self.repo.workdir() {
-            sh.change_dir(files);
-        }
         let digits = match digits {
             40.. => "--full-index".to_string(),
             _ => format!("--abbrev={}", digits.max(7)),
@@ -93,14 +85,17 @@ impl Stack {
                 self.branch()
             );
         }
-        let out = folder.display().to_string();
+        let out = std::path::absolute(folder).with_context(doing)?;
+        let out = out
+            .to_str()
+            .with_context(|| format!("{}: its name is not UTF-8", doing()))?;
         let sh = Shell::new()?;
         let arguments = [
             "--full-index",
             "--numbered",
             "--subject-prefix=PATCH",
             "-o",
-            &out,
+            out,
             &range,
         ];
         let listed = process::run(self.format_patch(&sh, &arguments), LIMIT)

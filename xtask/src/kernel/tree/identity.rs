@@ -1,31 +1,34 @@
 //! Whether a commit is a patch, by content: titles, dates and our own notes are not trusted.
 
-use super::How;
-use super::in_memory;
+use super::am::{Otherwise, Outcome, am};
+use super::apply::apply;
+use super::graft::{path_of, put_back};
+use super::subject;
 use crate::kernel::patch::Patch;
 use anyhow::Result;
-use git2::{Commit, Diff, DiffFindOptions, DiffOptions, Repository};
-use std::collections::BTreeSet;
+use git2::{Commit, Diff, DiffFindOptions, DiffOptions, Repository, Tree};
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 
 /// A commit is the patch if applying the patch to the commit's parent makes the commit's tree (whatever algorithm
 /// its diff was made with), or, where that needs a merge, if both add and remove the same lines of the same files.
-pub(super) fn is_patch(repo: &Repository, commit: &Commit, patch: &Patch) -> Result<bool> {
+/// `made_on`: see [`apply`].
+pub(super) fn is_patch(repo: &Repository, commit: &Commit, patch: &Patch, made_on: &[Tree]) -> Result<bool> {
     let Ok(parent) = commit.parent(0) else {
         return Ok(false);
     };
     let (old, new) = (parent.tree()?, commit.tree()?);
     let mut options = DiffOptions::new();
     // What git itself does, so that the same change gives the same lines.
-    options.indent_heuristic(true);
+    options.indent_heuristic(true).force_text(true);
     let mut diff = repo.diff_tree_to_tree(Some(&old), Some(&new), Some(&mut options))?;
     let touched: BTreeSet<PathBuf> = patch.touched_files().into_iter().map(PathBuf::from).collect();
     let changed: BTreeSet<PathBuf> = diff
         .deltas()
         .flat_map(|delta| {
             [
-                delta.old_file().path().map(PathBuf::from),
-                delta.new_file().path().map(PathBuf::from),
+                delta.old_file().path_bytes().map(path_of),
+                delta.new_file().path_bytes().map(path_of),
             ]
         })
         .flatten()
@@ -34,11 +37,66 @@ pub(super) fn is_patch(repo: &Repository, commit: &Commit, patch: &Patch) -> Res
     if !changed.is_subset(&touched) || changed.is_empty() {
         return Ok(false);
     }
-    if let Ok((tree, How::Directly)) = in_memory::apply(repo, &old, patch, &[], None) {
-        return Ok(tree == new.id());
+    let may_be_direct = !comparable(patch) || balance_of(&diff)? == balance_of_patch(patch);
+    if may_be_direct && let Outcome::Made(made) = am(repo, &old, patch, Otherwise::Refuse)? {
+        return Ok(put_back(repo, &old, &made.files)? == new.id());
     }
     diff.find_similar(Some(DiffFindOptions::new().renames(true)))?;
-    Ok(lines_of(&diff)? == lines_of_patch(patch))
+    if lines_of(&diff)? == lines_of_patch(patch) {
+        return Ok(true);
+    }
+    // A merge may have left out what was there already. Trying that on each commit would take too long; the title
+    // only says for which it is worth it.
+    if subject(commit) != patch.subject {
+        return Ok(false);
+    }
+    Ok(apply(repo, &old, patch, made_on, None).is_ok_and(|applied| applied.tree == new.id()))
+}
+
+/// Whether the patch has a line for each line that it changes.
+fn comparable(patch: &Patch) -> bool {
+    let lines = |change: &crate::kernel::diff::FileChange| !change.copied && change.binary.is_none();
+    patch.files.iter().all(lines)
+}
+
+/// How often each line comes in, less how often it goes away: the same for every diff of the same two trees, whatever
+/// its algorithm, and with or without renames.
+type Balance = HashMap<Vec<u8>, i64>;
+
+fn count(balance: &mut Balance, added: bool, text: &[u8]) {
+    let sum = balance.entry(text.to_vec()).or_default();
+    *sum = sum.saturating_add(if added { 1 } else { -1 });
+    if *sum == 0 {
+        balance.remove(text);
+    }
+}
+
+fn balance_of_patch(patch: &Patch) -> Balance {
+    let mut balance = Balance::new();
+    let lines = patch.files.iter().flat_map(|change| &change.hunks);
+    for line in lines
+        .flat_map(|hunk| &hunk.lines)
+        .filter(|line| line.origin != b' ')
+    {
+        count(&mut balance, line.origin == b'+', &line.text);
+    }
+    balance
+}
+
+fn balance_of(diff: &Diff) -> Result<Balance> {
+    let mut balance = Balance::new();
+    diff.foreach(
+        &mut |_, _| true,
+        None,
+        None,
+        Some(&mut |_, _, line| {
+            if matches!(line.origin(), '+' | '-') {
+                count(&mut balance, line.origin() == '+', line.content());
+            }
+            true
+        }),
+    )?;
+    Ok(balance)
 }
 
 fn push_line(bytes: &mut Vec<u8>, path: &[u8], origin: u8, text: &[u8]) {

@@ -1,6 +1,6 @@
 //! Edits of the work tree taken into the patch that they belong to.
 
-use super::{Tree, create, in_memory, subject};
+use super::{Tree, create, graft, subject};
 use crate::kernel::patch::Patch;
 use anyhow::{Context, Result, bail};
 use git2::{Commit, Oid, Status, StatusOptions};
@@ -36,7 +36,11 @@ impl Tree {
         let stack = self.commits_on_base().with_context(doing)?;
         let at = self.place_of(&stack, patch).with_context(doing)?;
         if edited.is_empty() {
-            let commit = stack[at].id().to_string();
+            let commit = stack
+                .get(at)
+                .context("the patch left the stack")?
+                .id()
+                .to_string();
             return Ok(Refreshed {
                 commit,
                 files: Vec::new(),
@@ -45,7 +49,7 @@ impl Tree {
             });
         }
         let head = self.head_commit()?;
-        let wanted = in_memory::put_back(&self.stack.repo, &head.tree()?, &edited).with_context(doing)?;
+        let wanted = graft::put_back(&self.stack.repo, &head.tree()?, &edited).with_context(doing)?;
         if wanted == head.tree_id() {
             bail!(
                 "{}: the edits come to nothing: every file is as the commit has it",
@@ -53,7 +57,7 @@ impl Tree {
             );
         }
         let (commit, tip) = self.stack_with_edits(&stack, at, wanted).with_context(doing)?;
-        let restacked = stack[at + 1..].iter().map(subject).collect();
+        let restacked = stack.iter().skip(at.saturating_add(1)).map(subject).collect();
         let old = head.id();
         drop((stack, head));
         self.adopt(old, tip, &format!("lockstep refresh: {}", patch.subject))
@@ -68,8 +72,9 @@ impl Tree {
 
     /// Where the patch is in the stack: by content, or else the one commit of its subject and author.
     fn place_of(&self, stack: &[Commit], patch: &Patch) -> Result<usize> {
+        let bases = self.merge_bases(&self.stack.repo)?;
         for (at, commit) in stack.iter().enumerate().rev() {
-            if super::identity::is_patch(&self.stack.repo, commit, patch)? {
+            if super::identity::is_patch(&self.stack.repo, commit, patch, &bases)? {
                 return Ok(at);
             }
         }
@@ -90,11 +95,10 @@ impl Tree {
     /// The commit of the edited patch, and the tip of the stack on it; the tip has the tree `wanted`.
     fn stack_with_edits(&self, stack: &[Commit], at: usize, wanted: Oid) -> Result<(Oid, Oid)> {
         let repo = &self.stack.repo;
-        let patch = &stack[at];
+        let patch = stack.get(at).context("the patch left the stack")?;
         let mut tree = wanted;
-        if at + 1 < stack.len() {
+        if let Some(top) = stack.last().filter(|top| top.id() != patch.id()) {
             // The edits as a commit on the top, moved down to the patch.
-            let top = &stack[stack.len() - 1];
             let me = self.committer()?;
             let edits = repo.commit(None, &me, &me, "edits", &repo.find_tree(wanted)?, &[top])?;
             match self.stand_on(&repo.find_commit(edits)?, patch.id())? {
@@ -117,7 +121,7 @@ impl Tree {
             &parents,
         )?;
         let mut tip = commit;
-        for later in &stack[at + 1..] {
+        for later in stack.iter().skip(at.saturating_add(1)) {
             tip = match self.stand_on(later, tip)? {
                 Ok(tip) => tip,
                 Err(blocked) => bail!(
@@ -136,7 +140,7 @@ impl Tree {
     }
 
     /// Edited files with what they hold now, and files that git does not know.
-    fn edited(&self) -> Result<(in_memory::Files, Vec<PathBuf>)> {
+    fn edited(&self) -> Result<(graft::Files, Vec<PathBuf>)> {
         let mut options = StatusOptions::new();
         options
             .include_untracked(true)

@@ -1,9 +1,10 @@
-//! A patch whose context has moved: merged as `git am --3way` does, from the files that it was made on.
+//! A patch whose context has moved: merged from a tree that it was made on, where its `index` lines are of no help.
 
-use super::in_memory::{Files, entry, file_in, files_after, put_back, small_tree};
+use super::am::{self, Made, Otherwise, Outcome};
+use super::graft::{put_back, small_tree};
 use crate::kernel::patch::Patch;
 use anyhow::Result;
-use git2::{Index, IndexEntry, MergeFileOptions, ObjectType, Oid, Repository, Tree};
+use git2::{Index, IndexEntry, MergeFileOptions, Repository, Tree};
 use std::fmt::Write as _;
 
 /// Conflicts and lines of each that are shown.
@@ -14,70 +15,35 @@ const MARKER: u16 = 7;
 
 /// How a merge ended.
 pub(super) enum Merge {
-    /// The new tree.
-    Whole(Oid),
+    /// What it makes of our tree.
+    Whole(Made),
     /// Where both changed the same lines: for each place what is there and what the patch has.
     Conflict(String),
     /// The patch was not made on these files.
     NotFrom,
 }
 
-/// The tree of the blobs that the patch's `index` lines name; `None` where this repository does not have them.
-pub(super) fn blobs_of_index_lines<'a>(
-    repo: &'a Repository,
-    ours: &Tree,
-    patch: &Patch,
-) -> Result<Option<Tree<'a>>> {
-    let mut index = Index::new()?;
-    for change in &patch.files {
-        let Some(path) = &change.old else { continue };
-        let there = file_in(ours, path).ok().flatten();
-        let known = match &change.blobs {
-            Some((old, _)) => repo
-                .find_object_by_prefix(old, Some(ObjectType::Blob))
-                .ok()
-                .map(|blob| blob.id()),
-            // A pure rename or mode change names no blob: what is there will do.
-            None if change.hunks.is_empty() => there.map(|(id, _)| id),
-            None => None,
-        };
-        let Some(id) = known else { return Ok(None) };
-        let mode = change
-            .old_mode
-            .or(there.map(|(_, mode)| mode))
-            .unwrap_or(0o100_644);
-        index.add(&entry(path, id, mode))?;
-    }
-    Ok(Some(repo.find_tree(index.write_tree_to(repo)?)?))
-}
-
-/// Merges what the patch makes of `base` with what is in `ours`.
+/// Merges what `git am` makes of `base` with what is in `ours`.
 pub(super) fn merge(repo: &Repository, ours: &Tree, patch: &Patch, base: &Tree) -> Result<Merge> {
-    let Ok(files) = files_after(repo, base, patch)? else {
+    let Outcome::Made(made) = am::am(repo, base, patch, Otherwise::Refuse)? else {
         return Ok(Merge::NotFrom);
     };
-    let theirs = repo.find_tree(put_back(repo, base, &files)?)?;
-    let index = repo.merge_trees(base, &small_tree(repo, ours, patch)?, &theirs, None)?;
+    let base = small_tree(repo, base, patch, repo)?;
+    let ours = small_tree(repo, ours, patch, repo)?;
+    let theirs = repo.find_tree(put_back(repo, &base, &made.files)?)?;
+    let mut index = repo.merge_trees(&base, &ours, &theirs, None)?;
     if index.has_conflicts() {
         return Ok(Merge::Conflict(conflicts(repo, &index)?));
     }
-    Ok(Merge::Whole(merged(repo, ours, patch, &index)?))
-}
-
-/// [`put_back`] of what a merge gave.
-fn merged(repo: &Repository, tree: &Tree, patch: &Patch, index: &Index) -> Result<Oid> {
-    let mut files = Files::new();
-    for path in patch.touched_files() {
-        let file = index.get_path(path, 0).map(|entry| (entry.id, entry.mode));
-        files.insert(path.to_path_buf(), file);
-    }
-    put_back(repo, tree, &files)
+    let merged = repo.find_tree(index.write_tree_to(repo)?)?;
+    let files = am::changed(repo, &ours, &merged, patch, repo)?;
+    Ok(Merge::Whole(Made { files, ..made }))
 }
 
 /// The places of all files at which both sides differ, the first few in full.
-fn conflicts(repo: &Repository, index: &Index) -> Result<String> {
+pub(super) fn conflicts(repo: &Repository, index: &Index) -> Result<String> {
     let mut text = String::new();
-    let mut count = 0;
+    let mut count = 0usize;
     for conflict in index.conflicts()? {
         let conflict = conflict?;
         let of = |entry: &Option<IndexEntry>| entry.as_ref().map(|entry| entry.path.clone());
@@ -91,14 +57,14 @@ fn conflicts(repo: &Repository, index: &Index) -> Result<String> {
                 text,
                 "    {path}: one side takes the file away or makes it, and the other changes it"
             );
-            count += 1;
+            count = count.saturating_add(1);
             continue;
         };
         let mut options = MergeFileOptions::new();
         options.style_standard(true).marker_size(MARKER);
         let file = repo.merge_file_from_index(ancestor, our, their, Some(&mut options))?;
         for place in places(&String::from_utf8_lossy(file.content())) {
-            count += 1;
+            count = count.saturating_add(1);
             if count <= SHOWN {
                 let _ = write!(
                     text,
@@ -111,7 +77,7 @@ fn conflicts(repo: &Repository, index: &Index) -> Result<String> {
         }
     }
     if count > SHOWN {
-        let _ = writeln!(text, "    and {} more places", count - SHOWN);
+        let _ = writeln!(text, "    and {} more places", count.saturating_sub(SHOWN));
     }
     Ok(text.trim_end().to_string())
 }
@@ -144,7 +110,7 @@ fn shown(lines: &[&str]) -> String {
     if lines.is_empty() {
         text = "        (nothing)\n".into();
     } else if lines.len() > LINES {
-        let _ = writeln!(text, "        … {} more lines", lines.len() - LINES);
+        let _ = writeln!(text, "        … {} more lines", lines.len().saturating_sub(LINES));
     }
     text
 }
@@ -157,12 +123,12 @@ fn places(text: &str) -> Vec<Place<'_>> {
         Theirs,
     }
     let mut found: Vec<Place> = Vec::new();
-    let (mut side, mut line) = (Side::Both, 0);
+    let (mut side, mut line) = (Side::Both, 0usize);
     for text in text.lines() {
         match (&side, found.last_mut()) {
             (Side::Both, _) if text.starts_with("<<<<<<< ") => {
                 found.push(Place {
-                    line: line + 1,
+                    line: line.saturating_add(1),
                     ours: Vec::new(),
                     theirs: Vec::new(),
                 });
@@ -172,10 +138,10 @@ fn places(text: &str) -> Vec<Place<'_>> {
             (Side::Theirs, _) if text.starts_with(">>>>>>> ") => side = Side::Both,
             (Side::Ours, Some(place)) => {
                 place.ours.push(text);
-                line += 1;
+                line = line.saturating_add(1);
             }
             (Side::Theirs, Some(place)) => place.theirs.push(text),
-            _ => line += 1,
+            _ => line = line.saturating_add(1),
         }
     }
     found
