@@ -112,6 +112,13 @@ pub const SECRETS: &[&str] = &[
     r#"COMMAND=/usr/bin/curl -H "Authorization: Bearer {{header-in-shell.89}}" x"#,
     "shell: PASSWD='{{it has; signs & more 90}}' ./run",
     "board login: root; password: {{prompted91}}",
+    "u-boot: => setenv wifi_password {{uboot92}}",
+    "append: rd.luks.key={{lukskey93}} quiet",
+    "netrc: machine git.example.org login x password {{netrc94}}",
+    r#"docker: {"auths":{"registry":{"auth":"{{ZG9ja2VyOmF1dGg5NQ}}"}}}"#,
+    r"smb: net use x: /user:lab {{netuse96}}",
+    "page: <b>Password</b>: {{tagged97}}",
+    "app: p&#97;ssword={{escaped98}}",
 ];
 
 /// What names a person.
@@ -146,6 +153,8 @@ pub const PEOPLE: &[&str] = &[
     r"fs: C:\Users\{{paula56}}\src",
     "git: git@github.example.org:{{quinn57}}/linux.git",
     r#"wpa: identity="{{rosa58}}""#,
+    "[sudo] password for {{uwe60}}: ",
+    "netrc: machine git.example.org login {{vera60}} password x",
     "sudo:x:27:{{stig59}},{{tilda59}}",
     "mail: mailto:{{rachael@tyrell.example.io}}",
 ];
@@ -223,6 +232,8 @@ pub const MACHINES: &[&str] = &[
     "smart: LU WWN Device Id: {{5 002538 e40b1f263}}",
     "net: client-id {{01:52:54:62:12:34:61}}",
     "net: port /dev/serial/by-id/{{usb-FTDI_FT232R_USB_UART_A5028563}}-if00",
+    r#"wifi: audit: op="connection-add" uuid="x" name="{{Casablanca64}}" pid=1"#,
+    "net: rsync rsync://x@{{tender64}}/module",
     "wifi: /var/lib/iwd/{{Morpheus62}}.psk read",
     "wifi: nmcli dev wifi connect {{Trinity62}} ifname wlan0",
 ];

@@ -7,8 +7,9 @@ use regex::bytes::Regex;
 use std::ops::Range;
 use std::sync::LazyLock;
 
-/// RFC 7468, RFC 4716 (four dashes and blanks), OpenPGP's armour.
-static BEGIN: LazyLock<Regex> = LazyLock::new(|| rule(r"-{4,5} ?BEGIN [A-Z0-9 ]{1,60}-{4,5}"));
+/// RFC 7468, RFC 4716 (four dashes and blanks), OpenPGP's armour, PuTTY's files.
+static BEGIN: LazyLock<Regex> =
+    LazyLock::new(|| rule(r"-{4,5} ?BEGIN [A-Z0-9 ]{1,60}-{4,5}|\bPrivate-Lines: \d{1,4}"));
 static END: LazyLock<Regex> = LazyLock::new(|| rule(r"-{4,5} ?END [A-Z0-9 ]{1,60}-{4,5}"));
 static RUN: LazyLock<Regex> = LazyLock::new(|| rule(r"[A-Za-z0-9+/]{12,}={0,3}"));
 /// The end of a key in the quotes or tags around every line.
@@ -18,8 +19,9 @@ static SHORT: LazyLock<Regex> =
 static WHOLE: LazyLock<Regex> =
     LazyLock::new(|| rule(r#"^[\s"'\\+>|,]*([A-Za-z0-9+/]{1,100}={0,3})[\s"'\\+,;]*$"#));
 /// RFC 1421's headers, and those of RFC 4716.
-static HEADER: LazyLock<Regex> =
-    LazyLock::new(|| rule(r"(?:Proc-Type|DEK-Info|Comment|Subject|Version|x-[a-z-]+): ?([^\n]*)"));
+static HEADER: LazyLock<Regex> = LazyLock::new(|| {
+    rule(r"(?:Proc-Type|DEK-Info|Private-MAC|Comment|Subject|Version|x-[a-z-]+): ?([^\n]*)")
+});
 /// Another field of the same record of the journal (`_PID=1`); a blank line.
 static FIELD: LazyLock<Regex> = LazyLock::new(|| rule(r"^(?:[A-Z0-9_]{2,64}=|\s*$)"));
 

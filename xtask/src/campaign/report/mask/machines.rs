@@ -113,7 +113,7 @@ fn hosts() -> Vec<Rule> {
         r"\bDHCP[A-Z]+\(\S+\) \S+ \S+ @H@",
         r#"\b(?:option|send|client)[ -](?:host-name|hostname|domain-name)[ \t]+["']@H@"#,
         r#"(?i)\b[a-z][a-z0-9+.-]{1,20}://[^\s/@"'<>]+@@H@"#,
-        r#"(?i)(?:\b(?:smb|cifs|ssh|sftp|rsync|nfs)://|cifsroot=//|mount\.cifs[ \t]+//)@H@"#,
+        r#"(?i)(?:\b(?:smb|cifs|ssh|sftp|rsync|nfs)://(?:[^\s/@]+@)?|cifsroot=//|mount\.cifs[ \t]+//)@H@"#,
         r"\b(ip-\d{1,3}(?:-\d{1,3}){3}[\w.-]*)\b",
         r"(?:[$#] |COMMAND=\S*|\bsudo )(?:ssh|ping|scp|mosh|ssh-copy-id|traceroute)(?:[ \t]+-\w(?:[ \t]+\d+)?)*[ \t]+@H@(?:[ \t\r\n:]|$)",
     ]
@@ -137,6 +137,7 @@ fn networks() -> Vec<Rule> {
         ssid(
             r"/(?:var/lib/iwd|etc/NetworkManager/system-connections)/=?([^/\n\x22'<>]{1,64}?)\.(?:psk|open|8021x|nmconnection)\b",
         ),
+        ssid(r#"\bop="connection-[^\n]{0,200}? name="([^"\n]{1,64})""#),
         ssid(r#"(?i)"(?:ssid|essid|wifi_name|network_name)"\s*:\s*"([^"\n]{1,64})""#),
     ]
 }

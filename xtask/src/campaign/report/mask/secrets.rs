@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::sync::LazyLock;
 
 /// Words at whose end a name announces a secret: `password`, `GITHUB_TOKEN`, `wpa-psk`, `accessToken`.
-const WORD: &str = r"(?:pass(?:word|wd|phrase|code)|pwd|token|secret|credentials?|(?:api|access|secret|private|encryption|auth|shared|account|signing|preshared|client|master|session|license|network|luks|host)[ _-]?key|psk|wep[ _-]?key|pin[ _-]?code|puk|cookie|session[_-]?id|csrf|connection[_-]?string|sae[_-]?password|mnemonic)";
+const WORD: &str = r"(?:pass(?:word|wd|phrase|code)|pwd|token|secret|credentials?|(?:api|access|secret|private|encryption|auth|shared|account|signing|preshared|client|master|session|license|network|luks|host)[ ._-]?key|psk|wep[ _-]?key|pin[ _-]?code|puk|cookie|session[_-]?id|csrf|connection[_-]?string|sae[_-]?password|mnemonic)";
 /// A value, in quotes with whatever is in them, or up to the next blank.
 const VALUE: &str = r#"(?:"((?:[^"\\\n]|\\.)+)"|'([^'\n]+)'|([^\s"'<>\x00]+))"#;
 
@@ -61,11 +61,16 @@ fn after_words() -> Vec<Rule> {
     vec![
         secret(
             assigned,
-            format!(r#"(?i){WORD}s?\d*["'\]]*[ \t]*(?::=|=>|[:=])[ \t]*\[?{VALUE}"#),
+            format!(r#"(?i){WORD}s?\d*(?:["'\]]*|</\w+>)[ \t]*(?::=|=>|[:=])[ \t]*\[?{VALUE}"#),
         ),
         secret(assigned, r#"(?i)(?:\b|_)(?:pass|pw|pin|wep_key\d|auth|key_mgmt_psk)["']?[ \t]*=[ \t]*(?:"((?:[^"\\\n]|\\.)+)"|'([^'\n]+)'|([^\s"'<>]+))"#.into()),
         secret(assigned, format!(r"(?i)(?:^|\s)--?[\w-]{{0,40}}?{WORD}[ \t]+{VALUE}")),
         secret(any, format!(r"(?i)<[\w:-]{{0,40}}{WORD}(?:\s[^>\n]{{0,80}})?>([^<\n]+)<")),
+        // U-Boot's prompt, netrc(5), docker's config.json, a block of YAML
+        secret(assigned, format!(r"(?i)\b(?:setenv|env set)[ \t]+[\w.-]{{0,40}}?{WORD}[\w.-]{{0,20}}[ \t]+{VALUE}")),
+        secret(any, r#"\blogin[ \t]+\S+[ \t]+password[ \t]+([^\s"'<>]+)"#.into()),
+        secret(any, r#""(?:auth|identitytoken|registrytoken)"\s*:\s*"([^"\n]{4,})""#.into()),
+        secret(any, format!(r"(?im)^[ \t]*(?:-[ \t]+)?[\w.-]{{0,40}}?{WORD}[ \t]*:[ \t]*[|>][+-]?[ \t\r]*\n((?:[ \t]+[^\n]*\n?)+)")),
         // HTTP's headers
         secret(any, r#"(?i)(?:\b|_)(?:proxy-)?authorization["']?[ \t]*[:=][ \t]*["']?(?:(?:bearer|basic|token|digest|negotiate|apikey|aws4-hmac-sha256)[ \t]+)?([^\s"'<>][^\n"'<>]*)"#.into()),
         secret(any, r#"(?i)\b(?:set-)?cookie:[ \t]*([^\n"'<>]+)"#.into()),
@@ -111,6 +116,7 @@ fn arguments() -> Vec<Rule> {
             r#"["' \t]([a-z_][\w.-]*):([^\s"':|]+)["']?[ \t]*\|[ \t]*(?:sudo[ \t]+)?chpasswd"#,
         ),
         secret(any, r#"\becho[ \t]+(?:-n[ \t]+)?["']?([^\s"'|]+)["']?[ \t]*\|[ \t]*(?:sudo[ \t]+-S|cryptsetup|passwd|su\b)"#.into()),
+        secret(any, r"\bnet use[ \t][^\n]{0,120}?/user:\S+[ \t]+(\S+)".into()),
         secret(any, format!(r"\w[ \t]+<<<[ \t]*{VALUE}")),
         secret(any, r"\bhtpasswd[ \t]+-[a-zA-Z]*b[a-zA-Z]*[ \t]+\S+[ \t]+\S+[ \t]+(\S+)".into()),
     ]

@@ -196,6 +196,18 @@ fn a_key_without_an_end_is_masked_as_far_as_it_goes() {
 }
 
 #[test]
+fn secrets_of_several_lines() {
+    check(
+        "password: |\n  one two\n  three\nnext: x\n",
+        "password: |\nsecret-1next: x\n",
+    );
+    check(
+        "Private-Lines: 2\nAAAAIBcdefGHIJklmnopqrSTUVwxyz\nab12\nPrivate-MAC: 0123456789abcdef0123\n",
+        "key-1\nPrivate-MAC: key-1\n",
+    );
+}
+
+#[test]
 fn a_block_ends_at_a_line_and_not_in_a_key() {
     let text = b"one\ntwo\n[1] -----BEGIN PRIVATE KEY-----\n[2] abc\nrest";
     assert_eq!(&text[..whole_lines(text)], b"one\ntwo\n");
