@@ -23,7 +23,8 @@ use std::path::{Path, PathBuf};
                         cargo xtask report .lockstep/runs/rehearsal/20260101T120000 --bundle run.tar.zst"
 )]
 pub struct Report {
-    /// Folder of a run, or CAMPAIGN/TIME, or a campaign, whose last run is meant; without it the last run of all
+    /// Folder of a run, or CAMPAIGN/TIME, or a campaign, whose last run is meant; without it the
+    /// last run of all
     run: Option<PathBuf>,
     /// Print this one to standard output and write nothing
     #[arg(long, value_enum)]
@@ -154,8 +155,9 @@ fn pack(context: &Context, folder: &Path, out: &Path) -> Result<Outcome> {
     Ok(Outcome::Success)
 }
 
-/// Names of this machine, of its user, and of what the board files reach: a log may hold any of them. What cannot be read could not be masked:
-/// that is an error. Only a file that is not there has no names.
+/// Names of this machine, of its user, and of what the board files reach: a log may hold any of
+/// them. What cannot be read could not be masked: that is an error. Only a file that is not there
+/// has no names.
 fn names(boards: &Path) -> Result<Vec<(mask::Kind, String)>> {
     let mut names = Vec::new();
     for variable in ["USER", "LOGNAME", "SUDO_USER"] {

@@ -1,5 +1,5 @@
-//! Lines as boards, distributions and tools write them, with what must not leave the house between `{{` and `}}`. Each value stands once,
-//! so that no line is saved by another.
+//! Lines as boards, distributions and tools write them, with what must not leave the house between
+//! `{{` and `}}`. Each value stands once, so that no line is saved by another.
 
 /// Passwords, tokens and keys, each behind something that announces it or with a shape of its own.
 pub const SECRETS: &[&str] = &[

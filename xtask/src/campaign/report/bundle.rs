@@ -1,4 +1,5 @@
-//! Everything of a run in one archive that may be given to strangers: texts with names masked, binary files left out, both told.
+//! Everything of a run in one archive that may be given to strangers: texts with names masked,
+//! binary files left out, both told.
 
 mod collect;
 mod note;
@@ -40,9 +41,10 @@ pub struct Packed {
     pub left_out: Vec<(String, String)>,
 }
 
-/// Packs the run in `folder` into the file `out` (tar, zstd). `names` are masked beside what the texts themselves give away. The reports
-/// are made again, so that an old run has them too. No file is held in memory as a whole. Errors: `out` exists; a file cannot be read.
-/// If it dies partway, `out` is not there.
+/// Packs the run in `folder` into the file `out` (tar, zstd). `names` are masked beside what the
+/// texts themselves give away. The reports are made again, so that an old run has them too. No file
+/// is held in memory as a whole. Errors: `out` exists; a file cannot be read. If it dies partway,
+/// `out` is not there.
 pub fn write(folder: &Path, names: &[(Kind, String)], out: &Path) -> Result<Packed> {
     if out.exists() {
         bail!(

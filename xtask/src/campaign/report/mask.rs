@@ -1,15 +1,19 @@
 //! What is masked before a run is given to strangers, by rules over bytes.
 //!
-//! A block of a file is matched as it is, with escapes undone and with record prefixes taken off ([`view`]); what a rule finds is replaced in
-//! the block, and nothing else in it changes. Every file is shown to the rules before the first is masked, so that a value that one place
-//! gives away is masked in all of them ([`known`]), and the same value has the same placeholder in every file.
+//! A block of a file is matched as it is, with escapes undone and with record prefixes taken off
+//! ([`view`]); what a rule finds is replaced in the block, and nothing else in it changes. Every
+//! file is shown to the rules before the first is masked, so that a value that one place gives away
+//! is masked in all of them ([`known`]), and the same value has the same placeholder in every file.
 //!
-//! Masked: names of hosts, users and persons, IPv4 and IPv6 addresses, MAC addresses, `user@host` and e-mail addresses, keys, their fingerprints and
-//! the paths below `.ssh`, passwords and tokens, names of wireless networks, machine ids and UUIDs, serial numbers of devices.
+//! Masked: names of hosts, users and persons, IPv4 and IPv6 addresses, MAC addresses, `user@host`
+//! and e-mail addresses, keys, their fingerprints and the paths below `.ssh`, passwords and tokens,
+//! names of wireless networks, machine ids and UUIDs, serial numbers of devices.
 //!
-//! Kept: loopback, broadcast, multicast and netmask addresses; names that say nothing (`root`, `localhost`, `debian`); nodes of the device tree
-//! (`serial@feb50000`) and units of systemd (`getty@tty1.service`), which only look like addresses; mailing lists; hashes, commits, build ids and addresses
-//! of the kernel, without which nothing can be compared; and in the mail for upstream whom it goes to.
+//! Kept: loopback, broadcast, multicast and netmask addresses; names that say nothing (`root`,
+//! `localhost`, `debian`); nodes of the device tree (`serial@feb50000`) and units of systemd
+//! (`getty@tty1.service`), which only look like addresses; mailing lists; hashes, commits, build
+//! ids and addresses of the kernel, without which nothing can be compared; and in the mail for
+//! upstream whom it goes to.
 
 mod addresses;
 mod found;
@@ -32,7 +36,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::LazyLock;
 use view::View;
 
-/// What a masked value was. Its name is the placeholder's. Where two rules find values at one place, the earlier kind counts.
+/// What a masked value was. Its name is the placeholder's. Where two rules find values at one
+/// place, the earlier kind counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     /// Key, its fingerprint, or the path of one.
@@ -111,7 +116,8 @@ pub struct Mask {
     used: BTreeMap<Kind, usize>,
 }
 
-/// Hosts and users that a board file speaks of (`host = "alice@ampere"`, `jump`, `second-host`): its text, whatever else is in it.
+/// Hosts and users that a board file speaks of (`host = "alice@ampere"`, `jump`, `second-host`):
+/// its text, whatever else is in it.
 pub fn names_of_board(text: &str) -> Vec<(Kind, String)> {
     let mut names = Vec::new();
     for found in BOARD_HOST.captures_iter(text.as_bytes()) {
@@ -123,7 +129,8 @@ pub fn names_of_board(text: &str) -> Vec<(Kind, String)> {
     names
 }
 
-/// Bytes, not characters: a log may hold any, and `\w` for every alphabet makes patterns large. The engine takes time linear in the text.
+/// Bytes, not characters: a log may hold any, and `\w` for every alphabet makes patterns large. The
+/// engine takes time linear in the text.
 fn rule(pattern: &str) -> Regex {
     let pattern = RegexBuilder::new(pattern).unicode(false).build();
     pattern.expect("the pattern is a constant")
@@ -132,7 +139,8 @@ fn rule(pattern: &str) -> Regex {
 static BOARD_HOST: LazyLock<Regex> =
     LazyLock::new(|| rule(r#"(?m)^\s*(?:host|jump|second-host)\s*=\s*"([^"]+)""#));
 static RECIPIENTS: LazyLock<Regex> = LazyLock::new(|| rule(r"(?m)^(?:To|Cc): [^\n]*$"));
-/// A message of the journal that is no UTF-8: `"MESSAGE":[27,91,49]` (systemd.journal-fields(7), journalctl(1)).
+/// A message of the journal that is no UTF-8: `"MESSAGE":[27,91,49]` (systemd.journal-fields(7),
+/// journalctl(1)).
 static BYTE_LIST: LazyLock<Regex> = LazyLock::new(|| rule(r"\[\d{1,3}(?:, ?\d{1,3}){5,}\]"));
 
 impl Mask {
@@ -206,7 +214,8 @@ impl Mask {
         self.counts.iter().map(masked).collect()
     }
 
-    /// How many values of each kind are masked only where a rule finds them: they are short, or words of the kernel's too.
+    /// How many values of each kind are masked only where a rule finds them: they are short, or
+    /// words of the kernel's too.
     pub fn only_in_place(&self) -> &BTreeMap<Kind, usize> {
         &self.known.only_in_place
     }
@@ -298,7 +307,8 @@ fn readable(block: &[u8]) -> std::borrow::Cow<'_, [u8]> {
     BYTE_LIST.replace_all(block, text)
 }
 
-/// Where a block has to end so that no line and no key is cut: the length of its head that can be masked by itself.
+/// Where a block has to end so that no line and no key is cut: the length of its head that can be
+/// masked by itself.
 pub fn whole_lines(block: &[u8]) -> usize {
     let line = memchr::memrchr(b'\n', block).map_or(0, |end| end + 1);
     match block.get(..line).and_then(key::unfinished) {

@@ -50,7 +50,8 @@ pub(super) enum Content {
     Binary,
 }
 
-/// Every file of the folder; symbolic links are not followed. Members of archives are unpacked into `scratch`, under numbers.
+/// Every file of the folder; symbolic links are not followed. Members of archives are unpacked into
+/// `scratch`, under numbers.
 pub(super) fn from(folder: &Path, scratch: &Path) -> Result<Collected> {
     let mut collected = Collected::default();
     for entry in walkdir::WalkDir::new(folder).sort_by_file_name() {
@@ -104,7 +105,8 @@ fn is_tar(path: &Path) -> Result<bool> {
     Ok(head.get(257..262) == Some(b"ustar") || (named && head.len() == 512))
 }
 
-/// Puts the texts of an archive in the place of the archive. One that cannot be read to its end is left out as a whole.
+/// Puts the texts of an archive in the place of the archive. One that cannot be read to its end is
+/// left out as a whole.
 fn unpack(name: &str, path: &Path, scratch: &Path, collected: &mut Collected) -> Result<()> {
     let members = match members(path, scratch, collected.texts.len()) {
         Ok(members) => members,
@@ -174,7 +176,8 @@ fn straight(path: &Path) -> String {
     normal.collect::<PathBuf>().display().to_string()
 }
 
-/// Whether masking by rules about text means anything: at most one byte in twenty is not of a text. A serial capture has some garbage.
+/// Whether masking by rules about text means anything: at most one byte in twenty is not of a text.
+/// A serial capture has some garbage.
 pub(super) fn content(reader: &mut dyn Read) -> std::io::Result<Content> {
     let odd = |byte: &&u8| matches!(byte, 0..=7 | 11 | 12 | 14..=26 | 28..=31 | 127);
     let (mut wrong, mut all) = (0_u64, 0_u64);

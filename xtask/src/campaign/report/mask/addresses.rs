@@ -1,4 +1,5 @@
-//! Network addresses in every spelling: MAC with `:`, `-`, `_`, `.`, blanks or nothing between its bytes, EUI-64, DHCP's identifiers, IPv4, IPv6.
+//! Network addresses in every spelling: MAC with `:`, `-`, `_`, `.`, blanks or nothing between its
+//! bytes, EUI-64, DHCP's identifiers, IPv4, IPv6.
 
 use super::found::{Found, Spread};
 use super::rules::{Rule, any, touches};

@@ -26,8 +26,9 @@ pub(super) struct Found {
     pub(super) value: Option<Vec<u8>>,
 }
 
-/// Ranges without overlaps, in order. Two of one kind become one: a value that is found in two spellings of the block. Of two kinds the
-/// first in the order of [`Kind`] stays whole, and the other keeps what it has beyond it.
+/// Ranges without overlaps, in order. Two of one kind become one: a value that is found in two
+/// spellings of the block. Of two kinds the first in the order of [`Kind`] stays whole, and the
+/// other keeps what it has beyond it.
 pub(super) fn resolve(all: Vec<Found>) -> Vec<Found> {
     let mut all: Vec<(usize, Found)> = all.into_iter().enumerate().collect();
     all.retain(|(_, found)| !found.range.is_empty());

@@ -1,4 +1,5 @@
-//! Keys in PEM and its relatives: found by their BEGIN and END lines, whatever stands in front of each line and whether they end or not.
+//! Keys in PEM and its relatives: found by their BEGIN and END lines, whatever stands in front of
+//! each line and whether they end or not.
 
 use super::found::{Found, Spread};
 use super::view::{View, plain};

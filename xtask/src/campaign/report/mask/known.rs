@@ -93,8 +93,8 @@ impl Known {
     }
 }
 
-/// A MAC address in the spellings that no rule knows by their shape, a UUID with and without hyphens, a host without its domain; else the
-/// value itself.
+/// A MAC address in the spellings that no rule knows by their shape, a UUID with and without
+/// hyphens, a host without its domain; else the value itself.
 fn spellings(kind: Kind, value: &[u8]) -> Vec<Vec<u8>> {
     let mut all = vec![value.to_vec()];
     let digits: Vec<u8> = value.iter().copied().filter(u8::is_ascii_hexdigit).collect();
@@ -144,7 +144,8 @@ fn is_wanted(kind: Kind, value: &[u8]) -> bool {
     }
 }
 
-/// Names and short values are words of their own; `_` ends a word where the name is no common one and no symbol of the kernel's follows.
+/// Names and short values are words of their own; `_` ends a word where the name is no common one
+/// and no symbol of the kernel's follows.
 fn stands_alone(text: &[u8], range: Range<usize>, entry: &Entry) -> bool {
     let Some(value) = text.get(range.clone()) else {
         return false;

@@ -1,4 +1,5 @@
-//! What looks random and was not masked: counted and listed, for the eyes of whoever hands the bundle on.
+//! What looks random and was not masked: counted and listed, for the eyes of whoever hands the
+//! bundle on.
 
 use super::rule;
 use regex::bytes::Regex;
@@ -9,7 +10,8 @@ use std::sync::LazyLock;
 const MOST: usize = 200;
 /// So many are told apart.
 const KEPT: usize = 50_000;
-/// Bits of entropy for each character from which text is taken for random: English and symbols have less than 4.
+/// Bits of entropy for each character from which text is taken for random: English and symbols have
+/// less than 4.
 const RANDOM: f64 = 4.1;
 
 static TOKEN: LazyLock<Regex> = LazyLock::new(|| rule(r"[A-Za-z0-9+/_=-]{20,}"));
@@ -44,7 +46,8 @@ pub struct Leftovers {
 }
 
 impl Leftovers {
-    /// Looks through a masked piece of a file whose first line has this number; returns the number of the line behind it.
+    /// Looks through a masked piece of a file whose first line has this number; returns the number
+    /// of the line behind it.
     pub(in crate::campaign::report) fn look(&mut self, file: &str, first_line: usize, text: &[u8]) -> usize {
         let mut line = first_line;
         let mut at = 0;

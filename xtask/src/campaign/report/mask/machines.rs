@@ -74,8 +74,9 @@ fn host_name(text: &[u8], range: Range<usize>) -> Option<Range<usize>> {
     (!address && !pointer).then_some(range)
 }
 
-/// A number that was made for this machine, boot or disk: not one of those that specifications define (EFI's variables, Bluetooth's services, partition
-/// types of the Discoverable Partitions Specification).
+/// A number that was made for this machine, boot or disk: not one of those that specifications
+/// define (EFI's variables, Bluetooth's services, partition types of the Discoverable Partitions
+/// Specification).
 fn uuid(text: &[u8], range: Range<usize>) -> Option<Range<usize>> {
     const KNOWN: &[&str] = &[
         "8be4df61-93ca-11d2-aa0d-00e098032b8c",

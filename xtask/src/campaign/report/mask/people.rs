@@ -1,5 +1,5 @@
-//! Login names from where logins are reported (sshd, sudo, su, login, pam_unix, logind, useradd, audit), home folders, passwd(5); names and
-//! addresses of persons.
+//! Login names from where logins are reported (sshd, sudo, su, login, pam_unix, logind, useradd,
+//! audit), home folders, passwd(5); names and addresses of persons.
 
 use super::found::{Found, Spread};
 use super::rules::{Check, Rule, is_nameless, name};
@@ -169,8 +169,8 @@ const UNITS: &[&str] = &[
     ".device",
 ];
 
-/// `user@host`: no dot in the host, or an address of a network; neither a unit nor a node of a device tree, whose part behind the `@` is
-/// a number (Devicetree Specification, section 2.2.1).
+/// `user@host`: no dot in the host, or an address of a network; neither a unit nor a node of a
+/// device tree, whose part behind the `@` is a number (Devicetree Specification, section 2.2.1).
 fn is_login(user: &str, host: &str) -> bool {
     let unit = UNITS.iter().any(|end| host.ends_with(end));
     let address = host.parse::<Ipv4Addr>().is_ok();
@@ -194,7 +194,8 @@ fn is_number(text: &str) -> bool {
         .all(|byte| byte.is_ascii_hexdigit() || byte == b',')
 }
 
-/// An address with a domain, no unit of systemd, and no name of an algorithm (`curve25519-sha256@libssh.org`).
+/// An address with a domain, no unit of systemd, and no name of an algorithm
+/// (`curve25519-sha256@libssh.org`).
 fn is_email(user: &str, host: &str) -> bool {
     let domain = host.rsplit('.').next().unwrap_or_default();
     let first = host.split('.').next().unwrap_or_default();

@@ -1,11 +1,13 @@
-//! What stands in front of a message in every form of log, so that a rule about the beginning of a message sees it.
+//! What stands in front of a message in every form of log, so that a rule about the beginning of a
+//! message sees it.
 
 use super::rule;
 use regex::bytes::Regex;
 use std::ops::Range;
 use std::sync::LazyLock;
 
-/// Prefixes, each anchored; they are taken off one after the other until none is left (a serial program's time before syslog's).
+/// Prefixes, each anchored; they are taken off one after the other until none is left (a serial
+/// program's time before syslog's).
 static PREFIX: LazyLock<Regex> = LazyLock::new(|| {
     let forms = [
         // syslog's priority, also dmesg --raw

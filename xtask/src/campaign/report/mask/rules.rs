@@ -19,7 +19,8 @@ pub(super) struct Rule {
 }
 
 impl Rule {
-    /// Each group of the pattern that takes part is a value; the first has the first kind, and so on, the last kind counts for the rest.
+    /// Each group of the pattern that takes part is a value; the first has the first kind, and so
+    /// on, the last kind counts for the rest.
     pub(super) fn new(kinds: &'static [Kind], spread: Spread, check: Check, pattern: &str) -> Self {
         Rule {
             pattern: rule(pattern),
@@ -55,7 +56,8 @@ pub(super) fn any(_: &[u8], range: Range<usize>) -> Option<Range<usize>> {
     (!range.is_empty()).then_some(range)
 }
 
-/// Names that belong to nobody: of every system, of accounts that Debian's base-passwd and systemd make, of no value.
+/// Names that belong to nobody: of every system, of accounts that Debian's base-passwd and systemd
+/// make, of no value.
 const NAMELESS: &[&str] = &[
     "root",
     "user",
@@ -169,7 +171,8 @@ const NAMELESS: &[&str] = &[
     "syzkaller",
 ];
 
-/// Words of every kernel log: a person or a board may be called so, but only where it is said to be a name is it masked.
+/// Words of every kernel log: a person or a board may be called so, but only where it is said to be
+/// a name is it masked.
 const WORDS: &[&str] = &[
     "bug",
     "warning",

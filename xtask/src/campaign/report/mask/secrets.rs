@@ -1,7 +1,8 @@
-//! Passwords, tokens and keys: after a word that announces them, in the arguments of known programs, and by their own shapes.
+//! Passwords, tokens and keys: after a word that announces them, in the arguments of known
+//! programs, and by their own shapes.
 //!
-//! The shapes are those that their issuers document (GitHub, GitLab, AWS, Slack, Stripe, ...), crypt(5), RFC 7519 (JWT), RFC 7617 and 6750
-//! (Basic, Bearer), wg(8), sshd(8).
+//! The shapes are those that their issuers document (GitHub, GitLab, AWS, Slack, Stripe, ...),
+//! crypt(5), RFC 7519 (JWT), RFC 7617 and 6750 (Basic, Bearer), wg(8), sshd(8).
 
 use super::Kind;
 use super::found::Spread;
@@ -9,7 +10,8 @@ use super::rules::{Rule, any};
 use std::ops::Range;
 use std::sync::LazyLock;
 
-/// Words at whose end a name announces a secret: `password`, `GITHUB_TOKEN`, `wpa-psk`, `accessToken`.
+/// Words at whose end a name announces a secret: `password`, `GITHUB_TOKEN`, `wpa-psk`,
+/// `accessToken`.
 const WORD: &str = r"(?:pass(?:word|wd|phrase|code)|pwd|token|secret|credentials?|(?:api|access|secret|private|encryption|auth|shared|account|signing|preshared|client|master|session|license|network|luks|host)[ ._-]?key|psk|wep[ _-]?key|pin[ _-]?code|puk|cookie|session[_-]?id|csrf|connection[_-]?string|sae[_-]?password|mnemonic)";
 /// A value, in quotes with whatever is in them, or up to the next blank.
 const VALUE: &str = r#"(?:"((?:[^"\\\n]|\\.)+)"|'([^'\n]+)'|([^\s"'<>\x00]+))"#;
@@ -189,7 +191,8 @@ const NO_SECRET: &[&str] = &[
     "authentication",
 ];
 
-/// What stands after a word and a sign: cut where the next option begins, and no word that says that there is none.
+/// What stands after a word and a sign: cut where the next option begins, and no word that says
+/// that there is none.
 fn assigned(text: &[u8], range: Range<usize>) -> Option<Range<usize>> {
     let value = text.get(range.clone())?;
     let quoted = range.start.checked_sub(1).and_then(|before| text.get(before));
@@ -216,7 +219,8 @@ fn assigned(text: &[u8], range: Range<usize>) -> Option<Range<usize>> {
     (!none).then(|| range.start..range.start + value.len())
 }
 
-/// Where an unquoted value ends: before the next option of a mount or a query, a full stop, a comment.
+/// Where an unquoted value ends: before the next option of a mount or a query, a full stop, a
+/// comment.
 fn cut(value: &[u8]) -> usize {
     let next = value.iter().enumerate().position(|(at, byte)| match byte {
         b';' => true,

@@ -1,6 +1,8 @@
-//! A block of a log as it is matched: escapes undone, record prefixes taken off, and for each byte where it came from.
+//! A block of a log as it is matched: escapes undone, record prefixes taken off, and for each byte
+//! where it came from.
 //!
-//! Nothing here changes what is written: a value is found in a view and replaced in the block, so what is not a value keeps every byte.
+//! Nothing here changes what is written: a value is found in a view and replaced in the block, so
+//! what is not a value keeps every byte.
 
 use super::{prefix, rule};
 use regex::bytes::Regex;
@@ -12,7 +14,8 @@ use std::sync::LazyLock;
 pub(super) struct View {
     /// What is matched.
     pub(super) text: Vec<u8>,
-    /// First byte in the block and the one after the last; `None` where the view is the block itself.
+    /// First byte in the block and the one after the last; `None` where the view is the block
+    /// itself.
     origins: Option<Vec<(u32, u32)>>,
 }
 
@@ -84,7 +87,8 @@ impl View {
         changed.then(|| self.made_of(parts))
     }
 
-    /// With the prefix of each record taken off, and of a record in JSON the message alone; `None` where no line has any.
+    /// With the prefix of each record taken off, and of a record in JSON the message alone; `None`
+    /// where no line has any.
     pub(super) fn messages(&self) -> Option<View> {
         self.each_line(prefix::message)
     }
@@ -110,7 +114,8 @@ impl View {
     }
 }
 
-/// The block and what it is with up to three levels of escapes undone: JSON in HTML in a shell's quotes.
+/// The block and what it is with up to three levels of escapes undone: JSON in HTML in a shell's
+/// quotes.
 pub(super) fn views(block: &[u8]) -> Vec<View> {
     let mut all = vec![View::of(block)];
     while let Some(next) = all.last().filter(|_| all.len() < 4).and_then(View::decoded) {
@@ -119,7 +124,8 @@ pub(super) fn views(block: &[u8]) -> Vec<View> {
     all
 }
 
-/// The messages of the block's records, without and with escapes undone, as long as that changes anything.
+/// The messages of the block's records, without and with escapes undone, as long as that changes
+/// anything.
 pub(super) fn message_views(views: &[View]) -> Vec<View> {
     let mut all = Vec::new();
     for view in views {
@@ -153,8 +159,9 @@ pub(super) fn plain(value: &[u8]) -> Vec<u8> {
     views(value).pop().map_or_else(Vec::new, |view| view.text)
 }
 
-/// The escape at the beginning of `text`: what it stands for, and its length. Grammars: RFC 8259 (JSON), the shell's and C's backslashes,
-/// HTML's character references, RFC 3986's `%xx`, /dev/kmsg's `\xNN`, rsyslog's `#ooo`, ECMA-48's control sequences.
+/// The escape at the beginning of `text`: what it stands for, and its length. Grammars: RFC 8259
+/// (JSON), the shell's and C's backslashes, HTML's character references, RFC 3986's `%xx`,
+/// /dev/kmsg's `\xNN`, rsyslog's `#ooo`, ECMA-48's control sequences.
 fn escape(text: &[u8]) -> Option<(Vec<u8>, usize)> {
     match *text.first()? {
         b'\\' => backslash(text),
@@ -168,7 +175,8 @@ fn escape(text: &[u8]) -> Option<(Vec<u8>, usize)> {
     }
 }
 
-/// Whether a line is a scalar of YAML in single quotes, in which a quote is written twice (YAML 1.2.2, section 7.3.2).
+/// Whether a line is a scalar of YAML in single quotes, in which a quote is written twice (YAML
+/// 1.2.2, section 7.3.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Quoted {
     Single,
