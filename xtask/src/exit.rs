@@ -12,6 +12,8 @@ pub enum Outcome {
     Success,
     /// A check found something wrong and nothing was changed (`doctor`, `preflight`): exit code 3.
     CheckFailed,
+    /// An input was not understood, so that nothing was found in it proves nothing (`logs`): exit code 4.
+    NotUnderstood,
     /// A step failed, only that step was taken back, vanilla runs and is the default: exit code 10.
     RolledBack,
     /// Some steps passed, a later one failed and was taken back, vanilla runs: exit code 11.
@@ -36,6 +38,7 @@ impl Outcome {
         match self {
             Outcome::Success => 0,
             Outcome::CheckFailed => 3,
+            Outcome::NotUnderstood => 4,
             Outcome::RolledBack => 10,
             Outcome::PartialSuccess => 11,
             Outcome::Stopped => 12,

@@ -156,7 +156,7 @@ fn conditions_are_told_whole_and_names_are_names() {
     assert_eq!(code, 1);
     assert!(said.contains("there are no baselines"), "{said}");
     let (code, _, said) = project.run(&[&["record", "quiet", "--board", "../x"][..], &UNDER].concat());
-    assert_eq!(code, 1);
-    assert!(said.contains("only letters, digits"), "{said}");
+    assert_eq!(code, 2);
+    assert!(said.contains("letters, digits"), "{said}");
     assert!(!project.file().exists());
 }

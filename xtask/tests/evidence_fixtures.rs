@@ -157,7 +157,7 @@ fn hangs() {
             "task hung in lkdtm_HUNG_TASK [lkdtm]",
         ],
     );
-    check("lkdtm_SOFTLOCKUP", &["soft lockup in direct_entry [lkdtm]"]);
+    check("lkdtm_SOFTLOCKUP", &["soft lockup in lkdtm_SOFTLOCKUP [lkdtm]"]);
 }
 
 #[test]

@@ -1,6 +1,12 @@
 //! One report of each kind, as an arm64 kernel prints it (`evidence/kinds.txt`), in every form in which a log may come.
 
+#[path = "evidence_layouts/mod.rs"]
+mod layouts;
+
+use layouts::{LAYOUTS, written};
 use std::path::Path;
+use xtask::evidence::baseline::{self, Signature};
+use xtask::evidence::baseline_file::id;
 use xtask::evidence::finder;
 use xtask::evidence::finding::Finding;
 use xtask::evidence::reader;
@@ -94,56 +100,6 @@ fn registers(who: &[String], counter: &str) -> Vec<String> {
         ));
     }
     lines
-}
-
-/// How a source writes the same records; the boot's first lines stand in front.
-fn written(lines: &[String], form: &str) -> String {
-    let mut log = String::new();
-    let all = [
-        "Booting Linux on physical CPU 0x0000000000 [0x414fd0b1]".to_string(),
-        "Linux version 7.3.4".to_string(),
-    ];
-    for (at, line) in all.iter().chain(lines).enumerate() {
-        let (seconds, micros) = (12 + at / 900, at % 900 * 1000);
-        let time = format!("{seconds:5}.{micros:06}");
-        let quoted = line
-            .replace('\\', "\\\\")
-            .replace('"', "\\\"")
-            .replace('\t', "\\t");
-        // What a report says is a warning to the kernel, the boot's first lines are not.
-        let level = if at < 2 { 6 } else { 4 };
-        log += &match form {
-            "dump" => format!("<{level}>[{time}][  T412] {line}\n"),
-            "dump-anonymous" => format!("<{level}>[{time}] {line}\n"),
-            "kmsg-loud" => format!("{level},{at},{}{micros:06},-,caller=T412;{line}\n", seconds),
-            "journal-loud" => format!(
-                "{{\"MESSAGE\":\"{quoted}\",\"PRIORITY\":\"{level}\",\"_SOURCE_MONOTONIC_TIMESTAMP\":\"{seconds}{micros:06}\",\"_BOOT_ID\":\"ab\"}}\n"
-            ),
-            "plain" => format!("[{time}] {line}\n"),
-            "bare" => format!("{line}\n"),
-            "caller" => format!("[{time}][  T412] {line}\n"),
-            "raw" => format!("<6>[{time}] {line}\n"),
-            "crlf" => format!("[{time}][  T412] {line}\r\n"),
-            "ansi" => format!("\x1b[32m[{time}] \x1b[0m\x1b[31m{line}\x1b[0m\n"),
-            "syslog" => format!("Nov 22 18:00:00 board kernel: [{time}] {line}\n"),
-            "short-monotonic" => format!("[{time}] board kernel: {line}\n"),
-            "kmsg" => format!("6,{at},{}{micros:06},-,caller=T412;{line}\n", seconds),
-            "journal" => format!(
-                "{{\"MESSAGE\":\"{quoted}\",\"PRIORITY\":\"6\",\"_SOURCE_MONOTONIC_TIMESTAMP\":\"{seconds}{micros:06}\",\"_BOOT_ID\":\"ab\"}}\n"
-            ),
-            "interleaved" => {
-                format!(
-                    "[{time}][  T412] {line}\n[{time}][   T77] usb 1-1: new device\n[{time}][   T78]  somebody_else+0x1/0x2\n"
-                )
-            }
-            "x86-leftovers" if line.starts_with(' ') && line.contains("+0x") && !line.contains('#') => {
-                format!("[{time}][  T412]  ? left_over+0x1/0x20\n[{time}][  T412] {line}\n")
-            }
-            "x86-leftovers" => format!("[{time}][  T412] {line}\n"),
-            other => panic!("{other}"),
-        };
-    }
-    log
 }
 
 fn find(log: &str) -> Vec<Finding> {
@@ -253,6 +209,52 @@ fn dumps_and_other_sources_that_tell_levels() {
     for form in ["dump", "dump-anonymous", "kmsg-loud", "journal-loud"] {
         check(form);
     }
+}
+
+/// Each kind in each layout: one finding, with the same title, function and signature as on a serial line.
+#[test]
+fn every_kind_in_every_layout_is_the_same_finding() {
+    let cases = cases();
+    let mut wrong = Vec::new();
+    for case in &cases {
+        let reference = find(&written(&case.lines, "plain"));
+        let [reference] = reference.as_slice() else {
+            panic!("{}: {reference:#?}", case.title);
+        };
+        for layout in LAYOUTS {
+            // What a few lines share may be their own.
+            if *layout == "unknown-bare" && case.lines.len() < 10 {
+                continue;
+            }
+            let log = written(&case.lines, layout);
+            let found = find(&log);
+            let same = |finding: &Finding| {
+                let signature = Signature::of(finding);
+                shown(finding) == expected(case)
+                    && signature == Signature::of(reference)
+                    && id(&signature) == id(&Signature::of(reference))
+            };
+            if !matches!(found.as_slice(), [one] if same(one)) {
+                let said: Vec<String> = found.iter().map(shown).collect();
+                wrong.push(format!(
+                    "{layout}: expected {:?}\n  found {said:#?}\n{log}",
+                    expected(case)
+                ));
+            }
+            let known = baseline::compare(&found, &found).new.iter().all(|new| {
+                baseline::never_accepted(new) || Signature::of(new).rests_on == baseline::RestsOn::Kind
+            });
+            assert!(known, "{layout}: {}", case.title);
+        }
+    }
+    let all = cases.len() * LAYOUTS.len();
+    assert!(all > 2500, "{all}");
+    assert!(
+        wrong.is_empty(),
+        "{} of {all} wrong\n{}",
+        wrong.len(),
+        wrong.into_iter().take(12).collect::<Vec<_>>().join("\n")
+    );
 }
 
 /// Two CPUs report at once; each says who it is.

@@ -199,3 +199,179 @@ fn a_finding_has_its_wall_time_where_the_source_has_one() {
         serde_json::json!({ "time": "2026-11-23T05:46:01.250000Z", "clock": "board" })
     );
 }
+
+/// A row of `evidence/cases/expected.tsv`.
+struct Case {
+    file: String,
+    exit: i32,
+    errors: usize,
+    kinds: Vec<String>,
+    functions: Vec<String>,
+    module: String,
+}
+
+fn cases() -> Vec<Case> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/evidence/cases/expected.tsv");
+    let text = fs::read_to_string(path).unwrap();
+    let rows: Vec<Case> = text
+        .lines()
+        .filter(|line| !line.starts_with('#') && !line.is_empty())
+        .map(|line| {
+            let cell: Vec<&str> = line.split('\t').collect();
+            let list = |text: &str| text.split("; ").map(String::from).collect();
+            Case {
+                file: cell[0].into(),
+                exit: cell[1].parse().unwrap(),
+                errors: cell[2].parse().unwrap(),
+                // `serror (panic)`: the kind, and what came of it.
+                kinds: list(cell[3].split(" (").next().unwrap()),
+                functions: list(cell[4]),
+                module: cell[5].into(),
+            }
+        })
+        .collect();
+    assert!(rows.len() >= 26, "the table was read");
+    rows
+}
+
+/// Small logs in every layout that was read wrongly once, each with its right answer.
+#[test]
+fn the_cases_are_as_expected() {
+    let mut wrong = Vec::new();
+    for case in cases() {
+        let file = format!("cases/{}", case.file);
+        let output = logs().args(["--json", "logs", &file]).output().unwrap();
+        let object = json(&output.stdout);
+        let all: Vec<serde_json::Value> = object["files"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .flat_map(|file| file["findings"].as_array().unwrap().clone())
+            .filter(|finding| finding["severity"] == "error")
+            .collect();
+        let fits = |at: usize, finding: &serde_json::Value| {
+            let function = finding["function"].as_str();
+            let expect = case.functions.get(at).map_or("-", String::as_str);
+            let named = match expect {
+                "-" => function.is_none(),
+                "(its own driver)" => function.is_some_and(|name| name.starts_with("hantro")),
+                expect => expect.split(" or ").any(|one| function == Some(one)),
+            };
+            let module = case.module == "-" || finding["module"] == case.module.as_str();
+            named && module && finding["kind"] == case.kinds[at].as_str()
+        };
+        let right = output.status.code() == Some(case.exit)
+            && all.len() == case.errors
+            && all.iter().enumerate().all(|(at, finding)| fits(at, finding));
+        if !right {
+            wrong.push(format!(
+                "{}: exit {:?}: {all:#?}",
+                case.file,
+                output.status.code()
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The same report printed by different programs is the same finding: title, id, chain of locks.
+#[test]
+fn one_report_in_eight_layouts_is_one_finding() {
+    let told = |name: &str| -> String {
+        let output = logs().args(["logs", &format!("cases/{name}")]).output().unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        let at = said.find("error: ").unwrap_or_else(|| panic!("{name}: {said}"));
+        // Without the place, which has the file's name and maybe its time.
+        said[at..]
+            .lines()
+            .filter(|line| !line.starts_with("  at "))
+            .map(|line| format!("{}\n", line.trim_end()))
+            .collect()
+    };
+    let reference = told("serial.log");
+    assert!(
+        reference.contains("wanted: &a->one, taken in first_op"),
+        "{reference}"
+    );
+    let lines = |said: &str| -> Vec<String> {
+        said.lines()
+            .filter(|line| !line.trim().is_empty())
+            .map(String::from)
+            .collect()
+    };
+    for name in [
+        "dmesg.log",
+        "decode.log",
+        "mono.log",
+        "ctime.log",
+        "journal-short.log",
+        "mail.log",
+        "z.log.gz",
+    ] {
+        assert_eq!(lines(&told(name)), lines(&reference), "{name}");
+    }
+}
+
+#[test]
+fn another_drivers_lockup_is_not_hidden_by_the_baseline() {
+    let output = logs()
+        .args(["logs", "-q", "--baseline", "cases/soft1.log", "cases/soft2.log"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        said.contains(": 1 new, 0 more frequent, 0 known, 1 gone"),
+        "{said}"
+    );
+}
+
+#[test]
+fn firmwares_errors_are_listed_apart() {
+    let output = logs().args(["logs", "cases/tfa.log"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        said.contains("1 errors of firmware, before a kernel ran:\n    line 5: ERROR:   Error initializing"),
+        "{said}"
+    );
+    let crash = logs()
+        .args(["logs", "-q", "-"])
+        .write_stdin("U-Boot 2024.01\n\"Synchronous Abort\" handler, esr 0x96000004, far 0x0\n[    0.000000] Linux version 7\n")
+        .output()
+        .unwrap();
+    assert_eq!(crash.status.code(), Some(3), "{crash:?}");
+}
+
+/// Invariant 16: "0 errors" is said of what was read, and of nothing else.
+#[test]
+fn what_is_not_a_kernels_log_is_said_to_be_none() {
+    let check = |bytes: &[u8], words: &str| {
+        let output = logs().args(["logs", "-"]).write_stdin(bytes).output().unwrap();
+        assert_eq!(output.status.code(), Some(4), "{output:?}");
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert!(said.contains(words) && !said.contains("0 errors"), "{said}");
+    };
+    check(b"", "it is empty");
+    check(b"Dear list,\nthis is a mail.\n", "no kernel records recognised");
+    check(
+        &[0x7f, b'E', b'L', b'F', 2, 1, 1, 0, 0, 0, 0, 0, 0, 3, 0, 0xb7],
+        "it is not text",
+    );
+    let traces = b"[    1.000000] foo: hello\n[    1.000001] ---[ end trace 0 ]---\n[    1.000002]  f+0x1/0x2\n[    1.000002] Call trace:\n[    1.000003]  f+0x1/0x2\n[    1.000004]  g+0x1/0x2\n";
+    check(traces, "call traces of a kernel");
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("a.log"), "[    0.000000] Linux version 7\n").unwrap();
+    fs::write(folder.path().join("a.log.index"), "0 1\n").unwrap();
+    let clean = logs().arg("logs").arg(folder.path()).output().unwrap();
+    assert_eq!(clean.status.code(), Some(0), "{clean:?}");
+    fs::write(folder.path().join("b.txt"), "a shopping list\n").unwrap();
+    let mixed = logs().arg("logs").arg(folder.path()).output().unwrap();
+    assert_eq!(mixed.status.code(), Some(4), "{mixed:?}");
+    let refused = logs()
+        .args(["logs", "warn.log", "--baseline"])
+        .arg(folder.path().join("b.txt"))
+        .output()
+        .unwrap();
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+}

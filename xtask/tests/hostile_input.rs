@@ -240,7 +240,7 @@ macro_rules! drive {
 }
 
 drive! {
-    kernel_log score pstore kmsg netconsole journal serial extlinux mail diff kconfig_fragment kconfig_language campaign board reviews module documents inventory
+    kernel_log pstore kmsg netconsole journal serial extlinux mail diff kconfig_fragment kconfig_language campaign board reviews module documents inventory
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::wall_time;
 use crate::board::SerialLine;
 use crate::capture::index;
-use crate::evidence::baseline::{self, Comparison};
+use crate::evidence::baseline::{self, Comparison, Signature};
 use crate::evidence::completeness::{Completeness, End};
 use crate::evidence::finding::Finding;
 use crate::evidence::pstore::{Dump, Type};
@@ -128,7 +128,12 @@ impl Harvest {
     pub fn gaps(&self) -> Vec<String> {
         let mut gaps = Vec::new();
         for (source, bytes) in &self.logs {
-            let complete = scan(bytes, source.name()).completeness;
+            let scanned = scan(bytes, source.name());
+            let complete = scanned.completeness;
+            // Silence of what was not understood is no silence of the kernel's. What is empty is missing, and judged as such.
+            if let Some(problem) = scanned.understood.problem().filter(|_| !bytes.is_empty()) {
+                gaps.push(format!("{}: {problem}", source.name()));
+            }
             match source {
                 Source::Kmsg if !complete.has_no_gap() => {
                     gaps.push(gap("/dev/kmsg", &complete));
@@ -254,7 +259,7 @@ pub fn new_findings(baseline: &[Finding], now: &[Finding]) -> Vec<Finding> {
             finding.source == source.name()
                 && more_frequent
                     .iter()
-                    .any(|change| change.signature.title == finding.title)
+                    .any(|change| change.signature.matches(&Signature::of(finding)))
         });
         for finding in found.iter().chain(frequent) {
             if !new
@@ -347,7 +352,8 @@ mod tests {
             .iter()
             .map(|answer| (answer.source.as_str(), answer.title.as_str()))
             .collect();
-        assert_eq!(told, [(Source::Pstore.name(), "panic: sysrq triggered crash")]);
+        let crash_of = |source: Source| (source.name(), "panic: sysrq triggered crash");
+        assert_eq!(told, [crash_of(Source::Serial), crash_of(Source::Pstore)]);
         let words = ["WARNING:".to_string(), "Kernel panic".to_string()];
         assert_eq!(harvest.lines_with(&words, true).len(), 1);
         assert_eq!(harvest.lines_with(&words, false).len(), 3);
@@ -397,6 +403,18 @@ mod tests {
             gaps.contains("the way down is not in it") && gaps.contains("/dev/kmsg was not read"),
             "{gaps}"
         );
+    }
+
+    #[test]
+    fn a_log_that_was_not_understood_proves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut harvest = Harvest::default();
+        let kmsg = b"6,0,0,-;Booting Linux on physical CPU 0x0\n6,1,0,-;Linux version 7\n".to_vec();
+        harvest.keep(Source::Kmsg, kmsg, folder.path()).unwrap();
+        assert_eq!(harvest.gaps(), Vec::<String>::new());
+        let page = b"<html>the journal is not available</html>\n".to_vec();
+        harvest.keep(Source::Journal, page, folder.path()).unwrap();
+        assert_eq!(harvest.gaps(), ["journal: no kernel records recognised"]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `cargo xtask baseline`: what the debug kernel says without the patches, and what a person accepted beside it.
 
 use super::Context;
-use super::logs::scan;
+use super::logs::findings;
 use crate::board::name::Name;
 use crate::campaign::known::{path_of, read};
 use crate::evidence::baseline::Signature;
@@ -157,7 +157,7 @@ impl Record {
                     id: log.display().to_string(),
                     release: self.release.clone(),
                     when: now(),
-                    findings: scan(log)?.findings,
+                    findings: findings(log)?,
                 },
             );
         }
@@ -198,7 +198,7 @@ impl Accept {
         };
         let mut seen = Vec::new();
         for log in &logs {
-            seen.extend(scan(log)?.findings);
+            seen.extend(findings(log)?);
         }
         let mut found: Vec<Finding> = seen
             .iter()

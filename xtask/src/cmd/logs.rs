@@ -5,19 +5,20 @@ use crate::campaign::wall_time;
 use crate::evidence::baseline::{self, Comparison, Signature};
 use crate::evidence::baseline_file;
 use crate::evidence::completeness::{Completeness, Lockdep};
-use crate::evidence::finder;
 use crate::evidence::finding::Finding;
+use crate::evidence::firmware::FirmwareError;
 use crate::evidence::kind::Severity;
-use crate::evidence::reader;
 use crate::evidence::record::{self, Loss};
 use crate::evidence::scan::{Scan, Scanned};
-use crate::evidence::score::{self, Mark, Score};
+use crate::evidence::understood::Understood;
+use crate::evidence::unpack::{self, Packed};
 use crate::evidence::wall;
 use crate::exit::Outcome;
 use crate::host::bounded;
 use crate::ui::Ui;
 use anyhow::{Context as _, Result, bail};
 use serde::{Deserialize, Serialize};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// So many bytes of a log are read at once.
@@ -31,25 +32,24 @@ Examples:
   cargo xtask --json logs vanilla.log > baseline.json
   cargo xtask logs --baseline baseline.json after-0005.log
 
-Formats are recognised: a serial capture, dmesg, dmesg --raw, /dev/kmsg, journalctl -k -o json or short-monotonic,
-pstore records; `-` is standard input. Beside the time since boot a finding has its wall time where the log says it with its zone,
-or where FILE.index (a recorder's) or FILE.began (a harvest's) lies beside it.
+Formats are recognised: serial captures, dmesg in all its forms, /dev/kmsg, netconsole, journalctl -k in all its forms, syslog (RFC 3164 and
+5424), logcat, LAVA, pstore records; with the time stamps of terminals and CI systems, quoted in a mail, copied out of a page. gz, xz, zst, bz2,
+zlib, zip and tar are unpacked; a folder means its files; `-` is standard input. Beside the time since boot a finding has its wall time
+where the log has it with its zone, or where FILE.index (a recorder's) or FILE.began (a harvest's) lies beside it.
 
 Exit code 0: no finding of severity error (with --baseline: nothing new and nothing much more frequent).
-Exit code 3: there is one. Exit code 1: a file cannot be read.")]
+Exit code 3: there is one. Exit code 4: no kernel records were recognised in an input, or call traces without a report: silence there proves
+nothing. Exit code 1: a file cannot be read.")]
 pub struct Logs {
     /// Kernel logs
-    #[arg(value_name = "FILE", required_unless_present = "score")]
+    #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
-    /// Tell only what this log, or this output of `logs --json`, does not have
-    #[arg(long, value_name = "FILE", conflicts_with = "score")]
+    /// Show only what this log, or this output of `logs --json`, does not have
+    #[arg(long, value_name = "FILE")]
     baseline: Option<PathBuf>,
     /// Print only the line that names each finding, without its excerpt
     #[arg(short, long)]
     quiet: bool,
-    /// Measure how well findings are named, on a folder of logs with their expected answers
-    #[arg(long, value_name = "FOLDER", conflicts_with = "files")]
-    score: Option<PathBuf>,
 }
 
 /// What one file gave.
@@ -58,9 +58,14 @@ pub struct Logs {
 struct Report {
     file: String,
     format: record::Format,
+    /// Whether a kernel's log was recognised.
+    understood: Understood,
     completeness: Completeness,
     lockdep: Lockdep,
     findings: Vec<Finding>,
+    /// Errors of firmware before a kernel ran.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    firmware: Vec<FirmwareError>,
     /// Findings beyond what is kept of one log.
     untold: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -93,13 +98,10 @@ enum Detail {
 impl Logs {
     /// Runs the verb. Reads the files and nothing else.
     pub fn run(&self, context: &Context) -> Result<Outcome> {
-        if let Some(folder) = &self.score {
-            return run_score(context.ui, folder);
-        }
         let baseline = self.baseline.as_deref().map(read_baseline).transpose()?;
         let mut reports = Vec::new();
         for file in &self.files {
-            reports.push(examine(file, baseline.as_deref())?);
+            reports.extend(examine(file, baseline.as_deref())?);
         }
         let detail = if self.quiet {
             Detail::Title
@@ -117,83 +119,175 @@ impl Logs {
                 .iter()
                 .any(|finding| finding.severity == Severity::Error),
         });
-        Ok(if failed {
-            Outcome::CheckFailed
-        } else {
-            Outcome::Success
+        let understood = reports.iter().all(|report| report.understood == Understood::Yes);
+        Ok(match (failed, understood) {
+            (true, _) => Outcome::CheckFailed,
+            (false, false) => Outcome::NotUnderstood,
+            (false, true) => Outcome::Success,
         })
     }
 }
 
-fn read(file: &Path) -> Result<Vec<u8>> {
-    if file == Path::new("-") {
-        return bounded::take(std::io::stdin(), "standard input", bounded::LOG);
+/// A log, its name and what was found in it.
+struct Examined {
+    name: String,
+    packed: Packed,
+    scanned: Scanned,
+}
+
+/// Reads each log of a file, of an archive or of a folder, block by block, and gives it to `take`.
+fn each(input: &Path, take: &mut dyn FnMut(Examined) -> Result<()>) -> Result<()> {
+    let mut visit = |name: &str, packed: Packed, source: &mut dyn Read| {
+        let scanned = scan(name, source).with_context(|| format!("reading {name}"))?;
+        let name = name.to_string();
+        take(Examined {
+            name,
+            packed,
+            scanned,
+        })
+    };
+    if input == Path::new("-") {
+        return unpack::stream("-", &mut std::io::stdin().lock(), &mut visit);
     }
-    bounded::read(file, bounded::LOG)
+    for path in files(input)? {
+        let name = path.display().to_string();
+        let mut file = bounded::open(&path)?;
+        unpack::file(&name, &mut file, &mut visit)?;
+    }
+    Ok(())
+}
+
+/// A file itself; of a folder all files but those that lie beside a log and say when it was written.
+fn files(input: &Path) -> Result<Vec<PathBuf>> {
+    if !input.is_dir() {
+        return Ok(vec![input.to_path_buf()]);
+    }
+    let mut files = Vec::new();
+    for entry in walkdir::WalkDir::new(input).sort_by_file_name() {
+        let entry = entry.with_context(|| format!("listing {}", input.display()))?;
+        let path = entry.path();
+        let aside = path
+            .extension()
+            .is_some_and(|end| end == "index" || end == "began")
+            && path.with_extension("").exists();
+        if entry.file_type().is_file() && !aside {
+            files.push(path.to_path_buf());
+        }
+    }
+    if files.is_empty() {
+        bail!("{}: there are no files in this folder", input.display());
+    }
+    Ok(files)
 }
 
 /// Reads a log of any length, block by block.
-pub fn scan(file: &Path) -> Result<Scanned> {
-    let mut source: Box<dyn std::io::Read> = if file == Path::new("-") {
-        Box::new(std::io::stdin().lock())
-    } else {
-        Box::new(bounded::open(file).context("`-` reads standard input, which may be a pipe")?)
-    };
-    let mut scan = Scan::new(&file.display().to_string());
+fn scan(name: &str, source: &mut dyn Read) -> std::io::Result<Scanned> {
+    let mut scan = Scan::new(name);
     let mut block = vec![0; BLOCK];
     loop {
         match source.read(&mut block) {
             Ok(0) => return Ok(scan.finish()),
-            Ok(length) => scan.push(&block[..length]),
+            Ok(length) => scan.push(block.get(..length).unwrap_or_default()),
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error).with_context(|| format!("reading {}", file.display())),
+            Err(error) => return Err(error),
         }
     }
 }
 
-fn examine(file: &Path, baseline: Option<&[Finding]>) -> Result<Report> {
-    let mut scanned = scan(file)?;
-    if file != Path::new("-") {
-        wall_time::date(&mut scanned.findings, file)?;
+/// The findings of a file, of an archive or of a folder. Errors: it cannot be read, or is not a kernel's log.
+pub fn findings(input: &Path) -> Result<Vec<Finding>> {
+    let mut findings = Vec::new();
+    each(input, &mut |examined| {
+        if let Some(problem) = examined.scanned.understood.problem() {
+            bail!("{}: {problem}", examined.name);
+        }
+        findings.extend(examined.scanned.findings);
+        Ok(())
+    })?;
+    Ok(findings)
+}
+
+fn examine(input: &Path, baseline: Option<&[Finding]>) -> Result<Vec<Report>> {
+    let mut reports = Vec::new();
+    each(input, &mut |Examined {
+                          name,
+                          packed,
+                          mut scanned,
+                      }| {
+        if packed == Packed::No && name != "-" {
+            wall_time::date(&mut scanned.findings, Path::new(&name))?;
+        }
+        reports.push(Report {
+            file: name,
+            format: scanned.format,
+            understood: scanned.understood,
+            completeness: scanned.completeness,
+            lockdep: scanned.lockdep,
+            comparison: baseline.map(|baseline| baseline::compare(baseline, &scanned.findings)),
+            findings: scanned.findings,
+            firmware: scanned.firmware,
+            untold: scanned.untold,
+        });
+        Ok(())
+    })?;
+    if reports.is_empty() {
+        bail!("{}: there is no file in this archive", input.display());
     }
-    Ok(Report {
-        file: file.display().to_string(),
-        format: scanned.format,
-        completeness: scanned.completeness,
-        lockdep: scanned.lockdep,
-        comparison: baseline.map(|baseline| baseline::compare(baseline, &scanned.findings)),
-        findings: scanned.findings,
-        untold: scanned.untold,
-    })
+    Ok(reports)
 }
 
 /// Findings of a baseline: a log, or the JSON that this command printed for one or more.
 fn read_baseline(file: &Path) -> Result<Vec<Finding>> {
-    let bytes = read(file)?;
-    let object = serde_json::from_slice::<serde_json::Value>(&bytes).ok();
-    let Some(object) = object.filter(|object| object.get("schema_version").is_some()) else {
-        return Ok(finder::find(&reader::read(&bytes), &file.display().to_string()));
+    let Some(object) = saved(file)? else {
+        return findings(file);
     };
-    let version = object["schema_version"].as_u64();
+    let version = object.get("schema_version").and_then(serde_json::Value::as_u64);
     if version != Some(u64::from(crate::ui::SCHEMA_VERSION)) {
         bail!(
             "{}: schema_version is {}, this program reads {}: write the baseline again with `cargo xtask --json logs FILE`",
             file.display(),
-            object["schema_version"],
+            object.get("schema_version").unwrap_or(&serde_json::Value::Null),
             crate::ui::SCHEMA_VERSION
         );
     }
     let saved: Saved = serde_json::from_value(object).with_context(|| {
         format!(
-            "{}: this is no output of `cargo xtask --json logs FILE`",
+            "{}: this is not output of `cargo xtask --json logs FILE`",
             file.display()
         )
     })?;
     Ok(saved.files.into_iter().flat_map(|file| file.findings).collect())
 }
 
+/// The object, if the file holds one with a schema version.
+fn saved(file: &Path) -> Result<Option<serde_json::Value>> {
+    if file == Path::new("-") || file.is_dir() {
+        return Ok(None);
+    }
+    let doing = || format!("reading {}", file.display());
+    let mut first = [0];
+    let length = std::fs::File::open(file)
+        .and_then(|mut file| file.read(&mut first))
+        .with_context(doing)?;
+    if length == 0 || first != *b"{" {
+        return Ok(None);
+    }
+    let bytes = std::fs::read(file).with_context(doing)?;
+    let object = serde_json::from_slice::<serde_json::Value>(&bytes).ok();
+    Ok(object.filter(|object| object.get("schema_version").is_some()))
+}
+
 fn print(ui: &Ui, report: &Report, detail: Detail) {
     ui.line(&format!("{}: {}", report.file, headline(report)));
+    if !report.firmware.is_empty() {
+        ui.line(&format!(
+            "  {} errors of firmware, before a kernel ran:",
+            report.firmware.len()
+        ));
+    }
+    for error in &report.firmware {
+        ui.line(&format!("    line {}: {}", error.line, error.text));
+    }
     if report.untold > 0 {
         ui.line(&format!(
             "  {} more findings are counted and not kept",
@@ -228,13 +322,20 @@ fn headline(report: &Report) -> String {
         .iter()
         .filter(|finding| finding.severity == Severity::Error)
         .count();
-    let warnings = report.findings.len() - errors;
+    let warnings = report.findings.len().saturating_sub(errors);
     let boots = report.completeness.boots;
     let several = if boots > 1 {
         format!(", {boots} boots")
     } else {
         String::new()
     };
+    // "0 errors" is what was read, and nothing else.
+    if let Some(problem) = report.understood.problem() {
+        return match warnings {
+            0 => format!("not understood: {problem}"),
+            _ => format!("not understood: {problem}; {warnings} warnings{several}"),
+        };
+    }
     let Some(comparison) = &report.comparison else {
         return format!("{errors} errors, {warnings} warnings{several}");
     };
@@ -331,69 +432,4 @@ fn place(finding: &Finding) -> String {
             .then(|| "lockdep is off from here on".to_string()),
     );
     words.iter().map(|word| format!(", {word}")).collect()
-}
-
-#[derive(Debug, Serialize)]
-struct ScoreAnswer {
-    score: Score,
-    wrong: Vec<Mark>,
-}
-
-/// Judges every file of the folder whose name is a number.
-fn run_score(ui: &Ui, folder: &Path) -> Result<Outcome> {
-    let mut marks = Vec::new();
-    for entry in walkdir::WalkDir::new(folder).sort_by_file_name() {
-        let entry = entry.with_context(|| format!("listing {}", folder.display()))?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if entry.file_type().is_file() && name.bytes().all(|byte| byte.is_ascii_digit()) {
-            marks.extend(score::judge(&name, &read(entry.path())?));
-        }
-    }
-    if marks.is_empty() {
-        bail!(
-            "{}: no logs with expected answers here (their names are numbers)",
-            folder.display()
-        );
-    }
-    let score = score::total(&marks);
-    let wrong: Vec<Mark> = marks
-        .into_iter()
-        .filter(|mark| !wrong_answers(mark).is_empty())
-        .collect();
-    for mark in &wrong {
-        ui.line(&format!(
-            "{}: wrong {}: {}",
-            mark.name,
-            wrong_answers(mark).join(", "),
-            mark.shown
-        ));
-    }
-    for (words, (right, all)) in [
-        ("found where something is wrong", score.positives),
-        ("nothing found where nothing is", score.negatives),
-        ("kind", score.kinds),
-        ("guilty function", score.functions),
-        ("damaged or not", score.damaged),
-    ] {
-        ui.line(&format!(
-            "{words}: {right} of {all} ({:.1} %)",
-            100.0 * right as f64 / all.max(1) as f64
-        ));
-    }
-    ui.json(&ScoreAnswer { score, wrong })?;
-    Ok(Outcome::Success)
-}
-
-fn wrong_answers(mark: &Mark) -> Vec<&'static str> {
-    let answers = [
-        ("found", Some(mark.found)),
-        ("kind", mark.kind),
-        ("function", mark.function),
-        ("damaged", mark.damaged),
-    ];
-    answers
-        .into_iter()
-        .filter(|(_, right)| *right == Some(false))
-        .map(|(words, _)| words)
-        .collect()
 }

@@ -19,15 +19,70 @@ pub struct Signature {
     pub kind: Kind,
     /// Stable title.
     pub title: String,
+    /// Module of the function that the title names.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub module: Option<String>,
+    /// What tells it from others of its kind.
+    #[serde(skip_serializing_if = "RestsOn::is_unsaid", default)]
+    pub rests_on: RestsOn,
+}
+
+/// What tells a finding from others of its kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RestsOn {
+    /// A file of an earlier version does not say.
+    #[default]
+    Unsaid,
+    /// The function that is to be looked at first.
+    Function,
+    /// The locks that the report names.
+    Locks,
+    /// The kernel's own words, which name a device or a condition.
+    Words,
+    /// Its kind alone: another one may have any other cause, so it never matches.
+    Kind,
+}
+
+impl RestsOn {
+    const fn is_unsaid(&self) -> bool {
+        matches!(self, RestsOn::Unsaid)
+    }
 }
 
 impl Signature {
     /// The signature of a finding.
     pub fn of(finding: &Finding) -> Self {
+        let names_locks = finding
+            .locks
+            .as_ref()
+            .is_some_and(|locks| !locks.names().is_empty());
+        let rests_on = if finding.function.is_some() {
+            RestsOn::Function
+        } else if names_locks {
+            RestsOn::Locks
+        } else if finding.kind.is_told_by_its_words() {
+            RestsOn::Words
+        } else {
+            RestsOn::Kind
+        };
         Signature {
             kind: finding.kind,
             title: finding.title.clone(),
+            module: finding.function.as_ref().and(finding.module.clone()),
+            rests_on,
         }
+    }
+
+    /// Whether a finding of this signature is one of the other. What rests on its kind alone never is; what a file of an earlier version kept
+    /// is known by kind and title.
+    pub fn matches(&self, other: &Signature) -> bool {
+        let alone = |one: &Signature| one.rests_on == RestsOn::Kind;
+        if alone(self) || alone(other) || (self.kind, &self.title) != (other.kind, &other.title) {
+            return false;
+        }
+        let unsaid = self.rests_on.is_unsaid() || other.rests_on.is_unsaid();
+        unsaid || (self.rests_on == other.rests_on && self.module == other.module)
     }
 }
 
@@ -83,9 +138,12 @@ pub fn compare(baseline: &[Finding], now: &[Finding]) -> Comparison {
         }
         told.push(signature.clone());
         let times = after.get(&signature).copied().unwrap_or_default();
-        match before.get(&signature) {
+        match before
+            .get(&signature)
+            .filter(|_| signature.rests_on != RestsOn::Kind)
+        {
             Some(&times_before) if !never_accepted(finding) => {
-                let louder = times > times_before * FACTOR + SLACK;
+                let louder = times > times_before.saturating_mul(FACTOR).saturating_add(SLACK);
                 let change = Change {
                     signature,
                     before: times_before,
@@ -103,7 +161,7 @@ pub fn compare(baseline: &[Finding], now: &[Finding]) -> Comparison {
     }
     comparison.gone = before
         .into_keys()
-        .filter(|signature| !after.contains_key(signature))
+        .filter(|signature| !after.contains_key(signature) && signature.rests_on != RestsOn::Kind)
         .collect();
     comparison
 }
@@ -117,9 +175,10 @@ pub fn loudest(findings: &[Finding], signature: &Signature) -> usize {
 fn counts(findings: &[Finding]) -> BTreeMap<Signature, usize> {
     let mut by_boot: BTreeMap<(Signature, &str, u32), usize> = BTreeMap::new();
     for finding in findings {
-        *by_boot
+        let sum = by_boot
             .entry((Signature::of(finding), &finding.source, finding.boot))
-            .or_default() += finding.times;
+            .or_default();
+        *sum = sum.saturating_add(finding.times);
     }
     let mut loudest = BTreeMap::new();
     for ((signature, _, _), times) in by_boot {
@@ -163,6 +222,30 @@ mod tests {
         assert_eq!(comparison.new.len(), 1);
         assert_eq!(comparison.new[0].kind, Kind::Warning);
         assert_eq!(compare(&findings(&[WARN]), &[]).gone.len(), 1);
+    }
+
+    #[test]
+    fn what_rests_on_its_kind_alone_is_always_new() {
+        let lockup = |task: &str| {
+            let line = format!("watchdog: BUG: soft lockup - CPU#1 stuck for 22s! [{task}:7]");
+            findings(&[line.as_str()])
+        };
+        let comparison = compare(&lockup("a"), &lockup("b"));
+        assert_eq!(comparison.new.len(), 1, "{comparison:#?}");
+        assert_eq!(Signature::of(&lockup("a")[0]).rests_on, RestsOn::Kind);
+        let same_name = |module: &str| {
+            let line = format!("WARNING: CPU: 0 PID: 1 at a.c:1 probe+0x1/0x2 [{module}]");
+            findings(&[line.as_str()])
+        };
+        assert_eq!(compare(&same_name("a"), &same_name("b")).new.len(), 1);
+        assert!(compare(&same_name("a"), &same_name("a")).is_clean());
+    }
+
+    #[test]
+    fn what_an_earlier_version_kept_is_known_by_kind_and_title() {
+        let old: Signature = serde_json::from_str(r#"{"kind":"warning","title":"WARNING in f"}"#).unwrap();
+        let now = Signature::of(&findings(&[WARN])[0]);
+        assert!(old.matches(&now) && now.matches(&old) && now.matches(&now));
     }
 
     #[test]

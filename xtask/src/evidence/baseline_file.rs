@@ -4,7 +4,7 @@
 //! It counts only for the conditions under which it was made: another boot method, other tests or a longer soak say other things, and
 //! silence under other conditions proves nothing.
 
-use super::baseline::{self, Comparison, Signature};
+use super::baseline::{self, Comparison, RestsOn, Signature};
 use super::finding::Finding;
 use super::kind::Severity;
 use serde::{Deserialize, Serialize};
@@ -150,7 +150,7 @@ pub fn id(signature: &Signature) -> String {
     hash.update(signature.kind.name());
     hash.update([0]);
     hash.update(&signature.title);
-    hex::encode(&hash.finalize()[..4])
+    hex::encode(hash.finalize().iter().take(4).copied().collect::<Vec<u8>>())
 }
 
 /// Why a finding cannot be accepted.
@@ -158,7 +158,9 @@ pub fn id(signature: &Signature) -> String {
 pub enum Refusal {
     /// It switches lockdep off (invariant 15).
     LockdepOff,
-    /// Nobody said why.
+    /// Nothing tells it from others of its kind ([`RestsOn::Kind`]).
+    NothingToKnowItBy,
+    /// No reason was given.
     NoReason,
     /// Nobody gave a name.
     NoName,
@@ -169,6 +171,9 @@ impl fmt::Display for Refusal {
         out.write_str(match self {
             Refusal::LockdepOff => {
                 "it switches lockdep off, and nothing after it is checked: mend it, or take the patch back; no person can accept it"
+            }
+            Refusal::NothingToKnowItBy => {
+                "it names no function, no lock and no device: the next one of its kind may have any other cause, so no acceptance would know it again"
             }
             Refusal::NoReason => "an acceptance needs a reason that somebody can judge later: `--why TEXT`",
             Refusal::NoName => "an acceptance needs a name: `--by NAME`",
@@ -281,6 +286,9 @@ impl BaselineFile {
             return Err(Refusal::NoName);
         }
         let signature = Signature::of(finding);
+        if signature.rests_on == RestsOn::Kind {
+            return Err(Refusal::NothingToKnowItBy);
+        }
         let acceptance = Acceptance {
             id: id(&signature),
             signature,
@@ -298,19 +306,21 @@ impl BaselineFile {
     }
 
     fn under_mut(&mut self, conditions: &Conditions) -> &mut Recorded {
-        let at = self
+        let known = self
             .baselines
             .iter()
-            .position(|recorded| recorded.conditions == *conditions)
-            .unwrap_or_else(|| {
-                self.baselines.push(Recorded {
-                    conditions: conditions.clone(),
-                    boots: Vec::new(),
-                    accepted: Vec::new(),
-                });
-                self.baselines.len() - 1
+            .position(|recorded| recorded.conditions == *conditions);
+        let at = known.unwrap_or(self.baselines.len());
+        if known.is_none() {
+            self.baselines.push(Recorded {
+                conditions: conditions.clone(),
+                boots: Vec::new(),
+                accepted: Vec::new(),
             });
-        &mut self.baselines[at]
+        }
+        self.baselines
+            .get_mut(at)
+            .expect("it was found, or was pushed just now")
     }
 }
 
@@ -333,7 +343,7 @@ impl Recorded {
     pub fn acceptance(&self, signature: &Signature) -> Option<&Acceptance> {
         self.accepted
             .iter()
-            .find(|accepted| accepted.signature == *signature)
+            .find(|accepted| accepted.signature.matches(signature))
     }
 
     /// [`baseline::compare`] with what was seen and accepted. What was accepted is known: visible, and no failure; but not when this one
@@ -373,7 +383,7 @@ impl Recorded {
                 here.push(signature.clone());
                 match rows.iter_mut().find(|row| row.signature == signature) {
                     Some(row) => {
-                        row.boots += 1;
+                        row.boots = row.boots.saturating_add(1);
                         row.loudest = row.loudest.max(times);
                     }
                     None => rows.push(Row {

@@ -149,6 +149,13 @@ fn what_switches_lockdep_off_is_never_accepted() {
     // Nor when the same title was accepted from a log in which it left lockdep on.
     let mut harmless = now[0].clone();
     harmless.lockdep_off = false;
+    assert_eq!(
+        file.accept(&conditions(), &harmless, BY),
+        Err(Refusal::NothingToKnowItBy)
+    );
+    let mut now = now;
+    now[0].function = Some("f".into());
+    harmless.function = Some("f".into());
     file.accept(&conditions(), &harmless, BY).unwrap();
     assert_eq!(file.under(&conditions()).unwrap().compare(&now).new.len(), 1);
 }

@@ -2,7 +2,7 @@
 //! (invariant 15).
 
 use super::headers::{self, DOWN, LOCKDEP_OFF};
-use super::record::{Log, Loss, Record};
+use super::record::{Log, Loss, Origin, Record};
 use serde::Serialize;
 
 /// Whether a log is complete, and from where to where it goes.
@@ -56,6 +56,7 @@ pub struct Judge {
     boot: u32,
     end: Option<End>,
     off: Option<(Option<u64>, String)>,
+    words: usize,
 }
 
 impl Judge {
@@ -69,7 +70,13 @@ impl Judge {
 
     /// Takes a record that has some words in it which [`headers::interesting`] knows. [`Judge::any`] is called after it.
     pub(super) fn interesting(&mut self, record: &Record) {
+        if record.origin == Origin::Firmware {
+            return;
+        }
         self.begin_boot(record);
+        self.words = self
+            .words
+            .saturating_add(usize::from(begins_boot(record) || ending(&record.text).is_some()));
         self.end = ending(&record.text).or(self.end);
         if self.off.is_none() && switches_off(&record.text) {
             self.off = Some((record.time, record.text.trim().to_string()));
@@ -78,6 +85,9 @@ impl Judge {
 
     /// Takes any record.
     pub(super) fn any(&mut self, record: &Record) {
+        if record.origin == Origin::Firmware {
+            return;
+        }
         self.begin_boot(record);
         if self.start.is_none() && record.time.is_some() {
             self.start = Some(if begins_boot(record) {
@@ -86,6 +96,11 @@ impl Judge {
                 Start::Later
             });
         }
+    }
+
+    /// How many lines had words that only a kernel prints.
+    pub(super) fn kernel_words(&self) -> usize {
+        self.words
     }
 
     /// What an earlier boot said does not count.

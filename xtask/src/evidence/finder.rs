@@ -2,25 +2,28 @@
 //! same finding in one boot only the first ones are kept, and the rest is counted.
 
 mod answers;
+mod consequence;
+mod messages;
 mod open;
 mod preambles;
+mod reports;
+mod resets;
 
 use super::finding::Finding;
+use super::firmware::{self, Complaint, FirmwareError};
 use super::headers::{self, Blame, Body, Header, Opening};
-use super::kind::{Kind, Severity};
+use super::kind::Kind;
 use super::prefix::Caller;
-use super::record::{Log, Record};
-use super::splat::{Class, Splat, classify};
+use super::record::{Log, Origin, Record};
+use super::splat::{Class, classify};
 use super::summary;
 use answers::Answers;
-use open::{Open, continues, same_context};
-use preambles::{Preambles, Waited};
+use messages::Quiet;
+use open::{Open, same_context};
+use preambles::Preambles;
+use reports::Ended;
+use resets::Resets;
 use std::collections::HashMap;
-use std::collections::hash_map::DefaultHasher;
-use std::hash::{Hash, Hasher};
-
-/// A panic so many records after a report is the report's consequence.
-const CONSEQUENCE: usize = 400;
 
 /// So many reports are open at once, at most: one for each CPU or task that prints.
 const MOST_OPEN: usize = 64;
@@ -32,6 +35,21 @@ const MOST: usize = 20_000;
 const EXCERPTS: usize = 64 << 20;
 /// The taint that a report sets, or the stack of a message, is told so many records after it, at most.
 const RIGHT_BEHIND: usize = 6;
+/// So many errors of firmware are kept.
+const MOST_FIRMWARE: usize = 100;
+
+/// What was found in a log.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// Findings in the order in which they began.
+    pub findings: Vec<Finding>,
+    /// Findings beyond the bound, which are only counted.
+    pub untold: usize,
+    /// Errors that firmware reported before a kernel ran.
+    pub firmware: Vec<FirmwareError>,
+    /// Stacks that belong to no report or message that was recognised.
+    pub unexplained: usize,
+}
 
 /// Turns records into findings.
 #[derive(Debug)]
@@ -45,7 +63,11 @@ pub struct Finder {
     kept: usize,
     /// Records seen.
     seen: usize,
-    timed: bool,
+    resets: Resets,
+    firmware: Vec<FirmwareError>,
+    unexplained: usize,
+    /// The last line of the kernel that no report took, where lines have no level: a stack right behind it is its own.
+    quiet: Quiet,
     /// A line was seen that stands in no report: what comes before it may be the end of one.
     begun: bool,
     answers: Answers,
@@ -53,8 +75,8 @@ pub struct Finder {
     open: Vec<Open>,
     /// What has ended, with the number of the record with which it began.
     done: Vec<(usize, Finding)>,
-    /// Number of the record that ended the last error, and its index in `done`.
-    last_error: Option<(usize, usize)>,
+    /// The last error.
+    last_error: Option<Ended>,
     /// Number of the record of the last message, who printed it, and its index in `done`.
     last_message: Option<(usize, Option<Caller>, usize)>,
 }
@@ -75,7 +97,10 @@ impl Finder {
             untold: 0,
             kept: 0,
             seen: 0,
-            timed: false,
+            resets: Resets::default(),
+            firmware: Vec::new(),
+            unexplained: 0,
+            quiet: Quiet::default(),
             begun: false,
             answers: Answers::default(),
             preambles: Preambles::default(),
@@ -93,24 +118,36 @@ impl Finder {
 
     /// Takes the next record, of which it is known whether it is [`headers::interesting`].
     pub(super) fn take(&mut self, record: &Record, interesting: bool) {
-        self.seen += 1;
-        self.timed |= record.time.is_some();
+        self.seen = self.seen.saturating_add(1);
+        if self.resets.take(record, interesting) {
+            self.alone(&SILENT_RESET, record);
+        }
+        if record.origin == Origin::Firmware {
+            return self.firmware(record);
+        }
         let loud = record.level.is_some_and(|level| level <= 4) && record.facility == 0;
         let begun = self.begin_log(record);
         if !interesting && !loud && self.open.is_empty() && !self.answers.are_open() {
-            return;
+            return self.remember_quiet(record);
         }
         let early = self.preambles.expire(self.seen);
         self.tell_messages(early);
-        let foreign_program = (self.timed && !record.has_prefix()) || record.facility != 0;
+        let foreign_program = record.origin == Origin::Program || record.facility != 0;
         if !foreign_program && (interesting || self.answers.are_open()) {
             self.answers.listen(record);
         }
-        let opening = headers::recognise(&record.text)
-            .filter(|_| interesting)
+        let opening = interesting
+            .then(|| headers::recognise(&record.text))
+            .flatten()
             .filter(|opening| !foreign_program || specific(opening))
             .filter(|_| !self.names_itself_inside(record));
         match opening {
+            // Right behind a cut stand the words of a warning; its first line follows.
+            Some(Opening::Header(header))
+                if header.kind.may_be_words_of_warning() && self.preambles.announce(record.caller) =>
+            {
+                self.preambles.remember(record, self.seen, true);
+            }
             Some(Opening::Header(header)) => return self.begin(header, record),
             // A function in a stack may be called like one of their words.
             Some(Opening::Preamble) if !is_stack(&record.text) => {
@@ -125,8 +162,28 @@ impl Finder {
         }
         let taken = self.extend(record, foreign_program);
         let tainted = interesting && !taken && self.belongs_to_last_error(record);
-        if opening.is_none() && loud && !taken && !tainted {
+        if taken || tainted || opening.is_some() || foreign_program {
+            return;
+        }
+        if loud {
             self.message(record, begun);
+        } else if record.level.is_none() {
+            self.without_level(record, begun);
+        }
+    }
+
+    /// A line of firmware: none of the kernel's, but its own errors are kept, and a crash is a finding.
+    fn firmware(&mut self, record: &Record) {
+        match firmware::complaint(&record.text) {
+            Some(Complaint::Crash) => self.alone(&FIRMWARE_CRASH, record),
+            Some(Complaint::Error) if self.firmware.len() < MOST_FIRMWARE => {
+                self.firmware.push(FirmwareError {
+                    text: summary::clip(record.text.trim()).to_string(),
+                    line: record.line,
+                    boot: record.boot,
+                })
+            }
+            Some(Complaint::Error) | None => {}
         }
     }
 
@@ -144,13 +201,13 @@ impl Finder {
         let taints = record
             .text
             .contains("Disabling lock debugging due to kernel taint");
-        let Some((ended, index)) = self.last_error.filter(|_| taints) else {
+        let Some(last) = self.last_error.filter(|_| taints) else {
             return false;
         };
-        let Some((_, finding)) = self.done.get_mut(index) else {
+        let Some((_, finding)) = self.done.get_mut(last.index) else {
             return false;
         };
-        let right_behind = self.seen - ended <= RIGHT_BEHIND && finding.boot == record.boot;
+        let right_behind = self.seen.saturating_sub(last.seen) <= RIGHT_BEHIND && finding.boot == record.boot;
         if right_behind {
             finding.lockdep_off = true;
             finding.excerpt.push(record.text.to_string());
@@ -158,18 +215,20 @@ impl Finder {
         right_behind
     }
 
-    /// Ends every open report; gives all findings in the order in which they began, and how many there were beyond the bound.
-    pub fn finish(mut self) -> (Vec<Finding>, usize) {
+    /// Ends every open report and gives what was found.
+    pub fn finish(mut self) -> Found {
         while let Some(open) = self.open.pop() {
             self.close(open);
         }
         let waited = self.preambles.finish();
         self.tell_messages(waited);
         self.done.sort_by_key(|(began, _)| *began);
-        (
-            self.done.into_iter().map(|(_, finding)| finding).collect(),
-            self.untold,
-        )
+        Found {
+            findings: self.done.into_iter().map(|(_, finding)| finding).collect(),
+            untold: self.untold,
+            firmware: self.firmware,
+            unexplained: self.unexplained,
+        }
     }
 
     /// Keeps a finding, or counts it where the same one was told often enough; gives where it stands.
@@ -179,15 +238,19 @@ impl Finder {
             return Some(index);
         }
         if self.done.len() >= MOST {
-            self.untold += 1;
+            self.untold = self.untold.saturating_add(1);
             return None;
         }
         if self.kept > EXCERPTS {
             finding.excerpt.truncate(1);
         }
-        self.kept += finding.excerpt.iter().map(String::len).sum::<usize>();
+        let length: usize = finding.excerpt.iter().map(String::len).sum();
+        self.kept = self.kept.saturating_add(length);
         let index = self.done.len();
-        let times = self.told.get(&place).map_or(0, |told| told.times) + 1;
+        let times = self
+            .told
+            .get(&place)
+            .map_or(1, |told| told.times.saturating_add(1));
         self.told.insert(place, Told { times, index });
         self.done.push((began, finding));
         Some(index)
@@ -197,7 +260,7 @@ impl Finder {
     fn count(&mut self, place: (u32, u64)) -> Option<usize> {
         let told = self.told.get(&place).filter(|told| told.times >= SAME)?;
         let (_, finding) = self.done.get_mut(told.index)?;
-        finding.times += 1;
+        finding.times = finding.times.saturating_add(1);
         Some(told.index)
     }
 
@@ -222,164 +285,6 @@ impl Finder {
                 }
         })
     }
-
-    fn begin(&mut self, header: &'static Header, record: &Record) {
-        let kind = header.kind;
-        if let Some(at) = self
-            .open
-            .iter()
-            .position(|open| same_context(&open.splat, record.caller))
-        {
-            if continues(&self.open[at].splat, kind) {
-                self.open[at].take(record, self.seen, Class::Detail);
-                self.open[at].splat.panicked |= kind == Kind::Panic;
-                return;
-            }
-            let was_asked = self.answers.were_to_crash(record);
-            if kind == Kind::Panic && !was_asked && severity(&self.open[at].splat) == Severity::Error {
-                self.open[at].splat.panicked = true;
-                self.open[at].take(record, self.seen, Class::Detail);
-                return;
-            }
-            if header.body == Body::Line {
-                return self.alone(header, record);
-            }
-            let mut open = self.open.swap_remove(at);
-            open.splat.cut |= open.interrupted();
-            self.close(open);
-        }
-        if kind == Kind::Panic && self.explains_panic(record) {
-            return;
-        }
-        if header.body == Body::Line {
-            return self.alone(header, record);
-        }
-        let open = self.opened(header, record);
-        if self.open.len() >= MOST_OPEN {
-            let oldest = self.open.remove(0);
-            self.close(oldest);
-        }
-        self.open.push(open);
-    }
-
-    /// A report of one line ends none that is open: where nobody says who prints, it may be another's.
-    fn alone(&mut self, header: &'static Header, record: &Record) {
-        let open = Open::new(header, record, self.seen, Vec::new());
-        self.close(open);
-    }
-
-    fn opened(&mut self, header: &'static Header, record: &Record) -> Open {
-        let (lines, others) = self.preambles.of(record.caller);
-        self.tell_messages(others);
-        Open::new(header, record, self.seen, lines)
-    }
-
-    /// A panic whose cause was reported just before is no finding of its own.
-    fn explains_panic(&mut self, record: &Record) -> bool {
-        let was_asked = self.answers.were_to_crash(record);
-        let Some((ended, index)) = self.last_error.filter(|_| !was_asked) else {
-            return false;
-        };
-        let Some((_, finding)) = self.done.get_mut(index) else {
-            return false;
-        };
-        let explained = self.seen - ended <= CONSEQUENCE && finding.boot == record.boot;
-        if explained && !finding.panicked {
-            finding.panicked = true;
-            finding.excerpt.push(record.text.to_string());
-        }
-        explained
-    }
-
-    /// Shows a record to every open report; true when one of them took it.
-    fn extend(&mut self, record: &Record, foreign_program: bool) -> bool {
-        let (mut at, mut taken) = (0, false);
-        while at < self.open.len() {
-            let open = &mut self.open[at];
-            let ended = if same_context(&open.splat, record.caller) && !foreign_program {
-                open.add(record, self.seen)
-            } else {
-                open.is_over(record, self.seen)
-            };
-            taken |= open.last_own.0 == self.seen;
-            if ended {
-                let open = self.open.swap_remove(at);
-                self.close(open);
-            } else {
-                at += 1;
-            }
-        }
-        taken
-    }
-
-    fn close(&mut self, mut open: Open) {
-        open.splat.lines.truncate(open.last_own.1);
-        self.tell_messages(open.take_held());
-        if open.splat.header == &FRAGMENT && self.stack_of_message(&open) {
-            return;
-        }
-        let finding = summary::summarise(&open.splat, &self.source);
-        let error = finding.severity == Severity::Error;
-        let key = hash(&(finding.kind, &finding.title));
-        let index = self.tell(open.began, finding, key);
-        if error && let Some(index) = index {
-            self.last_error = Some((open.last_own.0, index));
-        }
-    }
-
-    /// A line of level warning or above that no report explains is a finding of its own (plan: no new warnings).
-    fn message(&mut self, record: &Record, begun: bool) {
-        let class = classify(&record.text);
-        if class == Class::Blank || self.answers.hold(record, class) {
-            return;
-        }
-        if self.preambles.announce(record.caller) {
-            return self.preambles.remember(record, self.seen, true);
-        }
-        if is_fragment(class, &record.text) || (!begun && class == Class::Detail) {
-            let mut open = Open::new(&FRAGMENT, record, self.seen, Vec::new());
-            open.splat.cut = true;
-            open.behind = self.message_before(record);
-            return self.open.push(open);
-        }
-        let within = |open: &&mut Open| open.splat.caller == record.caller && open.is_right_before(record);
-        if let Some(open) = self.open.iter_mut().find(within) {
-            return open.hold(record, self.seen);
-        }
-        self.tell_messages(vec![(self.seen, record.clone().into_owned())]);
-    }
-
-    fn tell_messages(&mut self, waited: Vec<Waited>) {
-        for (seen, record) in waited {
-            let key = rough_hash(&record.text);
-            let index = self.count((record.boot, key));
-            let index = index.or_else(|| self.tell(seen, summary::message(&record, &self.source), key));
-            self.last_message = index.map(|index| (seen, record.caller, index));
-        }
-    }
-
-    /// Where the message stands right behind which this caller prints a stack.
-    fn message_before(&self, record: &Record) -> Option<usize> {
-        let (seen, caller, index) = self.last_message?;
-        let (_, finding) = self.done.get(index)?;
-        let right_behind = self.seen - seen <= RIGHT_BEHIND && finding.boot == record.boot;
-        (right_behind && caller == record.caller).then_some(index)
-    }
-
-    /// `dump_stack()` right behind a message is that message's stack.
-    fn stack_of_message(&mut self, open: &Open) -> bool {
-        let Some((_, finding)) = open.behind.and_then(|index| self.done.get_mut(index)) else {
-            return false;
-        };
-        if finding.excerpt.len() == 1 {
-            let stack = summary::summarise(&open.splat, &self.source);
-            finding.excerpt.extend(stack.excerpt);
-            finding.function = stack.function;
-            finding.module = stack.module;
-            (finding.process, finding.pid, finding.cpu) = (stack.process, stack.pid, stack.cpu);
-        }
-        true
-    }
 }
 
 /// What is left of a report whose first line is not in the log, or a stack that nothing explains.
@@ -391,44 +296,30 @@ static FRAGMENT: Header = Header {
     body: Body::MaybeStack,
 };
 
+/// A board that is reset again and again without a word.
+static SILENT_RESET: Header = Header {
+    mark: "",
+    kind: Kind::SilentReset,
+    stem: "silent reset loop",
+    blame: Blame::Nobody,
+    body: Body::Line,
+};
+
+/// An exception of firmware.
+static FIRMWARE_CRASH: Header = Header {
+    mark: "",
+    kind: Kind::FirmwareCrash,
+    stem: "firmware crashed",
+    blame: Blame::Nobody,
+    body: Body::Line,
+};
+
+fn elapsed(then: Option<u64>, now: Option<u64>) -> Option<u64> {
+    Some(now?.saturating_sub(then?))
+}
+
 fn is_stack(text: &str) -> bool {
     matches!(classify(text), Class::Frame | Class::Counter | Class::StackStart)
-}
-
-/// Whether a line of this class can only stand in a report. The first line of a stack says on which CPU and in which task it was
-/// (lib/dump_stack.c: `dump_stack_print_info()`).
-fn is_fragment(class: Class, text: &str) -> bool {
-    match class {
-        Class::StackStart | Class::OlderStack | Class::Frame | Class::Counter | Class::End => true,
-        Class::Detail => text.starts_with("CPU: ") && text.contains(" Comm: "),
-        Class::Rule | Class::Blank | Class::Other => false,
-    }
-}
-
-fn hash(value: &impl Hash) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    value.hash(&mut hasher);
-    hasher.finish()
-}
-
-/// A hash of a line without its numbers and addresses.
-fn rough_hash(text: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    let mut within = false;
-    for byte in summary::clip(text).bytes() {
-        let digit = byte.is_ascii_digit() || within && byte.is_ascii_hexdigit();
-        if !digit {
-            hasher.write_u8(byte);
-        } else if !within {
-            hasher.write_u8(b'0');
-        }
-        within = digit;
-    }
-    hasher.finish()
-}
-
-fn severity(splat: &Splat) -> Severity {
-    splat.header.kind.severity()
 }
 
 /// Marks that nobody but the kernel writes, so that they count on a line without a time, too.
@@ -448,7 +339,7 @@ pub fn find(log: &Log, source: &str) -> Vec<Finding> {
     for record in &log.records {
         finder.push(record);
     }
-    finder.finish().0
+    finder.finish().findings
 }
 
 #[cfg(test)]

@@ -6,7 +6,8 @@
 //!  [<ffffffff8153c1bc>] func+0x1c/0x70      before 4.11, and where addresses are shown
 //!  [<c00c89f0>] (func) from [<c00c6764>] (caller+0x138/0x178)   arm
 //!  func from caller+0x138/0x178             arm since 5.19
-//!  func file.c:774 [inline]                 after decode_stacktrace.sh
+//!  func file.c:774 [inline]                 after syzkaller's symbolizer
+//!  func (file.c:774 (discriminator 2)) mod  after scripts/decode_stacktrace.sh
 //! RIP: 0010:func+0x3a2/0x4f0                x86; 0033 is user space
 //! pc : func+0x154/0x39c                     arm64; "PC is at" on arm, "epc :" on riscv, "NIP [c0..]" on powerpc
 //! ```
@@ -20,6 +21,8 @@ pub struct Frame<'a> {
     pub function: &'a str,
     /// Module that it is in.
     pub module: Option<&'a str>,
+    /// File that it is in, relative to the source tree, where the frame was decoded.
+    pub file: Option<&'a str>,
     /// How sure the unwinder is.
     pub trust: Trust,
 }
@@ -58,18 +61,22 @@ pub fn frame(text: &str) -> Option<Frame<'_>> {
     if rest.ends_with("(unreliable)") {
         trust = Trust::Leftover;
     }
-    let parsed = symbol(rest).or_else(|| arm(rest)).or_else(|| inlined(rest))?;
+    let parsed = symbol(rest)
+        .or_else(|| arm(rest))
+        .or_else(|| inlined(rest))
+        .or_else(|| decoded(rest))?;
     Some(Frame { trust, ..parsed })
 }
 
 /// Parses a line that tells where the program counter was, if that is in the kernel.
 pub fn counter(text: &str) -> Option<Frame<'_>> {
-    const MARKS: [&str; 9] = [
+    const MARKS: [&str; 10] = [
         "RIP: ",
         "EIP: ",
         "EIP is at ",
         "IP: ",
         "pc : ",
+        "pc: ",
         "PC is at ",
         "epc : ",
         "NIP ",
@@ -89,32 +96,122 @@ pub fn counter(text: &str) -> Option<Frame<'_>> {
     };
     // `[<addr>]  [<addr>] func`, `[c000…] func`
     while let Some(after) = rest.trim_start().strip_prefix('[') {
-        rest = &after[after.find(']')? + 1..];
+        (_, rest) = after.split_once(']')?;
     }
-    symbol(rest.trim_start())
+    let rest = rest.trim_start();
+    symbol(rest).or_else(|| decoded(rest))
+}
+
+/// Where the program counter was, if not in a function that the kernel could name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Elsewhere {
+    /// In user space.
+    User,
+    /// Nowhere: a jump through a bad pointer.
+    Wild,
+}
+
+/// Parses a line with a program counter that is in no function.
+pub fn elsewhere(text: &str) -> Option<Elsewhere> {
+    let text = text.trim_start();
+    if let Some(rest) = text.strip_prefix("RIP: ") {
+        let (segment, address) = rest.split_once(':')?;
+        return match segment {
+            "0033" | "0023" | "002b" => Some(Elsewhere::User),
+            _ => address.starts_with("0x").then_some(Elsewhere::Wild),
+        };
+    }
+    let rest = ["pc : ", "pc: ", "PC is at "]
+        .iter()
+        .find_map(|mark| text.strip_prefix(mark))?;
+    // 32-bit Arm has `pc : [<c0123456>]` besides `PC is at`.
+    let address = rest.split([' ', '\t']).next()?;
+    let digits = address.strip_prefix("0x").unwrap_or(address);
+    let value = u64::from_str_radix(digits, 16).ok()?;
+    // arm64: user space is the lower half; the first page is nobody's.
+    let user = digits.len() == 16 && (4096..1 << 56).contains(&value);
+    Some(if user { Elsewhere::User } else { Elsewhere::Wild })
 }
 
 /// Parses arm64's line with the link register (arch/arm64/kernel/process.c: `__show_regs()`): whoever called the function that the program counter
 /// is in, as long as that one is a leaf.
 pub fn link(text: &str) -> Option<Frame<'_>> {
-    symbol(text.trim_start().strip_prefix("lr : ")?)
+    let text = text.trim_start();
+    let rest = ["lr : ", "lr: ", "LR is at "]
+        .iter()
+        .find_map(|mark| text.strip_prefix(mark))?;
+    symbol(rest).or_else(|| decoded(rest))
 }
 
 /// `func+0x1c/0x90 [mod]` at the start of `text`.
 pub fn symbol(text: &str) -> Option<Frame<'_>> {
-    let plus = text.find("+0x")?;
-    let (name, rest) = (&text[..plus], &text[plus + 3..]);
-    let digits = rest.bytes().take_while(u8::is_ascii_hexdigit).count();
-    if digits == 0 || !rest[digits..].starts_with("/0x") || !is_name(name) {
+    let plus = memchr::memchr(b'+', text.as_bytes())?;
+    let (name, rest) = text.split_at_checked(plus)?;
+    let rest = after_hex(rest.strip_prefix("+0x")?)?.strip_prefix("/0x")?;
+    let after = rest.trim_start_matches(|c: char| c.is_ascii_hexdigit());
+    if !is_name(name) {
         return None;
     }
-    let size = &rest[digits + 3..];
-    let end = size.bytes().take_while(u8::is_ascii_hexdigit).count();
     Some(Frame {
         function: plain(name),
-        module: module(&size[end..]),
+        module: module(after),
+        file: file(after),
         trust: Trust::Sure,
     })
+}
+
+fn after_hex(text: &str) -> Option<&str> {
+    let after = text.trim_start_matches(|c: char| c.is_ascii_hexdigit());
+    (after.len() < text.len()).then_some(after)
+}
+
+/// `func (file.c:774 (discriminator 2)) mod (P)`; several places where functions were inlined: the first one is the innermost.
+fn decoded(text: &str) -> Option<Frame<'_>> {
+    let bracket = memchr::memchr(b'(', text.as_bytes())?;
+    let (name, rest) = text.split_at_checked(bracket)?;
+    let (name, rest) = (name.strip_suffix(' ')?, rest.strip_prefix('(')?);
+    if !is_name(name) || name.contains(' ') {
+        return None;
+    }
+    let file = place(rest)?;
+    let mut depth = 1_usize;
+    let close = rest.find(|c| {
+        match c {
+            '(' => depth = depth.saturating_add(1),
+            ')' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth == 0
+    })?;
+    let after = rest.get(close..)?.trim_start_matches(')').trim_start();
+    let word = after.split(' ').next().unwrap_or_default();
+    let bare = Some(word).filter(|word| {
+        !word.is_empty()
+            && word
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+    });
+    Some(Frame {
+        function: plain(name),
+        module: bare.or_else(|| module(after)),
+        file: Some(file),
+        trust: Trust::Sure,
+    })
+}
+
+/// The file of what stands behind a symbol: ` mm/vmalloc.c:3319`, ` (mm/vmalloc.c:3319)`.
+fn file(after: &str) -> Option<&str> {
+    after
+        .split(' ')
+        .find_map(|word| place(word.trim_start_matches('(')))
+}
+
+/// The file of `mm/vmalloc.c:3319 …`.
+fn place(text: &str) -> Option<&str> {
+    let (file, line) = text.split_once(':')?;
+    let file = file.strip_prefix("./").unwrap_or(file);
+    let source = [".c", ".h", ".S", ".rs"].iter().any(|end| file.ends_with(end));
+    (source && !file.contains(' ') && line.starts_with(|c: char| c.is_ascii_digit())).then_some(file)
 }
 
 /// `(func) from [<…>] (caller+…)` and `func from caller+…`.
@@ -129,6 +226,7 @@ fn arm(text: &str) -> Option<Frame<'_>> {
     believable.then(|| Frame {
         function: plain(name),
         module: None,
+        file: None,
         trust: Trust::Sure,
     })
 }
@@ -140,6 +238,7 @@ fn inlined(text: &str) -> Option<Frame<'_>> {
     believable.then(|| Frame {
         function: plain(name),
         module: None,
+        file: place(rest),
         trust: Trust::Sure,
     })
 }
@@ -175,7 +274,7 @@ fn plain(name: &str) -> &str {
 }
 
 fn module(rest: &str) -> Option<&str> {
-    let inside = &rest[rest.find('[')? + 1..];
+    let (_, inside) = rest.split_once('[')?;
     let name = inside.split([']', ' ']).next()?;
     let believable = !name.is_empty()
         && name != "inline"
@@ -190,13 +289,10 @@ mod tests {
     use super::*;
 
     fn check(text: &str, function: &str, module: Option<&str>, trust: Trust) {
+        let found = frame(text).unwrap_or_else(|| panic!("no frame: {text}"));
         assert_eq!(
-            frame(text),
-            Some(Frame {
-                function,
-                module,
-                trust
-            }),
+            (found.function, found.module, found.trust),
+            (function, module, trust),
             "{text}"
         );
     }
@@ -262,6 +358,60 @@ mod tests {
             counter("pc : [<8028bd5c>]    lr : [<8028bd50>]    psr: 20030013"),
             None
         );
+    }
+
+    #[test]
+    fn decoded_frames() {
+        let check = |text: &str, module: Option<&str>, file: &str| {
+            let found = frame(text).unwrap_or_else(|| panic!("no frame: {text}"));
+            assert_eq!(
+                (found.function, found.module, found.file),
+                ("f", module, Some(file)),
+                "{text}"
+            );
+        };
+        check(
+            " f (drivers/x/y.c:120 (discriminator 2)) mod_y (P)",
+            Some("mod_y"),
+            "drivers/x/y.c",
+        );
+        check(
+            "f (./include/linux/file.h:62 fs/ioctl.c:907)",
+            None,
+            "include/linux/file.h",
+        );
+        check(" f (drivers/x/y.c:120) mod_y", Some("mod_y"), "drivers/x/y.c");
+        check(" f (drivers/x/y.c:120) [mod_y]", Some("mod_y"), "drivers/x/y.c");
+        check(
+            " f+0x1/0x2 (drivers/x/y.c:120) [mod_y]",
+            Some("mod_y"),
+            "drivers/x/y.c",
+        );
+        check(" f+0x1/0x2 mm/slab.c:12", None, "mm/slab.c");
+        check(" f mm/slab.c:12 [inline]", None, "mm/slab.c");
+        assert_eq!(
+            counter("pc : f (drivers/x/y.c:120) mod_y").unwrap().module,
+            Some("mod_y")
+        );
+        assert_eq!(link("lr : f (drivers/x/y.c:120) mod_y").unwrap().function, "f");
+        assert_eq!(frame("probe (of x) failed"), None);
+    }
+
+    #[test]
+    fn counters_in_no_function() {
+        for (text, expect) in [
+            ("pc : 0000ffff9c1a5f40", Some(Elsewhere::User)),
+            ("pc : 0x0", Some(Elsewhere::Wild)),
+            ("pc : 0xffff800080b0bce0", Some(Elsewhere::Wild)),
+            ("PC is at 0x0", Some(Elsewhere::Wild)),
+            ("RIP: 0033:0x455777", Some(Elsewhere::User)),
+            ("RIP: 0010:0x0", Some(Elsewhere::Wild)),
+            ("RIP: 0010:f+0x1/0x2", None),
+            ("pc : f+0x1/0x2", None),
+            ("pc : [<8028bd5c>]    lr : [<8028bd50>]", None),
+        ] {
+            assert_eq!(elsewhere(text), expect, "{text}");
+        }
     }
 
     #[test]

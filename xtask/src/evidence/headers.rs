@@ -3,7 +3,9 @@
 mod tables;
 
 use super::kind::Kind;
-use aho_corasick::{AhoCorasick, AhoCorasickKind};
+use aho_corasick::automaton::Automaton as _;
+use aho_corasick::dfa::DFA;
+use aho_corasick::{AhoCorasick, AhoCorasickKind, Anchored};
 use regex::Regex;
 use std::sync::LazyLock;
 use tables::{ANSWERS, PREAMBLES};
@@ -16,22 +18,63 @@ static HEADERS: LazyLock<Vec<&'static Header>> = LazyLock::new(|| all().collect(
 /// One pass over a line says whether it can mean anything at all: a first line, a preamble, a way down, lockdep's end, a question. The marks of
 /// [`HEADERS`] come first, [`PREAMBLES`] behind them.
 static WORDS: LazyLock<AhoCorasick> = LazyLock::new(|| {
-    let words = HEADERS
+    AhoCorasick::builder()
+        .kind(Some(AhoCorasickKind::DFA))
+        .build(words())
+        .expect("the words are constants and few")
+});
+
+fn words() -> impl Iterator<Item = &'static str> {
+    HEADERS
         .iter()
         .map(|header| header.mark)
         .chain(PREAMBLES.iter().copied())
         .chain(DOWN)
         .chain(LOCKDEP_OFF)
-        .chain(ANSWERS);
-    AhoCorasick::builder()
-        .kind(Some(AhoCorasickKind::DFA))
-        .build(words)
-        .expect("the words are constants and few")
-});
+        .chain(ANSWERS)
+        .chain(tables::BEGINNINGS)
+}
 
 /// Whether a line has any of the words in it on which something depends. Nearly none has.
 pub fn interesting(text: &str) -> bool {
-    WORDS.is_match(text)
+    may_be_interesting(text.as_bytes()) && WORDS.is_match(text)
+}
+
+/// So many bytes of each word are looked for first.
+const START: usize = 12;
+/// A line is looked at in so many parts at once: each step depends on the one before it, and those of other parts do not.
+const LANES: usize = 4;
+
+/// The starts of all words: short ones, so that the parts of a line overlap by little.
+static STARTS: LazyLock<DFA> = LazyLock::new(|| {
+    let starts = words().map(|word| word.as_bytes().get(..START).unwrap_or(word.as_bytes()));
+    DFA::new(starts).expect("the words are constants and few")
+});
+
+/// Whether a word may begin somewhere: false for nearly all lines, at a fraction of what the search for whole words takes.
+fn may_be_interesting(line: &[u8]) -> bool {
+    let dfa: &DFA = &STARTS;
+    let Ok(start) = dfa.start_state(Anchored::No) else {
+        return true;
+    };
+    let step = |state, byte: u8| dfa.next_state(Anchored::No, state, byte);
+    let length = line.len().div_ceil(LANES).saturating_add(START);
+    let last = line.len().saturating_sub(length);
+    let lane = |number: usize| {
+        let from = line.len().div_ceil(LANES).saturating_mul(number).min(last);
+        line.get(from..from.saturating_add(length).min(line.len()))
+            .unwrap_or_default()
+    };
+    let mut states = [start; LANES];
+    let mut found = false;
+    let bytes = lane(0).iter().zip(lane(1)).zip(lane(2)).zip(lane(3));
+    for (((one, two), three), four) in bytes {
+        let [a, b, c, d] = states;
+        states = [step(a, *one), step(b, *two), step(c, *three), step(d, *four)];
+        let [a, b, c, d] = states;
+        found |= dfa.is_match(a) | dfa.is_match(b) | dfa.is_match(c) | dfa.is_match(d);
+    }
+    found
 }
 
 /// Lines that look like a report's beginning and are none: notices of deprecation, of untested hardware, of measured
@@ -92,7 +135,7 @@ pub fn recognise(text: &str) -> Option<Opening> {
             return Some(Opening::Header(header));
         }
     }
-    let preambles = HEADERS.len()..HEADERS.len() + PREAMBLES.len();
+    let preambles = HEADERS.len()..HEADERS.len().saturating_add(PREAMBLES.len());
     found
         .iter()
         .any(|(word, _)| preambles.contains(word))
@@ -113,11 +156,19 @@ fn words_in(text: &str) -> Vec<(usize, usize)> {
 
 /// Whether a line whose mark stands at `at` begins such a report.
 fn fits(header: &Header, text: &str, at: usize) -> bool {
-    let (lead, rest) = (&text[..at], &text[at + header.mark.len()..]);
-    if HARMLESS.is_match(text) {
+    let (lead, marked) = text.split_at_checked(at).unwrap_or((text, ""));
+    let rest = marked.get(header.mark.len()..).unwrap_or_default();
+    // Only what nothing but the field's three words makes a report can be harmless; a `WARN()` names its function.
+    if tables::is_general(header) && HARMLESS.is_match(text) && !text.contains("+0x") {
         return false;
     }
     match header.kind {
+        Kind::AllocationFailure | Kind::IommuFault | Kind::HardwareError | Kind::DuplicateName => {
+            header.mark != ": Page fault at " || lead.contains("iommu")
+        }
+        Kind::RuntimePm | Kind::FilesystemError | Kind::DeviceTimeout => true,
+        // User space's own: `do_alignment()` tells of those, too (arch/arm/mm/alignment.c).
+        Kind::Oops if header.mark.starts_with("Alignment trap") => !is_of_user_space(rest),
         Kind::HungTask => LEAD.is_match(lead) && (rest.contains("blocked") || rest.contains("can't die")),
         Kind::RcuStall => lead.contains("INFO: ") || lead.contains("rcu"),
         Kind::ProbeFailure => probe_failed(text),
@@ -137,7 +188,9 @@ fn fits(header: &Header, text: &str, at: usize) -> bool {
         // Old kernels glue it to the hint of the line before; a program's own fault has an `ip:` and no `[#1]`.
         Kind::GeneralProtection => rest.contains("[#") || (LEAD.is_match(lead) && rest.starts_with(", ")),
         Kind::Oops if header.mark.starts_with(": 0000") => true,
-        Kind::OtherBug if header.mark.ends_with("(try booting") => true,
+        Kind::OtherBug if header.mark.ends_with("(try booting") || header.mark.starts_with("VFS: Close") => {
+            true
+        }
         Kind::LockingBug if header.mark == "BUG: key " => {
             rest.contains("registered") || rest.contains("not in .data")
         }
@@ -157,6 +210,12 @@ fn fits(header: &Header, text: &str, at: usize) -> bool {
         Kind::OutOfMemory | Kind::HardLockup | Kind::Watchdog | Kind::Panic | Kind::StackOverflow => true,
         _ => LEAD.is_match(lead),
     }
+}
+
+/// `instruction 0xe5901000 at [<00010474>]`: an address below the kernel's own.
+fn is_of_user_space(rest: &str) -> bool {
+    let address = rest.split_once("[<").and_then(|(_, rest)| rest.split_once(">]"));
+    address.is_some_and(|(digits, _)| u64::from_str_radix(digits, 16).is_ok_and(|value| value < 0x4000_0000))
 }
 
 /// drivers/base/dd.c: `X: deferred probe pending: reason`, `probe of X failed with error -N`, since 6.10 `probe with driver D failed with error -N`.

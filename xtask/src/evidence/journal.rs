@@ -2,6 +2,7 @@
 //! remembers, so that a loop is seen as such.
 
 use super::boot_id::BootId;
+use super::stamp::Writer;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -15,62 +16,110 @@ pub struct Entry {
     /// Microseconds since 1970 by the board's clock, as it stood when the journal received it: the kernel's first words, which wait for the journal,
     /// are dated back by the time that they waited.
     pub wall: Option<u64>,
+    /// The kernel, or a program.
+    pub writer: Writer,
     /// The boot that it belongs to.
     pub boot_id: Option<String>,
     /// The message.
     pub text: String,
 }
 
-#[derive(Deserialize)]
-struct Raw {
-    #[serde(rename = "MESSAGE")]
-    message: Option<Message>,
-    #[serde(rename = "PRIORITY")]
-    priority: Option<String>,
-    #[serde(rename = "SYSLOG_FACILITY")]
-    facility: Option<String>,
-    #[serde(rename = "_SOURCE_MONOTONIC_TIMESTAMP")]
-    source_monotonic: Option<String>,
-    #[serde(rename = "__MONOTONIC_TIMESTAMP")]
-    monotonic: Option<String>,
-    #[serde(rename = "__REALTIME_TIMESTAMP")]
-    realtime: Option<String>,
-    #[serde(rename = "_BOOT_ID")]
-    boot_id: Option<String>,
+/// The fields that matter, as they are written.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Raw {
+    #[serde(rename = "MESSAGE", default)]
+    message: Message,
+    #[serde(rename = "PRIORITY", default)]
+    priority: String,
+    #[serde(rename = "SYSLOG_FACILITY", default)]
+    facility: String,
+    #[serde(rename = "_TRANSPORT", default)]
+    transport: String,
+    #[serde(rename = "_SOURCE_MONOTONIC_TIMESTAMP", default)]
+    source_monotonic: String,
+    #[serde(rename = "__MONOTONIC_TIMESTAMP", default)]
+    monotonic: String,
+    #[serde(rename = "__REALTIME_TIMESTAMP", default)]
+    realtime: String,
+    #[serde(rename = "_BOOT_ID", default)]
+    boot_id: String,
 }
 
 /// Text, or bytes where the message is not UTF-8.
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum Message {
     Text(String),
     Bytes(Vec<u8>),
+    None(()),
 }
 
-/// Parses one line; `None` when it is no entry with a message.
+impl Default for Message {
+    fn default() -> Self {
+        Message::None(())
+    }
+}
+
+impl Raw {
+    /// The field of this name, if it is one that matters.
+    pub fn field(&mut self, name: &str) -> Option<&mut String> {
+        Some(match name {
+            "MESSAGE" => match &mut self.message {
+                Message::Text(text) => text,
+                other => {
+                    *other = Message::Text(String::new());
+                    match other {
+                        Message::Text(text) => text,
+                        _ => return None,
+                    }
+                }
+            },
+            "PRIORITY" => &mut self.priority,
+            "SYSLOG_FACILITY" => &mut self.facility,
+            "_TRANSPORT" => &mut self.transport,
+            "_SOURCE_MONOTONIC_TIMESTAMP" => &mut self.source_monotonic,
+            "__MONOTONIC_TIMESTAMP" => &mut self.monotonic,
+            "__REALTIME_TIMESTAMP" => &mut self.realtime,
+            "_BOOT_ID" => &mut self.boot_id,
+            _ => return None,
+        })
+    }
+
+    /// The entry; `None` when it has no message.
+    pub fn entry(self) -> Option<Entry> {
+        let number = |text: &str| text.parse::<u64>().ok();
+        let small = |text: &str| text.parse::<u32>().ok();
+        let facility = small(&self.facility).unwrap_or(0).min(127);
+        let (said, received) = (number(&self.source_monotonic), number(&self.monotonic));
+        let waited = match (said, received) {
+            (Some(said), Some(received)) => received.saturating_sub(said),
+            _ => 0,
+        };
+        Some(Entry {
+            priority: small(&self.priority).map(|level| (level & 7) | (facility << 3)),
+            time: said.or(received),
+            wall: number(&self.realtime).and_then(|realtime| realtime.checked_sub(waited)),
+            writer: match self.transport.as_str() {
+                "" if facility == 0 => Writer::Kernel,
+                "kernel" => Writer::Kernel,
+                _ => Writer::Program,
+            },
+            boot_id: Some(self.boot_id).filter(|id| !id.is_empty()),
+            text: match self.message {
+                Message::Text(text) => text,
+                Message::Bytes(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+                Message::None(()) => return None,
+            },
+        })
+    }
+}
+
+/// Parses one line; `None` when it is not an entry with a message.
 pub fn parse(line: &str) -> Option<Entry> {
     if !line.starts_with('{') {
         return None;
     }
-    let raw: Raw = serde_json::from_str(line).ok()?;
-    let number = |text: &Option<String>| text.as_deref().and_then(|text| text.parse::<u64>().ok());
-    let small = |text: &Option<String>| number(text).and_then(|value| u32::try_from(value).ok());
-    let facility = small(&raw.facility).unwrap_or(0).min(127);
-    let (said, received) = (number(&raw.source_monotonic), number(&raw.monotonic));
-    let waited = match (said, received) {
-        (Some(said), Some(received)) => received.saturating_sub(said),
-        _ => 0,
-    };
-    Some(Entry {
-        priority: small(&raw.priority).map(|level| (level & 7) + facility * 8),
-        time: said.or(received),
-        wall: number(&raw.realtime).and_then(|realtime| realtime.checked_sub(waited)),
-        boot_id: raw.boot_id,
-        text: match raw.message? {
-            Message::Text(text) => text,
-            Message::Bytes(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-        },
-    })
+    serde_json::from_str::<Raw>(line).ok()?.entry()
 }
 
 /// One boot that the journal remembers.
@@ -104,13 +153,13 @@ pub struct Boots {
 pub fn boots(text: &str) -> Boots {
     let mut boots: Vec<Boot> = Vec::new();
     let mut known: BTreeSet<BootId> = BTreeSet::new();
-    let mut dropped = 0;
+    let mut dropped = 0_usize;
     let mut names_a_boot = false;
     for line in text.lines() {
         if let Some(id) = line.strip_prefix("boot ") {
             let id = BootId::parse(id).filter(|id| known.insert(id.clone()));
             names_a_boot = id.is_some();
-            dropped += usize::from(!names_a_boot);
+            dropped = dropped.saturating_add(usize::from(!names_a_boot));
             boots.extend(id.map(|id| Boot {
                 id,
                 seconds: None,
@@ -129,11 +178,11 @@ pub fn boots(text: &str) -> Boots {
 /// An entry with the time at which the journal received it: that of a message's source may be older.
 fn parse_monotonic(line: &str) -> Option<Entry> {
     let raw: Raw = serde_json::from_str(line).ok()?;
-    let entry = parse(line)?;
+    let (time, wall) = (raw.monotonic.parse().ok(), raw.realtime.parse().ok());
     Some(Entry {
-        time: raw.monotonic.and_then(|time| time.parse().ok()),
-        wall: raw.realtime.and_then(|time| time.parse().ok()),
-        ..entry
+        time,
+        wall,
+        ..raw.entry()?
     })
 }
 

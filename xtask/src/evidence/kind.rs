@@ -56,6 +56,8 @@ pub enum Kind {
     DivideError,
     /// Oops: any other cause.
     Oops,
+    /// arm64: an asynchronous abort of the memory system.
+    Serror,
     /// The kernel's stack ran over.
     StackOverflow,
     /// `BUG()`.
@@ -92,12 +94,30 @@ pub enum Kind {
     Usercopy,
     /// Out of memory.
     OutOfMemory,
+    /// Memory was asked for and not there: pages, or a range of addresses.
+    AllocationFailure,
+    /// A name was given twice in sysfs.
+    DuplicateName,
+    /// The hardware reported an error: machine check, GHES, PCIe.
+    HardwareError,
+    /// A device accessed memory that its IOMMU does not map for it.
+    IommuFault,
+    /// Runtime power management was used out of balance.
+    RuntimePm,
+    /// A file system found itself damaged.
+    FilesystemError,
+    /// A device did not answer in time.
+    DeviceTimeout,
     /// dma-fence and dma-resv rules broken.
     DmaFence,
     /// DMA API debugging.
     DmaApi,
     /// A hardware watchdog spoke.
     Watchdog,
+    /// Several boots in a row ended without a word.
+    SilentReset,
+    /// Firmware crashed, before a kernel ran.
+    FirmwareCrash,
     /// A driver's probe failed.
     ProbeFailure,
     /// Any other line of level warning or above.
@@ -124,6 +144,44 @@ impl Kind {
         )
     }
 
+    /// Whether the kernel's words name what it is about, where no function does: a device, a task, a condition.
+    pub const fn is_told_by_its_words(self) -> bool {
+        use Kind::*;
+        matches!(
+            self,
+            Message
+                | ProbeFailure
+                | Watchdog
+                | OutOfMemory
+                | OtherBug
+                | DmaApi
+                | IommuFault
+                | HardwareError
+                | RuntimePm
+                | FilesystemError
+                | DeviceTimeout
+                | DuplicateName
+        )
+    }
+
+    /// Whether its first line may also be the words of a `WARN()`, which are not a report of their own.
+    pub const fn may_be_words_of_warning(self) -> bool {
+        use Kind::*;
+        matches!(
+            self,
+            AllocationFailure
+                | DuplicateName
+                | HardwareError
+                | IommuFault
+                | RuntimePm
+                | FilesystemError
+                | DeviceTimeout
+                | DmaApi
+                | HardLockup
+                | SoftLockup
+        )
+    }
+
     /// Whether a report of this kind switches lockdep off: all about locks do, except the RCU one
     /// (kernel/locking/lockdep.c: `debug_locks_off()`), and every oops does without a word about it (kernel/panic.c:
     /// `oops_enter()`). Sanitizers do it through their taint, which is seen in the text.
@@ -137,6 +195,7 @@ impl Kind {
                     | GeneralProtection
                     | DivideError
                     | Oops
+                    | Serror
                     | StackOverflow
                     | KernelBug
                     | Panic
@@ -146,7 +205,12 @@ impl Kind {
     /// How bad it is, whatever the campaign thinks of it.
     pub const fn severity(self) -> Severity {
         match self {
-            Kind::ProbeFailure | Kind::Message => Severity::Warning,
+            Kind::ProbeFailure
+            | Kind::Message
+            | Kind::DuplicateName
+            | Kind::RuntimePm
+            | Kind::FilesystemError
+            | Kind::DeviceTimeout => Severity::Warning,
             _ => Severity::Error,
         }
     }

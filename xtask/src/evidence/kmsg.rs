@@ -1,5 +1,5 @@
-//! Lines of `/dev/kmsg` (Documentation/ABI/testing/dev-kmsg): `priority,sequence,microseconds,flags[,caller=T123];text`,
-//! then lines that begin with a blank and carry `KEY=value`. Bytes that cannot be printed are escaped as `\xNN`.
+//! Lines of `/dev/kmsg` (Documentation/ABI/testing/dev-kmsg): `priority,sequence,microseconds,flags[,caller=T123];text` (of extended netconsole
+//! maybe with `release,` in front), then lines that begin with a blank and carry `KEY=value`. Bytes that cannot be printed are escaped as `\xNN`.
 
 use super::prefix::Caller;
 use std::borrow::Cow;
@@ -25,7 +25,9 @@ pub fn parse(line: &str) -> Option<Line<'_>> {
         return None;
     }
     let (head, text) = line.split_once(';')?;
-    let mut fields = head.split(',');
+    let mut fields = head.split(',').peekable();
+    // netconsole with a release in front; a level has no dot.
+    fields.next_if(|first| first.contains('.'));
     let priority = fields.next()?.parse().ok()?;
     let seq = fields.next()?.parse().ok()?;
     let time = fields.next()?.parse().ok()?;
@@ -42,7 +44,8 @@ pub fn parse(line: &str) -> Option<Line<'_>> {
     })
 }
 
-fn caller(text: &str) -> Option<Caller> {
+/// `T123` or `C0`.
+pub(super) fn caller(text: &str) -> Option<Caller> {
     let id = text.get(1..)?.parse().ok()?;
     match text.as_bytes().first()? {
         b'T' => Some(Caller::Task(id)),
@@ -66,7 +69,7 @@ pub fn unescape(text: &str) -> Cow<'_, str> {
         match escaped {
             Some(byte) => {
                 bytes.push(byte);
-                rest = &rest[4..];
+                rest = rest.get(4..).unwrap_or_default();
             }
             None => {
                 bytes.push(first);
@@ -88,6 +91,8 @@ mod tests {
         assert_eq!(line.caller, Some(Caller::Task(12)));
         assert_eq!(line.text, "usb 1-1: a;b");
         assert_eq!(parse("6,0,0,-;Booting Linux").unwrap().caller, None);
+        let line = parse("6.12.0-lockdep,4,8,200,-;b").unwrap();
+        assert_eq!((line.priority, line.seq, line.text), (4, 8, "b"));
     }
 
     #[test]

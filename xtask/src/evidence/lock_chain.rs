@@ -218,18 +218,20 @@ impl LockChain {
 impl Place {
     fn of(text: &str, frame: &Frame) -> Self {
         let text = text.trim();
-        // Without what stands before it (an address, a question mark) and behind it.
-        let end = text.find("/0x").map_or(text.len(), |at| {
-            at + 3 + text[at + 3..].bytes().take_while(u8::is_ascii_hexdigit).count()
+        // Without what stands before it (an address, a question mark) and behind it; a decoded frame has its function only.
+        let shown = text.split_once("/0x").map_or(frame.function, |(head, size)| {
+            let digits = size.bytes().take_while(u8::is_ascii_hexdigit).count();
+            let end = head.len().saturating_add(3).saturating_add(digits);
+            let whole = text.get(..end).unwrap_or(text);
+            whole.rsplit([' ', ']', '(']).next().unwrap_or(whole)
         });
-        let start = text[..end].rfind([' ', ']', '(']).map_or(0, |at| at + 1);
         let module = frame
             .module
             .map_or(String::new(), |module| format!(" [{module}]"));
         Place {
             function: frame.function.to_string(),
             module: frame.module.map(String::from),
-            frame: format!("{}{module}", &text[start..end]),
+            frame: format!("{shown}{module}"),
             at: None,
         }
     }

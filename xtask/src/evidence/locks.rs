@@ -93,7 +93,9 @@ pub fn read(splat: &Splat) -> Option<LockReport> {
     let mut in_chain = false;
     for (at, line) in body.iter().enumerate() {
         let text = line.text.as_str();
-        let next = body.get(at + 1).map_or("", |line| line.text.as_str());
+        let next = body
+            .get(at.saturating_add(1))
+            .map_or("", |line| line.text.as_str());
         if let Some(task) = TASK.captures(text) {
             report.task.get_or_insert(task["comm"].to_string());
         }
@@ -113,7 +115,10 @@ pub fn read(splat: &Splat) -> Option<LockReport> {
                 taken_by: Vec::new(),
             });
         } else if let Some(released) = RELEASED.captures(text) {
-            let after = &text[released.get(0).map_or(0, |found| found.end())..];
+            let after = released
+                .get(0)
+                .and_then(|found| text.get(found.end()..))
+                .unwrap_or_default();
             let place = if after.trim().is_empty() { next } else { after };
             report.wanted.get_or_insert(lock(&released["name"], place));
         } else if in_chain && line.class == Class::Frame {
@@ -157,7 +162,7 @@ fn class(name: &str) -> String {
     if digits == 0 {
         return name.to_string();
     }
-    format!("{head}{}", &tail[digits..])
+    format!("{head}{}", tail.get(digits..).unwrap_or_default())
 }
 
 #[cfg(test)]

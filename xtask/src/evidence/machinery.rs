@@ -2,7 +2,7 @@
 
 use super::frames::{Frame, Trust};
 use super::kind::Kind;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
 /// Functions that report, unwind, fault, lock, allocate, copy or sleep on behalf of somebody: never the culprit.
@@ -159,42 +159,192 @@ const DISPATCHERS: &[&str] = &[
      start_secondary cpu_startup_entry do_one_initcall rest_init start_kernel",
 ];
 
+/// Entry points of the kernel and plumbing of subsystems between a system call and a driver: never the function to look at, whatever else is
+/// in the stack.
+const NEVER: &[&str] = &[
+    "__arm64_sys_* __arm64_compat_sys_* __riscv_sys_* __riscv_compat_sys_* el0_* el0t_* el1_* el1h_* el1t_* __bad_stack bad_stack vectors vector_swi \
+     ret_from_fork* ret_from_exception ret_fast_syscall handle_exception do_trap_ecall_u invoke_syscall __invoke_syscall do_el0_svc \
+     v4l2_ioctl v4l2_compat_ioctl32 video_ioctl2 video_usercopy __video_do_ioctl video_do_ioctl drm_ioctl* drm_compat_ioctl* \
+     __se_sys_ioctl __do_sys_ioctl vfs_ioctl do_vfs_ioctl media_device_ioctl media_ioctl snd_pcm_ioctl snd_ctl_ioctl \
+     secondary_start_kernel __secondary_switched __primary_switched",
+];
+
+/// Files of the source tree that serve whoever calls them, and subsystem cores.
+const SERVING: &[&str] = &[
+    "lib/",
+    "mm/",
+    "include/",
+    "kernel/locking/",
+    "kernel/rcu/",
+    "kernel/time/",
+    "kernel/dma/",
+    "kernel/printk/",
+    "drivers/base/",
+    "drivers/media/v4l2-core/",
+    "drivers/media/common/videobuf2/",
+    "drivers/clk/clk.c",
+    "drivers/clk/clkdev.c",
+    "drivers/regulator/core.c",
+    "drivers/usb/core/",
+    "drivers/iommu/iommu.c",
+    "drivers/iommu/dma-iommu.c",
+    "drivers/dma-buf/",
+    "drivers/pmdomain/core.c",
+];
+
+/// Modules that serve drivers. A core is called so: `usbcore`, `mmc_core`, `snd_soc_core`, `videobuf2_common`, `drm_kms_helper`.
+const CORES: &[&str] = &[
+    "videodev",
+    "v4l2_mem2mem",
+    "v4l2_fwnode",
+    "v4l2_async",
+    "mc",
+    "drm",
+    "snd",
+    "snd_pcm",
+    "snd_timer",
+    "scsi_mod",
+    "libata",
+    "libahci",
+    "cfg80211",
+    "mac80211",
+    "bluetooth",
+    "rfkill",
+    "regmap_i2c",
+    "regmap_spi",
+    "industrialio",
+    "hid",
+    "udc_core",
+    "libphy",
+    "phylink",
+];
+
+/// Functions of subsystem cores by the beginning of their names, for kernels that have them built in.
+const CORE_NAMES: &[&str] = &[
+    "vb2_* __vb2_* v4l2_m2m_* v4l2_ctrl_* v4l_* clk_core_* clk_prepare* clk_enable* clk_disable* clk_unprepare* clk_bulk_* clk_set_rate* \
+     clk_get_rate* regulator_* _regulator_* pm_runtime_* __pm_runtime_* rpm_* genpd_* device_links_* driver_probe_* __driver_probe_* \
+     really_probe* bus_for_each_* bus_add_* bus_probe_* platform_drv_probe platform_probe",
+];
+
+/// What a frame is to whoever looks for the guilty function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rank {
+    /// To be looked at first.
+    Suspect,
+    /// A subsystem's core or a library: where nobody else is in the stack.
+    Core,
+    /// Reports, locks, allocates for others.
+    Machinery,
+    /// An entry point.
+    Never,
+}
+
+/// What a frame is, in a report of this kind.
+pub fn rank(frame: &Frame, kind: Kind) -> Rank {
+    static ENTRIES: LazyLock<Words> = LazyLock::new(|| Words::new(NEVER));
+    static CORE: LazyLock<Words> = LazyLock::new(|| Words::new(CORE_NAMES));
+    if frame.trust != Trust::Sure || ENTRIES.has(frame.function) {
+        return Rank::Never;
+    }
+    if let Some(module) = frame.module {
+        return if is_core_module(module) {
+            Rank::Core
+        } else {
+            Rank::Suspect
+        };
+    }
+    if machinery(frame.function, kind) {
+        return Rank::Machinery;
+    }
+    let serves = frame
+        .file
+        .is_some_and(|file| SERVING.iter().any(|folder| file.starts_with(folder)));
+    if serves || CORE.has(frame.function) {
+        Rank::Core
+    } else {
+        Rank::Suspect
+    }
+}
+
+fn is_core_module(module: &str) -> bool {
+    let ends = ["core", "_common", "_helper", "_helpers"];
+    CORES.contains(&module) || module.starts_with("videobuf2") || ends.iter().any(|end| module.ends_with(end))
+}
+
+/// The function to look at first in a stack, innermost first: the first suspect, else the first of a core. Behind the function that called
+/// an entry point nobody is looked for while there is a core's.
+pub fn first_suspect<'a>(stack: impl IntoIterator<Item = Frame<'a>>, kind: Kind) -> Option<Frame<'a>> {
+    let mut core = None;
+    for frame in stack {
+        match rank(&frame, kind) {
+            _ if core.is_some() && dispatcher(frame.function) => return core,
+            Rank::Suspect => return Some(frame),
+            Rank::Core => core = core.or(Some(frame)),
+            Rank::Never if core.is_some() && frame.trust == Trust::Sure => return core,
+            Rank::Machinery | Rank::Never => {}
+        }
+    }
+    core
+}
+
 /// Names and patterns, ready to be asked.
 struct Words {
     exact: HashSet<&'static str>,
-    /// Before and after the star.
-    patterns: Vec<(&'static str, &'static str)>,
+    /// Before and after the star, by the first bytes of what stands before it.
+    patterns: HashMap<[u8; HEAD], Vec<(&'static str, &'static str)>>,
+    /// Those that have fewer.
+    others: Vec<(&'static str, &'static str)>,
 }
+
+/// So many bytes of a name find the patterns that it may fit.
+const HEAD: usize = 3;
 
 impl Words {
     fn new(lists: &[&'static str]) -> Self {
         let mut words = Words {
             exact: HashSet::new(),
-            patterns: Vec::new(),
+            patterns: HashMap::new(),
+            others: Vec::new(),
         };
         for word in lists.iter().flat_map(|list| list.split_whitespace()) {
-            match word.split_once('*') {
-                Some(pattern) => words.patterns.push(pattern),
-                None => drop(words.exact.insert(word)),
+            let Some(pattern) = word.split_once('*') else {
+                words.exact.insert(word);
+                continue;
+            };
+            match pattern.0.as_bytes().first_chunk() {
+                Some(head) => words.patterns.entry(*head).or_default().push(pattern),
+                None => words.others.push(pattern),
             }
         }
         words
     }
 
+    /// Whether the name, or the one that is behind its variant (`x_noprof`), is among them.
     fn has(&self, function: &str) -> bool {
+        let plain = function.strip_suffix("_noprof");
+        self.has_name(function) || plain.is_some_and(|plain| self.has_name(plain))
+    }
+
+    fn has_name(&self, function: &str) -> bool {
+        let fits = |(head, tail): &(&str, &str)| {
+            function
+                .strip_prefix(head)
+                .is_some_and(|rest| rest.contains(tail.trim_end_matches('*')))
+        };
+        let near = function
+            .as_bytes()
+            .first_chunk()
+            .and_then(|head| self.patterns.get(head));
         self.exact.contains(function)
-            || self.patterns.iter().any(|(head, tail)| {
-                function
-                    .strip_prefix(head)
-                    .is_some_and(|rest| rest.contains(tail.trim_end_matches('*')))
-            })
+            || near.is_some_and(|near| near.iter().any(fits))
+            || self.others.iter().any(fits)
     }
 }
 
-/// Whether a frame may be the culprit of a report of this kind: it is sure, and no machinery. What is in a module is never
-/// machinery, whatever its name begins with.
+/// Whether a frame may be the culprit of a report of this kind: a suspect, or a core's. What is in a module is never machinery, whatever its
+/// name begins with.
 pub fn is_culprit(frame: &Frame, kind: Kind) -> bool {
-    frame.trust == Trust::Sure && (frame.module.is_some() || !machinery(frame.function, kind))
+    matches!(rank(frame, kind), Rank::Suspect | Rank::Core)
 }
 
 /// Whether a function has no frame of its own, so that its caller is missing from an arm64 trace.
@@ -210,7 +360,7 @@ pub fn machinery(function: &str, kind: Kind) -> bool {
     static FOR_LEAKS: LazyLock<Words> = LazyLock::new(|| Words::new(ALLOCATING));
     static FOR_FENCES: LazyLock<Words> = LazyLock::new(|| Words::new(FENCES));
     static FOR_DMA: LazyLock<Words> = LazyLock::new(|| Words::new(DMA));
-    if ALWAYS.has(function) {
+    if ALWAYS.has(function) || takes_lock_of_subsystem(function) {
         return true;
     }
     match kind {
@@ -225,9 +375,16 @@ pub fn machinery(function: &str, kind: Kind) -> bool {
     }
 }
 
+/// Wrappers that subsystems have around their locks: `reiserfs_write_lock`.
+fn takes_lock_of_subsystem(function: &str) -> bool {
+    ["_write_lock", "_write_unlock", "_read_lock", "_read_unlock"]
+        .iter()
+        .any(|end| function.ends_with(end))
+}
+
 /// Whether a function hands over to somebody's entry point.
 pub fn dispatcher(function: &str) -> bool {
-    static WORDS: LazyLock<Words> = LazyLock::new(|| Words::new(DISPATCHERS));
+    static WORDS: LazyLock<Words> = LazyLock::new(|| Words::new(&[DISPATCHERS, NEVER].concat()));
     WORDS.has(function)
 }
 
@@ -262,6 +419,7 @@ mod tests {
         let mut frame = Frame {
             function: "mutex_games",
             module: None,
+            file: None,
             trust: Trust::Sure,
         };
         assert!(!is_culprit(&frame, Kind::Warning));
@@ -269,6 +427,35 @@ mod tests {
         assert!(is_culprit(&frame, Kind::Warning));
         frame.trust = Trust::Leftover;
         assert!(!is_culprit(&frame, Kind::Warning));
+    }
+
+    #[test]
+    fn cores_and_libraries_stand_back_for_drivers() {
+        let frame = |function, module, file| Frame {
+            function,
+            module,
+            file,
+            trust: Trust::Sure,
+        };
+        let foo = frame("foo_start", Some("foo"), None);
+        for core in [
+            frame("usb_submit_urb", Some("usbcore"), None),
+            frame("vb2_core_qbuf", None, None),
+            frame("some_walk", None, Some("mm/pagewalk.c")),
+        ] {
+            assert_eq!(first_suspect([core, foo], Kind::Kasan), Some(foo));
+            assert_eq!(first_suspect([core], Kind::Kasan), Some(core));
+            let entry = frame("v4l2_ioctl", Some("videodev"), None);
+            assert_eq!(
+                first_suspect([core, entry, foo], Kind::Kasan),
+                Some(core),
+                "what called the entry point is not to blame"
+            );
+        }
+        assert_eq!(
+            first_suspect([frame("__arm64_sys_ioctl", None, None)], Kind::Kasan),
+            None
+        );
     }
 
     #[test]
@@ -284,6 +471,6 @@ mod tests {
         assert!(
             dispatcher("process_one_work") && dispatcher("do_syscall_64") && dispatcher("invoke_syscall")
         );
-        assert!(!dispatcher("v4l2_ioctl"));
+        assert!(dispatcher("v4l2_ioctl") && !dispatcher("vim2m_ioctl"));
     }
 }

@@ -71,7 +71,7 @@ pub fn receive<'a>(packets: impl IntoIterator<Item = (u64, &'a [u8])>) -> Receiv
     let mut newest: Option<u64> = None;
     for (came, bytes) in packets {
         let Some(packet) = packet(bytes) else {
-            received.foreign += usize::from(!bytes.is_empty());
+            received.foreign = received.foreign.saturating_add(usize::from(!bytes.is_empty()));
             continue;
         };
         if newest.is_some_and(|newest| {
@@ -114,7 +114,7 @@ fn write(received: &mut Received, boot: Boot) {
     let mut expected: Option<u64> = None;
     for (seq, Message { head, text, came }) in boot.messages {
         if let Some(expected) = expected.filter(|expected| *expected < seq) {
-            received.lost.push((expected, seq - 1));
+            received.lost.push((expected, seq.saturating_sub(1)));
         }
         expected = Some(seq.saturating_add(1));
         received.times.push((received.log.len(), came));
@@ -161,7 +161,9 @@ fn add(open: &mut BTreeMap<u64, Open>, packet: Packet, (offset, total): (usize, 
         pieces: BTreeMap::new(),
     });
     if message.bytes.len() == total {
-        message.bytes[offset..end].copy_from_slice(packet.text);
+        if let Some(place) = message.bytes.get_mut(offset..end) {
+            place.copy_from_slice(packet.text);
+        }
         let longest = message.pieces.entry(offset).or_default();
         *longest = (*longest).max(end);
     }
@@ -206,7 +208,8 @@ fn close_all(open: &mut BTreeMap<u64, Open>, boots: &mut [Boot]) {
 
 fn packet(bytes: &[u8]) -> Option<Packet<'_>> {
     let semicolon = bytes.iter().take(256).position(|&byte| byte == b';')?;
-    let (head, text) = (&bytes[..semicolon], &bytes[semicolon + 1..]);
+    let (head, text) = bytes.split_at_checked(semicolon)?;
+    let text = text.strip_prefix(b";")?;
     let head = std::str::from_utf8(head).ok()?;
     if !head.bytes().all(|byte| byte.is_ascii_graphic()) {
         return None;
@@ -219,7 +222,7 @@ fn packet(bytes: &[u8]) -> Option<Packet<'_>> {
     let fragment = match fields.iter().position(|field| field.starts_with("ncfrag=")) {
         None => None,
         Some(at) => {
-            let (offset, total) = fields.remove(at)["ncfrag=".len()..].split_once('/')?;
+            let (offset, total) = fields.remove(at).strip_prefix("ncfrag=")?.split_once('/')?;
             Some((offset.parse().ok()?, total.parse().ok()?))
         }
     };

@@ -1,14 +1,23 @@
-//! What stands in front of a kernel message on a text console, in `dmesg`, in `journalctl` and in syslog files.
-//!
-//! Grammar (kernel/printk/printk.c: `print_syslog()`, `print_time()`, `print_caller()`; util-linux `dmesg`):
+//! What stands in front of a kernel message on a text console and in `dmesg`: one grammar.
 //!
 //! ```text
 //! prefix  = [level] [time] [caller] [" "]
-//! level   = "<" number ">"                      facility * 8 + level
-//! time    = "[" spaces seconds "." 6 digits "]"  since boot
-//! caller  = "[" spaces ("T" task id | "C" CPU) "]"  with CONFIG_PRINTK_CALLER
+//! level   = "<" number ">"                        facility * 8 + level (kernel/printk/printk.c: print_syslog())
+//!         | facility ":" level ": "               dmesg --decode
+//! time    = "[" spaces seconds "." 6 digits [more] "]"    since boot (print_time())
+//!         | "[" ctime [delta] "]"                 dmesg --ctime
+//!         | "[" month day " " hours ":" minutes "]" | "[" spaces "+" seconds "." 6 digits "]"   dmesg --reltime
+//!         | "[" delta "]"                         dmesg --show-delta --notime
+//!         | ISO 8601 with a comma                 dmesg --time-format iso
+//! more    = delta | "s" | "@" CPU | " / " date    dmesg --show-delta, journalctl -o short-delta; vendors' kernels
+//! delta   = " <" spaces seconds "." digits [" "] ">" | blanks
+//! caller  = "[" spaces ("T" task id | "C" CPU) "]"        CONFIG_PRINTK_CALLER (print_caller())
+//!         | vendors' callers, see `prefix/vendor.rs`
 //! ```
 
+mod vendor;
+
+use super::cursor::Cursor;
 use super::wall;
 use serde::{Deserialize, Serialize};
 
@@ -29,7 +38,7 @@ pub struct Prefix {
     pub priority: Option<u32>,
     /// Microseconds since boot.
     pub time: Option<u64>,
-    /// Microseconds since 1970, where the line says so with its offset from UTC.
+    /// Microseconds since 1970, where the line has it with its offset from UTC.
     pub wall: Option<u64>,
     /// Who printed.
     pub caller: Option<Caller>,
@@ -39,165 +48,232 @@ pub struct Prefix {
 
 /// Parses the prefix at the start of `line`; `None` when there is neither a level nor a time.
 pub fn parse(line: &str) -> Option<Prefix> {
-    let bytes = line.as_bytes();
-    let mut prefix = Prefix::default();
-    if let Some((priority, length)) = level(bytes) {
-        prefix.priority = Some(priority);
-        prefix.length = length;
-    }
-    if let Some((time, length)) = time(&bytes[prefix.length..]) {
+    let mut at = Cursor::new(line.as_bytes());
+    let mut prefix = Prefix {
+        priority: level(&mut at),
+        ..Prefix::default()
+    };
+    let mut dated = true;
+    if let Some(time) = time(&mut at) {
         prefix.time = Some(time);
-        prefix.length += length;
-        if let Some((caller, length)) = caller(&bytes[prefix.length..]) {
-            prefix.caller = Some(caller);
-            prefix.length += length;
-        }
-    } else if let Some(length) = ctime(&bytes[prefix.length..]) {
-        prefix.length += length;
-    } else if let Some((wall, length)) = dmesg_iso(&bytes[prefix.length..]) {
+        prefix.caller = caller(&mut at);
+    } else if let Some(wall) = dmesg_iso(&mut at) {
         prefix.wall = Some(wall);
-        prefix.length += length;
-    } else if prefix.priority.is_none() {
+    } else {
+        dated = bracketed_date(&mut at);
+    }
+    if !dated && prefix.priority.is_none() {
         return None;
     }
-    if bytes.get(prefix.length) == Some(&b' ') {
-        prefix.length += 1;
+    if prefix.caller.is_none() && prefix.time.is_some() {
+        prefix.caller = vendor::caller(&mut at);
     }
-    if prefix.time.is_some() {
-        prefix.length += host_and_ident(&line[prefix.length..]);
-    }
+    let _ = at.word(b" ");
+    prefix.length = at.taken();
     Some(prefix)
 }
 
-/// Where a time stamp begins inside a line: a login prompt or a program's words stood in front of the kernel's.
-pub fn embedded(line: &str) -> Option<usize> {
+/// Where the next time stamp of a kernel begins inside a line: a login prompt, a program's words or a record without its line end stood in
+/// front of it. `from`: where to begin.
+pub fn embedded(line: &str, from: usize) -> Option<usize> {
     let bytes = line.as_bytes();
-    let mut from = 1;
-    while let Some(at) = bytes.get(from..)?.iter().position(|&b| b == b'[') {
-        let at = from + at;
-        if time(&bytes[at..]).is_some() {
+    let mut from = from;
+    loop {
+        let at = from.saturating_add(memchr::memchr(b'[', bytes.get(from..)?)?);
+        if time(&mut Cursor::new(bytes.get(at..)?)).is_some() {
             return Some(at);
         }
-        from = at + 1;
+        from = at.saturating_add(1);
     }
-    None
 }
 
-/// What syslog puts in front (`Dec  4 17:33:13 host kernel: `, `2025-01-01T12:00:00+00:00 host kernel: `): its length, 0 when it is not there, and
-/// the time since 1970 in microseconds where it has year and offset.
-pub fn syslog(line: &str) -> (usize, Option<u64>) {
-    const MONTHS: [&str; 12] = [
-        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+/// Whether the time stamp at the start of `text` is as the kernel prints it: seconds padded to five places (`print_time()`: `[%5lu.%06lu]`).
+/// Returns the time.
+pub fn console_time(text: &[u8]) -> Option<u64> {
+    let dot = text.iter().take(14).position(|&byte| byte == b'.')?;
+    (dot >= 6).then(|| time(&mut Cursor::new(text)))?
+}
+
+fn level(at: &mut Cursor) -> Option<u32> {
+    let mut angle = *at;
+    if angle.word(b"<").is_some() {
+        let priority = angle.number(1, 4)?;
+        angle.word(b">")?;
+        *at = angle;
+        return u32::try_from(priority).ok();
+    }
+    dmesg_decoded(at)
+}
+
+/// `dmesg --decode`: `kern  :warn  : ` (util-linux, sys-utils/dmesg.c: `level_names`, `facility_names`).
+fn dmesg_decoded(at: &mut Cursor) -> Option<u32> {
+    const FACILITIES: [&str; 12] = [
+        "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp",
     ];
-    let bytes = line.as_bytes();
-    let dated = line.get(..3).is_some_and(|month| MONTHS.contains(&month))
-        || (bytes.len() > 20 && bytes[..4].iter().all(u8::is_ascii_digit) && bytes[10] == b'T');
-    if !dated {
-        return (0, None);
-    }
-    let end = line.len().min(120);
-    let head = String::from_utf8_lossy(&bytes[..end]);
-    match head.find(" kernel: ") {
-        Some(at)
-            if !head[..at].contains(": ") && !head[..at].ends_with(':') && line.is_char_boundary(at + 9) =>
-        {
-            (at + 9, wall::iso(bytes).map(|(wall, _)| wall))
-        }
-        _ => (0, None),
-    }
-}
-
-fn level(bytes: &[u8]) -> Option<(u32, usize)> {
-    if bytes.first() != Some(&b'<') {
-        return dmesg_decoded(bytes);
-    }
-    let (priority, digits) = number(&bytes[1..], 4)?;
-    (bytes.get(1 + digits) == Some(&b'>')).then_some((u32::try_from(priority).ok()?, digits + 2))
-}
-
-/// `dmesg --decode`: `kern  :warn  : `.
-fn dmesg_decoded(bytes: &[u8]) -> Option<(u32, usize)> {
-    const LEVELS: [&[u8]; 8] = [
-        b"emerg ", b"alert ", b"crit  ", b"err   ", b"warn  ", b"notice", b"info  ", b"debug ",
-    ];
-    let rest = bytes.strip_prefix(b"kern  :")?;
-    let level = LEVELS.iter().position(|name| rest.starts_with(name))?;
-    rest[6..]
-        .starts_with(b": ")
-        .then_some((u32::try_from(level).ok()?, 15))
-}
-
-fn time(bytes: &[u8]) -> Option<(u64, usize)> {
-    if bytes.first() != Some(&b'[') {
+    const LEVELS: [&str; 8] = ["emerg", "alert", "crit", "err", "warn", "notice", "info", "debug"];
+    let mut ahead = *at;
+    if !ahead.peek()?.is_ascii_lowercase() {
         return None;
     }
-    let mut at = 1 + bytes[1..].iter().take_while(|&&b| b == b' ').count();
-    let (seconds, digits) = number(&bytes[at..], 12)?;
-    at += digits;
-    if bytes.get(at) != Some(&b'.') {
-        return None;
-    }
-    let (micros, digits) = number(&bytes[at + 1..], 6)?;
-    at += 1 + digits;
-    (digits == 6 && bytes.get(at) == Some(&b']')).then_some((seconds * 1_000_000 + micros, at + 1))
-}
-
-fn caller(bytes: &[u8]) -> Option<(Caller, usize)> {
-    if bytes.first() != Some(&b'[') {
-        return None;
-    }
-    let mut at = 1 + bytes[1..].iter().take_while(|&&b| b == b' ').count();
-    let kind = *bytes.get(at)?;
-    at += 1;
-    let (id, digits) = number(bytes.get(at..)?, 9)?;
-    at += digits;
-    if bytes.get(at) != Some(&b']') {
-        return None;
-    }
-    let id = u32::try_from(id).ok()?;
-    match kind {
-        b'T' => Some((Caller::Task(id), at + 1)),
-        b'C' => Some((Caller::Cpu(id), at + 1)),
-        _ => None,
-    }
-}
-
-/// `dmesg --time-format iso`: `2025-01-01T12:00:00,123456+00:00`. Nobody else has a comma there.
-fn dmesg_iso(bytes: &[u8]) -> Option<(u64, usize)> {
-    (bytes.get(19) == Some(&b',')).then(|| wall::iso(bytes)).flatten()
-}
-
-/// `dmesg --ctime`: `[Fri Jan  3 12:00:00 2025]`, in whatever zone.
-fn ctime(bytes: &[u8]) -> Option<usize> {
-    const DAYS: [&[u8]; 7] = [b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat", b"Sun"];
-    let inside = bytes.strip_prefix(b"[")?;
-    let day = DAYS.iter().any(|day| inside.starts_with(day));
-    (day && inside.get(24) == Some(&b']')).then_some(26)
-}
-
-/// `journalctl -o short-monotonic` puts `host kernel: ` behind the time.
-fn host_and_ident(rest: &str) -> usize {
-    let Some(space) = rest.bytes().take(70).position(|b| b == b' ') else {
-        return 0;
+    // The longer name first: `authpriv` begins like `auth`.
+    let facility = match ahead.word(b"authpriv") {
+        Some(()) => 10,
+        None => ahead.any_word(&FACILITIES)?,
     };
-    if space > 0 && rest.as_bytes()[space + 1..].starts_with(b"kernel: ") {
-        return space + 9;
-    }
-    0
+    ahead.blanks();
+    ahead.word(b":")?;
+    let level = ahead.any_word(&LEVELS)?;
+    ahead.blanks();
+    ahead.word(b": ")?;
+    *at = ahead;
+    u32::try_from(facility.saturating_mul(8).saturating_add(level)).ok()
 }
 
-/// A decimal number of at most `most` digits and how many it has.
-fn number(bytes: &[u8], most: usize) -> Option<(u64, usize)> {
-    let mut value = 0u64;
-    let mut digits = 0;
-    for &byte in bytes.iter().take(most) {
-        if !byte.is_ascii_digit() {
-            break;
+fn time(at: &mut Cursor) -> Option<u64> {
+    let mut ahead = *at;
+    ahead.word(b"[")?;
+    ahead.blanks();
+    let seconds = ahead.number(1, 12)?;
+    ahead.word(b".")?;
+    let micros = ahead.number(6, 6)?;
+    match ahead.peek()? {
+        b']' => {}
+        b's' => ahead.skip(1),
+        b'@' => {
+            ahead.skip(1);
+            ahead.number(1, 3)?;
         }
-        value = value * 10 + u64::from(byte - b'0');
-        digits += 1;
+        b' ' => {
+            delta(&mut ahead);
+            vendor_date(&mut ahead);
+            ahead.blanks();
+        }
+        _ => return None,
     }
-    (digits > 0).then_some((value, digits))
+    ahead.word(b"]")?;
+    *at = ahead;
+    Some(seconds.saturating_mul(1_000_000).saturating_add(micros))
+}
+
+/// ` <    0.000001>`, in `journalctl -o short-delta` with a blank before the `>`.
+fn delta(at: &mut Cursor) -> bool {
+    let step = |at: &mut Cursor| -> Option<()> {
+        at.blanks();
+        at.word(b"<")?;
+        at.blanks();
+        let _ = at.word(b"-");
+        at.number(1, 12)?;
+        at.word(b".")?;
+        at.number(1, 9)?;
+        at.blanks();
+        at.word(b">")
+    };
+    let mut ahead = *at;
+    let found = step(&mut ahead).is_some();
+    if found {
+        *at = ahead;
+    }
+    found
+}
+
+/// ` / 01-31 12:00:00.123`, in front of the closing bracket.
+fn vendor_date(at: &mut Cursor) {
+    let mut ahead = *at;
+    if ahead.word(b" / ").is_some() {
+        ahead.while_in(|byte| byte.is_ascii_digit() || b"-: .".contains(&byte));
+        *at = ahead;
+    }
+}
+
+fn caller(at: &mut Cursor) -> Option<Caller> {
+    let mut ahead = *at;
+    ahead.word(b"[")?;
+    ahead.blanks();
+    let kind = ahead.one_of(b"TC")?;
+    let id = u32::try_from(ahead.number(1, 9)?).ok()?;
+    ahead.word(b"]")?;
+    *at = ahead;
+    Some(if kind == b'T' {
+        Caller::Task(id)
+    } else {
+        Caller::Cpu(id)
+    })
+}
+
+/// `dmesg --time-format iso`: `2025-01-01T12:00:00,123456+00:00`. No other program writes a comma there.
+fn dmesg_iso(at: &mut Cursor) -> Option<u64> {
+    if at.rest().get(19) != Some(&b',') {
+        return None;
+    }
+    let (wall, length) = wall::iso(at.rest())?;
+    at.skip(length);
+    Some(wall)
+}
+
+/// Names of weekdays as `ctime(3)` has them.
+pub const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+/// Names of months as `ctime(3)` has them.
+pub const MONTHS: [&str; 12] = [
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+];
+
+/// The times of `dmesg` that do not tell when since boot: `--ctime`, `--reltime`, `--notime --show-delta`.
+fn bracketed_date(at: &mut Cursor) -> bool {
+    let step = |at: &mut Cursor| -> Option<()> {
+        at.word(b"[")?;
+        if delta(at) {
+            return at.word(b"]");
+        }
+        at.blanks();
+        if at.word(b"+").is_some() {
+            at.number(1, 12)?;
+            at.word(b".")?;
+            at.number(6, 6)?;
+            return at.word(b"]");
+        }
+        if at.any_word(&DAYS).is_some() {
+            at.word(b" ")?;
+            at.any_word(&MONTHS)?;
+            at.blanks();
+            at.number(1, 2)?;
+            at.word(b" ")?;
+            clock(at)?;
+            at.word(b" ")?;
+            at.number(4, 4)?;
+            delta(at);
+            return at.word(b"]");
+        }
+        at.any_word(&MONTHS)?;
+        at.blanks();
+        at.number(1, 2)?;
+        at.word(b" ")?;
+        at.number(2, 2)?;
+        at.word(b":")?;
+        at.number(2, 2)?;
+        at.word(b"]")
+    };
+    let mut ahead = *at;
+    let found = step(&mut ahead).is_some();
+    if found {
+        *at = ahead;
+    }
+    found
+}
+
+/// `12:34:56`, maybe with a fraction.
+pub fn clock(at: &mut Cursor) -> Option<()> {
+    let mut ahead = *at;
+    ahead.number(2, 2)?;
+    ahead.word(b":")?;
+    ahead.number(2, 2)?;
+    ahead.word(b":")?;
+    ahead.number(2, 2)?;
+    let mut fraction = ahead;
+    if fraction.one_of(b".,").is_some() && fraction.number(1, 9).is_some() {
+        ahead = fraction;
+    }
+    *at = ahead;
+    Some(())
 }
 
 #[cfg(test)]
@@ -216,6 +292,7 @@ mod tests {
 
     #[test]
     fn prefixes_of_every_source() {
+        let task = Some(Caller::Task(123));
         check(
             "[    1.234567] usb 1-1: x",
             None,
@@ -223,13 +300,7 @@ mod tests {
             None,
             "usb 1-1: x",
         );
-        check(
-            "[    1.234567][  T123] x",
-            None,
-            Some(1_234_567),
-            Some(Caller::Task(123)),
-            "x",
-        );
+        check("[    1.234567][  T123] x", None, Some(1_234_567), task, "x");
         check(
             "[12345.000001][    C0]  y+0x1/0x2",
             None,
@@ -253,14 +324,14 @@ mod tests {
             None,
             "x",
         );
-        check("[Fri Jan  3 12:00:00 2025] x", None, None, None, "x");
         check(
-            "[    3.000000] ampere kernel: x",
-            None,
+            "daemon:info  : [    3.000000] x",
+            Some(30),
             Some(3_000_000),
             None,
             "x",
         );
+        check("[Fri Jan  3 12:00:00 2025] x", None, None, None, "x");
         check(
             "[    3.000000] [ BUG: x ]",
             None,
@@ -271,7 +342,51 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_prefix() {
+    fn times_of_dmesg_and_of_vendors() {
+        check(
+            "[    3.000000 <    0.000001>] x",
+            None,
+            Some(3_000_000),
+            None,
+            "x",
+        );
+        check(
+            "[    3.000000 <    0.000001 >]  x",
+            None,
+            Some(3_000_000),
+            None,
+            " x",
+        );
+        check(
+            "[    3.000000               ] x",
+            None,
+            Some(3_000_000),
+            None,
+            "x",
+        );
+        check("[<    0.000001>] x", None, None, None, "x");
+        check("[Nov30 01:00] x", None, None, None, "x");
+        check("[  +0.000001]  f+0x1/0x2", None, None, None, " f+0x1/0x2");
+        check(
+            "[Fri Jan  3 12:00:00 2025 <    0.000001>] x",
+            None,
+            None,
+            None,
+            "x",
+        );
+        check("[    3.000000s] x", None, Some(3_000_000), None, "x");
+        check("[    3.000000@1] x", None, Some(3_000_000), None, "x");
+        check(
+            "[    3.000000 / 01-31 12:00:00.123] x",
+            None,
+            Some(3_000_000),
+            None,
+            "x",
+        );
+    }
+
+    #[test]
+    fn what_is_not_a_prefix() {
         for line in [
             "",
             "login:",
@@ -282,32 +397,28 @@ mod tests {
             "<",
             "[",
             "[ ",
+            "[Fri]",
+            "[+",
+            "[Jan",
+            "[1.000000 2.000000] x",
+            "kern: x",
         ] {
             assert_eq!(parse(line), None, "{line:?}");
         }
     }
 
     #[test]
-    fn a_time_stamp_behind_a_prompt_is_found() {
-        assert_eq!(embedded("ampere login: [   16.305150] INFO: x"), Some(14));
-        assert_eq!(embedded("a [b] c"), None);
-        assert_eq!(embedded(""), None);
+    fn a_time_stamp_after_a_prompt_is_found() {
+        assert_eq!(embedded("ampere login: [   16.305150] INFO: x", 1), Some(14));
+        assert_eq!(embedded("a [b] c", 1), None);
+        assert_eq!(embedded("", 1), None);
+        assert_eq!(console_time(b"[   16.305150] x"), Some(16_305_150));
+        assert_eq!(console_time(b"[16.305150] x"), None, "no console prints it so");
     }
 
     #[test]
-    fn syslog_prefixes() {
+    fn the_iso_time_of_dmesg() {
         const NEW_YEAR: u64 = 1_735_689_600_000_000;
-        assert_eq!(syslog("Dec  4 17:33:13 host kernel: x"), (29, None));
-        assert_eq!(
-            syslog("2025-01-01T12:00:00.123456+12:00 host kernel: x"),
-            (46, Some(NEW_YEAR + 123_456))
-        );
-        assert_eq!(
-            syslog("2025-01-01T00:00:00+0000 host kernel: x"),
-            (38, Some(NEW_YEAR))
-        );
-        assert_eq!(syslog("2025-01-01T00:00:00 host kernel: x"), (33, None));
-        assert_eq!(syslog("Dec  4 17:33:13 host sshd[1]: kernel: x"), (0, None));
         let line = "2025-01-01T00:00:00,000001+00:00 x";
         let prefix = parse(line).unwrap();
         assert_eq!((prefix.wall, prefix.length), (Some(NEW_YEAR + 1), line.len() - 1));

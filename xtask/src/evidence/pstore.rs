@@ -152,7 +152,7 @@ fn unpack(bytes: &[u8]) -> Option<(Vec<u8>, bool)> {
     let text = content
         .iter()
         .filter(|&&byte| byte == b'\n' || byte == b'\t' || (0x20..0x7f).contains(&byte));
-    let readable = text.count() * 10 >= content.len() * 9;
+    let readable = text.count().saturating_mul(10) >= content.len().saturating_mul(9);
     (!content.is_empty() && (whole || readable)).then_some((content, whole))
 }
 
@@ -164,7 +164,7 @@ fn partial(decoder: impl Read) -> (Vec<u8>, bool) {
         // Small pieces: what was unpacked before the first bad byte is kept.
         match limited.read(&mut buffer) {
             Ok(0) => return (content, limited.limit() > 0),
-            Ok(read) => content.extend_from_slice(&buffer[..read]),
+            Ok(read) => content.extend_from_slice(buffer.get(..read).unwrap_or_default()),
             Err(_) => return (content, false),
         }
     }
@@ -230,7 +230,7 @@ fn read(path: &str, bytes: &[u8]) -> Option<(Key, Part)> {
     let part = Part {
         number,
         name: name.to_string(),
-        content: content[length..].to_vec(),
+        content: content.get(length..).unwrap_or_default().to_vec(),
         notes,
     };
     Some((key, part))
@@ -239,18 +239,23 @@ fn read(path: &str, bytes: &[u8]) -> Option<(Key, Part)> {
 /// `Panic#2 Part1\n`: reason, count, part, length.
 fn header(content: &[u8]) -> Option<(String, u32, u32, usize)> {
     let end = content.iter().take(80).position(|&byte| byte == b'\n')?;
-    let line = std::str::from_utf8(&content[..end]).ok()?;
+    let line = std::str::from_utf8(content.get(..end)?).ok()?;
     let (reason, rest) = line.split_once('#')?;
     let (count, part) = rest.split_once(" Part")?;
     let part = part.trim().parse().ok().filter(|&part| part > 0)?;
-    Some((reason.to_string(), count.parse().ok()?, part, end + 1))
+    Some((
+        reason.to_string(),
+        count.parse().ok()?,
+        part,
+        end.saturating_add(1),
+    ))
 }
 
 /// Cuts the notice of error correction off: `\nECC: No errors detected\n`, or `\nECC: N Corrected bytes, M unrecoverable blocks\n` (without
 /// `ECC: ` before 5.18).
 fn without_ecc(content: &[u8]) -> (&[u8], Option<Note>) {
     let from = content.len().saturating_sub(100);
-    let tail = String::from_utf8_lossy(&content[from..]);
+    let tail = String::from_utf8_lossy(content.get(from..).unwrap_or_default());
     let lines: Vec<&str> = tail.trim_end_matches(['\n', '\0']).rsplitn(2, '\n').collect();
     let Some(line) = lines.first().map(|line| line.trim_start_matches("ECC: ")) else {
         return (content, None);
@@ -273,11 +278,13 @@ fn without_ecc(content: &[u8]) -> (&[u8], Option<Note>) {
         .iter()
         .rposition(|&byte| byte != b'\n' && byte != 0)
         .unwrap_or(0);
-    let start = content[..ends]
+    let start = content
+        .get(..ends)
+        .unwrap_or_default()
         .iter()
         .rposition(|&byte| byte == b'\n')
         .unwrap_or(0);
-    (&content[..start], note)
+    (content.get(..start).unwrap_or_default(), note)
 }
 
 fn dump(key: Key, mut parts: Vec<Part>) -> Dump {

@@ -1,45 +1,30 @@
 //! From the bytes of a source to records, block by block: what is held between two blocks is bounded.
 
-use super::prefix::{self, Prefix};
-use super::record::{Format, Log, Loss, Record};
-use super::{journal, kmsg};
+use super::cursor::Cursor;
+use super::fields::Fields;
+use super::journal::{self, Entry};
+use super::kmsg;
+use super::layout::Layout;
+use super::objects::{DmesgEntry, LavaEntry, Objects};
+use super::prefix::Prefix;
+use super::record::{Format, LONGEST_LINE, Log, Loss, Origin, Record};
+use super::stamp::Writer;
+use super::text_lines::{Piece, TextLines};
 use memchr::{memchr, memchr2, memmem};
 use std::borrow::Cow;
 
-/// The format is recognised in so many bytes.
-pub const HEAD: usize = 1 << 16;
-/// What a line has beyond this is passed over: the kernel's own lines have at most some thousand bytes, a journal's entry more.
-pub const LONGEST_LINE: usize = 1 << 20;
 /// So many losses are kept; a log with more of them is incomplete all the same.
 const MOST_LOSSES: usize = 10_000;
 /// kernel/printk/nbcon.c, printk.c: `console_prepend_replay()`.
 const REPLAY: &[u8] = b"** replaying previous printk message **";
 
 impl Format {
-    /// Recognises the format by the first 20 lines with something in them, of the first [`HEAD`] bytes.
-    pub fn detect(bytes: &[u8]) -> Format {
-        let head = &bytes[..bytes.len().min(HEAD)];
-        let lines = head
-            .split(|&byte| byte == b'\n')
-            .map(String::from_utf8_lossy)
-            .filter(|line| !line.trim().is_empty())
-            .take(20);
-        let (mut all, mut kmsg_lines, mut journal_lines) = (0, 0, 0);
-        for line in lines {
-            // A continuation line of kmsg says nothing of its own.
-            if kmsg_lines > 0 && line.starts_with(' ') {
-                continue;
-            }
-            all += 1;
-            kmsg_lines += usize::from(kmsg::parse(&line).is_some());
-            journal_lines += usize::from(journal::parse(&line).is_some());
-        }
-        if journal_lines * 2 > all {
-            Format::Journal
-        } else if kmsg_lines * 2 > all {
-            Format::Kmsg
-        } else {
-            Format::Text
+    /// The bytes that end a line: a program writes over it after a carriage return, or a console lost a line feed; an object ends where it ends.
+    pub(super) fn line_ends(self) -> (u8, u8) {
+        match self {
+            Format::Text => (b'\n', b'\r'),
+            Format::Journal | Format::DmesgJson | Format::Lava => (b'\n', b'}'),
+            Format::Kmsg | Format::JournalExport | Format::JournalVerbose => (b'\n', b'\n'),
         }
     }
 }
@@ -48,6 +33,9 @@ impl Format {
 #[derive(Debug)]
 pub struct Reader {
     format: Format,
+    text: TextLines,
+    objects: Objects,
+    fields: Fields,
     losses: Vec<Loss>,
     /// Line of the source, from 1, and offset of the next byte.
     number: usize,
@@ -65,6 +53,8 @@ pub struct Reader {
     held: Option<Record<'static>>,
     /// Something was lost before the next record.
     lost: bool,
+    /// Records that are a kernel's beyond doubt.
+    marked: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,9 +66,12 @@ enum Replay {
 
 impl Reader {
     /// A reader for one log.
-    pub fn new(format: Format) -> Self {
+    pub fn new(layout: Layout) -> Self {
         Reader {
-            format,
+            format: layout.format,
+            text: TextLines::new(layout),
+            objects: Objects::default(),
+            fields: Fields::default(),
             losses: Vec::new(),
             number: 1,
             offset: 0,
@@ -91,7 +84,13 @@ impl Reader {
             replay: Replay::No,
             held: None,
             lost: false,
+            marked: 0,
         }
+    }
+
+    /// Records so far that are a kernel's beyond doubt.
+    pub fn marked(&self) -> usize {
+        self.marked
     }
 
     /// How the log is written.
@@ -101,7 +100,11 @@ impl Reader {
 
     /// How many boots were seen, at least 1 if there were records.
     pub fn boots(&self) -> u32 {
-        if self.records == 0 { 0 } else { self.boot + 1 }
+        if self.records == 0 {
+            0
+        } else {
+            self.boot.saturating_add(1)
+        }
     }
 
     /// What is known to be missing; the first so many.
@@ -113,12 +116,15 @@ impl Reader {
     /// taken as it is.
     pub fn lines<'a>(&mut self, data: &'a [u8], until: usize, sink: &mut dyn FnMut(Record<'a>)) {
         let replays = memmem::Finder::new(REPLAY);
-        let find_replay = |from: usize| replays.find(&data[from..]).map_or(usize::MAX, |at| from + at);
+        let find_replay = |from: usize| {
+            let found = data.get(from..).and_then(|rest| replays.find(rest));
+            found.map_or(usize::MAX, |at| from.saturating_add(at))
+        };
         let mut next_replay = find_replay(0);
         let mut at = 0;
         while at < until {
             let end = self.end_of_line(data, at);
-            let line = &data[at..end];
+            let line = data.get(at..end).unwrap_or_default();
             if next_replay < at {
                 next_replay = find_replay(at);
             }
@@ -126,116 +132,151 @@ impl Reader {
                 self.replay = Replay::Now;
             } else {
                 if next_replay != usize::MAX && self.replay == Replay::No {
-                    let next = data.len().min(end + 1);
+                    let next = data.len().min(end.saturating_add(1));
                     if next_replay < self.end_of_line(data, next) {
                         self.replay = Replay::Announced;
                     }
                 }
-                self.line(
-                    &line[..line.len().min(LONGEST_LINE)],
-                    data.get(end) == Some(&b'\n'),
-                    sink,
-                );
+                let kept = line.get(..LONGEST_LINE).unwrap_or(line);
+                self.line(kept, data.get(end).copied(), sink);
             }
             self.ended(line.len(), data.get(end).copied());
-            at = end + 1;
+            at = end.saturating_add(1);
         }
     }
 
     /// Passes over bytes of a line that is too long.
     pub fn skip(&mut self, bytes: usize) {
-        self.offset += bytes;
+        self.offset = self.offset.saturating_add(bytes);
     }
 
     /// Gives what was held back.
     pub fn finish<'a>(&mut self, sink: &mut dyn FnMut(Record<'a>)) {
+        if let Some(entry) = self.fields.end() {
+            self.entry(entry, sink);
+        }
         if let Some(held) = self.held.take() {
             sink(held);
         }
     }
 
-    /// A carriage return ends a line, too: a program wrote over it, or a console lost a line feed.
     fn end_of_line(&self, data: &[u8], from: usize) -> usize {
-        let rest = &data[from..];
-        let found = match self.format {
-            Format::Text => memchr2(b'\n', b'\r', rest),
-            Format::Kmsg | Format::Journal => memchr(b'\n', rest),
+        let rest = data.get(from..).unwrap_or_default();
+        let found = match self.format.line_ends() {
+            (one, other) if one == other => memchr(one, rest),
+            (one, other) => memchr2(one, other, rest),
         };
-        found.map_or(data.len(), |at| from + at)
+        found.map_or(data.len(), |at| from.saturating_add(at))
     }
 
     fn ended(&mut self, length: usize, terminator: Option<u8>) {
-        self.offset += length;
+        self.offset = self.offset.saturating_add(length);
         self.started |= length > 0;
         if let Some(terminator) = terminator {
-            self.offset += 1;
+            self.offset = self.offset.saturating_add(1);
             if terminator == b'\n' {
-                self.number += 1;
+                self.number = self.number.saturating_add(1);
                 self.started = false;
             }
         }
     }
 
-    fn line<'a>(&mut self, line: &'a [u8], terminated: bool, sink: &mut dyn FnMut(Record<'a>)) {
+    fn line<'a>(&mut self, line: &'a [u8], terminator: Option<u8>, sink: &mut dyn FnMut(Record<'a>)) {
         match self.format {
             Format::Text if line.is_empty() => {
-                if terminated && !self.started {
-                    self.push(Prefix::default(), Cow::Borrowed(""), sink);
+                if terminator == Some(b'\n') && !self.started {
+                    self.text(Cow::Borrowed(""), sink);
                 }
             }
             Format::Text => self.text(clean(line), sink),
             Format::Kmsg => self.kmsg(&clean(line), sink),
-            Format::Journal => self.journal(&String::from_utf8_lossy(line), sink),
+            Format::Journal | Format::DmesgJson | Format::Lava => {
+                if let Some(object) = self.objects.take(line, terminator) {
+                    self.object(&String::from_utf8_lossy(&object), sink);
+                }
+            }
+            Format::JournalExport => {
+                if let Some(entry) = self.fields.export(line) {
+                    self.entry(entry, sink);
+                }
+            }
+            Format::JournalVerbose => {
+                if let Some(entry) = self.fields.verbose(&String::from_utf8_lossy(line)) {
+                    self.entry(entry, sink);
+                }
+            }
         }
     }
 
     fn text<'a>(&mut self, line: Cow<'a, str>, sink: &mut dyn FnMut(Record<'a>)) {
-        let line = match self.dropped(&line) {
-            0 => line,
-            length => skip(line, length),
-        };
-        let (syslog, wall) = prefix::syslog(&line);
-        let line = if syslog > 0 { skip(line, syslog) } else { line };
-        let dated = |prefix: Prefix| Prefix {
-            wall: wall.or(prefix.wall),
-            ..prefix
-        };
-        if let Some(prefix) = prefix::parse(&line) {
-            let length = prefix.length;
-            return self.push(dated(prefix), skip(line, length), sink);
+        if let Cow::Borrowed(whole) = line
+            && let Some((prefix, text)) = self.text.simple(whole)
+        {
+            self.marked = self.marked.saturating_add(1);
+            return self.push(prefix, Origin::Kernel, Cow::Borrowed(text), sink);
         }
-        match prefix::embedded(&line) {
-            Some(at) => {
-                let head = line[..at].trim_end().to_string();
-                if !head.is_empty() {
-                    self.push(dated(Prefix::default()), Cow::Owned(head), sink);
+        let mut pieces: [Option<Piece<'a>>; 4] = [const { None }; 4];
+        let mut more = Vec::new();
+        let mut free = pieces.iter_mut();
+        self.text.take(line, &mut |piece| match free.next() {
+            Some(place) => *place = Some(piece),
+            None => more.push(piece),
+        });
+        for piece in pieces.into_iter().flatten().chain(more) {
+            match piece {
+                Piece::Dropped(count) => self.loss(Loss::Dropped {
+                    count,
+                    line: self.number,
+                }),
+                Piece::Part(part) => {
+                    self.marked = self.marked.saturating_add(usize::from(part.marked));
+                    self.push(part.prefix, part.origin, part.text, sink);
                 }
-                let rest = skip(line, at);
-                let prefix = prefix::parse(&rest).unwrap_or_default();
-                self.push(dated(prefix), skip(rest, prefix.length), sink);
             }
-            None => self.push(dated(Prefix::default()), line, sink),
         }
     }
 
-    /// Length of `** N printk messages dropped ** ` in front of a line (kernel/printk/printk.c:
-    /// `console_prepend_dropped()`).
-    fn dropped(&mut self, line: &str) -> usize {
-        const WORDS: &str = " printk messages dropped **";
-        let Some(rest) = line.strip_prefix("** ") else {
-            return 0;
-        };
-        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-        if digits == 0 || !rest[digits..].starts_with(WORDS) {
-            return 0;
+    fn object<'a>(&mut self, object: &str, sink: &mut dyn FnMut(Record<'a>)) {
+        match self.format {
+            Format::DmesgJson => {
+                let Ok(entry) = serde_json::from_str::<DmesgEntry>(object) else {
+                    return;
+                };
+                let prefix = Prefix {
+                    priority: entry.priority(),
+                    time: entry.time(),
+                    caller: entry.caller(),
+                    ..Prefix::default()
+                };
+                self.marked = self.marked.saturating_add(1);
+                self.message(prefix, Origin::Kernel, &entry.msg, sink);
+            }
+            Format::Lava => {
+                let Ok(entry) = serde_json::from_str::<LavaEntry>(object) else {
+                    return;
+                };
+                let wall = entry.wall();
+                let records = &mut |record: Record<'a>| {
+                    sink(Record {
+                        wall: record.wall.or(wall),
+                        ..record
+                    })
+                };
+                for line in entry.msg.split('\n') {
+                    let line = Cow::Owned(clean(line.as_bytes()).into_owned());
+                    if entry.is_of_board() {
+                        self.text(line, records);
+                    } else {
+                        self.push(Prefix::default(), Origin::Program, line, records);
+                    }
+                }
+            }
+            _ => {
+                if let Some(entry) = journal::parse(object) {
+                    self.entry(entry, sink);
+                }
+            }
         }
-        let count = rest[..digits].parse().unwrap_or(u64::MAX);
-        self.loss(Loss::Dropped {
-            count,
-            line: self.number,
-        });
-        let length = 3 + digits + WORDS.len();
-        length + usize::from(line.as_bytes().get(length) == Some(&b' '))
     }
 
     fn loss(&mut self, loss: Loss) {
@@ -253,7 +294,7 @@ impl Reader {
         {
             self.loss(Loss::Gap {
                 from: expected,
-                to: parsed.seq - 1,
+                to: parsed.seq.saturating_sub(1),
                 line: self.number,
             });
         }
@@ -261,21 +302,21 @@ impl Reader {
         let prefix = Prefix {
             priority: Some(parsed.priority),
             time: Some(parsed.time),
-            wall: None,
             caller: parsed.caller,
-            length: 0,
+            ..Prefix::default()
         };
+        self.marked = self.marked.saturating_add(1);
         for part in kmsg::unescape(parsed.text).split('\n') {
-            let mut record = self.record(prefix, Cow::Owned(part.to_string()));
+            let mut record = self.record(prefix, Origin::Kernel, Cow::Owned(part.to_string()));
             record.seq = Some(parsed.seq);
             self.emit(record, sink);
         }
     }
 
-    fn journal<'a>(&mut self, line: &str, sink: &mut dyn FnMut(Record<'a>)) {
-        let Some(entry) = journal::parse(line) else { return };
+    /// An entry of a journal.
+    fn entry<'a>(&mut self, entry: Entry, sink: &mut dyn FnMut(Record<'a>)) {
         if self.boot_id.is_some() && entry.boot_id.is_some() && self.boot_id != entry.boot_id {
-            self.boot += 1;
+            self.boot = self.boot.saturating_add(1);
             self.boot_began = Some(self.records);
         }
         if entry.boot_id.is_some() {
@@ -285,22 +326,40 @@ impl Reader {
             priority: entry.priority,
             time: entry.time,
             wall: entry.wall,
-            caller: None,
-            length: 0,
+            ..Prefix::default()
         };
-        for part in entry.text.split('\n') {
-            self.push(prefix, Cow::Owned(clean(part.as_bytes()).into_owned()), sink);
+        let origin = match entry.writer {
+            Writer::Program => Origin::Program,
+            Writer::Kernel | Writer::Anyone => Origin::Kernel,
+        };
+        self.marked = self.marked.saturating_add(usize::from(origin == Origin::Kernel));
+        self.message(prefix, origin, &entry.text, sink);
+    }
+
+    /// A message of maybe several lines.
+    fn message<'a>(&mut self, prefix: Prefix, origin: Origin, text: &str, sink: &mut dyn FnMut(Record<'a>)) {
+        for line in text.split('\n') {
+            let line = Cow::Owned(clean(line.as_bytes()).into_owned());
+            self.push(prefix, origin, line, sink);
         }
     }
 
-    fn push<'a>(&mut self, prefix: Prefix, text: Cow<'a, str>, sink: &mut dyn FnMut(Record<'a>)) {
-        let record = self.record(prefix, text);
+    fn push<'a>(
+        &mut self,
+        prefix: Prefix,
+        origin: Origin,
+        text: Cow<'a, str>,
+        sink: &mut dyn FnMut(Record<'a>),
+    ) {
+        let record = self.record(prefix, origin, text);
         self.emit(record, sink);
     }
 
-    fn record<'a>(&mut self, prefix: Prefix, text: Cow<'a, str>) -> Record<'a> {
-        self.notice_boot(&text);
-        self.records += 1;
+    fn record<'a>(&mut self, prefix: Prefix, origin: Origin, text: Cow<'a, str>) -> Record<'a> {
+        if origin == Origin::Kernel {
+            self.notice_boot(&text);
+        }
+        self.records = self.records.saturating_add(1);
         Record {
             time: prefix.time,
             wall: prefix.wall,
@@ -310,6 +369,7 @@ impl Reader {
             seq: None,
             boot: self.boot,
             lost: std::mem::take(&mut self.lost),
+            origin,
             text,
             line: self.number,
             offset: self.offset,
@@ -346,23 +406,16 @@ impl Reader {
         }
         let here = self.records;
         // Both lines belong to one start; a journal has counted it by its boot id already.
-        if self.boot_began.is_some_and(|began| here - began <= 4) {
+        if self
+            .boot_began
+            .is_some_and(|began| here.saturating_sub(began) <= 4)
+        {
             return;
         }
         if self.boot_began.is_some() && self.boot_id.is_none() {
-            self.boot += 1;
+            self.boot = self.boot.saturating_add(1);
         }
         self.boot_began = Some(here);
-    }
-}
-
-fn skip(text: Cow<'_, str>, bytes: usize) -> Cow<'_, str> {
-    match text {
-        Cow::Borrowed(text) => Cow::Borrowed(&text[bytes..]),
-        Cow::Owned(mut text) => {
-            text.drain(..bytes);
-            Cow::Owned(text)
-        }
     }
 }
 
@@ -380,7 +433,7 @@ fn clean(line: &[u8]) -> Cow<'_, str> {
     let mut rest = line;
     while let Some((&byte, after)) = rest.split_first() {
         if byte == 0x1b {
-            rest = &after[escape_length(after)..];
+            rest = after.get(escape_length(after)..).unwrap_or_default();
             continue;
         }
         if plain(&byte) {
@@ -393,28 +446,28 @@ fn clean(line: &[u8]) -> Cow<'_, str> {
 
 /// Bytes of a terminal code after its ESC (ECMA-48: CSI … final byte; OSC … BEL or ESC \; others one byte).
 fn escape_length(after: &[u8]) -> usize {
-    match after.first() {
-        None => 0,
+    let mut at = Cursor::new(after);
+    match at.peek() {
+        None => {}
         Some(b'[') => {
-            let parameters = after[1..]
-                .iter()
-                .take_while(|&&b| (0x20..0x40).contains(&b))
-                .count();
-            (1 + parameters + 1).min(after.len())
+            at.skip(1);
+            at.while_in(|byte| (0x20..0x40).contains(&byte));
+            at.skip(1);
         }
-        Some(b']') => match after.iter().position(|&b| b == 0x07 || b == 0x1b) {
-            Some(end) if after[end] == 0x1b => (end + 2).min(after.len()),
-            Some(end) => end + 1,
-            None => after.len(),
-        },
-        Some(_) => 1,
+        Some(b']') => {
+            at.while_in(|byte| byte != 0x07 && byte != 0x1b);
+            // BEL, or ESC and a backslash.
+            at.skip(if at.peek() == Some(0x1b) { 2 } else { 1 });
+        }
+        Some(_) => at.skip(1),
     }
+    at.taken()
 }
 
 /// Gives each record of a log to `sink`, one after the other; its format is recognised by its first lines. Never fails: what is no record is a
 /// line of text.
 pub fn each<'a>(bytes: &'a [u8], sink: &mut dyn FnMut(Record<'a>)) -> Reader {
-    let mut reader = Reader::new(Format::detect(bytes));
+    let mut reader = Reader::new(Layout::detect(bytes));
     reader.lines(bytes, bytes.len(), sink);
     reader.finish(sink);
     reader
@@ -427,6 +480,7 @@ pub fn read(bytes: &[u8]) -> Log<'_> {
     Log {
         format: reader.format(),
         boots: reader.boots(),
+        marked: reader.marked(),
         losses: reader.into_losses(),
         records,
     }

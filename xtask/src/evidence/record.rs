@@ -4,6 +4,11 @@ use super::prefix::Caller;
 use serde::Serialize;
 use std::borrow::Cow;
 
+/// The layout is recognised in so many bytes.
+pub const HEAD: usize = 1 << 16;
+/// What a line has beyond this is passed over: the kernel's own lines have at most some thousand bytes, a journal's entry more.
+pub const LONGEST_LINE: usize = 1 << 20;
+
 /// One line that the kernel (or, on a shared console, somebody else) said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record<'a> {
@@ -23,6 +28,8 @@ pub struct Record<'a> {
     pub boot: u32,
     /// The log says that records were lost right before this one.
     pub lost: bool,
+    /// Who wrote the line.
+    pub origin: Origin,
     /// The message without its prefix, terminal codes and line end.
     pub text: Cow<'a, str>,
     /// Line in the source, from 1.
@@ -46,16 +53,35 @@ impl Record<'_> {
     }
 }
 
+/// Who wrote a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// The kernel, or anyone where nothing tells them apart.
+    Kernel,
+    /// A program on the same console, or in the same log.
+    Program,
+    /// Firmware, before the kernel's first record.
+    Firmware,
+}
+
 /// How a source writes records.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Format {
     /// Lines of text: serial line, `dmesg`, pstore, syslog, `journalctl -o short*`.
     Text,
     /// `/dev/kmsg`.
     Kmsg,
-    /// `journalctl -o json`.
+    /// `journalctl -o json`, `json-pretty`, `json-seq`, `json-sse`.
     Journal,
+    /// `journalctl -o export`.
+    JournalExport,
+    /// `journalctl -o verbose`.
+    JournalVerbose,
+    /// `dmesg --json`.
+    DmesgJson,
+    /// LAVA's log, as a JSON array or as lines of YAML.
+    Lava,
 }
 
 /// Something that the log says was lost.
@@ -91,4 +117,6 @@ pub struct Log<'a> {
     pub losses: Vec<Loss>,
     /// How many boots the log shows, at least 1 if there are records.
     pub boots: u32,
+    /// Records that are a kernel's beyond doubt: by their prefix, or because the source has nothing else.
+    pub marked: usize,
 }

@@ -3,10 +3,13 @@
 use super::completeness::{Completeness, Judge, Lockdep};
 use super::finder::Finder;
 use super::finding::Finding;
+use super::firmware::FirmwareError;
 use super::headers;
-use super::reader::{HEAD, LONGEST_LINE, Reader};
-use super::record::{Format, Record};
-use memchr::{memchr, memchr2, memrchr, memrchr2};
+use super::layout::Layout;
+use super::reader::Reader;
+use super::record::{Format, HEAD, LONGEST_LINE, Record};
+use super::understood::{Content, Signs, Understood};
+use memchr::{memchr2, memrchr2};
 
 /// So much of a log in memory is looked at at a time.
 const BLOCK: usize = 1 << 20;
@@ -24,6 +27,10 @@ pub struct Scanned {
     pub findings: Vec<Finding>,
     /// Findings beyond the bound, which are only counted.
     pub untold: usize,
+    /// Errors that firmware reported before a kernel ran.
+    pub firmware: Vec<FirmwareError>,
+    /// Whether a kernel's log was recognised in it.
+    pub understood: Understood,
     /// Length of the log in bytes.
     pub bytes: u64,
 }
@@ -39,6 +46,8 @@ pub struct Scan {
     rest: Vec<u8>,
     /// Inside a line that is too long.
     passing_over: bool,
+    /// What its first bytes are.
+    binary: Content,
     bytes: u64,
 }
 
@@ -51,29 +60,31 @@ impl Scan {
             judge: Judge::default(),
             rest: Vec::new(),
             passing_over: false,
+            binary: Content::Text,
             bytes: 0,
         }
     }
 
     /// Takes the next block.
     pub fn push(&mut self, block: &[u8]) {
-        self.bytes += block.len() as u64;
+        self.bytes = self.bytes.saturating_add(block.len() as u64);
         self.rest.extend_from_slice(block);
         if self.reader.is_none() {
             if self.rest.len() < HEAD {
                 return;
             }
-            self.reader = Some(Reader::new(Format::detect(&self.rest)));
+            self.binary = Content::of(&self.rest);
+            self.reader = Some(Reader::new(Layout::detect(&self.rest)));
         }
         self.read_lines();
     }
 
     /// Ends the log.
     pub fn finish(mut self) -> Scanned {
-        let mut reader = self
-            .reader
-            .take()
-            .unwrap_or_else(|| Reader::new(Format::detect(&self.rest)));
+        let mut reader = self.reader.take().unwrap_or_else(|| {
+            self.binary = Content::of(&self.rest);
+            Reader::new(Layout::detect(&self.rest))
+        });
         let mut rest = std::mem::take(&mut self.rest);
         if self.passing_over {
             rest.drain(..pass_over(&mut reader, &rest).0);
@@ -83,15 +94,27 @@ impl Scan {
         });
         reader.finish(&mut |record| take(&mut self.finder, &mut self.judge, &record));
         let (format, boots) = (reader.format(), reader.boots());
+        let (bytes, marked) = (self.bytes, reader.marked());
+        let words = self.judge.kernel_words();
         let (completeness, lockdep) = self.judge.finish(reader.into_losses(), boots);
-        let (findings, untold) = self.finder.finish();
+        let found = self.finder.finish();
+        let understood = Understood::of(Signs {
+            bytes,
+            marked,
+            words,
+            binary: self.binary,
+            found: &found,
+        });
+        let (findings, untold, firmware) = (found.findings, found.untold, found.firmware);
         Scanned {
             format,
             completeness,
             lockdep,
             findings,
             untold,
-            bytes: self.bytes,
+            firmware,
+            understood,
+            bytes,
         }
     }
 
@@ -104,17 +127,18 @@ impl Scan {
             from = passed;
             self.passing_over = !ended;
         }
-        let rest = &self.rest[from..];
+        let rest = self.rest.get(from..).unwrap_or_default();
         let until = whole_lines(reader.format(), rest);
         let (finder, judge) = (&mut self.finder, &mut self.judge);
         reader.lines(rest, until, &mut |record| take(finder, judge, &record));
-        from += until;
-        if self.rest.len() - from > 2 * LONGEST_LINE {
-            let rest = &self.rest[from..];
-            let whole = line_end(reader.format(), rest).map_or(LONGEST_LINE, |end| end + 1);
-            reader.lines(&rest[..whole], whole, &mut |record| take(finder, judge, &record));
-            self.passing_over = whole == LONGEST_LINE && line_end(reader.format(), &rest[..whole]).is_none();
-            from += whole;
+        from = from.saturating_add(until);
+        let rest = self.rest.get(from..).unwrap_or_default();
+        if rest.len() > LONGEST_LINE.saturating_mul(2) {
+            let whole = line_end(reader.format(), rest).map_or(LONGEST_LINE, |end| end.saturating_add(1));
+            let line = rest.get(..whole).unwrap_or(rest);
+            reader.lines(line, whole, &mut |record| take(finder, judge, &record));
+            self.passing_over = whole == LONGEST_LINE && line_end(reader.format(), line).is_none();
+            from = from.saturating_add(whole);
         }
         self.rest.drain(..from);
     }
@@ -125,6 +149,13 @@ pub fn scan(log: &[u8], source: &str) -> Scanned {
     let mut scan = Scan::new(source);
     log.chunks(BLOCK).for_each(|block| scan.push(block));
     scan.finish()
+}
+
+/// Whether a kernel's log is recognised in these bytes.
+pub fn understood(bytes: &[u8]) -> Understood {
+    let mut scan = Scan::new("");
+    scan.push(bytes);
+    scan.finish().understood
 }
 
 fn take(finder: &mut Finder, judge: &mut Judge, record: &Record) {
@@ -145,21 +176,17 @@ fn pass_over(reader: &mut Reader, rest: &[u8]) -> (usize, bool) {
 }
 
 fn line_end(format: Format, bytes: &[u8]) -> Option<usize> {
-    match format {
-        Format::Text => memchr2(b'\n', b'\r', bytes),
-        Format::Kmsg | Format::Journal => memchr(b'\n', bytes),
-    }
+    let (one, other) = format.line_ends();
+    memchr2(one, other, bytes)
 }
 
 /// Where the last whole line begins, 0 if there is none before it.
 fn whole_lines(format: Format, bytes: &[u8]) -> usize {
-    let last = |bytes: &[u8]| match format {
-        Format::Text => memrchr2(b'\n', b'\r', bytes),
-        Format::Kmsg | Format::Journal => memrchr(b'\n', bytes),
-    };
+    let (one, other) = format.line_ends();
+    let last = |bytes: &[u8]| memrchr2(one, other, bytes);
     last(bytes)
-        .and_then(|end| last(&bytes[..end]))
-        .map_or(0, |end| end + 1)
+        .and_then(|end| last(bytes.get(..end)?))
+        .map_or(0, |end| end.saturating_add(1))
 }
 
 #[cfg(test)]

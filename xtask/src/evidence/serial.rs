@@ -62,8 +62,8 @@ const WORDS: &[(&str, Phase)] = &[
 /// starts.
 pub fn phases(capture: &[u8]) -> Vec<Mark> {
     let mut marks: Vec<Mark> = Vec::new();
-    let mut offset = 0;
-    let mut kernel_lines = 0;
+    let mut offset = 0_usize;
+    let mut kernel_lines = 0_usize;
     for line in capture.split(|&byte| byte == b'\n') {
         if let Some(phase) = phase(line) {
             let last = marks.last().map(|mark| mark.phase);
@@ -76,8 +76,8 @@ pub fn phases(capture: &[u8]) -> Vec<Mark> {
                 kernel_lines = 0;
             }
         }
-        kernel_lines += 1;
-        offset += line.len() + 1;
+        kernel_lines = kernel_lines.saturating_add(1);
+        offset = offset.saturating_add(line.len()).saturating_add(1);
     }
     marks
 }
@@ -98,16 +98,16 @@ pub fn count(marks: &[Mark]) -> Counts {
     for mark in marks {
         match mark.phase {
             Phase::Kernel => {
-                counts.boots += 1;
+                counts.boots = counts.boots.saturating_add(1);
                 running = true;
             }
             Phase::Panic => {
-                counts.panics += 1;
+                counts.panics = counts.panics.saturating_add(1);
                 running = false;
             }
             Phase::Down => running = false,
             Phase::BootLoader => {
-                counts.silent_resets += usize::from(running);
+                counts.silent_resets = counts.silent_resets.saturating_add(usize::from(running));
                 running = false;
             }
             Phase::Menu | Phase::Login => {}

@@ -101,17 +101,19 @@ impl Splat {
     /// Whether each `Call trace:` has a frame behind it, and there is one at all.
     pub fn stacks_are_whole(&self) -> bool {
         let body = self.body();
-        let mut frames = 0;
+        let mut frames = 0_usize;
         for (at, line) in body.iter().enumerate() {
             match line.class {
-                Class::Frame => frames += 1,
+                Class::Frame => frames = frames.saturating_add(1),
                 Class::StackStart => {
-                    let next = body[at + 1..].iter().take(15).find(|line| {
+                    let mut after = body.iter().skip(at).skip(1);
+                    let close = after.clone().take(3);
+                    let next = after.by_ref().take(15).find(|line| {
                         matches!(line.class, Class::Frame | Class::StackStart | Class::OlderStack)
                     });
                     let missing = next.is_none_or(|line| line.class != Class::Frame);
                     if missing
-                        && !body[at + 1..].iter().take(3).any(|line| {
+                        && !close.clone().any(|line| {
                             line.text.contains("not available") || line.text.contains("ame stack as")
                         })
                     {

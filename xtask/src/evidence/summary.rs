@@ -23,7 +23,8 @@ pub use title::scrub;
 pub fn summarise(splat: &Splat, source: &str) -> Finding {
     let kind = refine(splat);
     let locks = kind.is_about_locks().then(|| locks::read(splat)).flatten();
-    let culprit = culprit(splat, kind, locks.as_ref());
+    let found = culprit(splat, kind, locks.as_ref());
+    let culprit = found.frame();
     let function = culprit.map(|frame| frames::readable(frame.function).into_owned());
     let who = who(splat);
     let first = splat.lines.first();
@@ -36,7 +37,7 @@ pub fn summarise(splat: &Splat, source: &str) -> Finding {
         damaged: damaged(
             splat,
             kind,
-            culprit.filter(|frame| machinery::is_culprit(frame, kind)),
+            found.told().filter(|frame| machinery::is_culprit(frame, kind)),
         ),
         lockdep_off: kind.switches_lockdep_off()
             || splat.header.kind.switches_lockdep_off()
@@ -61,11 +62,15 @@ pub fn summarise(splat: &Splat, source: &str) -> Finding {
 /// The part of a line that is kept: the kernel's own are shorter (kernel/printk/internal.h: `PRINTKRB_RECORD_MAX` is 1024).
 pub fn clip(text: &str) -> &str {
     const KEPT: usize = 2048;
-    let mut end = text.len().min(KEPT);
-    while !text.is_char_boundary(end) {
-        end -= 1;
+    if text.len() <= KEPT {
+        return text;
     }
-    &text[..end]
+    // A letter has at most four bytes.
+    (0..=KEPT)
+        .rev()
+        .take(4)
+        .find_map(|end| text.get(..end))
+        .unwrap_or_default()
 }
 
 /// Makes the finding of a line of level warning or above.
@@ -97,8 +102,12 @@ pub fn message(record: &Record, source: &str) -> Finding {
 /// The kind that the lines around the first one tell.
 fn refine(splat: &Splat) -> Kind {
     let near = |words: &str| {
-        let until = (splat.header_at + 2).min(splat.lines.len());
-        splat.lines[..until].iter().any(|line| line.text.contains(words))
+        let until = splat.header_at.saturating_add(2);
+        splat
+            .lines
+            .iter()
+            .take(until)
+            .any(|line| line.text.contains(words))
     };
     match splat.header.kind {
         Kind::Warning | Kind::KernelBug => {
@@ -170,7 +179,7 @@ fn damaged(splat: &Splat, kind: Kind, culprit: Option<Frame>) -> bool {
     if says_no_more {
         return false;
     }
-    let blames = splat.header.blame != Blame::Nobody;
+    let blames = splat.header.blame != Blame::Nobody && !culprit::in_user_space(splat);
     if splat.header.body == Body::Stack && kind != Kind::OutOfMemory {
         let unwound = splat
             .frames()
@@ -201,7 +210,7 @@ const WHO: &[&str] = &[
     r"INFO: task (?P<comm>.+):(?P<pid>\d+) ",
     r"CPU#(?P<cpu>\d+) stuck for \d+s! \[(?P<comm>.+):(?P<pid>\d+)\]",
     r"CPU#(?P<cpu>\d+): (?P<comm>.+)/(?P<pid>\d+)$",
-    r"CPU: (?P<cpu>\d+) (?:UID: \d+ )?PID: (?P<pid>\d+) Comm: (?P<comm>.+?) (?:Not t|T)ainted",
+    r"CPU: (?P<cpu>\d+) (?:UID: \d+ )?PID: (?P<pid>\d+) Comm: (?P<comm>.+?) (?:Kdump: loaded )?(?:Not t|T)ainted",
     r"LOCKUP on cpu (?P<cpu>\d+)",
     r"by task (?P<comm>.+)/(?P<pid>\d+)",
     r#"comm "(?P<comm>[^"]+)", pid (?P<pid>\d+)"#,

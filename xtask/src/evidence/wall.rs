@@ -91,9 +91,13 @@ fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
 /// fraction) write it. `None`: it has no offset, or is no time.
 pub fn iso(line: &[u8]) -> Option<(u64, usize)> {
     let number = |from: usize, digits: usize| -> Option<i16> {
-        line.get(from..from + digits)?.iter().try_fold(0, |value, byte| {
-            byte.is_ascii_digit().then(|| value * 10 + i16::from(byte - b'0'))
-        })
+        line.get(from..from.saturating_add(digits))?
+            .iter()
+            .try_fold(0, |value, byte| {
+                let digit = i16::from(byte.saturating_sub(b'0'));
+                byte.is_ascii_digit()
+                    .then(|| i16::saturating_mul(value, 10).saturating_add(digit))
+            })
     };
     let separators = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':')];
     if !separators.iter().all(|(at, byte)| line.get(*at) == Some(byte)) {
@@ -103,14 +107,19 @@ pub fn iso(line: &[u8]) -> Option<(u64, usize)> {
     let mut at = 19;
     let mut nanoseconds = 0;
     if matches!(line.get(at), Some(b'.' | b',')) {
-        let digits = line[at + 1..].iter().take_while(|byte| byte.is_ascii_digit());
-        let (count, value) = digits.take(9).fold((0, 0), |(count, value), byte| {
-            (count + 1, value * 10 + i32::from(byte - b'0'))
+        let rest = line.get(at.saturating_add(1)..).unwrap_or_default();
+        let digits = rest.iter().take_while(|byte| byte.is_ascii_digit());
+        let (count, value) = digits.take(9).fold((0_u32, 0_i32), |(count, value), byte| {
+            let digit = i32::from(byte.saturating_sub(b'0'));
+            (
+                count.saturating_add(1),
+                value.saturating_mul(10).saturating_add(digit),
+            )
         });
-        nanoseconds = value * 10_i32.pow(9 - count);
-        at += 1 + count as usize;
+        nanoseconds = value.saturating_mul(10_i32.saturating_pow(9_u32.saturating_sub(count)));
+        at = at.saturating_add(1).saturating_add(count as usize);
     }
-    let (seconds, length) = offset(&line[at.min(line.len())..])?;
+    let (seconds, length) = offset(line.get(at..)?)?;
     let time = DateTime::new(
         number(0, 4)?,
         part(5)?,
@@ -125,7 +134,7 @@ pub fn iso(line: &[u8]) -> Option<(u64, usize)> {
         .to_timestamp(time.ok()?)
         .ok()?;
     let micros = u64::try_from(time.as_microsecond()).ok()?;
-    Some((micros, at + length))
+    Some((micros, at.saturating_add(length)))
 }
 
 /// `Z`, `+01:00` or `+0100`, in seconds east of UTC, and its length.
@@ -138,14 +147,18 @@ fn offset(text: &[u8]) -> Option<(i32, usize)> {
     };
     let minutes = if text.get(3) == Some(&b':') { 4 } else { 3 };
     let two = |from: usize| -> Option<i32> {
-        match *text.get(from..from + 2)? {
+        match *text.get(from..from.saturating_add(2))? {
             [tens @ b'0'..=b'9', ones @ b'0'..=b'9'] => {
-                Some(i32::from(tens - b'0') * 10 + i32::from(ones - b'0'))
+                let digit = |byte: u8| i32::from(byte.saturating_sub(b'0'));
+                Some(digit(tens).saturating_mul(10).saturating_add(digit(ones)))
             }
             _ => None,
         }
     };
-    Some((sign * (two(1)? * 3600 + two(minutes)? * 60), minutes + 2))
+    let seconds = two(1)?
+        .saturating_mul(3600)
+        .saturating_add(two(minutes)?.saturating_mul(60));
+    Some((seconds.saturating_mul(sign), minutes.saturating_add(2)))
 }
 
 #[cfg(test)]

@@ -146,7 +146,8 @@ fn memchr_all(bytes: &[u8], word: &[u8]) -> Vec<usize> {
         .collect()
 }
 
-/// Loop devices that a disk is.
+/// Loop devices that are still attached to a disk after ten seconds. A device that detaches itself does so when its last user
+/// closes it, and that may be another `losetup` which lists all devices (loop(4), LO_FLAGS_AUTOCLEAR).
 pub fn loops(disk: &Path) -> String {
     let words = [
         "--noheadings",
@@ -155,7 +156,14 @@ pub fn loops(disk: &Path) -> String {
         "--associated",
         disk.to_str().unwrap(),
     ];
-    run("losetup", &words, "")
+    let begun = std::time::Instant::now();
+    loop {
+        let attached = run("losetup", &words, "");
+        if attached.is_empty() || begun.elapsed() > std::time::Duration::from_secs(10) {
+            return attached;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
 }
 
 /// Regular files below a folder, by their paths in it.

@@ -13,7 +13,7 @@ use xtask::capture::{ethernet, index};
 use xtask::evidence::baseline_file::BaselineFile;
 use xtask::evidence::scan::Scan;
 use xtask::evidence::{
-    completeness, contradicted, finder, journal, kmsg, netconsole, pstore, reader, score, serial,
+    completeness, contradicted, finder, journal, kmsg, netconsole, pstore, reader, serial,
 };
 use xtask::kernel::diff::{self, hunks, patch_id};
 use xtask::kernel::kconfig::{self, Definitions, Fragment};
@@ -27,7 +27,6 @@ pub type Entry = (&'static str, fn(&[u8]));
 /// All of them.
 pub const ENTRIES: &[Entry] = &[
     ("kernel_log", kernel_log),
-    ("score", scored_log),
     ("pstore", pstore_records),
     ("kmsg", kmsg_lines),
     ("netconsole", netconsole_packets),
@@ -80,11 +79,6 @@ pub fn kernel_log(bytes: &[u8]) {
     assert_eq!(scanned.findings, findings);
     assert_eq!(scanned.completeness, completeness::judge(&log));
     completeness::debug_locks(bytes);
-}
-
-/// A file of the corpus.
-pub fn scored_log(bytes: &[u8]) {
-    score::judge("x", bytes);
 }
 
 /// Record files of every name that says something.
@@ -275,7 +269,7 @@ pub fn module_elf(bytes: &[u8]) {
 #[allow(dead_code, reason = "a target has its own corpus")]
 pub fn seed_folders(name: &str) -> &'static [&'static str] {
     match name {
-        "kernel_log" | "score" | "pstore" | "kmsg" | "journal" | "serial" => &["xtask/tests/evidence"],
+        "kernel_log" | "pstore" | "kmsg" | "journal" | "serial" => &["xtask/tests/evidence"],
         "mail" | "diff" | "reviews" => &["patches"],
         "kconfig_fragment" | "kconfig_language" => &["kconfig-fragments"],
         "campaign" => &["campaigns"],

@@ -217,7 +217,7 @@ impl<H: Hands> Walk<'_, H> {
         let accepted = self.hands.accepted()?;
         for finding in harvest::new_findings(&baseline, &booted.findings) {
             let signature = Signature::of(&finding);
-            let word = accepted.iter().find(|word| word.signature == signature);
+            let word = accepted.iter().find(|word| word.signature.matches(&signature));
             if let Some(word) = word.filter(|_| !baseline::never_accepted(&finding)) {
                 let fact = format!("{} was accepted by {}: {}", finding.title, word.by, word.why);
                 work.row.facts.push(fact);

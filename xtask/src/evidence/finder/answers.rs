@@ -9,6 +9,8 @@ use std::collections::VecDeque;
 const SILENCE: u64 = 1_000_000;
 /// … or so long after the question (µs): where nobody says who prints, everything looks like the answer.
 const LONGEST: u64 = 60_000_000;
+/// … in records, where the source has no times.
+const RECORDS: usize = 60;
 /// So many questions are remembered for what is answered later.
 const QUESTIONS: usize = 8;
 
@@ -26,8 +28,9 @@ pub(super) struct Answers {
 #[derive(Debug)]
 struct Answer {
     caller: Option<Caller>,
-    began: u64,
-    last: u64,
+    /// When it began and when its last line came; none where the source has no times.
+    times: Option<(u64, u64)>,
+    records: usize,
 }
 
 impl Answers {
@@ -49,10 +52,10 @@ impl Answers {
             self.asked.push_back(name.to_string());
         }
         if question(&record.text).is_some() || record.text.starts_with("Mem-Info:") {
-            self.open = record.time.map(|now| Answer {
+            self.open = Some(Answer {
                 caller: record.caller,
-                began: now,
-                last: now,
+                times: record.time.map(|now| (now, now)),
+                records: 0,
             });
         } else if let Some(answer) = &mut self.open
             && !answer.goes_on(record)
@@ -98,12 +101,15 @@ impl Answers {
 impl Answer {
     /// Whether the answer is not over with this record. Stacks of other CPUs are printed by these themselves.
     fn goes_on(&mut self, record: &Record) -> bool {
-        let Some(now) = record.time else { return false };
-        if now.saturating_sub(self.last) > SILENCE || now.saturating_sub(self.began) > LONGEST {
+        self.records = self.records.saturating_add(1);
+        let (Some(now), Some((began, last))) = (record.time, self.times) else {
+            return record.time.is_none() && self.times.is_none() && self.records <= RECORDS;
+        };
+        if now.saturating_sub(last) > SILENCE || now.saturating_sub(began) > LONGEST {
             return false;
         }
         if self.caller == record.caller || is_part(classify(&record.text)) {
-            self.last = self.last.max(now);
+            self.times = Some((began, last.max(now)));
         }
         true
     }

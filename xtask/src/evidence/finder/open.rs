@@ -1,5 +1,7 @@
 //! A report while its lines come in: which of them are its own, and where it ends.
 
+use super::consequence::Distance;
+use super::elapsed;
 use super::preambles::Waited;
 use crate::evidence::headers::{Body, Header};
 use crate::evidence::kind::Kind;
@@ -10,14 +12,18 @@ use crate::evidence::summary;
 
 /// Longest report that is kept, in lines; the rest of a longer one is passed over.
 const LONGEST: usize = 1500;
-/// A report ends after so many lines of its own context that look like somebody else's.
+/// A report ends after so many lines of its own context that look like another's.
 const FOREIGN: usize = 15;
+/// … while its stack is still to come: a slow console is shared with whatever else is printed.
+const FOREIGN_BEFORE_STACK: usize = 300;
 /// … or after so many records of any context since its last own line.
 const FAR: usize = 3000;
 /// … or after so long without an own line (µs). A slow console needs a second for some lines.
 const LONG: u64 = 30_000_000;
 /// Between two lines of a report that is printed in one go (µs): a slow console needs a tenth of it for a line.
 const ONE_GO: u64 = 1_000_000;
+/// … in records, where the source has no times.
+const FEW: usize = 6;
 
 /// A report that has begun and has not ended.
 #[derive(Debug)]
@@ -26,7 +32,7 @@ pub(super) struct Open {
     pub(super) began: usize,
     /// Number of the record of its last own line, and its length up to that line.
     pub(super) last_own: (usize, usize),
-    last_time: Option<u64>,
+    pub(super) last_time: Option<u64>,
     foreign: usize,
     /// Messages among its lines. Where a line of its own follows, they belonged to it: one context says one thing at a time.
     held: Vec<Waited>,
@@ -71,11 +77,12 @@ impl Open {
         self.held.clear();
     }
 
-    /// Whether a line of its caller may stand in it. Where nobody says who prints, another's may only by chance fall between two lines of a
-    /// report that is printed in one go.
-    pub(super) fn is_right_before(&self, record: &Record) -> bool {
+    /// Whether a line of its caller may stand in it. Where the log does not tell who prints, another's may only by chance fall between two
+    /// lines of a report that is printed in one go.
+    pub(super) fn is_right_before(&self, record: &Record, seen: usize) -> bool {
         let near = match (record.time, self.last_time) {
             (Some(now), Some(then)) => now.saturating_sub(then) <= ONE_GO,
+            (None, None) => seen.saturating_sub(self.last_own.0) <= FEW,
             _ => false,
         };
         record.caller.is_some() || near
@@ -113,11 +120,16 @@ impl Open {
                 false
             }
             Class::Other => {
-                self.foreign += 1;
+                self.foreign = self.foreign.saturating_add(1);
                 if self.splat.lines.len() < LONGEST {
                     self.splat.lines.push(line(record, class));
                 }
-                self.foreign > FOREIGN
+                let most = if self.awaits_stack() {
+                    FOREIGN_BEFORE_STACK
+                } else {
+                    FOREIGN
+                };
+                self.foreign > most
             }
             Class::End => {
                 self.take(record, seen, class);
@@ -141,7 +153,45 @@ impl Open {
             (Some(now), Some(then)) => now.saturating_sub(then) > LONG,
             _ => false,
         };
-        late || seen - self.last_own.0 > FAR || record.boot != self.splat.boot
+        late || seen.saturating_sub(self.last_own.0) > FAR || record.boot != self.splat.boot
+    }
+
+    fn awaits_stack(&self) -> bool {
+        let body = self.splat.body();
+        let end = body
+            .iter()
+            .rev()
+            .find(|line| !matches!(line.class, Class::Other | Class::Blank));
+        let begun = end.is_some_and(|line| line.class == Class::StackStart);
+        let none = !body.iter().any(|line| line.class == Class::Frame);
+        begun || (self.splat.header.body == Body::Stack && none)
+    }
+
+    /// Whether nothing followed a first line that also announces a fault of user space: `do_DataAbort()` prints it for both, and a kernel's
+    /// own fault goes on with `Internal error:` (arch/arm/mm/fault.c).
+    pub(super) fn is_nothing(&self) -> bool {
+        let either = matches!(
+            self.splat.header.mark,
+            "Unhandled fault" | "Unhandled prefetch abort" | "Alignment trap: not handling"
+        );
+        let more = |line: &Line| {
+            let words = line.text.trim_start();
+            matches!(
+                line.class,
+                Class::Frame | Class::Counter | Class::StackStart | Class::End
+            ) || words.starts_with("Internal error")
+                || words.starts_with("CPU: ")
+        };
+        either && !self.splat.body().iter().any(more)
+    }
+
+    /// What stands between its last own line and a record.
+    pub(super) fn distance(&self, record: &Record, seen: usize) -> Distance {
+        Distance {
+            records: seen.saturating_sub(self.last_own.0),
+            elapsed: elapsed(self.last_time, record.time),
+            callers: (self.splat.caller, record.caller),
+        }
     }
 
     fn closes_with_rule(&self) -> bool {
@@ -184,8 +234,43 @@ pub(super) fn same_context(splat: &Splat, caller: Option<Caller>) -> bool {
     splat.caller == caller || (many && matches!(caller, Some(Caller::Cpu(_))))
 }
 
+/// What a first line is to an open report of the same context.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Follows {
+    /// Its next part.
+    NextPart,
+    /// It names the report better than its own first line.
+    SaysWhich,
+    /// Another report.
+    Anew,
+}
+
+/// What this first line is to the open report.
+pub(super) fn follows(open: &Open, header: &Header) -> Follows {
+    let (splat, kind) = (&open.splat, header.kind);
+    let young = splat.body().len() < 4 && !splat.body().iter().any(|line| line.class == Class::Frame);
+    // `kobject: … failed` stands before the warning that it leads to.
+    if kind == Kind::Warning && young && splat.header.kind == Kind::DuplicateName {
+        return Follows::SaysWhich;
+    }
+    if splat.header.kind == Kind::Warning && young {
+        if matches!(kind, Kind::HardLockup | Kind::SoftLockup) {
+            return Follows::SaysWhich;
+        }
+        // The words of a `WARN()` stand before its first line or behind it (kernel/panic.c: `__warn()`).
+        if kind.may_be_words_of_warning() {
+            return Follows::NextPart;
+        }
+    }
+    if continues(splat, kind) {
+        Follows::NextPart
+    } else {
+        Follows::Anew
+    }
+}
+
 /// Whether a header of `kind` is the next part of the open report.
-pub(super) fn continues(open: &Splat, kind: Kind) -> bool {
+fn continues(open: &Splat, kind: Kind) -> bool {
     use Kind::*;
     let fault = |kind: Kind| {
         matches!(
@@ -195,6 +280,7 @@ pub(super) fn continues(open: &Splat, kind: Kind) -> bool {
                 | GeneralProtection
                 | DivideError
                 | Oops
+                | Serror
                 | KernelBug
                 | StackOverflow
         )
@@ -209,8 +295,7 @@ pub(super) fn continues(open: &Splat, kind: Kind) -> bool {
         (RcuStall, Warning) => young,
         (OutOfMemory, OutOfMemory) => true,
         (OtherBug | DmaApi, Warning) => young,
-        // The words of a `WARN()` stand before its first line or behind it (kernel/panic.c: `__warn()`).
-        (Warning, DmaApi) => open.body().len() < 3,
+        (DuplicateName, DuplicateName) | (HardwareError, HardwareError) | (IommuFault, IommuFault) => true,
         (SlabCorruption, SlabCorruption) => true,
         (HardLockup | SoftLockup, HardLockup | SoftLockup) => young,
         _ => false,

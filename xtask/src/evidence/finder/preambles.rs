@@ -52,7 +52,7 @@ impl Preambles {
     pub(super) fn expire(&mut self, seen: usize) -> Vec<Waited> {
         let mut alone = Vec::new();
         while let Some(first) = self.waiting.front()
-            && seen - first.seen > NEAR
+            && seen.saturating_sub(first.seen) > NEAR
         {
             let first = self.waiting.pop_front();
             alone.extend(first.and_then(Preamble::alone));
@@ -75,7 +75,8 @@ impl Preambles {
         // Only the last rule or cut belongs to this report; what stands before it belonged to another.
         let opens = |preamble: &Preamble| preamble.line.class == Class::Rule || cuts(&preamble.line.text);
         let from = own.iter().rposition(opens).map_or(0, |at| {
-            at.saturating_sub(usize::from(at > 0 && !opens(&own[at - 1])))
+            let before = at.checked_sub(1).and_then(|before| own.get(before));
+            at.saturating_sub(usize::from(before.is_some_and(|before| !opens(before))))
         });
         let before = own.drain(..from).filter_map(Preamble::alone).collect();
         (own.into_iter().map(|preamble| preamble.line).collect(), before)

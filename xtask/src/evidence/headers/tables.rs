@@ -15,6 +15,10 @@ pub enum Blame {
     Lock,
     /// `last function: f`.
     LastFunction,
+    /// The innermost function of a driver in the stack of a CPU that is stuck, else like [`Blame::Entry`].
+    Stuck,
+    /// `in-flight: 88:function`.
+    InFlight,
     /// Where the stalled stack was entered: its innermost frame is a matter of chance.
     Entry,
     /// It does not tell.
@@ -102,17 +106,17 @@ const SCHEDULING: &[Header] = headers! {
     "BUG: scheduling in a non-blocking section", SchedulingWhileAtomic, "scheduling in a non-blocking section", Trace, Stack;
     "BUG: using ", PreemptibleCpuUse, "CPU-local use in preemptible code", Trace, Stack;
     "INFO: task ", HungTask, "task hung", Trace, Stack;
-    "BUG: soft lockup", SoftLockup, "soft lockup", Entry, Stack;
-    "Watchdog detected hard LOCKUP", HardLockup, "hard lockup", Entry, Stack;
-    "self-detected hard LOCKUP", HardLockup, "hard lockup", Entry, Stack;
-    "detected hard LOCKUP on other CPUs", HardLockup, "hard lockup", Entry, Stack;
+    "BUG: soft lockup", SoftLockup, "soft lockup", Stuck, Stack;
+    "Watchdog detected hard LOCKUP", HardLockup, "hard lockup", Stuck, Stack;
+    "self-detected hard LOCKUP", HardLockup, "hard lockup", Stuck, Stack;
+    "detected hard LOCKUP on other CPUs", HardLockup, "hard lockup", Stuck, Stack;
     "self-detected stall on CPU", RcuStall, "RCU stall", Entry, Stack;
     "detected stalls on CPUs/tasks", RcuStall, "RCU stall", Entry, Stack;
     "detected expedited stalls on CPUs/tasks", RcuStall, "RCU stall", Entry, Stack;
     "detected stalls on tasks", RcuStall, "RCU stall", Entry, Stack;
     "detected expedited stalls", RcuStall, "RCU stall", Entry, MaybeStack;
     "detected stall on CPU", RcuStall, "RCU stall", Entry, Stack;
-    "BUG: workqueue lockup", WorkqueueLockup, "workqueue lockup", Nobody, MaybeStack;
+    "BUG: workqueue lockup", WorkqueueLockup, "workqueue lockup", InFlight, MaybeStack;
 };
 
 /// Sanitizers and memory debugging: mm/kasan/report.c, mm/kmsan/report.c, kernel/kcsan/report.c, mm/kfence/report.c,
@@ -134,6 +138,7 @@ const MEMORY: &[Header] = headers! {
     "VFS: Busy inodes after unmount", OtherBug, "busy inodes after unmount", Nobody, Line;
     "INFO: Allocated in ", SlabCorruption, "slab object", Header, Stack;
     "INFO: Freed in ", SlabCorruption, "slab object", Header, Stack;
+    "page allocation failure", AllocationFailure, "page allocation failure", Trace, MaybeStack;
     "invoked oom-killer: ", OutOfMemory, "out of memory", Nobody, MaybeStack;
     "Out of memory: Kill", OutOfMemory, "out of memory", Nobody, Line;
     "Memory cgroup out of memory: Kill", OutOfMemory, "memory cgroup out of memory", Nobody, Line;
@@ -168,7 +173,7 @@ const OOPSES: &[Header] = headers! {
     "invalid opcode: ", Oops, "invalid opcode", Counter, Stack;
     "Internal error: ", Oops, "internal error", Counter, Stack;
     "Bad mode in ", Oops, "bad mode", Counter, Stack;
-    "SError Interrupt on CPU", Oops, "SError interrupt", Counter, Stack;
+    "SError Interrupt on CPU", Serror, "SError interrupt", Counter, Stack;
     "Oops: ", Oops, "oops", Counter, Stack;
     "Oops - ", Oops, "oops", Counter, Stack;
     "PANIC: double fault", Oops, "double fault", Counter, Stack;
@@ -190,7 +195,9 @@ const OOPSES: &[Header] = headers! {
     "WARNING: CPU: ", Warning, "WARNING", Header, Stack;
 };
 
-/// Drivers and boards: drivers/base/dd.c, drivers/watchdog/watchdog_pretimeout.c, drivers/dma-buf/.
+/// Drivers, boards and what no word of the field begins: drivers/base/dd.c, drivers/watchdog/watchdog_pretimeout.c, drivers/dma-buf/, fs/sysfs/dir.c,
+/// lib/kobject.c, drivers/acpi/apei/, drivers/pci/pcie/aer.c, drivers/iommu/, drivers/base/power/runtime.c, fs/*/super.c, drivers/mmc/host/sdhci.c,
+/// net/sched/sch_generic.c, fs/open.c.
 const BOARDS: &[Header] = headers! {
     "pretimeout event", Watchdog, "watchdog pretimeout", Nobody, Line;
     "watchdog did not stop!", Watchdog, "watchdog did not stop", Nobody, Line;
@@ -198,6 +205,27 @@ const BOARDS: &[Header] = headers! {
     "probe with driver ", ProbeFailure, "driver probe failed", Nobody, Line;
     "deferred probe pending", ProbeFailure, "driver probe failed", Nobody, Line;
     ": nobody cared (try booting", OtherBug, "interrupt that nobody handles", Nobody, MaybeStack;
+    "sysfs: cannot create duplicate filename", DuplicateName, "duplicate name in sysfs", Trace, MaybeStack;
+    "kobject_add_internal failed for ", DuplicateName, "kobject was not added", Trace, MaybeStack;
+    "[Hardware Error]: ", HardwareError, "hardware error", Nobody, MaybeStack;
+    "PCIe Bus Error: severity=Uncorrect", HardwareError, "PCIe bus error", Nobody, MaybeStack;
+    "Unhandled context fault: fsr=", IommuFault, "IOMMU fault", Nobody, Line;
+    "[IO_PAGE_FAULT ", IommuFault, "IOMMU fault", Nobody, Line;
+    "DMAR: [DMA ", IommuFault, "IOMMU fault", Nobody, Line;
+    ": Page fault at ", IommuFault, "IOMMU fault", Nobody, MaybeStack;
+    " event 0x10 received:", IommuFault, "IOMMU fault", Nobody, MaybeStack;
+    "event: F_TRANSLATION ", IommuFault, "IOMMU fault", Nobody, Line;
+    "event: F_PERMISSION ", IommuFault, "IOMMU fault", Nobody, Line;
+    "Unbalanced pm_runtime_", RuntimePm, "runtime PM out of balance", Nobody, Line;
+    "Runtime PM usage count underflow", RuntimePm, "runtime PM out of balance", Nobody, Line;
+    "EXT4-fs error (", FilesystemError, "file system error", Nobody, Line;
+    "BTRFS critical (device ", FilesystemError, "file system error", Nobody, Line;
+    "BTRFS error (device ", FilesystemError, "file system error", Nobody, Line;
+    "SQUASHFS error: ", FilesystemError, "file system error", Nobody, Line;
+    "UBIFS error (", FilesystemError, "file system error", Nobody, Line;
+    ": Timeout waiting for hardware ", DeviceTimeout, "device timeout", Nobody, MaybeStack;
+    "NETDEV WATCHDOG: ", DeviceTimeout, "transmit queue timed out", Nobody, Line;
+    "VFS: Close: file count is 0", OtherBug, "file closed twice", Trace, MaybeStack;
     "unregister_netdevice: waiting for ", OtherBug, "network device is not released", Nobody, Line;
 };
 
@@ -207,6 +235,11 @@ const GENERAL: &[Header] = headers! {
     "BUG: ", OtherBug, "BUG", Trace, MaybeStack;
     "WARNING: ", Warning, "WARNING", Header, MaybeStack;
 };
+
+/// Whether nothing but one of the field's three words makes a report of the line.
+pub(super) fn is_general(header: &Header) -> bool {
+    GENERAL.contains(header) || header.kind == Kind::ProbeFailure
+}
 
 /// Every header, in the order in which they are tried.
 pub fn all() -> impl Iterator<Item = &'static Header> {
@@ -237,6 +270,15 @@ pub const PREAMBLES: &[&str] = &[
 /// Words that begin an answer: a SysRq key's name (drivers/tty/sysrq.c: `__handle_sysrq()`; before 4.18 `SysRq : `), and the tables of
 /// memory (mm/show_mem.c: `__show_mem()`).
 pub const ANSWERS: [&str; 3] = ["sysrq: ", "SysRq : ", "Mem-Info:"];
+
+/// Words with which a boot and a stack begin.
+pub const BEGINNINGS: [&str; 5] = [
+    "Booting Linux on physical CPU",
+    "Linux version ",
+    "Call trace:",
+    "Call Trace:",
+    " Comm: ",
+];
 
 /// Last words of a kernel that goes down as it was asked to: kernel/reboot.c, kernel/kexec_core.c.
 pub const DOWN: [&str; 6] = [

@@ -195,3 +195,26 @@ fn lines_that_only_look_like_it() {
         check(text, None);
     }
 }
+
+/// The quick look may find too much, and never too little: each word at each place of a line of each length.
+#[test]
+fn the_quick_look_misses_no_word() {
+    for word in words() {
+        for before in 0..40 {
+            for after in [0, 1, 5, 17, 60] {
+                let line = format!("{}{word}{}", "x".repeat(before), "y".repeat(after));
+                assert!(
+                    may_be_interesting(line.as_bytes()) && interesting(&line),
+                    "{line}"
+                );
+            }
+        }
+    }
+    for line in [
+        "",
+        "x",
+        "usb 1-1: new high-speed USB device number 2 using xhci_hcd",
+    ] {
+        assert!(!may_be_interesting(line.as_bytes()), "{line}");
+    }
+}

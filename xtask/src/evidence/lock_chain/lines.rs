@@ -258,7 +258,7 @@ impl Reader {
         if !is_act || self.scenario.len() >= MOST {
             return false;
         }
-        let indent = text.len() - text.trim_start().len();
+        let indent = text.len().saturating_sub(text.trim_start().len());
         let cpu = u8::from(indent >= self.second);
         self.scenario.push(Move {
             cpu,

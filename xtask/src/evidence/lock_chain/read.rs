@@ -57,11 +57,12 @@ impl Reader {
             .enumerate()
             .all(|(at, (number, _))| *number as usize == at);
         let indices: Vec<usize> = links.iter().map(|(_, entry)| index(chain, entry)).collect();
-        for pair in 1..links.len() {
+        for (pair, (_, taken)) in indices.windows(2).zip(links.iter().skip(1)) {
+            let [held, index] = *pair else { continue };
             chain.edges.push(Edge {
-                held: indices[pair - 1],
-                taken: indices[pair],
-                taken_by: self.culprits(&links[pair].1.stack),
+                held,
+                taken: index,
+                taken_by: self.culprits(&taken.stack),
                 held_since: None,
                 now: false,
             });
@@ -126,8 +127,9 @@ impl Reader {
             .first()
             .is_some_and(|first| !first.entry.stack.is_empty())
         {
-            for at in (1..order.len()).rev() {
-                order[at].0.stack = order[at - 1].0.stack.clone();
+            let stacks: Vec<_> = order.iter().map(|(entry, _)| entry.stack.clone()).collect();
+            for ((entry, _), before) in order.iter_mut().skip(1).zip(stacks) {
+                entry.stack = before;
             }
         }
         if let Some((held, _)) = &self.held
@@ -143,14 +145,17 @@ impl Reader {
             order.extend(after.into_iter().enumerate().map(|(at, entry)| (entry, at == 0)));
         }
         for pair in order.windows(2) {
-            let (held, taken) = (index(chain, &pair[0].0), index(chain, &pair[1].0));
-            let edge = if pair[1].1 {
+            let [(one, _), (other, is_now)] = pair else {
+                continue;
+            };
+            let (held, taken) = (index(chain, one), index(chain, other));
+            let edge = if *is_now {
                 self.last(taken, held)
             } else {
                 Edge {
                     held,
                     taken,
-                    taken_by: self.culprits(&pair[1].0.stack),
+                    taken_by: self.culprits(&other.stack),
                     held_since: None,
                     now: false,
                 }
@@ -187,7 +192,8 @@ impl Reader {
             path.push(this.clone());
         }
         for pair in path.windows(2) {
-            let (upper, lower) = (index(chain, &pair[0]), index(chain, &pair[1]));
+            let [one, other] = pair else { continue };
+            let (upper, lower) = (index(chain, one), index(chain, other));
             let (held, taken) = if self.forwards {
                 (lower, upper)
             } else {
@@ -196,7 +202,7 @@ impl Reader {
             chain.edges.push(Edge {
                 held,
                 taken,
-                taken_by: self.culprits(&pair[0].stack),
+                taken_by: self.culprits(&one.stack),
                 held_since: None,
                 now: false,
             });
@@ -257,7 +263,7 @@ impl Reader {
         let mut stack = vec![at.clone()];
         stack.extend(
             from.into_iter()
-                .flat_map(|from| self.backtrace[from + 1..].iter().cloned()),
+                .flat_map(|from| self.backtrace.iter().skip(from).skip(1).cloned()),
         );
         self.culprits(&stack)
     }
@@ -285,7 +291,7 @@ fn index(chain: &mut LockChain, entry: &Entry) -> usize {
         return at;
     }
     chain.locks.push(new);
-    chain.locks.len() - 1
+    chain.locks.len().saturating_sub(1)
 }
 
 /// `__print_lock_name()`: `name#number/subclass`.

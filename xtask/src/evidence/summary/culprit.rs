@@ -1,45 +1,172 @@
 //! Which function of a report is to be looked at first.
 
-use crate::evidence::frames::{self, Frame, Trust};
+use crate::evidence::frames::{self, Elsewhere, Frame, Trust};
 use crate::evidence::headers::Blame;
 use crate::evidence::kind::Kind;
 use crate::evidence::locks::LockReport;
-use crate::evidence::machinery;
+use crate::evidence::machinery::{self, Rank};
 use crate::evidence::splat::{Class, Splat};
 
-/// The function to look at first, as the report's kind tells it.
-pub(super) fn culprit<'a>(splat: &'a Splat, kind: Kind, locks: Option<&'a LockReport>) -> Option<Frame<'a>> {
+/// The function to look at first, and how it was found.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Culprit<'a> {
+    /// As reports of the kind tell it.
+    Told(Frame<'a>),
+    /// By what else is in the report: better than none.
+    Guessed(Frame<'a>),
+    /// By nothing.
+    Unknown,
+}
+
+impl<'a> Culprit<'a> {
+    /// The frame, however it was found.
+    pub fn frame(self) -> Option<Frame<'a>> {
+        match self {
+            Culprit::Told(frame) | Culprit::Guessed(frame) => Some(frame),
+            Culprit::Unknown => None,
+        }
+    }
+
+    /// The frame, if the report tells it as it should.
+    pub fn told(self) -> Option<Frame<'a>> {
+        match self {
+            Culprit::Told(frame) => Some(frame),
+            Culprit::Guessed(_) | Culprit::Unknown => None,
+        }
+    }
+}
+
+/// The function to look at first, as the report's kind tells it; else by what there is.
+pub(super) fn culprit<'a>(splat: &'a Splat, kind: Kind, locks: Option<&'a LockReport>) -> Culprit<'a> {
+    if let Some(frame) = told(splat, kind, locks) {
+        return Culprit::Told(frame);
+    }
+    if splat.header.blame == Blame::Nobody || in_user_space(splat) {
+        return Culprit::Unknown;
+    }
+    // A warning's first line names a place; where a program counter was may be anywhere.
+    let named = || {
+        (splat.header.blame == Blame::Header)
+            .then(|| anywhere(splat))
+            .flatten()
+    };
+    machinery::first_suspect(splat.frames(), kind)
+        .or_else(named)
+        .or_else(|| work_function(splat))
+        .or_else(|| anywhere(splat))
+        .map_or(Culprit::Unknown, Culprit::Guessed)
+}
+
+fn told<'a>(splat: &'a Splat, kind: Kind, locks: Option<&'a LockReport>) -> Option<Frame<'a>> {
     let guilty = |frame: &Frame| machinery::is_culprit(frame, kind);
     let from_stack = || {
         caller_of_leaf(splat)
             .filter(guilty)
-            .or_else(|| splat.frames().into_iter().find(guilty))
+            .or_else(|| machinery::first_suspect(splat.frames(), kind))
     };
-    // When all of it is machinery, the place where it happened is better than nothing.
-    let anywhere = || Some(frames_of_header(splat).next().or(splat.frames().first().copied()))?;
+    let in_header = || machinery::first_suspect(frames_of_header(splat), kind);
     match splat.header.blame {
         Blame::Nobody => None,
-        Blame::Trace => first_stack(splat, kind).or_else(|| frames_of_header(splat).find(guilty)),
-        Blame::Header => frames_of_header(splat)
-            .find(guilty)
-            .or_else(from_stack)
-            .or_else(anywhere),
-        Blame::Counter => from_stack().or_else(anywhere),
+        Blame::Trace => first_stack(splat, kind).or_else(in_header),
+        Blame::Header => header_or_caller(splat, kind).or_else(from_stack),
+        Blame::Counter => match elsewhere(splat) {
+            Some(Elsewhere::User) => None,
+            Some(Elsewhere::Wild) => link(splat).filter(guilty).or_else(from_stack),
+            None => from_stack(),
+        },
+        Blame::Stuck => stuck(splat, kind).or_else(|| entry(splat, kind)),
         Blame::Entry => entry(splat, kind),
         Blame::LastFunction => splat.body().iter().find_map(|line| {
             let (_, function) = ["last function: ", "workfn="]
                 .iter()
                 .find_map(|mark| line.text.split_once(mark))?;
-            Some(Frame {
-                function: function.trim(),
-                module: None,
-                trust: Trust::Sure,
-            })
+            Some(named(function.trim()))
+        }),
+        Blame::InFlight => splat.body().iter().find_map(|line| {
+            let (_, running) = line.text.split_once("in-flight: ")?;
+            let (_, function) = running.split(',').next()?.split_once(':')?;
+            is_plain(function.trim()).then(|| named(function.trim()))
         }),
         Blame::Lock => irq_safe_taker(splat, kind)
-            .or_else(|| locks.and_then(|report| taker(report).find(guilty)))
+            .or_else(|| machinery::first_suspect(locks.into_iter().flat_map(taker), kind))
             .or_else(|| last_stack(splat, kind)),
     }
+}
+
+fn named(function: &str) -> Frame<'_> {
+    Frame {
+        function,
+        module: None,
+        file: None,
+        trust: Trust::Sure,
+    }
+}
+
+fn is_plain(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
+/// When all of it is machinery, the place where it happened is better than nothing; an entry point is not.
+fn anywhere(splat: &Splat) -> Option<Frame<'_>> {
+    let happened = |frame: &Frame| machinery::rank(frame, splat.header.kind) != Rank::Never;
+    let places = matches!(splat.header.blame, Blame::Header | Blame::Counter);
+    frames_of_header(splat)
+        .chain(splat.frames())
+        .find(|frame| places && happened(frame))
+}
+
+/// The function that the first line of a warning names; where that is a core's, whoever called it.
+fn header_or_caller<'a>(splat: &'a Splat, kind: Kind) -> Option<Frame<'a>> {
+    let named = frames_of_header(splat).find(|frame| machinery::is_culprit(frame, kind))?;
+    if machinery::rank(&named, kind) == Rank::Suspect {
+        return Some(named);
+    }
+    machinery::first_suspect(splat.frames(), kind)
+        .filter(|caller| machinery::rank(caller, kind) == Rank::Suspect)
+        .or(Some(named))
+}
+
+/// Whether the program counter was in no function of the kernel when it happened: the first line about it counts.
+fn elsewhere(splat: &Splat) -> Option<Elsewhere> {
+    let lines = splat.body().iter();
+    lines
+        .take_while(|line| !matches!(line.class, Class::Counter | Class::Frame))
+        .find_map(|line| frames::elsewhere(&line.text))
+}
+
+/// Whether a fault happened in user space: no function of the kernel is to blame.
+pub(super) fn in_user_space(splat: &Splat) -> bool {
+    splat.header.blame == Blame::Counter && elsewhere(splat) == Some(Elsewhere::User)
+}
+
+/// Who called what the program counter is in.
+fn link(splat: &Splat) -> Option<Frame<'_>> {
+    splat.body().iter().find_map(|line| frames::link(&line.text))
+}
+
+/// The innermost function of a driver's module in the stack of a CPU that is stuck: it spins there, or calls what spins.
+fn stuck(splat: &Splat, kind: Kind) -> Option<Frame<'_>> {
+    splat
+        .frames()
+        .into_iter()
+        .find(|frame| frame.module.is_some() && machinery::rank(frame, kind) == Rank::Suspect)
+}
+
+/// `Workqueue: events my_work_fn [mod]` (kernel/workqueue.c: `print_worker_info()`).
+fn work_function(splat: &Splat) -> Option<Frame<'_>> {
+    let line = splat
+        .body()
+        .iter()
+        .find_map(|line| line.text.trim_start().strip_prefix("Workqueue: "))?;
+    let mut words = line.split_whitespace().skip(1);
+    let function = words.next().filter(|word| is_plain(word))?;
+    let module = words
+        .next()
+        .and_then(|word| word.strip_prefix('[')?.strip_suffix(']'));
+    Some(Frame {
+        module,
+        ..named(function)
+    })
 }
 
 /// On arm64: who called the leaf that the program counter is in, where the trace lacks it.
@@ -52,7 +179,7 @@ fn caller_of_leaf(splat: &Splat) -> Option<Frame<'_>> {
     let at = body.iter().position(|line| {
         frames::counter(&line.text).is_some_and(|counter| counter.function == leaf.function)
     })?;
-    let caller = frames::link(&body.get(at + 1)?.text)?;
+    let caller = frames::link(&body.get(at.saturating_add(1))?.text)?;
     let is_known = frames.iter().any(|frame| frame.function == caller.function);
     (!is_known).then_some(caller)
 }
@@ -68,6 +195,7 @@ fn taker(report: &LockReport) -> impl Iterator<Item = Frame<'_>> {
             Some(Frame {
                 function,
                 module,
+                file: None,
                 trust: Trust::Sure,
             })
         })
@@ -77,10 +205,11 @@ fn taker(report: &LockReport) -> impl Iterator<Item = Frame<'_>> {
 fn irq_safe_taker(splat: &Splat, kind: Kind) -> Option<Frame<'_>> {
     let body = splat.body();
     let from = body.iter().position(|line| line.text.contains("-irq-safe at:"))?;
-    body[from..]
+    let stack = body
         .iter()
-        .filter_map(|line| frames::frame(&line.text))
-        .find(|frame| machinery::is_culprit(frame, kind))
+        .skip(from)
+        .filter_map(|line| frames::frame(&line.text));
+    machinery::first_suspect(stack, kind)
 }
 
 /// The report's own stack; sanitizers print it right after the first line, lockdep at the end.
@@ -88,20 +217,18 @@ fn first_stack(splat: &Splat, kind: Kind) -> Option<Frame<'_>> {
     if is_about_locks(kind) {
         return last_stack(splat, kind);
     }
-    splat
-        .frames()
-        .into_iter()
-        .find(|frame| machinery::is_culprit(frame, kind))
+    machinery::first_suspect(splat.frames(), kind)
 }
 
 /// lockdep's `stack backtrace:` is the last one; the ones before tell the past.
 fn last_stack(splat: &Splat, kind: Kind) -> Option<Frame<'_>> {
     let body = splat.body();
     let start = body.iter().rposition(|line| line.class == Class::StackStart)?;
-    body[start..]
+    let stack = body
         .iter()
-        .filter_map(|line| frames::frame(&line.text))
-        .find(|frame| machinery::is_culprit(frame, kind))
+        .skip(start)
+        .filter_map(|line| frames::frame(&line.text));
+    machinery::first_suspect(stack, kind)
 }
 
 /// Functions that the first line names, each with its module if that stands behind it.
@@ -109,7 +236,7 @@ fn frames_of_header(splat: &Splat) -> impl Iterator<Item = Frame<'_>> {
     let line = splat.title_line();
     line.char_indices()
         .filter(|&(at, c)| at == 0 || c == ' ')
-        .filter_map(|(at, _)| frames::symbol(line[at..].trim_start()))
+        .filter_map(|(at, _)| frames::frame(line.get(at..)?.trim_start()))
 }
 
 /// Of the stalled context's stacks: the function that the innermost dispatcher called.

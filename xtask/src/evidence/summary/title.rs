@@ -25,13 +25,20 @@ pub(super) fn title(splat: &Splat, kind: Kind, function: Option<&str>, locks: Op
         Kind::DmaApi => {
             let words = splat.lines.iter().find_map(|line| {
                 let at = line.text.find("DMA-API: ")?;
-                Some(scrub(line.text[at..].trim()).into_owned())
+                Some(scrub(line.text.get(at..)?.trim()).into_owned())
             });
             Cow::Owned(words.unwrap_or_else(|| splat.header.stem.into()))
         }
         Kind::MemoryLeak if splat.header.body == Body::Line => return scrub(line.trim()).into_owned(),
         Kind::OtherBug => Cow::Owned(scrub(line.trim()).into_owned()),
-        Kind::ProbeFailure | Kind::OutOfMemory => return scrub(line.trim()).into_owned(),
+        Kind::ProbeFailure
+        | Kind::OutOfMemory
+        | Kind::IommuFault
+        | Kind::RuntimePm
+        | Kind::FilesystemError
+        | Kind::DeviceTimeout
+        | Kind::HardwareError
+        | Kind::FirmwareCrash => return scrub(line.trim()).into_owned(),
         Kind::Watchdog => return without_number_of_watchdog(&scrub(line.trim())),
         Kind::BadPage => Cow::Owned(
             between(line, "BUG: ", " in process")
@@ -94,8 +101,10 @@ fn sanitizer(splat: &Splat, kind: Kind, function: Option<&str>) -> String {
                     .or(Some(one.trim()).filter(|one| !one.is_empty()))
             })
             .collect();
-        if names.len() == 2 && names[0] != names[1] {
-            return format!("{stem}: {what} in {} / {}", names[0], names[1]);
+        if let [one, other] = names.as_slice()
+            && one != other
+        {
+            return format!("{stem}: {what} in {one} / {other}");
         }
     }
     let access = match kind {
@@ -136,12 +145,17 @@ fn between<'a>(line: &'a str, start: &str, end: &str) -> Option<&'a str> {
 /// A line without what differs from run to run: addresses and numbers become `ADDR` and `N`, a task's name and id vanish.
 pub fn scrub(text: &str) -> Cow<'_, str> {
     static CHANGING: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"(?P<addr>\b0x[0-9a-fA-F]+\b|\b[0-9a-f]{8,16}\b)|(?P<offset>\+0x[0-9a-f]+/0x[0-9a-f]+)|(?P<task>\b[\w.:/-]+(?:/|\[|:)\d+\]?(?:$| ))|(?P<number>\b\d+(?:\.\d+)?(?P<unit>[smk%]?)\b)")
+        Regex::new(r"(?P<code>\bexitcode=0x[0-9a-f]+)|(?P<path>\B(?:/[\w.+~-]+)+/(?P<file>(?:arch|block|crypto|drivers|fs|include|init|ipc|kernel|lib|mm|net|security|sound|virt)/[\w./-]+\.[chS]))|(?P<addr>\b0x[0-9a-fA-F]+\b|\b[0-9a-f]{8,16}\b)|(?P<offset>\+0x[0-9a-f]+/0x[0-9a-f]+)|(?P<task>\b[\w.:/-]+(?:/|\[|:)\d+\]?(?:$| ))|(?P<number>\b\d+(?:\.\d+)?(?P<unit>[smk%]?)\b)")
             .expect("the pattern is a constant")
     });
     CHANGING.replace_all(text, |found: &regex::Captures| {
-        let whole = &found[0];
-        if found.name("offset").is_some() {
+        let whole = found.get(0).map_or("", |whole| whole.as_str());
+        // An exit code says why: it is not a number that differs from run to run.
+        if found.name("code").is_some() {
+            whole.to_string()
+        } else if let Some(file) = found.name("file") {
+            file.as_str().to_string()
+        } else if found.name("offset").is_some() {
             String::new()
         } else if found.name("addr").is_some() {
             "ADDR".to_string()
@@ -171,5 +185,13 @@ mod tests {
         check("f+0x1/0x20 failed", "f failed");
         check("stuck for 22s!", "stuck for Ns!");
         check("nothing changes", "nothing changes");
+        check(
+            "Attempted to kill init! exitcode=0x0000000b",
+            "Attempted to kill init! exitcode=0x0000000b",
+        );
+        check(
+            "BUG at /home/u/linux-7.2/drivers/x/y.c:12!",
+            "BUG at drivers/x/y.c:N!",
+        );
     }
 }

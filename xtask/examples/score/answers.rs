@@ -1,15 +1,14 @@
-//! How well [`finder::find`] does on logs whose answer is known.
+//! How well the finder does on logs whose answer is known.
 //!
 //! A file is a header of `KEY: value` lines up to the first empty line, then the log, then maybe an empty line,
 //! `REPORT:` and an extract. `TITLE` says what is wrong and where (absent: nothing is), `ALT` other right titles, `TYPE` the
 //! kind, `FRAME` the guilty function, `CORRUPTED: Y` that the report is damaged, `SUPPRESSED: Y` that it is not
 //! worth reporting. (The layout of the report tests of google/syzkaller, `pkg/report/testdata`.)
 
-use super::finder;
-use super::finding::Finding;
-use super::kind::{Kind, Severity};
-use super::reader;
 use serde::Serialize;
+use xtask::evidence::finding::Finding;
+use xtask::evidence::kind::{Kind, Severity};
+use xtask::evidence::{finder, reader};
 
 /// What a log should give.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -188,6 +187,7 @@ fn is_kind(kind: Kind, name: &str) -> bool {
             GeneralProtection
                 | DivideError
                 | Oops
+                | Serror
                 | Panic
                 | StackOverflow
                 | SlabCorruption
