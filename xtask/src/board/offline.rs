@@ -164,15 +164,18 @@ impl Offline {
         drop(disk);
         let done = done?;
         flushed?;
-        self.check(plan)?;
+        self.check()?;
         Ok(done)
     }
 
     /// After everything: vanilla is there, hash for hash.
-    fn check(&self, plan: &Plan) -> Result<()> {
+    fn check(&self) -> Result<()> {
         let left = self.plan()?;
         ensure!(
-            left.extlinux == ExtlinuxChange::None && left.restore.is_empty() && left.remove.is_empty(),
+            left.extlinux == ExtlinuxChange::None
+                && [&left.restore, &left.strangers, &left.remove]
+                    .iter()
+                    .all(|paths| paths.is_empty()),
             "{} is not what the backup has after the rollback: {}",
             self.shown(),
             left.lines().join("; ")
@@ -180,7 +183,7 @@ impl Offline {
         ensure!(
             left.by_hand.is_empty(),
             "vanilla's files and extlinux.conf are restored, but not these, which are no plain files: {}",
-            plan.by_hand.join("; ")
+            left.by_hand.join("; ")
         );
         Ok(())
     }

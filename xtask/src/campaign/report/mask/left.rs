@@ -3,7 +3,7 @@
 
 use super::rule;
 use regex::bytes::Regex;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 /// So many are listed one by one.
@@ -42,7 +42,7 @@ pub struct Leftovers {
     pub times: usize,
     /// Hashes, commits and ids of builds, which are kept on purpose.
     pub hashes: usize,
-    seen: BTreeMap<u64, ()>,
+    seen: BTreeSet<u64>,
 }
 
 impl Leftovers {
@@ -74,7 +74,7 @@ impl Leftovers {
                 Token::Random => {}
             }
             self.times += 1;
-            let new = self.seen.len() < KEPT && self.seen.insert(key(found.as_bytes()), ()).is_none();
+            let new = self.seen.len() < KEPT && self.seen.insert(key(found.as_bytes()));
             self.different += usize::from(new);
             if new && self.listed.len() < MOST {
                 let start: String = found
