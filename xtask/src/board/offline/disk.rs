@@ -33,7 +33,7 @@ enum What {
     Disk {
         root: Partition,
         boot: Option<Partition>,
-        /// Of a block device: nobody else mounts it, or a partition of it, as long as this is open
+        /// Of a block device: no one else mounts it, or a partition of it, as long as this is open
         /// (`O_EXCL`, open(2)).
         held: Option<File>,
     },
@@ -380,7 +380,7 @@ impl Disk<'_> {
     }
 }
 
-/// Holds a block device, so that no one else mounts it or a partition of it. Errors: somebody has.
+/// Holds a block device, so that no one else mounts it or a partition of it. Errors: someone has.
 fn hold(device: &Path) -> Result<File> {
     let flags = OFlags::RDONLY | OFlags::EXCL | OFlags::CLOEXEC;
     let held = rustix::fs::openat(CWD, device, flags, Mode::empty()).with_context(|| {

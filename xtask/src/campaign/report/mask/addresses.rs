@@ -100,7 +100,7 @@ fn is_bytes(text: &[u8], range: &Range<usize>) -> bool {
     telling && (!part(before) || hyphen) && !after
 }
 
-/// Four numbers up to 255 that are an address of somebody: not loopback, not a mask, not a version.
+/// Four numbers up to 255 that are an address of someone: not loopback, not a mask, not a version.
 fn is_ipv4(text: &[u8], range: &Range<usize>) -> bool {
     let Some(value) = text.get(range.clone()) else {
         return false;

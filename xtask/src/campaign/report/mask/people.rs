@@ -211,7 +211,7 @@ fn is_email(user: &str, host: &str) -> bool {
         && !algorithm
 }
 
-/// Lists are read by everybody and name nobody; `git@github.com` is a way to write a path.
+/// Lists are read by everyone and name no one; `git@github.com` is a way to write a path.
 fn is_public(user: &str, host: &str) -> bool {
     host == "vger.kernel.org"
         || host.starts_with("lists.")

@@ -56,7 +56,7 @@ pub(super) fn any(_: &[u8], range: Range<usize>) -> Option<Range<usize>> {
     (!range.is_empty()).then_some(range)
 }
 
-/// Names that belong to nobody: of every system, of accounts that Debian's base-passwd and systemd
+/// Names that belong to no one: of every system, of accounts that Debian's base-passwd and systemd
 /// make, of no value.
 const NAMELESS: &[&str] = &[
     "root",
@@ -322,7 +322,7 @@ pub(super) fn is_word(name: &[u8]) -> bool {
     WORDS.contains(&text.as_str()) || text.starts_with("0x")
 }
 
-/// A name that somebody chose; a full stop or hyphen at its end is the sentence's.
+/// A name that someone chose; a full stop or hyphen at its end is the sentence's.
 pub(super) fn name(text: &[u8], range: Range<usize>) -> Option<Range<usize>> {
     let value = text.get(range.clone())?;
     let ends = value
