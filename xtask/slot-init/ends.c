@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
- * The means by which the lease ends a boot. Errors are of no use: there is nobody left to tell, and
+ * The means by which the lease ends a boot. Errors are of no use: there is no one left to tell, and
  * the next means follows.
  */
 #define _GNU_SOURCE

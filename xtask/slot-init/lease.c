@@ -10,7 +10,7 @@
  * network that hangs does not stop it.
  *
  * The page is a memfd, which the host's commands open as /proc/PID/fd/PAGE_FD (`renewal` in
- * board/lease.rs) and write in place. It is sealed, so that nobody can truncate it below the
+ * board/lease.rs) and write in place. It is sealed, so that no one can truncate it below the
  * mapping. It holds one line: the end of the lease in seconds since the kernel's start, twice, each
  * with ten digits. A write that was only partly seen leaves the two different.
  */

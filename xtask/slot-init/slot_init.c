@@ -67,7 +67,7 @@ static bool read_command_line(void)
 {
 	int file = open("/proc/cmdline", O_RDONLY | O_CLOEXEC);
 
-	/* Without an initramfs nobody has mounted it yet; systemd leaves one that is there. */
+	/* Without an initramfs no one has mounted it yet; systemd leaves one that is there. */
 	if (file < 0 && mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) == 0)
 		file = open("/proc/cmdline", O_RDONLY | O_CLOEXEC);
 	if (file < 0)

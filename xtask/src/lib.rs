@@ -6,6 +6,7 @@ pub mod campaign;
 pub mod capture;
 pub mod cli;
 pub mod cmd;
+pub mod document;
 pub mod evidence;
 pub mod exit;
 pub mod host;

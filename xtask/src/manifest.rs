@@ -3,8 +3,10 @@
 //! Known to `kernel` (which makes one), `board` (which installs and verifies it) and `campaign` (which carries
 //! it from the one to the other); knows none of them.
 
+use crate::document::Format;
+use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::path::{Component, PathBuf};
 
 /// The version of the format that this code writes; a newer one is refused when read.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -74,6 +76,27 @@ pub enum Kind {
 }
 
 impl Manifest {
+    /// A manifest from the bytes of its file. Errors: it is damaged, of a newer format, or names a file outside of its folder.
+    pub fn parse(bytes: &[u8]) -> Result<Self> {
+        const FORMAT: Format = Format {
+            what: "the manifest of a build",
+            oldest: 1,
+            newest: SCHEMA_VERSION,
+        };
+        let manifest: Manifest = FORMAT.read(bytes)?;
+        let leads_out = |file: &&File| {
+            let mut parts = file.source.components();
+            file.source.as_os_str().is_empty() || !parts.all(|part| matches!(part, Component::Normal(_)))
+        };
+        if let Some(file) = manifest.files.iter().find(leads_out) {
+            bail!(
+                "the manifest of a build names a file outside of its folder: `{}`",
+                file.source.to_string_lossy().escape_debug()
+            );
+        }
+        Ok(manifest)
+    }
+
     /// Files of one kind.
     pub fn of_kind(&self, kind: Kind) -> impl Iterator<Item = &File> {
         self.files.iter().filter(move |file| file.kind == kind)
@@ -95,5 +118,29 @@ impl File {
         }
         let name = self.source.file_name()?.to_str()?;
         Some(name.split(".ko").next()?.replace('-', "_"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manifest_that_leads_out_of_its_folder_or_is_newer_is_refused() {
+        let read = |version: u32, source: &str| {
+            let text = format!(
+                r#"{{"schema-version":{version},"release":"r","build-id":"b","profile":"p","commit":"c","root":"/x","files":[
+                    {{"kind":"image","source":"{source}","size":1,"sha256":"s","mode":420}}]}}"#
+            );
+            Manifest::parse(text.as_bytes()).map_err(|error| format!("{error:#}"))
+        };
+        assert_eq!(read(1, "dtbs/x.dtb").unwrap().files.len(), 1);
+        for source in ["../x", "/etc/shadow", "a/../../x", ""] {
+            assert!(
+                read(1, source).unwrap_err().contains("outside of its folder"),
+                "{source}"
+            );
+        }
+        assert!(read(2, "Image").unwrap_err().contains("format 2, newer"));
     }
 }

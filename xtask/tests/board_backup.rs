@@ -1,5 +1,7 @@
 //! Backups and the way back from them, with the real scripts on real files.
 
+#[path = "board_backup/damage.rs"]
+mod damage;
 mod local_board;
 
 use local_board::{Bench, DEBUG, Death, EXTLINUX, LABEL, VANILLA, build, install, request};

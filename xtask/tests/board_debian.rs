@@ -117,8 +117,9 @@ fn a_whole_round(bench: &Bench, tool: Tool) {
     );
     // One initramfs, for our release alone, and no hook wrote anything: neither to the boot partition nor to /boot.
     let mut new: Vec<PathBuf> = boot_files()
-        .into_keys()
-        .filter(|path| !before.contains_key(path))
+        .into_iter()
+        .filter(|(path, _)| !before.contains_key(path))
+        .map(|(path, _)| path.into())
         .collect();
     let mut expected = ours.to_vec();
     new.sort();
@@ -164,8 +165,9 @@ fn a_whole_round(bench: &Bench, tool: Tool) {
     assert!(slot::read(&bench.board, &bench.protected).unwrap().is_none());
     bench.protected.check(&bench.board).unwrap();
     let left: Vec<PathBuf> = boot_files()
-        .into_keys()
-        .filter(|path| !before.contains_key(path))
+        .into_iter()
+        .filter(|(path, _)| !before.contains_key(path))
+        .map(|(path, _)| path.into())
         .collect();
     assert_eq!(left, Vec::<PathBuf>::new());
     let now = bench

@@ -338,6 +338,22 @@ fn a_backup_is_pushed_on_to_a_second_host_and_never_over_another() {
     assert!(sent > 0);
     second_host::verify(&second, "local", "iter6", &host).unwrap();
     second_host::push(&second, "local", "iter6", &host).unwrap();
+    // The manifest and the hashes of both are there, too; and damage here is not taken for damage there, nor pushed on.
+    for name in [backup::MANIFEST, backup::HASHES] {
+        assert_eq!(
+            fs::read(archive.with_file_name(name)).unwrap(),
+            fs::read(host.join(name)).unwrap()
+        );
+    }
+    let own = fs::read(host.join(backup::ARCHIVE)).unwrap();
+    fs::write(host.join(backup::ARCHIVE), "damaged").unwrap();
+    second_host::verify(&second, "local", "iter6", &host).unwrap();
+    let error = format!(
+        "{:#}",
+        second_host::push(&second, "local", "iter6", &host).unwrap_err()
+    );
+    assert!(error.contains("is damaged, so it is not pushed on"), "{error}");
+    fs::write(host.join(backup::ARCHIVE), own).unwrap();
     fs::write(&archive, "another").unwrap();
     assert!(second_host::verify(&second, "local", "iter6", &host).is_err());
     let error = format!(

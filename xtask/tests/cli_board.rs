@@ -2,9 +2,10 @@
 
 use assert_cmd::Command;
 use std::path::{Path, PathBuf};
-use xtask::board::backup::{self, Manifest};
-use xtask::board::inventory::Inventory;
+use xtask::board::backup::{self, Hashes, Manifest};
+use xtask::board::inventory::{Content, Entry, Inventory};
 use xtask::board::protected::{self, Protected, UbootPaths};
+use xtask::host::files::sha256;
 
 const CONF: &str = "# mine\ndefault arch_devices\nlabel arch_devices\n\tkernel /Image\n\tfdt /t.dtb\n\tappend root=/dev/vda2 rw quiet\n# end";
 
@@ -220,6 +221,20 @@ impl Known {
         let state = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
         let folder = state.join(".lockstep/backups/ampere").join(&campaign);
         let conf = format!("{CONF}\nlabel rescue\n\tkernel /r\n");
+        let mut inventory = Inventory::new();
+        let entry = Entry {
+            content: Content::File {
+                size: conf.len() as u64,
+                sha256: sha256(conf.as_bytes()),
+            },
+            mode: 0o644,
+            owner: (0, 0),
+            modified: 0,
+            filesystem: "vfat".into(),
+        };
+        inventory
+            .add("/boot/firmware/extlinux/extlinux.conf", entry)
+            .unwrap();
         let manifest = Manifest {
             schema_version: backup::SCHEMA_VERSION,
             campaign: campaign.clone(),
@@ -245,11 +260,13 @@ impl Known {
                 others: vec![],
                 inventory: Inventory::new(),
             },
-            inventory: Inventory::new(),
+            inventory,
         };
         std::fs::create_dir_all(&folder).unwrap();
         let text = serde_json::to_vec(&manifest).unwrap();
+        let hashes = Hashes::of_manifest(&sha256(&text)).text();
         std::fs::write(folder.join(backup::MANIFEST), text).unwrap();
+        std::fs::write(folder.join(backup::HASHES), hashes).unwrap();
         Known { campaign, folder }
     }
 }

@@ -343,6 +343,22 @@ fn firmwares_errors_are_listed_apart() {
     assert_eq!(crash.status.code(), Some(3), "{crash:?}");
 }
 
+/// Whoever can write to the console can write a loader's first line, too.
+#[test]
+fn a_stack_after_a_loader_s_line_is_not_silence() {
+    let report =
+        "WARNING: CPU: 0 PID: 1 at drivers/x.c:12 broken+0x10/0x20\nCall trace:\n broken+0x10/0x20\n";
+    for (loader, code) in [("", 3), ("U-Boot 2025.01 (x)\n", 4)] {
+        let log = format!("[    0.000000] Linux version 7\n{loader}{report}");
+        let output = logs()
+            .args(["logs", "-q", "-"])
+            .write_stdin(log)
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(code), "{loader}: {output:?}");
+    }
+}
+
 /// Invariant 16: "0 errors" is said of what was read, and of nothing else.
 #[test]
 fn what_is_not_a_kernels_log_is_said_to_be_none() {

@@ -175,6 +175,14 @@ fn seeds(name: &str) -> Vec<Vec<u8>> {
         ]),
         "journal" => seeds.push(b"{\"MESSAGE\":[104,105,255],\"PRIORITY\":\"4\",\"_BOOT_ID\":\"ab\",\"__REALTIME_TIMESTAMP\":\"7\"}\n".to_vec()),
         "pstore" => seeds.push(b"Panic#2 Part1\n<4>[    1.000000] x\n".to_vec()),
+        "inventory" => seeds.push(
+            format!(
+                "d\t755\t0\t0\t4096\t1.5\text4\t\0/lib/modules/r\0f\t644\t0\t0\t3\t1.0\text4\t\0/lib/modules/r/a b.ko\0\
+                 l\t777\t0\t0\t3\t1.0\text4\t/usr/src\0/boot/x\0{}  /lib/modules/r/a b.ko\0end\0",
+                "c".repeat(64)
+            )
+            .into_bytes(),
+        ),
         "reviews" => seeds.push(b"schema-version = 1\n".to_vec()),
         _ => {}
     }
@@ -232,7 +240,7 @@ macro_rules! drive {
 }
 
 drive! {
-    kernel_log pstore kmsg netconsole journal serial extlinux mail diff kconfig_fragment kconfig_language campaign board reviews module
+    kernel_log pstore kmsg netconsole journal serial extlinux mail diff kconfig_fragment kconfig_language campaign board reviews module documents inventory
 }
 
 #[test]

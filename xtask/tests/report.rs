@@ -1,9 +1,17 @@
 //! `cargo xtask report` as a person meets it, on a run folder that these tests make.
 
+mod planted;
+
 use assert_cmd::Command;
+use planted::forms::FORMS;
+use planted::values::KEPT;
+use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use xtask::campaign::record::{End, FindingRecord, RowRecord, RunRecord, SCHEMA_VERSION};
+use xtask::campaign::report::bundle;
 use xtask::campaign::verdict::Verdict;
+use xtask::evidence::{finder, reader};
 
 fn xtask(arguments: &[&str]) -> Command {
     let mut command = Command::cargo_bin("xtask").unwrap();
@@ -137,7 +145,7 @@ fn a_bundle_is_masked_and_never_written_over() {
     let bytes = zstd::decode_all(std::fs::File::open(&out).unwrap()).unwrap();
     let text = String::from_utf8_lossy(&bytes);
     assert!(
-        text.contains("root@HOST1 IP1") && !text.contains("ampere"),
+        text.contains("root@host-1 ip-1") && !text.contains("ampere"),
         "{text}"
     );
     let said = refused(&mut xtask(&[&folder, bundle[0], bundle[1]]));
@@ -161,7 +169,119 @@ fn what_is_no_run_is_refused() {
     std::fs::write(folder.join("run.json"), newer).unwrap();
     let said = refused(&mut xtask(&[&folder.display().to_string()]));
     assert!(
-        said.contains("schema_version is 99, this program reads up to 2"),
+        said.contains("format 99, newer than this program reads (2)"),
         "{said}"
+    );
+}
+
+/// Paths and contents of a bundle.
+fn unpacked(bundle: &Path) -> BTreeMap<String, String> {
+    let bytes = zstd::decode_all(std::fs::File::open(bundle).unwrap()).unwrap();
+    let mut files = BTreeMap::new();
+    for entry in tar::Archive::new(&bytes[..]).entries().unwrap() {
+        let mut entry = entry.unwrap();
+        let mut text = Vec::new();
+        entry.read_to_end(&mut text).unwrap();
+        let path = entry.path().unwrap().display().to_string();
+        files.insert(path, String::from_utf8_lossy(&text).into_owned());
+    }
+    files
+}
+
+/// Whether a text shows a value: as it is, or as JSON, HTML or a list of bytes writes it.
+fn shows(text: &str, value: &str) -> bool {
+    let json = serde_json::to_string(value).unwrap();
+    let html = value
+        .replace('&', "&amp;")
+        .replace('"', "&quot;")
+        .replace('\'', "&#39;");
+    let bytes: Vec<String> = value.bytes().map(|byte| byte.to_string()).collect();
+    [value, json.trim_matches('"'), &html, &bytes.join(",")]
+        .iter()
+        .any(|spelling| text.contains(spelling))
+}
+
+#[test]
+fn no_planted_value_is_in_a_bundle_whatever_the_form_of_the_log() {
+    let mut planted = planted::all();
+    planted.extend(planted::key());
+    let lines: Vec<String> = planted.iter().map(|one| one.line.clone()).collect();
+    let values: Vec<&String> = planted.iter().flat_map(|one| &one.values).collect();
+    assert!(
+        values.len() >= 150 && FORMS.len() >= 12,
+        "{} values",
+        values.len()
+    );
+    let mut leaks = Vec::new();
+    for form in FORMS {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = run(parent.path(), Verdict::Regression);
+        let kept: Vec<String> = KEPT.iter().map(|line| (*line).to_string()).collect();
+        std::fs::write(folder.join("evidence/2.1/log"), form.file(&lines)).unwrap();
+        std::fs::write(folder.join("evidence/2.1/kept"), form.file(&kept)).unwrap();
+        let out = parent.path().join("x.tar.zst");
+        bundle::write(&folder, &[], &out).unwrap();
+        let files = unpacked(&out);
+        let all: String = files.values().map(String::as_str).collect();
+        let shown: Vec<&&String> = values.iter().filter(|value| shows(&all, value)).collect();
+        println!(
+            "{:24} {:3} of {} planted values masked",
+            form.name,
+            values.len() - shown.len(),
+            values.len()
+        );
+        leaks.extend(shown.iter().map(|value| format!("{}: {value}", form.name)));
+        let (_, text) = files.iter().find(|(name, _)| name.ends_with("/kept")).unwrap();
+        if !form.name.contains("not UTF-8") {
+            assert_eq!(text, &form.file(&kept), "{}: what is kept", form.name);
+        }
+    }
+    assert!(leaks.is_empty(), "{} leaks:\n{}", leaks.len(), leaks.join("\n"));
+}
+
+#[test]
+fn masking_keeps_every_finding_and_every_line_of_real_logs() {
+    let parent = tempfile::tempdir().unwrap();
+    let folder = run(parent.path(), Verdict::Pass);
+    let real = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/evidence");
+    let mut logs = BTreeMap::new();
+    for entry in walkdir::WalkDir::new(&real) {
+        let path = entry.unwrap().into_path();
+        if path.extension().is_some_and(|extension| extension == "log") {
+            let name = format!("log-{:02}", logs.len());
+            std::fs::copy(&path, folder.join(&name)).unwrap();
+            logs.insert(name, std::fs::read(&path).unwrap());
+        }
+    }
+    assert!(logs.len() > 30, "{} logs", logs.len());
+    let out = parent.path().join("x.tar.zst");
+    bundle::write(&folder, &[], &out).unwrap();
+    let files = unpacked(&out);
+    let titles = |bytes: &[u8]| -> Vec<String> {
+        let findings = finder::find(&reader::read(bytes), "log");
+        findings.into_iter().map(|finding| finding.title).collect()
+    };
+    let (mut lines, mut changed, mut findings) = (0, 0, 0);
+    for (name, log) in &logs {
+        let masked = &files[&format!("small-attempt1/{name}")];
+        assert_eq!(titles(log), titles(masked.as_bytes()), "{name}");
+        findings += titles(log).len();
+        let before = String::from_utf8_lossy(log);
+        // One log came through syslog, which writes the board's name in front of every line.
+        let masked = masked.replace("host-1", "ampere");
+        lines += before.lines().count();
+        changed += before
+            .lines()
+            .zip(masked.lines())
+            .filter(|(before, after)| before != after)
+            .count();
+    }
+    println!(
+        "{} logs, {findings} findings, {changed} of {lines} lines changed",
+        logs.len()
+    );
+    assert!(
+        findings > 30 && changed == 0,
+        "{changed} of {lines} lines, {findings} findings"
     );
 }

@@ -366,6 +366,34 @@ fn nothing_is_written_where_no_lease_is_held() {
     assert_eq!(seen.out, "0\n", "{seen:?}");
 }
 
+/// A process of another user, or a program with set-user-ID that was started by a link of the lease's
+/// name, has the lease's name and number of descriptor: a command would write to its file as root.
+#[test]
+fn nobody_else_s_file_is_taken_for_the_lease() {
+    let bench = LeaseBench::new(SysRq::There, &[]);
+    let now = uptime();
+    fs::write(bench.at("renew"), renewing(Duration::from_secs(30))).unwrap();
+    fs::write(bench.at("look"), lease::LOOKING).unwrap();
+    let init = "chmod 755 $folder; ln -s \"$(command -v sleep)\" $folder/lockstep-lease\n\
+                for user in 65534 0; do echo vanilla >$folder/of-$user\n\
+                setpriv --reuid $user bash -c \"exec 700<$folder/of-$user; exec $folder/lockstep-lease 20\" &\n\
+                done; sleep 1; grep -l lockstep-lease /proc/[0-9]*/comm | wc -l\n\
+                sh $folder/renew; cat $folder/of-65534 $folder/of-0; sh $folder/look\n";
+    let seen = bench.boot(&cmdline(now + 60, ""), init);
+    assert!(seen.out.starts_with("3\nvanilla\nvanilla\n"), "{seen:?}");
+    // It was renewed where it is.
+    let renewed = format!("lockstep_lease_end={:010}", now + 30 + 60);
+    let ends: Vec<&str> = seen
+        .out
+        .lines()
+        .filter(|line| line.starts_with("lockstep_lease_end="))
+        .collect();
+    assert!(
+        matches!(ends[..], [end] if end >= renewed.as_str()),
+        "{renewed}: {seen:?}"
+    );
+}
+
 /// What cannot be had as it was asked for ends the boot; the board's own init never runs.
 #[test]
 fn a_boot_that_would_be_weaker_than_promised_ends() {

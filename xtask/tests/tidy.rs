@@ -4,16 +4,19 @@ use std::path::Path;
 
 /// What a room of the library may use of the others. `cmd`, `cli` and `lib` join everything and are not listed.
 const MAY_KNOW: &[(&str, &[&str])] = &[
-    ("manifest", &[]),
+    ("document", &[]),
+    ("manifest", &["document"]),
     ("ui", &["host"]),
     ("host", &[]),
-    ("kernel", &["host", "manifest"]),
+    ("kernel", &["document", "host", "manifest"]),
     ("capture", &["host"]),
-    ("board", &["capture", "host", "manifest"]),
+    ("board", &["capture", "document", "host", "manifest"]),
     ("evidence", &[]),
     (
         "campaign",
-        &["kernel", "board", "capture", "evidence", "manifest", "host", "ui"],
+        &[
+            "kernel", "board", "capture", "document", "evidence", "manifest", "host", "ui",
+        ],
     ),
 ];
 

@@ -1,41 +1,31 @@
 //! Backups of vanilla: a folder on the board and an archive on the host, both read back and compared with one manifest of
-//! hashes. A second run verifies and never overwrites.
+//! hashes, which has a hash of its own. A second run verifies and never overwrites.
 
-use super::inventory::{self, Content, Difference, Entry, Inventory};
+mod archive;
+mod copies;
+mod hashes;
+mod manifest;
+
+pub(super) use archive::each_wanted;
+pub use archive::{ARCHIVE, archive_differences, from_archive};
+pub use copies::{Copies, Known, NO_HASH, Place, Proof};
+pub use hashes::{HASHES, Hashes};
+pub use manifest::{MANIFEST, Manifest, SCHEMA_VERSION};
+
+use super::inventory::{self, Content, Difference, Inventory};
 use super::name::Name;
 use super::protected::Protected;
 use super::writer::{Keep, Put, Source, Writer};
 use super::{Board, root, script};
 use crate::host::files::{sha256, write_atomic};
+use crate::host::one_line;
 use anyhow::{Context, Result, bail, ensure};
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
-use std::collections::BTreeSet;
-use std::io::Read;
+use serde::Serialize;
 use std::path::{Path, PathBuf};
 
-/// Version of the format of [`Manifest`].
-pub const SCHEMA_VERSION: u32 = 1;
-/// Most bytes of an archive that come from a board: packed, vanilla with its modules has some hundred million.
-const MOST_OF_ARCHIVE: u64 = 256 << 20;
-/// Name of the archive in a backup's folder on the host.
-pub const ARCHIVE: &str = "vanilla.tar.zst";
-/// Name of the manifest, on the board and on the host.
-pub const MANIFEST: &str = "manifest.json";
-
-/// What a backup holds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Manifest {
-    /// [`SCHEMA_VERSION`] of the writer.
-    pub schema_version: u32,
-    /// The campaign that it was made for.
-    pub campaign: String,
-    /// What was protected when it was made.
-    pub protected: Protected,
-    /// Every file, folder and link in it, by its place on the running board.
-    pub inventory: Inventory,
-}
+/// Most bytes of an archive that come from a board, which sends it unpacked where it has no zstd: all modules of a distribution's kernel with
+/// what they are debugged with are some of it.
+const MOST_OF_ARCHIVE: u64 = 2 << 30;
 
 /// Which of vanilla's modules are backed up.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,11 +36,12 @@ pub enum Modules {
     Folders(Vec<PathBuf>),
 }
 
-/// A backup whose two copies were read back and found whole. Only [`make`] and [`verify`] give one: it is what
-/// a reboot (invariant 9) and a rollback (invariant 1) ask for.
+/// A backup whose copies were read back and found whole. Only [`make`], [`verify`] and [`verify_archive`] give one: it is what a reboot
+/// (invariant 9) asks for.
 #[derive(Debug, Clone)]
 pub struct Verified {
     manifest: Manifest,
+    proof: Proof,
     on_board: PathBuf,
     on_host: PathBuf,
     made: Made,
@@ -76,6 +67,11 @@ impl Verified {
         &self.manifest
     }
 
+    /// What vouches for its manifest.
+    pub fn proof(&self) -> Proof {
+        self.proof
+    }
+
     /// Its folder on the board.
     pub fn on_board(&self) -> &Path {
         &self.on_board
@@ -93,8 +89,8 @@ impl Verified {
 }
 
 /// Makes both copies, or verifies those that are there. `host_folder` is the campaign's folder on the host
-/// (`.lockstep/backups/<board>/<campaign>`). Dying half-way it leaves a `.new-…` folder on the board and a partial archive on
-/// the host, which the next run replaces. Errors: vanilla is no longer what the existing backup holds.
+/// (`.lockstep/backups/<board>/<campaign>`). Dying partway it leaves a `.new-…` folder on the board, and on the host a manifest without an
+/// archive, which the next run replaces. Errors: vanilla is no longer what the existing backup holds; a copy is damaged.
 pub fn make(
     board: &dyn Board,
     protected: &Protected,
@@ -103,29 +99,48 @@ pub fn make(
     host_folder: &Path,
 ) -> Result<Verified> {
     let folder = board_folder(board, campaign)?;
-    let known = known_manifest(board, &folder, host_folder)?;
+    let has_archive = copies::has_archive(host_folder)?;
+    let there = Copies::find(board, campaign, host_folder)?;
     let roots = roots(protected, modules)?;
     let mut seen = inventory::take(board, &roots)?;
     without_our_label(protected, &mut seen)?;
-    let manifest = match known {
-        Some(known) => {
-            same_vanilla(&known, &seen, &folder)?;
-            known
+    let has_board_copy = there.as_ref().is_some_and(Copies::board_has_one);
+    let host_has_something = there.as_ref().is_some_and(Copies::host_has_something);
+    let known = match there {
+        Some(copies) => {
+            check_owner(
+                &copies.known.manifest,
+                &board.description().name,
+                campaign,
+                host_folder,
+            )?;
+            same_vanilla(&copies.known.manifest, &seen, &folder)?;
+            copies.known
         }
-        None => Manifest {
-            schema_version: SCHEMA_VERSION,
-            campaign: campaign.to_string(),
-            protected: protected.clone(),
-            inventory: seen,
-        },
+        None => {
+            ensure!(
+                !has_archive,
+                "{} has an archive and no manifest: move it away",
+                host_folder.display()
+            );
+            Known::new(Manifest {
+                schema_version: SCHEMA_VERSION,
+                campaign: campaign.to_string(),
+                protected: protected.clone(),
+                inventory: seen,
+            })?
+        }
     };
-    let has_board_copy = exists(board, &folder)?;
-    let has_archive = host_folder.join(ARCHIVE).is_file();
     if !has_board_copy {
-        copy_on_board(board, protected, &manifest, &folder)?;
+        copy_on_board(board, protected, &known, &folder)?;
     }
     if !has_archive {
-        pull(board, &manifest, &folder, host_folder)?;
+        pull(board, &known, &folder, host_folder)?;
+    } else if !host_has_something {
+        bail!(
+            "{} has an archive and no manifest: move it away",
+            host_folder.display()
+        );
     }
     let mut verified = verify(board, campaign, host_folder)?;
     verified.made = match (has_board_copy, has_archive) {
@@ -137,154 +152,75 @@ pub fn make(
     Ok(verified)
 }
 
-/// Reads both copies back. Errors name the first files that differ, and in which copy.
+/// Reads both copies back. Errors name the first files that differ, in which copy, and which copy is whole.
 pub fn verify(board: &dyn Board, campaign: &str, host_folder: &Path) -> Result<Verified> {
-    let verified = verify_archive(board, campaign, host_folder)?;
-    whole(
-        "the backup on the board",
-        &verified.on_board,
-        board_copy_differences(board, &verified.manifest, &verified.on_board)?,
+    let copies = Copies::find(board, campaign, host_folder)?.with_context(|| no_backup(host_folder))?;
+    check_owner(
+        &copies.known.manifest,
+        &board.description().name,
+        campaign,
+        host_folder,
     )?;
-    Ok(verified)
+    copies.check_both(board)?;
+    verified(copies, board, campaign, host_folder)
 }
 
 /// Reads the copy on the host back: all that can be done for a board that does not answer.
 pub fn verify_archive(board: &dyn Board, campaign: &str, host_folder: &Path) -> Result<Verified> {
-    let manifest = host_manifest(host_folder)?.with_context(|| {
-        format!(
-            "there is no backup in {}: run `cargo xtask preflight`",
-            host_folder.display()
-        )
-    })?;
-    ensure!(
-        manifest.protected.board == board.description().name,
-        "the backup in {} is of board `{}`",
-        host_folder.display(),
-        manifest.protected.board
-    );
-    whole(
-        "the backup on this host",
+    let copies = Copies::find_here(host_folder)?.with_context(|| no_backup(host_folder))?;
+    check_owner(
+        &copies.known.manifest,
+        &board.description().name,
+        campaign,
         host_folder,
-        archive_differences(&manifest, host_folder)?,
     )?;
+    copies.check_host()?;
+    verified(copies, board, campaign, host_folder)
+}
+
+fn verified(copies: Copies, board: &dyn Board, campaign: &str, host_folder: &Path) -> Result<Verified> {
     Ok(Verified {
         on_board: board_folder(board, campaign)?,
-        manifest,
+        proof: copies.known.proof,
+        manifest: copies.known.manifest,
         on_host: host_folder.to_path_buf(),
         made: Made::Nothing,
     })
 }
 
-/// The manifest that the host has of a campaign's backup; `None` if there is none.
-pub fn host_manifest(host_folder: &Path) -> Result<Option<Manifest>> {
-    let path = host_folder.join(MANIFEST);
-    match std::fs::read(&path) {
-        Ok(bytes) => parse(&bytes)
-            .with_context(|| format!("reading {}", path.display()))
-            .map(Some),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error).with_context(|| format!("reading {}", path.display())),
-    }
+fn no_backup(host_folder: &Path) -> String {
+    format!(
+        "there is no backup in {}: run `cargo xtask preflight`",
+        host_folder.display()
+    )
 }
 
-/// What is wrong with the copy on the board; nothing when it is whole.
-pub fn board_copy_differences(
-    board: &dyn Board,
-    manifest: &Manifest,
-    folder: &Path,
-) -> Result<Vec<Difference>> {
-    let files = folder.join("files");
-    let seen = inventory::take(board, std::slice::from_ref(&files))?;
-    let placed: Inventory = seen
-        .into_iter()
-        .filter_map(|(path, entry)| Some((Path::new("/").join(path.strip_prefix(&files).ok()?), entry)))
-        .filter(|(path, entry)| manifest.inventory.contains_key(path) || entry.content != Content::Folder)
-        .collect();
-    Ok(inventory::differences(&manifest.inventory, &placed))
-}
-
-/// What is wrong with the archive on the host; nothing when it is whole. Every byte of it is read.
-pub fn archive_differences(manifest: &Manifest, host_folder: &Path) -> Result<Vec<Difference>> {
-    let mut seen = Inventory::new();
-    each_in_archive(host_folder, |path, entry, _| {
-        seen.insert(path, entry);
-        Ok(())
-    })?;
-    seen.retain(|path, entry| manifest.inventory.contains_key(path) || entry.content != Content::Folder);
-    Ok(inventory::differences(&manifest.inventory, &seen))
-}
-
-/// Files of the archive by their place on the board, for a rollback whose copy on the board is damaged.
-pub(super) fn from_archive(
-    host_folder: &Path,
-    wanted: &BTreeSet<PathBuf>,
-) -> Result<Vec<(PathBuf, Vec<u8>)>> {
-    let mut found = Vec::new();
-    each_in_archive(host_folder, |path, _, bytes| {
-        if wanted.contains(&path) {
-            found.push((path, bytes));
-        }
-        Ok(())
-    })?;
-    Ok(found)
-}
-
-/// Every member of the archive, one at a time.
-pub(super) fn each_in_archive(
-    host_folder: &Path,
-    mut each: impl FnMut(PathBuf, Entry, Vec<u8>) -> Result<()>,
-) -> Result<()> {
-    let path = host_folder.join(ARCHIVE);
-    let doing = || format!("reading {}", path.display());
-    let file = std::fs::File::open(&path).with_context(doing)?;
-    let mut archive = tar::Archive::new(zstd::Decoder::new(file).with_context(doing)?);
-    for item in archive.entries().with_context(doing)? {
-        let mut item = item.with_context(doing)?;
-        let name = item.path().with_context(doing)?.into_owned();
-        let Ok(below) = name
-            .strip_prefix("./files")
-            .or_else(|_| name.strip_prefix("files"))
-        else {
-            continue;
-        };
-        let place = Path::new("/").join(below);
-        let header = item.header().clone();
-        let mut bytes = Vec::new();
-        item.read_to_end(&mut bytes).with_context(doing)?;
-        let content = match header.entry_type() {
-            tar::EntryType::Directory => Content::Folder,
-            tar::EntryType::Symlink => Content::Link {
-                to: item
-                    .link_name()
-                    .with_context(doing)?
-                    .unwrap_or_default()
-                    .to_string_lossy()
-                    .into_owned(),
-            },
-            tar::EntryType::Regular => Content::File {
-                size: bytes.len() as u64,
-                sha256: hex::encode(Sha256::digest(&bytes)),
-            },
-            other => Content::Other(format!("{other:?}")),
-        };
-        let owner = |id: std::io::Result<u64>| id.ok().and_then(|id| u32::try_from(id).ok()).unwrap_or(0);
-        let entry = Entry {
-            content,
-            mode: header.mode().with_context(doing)? & 0o7777,
-            owner: (owner(header.uid()), owner(header.gid())),
-            modified: header
-                .mtime()
-                .ok()
-                .and_then(|time| i64::try_from(time).ok())
-                .unwrap_or(0),
-            // An archive keeps both; whether they can be compared depends on where the file was.
-            filesystem: "tar".into(),
-        };
-        each(place, entry, bytes)?;
-    }
-    // Behind the last file comes the end of the frame, and with it the checksum of everything before.
-    std::io::copy(&mut archive.into_inner(), &mut std::io::sink()).with_context(doing)?;
+/// Errors: the backup is of another board than `name`, or of another campaign.
+pub fn check_owner(manifest: &Manifest, name: &str, campaign: &str, host_folder: &Path) -> Result<()> {
+    ensure!(
+        manifest.protected.board == name,
+        "the backup in {} is of board `{}`, not of `{name}`",
+        host_folder.display(),
+        manifest.protected.board
+    );
+    ensure!(
+        manifest.campaign == campaign,
+        "the backup in {} is of campaign `{}`, not of `{campaign}`",
+        host_folder.display(),
+        manifest.campaign
+    );
     Ok(())
+}
+
+/// The manifest that the host has of a campaign's backup; `None` if there is none. Errors: it is damaged, or its hash is.
+pub fn host_manifest(host_folder: &Path) -> Result<Option<Manifest>> {
+    let copies = Copies::find_here(host_folder)?;
+    Ok(copies.map(|copies| copies.known.manifest))
+}
+
+/// Errors: a name that is no campaign's.
+fn check_campaign(campaign: &str) -> Result<()> {
+    campaign.parse::<Name>().map(|_| ())
 }
 
 /// A campaign's folder on the board.
@@ -314,25 +250,6 @@ fn roots(protected: &Protected, modules: &Modules) -> Result<Vec<PathBuf>> {
     Ok(roots)
 }
 
-/// The manifest that exists already, on the host or on the board; both have to be the same.
-fn known_manifest(board: &dyn Board, folder: &Path, host_folder: &Path) -> Result<Option<Manifest>> {
-    let path = folder.join(MANIFEST);
-    let on_board = script::read(board, &path)?
-        .map(|bytes| parse(&bytes).with_context(|| format!("reading {} on the board", path.display())))
-        .transpose()?;
-    let on_host = host_manifest(host_folder)?;
-    if let (Some(board), Some(host)) = (&on_board, &on_host) {
-        ensure!(
-            board == host,
-            "the backup on the board ({}) and the one on this host ({}) are not the same one: choose another campaign name, \
-             or move one of them away",
-            folder.display(),
-            host_folder.display()
-        );
-    }
-    Ok(on_board.or(on_host))
-}
-
 fn same_vanilla(known: &Manifest, seen: &Inventory, folder: &Path) -> Result<()> {
     let mut found = inventory::differences(&known.inventory, seen);
     // Its own label may have come since; `Protected::compare` looks at the rest of that file.
@@ -346,26 +263,41 @@ fn same_vanilla(known: &Manifest, seen: &Inventory, folder: &Path) -> Result<()>
     })
 }
 
-fn copy_on_board(board: &dyn Board, protected: &Protected, manifest: &Manifest, folder: &Path) -> Result<()> {
+fn copy_on_board(board: &dyn Board, protected: &Protected, known: &Known, folder: &Path) -> Result<()> {
     root::writes_last(board, "making the backup on the board")?;
+    let manifest = &known.manifest;
     let writer = Writer::new(board, protected);
-    let paths: Vec<PathBuf> = manifest.inventory.keys().cloned().collect();
+    let paths: Vec<PathBuf> = manifest.inventory.keys().map(|path| path.to_path_buf()).collect();
     let stage = writer.take_snapshot(&paths, folder)?;
     strip_copy(&writer, manifest, &stage)?;
     whole(
         "the new backup on the board",
         &stage,
-        board_copy_differences(board, manifest, &stage)?,
+        copies::board_copy_differences(board, manifest, &stage)?,
     )?;
-    let bytes = serde_json::to_vec_pretty(manifest).context("writing the backup's manifest")?;
-    writer.keep_snapshot(&stage, folder, &bytes)
+    if known.proof == Proof::Hash {
+        let text = Hashes::of_manifest(&known.sha256()).text();
+        writer.put(&stage, &[hashes_file(text)])?;
+    }
+    writer.keep_snapshot(&stage, folder, &known.bytes)
+}
+
+fn hashes_file(text: String) -> Put {
+    Put {
+        target: HASHES.into(),
+        sha256: sha256(text.as_bytes()),
+        size: text.len() as u64,
+        source: Source::Bytes(text.into_bytes()),
+        mode: 0o600,
+        keep: None,
+    }
 }
 
 /// A backup never holds a label of ours: it would come back with a rollback, and without its slot.
 fn without_our_label(protected: &Protected, inventory: &mut Inventory) -> Result<()> {
     let foreign = protected.foreign()?;
     let entry = inventory
-        .get_mut(&protected.extlinux)
+        .get_mut(protected.extlinux.as_path())
         .context("extlinux.conf is gone")?;
     entry.content = Content::File {
         size: foreign.len() as u64,
@@ -377,7 +309,10 @@ fn without_our_label(protected: &Protected, inventory: &mut Inventory) -> Result
 /// Puts extlinux.conf without our label over its copy in a backup that is being made.
 fn strip_copy(writer: &Writer, manifest: &Manifest, stage: &Path) -> Result<()> {
     let path = &manifest.protected.extlinux;
-    let entry = &manifest.inventory[path];
+    let entry = manifest
+        .inventory
+        .get(path)
+        .context("the backup has no extlinux.conf")?;
     let bytes = manifest.protected.kept()?;
     let copy = stage
         .join("files")
@@ -400,7 +335,7 @@ fn strip_copy(writer: &Writer, manifest: &Manifest, stage: &Path) -> Result<()> 
     Ok(())
 }
 
-fn pull(board: &dyn Board, manifest: &Manifest, folder: &Path, host_folder: &Path) -> Result<()> {
+fn pull(board: &dyn Board, known: &Known, folder: &Path, host_folder: &Path) -> Result<()> {
     let from = script::word(folder)?;
     // Read-only on the board. A board without zstd sends plain bytes, and they are packed here.
     let pulling = format!(
@@ -419,39 +354,21 @@ fn pull(board: &dyn Board, manifest: &Manifest, folder: &Path, host_folder: &Pat
     } else {
         zstd::encode_all(finished.stdout.as_slice(), 3).context("packing the backup")?
     };
-    write_atomic(&host_folder.join(ARCHIVE), &bytes)?;
-    if let Err(error) = whole(
-        "the new archive",
-        host_folder,
-        archive_differences(manifest, host_folder)?,
-    ) {
-        std::fs::remove_file(host_folder.join(ARCHIVE)).context("removing a damaged archive")?;
-        return Err(error);
+    whole(
+        "the archive that came from the board",
+        folder,
+        archive::differences_of(&bytes, &known.manifest)?,
+    )?;
+    // The archive comes last: without one the other two are what a run that died has left.
+    write_atomic(&host_folder.join(MANIFEST), &known.bytes)?;
+    if known.proof == Proof::Hash {
+        let hashes = Hashes {
+            manifest: known.sha256(),
+            archive: Some(sha256(&bytes)),
+        };
+        write_atomic(&host_folder.join(HASHES), hashes.text().as_bytes())?;
     }
-    let manifest = serde_json::to_vec_pretty(manifest).context("writing the backup's manifest")?;
-    write_atomic(&host_folder.join(MANIFEST), &manifest)
-}
-
-fn exists(board: &dyn Board, folder: &Path) -> Result<bool> {
-    let manifest = script::word(&folder.join(MANIFEST))?;
-    let looking = format!("[ -e {manifest} ] && echo yes || echo no");
-    Ok(script::ask(board, "looking for a backup", &looking, script::LOOK)?.text() == "yes")
-}
-
-fn parse(bytes: &[u8]) -> Result<Manifest> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "kebab-case")]
-    struct Version {
-        schema_version: u32,
-    }
-    let version: Version = serde_json::from_slice(bytes).context("this is no backup manifest")?;
-    if version.schema_version > SCHEMA_VERSION {
-        bail!(
-            "format {} is newer than this program knows ({SCHEMA_VERSION}): use the newer one",
-            version.schema_version
-        );
-    }
-    serde_json::from_slice(bytes).context("this backup manifest is damaged")
+    write_atomic(&host_folder.join(ARCHIVE), &bytes)
 }
 
 /// Errors: there are differences; the first of them are named.
@@ -466,7 +383,13 @@ fn whole_or(found: &[Difference], what: impl Fn() -> String) -> Result<()> {
     let list: Vec<String> = found
         .iter()
         .take(10)
-        .map(|one| format!("\n    {} {}", one.path.display(), one.what))
+        .map(|one| {
+            format!(
+                "\n    {} {}",
+                one_line::path(&one.path),
+                one_line::one_line(&one.what)
+            )
+        })
         .collect();
     bail!("{} ({} differences):{}", what(), found.len(), list.concat())
 }

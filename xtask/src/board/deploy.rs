@@ -274,7 +274,7 @@ fn verified_inventory(board: &dyn Board, request: &Request, place: &Place) -> Re
     let [listed, extlinux] =
         script::ask_all(board, doing, scripts.each_ref().map(String::as_str), script::WORK)?;
     let extlinux = script::content(&extlinux).context("extlinux.conf is gone")?;
-    let seen = inventory::parse(&listed)?;
+    let seen = inventory::parse(&listed, &place.roots())?;
     let wanted = wanted(request, place)?;
     for (path, put) in &wanted {
         let is = seen.get(path).and_then(|entry| entry.sha256());

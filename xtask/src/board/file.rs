@@ -219,6 +219,7 @@ impl BoardFile {
     /// Parses and checks the text of the file of board `name`.
     pub fn parse(name: &str, text: &str) -> Result<Self> {
         let check = Checker(text);
+        toml_file::refuse_newer(text, SCHEMA_VERSION)?;
         let raw: sections::Raw = toml_file::parse(text)?;
         if *raw.schema_version.get_ref() != SCHEMA_VERSION {
             let what = format!("schema-version is not {SCHEMA_VERSION}, which this program reads");

@@ -11,15 +11,19 @@
     )
 )]
 
+mod entries;
+mod path;
+
+pub use entries::{Inventory, is_sha256};
+pub use path::{BoardPath, Crooked, Refused};
+
 use super::{Board, script};
 use crate::host::one_line;
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
-
-/// Files by their absolute path on the board.
-pub type Inventory = BTreeMap<PathBuf, Entry>;
 
 /// One file, folder or link of an [`Inventory`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +64,18 @@ pub enum Content {
     Other(String),
 }
 
+/// What it is, on one line, whatever a link or a kind has in it.
+impl fmt::Display for Content {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Content::File { .. } => out.write_str("a file"),
+            Content::Folder => out.write_str("a folder"),
+            Content::Link { to } => write!(out, "a link to {}", one_line::one_line(to)),
+            Content::Other(kind) => write!(out, "a device, socket or pipe (`{}`)", one_line::one_line(kind)),
+        }
+    }
+}
+
 impl Entry {
     /// Whether its file system keeps owners and times. FAT has no owners, and its times are local: they move with the time zone.
     fn keeps_owner_and_time(&self) -> bool {
@@ -76,13 +92,12 @@ impl Entry {
 
     /// What a person has to make at `path`, where no program does.
     pub(super) fn to_make(&self, path: &Path) -> String {
-        let what = match &self.content {
-            Content::File { .. } => "a file".into(),
-            Content::Folder => "a folder".into(),
-            Content::Link { to } => format!("a link to {}", one_line::one_line(to)),
-            Content::Other(kind) => format!("a device, socket or pipe (`{}`)", one_line::one_line(kind)),
-        };
-        format!("{} was {what}, mode {:o}", one_line::path(path), self.mode)
+        format!(
+            "{} was {}, mode {:o}",
+            one_line::path(path),
+            self.content,
+            self.mode
+        )
     }
 
     /// Hash of a regular file.
@@ -114,13 +129,13 @@ pub fn take(board: &dyn Board, roots: &[PathBuf]) -> Result<Inventory> {
         &listing_of(roots)?,
         script::WORK,
     )?;
-    parse(&finished.stdout)
+    parse(&finished.stdout, roots)
 }
 
 /// The script of [`take`], for one that asks more than this; [`parse`] takes its answer.
 pub(super) fn listing_of(roots: &[PathBuf]) -> Result<String> {
     for root in roots {
-        ensure!(root.is_absolute(), "{} is no absolute path", root.display());
+        BoardPath::new(root)?;
     }
     let roots = script::words(roots.iter().map(PathBuf::as_path))?;
     Ok(listing(&roots))
@@ -146,8 +161,8 @@ printf 'end\0'
     )
 }
 
-/// The answer to [`listing_of`].
-pub(super) fn parse(answer: &[u8]) -> Result<Inventory> {
+/// The answer to [`listing_of`] `roots`. Errors: it is cut off or not understood; it lists what was not asked for, or one file in two ways.
+pub fn parse(answer: &[u8], roots: &[PathBuf]) -> Result<Inventory> {
     const CUT_OFF: &str = "the list of files that came from the board is cut off";
     let text = std::str::from_utf8(answer).context("a file name on the board is not UTF-8")?;
     let mut records = text
@@ -158,37 +173,52 @@ pub(super) fn parse(answer: &[u8]) -> Result<Inventory> {
     let mut hashes: BTreeMap<&str, &str> = BTreeMap::new();
     while let Some(record) = records.next() {
         match hash(record) {
-            Some((hash, path)) => drop(hashes.insert(path, hash)),
             None => files.push((record, records.next().context(CUT_OFF)?)),
+            Some((hash, path)) => {
+                let other = hashes.insert(path, hash).is_some_and(|other| other != hash);
+                ensure!(!other, "{} changed while it was hashed", one_line::one_line(path));
+            }
         }
     }
-    files
-        .into_iter()
-        .map(|(record, path)| entry(record, path, &hashes))
-        .collect()
+    let mut found = Inventory::new();
+    for (record, path) in files {
+        let entry = entry(record, path, &hashes)?;
+        // Roots may lie within one another; then a file is listed once for each.
+        match found.get(Path::new(path)) {
+            Some(known) if *known == entry => {}
+            Some(_) => bail!("{} changed while it was listed", one_line::one_line(path)),
+            None => found
+                .add(path, entry)
+                .context("the board listed a file that cannot be")?,
+        }
+    }
+    found
+        .check(roots)
+        .context("the board listed other files than those that it was asked for")?;
+    Ok(found)
 }
 
 /// Hash and path of a record of `sha256sum -z`. One of find begins with a letter and a tab.
 fn hash(record: &str) -> Option<(&str, &str)> {
     let (hash, path) = record.split_once("  ")?;
-    (hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some((hash, path))
+    is_sha256(hash).then_some((hash, path))
 }
 
-fn entry(record: &str, path: &str, hashes: &BTreeMap<&str, &str>) -> Result<(PathBuf, Entry)> {
+fn entry(record: &str, path: &str, hashes: &BTreeMap<&str, &str>) -> Result<Entry> {
     let fields: Vec<&str> = record.splitn(8, '\t').collect();
     let [kind, mode, user, group, size, modified, filesystem, link] = fields[..] else {
         bail!(
             "the board listed a file in a form that is not understood: `{}`",
-            record.escape_debug()
+            one_line::one_line(record)
         );
     };
-    let doing = || format!("reading what the board says of {path}");
+    let doing = || format!("reading what the board lists of {}", one_line::one_line(path));
     let content = match kind {
         "f" => Content::File {
             size: size.parse().with_context(doing)?,
             sha256: hashes
                 .get(path)
-                .with_context(|| format!("{path} could not be hashed on the board"))?
+                .with_context(|| format!("{} could not be hashed on the board", one_line::one_line(path)))?
                 .to_string(),
         },
         "d" => Content::Folder,
@@ -196,7 +226,7 @@ fn entry(record: &str, path: &str, hashes: &BTreeMap<&str, &str>) -> Result<(Pat
         other => Content::Other(other.to_string()),
     };
     let seconds = modified.split_once('.').map_or(modified, |(seconds, _)| seconds);
-    let entry = Entry {
+    Ok(Entry {
         content,
         mode: u32::from_str_radix(mode, 8).with_context(doing)?,
         owner: (
@@ -205,8 +235,7 @@ fn entry(record: &str, path: &str, hashes: &BTreeMap<&str, &str>) -> Result<(Pat
         ),
         modified: seconds.parse().with_context(doing)?,
         filesystem: filesystem.to_string(),
-    };
-    Ok((PathBuf::from(path), entry))
+    })
 }
 
 /// How a file differs from what was expected of it.
@@ -229,7 +258,7 @@ pub fn other_content(expected: &Inventory, seen: &Inventory) -> Vec<Difference> 
         inventory
             .iter()
             .map(|(path, entry)| (path.clone(), forget(entry)))
-            .collect()
+            .collect::<Inventory>()
     };
     differences(&without_times(expected), &without_times(seen))
 }
@@ -245,7 +274,7 @@ pub fn differences(expected: &Inventory, seen: &Inventory) -> Vec<Difference> {
         });
     };
     for (path, was) in expected {
-        match seen.get(path) {
+        match seen.get(path.as_path()) {
             None => add(path, "is gone".into()),
             Some(is) => {
                 if let Some(what) = difference(was, is) {
@@ -254,10 +283,15 @@ pub fn differences(expected: &Inventory, seen: &Inventory) -> Vec<Difference> {
             }
         }
     }
-    for path in seen.keys().filter(|path| !expected.contains_key(*path)) {
+    for path in seen.keys().filter(|path| !expected.contains_key(path.as_path())) {
         add(path, "was not there before".into());
     }
     all
+}
+
+/// Whether an entry is what another one was, as [`differences`] compares them.
+pub fn same(was: &Entry, is: &Entry) -> bool {
+    difference(was, is).is_none()
 }
 
 fn difference(was: &Entry, is: &Entry) -> Option<String> {
@@ -271,7 +305,7 @@ fn difference(was: &Entry, is: &Entry) -> Option<String> {
         }
         (Content::File { .. }, Content::File { .. }) => {}
         (old, new) if old == new => {}
-        (old, new) => return Some(format!("is {new:?}, was {old:?}")),
+        (old, new) => return Some(format!("is {new}, was {old}")),
     }
     let is_link = matches!(was.content, Content::Link { .. });
     if !is_link && was.mode != is.mode {
@@ -311,9 +345,52 @@ mod tests {
         format!("{LIST}{hash}  /lib/modules/r/a b.ko\0end\0").into_bytes()
     }
 
+    fn roots() -> [PathBuf; 1] {
+        ["/lib/modules/r".into()]
+    }
+
+    fn parsed(digit: char) -> Inventory {
+        parse(&answer(digit), &roots()).unwrap()
+    }
+
+    /// A board that is not asked for these, or lists them in two ways, or with names that lead elsewhere.
+    #[test]
+    fn a_board_cannot_list_what_it_was_not_asked_for() {
+        let folder = |path: &str| format!("d\t755\t0\t0\t4096\t1.5\text4\t\0{path}\0");
+        let said = |text: &str| {
+            format!(
+                "{:#}",
+                parse(format!("{text}end\0").as_bytes(), &roots()).unwrap_err()
+            )
+        };
+        for (path, why) in [
+            ("/lib/modules/r/../../../etc", "empty, `.` or `..`"),
+            ("/lib/modules/r/..", "empty, `.` or `..`"),
+            ("/lib/modules/r//x", "empty, `.` or `..`"),
+            ("/lib/modules/r2", "outside of what was asked for"),
+            ("/etc", "outside of what was asked for"),
+            ("etc", "not absolute"),
+            ("/", "the root folder itself"),
+            ("", "not absolute"),
+        ] {
+            let error = said(&folder(path));
+            assert!(error.contains(why), "{path}: {error}");
+        }
+        let one = folder("/lib/modules/r");
+        let other = one.replace("755", "700");
+        let twice = parse(format!("{one}{one}end\0").as_bytes(), &roots());
+        assert_eq!(twice.unwrap().len(), 1, "roots within one another");
+        assert!(said(&format!("{one}{other}")).contains("changed while it was listed"));
+        let hashes = format!("{LIST}{}  /x\0{}  /x\0", "a".repeat(64), "b".repeat(64));
+        assert!(said(&hashes).contains("/x changed while it was hashed"));
+        let hostile = folder("/lib/modules/r/../\u{1b}[2J\nrestore nothing");
+        assert!(!said(&hostile).contains(['\u{1b}', '\n']), "{:?}", said(&hostile));
+        assert!(listing_of(&["/a/../b".into()]).is_err());
+    }
+
     #[test]
     fn a_listing_is_read_with_blanks_in_names() {
-        let inventory = parse(&answer('c')).unwrap();
+        let inventory = parsed('c');
         assert_eq!(inventory.len(), 3);
         assert_eq!(
             inventory[Path::new("/lib/modules/r/a b.ko")].sha256(),
@@ -330,10 +407,11 @@ mod tests {
         for number in 0..3000 {
             std::fs::write(name(number), number.to_string()).unwrap();
         }
-        let script = listing_of(&[folder.path().into(), "/nowhere".into()]).unwrap();
+        let roots = [folder.path().into(), "/nowhere".into()];
+        let script = listing_of(&roots).unwrap();
         let sh = xshell::Shell::new().unwrap();
         let listed = process::finish(xshell::cmd!(sh, "sh -c {script}"), script::WORK).unwrap();
-        let inventory = parse(&listed.stdout).unwrap();
+        let inventory = parse(&listed.stdout, &roots).unwrap();
         assert_eq!(inventory.len(), 3001);
         for number in 0..3000 {
             assert_eq!(
@@ -345,17 +423,17 @@ mod tests {
 
     #[test]
     fn a_file_without_a_hash_or_a_cut_answer_is_an_error() {
-        assert!(parse(format!("{LIST}end\0").as_bytes()).is_err());
+        assert!(parse(format!("{LIST}end\0").as_bytes(), &roots()).is_err());
         let whole = answer('c');
         for length in 0..whole.len() {
-            assert!(parse(&whole[..length]).is_err(), "{length}");
+            assert!(parse(&whole[..length], &roots()).is_err(), "{length}");
         }
-        assert!(parse(b"end\0").unwrap().is_empty());
+        assert!(parse(b"end\0", &roots()).unwrap().is_empty());
     }
 
     #[test]
     fn differences_name_the_file() {
-        let (old, mut new) = (parse(&answer('c')).unwrap(), parse(&answer('d')).unwrap());
+        let (old, mut new) = (parsed('c'), parsed('d'));
         assert!(differences(&old, &old).is_empty());
         let found = differences(&old, &new);
         assert_eq!(found.len(), 1);

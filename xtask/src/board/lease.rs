@@ -188,11 +188,18 @@ impl InFront for Leased<'_> {
 /// a command. The page is written in place (`1<>`), with the same number twice: what the board's
 /// side sees of a write in progress, it ignores (`deadline` in lease.c). Where no lease is held
 /// nothing is written.
+///
+/// A user of the board may name a process like the lease's and give it a descriptor 700 of any file
+/// that it can read: root would write to that file. Hence the process is root's, runs the slot's
+/// own program, and has a memfd there. A program with set-user-ID is root's, too, and its name is
+/// that of the link by which it was started: its `exe` is not the slot's.
 pub(super) fn renewal(left: Duration) -> String {
     let find = r#"{ read -r lockstep_line </proc/cmdline; case $lockstep_line in *lockstep.lease=*)
 for lockstep_comm in /proc/[0-9]*/comm; do { read -r lockstep_name <"$lockstep_comm"; } || continue;
-[ "$lockstep_name" = lockstep-lease ] && [ -e "${lockstep_comm%comm}fd/700" ] || continue;
-mkdir -p /run/lockstep && ln -sfn "${lockstep_comm%comm}fd/700" /run/lockstep/lease; break; done;; esac; }"#;
+lockstep_of=${lockstep_comm%/comm}; [ "$lockstep_name" = lockstep-lease ] && [ -O "$lockstep_of" ] || continue;
+[ "$(readlink "$lockstep_of/fd/700")" = "/memfd:lockstep-lease (deleted)" ] || continue;
+case $(readlink "$lockstep_of/exe") in */lockstep/init) ;; *) continue ;; esac;
+mkdir -p /run/lockstep && ln -sfn "$lockstep_of/fd/700" /run/lockstep/lease; break; done;; esac; }"#;
     // One line: messages leave it out (`shortened` in ssh.rs).
     let find = find.replace('\n', " ");
     let page = page!();
@@ -209,8 +216,10 @@ macro_rules! looking {
         r#"for lockstep_comm in /proc/[0-9]*/comm; do
     { read -r lockstep_name <"$lockstep_comm"; } 2>/dev/null || continue
     case $lockstep_name in lockstep-lease | lockstep-sysrq | lockstep-says | lockstep-wdog) ;; *) continue ;; esac
+    [ -O "${lockstep_comm%/comm}" ] || continue
     echo "lockstep_lease=$lockstep_name"
     [ "$lockstep_name" = lockstep-lease ] || continue
+    [ "$(readlink "${lockstep_comm%comm}fd/700")" = "/memfd:lockstep-lease (deleted)" ] || continue
     { read -r lockstep_end lockstep_rest <"${lockstep_comm%comm}fd/700"; } 2>/dev/null &&
         echo "lockstep_lease_end=$lockstep_end"
 done

@@ -8,7 +8,7 @@ mod partitions;
 mod tree;
 
 use super::autologin;
-use super::backup::{self, Manifest};
+use super::backup::{self, Copies, Manifest};
 use super::inventory::{Entry, Inventory};
 use super::name::Name;
 use super::ours;
@@ -40,28 +40,16 @@ impl Offline {
     /// backup on this host is missing, damaged, or of another board or campaign; or it is not the
     /// disk of that board.
     pub fn open(target: &Path, board: &Name, campaign: &Name, host_folder: &Path) -> Result<Self> {
-        let manifest = backup::host_manifest(host_folder)?.with_context(|| {
+        let copies = Copies::find_here(host_folder)?.with_context(|| {
             format!(
                 "there is no backup in {}: an offline rollback needs the archive of this host",
                 host_folder.display()
             )
         })?;
-        for (what, is, asked) in [
-            ("board", manifest.protected.board.as_str(), board.as_str()),
-            ("campaign", manifest.campaign.as_str(), campaign.as_str()),
-        ] {
-            ensure!(
-                is == asked,
-                "the backup in {} is of {what} `{}`, and not of `{asked}`; nothing was changed",
-                host_folder.display(),
-                one_line::one_line(is)
-            );
-        }
-        backup::whole(
-            "the archive",
-            host_folder,
-            backup::archive_differences(&manifest, host_folder)?,
-        )?;
+        backup::check_owner(&copies.known.manifest, board, campaign, host_folder)
+            .context("nothing was changed")?;
+        copies.check_host()?;
+        let manifest = copies.known.manifest;
         Ok(Offline {
             target: Target::open(target, &manifest)?,
             manifest,
@@ -120,7 +108,7 @@ impl Offline {
             .reshape
             .iter()
             .filter_map(|path| Some((path, self.manifest.inventory.get(path)?)))
-            .filter(|(path, was)| seen.contains_key(*path) || !was.is_folder())
+            .filter(|(path, was)| seen.contains_key(path.as_path()) || !was.is_folder())
             .map(|(path, was)| was.to_make(path));
         let mut ours = ours::find(&OnDisk(disk), &self.manifest, self.backups.as_deref())?;
         ours.kept
@@ -176,15 +164,18 @@ impl Offline {
         drop(disk);
         let done = done?;
         flushed?;
-        self.check(plan)?;
+        self.check()?;
         Ok(done)
     }
 
     /// After everything: vanilla is there, hash for hash.
-    fn check(&self, plan: &Plan) -> Result<()> {
+    fn check(&self) -> Result<()> {
         let left = self.plan()?;
         ensure!(
-            left.extlinux == ExtlinuxChange::None && left.restore.is_empty() && left.remove.is_empty(),
+            left.extlinux == ExtlinuxChange::None
+                && [&left.restore, &left.strangers, &left.remove]
+                    .iter()
+                    .all(|paths| paths.is_empty()),
             "{} is not what the backup has after the rollback: {}",
             self.shown(),
             left.lines().join("; ")
@@ -192,7 +183,7 @@ impl Offline {
         ensure!(
             left.by_hand.is_empty(),
             "vanilla's files and extlinux.conf are restored, but not these, which are no plain files: {}",
-            plan.by_hand.join("; ")
+            left.by_hand.join("; ")
         );
         Ok(())
     }
@@ -232,17 +223,11 @@ impl Writing<'_> {
             self.go_on()?;
             self.disk.remove(path)?;
         }
-        let mut left: BTreeSet<PathBuf> = plan.restore.iter().cloned().collect();
-        if !left.is_empty() {
-            backup::each_in_archive(&self.of.host_folder, |path, entry, bytes| {
-                match left.remove(&path) {
-                    true => self.put(&path, &bytes, entry.sha256(), &mut sent),
-                    false => Ok(()),
-                }
+        let wanted: BTreeSet<PathBuf> = plan.restore.iter().cloned().collect();
+        if !wanted.is_empty() {
+            backup::each_wanted(manifest, &self.of.host_folder, &wanted, &mut |path, bytes| {
+                self.put(&path, &bytes, Some(&sha256(&bytes)), &mut sent)
             })?;
-        }
-        if let Some(missing) = left.first() {
-            bail!("the archive does not have {}", one_line::path(missing));
         }
         for (from, to) in &plan.rename {
             self.go_on()?;

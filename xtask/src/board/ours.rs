@@ -122,7 +122,7 @@ fn slots(seen: &mut Names, protected: &Protected, boot: &Path) -> Result<Vec<Pat
             paths.push(path);
         } else if slot::is_record(&name) {
             let read = seen.files.read(&path)?;
-            let record: Option<Record> = read.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+            let record = read.and_then(|bytes| Record::parse(&bytes).ok());
             releases.extend(record.map(|record| record.release));
             paths.push(path);
         }
@@ -256,7 +256,7 @@ fn time_of(text: &str) -> Option<Timestamp> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::inventory::{Content, Entry, Inventory};
+    use super::super::inventory::{BoardPath, Content, Entry, Inventory};
     use super::super::protected::tests::example;
     use super::*;
 
@@ -298,7 +298,7 @@ mod tests {
             let manifest = Manifest {
                 schema_version: backup::SCHEMA_VERSION,
                 campaign: "iter6".into(),
-                inventory: Inventory::from([(protected.extlinux.clone(), entry)]),
+                inventory: Inventory::from_iter([(BoardPath::new(&protected.extlinux).unwrap(), entry)]),
                 protected,
             };
             find(&files, &manifest, None).unwrap()

@@ -2,6 +2,7 @@
 //! not ours (invariant 1). Known from the running vanilla board, kept as a value, compared before every reboot.
 
 mod boot_files;
+mod paths;
 mod refuse;
 mod running;
 
@@ -9,14 +10,15 @@ pub use refuse::normalise;
 pub use running::on_board;
 
 use super::extlinux::{self, Config, Label};
-use super::inventory::{self, Difference, Inventory};
+use super::inventory::{self, BoardPath, Difference, Inventory};
 use super::{Board, script};
+use crate::document;
 use crate::host::one_line;
 use anyhow::{Context, Result, bail, ensure};
 use boot_files::BootFiles;
 use running::{Running, agree_on_command_line, agree_on_image};
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Version of the format in which [`Protected`] is kept.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -26,6 +28,7 @@ pub const SCHEMA_VERSION: u32 = 1;
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Protected {
     /// [`SCHEMA_VERSION`] of the writer.
+    #[serde(deserialize_with = "document::known::<SCHEMA_VERSION, _>")]
     pub schema_version: u32,
     /// The board it was read from.
     pub board: String,
@@ -109,6 +112,7 @@ impl Protected {
             others: files.others,
             inventory: Inventory::new(),
         };
+        protected.check_paths().context("what the board says of itself")?;
         agree_on_image(board, &protected)?;
         protected.inventory = inventory::take(board, &protected.roots())?;
         let needed = [&protected.dtb, &protected.initramfs].into_iter().flatten();
@@ -171,7 +175,7 @@ impl Protected {
 
     /// What the answer to [`Protected::listing`], and extlinux.conf where it is there, tell.
     fn differences(&self, listed: &[u8], extlinux: Option<&[u8]>) -> Result<Vec<Difference>> {
-        let mut found = inventory::differences(&self.inventory, &inventory::parse(listed)?);
+        let mut found = inventory::differences(&self.inventory, &inventory::parse(listed, &self.roots())?);
         match extlinux {
             None => found.push(Difference {
                 path: self.extlinux.clone(),
@@ -276,6 +280,10 @@ pub fn resolve(board: &dyn Board, paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
         real.len(),
         paths.len()
     );
+    // `realpath` prints nothing else; one of them may be `/`.
+    for path in real.iter().filter(|path| *path != Path::new("/")) {
+        BoardPath::new(path).context("resolving paths on the board")?;
+    }
     Ok(real)
 }
 

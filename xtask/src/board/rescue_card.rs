@@ -146,11 +146,12 @@ fn with_the_disk(facts: &Facts) -> String {
          cargo xtask rollback --board {name} --campaign {campaign} --offline /dev/sdX --dry-run\n    \
          cargo xtask rollback --board {name} --campaign {campaign} --offline /dev/sdX\n\n\
          /dev/sdX is the whole disk, not mounted, and this takes root; a folder where its root is mounted, with its boot partition at {} in it, works too.\n\n\
-         ## 4. By hand\n\nVanilla's files are in\n\n    {}\n    {}   (on the board itself)\n\n{second}In it, below `files/`, each has its place on the board. These have to be right, \
+         ## 4. By hand\n\nVanilla's files are in\n\n    {}\n    {}   (on the board itself)\n\n{second}`sha256sum -c {}` in such a folder tells whether it is whole. In it, below `files/`, each has its place on the board. These have to be right, \
          in this order:\n\n    {}\n    {}\n{}{}    {}\n",
         protected.boot_mount.display(),
         facts.host_folder.join(super::backup::ARCHIVE).display(),
         facts.description.backup_folder.join(campaign).display(),
+        super::backup::HASHES,
         protected.extlinux.display(),
         protected.image.display(),
         protected

@@ -1,10 +1,10 @@
 //! Puts vanilla back exactly as its verified backup has it, and takes away what is ours: labels, slots, modules, records, what smoke tests and
 //! interrupted work left. The backups stay, and are told. Idempotent; says beforehand what it will do.
 
-use super::backup::{self, Manifest};
+use super::backup::{self, Copies, Manifest, Place};
 use super::boot::{self, Method};
 use super::filesystem_state::Unclean;
-use super::inventory::{self, Content, Entry, Inventory};
+use super::inventory::{self, BoardPath, Content, Inventory};
 use super::ours::{self, Kept};
 use super::writer::{Keep, Put, Sent, Source, Writer};
 use super::{Board, autologin, root, script};
@@ -131,15 +131,16 @@ pub struct RolledBack {
 /// copy of the backup is whole.
 pub fn plan(board: &dyn Board, campaign: &str, host_folder: &Path) -> Result<Plan> {
     root::writes_last(board, "rolling back")?;
-    let manifest = manifest(board, campaign, host_folder)?;
-    let copy = choose_copy(board, &manifest, campaign, host_folder)?;
-    let seen = inventory::take(board, &covered(&manifest))?;
+    let copies = copies(board, campaign, host_folder)?;
+    let manifest = &copies.known.manifest;
+    let copy = choose_copy(board, &copies)?;
+    let seen = inventory::take(board, &covered(manifest))?;
     let now = script::read(board, &manifest.protected.extlinux)?;
-    let compared = compare(&manifest, &seen, now.as_deref())?;
+    let compared = compare(manifest, &seen, now.as_deref())?;
     let description = board.description();
-    let mut ours = ours::find(&ours::Running(board), &manifest, Some(&description.backup_folder))?;
+    let mut ours = ours::find(&ours::Running(board), manifest, Some(&description.backup_folder))?;
     ours.kept.extend(ours::elsewhere(
-        &manifest,
+        manifest,
         host_folder,
         description.second_host.as_ref(),
     ));
@@ -180,15 +181,15 @@ pub(super) fn compare(manifest: &Manifest, seen: &Inventory, extlinux: Option<&[
         by_hand: Vec::new(),
     };
     for (path, was) in &manifest.inventory {
-        let is = seen.get(path);
-        if *path == protected.extlinux {
+        let is = seen.get(path.as_path());
+        if path.as_path() == protected.extlinux {
             if extlinux != Some(foreign.as_slice()) {
                 compared.extlinux = ExtlinuxChange::Restore;
             }
-        } else if is.is_none_or(|is| !same(was, is)) {
+        } else if is.is_none_or(|is| !inventory::same(was, is)) {
             match was.content {
-                Content::File { .. } => compared.restore.push(path.clone()),
-                Content::Folder | Content::Link { .. } => compared.reshape.push(path.clone()),
+                Content::File { .. } => compared.restore.push(path.to_path_buf()),
+                Content::Folder | Content::Link { .. } => compared.reshape.push(path.to_path_buf()),
                 Content::Other(_) => compared.by_hand.push(was.to_make(path)),
             }
         }
@@ -198,27 +199,35 @@ pub(super) fn compare(manifest: &Manifest, seen: &Inventory, extlinux: Option<&[
     compared.strangers = seen
         .keys()
         .filter(|path| unknown(path) && !path.parent().is_some_and(unknown))
-        .cloned()
+        .map(|path| path.to_path_buf())
         .collect();
     Ok(compared)
 }
 
-/// Does what the plan says: extlinux.conf first, so that from then on nothing but vanilla boots. Dying half-way it leaves a part of the
-/// plan done; planning again finds the rest.
+/// Does what the plan says: extlinux.conf first, so that from then on nothing but vanilla boots. The copy that everything comes from is read
+/// back once more before the first write and after the last; one that was damaged since the plan was made is not used while another one is whole.
+/// Dying partway it leaves a part of the plan done; planning again finds the rest.
 pub fn execute(board: &dyn Board, plan: &Plan, host_folder: &Path) -> Result<RolledBack> {
-    let manifest = manifest(board, &plan.campaign, host_folder)?;
+    let copies = copies(board, &plan.campaign, host_folder)?;
+    let manifest = &copies.known.manifest;
+    let copy = choose_copy(board, &copies)?;
     let protected = &manifest.protected;
     let writer = Writer::restoring(board, protected, &manifest.inventory);
     let mut sent = Sent::default();
+    let wanted: BTreeSet<PathBuf> = plan.restore.iter().cloned().collect();
+    let batches = batches(manifest, &wanted, &mut sources(&copy, manifest, &wanted)?)?;
+    for (base, puts) in &batches {
+        writer.check_restored(base, puts)?;
+    }
     if plan.extlinux == ExtlinuxChange::Restore {
         sent.add(writer.put_extlinux(&protected.foreign()?)?);
     }
-    let wanted: BTreeSet<PathBuf> = plan.restore.iter().cloned().collect();
-    let mut sources = sources(plan, &wanted, host_folder)?;
     // Strangers first: what stands in the place of a folder of vanilla's would be in the way of its files.
     writer.remove_strangers(&plan.strangers)?;
     writer.reshape(&plan.reshape)?;
-    restore_files(&writer, &manifest, &plan.restore, &mut sources, &mut sent)?;
+    for (base, puts) in &batches {
+        sent.add(writer.put(base, puts)?);
+    }
     if !plan.boot_once.is_empty() {
         boot::disarm(board, protected)?;
     }
@@ -226,7 +235,8 @@ pub fn execute(board: &dyn Board, plan: &Plan, host_folder: &Path) -> Result<Rol
     for (from, to) in &plan.rename {
         writer.rename(from, to)?;
     }
-    check_restored(board, &manifest)?;
+    check_restored(board, manifest)?;
+    still_whole(board, &copy, &plan.campaign, host_folder)?;
     ensure!(
         plan.by_hand.is_empty(),
         "vanilla's files and extlinux.conf are restored, but not these, which are no plain files: {}",
@@ -240,14 +250,12 @@ pub fn execute(board: &dyn Board, plan: &Plan, host_folder: &Path) -> Result<Rol
     })
 }
 
-/// One call for each folder that is a base of its own: boot files by their folder, modules below their release.
-fn restore_files(
-    writer: &Writer,
+/// What is written for each folder that is a base of its own: boot files by their folder, modules below their release.
+fn batches(
     manifest: &Manifest,
-    restore: &[PathBuf],
+    restore: &BTreeSet<PathBuf>,
     sources: &mut BTreeMap<PathBuf, Source>,
-    sent: &mut Sent,
-) -> Result<()> {
+) -> Result<BTreeMap<PathBuf, Vec<Put>>> {
     let mut batches: BTreeMap<PathBuf, Vec<Put>> = BTreeMap::new();
     for path in restore {
         let modules = &manifest.protected.modules;
@@ -257,7 +265,10 @@ fn restore_files(
             path.parent()
         };
         let base = base.context("a file of vanilla's has no folder")?.to_path_buf();
-        let entry = &manifest.inventory[path];
+        let entry = manifest
+            .inventory
+            .get(path)
+            .with_context(|| format!("{} is not in the backup", one_line::path(path)))?;
         let put = Put {
             target: path
                 .strip_prefix(&base)
@@ -265,7 +276,7 @@ fn restore_files(
                 .to_path_buf(),
             source: sources
                 .remove(path)
-                .with_context(|| format!("the backup does not have {}", path.display()))?,
+                .with_context(|| format!("the backup does not have {}", one_line::path(path)))?,
             sha256: entry.sha256().context("only files are restored")?.to_string(),
             size: entry.size(),
             mode: entry.mode,
@@ -276,26 +287,27 @@ fn restore_files(
         };
         batches.entry(base).or_default().push(put);
     }
-    for (base, puts) in batches {
-        sent.add(writer.put(&base, &puts)?);
-    }
-    Ok(())
+    Ok(batches)
 }
 
-/// Where the bytes of each file to be restored are.
-fn sources(plan: &Plan, wanted: &BTreeSet<PathBuf>, host_folder: &Path) -> Result<BTreeMap<PathBuf, Source>> {
-    match &plan.copy {
+/// Where the bytes of each file to be restored are. Those of this host's archive are compared with the manifest here, those on the board in the
+/// script that writes them.
+fn sources(
+    copy: &Copy,
+    manifest: &Manifest,
+    wanted: &BTreeSet<PathBuf>,
+) -> Result<BTreeMap<PathBuf, Source>> {
+    match copy {
         Copy::OnBoard(folder) => wanted
             .iter()
             .map(|path| {
-                let below = path
-                    .strip_prefix("/")
-                    .context("a path of the backup is not absolute")?;
-                Ok((path.clone(), Source::BoardFile(folder.join("files").join(below))))
+                let path = BoardPath::new(path)?;
+                let source = Source::BoardFile(folder.join("files").join(path.below_root()));
+                Ok((path.into(), source))
             })
             .collect(),
-        Copy::OnHost(_) => {
-            let found = backup::from_archive(host_folder, wanted)?;
+        Copy::OnHost(folder) => {
+            let found = backup::from_archive(manifest, folder, wanted)?;
             Ok(found
                 .into_iter()
                 .map(|(path, bytes)| (path, Source::Bytes(bytes)))
@@ -304,53 +316,39 @@ fn sources(plan: &Plan, wanted: &BTreeSet<PathBuf>, host_folder: &Path) -> Resul
     }
 }
 
-/// The manifest of the host, or else the one on the board (a checkout that was lost must not lose the board).
-fn manifest(board: &dyn Board, campaign: &str, host_folder: &Path) -> Result<Manifest> {
-    if let Some(manifest) = backup::host_manifest(host_folder)? {
-        let name = &board.description().name;
-        ensure!(
-            manifest.protected.board == *name,
-            "the backup in {} is of board `{}`, not of `{name}`",
-            host_folder.display(),
-            manifest.protected.board
-        );
-        return Ok(manifest);
-    }
-    let folder = backup::board_folder(board, campaign)?;
-    let bytes = script::read(board, &folder.join(backup::MANIFEST))?.with_context(|| {
+/// The copies of the campaign's backup, with the manifest that counts: this host's, or the board's where this host has none (a checkout that
+/// was lost must not lose the board) or where this host's own hash names it.
+fn copies(board: &dyn Board, campaign: &str, host_folder: &Path) -> Result<Copies> {
+    let copies = Copies::find(board, campaign, host_folder)?.with_context(|| {
         format!(
-            "there is no backup of campaign `{campaign}`, neither in {} nor on the board in {}",
-            host_folder.display(),
-            folder.display()
+            "there is no backup of campaign `{campaign}`, neither in {} nor on the board",
+            host_folder.display()
         )
     })?;
-    serde_json::from_slice(&bytes)
-        .with_context(|| format!("reading {} on the board", folder.join(backup::MANIFEST).display()))
+    backup::check_owner(
+        &copies.known.manifest,
+        &board.description().name,
+        campaign,
+        host_folder,
+    )?;
+    Ok(copies)
 }
 
-fn choose_copy(board: &dyn Board, manifest: &Manifest, campaign: &str, host_folder: &Path) -> Result<Copy> {
-    let folder = backup::board_folder(board, campaign)?;
-    let on_board = backup::board_copy_differences(board, manifest, &folder)?;
-    if on_board.is_empty() {
-        return Ok(Copy::OnBoard(folder));
-    }
-    match backup::archive_differences(manifest, host_folder) {
-        Ok(found) if found.is_empty() => Ok(Copy::OnHost(host_folder.to_path_buf())),
-        Ok(found) => bail!(
-            "both copies of the backup are damaged: on the board {} {}; on this host {} {}",
-            on_board[0].path.display(),
-            on_board[0].what,
-            found[0].path.display(),
-            found[0].what
-        ),
-        Err(error) => Err(error).with_context(|| {
-            format!(
-                "the backup on the board is damaged ({} {})",
-                on_board[0].path.display(),
-                on_board[0].what
-            )
-        }),
-    }
+fn choose_copy(board: &dyn Board, copies: &Copies) -> Result<Copy> {
+    Ok(match copies.choose(board)? {
+        Place::Board(folder) => Copy::OnBoard(folder),
+        Place::Host(folder) => Copy::OnHost(folder),
+    })
+}
+
+/// The copy that was used, read back after the last write: the next rollback needs it.
+fn still_whole(board: &dyn Board, copy: &Copy, campaign: &str, host_folder: &Path) -> Result<()> {
+    let copies = copies(board, campaign, host_folder)?;
+    let checked = match copy {
+        Copy::OnBoard(_) => copies.check_board(board),
+        Copy::OnHost(_) => copies.check_host(),
+    };
+    checked.context("vanilla is restored, but the backup that it came from is damaged by now")
 }
 
 /// Roots that the backup covers: the modules as a whole only if it has all of them.
@@ -362,15 +360,9 @@ pub(super) fn covered(manifest: &Manifest) -> Vec<PathBuf> {
             path.parent()
                 .is_none_or(|parent| !manifest.inventory.contains_key(parent))
         })
-        .cloned()
+        .map(|path| path.to_path_buf())
         .collect();
     roots
-}
-
-/// As [`inventory::differences`] compares them.
-fn same(was: &Entry, is: &Entry) -> bool {
-    let one = |entry: &Entry| Inventory::from([(PathBuf::from("/"), entry.clone())]);
-    inventory::differences(&one(was), &one(is)).is_empty()
 }
 
 /// Hash for hash, after everything.
@@ -385,13 +377,15 @@ fn check_restored(board: &dyn Board, manifest: &Manifest) -> Result<()> {
     let wrong = manifest
         .inventory
         .iter()
-        .filter(|(path, was)| !matches!(was.content, Content::Other(_)) && **path != protected.extlinux)
-        .find(|(path, was)| seen.get(*path).is_none_or(|is| !same(was, is)));
+        .filter(|(path, was)| {
+            !matches!(was.content, Content::Other(_)) && path.as_path() != protected.extlinux
+        })
+        .find(|(path, was)| {
+            seen.get(path.as_path())
+                .is_none_or(|is| !inventory::same(was, is))
+        });
     match wrong {
         None => Ok(()),
-        Some((path, _)) => bail!(
-            "{} is not what the backup has after the rollback: a person is needed",
-            path.display()
-        ),
+        Some((path, _)) => bail!("{path} is not what the backup has after the rollback: a person is needed"),
     }
 }

@@ -1,13 +1,14 @@
-//! A second host for backups: the archive and its manifest are pushed on over ssh and hashed there. The user's own ssh_config leads to it; a password is
-//! never asked for.
+//! A second host for backups: the archive, its manifest and their hashes are pushed on over ssh and hashed there. The user's own ssh_config leads to
+//! it; a password is never asked for. Nothing that is there is ever taken for what is here.
 
-use super::backup::{ARCHIVE, MANIFEST};
+use super::backup::{ARCHIVE, Copies, HASHES, Hashes, MANIFEST, Proof};
 use super::file::SecondHost;
 use super::quote;
 use super::ssh::{Rights, Ssh, Target};
+use crate::host::bounded;
 use crate::host::files::sha256;
 use crate::host::process::Finished;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use std::path::Path;
 use std::time::Duration;
 
@@ -16,32 +17,72 @@ const LIMIT: Duration = Duration::from_secs(1800);
 /// Exit status of a script that found another backup under the name.
 const ANOTHER: i32 = 73;
 
-/// Puts `vanilla.tar.zst` and `manifest.json` of `host_folder` into `<folder>/<board>/<campaign>` there, each written beside its target, flushed, hashed,
-/// renamed. What is there with the same hash stays. When it dies half-way a file with `.new` at its end is left, and the next push replaces it.
-/// Errors: no connection, or another backup has that name: nothing is overwritten.
+/// What has to be there: names, and the hash of each.
+type Expected = Vec<(&'static str, String)>;
+
+/// By the hashes that were kept when the backup was made, and not by what lies on this host by now: damage here is not to be taken for damage there.
+/// Errors: no backup is here, or its manifest cannot be relied on.
+fn expected(host_folder: &Path) -> Result<Expected> {
+    let copies = Copies::find_here(host_folder)?
+        .with_context(|| format!("there is no backup in {}", host_folder.display()))?;
+    if copies.known.proof == Proof::None {
+        let of =
+            |name| -> Result<_> { Ok((name, crate::host::files::sha256_file(&host_folder.join(name))?)) };
+        return Ok(vec![of(ARCHIVE)?, of(MANIFEST)?]);
+    }
+    let text = bounded::read(&host_folder.join(HASHES), bounded::MIB)?;
+    let hashes = Hashes::parse(&text).with_context(|| format!("in {}", host_folder.display()))?;
+    let archive = hashes
+        .archive
+        .with_context(|| format!("{HASHES} in {} does not name {ARCHIVE}", host_folder.display()))?;
+    Ok(vec![
+        (ARCHIVE, archive),
+        (MANIFEST, hashes.manifest),
+        (HASHES, sha256(&text)),
+    ])
+}
+
+/// Puts `vanilla.tar.zst`, `manifest.json` and `manifest.sha256` of `host_folder` into `<folder>/<board>/<campaign>` there, each written beside its
+/// target, flushed, hashed, renamed. What is there with the same hash stays. When it dies partway a file with `.new` at its end is left, and the next
+/// push replaces it. Errors: no connection; the copy here is damaged; another backup has that name: nothing is overwritten.
 pub fn push(second: &SecondHost, board: &str, campaign: &str, host_folder: &Path) -> Result<u64> {
-    each(second, board, campaign, host_folder, |target, bytes| {
-        let hash = sha256(bytes);
-        let pushing = format!(
-            "set -eu\numask 077\ntarget={target}\nfolder=$(dirname -- \"$target\")\nmkdir -p -- \"$folder\"\n\
+    each(
+        second,
+        board,
+        campaign,
+        &expected(host_folder)?,
+        |name, hash, target| {
+            let path = host_folder.join(name);
+            let bytes = std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
+            ensure!(
+                sha256(&bytes) == hash,
+                "{} is damaged, so it is not pushed on: its SHA-256 is not the one that was kept",
+                path.display()
+            );
+            let pushing = format!(
+                "set -eu\numask 077\ntarget={target}\nfolder=$(dirname -- \"$target\")\nmkdir -p -- \"$folder\"\n\
              if [ -e \"$target\" ]; then\n    printf '%s  %s\\n' {hash} \"$target\" | sha256sum --quiet -c - >/dev/null 2>&1 || exit {ANOTHER}\n    \
              cat >/dev/null\n    exit 0\nfi\n\
              cat >\"$target.new\"\nsync \"$target.new\" 2>/dev/null || sync\n\
              printf '%s  %s\\n' {hash} \"$target.new\" | sha256sum --quiet -c - >&2\nmv -- \"$target.new\" \"$target\"\nsync\n"
-        );
-        (pushing, bytes.to_vec())
-    })
+            );
+            Ok((pushing, bytes))
+        },
+    )
 }
 
-/// Hashes both files there. Errors: one is missing or differs.
+/// Hashes all files there. Errors: one is missing or differs.
 pub fn verify(second: &SecondHost, board: &str, campaign: &str, host_folder: &Path) -> Result<()> {
-    each(second, board, campaign, host_folder, |target, bytes| {
-        let hash = sha256(bytes);
-        (
-            format!("printf '%s  %s\\n' {hash} {target} | sha256sum --quiet -c - >&2"),
-            Vec::new(),
-        )
-    })?;
+    each(
+        second,
+        board,
+        campaign,
+        &expected(host_folder)?,
+        |_, hash, target| {
+            let checking = format!("printf '%s  %s\\n' {hash} {target} | sha256sum --quiet -c - >&2");
+            Ok((checking, Vec::new()))
+        },
+    )?;
     Ok(())
 }
 
@@ -50,8 +91,8 @@ fn each(
     second: &SecondHost,
     board: &str,
     campaign: &str,
-    host_folder: &Path,
-    script: impl Fn(&str, &[u8]) -> (String, Vec<u8>),
+    expected: &Expected,
+    script: impl Fn(&str, &str, &str) -> Result<(String, Vec<u8>)>,
 ) -> Result<u64> {
     let control = tempfile::tempdir().context("making a folder for the connection")?;
     let ssh = Ssh::new(Target {
@@ -66,15 +107,13 @@ fn each(
     });
     let mut sent = 0;
     let mut outcome = Ok(());
-    for name in [ARCHIVE, MANIFEST] {
-        let path = host_folder.join(name);
-        let bytes = std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
+    for (name, hash) in expected {
         let target = second.folder.join(board).join(campaign).join(name);
-        let (text, input) = script(&quote(&target.to_string_lossy()), &bytes);
-        sent += input.len() as u64;
-        outcome = ssh
-            .run_with_input(&text, &input, LIMIT)
-            .and_then(|finished| succeeded(&finished, &second.host, &target));
+        outcome = script(name, hash, &quote(&target.to_string_lossy())).and_then(|(text, input)| {
+            sent += input.len() as u64;
+            let finished = ssh.run_with_input(&text, &input, LIMIT)?;
+            succeeded(&finished, &second.host, &target)
+        });
         if outcome.is_err() {
             break;
         }

@@ -5,6 +5,7 @@ use super::extlinux::{self, Config, Label, Severity};
 use super::inventory::{self, Inventory};
 use super::protected::{self, Protected};
 use super::{Board, script};
+use crate::document::{self, Format};
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -22,6 +23,7 @@ pub const USUAL_LABEL: &str = "arch_devices_lockdep";
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Record {
     /// [`SCHEMA_VERSION`] of the writer.
+    #[serde(deserialize_with = "document::known::<SCHEMA_VERSION, _>")]
     pub schema_version: u32,
     /// Our label.
     pub label: String,
@@ -43,6 +45,20 @@ pub struct Record {
     /// What is known of its initramfs, where vanilla has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub initramfs: Option<Initramfs>,
+}
+
+impl Record {
+    /// A record from the bytes of its file. Errors: it is damaged or newer; it lists files that cannot be, or its release is none.
+    pub fn parse(bytes: &[u8]) -> Result<Self> {
+        const FORMAT: Format = Format {
+            what: "the record of a slot",
+            oldest: 1,
+            newest: SCHEMA_VERSION,
+        };
+        let record: Record = FORMAT.read(bytes)?;
+        check_release(&record.release)?;
+        Ok(record)
+    }
 }
 
 /// What is known of the initramfs of a slot.
@@ -181,15 +197,9 @@ pub(super) fn parse(protected: &Protected, content: Option<Vec<u8>>) -> Result<O
         return Ok(None);
     };
     let path = record_path(protected);
-    let record: Record = serde_json::from_slice(&bytes)
-        .with_context(|| format!("reading the slot's record {} on the board", path.display()))?;
-    ensure!(
-        record.schema_version <= SCHEMA_VERSION,
-        "the slot's record {} has format {}, newer than this program knows ({SCHEMA_VERSION})",
-        path.display(),
-        record.schema_version
-    );
-    Ok(Some(record))
+    Record::parse(&bytes)
+        .with_context(|| format!("reading {} on the board", path.display()))
+        .map(Some)
 }
 
 /// Whether a file beside the Images is the record of a label of ours.
@@ -239,7 +249,7 @@ pub(super) fn parse_kept(protected: &Protected, answer: &[u8]) -> Vec<Record> {
         .chunks(2)
         .filter_map(|pair| {
             let release = kept_release(pair[0])?;
-            let read: Option<Record> = pair.get(1).and_then(|text| serde_json::from_str(text).ok());
+            let read = pair.get(1).and_then(|text| Record::parse(text.as_bytes()).ok());
             Some(
                 read.filter(|record| record.release == release)
                     .unwrap_or_else(|| Record {
@@ -299,7 +309,8 @@ pub(super) fn verify_answers(
     listed: &[u8],
     config: &Config,
 ) -> Result<()> {
-    let found = inventory::other_content(&record.inventory, &inventory::parse(listed)?);
+    let place = Place::of(protected, &record.release)?;
+    let found = inventory::other_content(&record.inventory, &inventory::parse(listed, &place.roots())?);
     if let Some(first) = found.first() {
         bail!(
             "the slot of label `{}` does not verify, so it is not booted: {} {} (and {} more); deploy again",
@@ -309,7 +320,7 @@ pub(super) fn verify_answers(
             found.len() - 1
         );
     }
-    check_label(config, protected, record, &Place::of(protected, &record.release)?)
+    check_label(config, protected, record, &place)
 }
 
 /// The label must boot this slot, stand last, be ours, and leave the default with vanilla (invariants 2, 6 and 7).

@@ -2,18 +2,20 @@
 //! is written beside its target, flushed, hashed on the board, renamed and flushed again (invariant 5).
 
 mod label;
+mod names;
 mod pack;
 mod scripts;
 
-use super::inventory::Inventory;
+use super::inventory::{BoardPath, Content, Inventory};
 use super::protected::{self, Protected};
 use super::{Board, script};
 use crate::host::files::sha256;
 use crate::host::process::Finished;
 use anyhow::{Context, Result, bail, ensure};
+use names::{check_name, check_restored_name};
 use scripts::{How, Rule};
 use std::cell::Cell;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 pub use label::Order;
@@ -160,8 +162,18 @@ impl<'a> Writer<'a> {
         let backup = self
             .restoring
             .context("only a rollback removes files from protected folders")?;
-        if let Some(kept) = paths.iter().find(|path| backup.contains_key(*path)) {
-            bail!("{} is in the backup: it is not removed", kept.display());
+        for path in paths {
+            let path = BoardPath::new(path)?;
+            ensure!(
+                !backup.keys().any(|kept| kept.starts_with(&path)),
+                "{path} is in the backup, or something in it is: it is not removed"
+            );
+            // Elsewhere the backup does not know what was there.
+            let mut above = path.ancestors().skip(1).filter_map(|above| backup.get(above));
+            ensure!(
+                above.any(|entry| entry.content == Content::Folder),
+                "{path} lies in no folder of the backup: it is not removed"
+            );
         }
         let targets: Vec<(PathBuf, Excuse)> = paths
             .iter()
@@ -211,6 +223,20 @@ impl<'a> Writer<'a> {
             &(guard + &making),
             &[],
         )?;
+        Ok(())
+    }
+
+    /// Whether [`Writer::put`] would restore these, as far as their names can tell: asked before anything is written.
+    pub(super) fn check_restored(&self, base: &Path, puts: &[Put]) -> Result<()> {
+        for put in puts {
+            let target = base.join(&put.target);
+            ensure!(
+                self.excuse(&target, put)? == Excuse::Restored,
+                "{} is not in the backup",
+                target.display()
+            );
+            check_restored_name(&put.target)?;
+        }
         Ok(())
     }
 
@@ -309,8 +335,11 @@ impl<'a> Writer<'a> {
             return Ok(Sent::default());
         }
         let started = Instant::now();
-        for put in puts {
-            check_name(&put.target)?;
+        for (put, excuse) in puts.iter().zip(excuses) {
+            match excuse {
+                Excuse::Restored => check_restored_name(&put.target)?,
+                Excuse::None | Excuse::OwnLabel => check_name(&put.target)?,
+            }
         }
         let targets: Vec<(PathBuf, Excuse)> = puts
             .iter()
@@ -458,27 +487,6 @@ fn split(path: &Path) -> Result<(PathBuf, PathBuf)> {
     }
 }
 
-/// Names that no script, list or file system can misread; and none of them leads out of its folder.
-fn check_name(target: &Path) -> Result<()> {
-    let plain = |name: &str| {
-        !name.starts_with('-')
-            && !name.starts_with(".lockstep")
-            && name
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || "-_.+,=@:~".contains(c))
-    };
-    let good = target.components().all(|component| match component {
-        Component::Normal(name) => name.to_str().is_some_and(plain),
-        _ => false,
-    });
-    ensure!(
-        good && target.file_name().is_some(),
-        "`{}` is no name that is written to a board: letters, digits and `-_.+,=@:~` below its folder only",
-        target.to_string_lossy().escape_debug()
-    );
-    Ok(())
-}
-
 fn nul_list(paths: &[PathBuf]) -> Result<Vec<u8>> {
     let mut list = Vec::new();
     for path in paths {
@@ -487,6 +495,3 @@ fn nul_list(paths: &[PathBuf]) -> Result<Vec<u8>> {
     }
     Ok(list)
 }
-
-#[cfg(test)]
-mod tests;

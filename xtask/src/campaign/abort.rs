@@ -3,7 +3,7 @@
 use super::journal::past::{BOOT_VANILLA, Ended, Past};
 use super::journal::{Event, Journal};
 use super::preflight;
-use super::record::{self, End, RunRecord};
+use super::record::{End, RunRecord};
 use super::report;
 use super::resume::{BoardSeen, Decision, to_vanilla};
 use super::way_home::{self, Home};
@@ -204,11 +204,11 @@ pub fn end(folder: &Path, past: &Past, journal: &mut Journal) -> Result<()> {
         person: None,
     };
     journal.note(Event::End, "", &ended)?;
-    if !folder.join(record::FILE).try_exists()? {
+    let Some(mut record) = RunRecord::load_if_there(folder)
+        .context("the run is given up, and its journal says so; its report cannot be made")?
+    else {
         return Ok(());
-    }
-    let mut record = RunRecord::load(folder)
-        .context("the run is given up, and its journal says so; its report cannot be made")?;
+    };
     record.end = Some(End::Aborted);
     record.save(folder)?;
     report::write_all(folder, &record)

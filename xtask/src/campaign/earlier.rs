@@ -8,6 +8,7 @@ use super::journal::Input;
 use super::journal::past::{Kept, Past, PastRow, Way};
 use super::record::{RowRecord, TakenFrom};
 use super::verdict::Verdict;
+use crate::document::Format;
 use crate::evidence::finding::Finding;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -37,6 +38,18 @@ pub struct BootedBaseline {
     pub evidence: Vec<Kept>,
     /// What the kernel said.
     pub findings: Vec<Finding>,
+}
+
+impl BootedBaseline {
+    /// One from the bytes of its file. Errors: it is damaged, or of another version.
+    pub fn parse(bytes: &[u8]) -> anyhow::Result<Self> {
+        const FORMAT: Format = Format {
+            what: "the boot of a baseline",
+            oldest: SCHEMA_VERSION,
+            newest: SCHEMA_VERSION,
+        };
+        FORMAT.read(bytes)
+    }
 }
 
 /// A baseline of an earlier run, as far as a later one may ask.

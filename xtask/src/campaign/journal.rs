@@ -34,6 +34,7 @@ pub const FILE: &str = "journal.jsonl";
 
 /// One line.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Line {
     /// [`SCHEMA_VERSION`] of the writer.
     pub schema_version: u32,

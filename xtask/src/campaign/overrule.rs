@@ -71,6 +71,7 @@ mod tests {
                 as_declared: false,
                 lockdep_off: Vec::new(),
                 record: None,
+                seen: None,
             }),
             ..PastRow::default()
         }

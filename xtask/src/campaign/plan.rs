@@ -43,7 +43,7 @@ pub struct Planned {
 
 /// Where an estimate is from.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Source {
     /// The campaign's author wrote it down.
     #[default]

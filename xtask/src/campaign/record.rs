@@ -6,10 +6,11 @@ use super::plan::{Planned, Source};
 use super::smoke::SmokeResult;
 use super::stopwatch::Span;
 use super::verdict::Verdict;
+use crate::document::Format;
 use crate::evidence::wall::{self, Wall};
 use crate::host::files;
 use crate::kernel::symbolise::touched::Mark;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -22,6 +23,7 @@ pub const FILE: &str = "run.json";
 
 /// A whole run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RunRecord {
     /// [`SCHEMA_VERSION`].
     pub schema_version: u32,
@@ -51,6 +53,7 @@ pub struct RunRecord {
 
 /// What the reports need of the campaign file. Empty in records of earlier versions.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Closing {
     /// Its file name in the run's folder.
     pub file: String,
@@ -77,6 +80,7 @@ impl Closing {
 
 /// A row of the plan, as the record keeps it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PlannedRow {
     /// Number in the plan.
     pub id: String,
@@ -102,6 +106,7 @@ pub enum End {
 
 /// One row of the plan, executed.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RowRecord {
     /// Number in the plan.
     pub id: String,
@@ -157,6 +162,7 @@ pub struct RowRecord {
 
 /// Earlier runs whose boots of the same build on the same board with the same tests stand for a boot of this run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct TakenFrom {
     /// The boots, the newest first. The verdict and the evidence are that one's; what any of them said is known.
     pub boots: Vec<EarlierBoot>,
@@ -164,6 +170,7 @@ pub struct TakenFrom {
 
 /// A boot of an earlier run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct EarlierBoot {
     /// Name of the run: its folder.
     pub run: String,
@@ -191,6 +198,7 @@ impl TakenFrom {
 
 /// A person's word on a verdict. The original stays (invariant 17).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Overruled {
     /// What it counts as from now on.
     pub verdict: Verdict,
@@ -204,6 +212,7 @@ pub struct Overruled {
 
 /// The patch of a row: what it was, and what in a trace is its own.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PatchRecord {
     /// As the campaign names it: `0005`.
     pub name: String,
@@ -226,6 +235,7 @@ pub struct PatchRecord {
 
 /// A finding, as the record keeps it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct FindingRecord {
     /// Stable title.
     pub title: String,
@@ -259,6 +269,7 @@ impl FindingRecord {
 
 /// A frame and where it is in the source.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct DecodedFrame {
     /// Line of the excerpt, from 0.
     pub line: usize,
@@ -281,6 +292,7 @@ pub enum DecodedPlace {
 
 /// A place in the source of the build that ran.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SourcePlace {
     /// Relative to the tree.
     pub file: String,
@@ -299,18 +311,29 @@ pub struct SourcePlace {
 impl RunRecord {
     /// Reads `run.json` of a run's folder. Errors: it is not there, not a record, or written by a newer version.
     pub fn load(folder: &Path) -> Result<Self> {
+        Self::load_if_there(folder)?.with_context(|| {
+            let path = folder.join(FILE);
+            format!("reading the record of a run, {}: it is not there", path.display())
+        })
+    }
+
+    /// The same; `None` where there is no such file.
+    pub fn load_if_there(folder: &Path) -> Result<Option<Self>> {
         let path = folder.join(FILE);
-        let doing = || format!("reading the record of a run, {}", path.display());
-        let bytes = files::read_kept(&path)?.with_context(|| format!("{}: it is not there", doing()))?;
-        let record: RunRecord = serde_json::from_slice(&bytes).with_context(doing)?;
-        if record.schema_version > SCHEMA_VERSION {
-            bail!(
-                "{}: schema_version is {}, this program reads up to {SCHEMA_VERSION}: use the version that wrote it, or a newer one",
-                path.display(),
-                record.schema_version
-            );
-        }
-        Ok(record)
+        let bytes = files::read_kept(&path)?;
+        bytes
+            .map(|bytes| Self::parse(&bytes).with_context(|| format!("reading {}", path.display())))
+            .transpose()
+    }
+
+    /// The record from the bytes of its file. Errors: it is not one, or was written by a newer version.
+    pub fn parse(bytes: &[u8]) -> Result<Self> {
+        const FORMAT: Format = Format {
+            what: "the record of a run",
+            oldest: 1,
+            newest: SCHEMA_VERSION,
+        };
+        FORMAT.read(bytes)
     }
 
     /// Puts a row in its place: where a row of this number was, or at the end.

@@ -74,7 +74,7 @@ impl RunStep {
 /// What the run kept of a build with this kernel: the step's own, or that of the row that was built for it.
 fn kept(run: &Path, id: &str, kernel: &str) -> Option<Manifest> {
     let read = |path: &Path| -> Option<Manifest> {
-        let manifest: Manifest = serde_json::from_slice(&bounded::read(path, bounded::RECORD).ok()?).ok()?;
+        let manifest = Manifest::parse(&bounded::read(path, bounded::RECORD).ok()?).ok()?;
         (manifest.build_id == kernel).then_some(manifest)
     };
     let folder = run.join("kept");

@@ -214,8 +214,7 @@ pub fn summary(run: &Run) -> Summary {
     }
     summary.started.clone_from(&past.started);
     summary.seconds = seconds_between(&past.started, &past.last);
-    let record = bounded::read(&run.folder.join("run.json"), bounded::RECORD).ok();
-    let record = record.and_then(|bytes| serde_json::from_slice::<RunRecord>(&bytes).ok());
+    let record = RunRecord::load(&run.folder).ok();
     let rows = match (&past.begin, record) {
         (Some(begin), _) => {
             summary.board = Some(begin.board.clone());

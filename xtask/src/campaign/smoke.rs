@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 /// What one smoke test showed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SmokeResult {
     /// The test's name.
     pub name: String,

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 /// One stretch of one phase.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Span {
     /// The phase.
     pub phase: String,

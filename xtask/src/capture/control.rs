@@ -30,7 +30,7 @@ pub struct About {
 
 /// An entry of a boot menu: what has to be typed, and what the menu shows behind it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct MenuEntry {
     /// What has to be typed.
     pub number: usize,

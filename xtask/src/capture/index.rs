@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 /// The event of bytes that came while nobody looked, up to the next stamp without an event: when, is not known.
 pub const UNWATCHED: &str = "unwatched";
 
-/// The event of datagrams that came from somebody else than the line's one sender, and are not in the log: how many.
+/// The event of datagrams that came from someone else than the line's one sender, and are not in the log: how many.
 pub fn dropped(datagrams: u64) -> String {
     format!("{DROPPED}{datagrams}")
 }

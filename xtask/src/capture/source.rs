@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 /// What the host reads a serial line from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Source {
     /// A tty of this host.
     Device {

@@ -3,12 +3,12 @@
 use super::Context;
 use super::open_board::{backup_folder, backups_of, board_file, look_answering, typed};
 use crate::board::Board as _;
-use crate::board::backup::{self, Manifest};
+use crate::board::backup::{self, Copies, Manifest, NO_HASH, Proof};
 use crate::board::name::Name;
 use crate::board::ours::{self, Kept};
 use crate::board::second_host;
 use crate::exit::Outcome;
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use std::path::{Path, PathBuf};
 
 /// Arguments of `cargo xtask backup`.
@@ -119,7 +119,11 @@ fn list(context: &Context, board: &Name, also_on_board: bool) -> Result<Outcome>
 
 fn list_of_host(context: &Context, folder: &Path) -> Result<Vec<serde_json::Value>> {
     let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).into_iter().flatten() {
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(found),
+        entries => entries.with_context(|| format!("reading {}", folder.display()))?,
+    };
+    for entry in entries {
         let path = entry
             .with_context(|| format!("reading {}", folder.display()))?
             .path();
@@ -134,7 +138,7 @@ fn list_of_host(context: &Context, folder: &Path) -> Result<Vec<serde_json::Valu
                     "{name:<20} vanilla {}, {} files, {:.1} MB, label `{}`",
                     manifest.protected.release,
                     manifest.inventory.len(),
-                    bytes(&manifest) as f64 / 1e6,
+                    manifest.inventory.bytes() as f64 / 1e6,
                     manifest.protected.test_label
                 ));
                 found.push(serde_json::json!({ "campaign": name, "release": manifest.protected.release, "files": manifest.inventory.len() }));
@@ -167,62 +171,91 @@ fn list_of_board(context: &Context, board: &str) -> Result<Vec<Kept>> {
     Ok(found)
 }
 
-fn bytes(manifest: &Manifest) -> u64 {
-    manifest.inventory.values().map(|entry| entry.size()).sum()
-}
+/// A copy: where it is, and whether it is whole.
+type Checked = (String, Result<()>);
 
 fn verify(context: &Context, which: &Which, offline: bool) -> Result<Outcome> {
-    let (folder, manifest) = which.manifest(context)?;
-    let mut copies: Vec<(String, Result<()>)> = vec![("on this host".into(), archive(&manifest, &folder))];
-    if !offline {
-        copies.push(("on the board".into(), on_board(context, which, &manifest)));
-        let second = board_file(context, &which.board)?.description.second_host;
-        if let Some(second) = second {
-            let checked = second_host::verify(&second, &which.board, &which.campaign, &folder);
-            copies.push((format!("on {}", second.host), checked));
-        }
-    }
+    let (proof, copies) = check(context, which, offline)?;
     let mut answers = Vec::new();
-    let mut whole = true;
     for (place, outcome) in &copies {
         let said = match outcome {
-            Ok(()) => "whole: every byte was read back".to_string(),
             Err(error) => format!("NOT WHOLE: {error:#}"),
+            Ok(()) if proof == Proof::None => format!("every byte was read back, but: {NO_HASH}"),
+            Ok(()) => "whole: every byte was read back".to_string(),
         };
         context.ui.line(&format!("{place}: {said}"));
-        answers.push(serde_json::json!({ "place": place, "whole": outcome.is_ok(), "said": said }));
-        whole &= outcome.is_ok();
+        let whole = outcome.is_ok() && proof == Proof::Hash;
+        answers.push(serde_json::json!({ "place": place, "whole": whole, "said": said }));
     }
     context
         .ui
-        .json(&serde_json::json!({ "campaign": which.campaign, "copies": answers }))?;
-    if whole {
+        .json(&serde_json::json!({ "campaign": which.campaign, "proof": proof, "copies": answers }))?;
+    let good: Vec<&str> = copies
+        .iter()
+        .filter(|(_, outcome)| outcome.is_ok())
+        .map(|(place, _)| place.as_str())
+        .collect();
+    if proof == Proof::Hash && good.len() == copies.len() {
         context.ui.line(&format!(
             "next: `cargo xtask rollback{} --dry-run` says what it would put back",
             typed(&which.board, &which.campaign)
         ));
         return Ok(Outcome::Success);
     }
-    context.ui.line(&format!(
-        "next: `cargo xtask preflight{}` makes a copy that is gone anew from the one that is whole; one that is damaged has to be moved away first",
-        typed(&which.board, &which.campaign)
-    ));
+    if good.len() < copies.len() {
+        context.ui.line(&match good.is_empty() {
+            true => "no copy is whole".to_string(),
+            false => format!("good copies: {}; a rollback uses one of these", good.join(", ")),
+        });
+        context.ui.line(&format!(
+            "next: move the damaged copy away; `cargo xtask preflight{}` makes it again from the one that is whole",
+            typed(&which.board, &which.campaign)
+        ));
+    }
     Ok(Outcome::CheckFailed)
 }
 
-fn archive(manifest: &Manifest, folder: &Path) -> Result<()> {
-    backup::whole(
-        "the archive",
-        folder,
-        backup::archive_differences(manifest, folder)?,
-    )
-}
-
-fn on_board(context: &Context, which: &Which, manifest: &Manifest) -> Result<()> {
-    let board = look_answering(context, &which.board)?;
-    let folder = backup::board_folder(&board, &which.campaign)?;
-    let found = backup::board_copy_differences(&board, manifest, &folder)?;
-    backup::whole("the copy", &folder, found)
+/// Every copy that can be reached. Errors: there is no backup.
+fn check(context: &Context, which: &Which, offline: bool) -> Result<(Proof, Vec<Checked>)> {
+    let folder = backup_folder(context, &which.board, &which.campaign);
+    let here = "on this host".to_string();
+    let there = "on the board".to_string();
+    let board = match offline {
+        true => None,
+        false => Some(look_answering(context, &which.board)),
+    };
+    let mut checked = Vec::new();
+    let found = match &board {
+        Some(Ok(board)) => Copies::find(board, &which.campaign, &folder),
+        None | Some(Err(_)) => Copies::find_here(&folder),
+    };
+    let proof = match found {
+        Ok(None) => bail!(
+            "there is no backup in {}: `cargo xtask preflight{}` makes one",
+            folder.display(),
+            typed(&which.board, &which.campaign)
+        ),
+        // Which of the copies is at fault is not known then; the error tells what was found of each.
+        Err(error) => {
+            checked.push((here, Err(error)));
+            Proof::Hash
+        }
+        Ok(Some(copies)) => {
+            backup::check_owner(&copies.known.manifest, &which.board, &which.campaign, &folder)?;
+            checked.push((here, copies.check_host()));
+            match board {
+                None => {}
+                Some(Ok(board)) => checked.push((there, copies.check_board(&board))),
+                Some(Err(error)) => checked.push((there, Err(error))),
+            }
+            copies.known.proof
+        }
+    };
+    if !offline && let Some(second) = board_file(context, &which.board)?.description.second_host {
+        let outcome = second_host::verify(&second, &which.board, &which.campaign, &folder);
+        checked.push((format!("on {}", second.host), outcome));
+    }
+    Ok((proof, checked))
 }
 
 fn show(context: &Context, which: &Which) -> Result<Outcome> {
@@ -249,7 +282,7 @@ fn show(context: &Context, which: &Which) -> Result<Outcome> {
             entry.owner.0,
             entry.owner.1,
             entry.size(),
-            path.display()
+            path
         ));
     }
     context.ui.line(&format!(

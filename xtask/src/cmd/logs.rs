@@ -151,7 +151,12 @@ fn each(input: &Path, take: &mut dyn FnMut(Examined) -> Result<()>) -> Result<()
     }
     for path in files(input)? {
         let name = path.display().to_string();
-        let mut file = bounded::open(&path)?;
+        let mut file = bounded::open(&path).map_err(|error| {
+            match path.metadata().is_ok_and(|found| !found.is_file()) {
+                true => error.context("`-` reads standard input, which may be a pipe"),
+                false => error,
+            }
+        })?;
         unpack::file(&name, &mut file, &mut visit)?;
     }
     Ok(())

@@ -174,7 +174,7 @@ impl Preflight {
     }
 
     fn dry_run(&self, context: &Context, board: &dyn Board, protected: &Protected) -> Result<Outcome> {
-        let bytes: u64 = protected.inventory.values().map(|entry| entry.size()).sum();
+        let bytes = protected.inventory.bytes();
         let steps = [
             format!(
                 "back up {} files of vanilla {} ({:.1} MB) on the board in {}",

@@ -15,14 +15,16 @@ use std::path::{Path, PathBuf};
 #[command(
     after_help = "Without --format the reports are written anew into the run's folder: report.html, report.md, junit.xml, the closing \
                         document and, where a step failed, issue.txt.\n\n\
-                        In a bundle host names, user names, network and e-mail addresses, ssh keys and their paths, passwords and \
-                        machine ids are masked in every text; binary files are left out; MASKED.md inside says what was done. \
-                        Addresses in the trailers of patches are kept.\n\n\
+                        In a bundle names of hosts, users, persons and wireless networks, network and e-mail addresses, keys, \
+                        passwords, tokens, ids and serial numbers are masked in every text; binary files are left out; MASKED.md \
+                        inside lists what was masked, what was left out, and where something that looks random is still there. \
+                        issue.txt keeps whom the mail goes to.\n\n\
                         Example:\n  cargo xtask report\n  cargo xtask report rehearsal --format issue\n  \
                         cargo xtask report .lockstep/runs/rehearsal/20260101T120000 --bundle run.tar.zst"
 )]
 pub struct Report {
-    /// Folder of a run, or CAMPAIGN/TIME, or a campaign, whose last run is meant; without it the last run of all
+    /// Folder of a run, or CAMPAIGN/TIME, or a campaign, whose last run is meant; without it the
+    /// last run of all
     run: Option<PathBuf>,
     /// Print this one to standard output and write nothing
     #[arg(long, value_enum)]
@@ -129,7 +131,7 @@ fn summary(context: &Context, material: &Material, folder: &Path) -> Result<()> 
 }
 
 fn pack(context: &Context, folder: &Path, out: &Path) -> Result<Outcome> {
-    let names = names(&context.folders.project.join("boards"));
+    let names = names(&context.folders.project.join("boards"))?;
     if context.global.dry_run {
         context.ui.line(&format!(
             "{} would be packed into {}. Nothing was touched.",
@@ -144,6 +146,7 @@ fn pack(context: &Context, folder: &Path, out: &Path) -> Result<Outcome> {
         "files": packed.files,
         "bytes": packed.size,
         "masked": packed.masked.iter().map(|one| (one.placeholder.clone(), one.count)).collect::<Vec<_>>(),
+        "look_random": packed.left.different,
         "left_out": packed.left_out,
     }))?;
     bundle::told(&packed, out)
@@ -152,20 +155,35 @@ fn pack(context: &Context, folder: &Path, out: &Path) -> Result<Outcome> {
     Ok(Outcome::Success)
 }
 
-/// Names of this machine, of its user, and of what the board files reach: a log may hold any of them.
-fn names(boards: &Path) -> Vec<(mask::Kind, String)> {
+/// Names of this machine, of its user, and of what the board files reach: a log may hold any of
+/// them. What cannot be read could not be masked: that is an error. Only a file that is not there
+/// has no names.
+fn names(boards: &Path) -> Result<Vec<(mask::Kind, String)>> {
     let mut names = Vec::new();
     for variable in ["USER", "LOGNAME", "SUDO_USER"] {
         names.extend(std::env::var(variable).ok().map(|name| (mask::Kind::User, name)));
     }
-    if let Ok(name) = std::fs::read_to_string("/proc/sys/kernel/hostname") {
-        names.push((mask::Kind::Host, name.trim().to_string()));
+    for (kind, path) in [
+        (mask::Kind::Host, "/proc/sys/kernel/hostname"),
+        (mask::Kind::Id, "/etc/machine-id"),
+    ] {
+        let text = bounded::read_text_if_there(Path::new(path), bounded::WRITTEN)?;
+        names.extend(text.map(|name| (kind, name.trim().to_string())));
     }
-    let files = std::fs::read_dir(boards).into_iter().flatten().flatten();
-    for text in files.filter_map(|entry| bounded::read_text(&entry.path(), bounded::WRITTEN).ok()) {
-        names.extend(mask::names_of_board(&text));
+    let files = match std::fs::read_dir(boards) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(names),
+        files => files.with_context(|| format!("reading names from {}", boards.display()))?,
+    };
+    for entry in files {
+        let path = entry
+            .with_context(|| format!("reading names from {}", boards.display()))?
+            .path();
+        if path.is_file() {
+            let bytes = bounded::read(&path, bounded::WRITTEN)?;
+            names.extend(mask::names_of_board(&String::from_utf8_lossy(&bytes)));
+        }
     }
-    names
+    Ok(names)
 }
 
 /// The run that is meant.
@@ -228,4 +246,27 @@ fn newest(campaign: &Path) -> Option<PathBuf> {
 
 fn by_name(a: &Path, b: &Path) -> std::cmp::Ordering {
     a.file_name().cmp(&b.file_name())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_cannot_be_read_are_an_error_and_not_an_unmasked_bundle() {
+        let folder = tempfile::tempdir().unwrap();
+        let boards = folder.path().join("boards");
+        assert!(names(&boards).is_ok(), "no board file is no name");
+        std::fs::write(&boards, "not a folder").unwrap();
+        let error = format!("{:#}", names(&boards).unwrap_err());
+        assert!(error.contains("reading names from"), "{error}");
+        std::fs::remove_file(&boards).unwrap();
+        std::fs::create_dir(&boards).unwrap();
+        std::fs::write(boards.join("x.toml"), b"# \xff\nhost = \"alice@ampere\"\n").unwrap();
+        assert!(
+            names(&boards)
+                .unwrap()
+                .contains(&(mask::Kind::Host, "ampere".into()))
+        );
+    }
 }

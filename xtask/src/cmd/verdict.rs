@@ -5,7 +5,7 @@ use super::{Context, runs_of};
 use crate::campaign::journal::past::{Past, PastRow};
 use crate::campaign::journal::{self, Event, Journal};
 use crate::campaign::overrule;
-use crate::campaign::record::{self, Overruled, RunRecord};
+use crate::campaign::record::{Overruled, RunRecord};
 use crate::campaign::report;
 use crate::campaign::verdict::Verdict as Judged;
 use crate::exit::Outcome;
@@ -132,11 +132,11 @@ fn tell(context: &Context, row: &PastRow) -> Result<Outcome> {
 
 /// The report tells the word, too.
 fn into_record(folder: &Path, step: &str, word: &Overruled) -> Result<()> {
-    if !folder.join(record::FILE).try_exists()? {
+    let Some(mut record) = RunRecord::load_if_there(folder)
+        .context("the word stands in the journal, and the report does not have it: it is made again by `cargo xtask resume`")?
+    else {
         return Ok(());
-    }
-    let mut record = RunRecord::load(folder)
-        .context("the word stands in the journal, and the report does not have it: it is made again by `cargo xtask resume`")?;
+    };
     if let Some(row) = record.rows.iter_mut().find(|row| row.id == step) {
         row.overruled = Some(word.clone());
     }

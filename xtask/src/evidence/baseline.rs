@@ -13,7 +13,7 @@ const SLACK: usize = 2;
 
 /// What makes two findings the same one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Signature {
     /// Kind.
     pub kind: Kind,

@@ -183,6 +183,11 @@ impl Finder {
                     boot: record.boot,
                 })
             }
+            // No loader prints a kernel's stack: a program that imitates a loader's first line does not make a kernel's report
+            // its own.
+            None if classify(&record.text) == Class::StackStart => {
+                self.unexplained = self.unexplained.saturating_add(1);
+            }
             Some(Complaint::Error) | None => {}
         }
     }

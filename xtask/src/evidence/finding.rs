@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// One complaint.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Finding {
     /// Same fault, same title in another run: no addresses, ids, times, offsets, CPU numbers.
     pub title: String,

@@ -128,7 +128,7 @@ pub fn elsewhere(text: &str) -> Option<Elsewhere> {
     let address = rest.split([' ', '\t']).next()?;
     let digits = address.strip_prefix("0x").unwrap_or(address);
     let value = u64::from_str_radix(digits, 16).ok()?;
-    // arm64: user space is the lower half; the first page is nobody's.
+    // arm64: user space is the lower half; the first page is no one's.
     let user = digits.len() == 16 && (4096..1 << 56).contains(&value);
     Some(if user { Elsewhere::User } else { Elsewhere::Wild })
 }

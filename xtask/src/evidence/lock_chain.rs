@@ -30,7 +30,7 @@ pub enum Shape {
 
 /// The locks of one report and their order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct LockChain {
     /// What is wrong.
     pub shape: Shape,
@@ -53,7 +53,7 @@ pub struct LockChain {
 
 /// A lock class as lockdep names it (`__print_lock_name()`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct LockClass {
     /// The name without number and subclass: `&lo->lo_ctl_mutex`.
     pub name: String,
@@ -70,7 +70,7 @@ pub struct LockClass {
 
 /// One lock was taken while another was held.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Edge {
     /// Index of the lock that was held.
     pub held: usize,
@@ -87,7 +87,7 @@ pub struct Edge {
 
 /// How a lock was used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Use {
     /// Index of the lock.
     pub lock: usize,
@@ -101,7 +101,7 @@ pub struct Use {
 
 /// A function in a stack.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Place {
     /// Its name.
     pub function: String,
@@ -117,7 +117,7 @@ pub struct Place {
 
 /// One act of the kernel's example.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Move {
     /// Which CPU, from 0.
     pub cpu: u8,

@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 
 /// Who took which lock while it held which.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct LockReport {
     /// Task that made the report.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -27,7 +27,7 @@ pub struct LockReport {
 
 /// A lock class, and where it was taken.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Lock {
     /// The class without the number that lockdep gives to namesakes (`#2`), which depends on the order of boot.
     pub name: String,
@@ -41,7 +41,7 @@ pub struct Lock {
 
 /// One link of the chain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Link {
     /// The class.
     pub lock: String,

@@ -231,7 +231,7 @@ const CORE_NAMES: &[&str] = &[
 pub enum Rank {
     /// To be looked at first.
     Suspect,
-    /// A subsystem's core or a library: where nobody else is in the stack.
+    /// A subsystem's core or a library: where no one else is in the stack.
     Core,
     /// Reports, locks, allocates for others.
     Machinery,
@@ -272,7 +272,7 @@ fn is_core_module(module: &str) -> bool {
 }
 
 /// The function to look at first in a stack, innermost first: the first suspect, else the first of a core. Behind the function that called
-/// an entry point nobody is looked for while there is a core's.
+/// an entry point no one is looked for while there is a core's.
 pub fn first_suspect<'a>(stack: impl IntoIterator<Item = Frame<'a>>, kind: Kind) -> Option<Frame<'a>> {
     let mut core = None;
     for frame in stack {

@@ -18,7 +18,7 @@ pub enum Clock {
 
 /// When something was said: `{"time": "2026-11-23T05:46:00.123456Z", "clock": "host"}`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Wall {
     /// Microseconds since 1970; RFC 3339 in UTC where it is written.
     #[serde(rename = "time", serialize_with = "write", deserialize_with = "read")]

@@ -28,13 +28,22 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
 /// SHA-256 of a file, lower-case hex.
 pub fn sha256_file(path: &Path) -> Result<String> {
     let doing = || format!("hashing {}", path.display());
-    let mut file = fs::File::open(path).with_context(doing)?;
+    let file = fs::File::open(path).with_context(doing)?;
+    Ok(sha256_of(file).with_context(doing)?.0)
+}
+
+/// SHA-256 of a stream, lower-case hex, and how many bytes it had.
+pub fn sha256_of(mut from: impl Read) -> std::io::Result<(String, u64)> {
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 1 << 16];
+    let mut length: u64 = 0;
     loop {
-        match file.read(&mut buffer).with_context(doing)? {
-            0 => return Ok(hex::encode(hasher.finalize())),
-            read => hasher.update(&buffer[..read]),
+        match from.read(&mut buffer)? {
+            0 => return Ok((hex::encode(hasher.finalize()), length)),
+            read => {
+                hasher.update(buffer.get(..read).unwrap_or_default());
+                length = length.saturating_add(read as u64);
+            }
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use super::bounded;
 use super::one_line::{indented, one_line};
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::ops::Range;
 use std::path::Path;
@@ -27,6 +28,29 @@ pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T> {
             None => anyhow!("{said}"),
         }
     })
+}
+
+/// The version of a file that is newer than `newest`, with its place. It is told before any key that is not known.
+pub fn newer(text: &str, newest: u32) -> Option<(i64, Range<usize>)> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "kebab-case")]
+    struct Head {
+        schema_version: ::toml::Spanned<i64>,
+    }
+    let head: Head = ::toml::from_str(text).ok()?;
+    let version = *head.schema_version.get_ref();
+    (version > i64::from(newest)).then(|| (version, head.schema_version.span()))
+}
+
+/// Errors: [`newer`].
+pub fn refuse_newer(text: &str, newest: u32) -> Result<()> {
+    match newer(text, newest) {
+        None => Ok(()),
+        Some((version, span)) => bail!(
+            "{}: schema-version is {version}, newer than this program reads ({newest}): use the program that wrote it, or a newer one",
+            place(text, span)
+        ),
+    }
 }
 
 /// `line 3, column 8` of a place in a text.
@@ -86,6 +110,20 @@ mod tests {
         assert!(error.ends_with("did you mean `limit`?"), "{error}");
         let error = parse::<File>("vanilla-lable = \"a\"\n").unwrap_err().to_string();
         assert!(error.ends_with("did you mean `vanilla-label`?"), "{error}");
+    }
+
+    #[test]
+    fn a_newer_version_is_told_before_what_it_brought() {
+        let text = "name = 1\nschema-version = 3\nnew-key = true\n";
+        assert_eq!(newer(text, 2), Some((3, 26..27)));
+        let error = refuse_newer(text, 2).unwrap_err().to_string();
+        assert!(
+            error.starts_with("line 2, column 18: schema-version is 3, newer"),
+            "{error}"
+        );
+        for text in ["schema-version = 2", "schema-version = \"x\"", "x", ""] {
+            refuse_newer(text, 2).unwrap();
+        }
     }
 
     #[test]

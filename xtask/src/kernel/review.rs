@@ -15,8 +15,10 @@
 )]
 
 use super::patch::Patch;
+use crate::document;
 use crate::host::bounded;
 use crate::host::files::write_atomic;
+use crate::host::toml;
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -58,11 +60,25 @@ pub struct Review {
     pub sha256: String,
 }
 
+/// Version of the file. Files without one are of the first.
+const SCHEMA_VERSION: u32 = 1;
+
 #[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 struct Reviews {
+    #[serde(
+        default = "first",
+        deserialize_with = "document::known::<SCHEMA_VERSION, _>",
+        skip_serializing
+    )]
+    #[expect(dead_code, reason = "it is checked where it is read")]
+    schema_version: u32,
     #[serde(default, rename = "review")]
     reviews: Vec<Review>,
+}
+
+fn first() -> u32 {
+    1
 }
 
 /// What has changed since a review.
@@ -183,7 +199,8 @@ pub fn state(patch: &Patch, reviews: &[Review]) -> State {
 
 /// Parses a `reviews.toml`. Errors name line and column.
 pub fn parse(text: &str) -> Result<Vec<Review>> {
-    Ok(toml::from_str::<Reviews>(text)?.reviews)
+    toml::refuse_newer(text, SCHEMA_VERSION)?;
+    Ok(::toml::from_str::<Reviews>(text)?.reviews)
 }
 
 /// The file with the reviews of the patch file `patch`.
@@ -211,7 +228,8 @@ pub fn add(patch: &Path, review: &Review) -> Result<()> {
     read(patch)?;
     let file = file_of(patch);
     let before = bounded::read_text_if_there(&file, bounded::WRITTEN)?.unwrap_or_else(|| HEAD.to_string());
-    let entry = toml::to_string(&Reviews {
+    let entry = ::toml::to_string(&Reviews {
+        schema_version: SCHEMA_VERSION,
         reviews: vec![review.clone()],
     })?;
     let gap = if before.ends_with('\n') { "\n" } else { "\n\n" };

@@ -7,6 +7,7 @@ use super::debug_files::{DebugFiles, has_debug_info};
 use super::module;
 use super::symbols::{self, Wants};
 use super::{Event, Report};
+use crate::host::bounded;
 use crate::host::files::{sha256, write_atomic};
 use crate::host::one_line;
 use crate::host::process;
@@ -147,19 +148,7 @@ impl Builder {
 pub fn read_manifest(folder: &Path) -> Result<Manifest> {
     let path = folder.join(MANIFEST);
     let doing = || format!("reading {}", path.display());
-    let bytes = fs::read(&path).with_context(doing)?;
-    let version: serde_json::Value = serde_json::from_slice(&bytes).with_context(doing)?;
-    let version = version
-        .get("schema-version")
-        .and_then(serde_json::Value::as_u64)
-        .unwrap_or_default();
-    if version > u64::from(SCHEMA_VERSION) {
-        bail!(
-            "{}: it has format {version}, and this Lockstep knows {SCHEMA_VERSION} only; build anew, or update Lockstep",
-            doing()
-        );
-    }
-    serde_json::from_slice(&bytes).with_context(doing)
+    Manifest::parse(&bounded::read(&path, bounded::RECORD)?).with_context(doing)
 }
 
 /// Removes a staging folder, and what a staging that died left beside it.
@@ -315,7 +304,7 @@ mod tests {
         fs::write(folder.path().join(MANIFEST), "{\"schema-version\": 99}").unwrap();
         let error = format!("{:#}", read_manifest(folder.path()).unwrap_err());
         assert!(
-            error.contains("format 99, and this Lockstep knows 1 only"),
+            error.contains("format 99, newer than this program reads (1)"),
             "{error}"
         );
     }

@@ -69,7 +69,7 @@ impl Ui {
         std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
     }
 
-    /// A result for people, always on one line: a line break in it is somebody else's, and is shown as `\n`. Nothing with `--json`.
+    /// A result for people, always on one line: a line break in it is someone else's, and is shown as `\n`. Nothing with `--json`.
     pub fn line(&self, text: &str) {
         self.result(&result_line(text));
     }
@@ -211,7 +211,7 @@ fn result_line(text: &str) -> String {
     parts.join("\t")
 }
 
-/// What is told next to the results: bounded, and forged by nobody (see [`indented`]).
+/// What is told next to the results: bounded, and forged by no one (see [`indented`]).
 fn message(text: &str) -> String {
     indented(text, MESSAGE.0, MESSAGE.1)
 }

@@ -1,11 +1,16 @@
 //! Every parser of what others wrote, as a function of bytes. The targets of `fuzz/` and the test `hostile_input` call the same ones.
 //! Each checks what must hold whatever the bytes are; most of all, it returns.
 
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 use xtask::board::extlinux::{self, Config, trace};
 use xtask::board::file::BoardFile;
+use xtask::board::{backup, inventory, slot};
+use xtask::campaign::earlier::BootedBaseline;
 use xtask::campaign::file::Campaign;
+use xtask::campaign::journal::{past, read};
+use xtask::campaign::record::RunRecord;
 use xtask::capture::{ethernet, index};
+use xtask::evidence::baseline_file::BaselineFile;
 use xtask::evidence::scan::Scan;
 use xtask::evidence::{
     completeness, contradicted, finder, journal, kmsg, netconsole, pstore, reader, serial,
@@ -14,6 +19,7 @@ use xtask::kernel::diff::{self, hunks, patch_id};
 use xtask::kernel::kconfig::{self, Definitions, Fragment};
 use xtask::kernel::patch::{Patch, Scissors, mbox};
 use xtask::kernel::{module, review, series};
+use xtask::manifest::Manifest;
 
 /// A parser's name, which is also its target's, and the parser.
 pub type Entry = (&'static str, fn(&[u8]));
@@ -35,6 +41,8 @@ pub const ENTRIES: &[Entry] = &[
     ("board", board_toml),
     ("reviews", reviews_toml),
     ("module", module_elf),
+    ("documents", documents),
+    ("inventory", board_inventory),
 ];
 
 /// Runs the parser of this name.
@@ -164,6 +172,48 @@ pub fn mail(bytes: &[u8]) {
     drop(series::import::read(bytes, Scissors::Kept));
 }
 
+/// Every JSON document that is read again, as each of them.
+pub fn documents(bytes: &[u8]) {
+    if let Ok(backup) = backup::Manifest::parse(bytes) {
+        let straight = |path: &Path| {
+            path.components()
+                .skip(1)
+                .all(|part| matches!(part, Component::Normal(_)))
+        };
+        assert!(
+            backup
+                .inventory
+                .keys()
+                .all(|path| path.is_absolute() && straight(path))
+        );
+    }
+    drop(slot::Record::parse(bytes));
+    drop(Manifest::parse(bytes));
+    drop(RunRecord::parse(bytes));
+    drop(BootedBaseline::parse(bytes));
+    drop(BaselineFile::parse(bytes));
+    drop(backup::Hashes::parse(bytes));
+    if let Ok(read) = read::parse("x", bytes) {
+        drop(past::fold(&read.lines));
+    }
+}
+
+/// A board's list of files: whatever it says, nothing lies outside of what was asked for.
+pub fn board_inventory(bytes: &[u8]) {
+    let roots = [PathBuf::from("/lib/modules/r"), PathBuf::from("/boot")];
+    if let Ok(files) = inventory::parse(bytes, &roots) {
+        for path in files.keys() {
+            assert!(roots.iter().any(|root| path.starts_with(root)));
+            assert!(
+                path.components()
+                    .skip(1)
+                    .all(|part| matches!(part, Component::Normal(_)))
+            );
+        }
+        inventory::differences(&files, &Default::default());
+    }
+}
+
 /// Diffs.
 pub fn diffs(bytes: &[u8]) {
     patch_id::stable(bytes);
@@ -224,6 +274,7 @@ pub fn seed_folders(name: &str) -> &'static [&'static str] {
         "kconfig_fragment" | "kconfig_language" => &["kconfig-fragments"],
         "campaign" => &["campaigns"],
         "board" => &["boards"],
+        "documents" => &["xtask/tests/documents"],
         _ => &[],
     }
 }

@@ -166,7 +166,9 @@ impl LeaseBench {
         let at = |name: &str| folder.path().join(name);
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("slot-init");
         let parts = ["slot_init.c", "lease.c", "overlay.c", "restore.c"].map(|name| source.join(name));
-        let (ends, program) = (at("ends.c"), at("program"));
+        // As on a board, where the host looks for it (`renewal` in board/lease.rs).
+        fs::create_dir(at("lockstep")).unwrap();
+        let (ends, program) = (at("ends.c"), at("lockstep/init"));
         fs::write(&ends, ENDS).unwrap();
         let mut defines = vec![
             format!("-DLOG=\"{}\"", at("log").display()),

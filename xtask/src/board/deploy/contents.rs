@@ -145,8 +145,8 @@ pub(super) fn strangers(seen: &Inventory, place: &Place, wanted: &[(PathBuf, Put
             path.strip_prefix(&place.modules)
                 .is_ok_and(|below| !is_generated(below))
         })
-        .filter(|path| !wanted.iter().any(|(wanted, _)| wanted == *path))
-        .cloned()
+        .filter(|path| !wanted.iter().any(|(wanted, _)| wanted == path.as_path()))
+        .map(|path| path.to_path_buf())
         .collect()
 }
 

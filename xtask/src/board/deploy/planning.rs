@@ -123,7 +123,7 @@ impl Look {
         Ok(Look {
             old: slot::parse(protected, script::content(&record))?,
             kept: slot::parse_kept(protected, &kept),
-            seen: inventory::parse(&listed)?,
+            seen: inventory::parse(&listed, &place.roots())?,
             extlinux: script::content(&extlinux).context("extlinux.conf is gone")?,
             room: String::from_utf8_lossy(&room).into_owned(),
             packing: Packing::read(&String::from_utf8_lossy(&packing)),

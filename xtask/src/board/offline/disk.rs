@@ -3,7 +3,7 @@
 
 use super::super::backup::Manifest;
 use super::super::filesystem_state::{State, Unclean};
-use super::super::inventory::{Entry, Inventory};
+use super::super::inventory::{BoardPath, Entry, Inventory};
 use super::mount::{self, Access};
 use super::partitions::{self, Partition};
 use super::tree::{Folders, Found, Tree};
@@ -33,7 +33,7 @@ enum What {
     Disk {
         root: Partition,
         boot: Option<Partition>,
-        /// Of a block device: nobody else mounts it, or a partition of it, as long as this is open
+        /// Of a block device: no one else mounts it, or a partition of it, as long as this is open
         /// (`O_EXCL`, open(2)).
         held: Option<File>,
     },
@@ -207,7 +207,7 @@ impl Target {
             None => true,
             Some(on) => on == self.on_boot(path),
         };
-        self.was.keys().map(PathBuf::as_path).filter(here).take(SAMPLE)
+        self.was.keys().map(BoardPath::as_path).filter(here).take(SAMPLE)
     }
 
     fn on_boot(&self, path: &Path) -> OnBoot {
@@ -380,7 +380,7 @@ impl Disk<'_> {
     }
 }
 
-/// Holds a block device, so that no one else mounts it or a partition of it. Errors: somebody has.
+/// Holds a block device, so that no one else mounts it or a partition of it. Errors: someone has.
 fn hold(device: &Path) -> Result<File> {
     let flags = OFlags::RDONLY | OFlags::EXCL | OFlags::CLOEXEC;
     let held = rustix::fs::openat(CWD, device, flags, Mode::empty()).with_context(|| {

@@ -1,4 +1,4 @@
-//! Mounts a partition of a disk where nobody sees it: as a descriptor, in no folder of this host.
+//! Mounts a partition of a disk where no one sees it: as a descriptor, in no folder of this host.
 //! The kernel unmounts it when the descriptor is closed, however this program ends.
 
 use super::partitions::{Kind, Partition};

@@ -6,7 +6,7 @@
 
 mod writing;
 
-use super::super::inventory::{Content, Entry, Inventory};
+use super::super::inventory::{BoardPath, Content, Entry, Inventory};
 use crate::host::one_line;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -234,7 +234,10 @@ impl Walk<'_> {
             _ => Content::Other("other".into()),
         };
         let known = was.is_some();
-        seen.insert(path.clone(), entry(&stat, content, self.filesystem));
+        // Not [`Inventory::add`]: what was not read has no hash.
+        let place = BoardPath::new(&path)?;
+        let twice = seen.insert(place, entry(&stat, content, self.filesystem));
+        ensure!(twice.is_none(), "{shown}: it is listed twice");
         if kind != FileType::Directory || !known {
             return Ok(());
         }

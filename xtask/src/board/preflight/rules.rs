@@ -2,6 +2,7 @@
 
 use super::{Backup, Check, Facts, Status};
 use crate::board::autologin::Active;
+use crate::board::backup::{NO_HASH, Proof};
 use crate::board::extlinux::{Behaviour, Config, Severity, lint};
 use crate::board::protected::Protected;
 use std::path::Path;
@@ -58,6 +59,9 @@ pub(super) fn auto_login(active: &[Active]) -> Check {
 
 pub(super) fn backup(backup: &Backup) -> Check {
     let (status, reason) = match backup {
+        Backup::Verified(verified) if verified.proof() == Proof::None => {
+            (Status::Warning, NO_HASH.to_string())
+        }
         Backup::Verified(verified) => (
             Status::Pass,
             format!(

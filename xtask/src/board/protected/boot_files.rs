@@ -45,9 +45,10 @@ impl BootFiles {
         let own = &real[..own_files(vanilla).count()];
         // A link that leads out of the partition is not U-Boot's: what it points at is nobody's boot file, and is not followed.
         let all: BTreeSet<&PathBuf> = named.iter().chain(real.iter().filter(inside)).collect();
+        // A label that names the partition itself names no file of it.
         let others = all
             .into_iter()
-            .filter(|path| !own.contains(path))
+            .filter(|path| !own.contains(path) && *path != boot_mount)
             .cloned()
             .collect();
         let mut own = own.iter().cloned();

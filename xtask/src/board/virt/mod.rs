@@ -29,11 +29,12 @@ use super::netconsole::{Network, Own, Wire};
 use super::ssh::{KnownHost, Rights, Ssh, Target};
 use super::{Board, Description, SerialLine, heart, netconsole};
 use crate::capture::source::Source;
-use crate::host::files;
+use crate::document::Format;
 use crate::host::folders::Folders;
 use crate::host::identity::Identity;
 use crate::host::process::{BreakOff, Finished};
 use crate::host::requirements;
+use crate::host::{bounded, files};
 use crate::manifest::Manifest;
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
@@ -118,21 +119,20 @@ impl VirtualBoard {
     pub fn open(folders: &Folders) -> Result<Self> {
         let folder = folder(folders);
         let path = folder.join(STATE);
-        let Ok(bytes) = fs::read(&path) else {
+        let Some(bytes) = bounded::read_if_there(&path, bounded::RECORD)? else {
             bail!("there is no virtual board yet: make it with `cargo xtask board up`");
         };
-        let state: State = serde_json::from_slice(&bytes).with_context(|| {
+        const FORMAT: Format = Format {
+            what: "the state of the virtual board",
+            oldest: 1,
+            newest: SCHEMA_VERSION,
+        };
+        let state: State = FORMAT.read(&bytes).with_context(|| {
             format!(
                 "reading {} (another version wrote it? `cargo xtask board destroy`)",
                 path.display()
             )
         })?;
-        if state.schema_version > SCHEMA_VERSION {
-            bail!(
-                "{} was written by a newer version of this tool: use that one, or `cargo xtask board destroy`",
-                path.display()
-            );
-        }
         let keys = folder.join(KNOWN_HOSTS);
         let keys = fs::read(&keys).with_context(|| {
             format!(
@@ -460,18 +460,13 @@ fn remove(folder: &Path) -> Result<()> {
 /// that makes it.
 pub fn vanilla_manifest(folders: &Folders) -> Result<Manifest> {
     let path = folders.cache.join("vanilla/manifest.json");
-    let Ok(bytes) = fs::read(&path) else {
+    let Some(bytes) = bounded::read_if_there(&path, bounded::RECORD)? else {
         bail!(
             "the virtual board needs a vanilla kernel, and {} is not there: `cargo xtask setup`",
             path.display()
         );
     };
-    let manifest: Manifest =
-        serde_json::from_slice(&bytes).with_context(|| format!("reading {}", path.display()))?;
-    if manifest.schema_version > crate::manifest::SCHEMA_VERSION {
-        bail!("{} was written by a newer version of this tool", path.display());
-    }
-    Ok(manifest)
+    Manifest::parse(&bytes).with_context(|| format!("reading {}", path.display()))
 }
 
 fn machine(folder: &Path, ports: Ports) -> Result<Machine> {

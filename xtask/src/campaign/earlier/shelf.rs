@@ -1,6 +1,6 @@
 //! The runs that are there, and what is taken out of one: its evidence, hash by hash.
 
-use super::{BOOTED, BootedBaseline, Earlier, Found, Offered, Passed, SCHEMA_VERSION, Said, Taken};
+use super::{BOOTED, BootedBaseline, Earlier, Found, Offered, Passed, Said, Taken};
 use crate::campaign::action::Action;
 use crate::campaign::file::Campaign;
 use crate::campaign::inputs;
@@ -207,14 +207,7 @@ fn read_boot(folder: &Path, kept: &Kept) -> Result<BootedBaseline> {
         "{} is not what the run's journal says",
         path.display()
     );
-    let version: serde_json::Value = serde_json::from_slice(&bytes).with_context(doing)?;
-    let version = &version["schema-version"];
-    ensure!(
-        *version == SCHEMA_VERSION,
-        "{} has format {version}, and this Lockstep reads {SCHEMA_VERSION}",
-        path.display()
-    );
-    serde_json::from_slice(&bytes).with_context(doing)
+    BootedBaseline::parse(&bytes).with_context(doing)
 }
 
 /// Every file is there with its hash. Errors name the first that is not.

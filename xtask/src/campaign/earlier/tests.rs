@@ -117,6 +117,7 @@ fn row(verdict: Verdict, way: Way) -> PastRow {
         as_declared: false,
         lockdep_off: Vec::new(),
         record: None,
+        seen: None,
     };
     let ended = RowEnded {
         record: RowRecord::default(),

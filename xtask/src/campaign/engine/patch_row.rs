@@ -156,6 +156,7 @@ impl<H: Hands> Walk<'_, H> {
                 as_declared: work.row.as_declared,
                 lockdep_off: Vec::new(),
                 record: None,
+                seen: None,
             });
         }
         self.judge_all(&attempts, step.expect, work)?;

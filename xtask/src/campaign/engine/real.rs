@@ -277,7 +277,7 @@ impl Hands for Engine<'_> {
             .collect();
         let is_staged = |kept: &&&Kept| {
             let known = self.kept(&kept.name).ok();
-            let known = known.and_then(|bytes| serde_json::from_slice::<Manifest>(&bytes).ok());
+            let known = known.and_then(|bytes| Manifest::parse(&bytes).ok());
             known.is_some() && known == staged
         };
         Ok(Seen {

@@ -10,6 +10,7 @@ use crate::campaign::journal::past::{Past, PastRow};
 use crate::campaign::record::RowRecord;
 use crate::campaign::resume::{Decision, TakeBack};
 use crate::campaign::search;
+use crate::manifest::Manifest;
 use anyhow::{Context, Result, bail};
 use serde_json::json;
 
@@ -139,7 +140,7 @@ impl<H: Hands> Walk<'_, H> {
                 if kept.name == BASELINE {
                     self.state.baseline = serde_json::from_slice(&bytes).with_context(doing)?;
                 } else if kept.name == manifest_name(&known.id) && known.overruled.is_none() {
-                    self.state.manifest = Some(serde_json::from_slice(&bytes).with_context(doing)?);
+                    self.state.manifest = Some(Manifest::parse(&bytes).with_context(doing)?);
                 }
             }
             if let Action::Patch(index) = planned.action {

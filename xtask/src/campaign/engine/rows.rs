@@ -422,11 +422,9 @@ impl<'a, H: Hands> Walk<'a, H> {
             as_declared: row.as_declared,
             lockdep_off,
             record: Some(Box::new(row.clone())),
+            seen,
         };
-        let mut detail = serde_json::to_value(judged)?;
-        if let (Value::Object(fields), Some(seen)) = (&mut detail, seen) {
-            fields.insert("seen".into(), seen);
-        }
+        let detail = serde_json::to_value(judged)?;
         self.journal.write(Event::Verdict, &row.id, action, detail)
     }
 }

@@ -141,10 +141,7 @@ impl Rules<'_> {
         if self.more > 0 {
             self.found.push(Found {
                 at: Vec::new(),
-                message: format!(
-                    "{} more mistakes, which are told when these are put right",
-                    self.more
-                ),
+                message: format!("{} more mistakes, listed once these are corrected", self.more),
                 meant: None,
             });
         }

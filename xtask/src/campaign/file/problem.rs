@@ -1,6 +1,6 @@
 //! What is wrong with a campaign file, and where: the parser's errors and the rules' in one form.
 
-use super::Campaign;
+use super::{Campaign, SCHEMA_VERSION};
 use crate::host::one_line::one_line;
 use crate::host::toml as toml_file;
 use anyhow::anyhow;
@@ -66,6 +66,15 @@ impl From<usize> for At {
 
 /// Parses and checks a campaign file. Errors: everything that is wrong with it; what cannot be parsed hides what a rule would find.
 pub fn parse(text: &str) -> Result<Campaign, Vec<Problem>> {
+    if let Some((version, span)) = toml_file::newer(text, SCHEMA_VERSION) {
+        let (line, column) = Lines::of(text).place(&span);
+        return Err(vec![Problem {
+            line,
+            column,
+            message: format!("schema-version is {version}, and this program reads {SCHEMA_VERSION}"),
+            meant: None,
+        }]);
+    }
     let mut campaign: Campaign = toml::from_str(text).map_err(|error| vec![of_parser(text, &error)])?;
     super::check::too_many(&campaign).map_err(|found| placed(text, vec![found]))?;
     campaign.fill_in();

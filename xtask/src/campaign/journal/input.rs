@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// One thing that a row depends on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Input {
     /// In words for a person: `patch 0004`, `fragment kconfig-fragments/lockdep.config`.
     pub name: String,

@@ -31,6 +31,7 @@ pub const DROP_AHEAD: &str = "drop-ahead";
 
 /// How a run was started: enough to go on with it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Begin {
     /// Campaign.
     pub campaign: String,
@@ -52,6 +53,7 @@ pub struct Begin {
 
 /// The beginning of a row.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RowBegun {
     /// Title.
     pub title: String,
@@ -63,6 +65,7 @@ pub struct RowBegun {
 
 /// What a row left in the run's folder for a process that goes on with the run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Kept {
     /// Name below the run's folder.
     pub name: String,
@@ -88,6 +91,7 @@ pub enum Way {
 
 /// The end of a row.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RowEnded {
     /// What it came to.
     pub record: RowRecord,
@@ -103,6 +107,7 @@ pub struct RowEnded {
 
 /// The end of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Ended {
     /// How.
     pub end: End,
@@ -124,6 +129,7 @@ pub struct Open {
 
 /// What a boot was judged.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Judged {
     /// The verdict.
     pub verdict: Verdict,
@@ -139,6 +145,9 @@ pub struct Judged {
     /// The row as far as it was then: for the report, should the row not come to its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record: Option<Box<RowRecord>>,
+    /// What the boot itself showed, for whoever reads the journal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<Value>,
 }
 
 /// A row, as far as it came.

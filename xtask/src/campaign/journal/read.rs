@@ -1,7 +1,8 @@
 //! Parses a journal. A last line that was cut off is tolerated and told; a bad line anywhere else is an error.
 
 use super::{Event, Line, SCHEMA_VERSION};
-use anyhow::{Context, Result, bail};
+use crate::document::Format;
+use anyhow::{Context, Result};
 
 /// A journal as it was read.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -39,18 +40,12 @@ pub fn parse(name: &str, bytes: &[u8]) -> Result<Read> {
 }
 
 fn line(bytes: &[u8]) -> Result<Line> {
-    #[derive(serde::Deserialize)]
-    struct Version {
-        schema_version: u32,
-    }
-    let version: Version = serde_json::from_slice(bytes).context("it is no line of a journal")?;
-    if version.schema_version > SCHEMA_VERSION {
-        bail!(
-            "it was written with format {}, and this Lockstep knows {SCHEMA_VERSION} only: update Lockstep",
-            version.schema_version
-        );
-    }
-    serde_json::from_slice(bytes).context("it is no line of a journal")
+    const FORMAT: Format = Format {
+        what: "a line of a journal",
+        oldest: 1,
+        newest: SCHEMA_VERSION,
+    };
+    FORMAT.read(bytes)
 }
 
 #[cfg(test)]
@@ -79,7 +74,7 @@ mod tests {
         let text = bytes("apply") + "{\"half\n" + &bytes("build");
         let error = format!("{:#}", parse("run/journal.jsonl", text.as_bytes()).unwrap_err());
         assert!(
-            error.starts_with("run/journal.jsonl:2: it is no line of a journal"),
+            error.starts_with("run/journal.jsonl:2: this is not a line of a journal"),
             "{error}"
         );
     }

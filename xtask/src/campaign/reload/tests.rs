@@ -1,6 +1,5 @@
 use super::*;
-use crate::board::inventory::{Content, Entry};
-use std::path::PathBuf;
+use crate::board::inventory::{BoardPath, Content, Entry};
 
 const MODULES: &str = "/usr/lib/modules/r";
 
@@ -89,7 +88,8 @@ fn only_the_slot_of_the_step_before_is_booted_for_it() {
             modified: 0,
             filesystem: String::new(),
         };
-        Inventory::from([(PathBuf::from(MODULES).join("kernel/vim2m.ko"), entry)])
+        let path = BoardPath::new(Path::new(MODULES).join("kernel/vim2m.ko")).unwrap();
+        Inventory::from_iter([(path, entry)])
     };
     let slot = Record {
         schema_version: 1,

@@ -1,67 +1,87 @@
 //! What is masked before a run is given to strangers, by rules over bytes.
 //!
-//! Masked: host names, user names and home folders, IPv4 and IPv6 addresses, MAC addresses, `user@host` and e-mail addresses, ssh keys,
-//! their fingerprints and the paths below `.ssh`, passwords and tokens, machine ids and serial numbers of devices. The same value has the
-//! same placeholder in every file, so that what belongs together still does.
+//! A block of a file is matched as it is, with escapes undone and with record prefixes taken off
+//! ([`view`]); what a rule finds is replaced in the block, and nothing else in it changes. Every
+//! file is shown to the rules before the first is masked, so that a value that one place gives away
+//! is masked in all of them ([`known`]), and the same value has the same placeholder in every file.
 //!
-//! Kept: loopback, broadcast and netmask addresses; names that say nothing (`root`, `localhost`, `debian`); nodes of the device tree
-//! (`serial@feb50000`) and units of systemd (`getty@tty1.service`), which only look like addresses; e-mail addresses in the
-//! trailers and headers of a patch (`Signed-off-by:`, `From:`), which are public by the wish of their owners and which a
-//! report to the kernel's lists needs; boot ids, build ids and hashes, without which nothing can be compared.
+//! Masked: names of hosts, users and persons, IPv4 and IPv6 addresses, MAC addresses, `user@host`
+//! and e-mail addresses, keys, their fingerprints and the paths below `.ssh`, passwords and tokens,
+//! names of wireless networks, machine ids and UUIDs, serial numbers of devices.
+//!
+//! Kept: loopback, broadcast, multicast and netmask addresses; names that say nothing (`root`,
+//! `localhost`, `debian`); nodes of the device tree (`serial@feb50000`) and units of systemd
+//! (`getty@tty1.service`), which only look like addresses; mailing lists; hashes, commits, build
+//! ids and addresses of the kernel, without which nothing can be compared; and in the mail for
+//! upstream whom it goes to.
 
-use regex::bytes::{Captures, Regex};
-use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, Ipv6Addr};
+mod addresses;
+mod found;
+mod key;
+mod known;
+mod left;
+mod machines;
+mod people;
+mod prefix;
+mod rules;
+mod secrets;
+mod view;
+
+pub use left::{Left, Leftovers};
+
+use found::{Found, Spread};
+use known::Known;
+use regex::bytes::{Regex, RegexBuilder};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::LazyLock;
+use view::View;
 
-/// What a masked value was. Its name is the placeholder's.
+/// What a masked value was. Its name is the placeholder's. Where two rules find values at one
+/// place, the earlier kind counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
+    /// Key, its fingerprint, or the path of one.
+    Key,
+    /// Password or token.
+    Secret,
+    /// E-mail address.
+    Email,
+    /// Serial number of a device, a disk, a phone card.
+    Serial,
+    /// Ethernet or Bluetooth address, and what is made of one.
+    Mac,
+    /// IPv4 or IPv6 address.
+    Ip,
+    /// Number of a machine, a boot, a file system.
+    Id,
+    /// A wireless network's name.
+    Ssid,
     /// A machine's name.
     Host,
     /// A person's login name.
     User,
-    /// IPv4 or IPv6 address.
-    Ip,
-    /// Ethernet or Bluetooth address.
-    Mac,
-    /// E-mail address.
-    Email,
-    /// Key, its fingerprint, or the path of one.
-    SshKey,
-    /// Password or token.
-    Secret,
-    /// Machine id or serial number.
-    Serial,
+    /// A person's name.
+    Person,
 }
 
 impl Kind {
     /// In print, and the beginning of a placeholder.
     pub fn name(self) -> &'static str {
         match self {
-            Kind::Host => "HOST",
-            Kind::User => "USER",
-            Kind::Ip => "IP",
-            Kind::Mac => "MAC",
-            Kind::Email => "EMAIL",
-            Kind::SshKey => "SSHKEY",
-            Kind::Secret => "SECRET",
-            Kind::Serial => "SERIAL",
+            Kind::Key => "key",
+            Kind::Secret => "secret",
+            Kind::Email => "mail",
+            Kind::Serial => "serial",
+            Kind::Mac => "mac",
+            Kind::Ip => "ip",
+            Kind::Id => "id",
+            Kind::Ssid => "ssid",
+            Kind::Host => "host",
+            Kind::User => "user",
+            Kind::Person => "person",
         }
     }
 }
-
-/// Every kind.
-const ALL: [Kind; 8] = [
-    Kind::Host,
-    Kind::User,
-    Kind::Ip,
-    Kind::Mac,
-    Kind::Email,
-    Kind::SshKey,
-    Kind::Secret,
-    Kind::Serial,
-];
 
 /// A placeholder and how often it was put in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,49 +94,30 @@ pub struct Masked {
     pub count: usize,
 }
 
+/// What a file needs to be what it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// Nothing.
+    Nothing,
+    /// Whom a mail goes to: its lines `To:` and `Cc:`.
+    Recipients,
+}
+
+/// Placeholders of one kind that are told apart; all further values share one.
+const MOST: usize = 100_000;
+
 /// The rules, with what they have learned and put in so far.
 #[derive(Debug, Default)]
 pub struct Mask {
-    /// Names that are masked wherever they stand as a word.
-    names: BTreeMap<Vec<u8>, Kind>,
-    placeholders: BTreeMap<(Kind, Vec<u8>), (usize, usize)>,
+    known: Known,
+    /// Number of a value, by its hash: a log may hold millions of them.
+    numbers: HashMap<(Kind, [u8; 32]), usize>,
+    counts: BTreeMap<(Kind, usize), usize>,
     used: BTreeMap<Kind, usize>,
 }
 
-/// Names that tell nothing about anybody, or that are words of every log.
-const NAMELESS: &[&str] = &[
-    "root",
-    "user",
-    "users",
-    "nobody",
-    "daemon",
-    "admin",
-    "guest",
-    "test",
-    "home",
-    "debian",
-    "ubuntu",
-    "fedora",
-    "linux",
-    "localhost",
-    "host",
-    "none",
-    "virtual",
-    "board",
-    "kernel",
-    "systemd",
-    "console",
-    "server",
-    "builder",
-    "lockstep",
-    "build",
-    "git",
-];
-
-/// Shorter names are part of too many words.
-const SHORTEST: usize = 3;
-
-/// Hosts and users that a board file speaks of (`host = "alice@ampere"`, `jump`, `second-host`): its text, whatever else is in it.
+/// Hosts and users that a board file speaks of (`host = "alice@ampere"`, `jump`, `second-host`):
+/// its text, whatever else is in it.
 pub fn names_of_board(text: &str) -> Vec<(Kind, String)> {
     let mut names = Vec::new();
     for found in BOARD_HOST.captures_iter(text.as_bytes()) {
@@ -128,332 +129,196 @@ pub fn names_of_board(text: &str) -> Vec<(Kind, String)> {
     names
 }
 
+/// Bytes, not characters: a log may hold any, and `\w` for every alphabet makes patterns large. The
+/// engine takes time linear in the text.
 fn rule(pattern: &str) -> Regex {
-    Regex::new(pattern).expect("the pattern is a constant")
+    let pattern = RegexBuilder::new(pattern).unicode(false).build();
+    pattern.expect("the pattern is a constant")
 }
 
-/// What gives a host's name away: the journal's field, a login prompt (agetty(8)), systemd's own line, an `ssh_config`.
-static HOST_TOLD: LazyLock<Vec<Regex>> = LazyLock::new(|| {
-    vec![
-        rule(r#""_HOSTNAME"\s*:\s*"([A-Za-z0-9][A-Za-z0-9.-]*)""#),
-        rule(r"(?m)^([A-Za-z0-9][A-Za-z0-9.-]*) login: "),
-        rule(r"[Hh]ostname set to <?([A-Za-z0-9][A-Za-z0-9.-]*)>?"),
-    ]
-});
 static BOARD_HOST: LazyLock<Regex> =
     LazyLock::new(|| rule(r#"(?m)^\s*(?:host|jump|second-host)\s*=\s*"([^"]+)""#));
-static HOME: LazyLock<Regex> = LazyLock::new(|| rule(r"/home/([A-Za-z0-9_][A-Za-z0-9_.-]*)"));
-static MACHINE_ID: LazyLock<Regex> = LazyLock::new(|| rule(r#""_MACHINE_ID"\s*:\s*"([0-9a-f]{32})""#));
-static SERIAL_NUMBER: LazyLock<Regex> = LazyLock::new(|| rule(r"(SerialNumber: )([^\s\x22]+)"));
-static PRIVATE_KEY: LazyLock<Regex> = LazyLock::new(|| {
-    rule(
-        r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----[A-Za-z0-9+/=:,.\s\\-]*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\z|\n\n)",
-    )
-});
-static PUBLIC_KEY: LazyLock<Regex> = LazyLock::new(|| rule(r"\bAAAA[BCE][0-9A-Za-z+/]{20,}={0,3}"));
-static FINGERPRINT: LazyLock<Regex> =
-    LazyLock::new(|| rule(r"\bSHA256:[A-Za-z0-9+/]{43}=?|\bMD5:(?:[0-9a-f]{2}:){15}[0-9a-f]{2}"));
-static KEY_PATH: LazyLock<Regex> = LazyLock::new(|| rule(r#"[~/][^\s"':,<>]*/?\.ssh/[^\s"':,<>)]+"#));
-static SECRET: LazyLock<Regex> = LazyLock::new(|| {
-    rule(
-        r#"(?i)(\b(?:password|passwd|passphrase|token|secret|api[_-]?key|psk|bearer)"?\s*[=:]\s*"?|://[^\s/:@]+:)([^\s"',;&@]{3,})"#,
-    )
-});
-static ADDRESS: LazyLock<Regex> = LazyLock::new(|| {
-    rule(r"([A-Za-z0-9][A-Za-z0-9._%+-]*)@([A-Za-z0-9][A-Za-z0-9.,-]*[A-Za-z0-9]|[A-Za-z0-9])")
-});
-static TRAILER: LazyLock<Regex> = LazyLock::new(|| {
-    rule(r"^[\s>+-]*(?:From|To|Cc|Author|Link|Message-I[Dd]|[A-Z][a-z-]*-(?:by|to)): ?[^\r\n]*$")
-});
-static MAC: LazyLock<Regex> = LazyLock::new(|| rule(r"[0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2})+"));
-static IPV4: LazyLock<Regex> = LazyLock::new(|| rule(r"[0-9]+(?:\.[0-9]+)+"));
-static IPV6: LazyLock<Regex> = LazyLock::new(|| rule(r"[0-9A-Fa-f:]*:[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*"));
+static RECIPIENTS: LazyLock<Regex> = LazyLock::new(|| rule(r"(?m)^(?:To|Cc): [^\n]*$"));
+/// A message of the journal that is no UTF-8: `"MESSAGE":[27,91,49]` (systemd.journal-fields(7),
+/// journalctl(1)).
+static BYTE_LIST: LazyLock<Regex> = LazyLock::new(|| rule(r"\[\d{1,3}(?:, ?\d{1,3}){5,}\]"));
 
 impl Mask {
     /// With names that are known from elsewhere: this machine's, its user's, the boards'.
     pub fn new(names: &[(Kind, String)]) -> Self {
         let mut mask = Mask::default();
         for (kind, name) in names {
-            mask.name(*kind, name.as_bytes());
+            if !rules::is_nameless(name.as_bytes()) && name.parse::<std::net::IpAddr>().is_err() {
+                mask.known.add(*kind, name.as_bytes());
+            }
         }
         mask
     }
 
-    /// Notes a name; of a name with dots its first part as well.
-    fn name(&mut self, kind: Kind, name: &[u8]) {
-        let text = String::from_utf8_lossy(name).to_ascii_lowercase();
-        let nameless = NAMELESS.contains(&text.as_str()) || text.parse::<Ipv4Addr>().is_ok();
-        if name.len() < SHORTEST || nameless || text.bytes().all(|byte| byte.is_ascii_digit()) {
-            return;
-        }
-        self.names.entry(name.to_vec()).or_insert(kind);
-        if kind == Kind::Host
-            && let Some(dot) = name.iter().position(|&byte| byte == b'.')
-        {
-            self.name(kind, &name[..dot]);
-        }
-    }
-
-    /// Notes the names that a text gives away. Every text has to be shown to it before the first is masked.
-    pub fn learn(&mut self, text: &[u8]) {
-        for rule in HOST_TOLD.iter() {
-            for found in rule.captures_iter(text) {
-                self.name(Kind::Host, &found[1]);
-            }
-        }
-        for found in HOME.captures_iter(text) {
-            self.name(Kind::User, &found[1]);
-        }
-        for found in MACHINE_ID.captures_iter(text) {
-            self.names.insert(found[1].to_vec(), Kind::Serial);
-        }
-        for found in ADDRESS.captures_iter(text) {
-            if is_login(&found, &self.names) {
-                self.name(Kind::User, &found[1]);
-                self.name(Kind::Host, &found[2]);
+    /// Notes what a block gives away. Every block has to be shown to it before the first is masked.
+    pub fn learn(&mut self, block: &[u8]) {
+        let block = readable(block);
+        for found in found::resolve(by_rules(&view::views(&block), &block)) {
+            if found.spread == Spread::Everywhere
+                && let Some(value) = block.get(found.range)
+            {
+                self.known.add(found.kind, &bare(&view::plain(value)));
             }
         }
     }
 
-    /// The text with everything masked.
-    pub fn apply(&mut self, text: &[u8]) -> Vec<u8> {
-        let whole: [(&Regex, Kind); 4] = [
-            (&PRIVATE_KEY, Kind::SshKey),
-            (&PUBLIC_KEY, Kind::SshKey),
-            (&FINGERPRINT, Kind::SshKey),
-            (&KEY_PATH, Kind::SshKey),
-        ];
-        let mut text = text.to_vec();
-        for (rule, kind) in whole {
-            text = replace(&text, rule, |found| Some(self.put(kind, &found[0])));
+    /// The block with everything masked.
+    pub fn apply(&mut self, block: &[u8], keep: Keep) -> Vec<u8> {
+        let block = readable(block);
+        let views = view::views(&block);
+        let mut all = by_rules(&views, &block);
+        for view in &views {
+            self.known.find(view, &mut all);
         }
-        for (rule, kind) in [(&*SECRET, Kind::Secret), (&*SERIAL_NUMBER, Kind::Serial)] {
-            text = replace(&text, rule, |found| {
-                Some([&found[1], &self.put(kind, &found[2])].concat())
-            });
+        if keep == Keep::Recipients {
+            let lines: Vec<_> = RECIPIENTS.find_iter(&block).map(|line| line.range()).collect();
+            all.retain(|found| !lines.iter().any(|line| line.contains(&found.range.start)));
         }
-        text = self.addresses(&text);
-        let source = text.clone();
-        text = replace(&text, &MAC, |found| {
-            is_mac(&source, found).then(|| self.put(Kind::Mac, &found[0].to_ascii_lowercase()))
-        });
-        let source = text.clone();
-        text = replace(&text, &IPV6, |found| self.ipv6(&source, found));
-        let source = text.clone();
-        text = replace(&text, &IPV4, |found| {
-            is_ipv4(&source, found).then(|| self.put(Kind::Ip, &found[0]))
-        });
-        self.words(&text)
+        let mut out = Vec::with_capacity(block.len());
+        let mut end = 0;
+        for found in found::resolve(all) {
+            let Some(value) = block.get(found.range.clone()) else {
+                continue;
+            };
+            // What is left between two others may be a mere sign.
+            if !value
+                .iter()
+                .any(|byte| byte.is_ascii_alphanumeric() || *byte >= 0x80)
+                && found.value.is_none()
+            {
+                continue;
+            }
+            let value = found
+                .value
+                .unwrap_or_else(|| self.one_spelling(found.kind, value));
+            out.extend_from_slice(block.get(end..found.range.start).unwrap_or_default());
+            out.extend(self.put(found.kind, &value));
+            end = found.range.end;
+        }
+        out.extend_from_slice(block.get(end..).unwrap_or_default());
+        out
     }
 
     /// Everything that was put in, in the order of the placeholders.
     pub fn masked(&self) -> Vec<Masked> {
-        let mut all: Vec<((Kind, usize), usize)> = self
-            .placeholders
-            .iter()
-            .map(|((kind, _), (number, count))| ((*kind, *number), *count))
-            .collect();
-        all.sort();
-        let masked = |((kind, number), count): ((Kind, usize), usize)| Masked {
-            kind,
-            placeholder: format!("{}{number}", kind.name()),
-            count,
+        let masked = |((kind, number), count): (&(Kind, usize), &usize)| Masked {
+            kind: *kind,
+            placeholder: format!("{}-{number}", kind.name()),
+            count: *count,
         };
-        all.into_iter().map(masked).collect()
+        self.counts.iter().map(masked).collect()
+    }
+
+    /// How many values of each kind are masked only where a rule finds them: they are short, or
+    /// words of the kernel's too.
+    pub fn only_in_place(&self) -> &BTreeMap<Kind, usize> {
+        &self.known.only_in_place
     }
 
     /// The placeholder of a value.
     fn put(&mut self, kind: Kind, value: &[u8]) -> Vec<u8> {
+        use sha2::Digest;
         let used = self.used.entry(kind).or_default();
-        let entry = self
-            .placeholders
-            .entry((kind, value.to_vec()))
-            .or_insert_with(|| {
+        let full = *used >= MOST;
+        let key = (kind, sha2::Sha256::digest(value).into());
+        let number = match self.numbers.get(&key) {
+            Some(number) => *number,
+            None if full => MOST,
+            None => {
                 *used += 1;
-                (*used, 0)
-            });
-        entry.1 += 1;
-        format!("{}{}", kind.name(), entry.0).into_bytes()
-    }
-
-    /// `user@host` and e-mail addresses, line by line: a trailer keeps its own.
-    fn addresses(&mut self, text: &[u8]) -> Vec<u8> {
-        let mut out = Vec::with_capacity(text.len());
-        for line in text.split_inclusive(|&byte| byte == b'\n') {
-            let bare = line.strip_suffix(b"\n").unwrap_or(line);
-            if TRAILER.is_match(bare) {
-                out.extend_from_slice(line);
-                continue;
+                self.numbers.insert(key, *used);
+                *used
             }
-            out.extend(replace(line, &ADDRESS, |found| {
-                if is_login(found, &self.names) {
-                    let user = self.part(Kind::User, &found[1]);
-                    let host = self.part(Kind::Host, &found[2]);
-                    Some([user, b"@".to_vec(), host].concat())
-                } else {
-                    is_email(found).then(|| self.put(Kind::Email, &found[0]))
-                }
-            }));
-        }
-        out
-    }
-
-    /// One side of `user@host`, unless it is a name that says nothing, or masked already.
-    fn part(&mut self, kind: Kind, value: &[u8]) -> Vec<u8> {
-        let text = String::from_utf8_lossy(value).to_ascii_lowercase();
-        let letters = value.iter().take_while(|byte| byte.is_ascii_uppercase()).count();
-        let placeholder = ALL.iter().any(|kind| kind.name().as_bytes() == &value[..letters]);
-        if NAMELESS.contains(&text.as_str()) || text.starts_with("127.") || placeholder {
-            return value.to_vec();
-        }
-        let address = text.parse::<Ipv4Addr>().is_ok();
-        self.put(if address { Kind::Ip } else { kind }, value)
-    }
-
-    fn ipv6(&mut self, text: &[u8], found: &Captures) -> Option<Vec<u8>> {
-        let all = found.get(0)?;
-        // A colon or full stop behind it is the sentence's.
-        let whole = std::str::from_utf8(all.as_bytes()).ok()?;
-        let bare = whole.trim_end_matches('.');
-        let bare = match bare.strip_suffix(':') {
-            Some(cut) if !cut.ends_with(':') => cut,
-            _ => bare,
         };
-        let address: Ipv6Addr = bare.parse().ok()?;
-        let alone = !touches(text, all.start(), all.end(), b"_-");
-        if address.is_loopback() || address.is_unspecified() || !alone {
-            return None;
-        }
-        let rest = &whole.as_bytes()[bare.len()..];
-        Some([&self.put(Kind::Ip, bare.as_bytes()), rest].concat())
+        *self.counts.entry((kind, number)).or_default() += 1;
+        format!("{}-{number}", kind.name()).into_bytes()
     }
 
-    /// Known names, where they stand as words.
-    fn words(&mut self, text: &[u8]) -> Vec<u8> {
-        if self.names.is_empty() {
-            return text.to_vec();
-        }
-        // The longest first: of two names at one place the regex takes the one that stands first.
-        let mut names: Vec<&Vec<u8>> = self.names.keys().collect();
-        names.sort_by_key(|name| std::cmp::Reverse(name.len()));
-        let pattern: Vec<String> = names
-            .iter()
-            .map(|name| regex::escape(&String::from_utf8_lossy(name)))
-            .collect();
-        let Ok(rule) = Regex::new(&pattern.join("|")) else {
-            return text.to_vec();
-        };
-        let kinds = self.names.clone();
-        replace(text, &rule, |found| {
-            let all = found.get(0)?;
-            let kind = *kinds.get(all.as_bytes())?;
-            (!touches(text, all.start(), all.end(), b"_")).then(|| self.put(kind, all.as_bytes()))
-        })
-    }
-}
-
-/// Puts `with` in the place of each match that it has something for.
-fn replace(text: &[u8], rule: &Regex, mut with: impl FnMut(&Captures) -> Option<Vec<u8>>) -> Vec<u8> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut end = 0;
-    for found in rule.captures_iter(text) {
-        let Some(all) = found.get(0) else { continue };
-        if let Some(new) = with(&found) {
-            out.extend_from_slice(&text[end..all.start()]);
-            out.extend_from_slice(&new);
-            end = all.end();
+    /// A value as it is counted: escapes undone, and in one of the spellings that its kind allows.
+    fn one_spelling(&self, kind: Kind, value: &[u8]) -> Vec<u8> {
+        let value = bare(&view::plain(value));
+        let lower = value.to_ascii_lowercase();
+        match kind {
+            Kind::Mac | Kind::Id => {
+                let digits: Vec<u8> = lower.iter().copied().filter(u8::is_ascii_hexdigit).collect();
+                if digits.is_empty() { lower } else { digits }
+            }
+            Kind::Ip => match String::from_utf8_lossy(&lower).parse::<std::net::IpAddr>() {
+                Ok(address) => address.to_string().into_bytes(),
+                Err(_) => lower,
+            },
+            Kind::Host => self.known.full_host(&lower).map_or(lower.clone(), <[u8]>::to_vec),
+            Kind::User | Kind::Email | Kind::Serial => lower,
+            Kind::Key | Kind::Secret | Kind::Ssid | Kind::Person => value,
         }
     }
-    out.extend_from_slice(&text[end..]);
-    out
 }
 
-/// Whether a letter, a digit or one of `also` stands right before or behind.
-fn touches(text: &[u8], start: usize, end: usize, also: &[u8]) -> bool {
-    let part = |byte: &u8| byte.is_ascii_alphanumeric() || also.contains(byte);
-    start
-        .checked_sub(1)
-        .and_then(|before| text.get(before))
-        .is_some_and(part)
-        || text.get(end).is_some_and(part)
-}
-
-fn side(found: &Captures, index: usize) -> String {
-    String::from_utf8_lossy(&found[index]).to_ascii_lowercase()
-}
-
-/// Ends of names that systemd gives to its units (systemd.unit(5)).
-const UNITS: &[&str] = &[
-    ".service",
-    ".socket",
-    ".slice",
-    ".mount",
-    ".automount",
-    ".swap",
-    ".target",
-    ".path",
-    ".timer",
-    ".scope",
-    ".device",
-];
-
-/// `user@host`: no dot in the host, or an address of a network; neither a unit nor a node of a device tree, whose part behind the `@` is
-/// a number (Devicetree Specification, section 2.2.1).
-fn is_login(found: &Captures, names: &BTreeMap<Vec<u8>, Kind>) -> bool {
-    let (user, host) = (side(found, 1), side(found, 2));
-    if UNITS.iter().any(|end| host.ends_with(end)) {
-        return false;
+/// What all rules find, in the block's own offsets.
+fn by_rules(views: &[View], block: &[u8]) -> Vec<Found> {
+    let mut all = Vec::new();
+    let anywhere = [&secrets::ANYWHERE, &machines::ANYWHERE, &people::ANYWHERE];
+    let message = [&secrets::MESSAGE, &machines::MESSAGE, &people::MESSAGE];
+    let messages = view::message_views(views);
+    for view in views {
+        for rules in anywhere.into_iter().chain(message) {
+            rules.iter().for_each(|rule| rule.find(view, &mut all));
+        }
+        addresses::find(view, &mut all);
+        people::addresses(view, &mut all);
     }
-    let number = is_number(&host);
-    let person = user == "root" || names.contains_key(&found[1]);
-    (!number || person) && !host.contains(',') && (!host.contains('.') || host.parse::<Ipv4Addr>().is_ok())
+    for view in &messages {
+        for rules in message {
+            rules.iter().for_each(|rule| rule.find(view, &mut all));
+        }
+    }
+    for view in views.last().into_iter().chain(&messages) {
+        key::find(view, block, &mut all);
+    }
+    all
 }
 
-/// An address in memory or the unit address of a node: `feb50000`, `0x70000000`, `1,0`.
-fn is_number(text: &str) -> bool {
-    let digits = text.strip_prefix("0x").unwrap_or(text);
-    digits
-        .bytes()
-        .all(|byte| byte.is_ascii_hexdigit() || byte == b',')
+/// Quotes and blanks around a value are not its own.
+fn bare(value: &[u8]) -> Vec<u8> {
+    let text = value.trim_ascii();
+    let quote = |byte: &u8| b"\"'\\".contains(byte);
+    let start = text.iter().take_while(|byte| quote(byte)).count();
+    let rest = text.get(start..).unwrap_or_default();
+    let end = rest.iter().rev().take_while(|byte| quote(byte)).count();
+    rest.get(..rest.len() - end).unwrap_or_default().to_vec()
 }
 
-/// An address with a domain that is no unit and no name of an algorithm (`curve25519-sha256@libssh.org`).
-fn is_email(found: &Captures) -> bool {
-    let host = side(found, 2);
-    let domain = host.rsplit('.').next().unwrap_or_default();
-    let first = host.split('.').next().unwrap_or_default();
-    // `usb@fe800000.usb` is a node with its driver.
-    let node = is_number(first) && first.bytes().any(|byte| byte.is_ascii_digit());
-    host.contains('.')
-        && !node
-        && !host.contains(',')
-        && !UNITS.iter().any(|end| host.ends_with(end))
-        && domain.len() >= 2
-        && domain.bytes().all(|byte| byte.is_ascii_alphabetic())
-        && !matches!(host.as_str(), "openssh.com" | "libssh.org")
-}
-
-/// Exactly six bytes, with the same sign between them, and not a part of something longer.
-fn is_mac(text: &[u8], found: &Captures) -> bool {
-    let Some(all) = found.get(0) else { return false };
-    let bytes = all.as_bytes();
-    let digits: Vec<u8> = bytes.iter().copied().filter(u8::is_ascii_hexdigit).collect();
-    let same = bytes
-        .iter()
-        .filter(|byte| !byte.is_ascii_hexdigit())
-        .all(|byte| *byte == bytes[2]);
-    let telling = digits.iter().any(|byte| *byte != digits[0]);
-    digits.len() == 12 && same && telling && !touches(text, all.start(), all.end(), b":-_")
-}
-
-/// Four numbers up to 255 that are an address of somebody: not loopback, not a mask, not a part of something longer.
-fn is_ipv4(text: &[u8], found: &Captures) -> bool {
-    let Some(all) = found.get(0) else { return false };
-    let Ok(address) = String::from_utf8_lossy(all.as_bytes()).parse::<Ipv4Addr>() else {
-        return false;
+/// Lists of bytes in JSON as the texts that they are, where they are texts.
+fn readable(block: &[u8]) -> std::borrow::Cow<'_, [u8]> {
+    let text = |found: &regex::bytes::Captures| -> Vec<u8> {
+        let list = &found[0];
+        let bytes: Option<Vec<u8>> = serde_json::from_slice(list).ok();
+        let text = bytes.filter(|bytes| {
+            bytes.iter().filter(|byte| (0x20..0x7f).contains(*byte)).count() * 10 >= bytes.len() * 8
+        });
+        let text = text.and_then(|bytes| serde_json::to_vec(&String::from_utf8_lossy(&bytes)).ok());
+        text.unwrap_or_else(|| list.to_vec())
     };
-    let nobody = address.is_loopback() || address.is_unspecified() || address.octets()[0] == 255;
-    !nobody && !touches(text, all.start(), all.end(), b"_-")
+    BYTE_LIST.replace_all(block, text)
+}
+
+/// Where a block has to end so that no line and no key is cut: the length of its head that can be
+/// masked by itself.
+pub fn whole_lines(block: &[u8]) -> usize {
+    let line = memchr::memrchr(b'\n', block).map_or(0, |end| end + 1);
+    match block.get(..line).and_then(key::unfinished) {
+        Some(begin) if line - begin < key::LONGEST => {
+            let start =
+                memchr::memrchr(b'\n', block.get(..begin).unwrap_or_default()).map_or(0, |end| end + 1);
+            if start > 0 { start } else { line }
+        }
+        _ => line,
+    }
 }
 
 #[cfg(test)]

@@ -90,6 +90,7 @@ fn judged(verdict: Verdict) -> Option<Judged> {
         as_declared: false,
         lockdep_off: Vec::new(),
         record: None,
+        seen: None,
     })
 }
 

@@ -76,7 +76,7 @@ impl Finder {
         self.open.push(open);
     }
 
-    /// A report of one line ends none that is open: where nobody says who prints, it may be another's.
+    /// A report of one line ends none that is open: where no one says who prints, it may be another's.
     pub(super) fn alone(&mut self, header: &'static Header, record: &Record) {
         let open = Open::new(header, record, self.seen, Vec::new());
         self.close(open);

@@ -14,7 +14,7 @@ pub struct BreakOff {
     most: Option<u64>,
 }
 
-/// Most bytes of what a program prints, where nobody says otherwise. Its text may be held twice, as bytes and as characters.
+/// Most bytes of what a program prints, where no one says otherwise. Its text may be held twice, as bytes and as characters.
 const MOST: u64 = 64 * MIB;
 
 impl BreakOff {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// One warning, told apart from others by everything but its line: a line moves when something is inserted above it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Identity {
     /// File, relative to the tree where it is in it; the tool's name where there is no file (`modpost`).
     pub file: String,

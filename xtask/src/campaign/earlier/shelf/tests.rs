@@ -28,7 +28,7 @@ fn run(state: &Path, name: &str, verdict: Verdict) -> PathBuf {
     let folder = state.join("runs/c").join(name);
     files::write_atomic(&folder.join(LOG), name.as_bytes()).unwrap();
     let booted = BootedBaseline {
-        schema_version: SCHEMA_VERSION,
+        schema_version: crate::campaign::earlier::SCHEMA_VERSION,
         when: Timestamp::now().to_string(),
         inputs: inputs(),
         evidence: captured(&folder, &folder.join("evidence/1.8")).unwrap(),
@@ -50,6 +50,7 @@ fn run(state: &Path, name: &str, verdict: Verdict) -> PathBuf {
         as_declared: false,
         lockdep_off: Vec::new(),
         record: None,
+        seen: None,
     };
     let judged = serde_json::to_value(judged).unwrap();
     journal.write(Event::Verdict, "1.8", past::JUDGE, judged).unwrap();

@@ -411,7 +411,7 @@ impl Hands for Simulated {
             .filter(|kept| world.kept.get(&kept.name).map(|bytes| sha256(bytes)) == Some(kept.sha256.clone()))
             .collect();
         let is_staged = |kept: &&Kept| {
-            let known: Option<Manifest> = serde_json::from_slice(&world.kept[&kept.name]).ok();
+            let known = Manifest::parse(&world.kept[&kept.name]).ok();
             known.is_some() && known == world.staged
         };
         Ok(Seen {
