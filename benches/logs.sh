@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT OR Apache-2.0
 #
-# How fast `cargo xtask logs` reads, on one core, and how much memory it needs. Release profile. The logs are made from what the repository
-# has: real boots of an arm64 kernel with their splats (xtask/tests/evidence), and between them the lines of an ordinary boot and of audit.
+# How fast `cargo xtask logs` reads, on one core, and how much memory it needs. The profile that `cargo xtask` uses. The logs are made from what the repository
+# has: real boots of an arm64 kernel with their splats (crates/kernel-log/tests/logs), and between them the lines of an ordinary boot and of audit.
 #
 #   benches/logs.sh [--size MB]
 #
@@ -22,8 +22,8 @@ while [ $# -gt 0 ]; do
     shift
 done
 cd "$(dirname "$0")/.."
-cargo build --quiet --release -p xtask
-xtask=$PWD/target/release/xtask
+cargo build --quiet -p xtask
+xtask=$PWD/target/debug/xtask
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
@@ -38,7 +38,7 @@ awk 'BEGIN {
         else print t "EXT4-fs (vda2): mounted filesystem 1b2c3d4e-0000-4000-8000-" i " ro with ordered data mode. Quota mode: none."
     }
 }' >"$scratch/ordinary"
-cat xtask/tests/evidence/*.log >"$scratch/boots"
+cat crates/kernel-log/tests/logs/*.log >"$scratch/boots"
 plain=$(($(wc -l <"$scratch/boots") * 9 / 4000 + 1))
 
 unit() { # unit NAME: one piece of a log
@@ -57,7 +57,7 @@ cpu() { # seconds that the children of this shell have used so far
     awk 'NR == 2 { gsub(/[ms]/, " "); print $1 * 60 + $2 + $3 * 60 + $4 }' "$scratch/times"
 }
 
-echo "$(uname -m), $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -1), release profile, one core"
+echo "$(uname -m), $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -1), one core"
 echo
 echo "| log | MB | s | MB/s | CPU s | MB per CPU s | peak RSS MB |"
 echo "|---|---|---|---|---|---|---|"

@@ -7,7 +7,6 @@ pub mod capture;
 pub mod cli;
 pub mod cmd;
 pub mod document;
-pub mod evidence;
 pub mod exit;
 pub mod host;
 pub mod kernel;

@@ -51,7 +51,7 @@ fn datagrams_of_netconsole_are_recorded_apart_and_the_lost_ones_told() {
         stamps.iter().filter_map(index::Stamp::dropped).sum::<u64>() == 2
     });
     assert!(pieces.is_sorted_by_key(|(came, _)| *came), "{pieces:?}");
-    let received = xtask::evidence::netconsole::receive(pieces);
+    let received = kernel_log::netconsole::receive(pieces);
     assert_eq!(
         String::from_utf8_lossy(&received.log),
         "6,10,1,-;one\n6,11,2,-;fourteen\n6,14,3,-;last\n"

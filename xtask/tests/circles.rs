@@ -2,7 +2,7 @@
 //! What stands between the brackets of a macro is not read.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use syn::visit::{self, Visit};
 
 /// Circles that are wanted, each with its reason.
@@ -18,6 +18,8 @@ type Known = BTreeMap<String, BTreeSet<String>>;
 
 /// Follows the paths of one source file.
 struct Reader<'a> {
+    /// The crate's name in [`Known`]; empty: `xtask`, whose rooms stand for it.
+    root: &'a [String],
     /// The module that is read, from the crate's root.
     here: Vec<String>,
     /// Modules that are named, from the crate's root, with whatever is named in them.
@@ -28,7 +30,7 @@ impl Reader<'_> {
     /// A path that begins at the crate's root, here, or above here; all others are of other crates or of names that a `use` has brought.
     fn name(&mut self, segments: &[String]) {
         let mut at = match segments.first().map(String::as_str) {
-            Some("crate") => Vec::new(),
+            Some("crate") => self.root.to_vec(),
             Some("self" | "super") => self.here.clone(),
             _ => return,
         };
@@ -75,34 +77,42 @@ impl<'ast> Visit<'ast> for Reader<'_> {
     }
 }
 
+/// The folders of sources, each with its crate's name; `xtask` has none.
+fn crates() -> Vec<(Vec<String>, PathBuf)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut crates = vec![(Vec::new(), root.join("xtask/src"))];
+    for entry in std::fs::read_dir(root.join("crates")).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name().into_string().unwrap();
+        crates.push((vec![name], entry.path().join("src")));
+    }
+    crates
+}
+
 fn known() -> Known {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut named: BTreeMap<String, Vec<Vec<String>>> = BTreeMap::new();
-    for entry in walkdir::WalkDir::new(&root)
-        .into_iter()
-        .map(|entry| entry.unwrap())
-    {
-        let path = entry.path().strip_prefix(&root).unwrap().with_extension("");
-        let mut here: Vec<String> = path
-            .iter()
-            .map(|part| part.to_str().unwrap().to_string())
-            .collect();
-        let is_source = entry
-            .path()
-            .extension()
-            .is_some_and(|extension| extension == "rs");
-        let last = here.last().cloned().unwrap_or_default();
-        if !is_source || here.len() < 2 || last.ends_with("tests") || last == "mod" && here.len() == 2 {
-            continue;
+    for (crate_name, folder) in crates() {
+        for entry in walkdir::WalkDir::new(&folder) {
+            let path = entry.unwrap().into_path();
+            let below = path.strip_prefix(&folder).unwrap().with_extension("");
+            let parts = below.iter().map(|part| part.to_str().unwrap().to_string());
+            let mut here: Vec<String> = crate_name.iter().cloned().chain(parts).collect();
+            let is_source = path.extension().is_some_and(|extension| extension == "rs");
+            let last = here.last().cloned().unwrap_or_default();
+            let is_root = here.len() < 2 || here.len() == 2 && (last == "mod" || last == "lib");
+            if !is_source || last.ends_with("tests") || is_root {
+                continue;
+            }
+            let file = here[..2].join("/");
+            if last == "mod" {
+                here.pop();
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            let source = syn::parse_file(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            let named = named.entry(file).or_default();
+            let root = &crate_name[..];
+            Reader { root, here, named }.visit_file(&source);
         }
-        let file = here[..2].join("/");
-        if last == "mod" {
-            here.pop();
-        }
-        let text = std::fs::read_to_string(entry.path()).unwrap();
-        let source = syn::parse_file(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        let named = named.entry(file).or_default();
-        Reader { here, named }.visit_file(&source);
     }
     assert!(named.len() > 100, "the sources were found");
     let resolved = |file: &String, paths: &Vec<Vec<String>>| {
@@ -152,6 +162,10 @@ fn circles(known: &Known) -> BTreeSet<Vec<&str>> {
 fn the_files_of_a_room_form_no_circle_but_those_that_are_wanted() {
     let known = known();
     assert!(known["board/deploy"].contains("board/writer"), "imports are read");
+    assert!(
+        known["kernel-log/scan"].contains("kernel-log/reader"),
+        "those of a crate, too"
+    );
     let wanted: BTreeSet<Vec<&str>> = WANTED.iter().map(|files| files.to_vec()).collect();
     assert_eq!(circles(&known), wanted);
 }
@@ -173,6 +187,7 @@ fn a_circle_is_found() {
     let mut named = Vec::new();
     let here = ["board", "deploy", "record"].map(String::from).to_vec();
     Reader {
+        root: &[],
         here,
         named: &mut named,
     }

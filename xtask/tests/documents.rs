@@ -1,6 +1,7 @@
 //! Every JSON format that this program writes and reads again. `documents/` has one of each as version f990670 wrote it: these are read. The same
 //! with a key that nobody knows, or with a newer version, in any object of it: refused.
 
+use kernel_log::baseline_file::BaselineFile;
 use serde_json::{Map, Value, json};
 use std::fs;
 use std::path::Path;
@@ -10,7 +11,6 @@ use xtask::board::slot::Record;
 use xtask::campaign::earlier::BootedBaseline;
 use xtask::campaign::journal::{past, read};
 use xtask::campaign::record::RunRecord;
-use xtask::evidence::baseline_file::BaselineFile;
 use xtask::kernel::review;
 use xtask::manifest::Manifest as Build;
 

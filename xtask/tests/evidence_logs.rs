@@ -6,7 +6,7 @@ use std::path::Path;
 
 fn logs() -> Command {
     let mut command = Command::cargo_bin("xtask").unwrap();
-    command.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/evidence"));
+    command.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/kernel-log/tests/logs"));
     command
 }
 
@@ -160,7 +160,7 @@ fn a_finding_has_its_wall_time_where_the_source_has_one() {
     let folder = tempfile::tempdir().unwrap();
     let serial = folder.path().join("serial.log");
     fs::copy(
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/evidence/warn.log"),
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/kernel-log/tests/logs/warn.log"),
         &serial,
     )
     .unwrap();
@@ -200,7 +200,7 @@ fn a_finding_has_its_wall_time_where_the_source_has_one() {
     );
 }
 
-/// A row of `evidence/cases/expected.tsv`.
+/// A row of `logs/cases/expected.tsv`.
 struct Case {
     file: String,
     exit: i32,
@@ -211,7 +211,8 @@ struct Case {
 }
 
 fn cases() -> Vec<Case> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/evidence/cases/expected.tsv");
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/kernel-log/tests/logs/cases/expected.tsv");
     let text = fs::read_to_string(path).unwrap();
     let rows: Vec<Case> = text
         .lines()

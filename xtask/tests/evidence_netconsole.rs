@@ -1,12 +1,12 @@
 //! What a real arm64 kernel (7.3.4, lockdep) sent over netconsole on the virtual board, from its first message to a crash: with a warning on
 //! purpose (lkdtm), and five messages that nobody received.
 
+use kernel_log::finder;
+use kernel_log::kind::Kind;
+use kernel_log::netconsole::receive;
+use kernel_log::reader;
 use std::path::Path;
 use xtask::capture::index;
-use xtask::evidence::finder;
-use xtask::evidence::kind::Kind;
-use xtask::evidence::netconsole::receive;
-use xtask::evidence::reader;
 
 #[test]
 fn a_real_boot_is_put_together_and_what_is_lost_is_told() {

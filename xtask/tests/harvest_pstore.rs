@@ -3,11 +3,11 @@
 
 mod local_board;
 
+use kernel_log::pstore::Type;
 use local_board::LocalBoard;
 use std::fs;
 use std::path::Path;
 use xtask::campaign::harvest_records;
-use xtask::evidence::pstore::Type;
 use xtask::host::files::sha256;
 
 const LIVE: &str = "/sys/fs/pstore";

@@ -3,6 +3,7 @@
 mod planted;
 
 use assert_cmd::Command;
+use kernel_log::{finder, reader};
 use planted::forms::FORMS;
 use planted::values::KEPT;
 use std::collections::BTreeMap;
@@ -11,7 +12,6 @@ use std::path::{Path, PathBuf};
 use xtask::campaign::record::{End, FindingRecord, RowRecord, RunRecord, SCHEMA_VERSION};
 use xtask::campaign::report::bundle;
 use xtask::campaign::verdict::Verdict;
-use xtask::evidence::{finder, reader};
 
 fn xtask(arguments: &[&str]) -> Command {
     let mut command = Command::cargo_bin("xtask").unwrap();
@@ -243,7 +243,7 @@ fn no_planted_value_is_in_a_bundle_whatever_the_form_of_the_log() {
 fn masking_keeps_every_finding_and_every_line_of_real_logs() {
     let parent = tempfile::tempdir().unwrap();
     let folder = run(parent.path(), Verdict::Pass);
-    let real = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/evidence");
+    let real = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/kernel-log/tests/logs");
     let mut logs = BTreeMap::new();
     for entry in walkdir::WalkDir::new(&real) {
         let path = entry.unwrap().into_path();

@@ -1,6 +1,6 @@
 //! House rules that the compiler does not keep: who may know whom, who prints, who starts programs.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What a room of the library may use of the others. `cmd`, `cli` and `lib` join everything and are not listed.
 const MAY_KNOW: &[(&str, &[&str])] = &[
@@ -11,33 +11,39 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("kernel", &["document", "host", "manifest"]),
     ("capture", &["host"]),
     ("board", &["capture", "document", "host", "manifest"]),
-    ("evidence", &[]),
     (
         "campaign",
-        &[
-            "kernel", "board", "capture", "document", "evidence", "manifest", "host", "ui",
-        ],
+        &["kernel", "board", "capture", "document", "manifest", "host", "ui"],
     ),
 ];
 
+/// Every source file of the workspace: those of `xtask` as `board/deploy.rs`, those of a crate as `kernel-log/finder.rs`.
 fn sources() -> Vec<(String, String)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let files: Vec<(String, String)> = walkdir::WalkDir::new(&root)
-        .into_iter()
-        .map(|entry| entry.unwrap())
-        .filter(|entry| {
-            entry
-                .path()
-                .extension()
-                .is_some_and(|extension| extension == "rs")
-        })
-        .map(|entry| {
-            let name = entry.path().strip_prefix(&root).unwrap().display().to_string();
-            (name, std::fs::read_to_string(entry.path()).unwrap())
-        })
-        .collect();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut files = Vec::new();
+    for (name, folder) in source_folders(root) {
+        for entry in walkdir::WalkDir::new(&folder) {
+            let path = entry.unwrap().into_path();
+            if path.extension().is_some_and(|extension| extension == "rs") {
+                let below = path.strip_prefix(&folder).unwrap();
+                let name = Path::new(&name).join(below).display().to_string();
+                files.push((name, std::fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
     assert!(files.len() > 20, "the sources were found");
     files
+}
+
+/// The `src` folder of each crate, with what its files' names begin with.
+fn source_folders(root: &Path) -> Vec<(String, PathBuf)> {
+    let mut folders = vec![(String::new(), root.join("xtask/src"))];
+    for entry in std::fs::read_dir(root.join("crates")).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name().into_string().unwrap();
+        folders.push((name, entry.path().join("src")));
+    }
+    folders
 }
 
 fn room(name: &str) -> &str {

@@ -9,6 +9,7 @@ mod virtual_bench;
 
 use assert_cmd::Command;
 use debian_board::DebianBoard;
+use kernel_log::kind::Kind;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use virtual_bench::{Bench, LABEL};
@@ -17,7 +18,6 @@ use xtask::board::boot::{Method, Outcome, Reset};
 use xtask::board::netconsole::{self, Armed, Network, Situation, Way};
 use xtask::campaign::harvest::Harvest;
 use xtask::campaign::harvest_netconsole;
-use xtask::evidence::kind::Kind;
 
 const LOOK: Duration = Duration::from_secs(60);
 
@@ -59,7 +59,7 @@ fn receive_all_of(bench: &Bench, armed: &Armed) {
     assert!(warning.excerpt.join(" ").contains("lkdtm"), "{warning:?}");
     let lockdep = bench.board.run("cat /proc/lockdep_stats", LOOK).unwrap().text();
     assert_eq!(
-        xtask::evidence::completeness::debug_locks(lockdep.as_bytes()),
+        kernel_log::completeness::debug_locks(lockdep.as_bytes()),
         Some(true)
     );
 

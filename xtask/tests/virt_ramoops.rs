@@ -4,13 +4,13 @@
 //! Needs what set-up makes (`cargo xtask setup`), and fails without it. The board is made for the test and removed behind it.
 
 use assert_cmd::Command;
+use kernel_log::pstore::Type;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use xshell::{Shell, cmd};
 use xtask::board::Board as _;
 use xtask::board::virt::{self, Different, VirtualBoard};
 use xtask::campaign::harvest_records;
-use xtask::evidence::pstore::Type;
 use xtask::host::folders::Folders;
 
 const LOOK: Duration = Duration::from_secs(60);

@@ -4,8 +4,8 @@ use super::file::Asks;
 use super::smoke::SmokeResult;
 use super::smoke::checkers::{self, KnownDead};
 use super::verdict::Seen;
-use crate::evidence::finding::Finding;
 use crate::manifest::Manifest;
+use kernel_log::finding::Finding;
 use std::collections::BTreeSet;
 
 /// What one boot is asked for.

@@ -10,9 +10,9 @@ use crate::board::nonce::Nonce;
 use crate::board::protected::Protected;
 use crate::board::script;
 use crate::capture::client::Recorder;
-use crate::evidence::pstore::Type;
 use crate::host::files::{set_remains_aside, sha256, write_atomic};
 use anyhow::{Context, Result, bail, ensure};
+use kernel_log::pstore::Type;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -248,7 +248,7 @@ fn keep(folder: &Path, proven: Proven) -> Result<()> {
 mod tests {
     use super::super::harvest_records::File;
     use super::*;
-    use crate::evidence::pstore;
+    use kernel_log::pstore;
 
     fn proven(release: &str, pstore: bool, serial: bool) -> Proven {
         Proven {

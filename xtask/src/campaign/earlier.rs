@@ -9,8 +9,8 @@ use super::journal::past::{Kept, Past, PastRow, Way};
 use super::record::{RowRecord, TakenFrom};
 use super::verdict::Verdict;
 use crate::document::Format;
-use crate::evidence::finding::Finding;
 use jiff::{SignedDuration, Timestamp};
+use kernel_log::finding::Finding;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 

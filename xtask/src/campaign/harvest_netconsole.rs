@@ -6,11 +6,11 @@ use crate::board::boot::{Capture, Permit};
 use crate::board::netconsole::{self, Armed};
 use crate::capture::client::Recorder;
 use crate::capture::index::{self, Stamp};
-use crate::evidence::contradicted;
-use crate::evidence::netconsole::{Received, receive};
 use crate::host::files;
 use crate::ui::count;
 use anyhow::Result;
+use kernel_log::contradicted;
+use kernel_log::netconsole::{Received, receive};
 use std::path::Path;
 
 /// Name of the file with the packets, one behind the other; where each begins is in the index beside it.
@@ -175,8 +175,8 @@ mod tests {
     use super::*;
     use crate::board::netconsole::{Path as Wired, Way};
     use crate::campaign::harvest;
-    use crate::evidence::finding::Finding;
-    use crate::evidence::wall::Wall;
+    use kernel_log::finding::Finding;
+    use kernel_log::wall::Wall;
     use std::net::Ipv4Addr;
 
     /// What a receiver wrote down: another boot's packet, then these.

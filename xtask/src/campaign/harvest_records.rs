@@ -1,10 +1,10 @@
 //! pstore's records, copied off the board and hashed before anybody may remove them.
 
 use crate::board::{Board, quote, script};
-use crate::evidence::pstore::{self, Dump, Note, Type};
 use crate::host::file_name::FileName;
 use crate::host::files;
 use anyhow::{Context, Result, bail, ensure};
+use kernel_log::pstore::{self, Dump, Note, Type};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;

@@ -3,8 +3,8 @@
 
 use crate::board::Board;
 use crate::board::quote;
-use crate::evidence::journal;
 use crate::host::process::BreakOff;
+use kernel_log::journal;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::JoinHandle;
 use std::time::Duration;

@@ -3,9 +3,9 @@
 
 use super::file::Campaign;
 use crate::board::boot::Method;
-use crate::evidence::baseline_file::{Acceptance, BaselineFile, Boot, Conditions};
 use crate::host::files;
 use anyhow::{Context, Result, anyhow};
+use kernel_log::baseline_file::{Acceptance, BaselineFile, Boot, Conditions};
 use std::path::{Path, PathBuf};
 
 /// Where the baseline of a campaign on a board is kept.
@@ -55,8 +55,8 @@ pub fn accepted(path: &Path, conditions: &Conditions) -> Result<Vec<Acceptance>>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evidence::baseline_file::Person;
-    use crate::evidence::{finder, reader};
+    use kernel_log::baseline_file::Person;
+    use kernel_log::{finder, reader};
 
     #[test]
     fn an_accepted_finding_counts_under_its_own_conditions_only() {

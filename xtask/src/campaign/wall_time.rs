@@ -1,11 +1,11 @@
-//! When a finding was said, by what lies beside its log: the recorder's index, or when the kernel began. See [`crate::evidence::wall`].
+//! When a finding was said, by what lies beside its log: the recorder's index, or when the kernel began. See [`kernel_log::wall`].
 
 use crate::capture::index;
-use crate::evidence::finding::{self, Finding};
-use crate::evidence::wall::{self, Wall};
 use crate::host::bounded;
 use crate::host::files;
 use anyhow::{Context, Result};
+use kernel_log::finding::{self, Finding};
+use kernel_log::wall::{self, Wall};
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
@@ -48,7 +48,7 @@ pub fn date(findings: &mut [Finding], log: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evidence::{finder, reader};
+    use kernel_log::{finder, reader};
 
     const LOG: &str = "[    0.000000] Linux version 7\n[    2.500000] WARNING: CPU: 0 PID: 1 at drivers/x.c:12 broken+0x10/0x20\n";
 

@@ -4,13 +4,13 @@ use super::Context;
 use super::logs::findings;
 use crate::board::name::Name;
 use crate::campaign::known::{path_of, read};
-use crate::evidence::baseline::Signature;
-use crate::evidence::baseline_file::{self, BaselineFile, Boot, Conditions, Person, Recorded, Row};
-use crate::evidence::finding::Finding;
-use crate::evidence::kind::Severity;
 use crate::exit::Outcome;
 use crate::host::files;
 use anyhow::{Context as _, Result, anyhow, bail};
+use kernel_log::baseline::Signature;
+use kernel_log::baseline_file::{self, BaselineFile, Boot, Conditions, Person, Recorded, Row};
+use kernel_log::finding::Finding;
+use kernel_log::kind::Severity;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 

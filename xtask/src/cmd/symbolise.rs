@@ -3,8 +3,6 @@
 use super::Context;
 use crate::campaign::run_step::RunStep;
 use crate::campaign::{decode, journal};
-use crate::evidence::lock_chain::LockChain;
-use crate::evidence::{finder, reader};
 use crate::exit::Outcome;
 use crate::host::bounded;
 use crate::kernel::debug_files::DebugFiles;
@@ -16,6 +14,8 @@ use crate::kernel::symbolise::{BuildFolder, Decoded, Expected, Line, Match, RELE
 use crate::kernel::tree::Stack;
 use crate::ui::{Ui, count};
 use anyhow::{Context as _, Result, bail};
+use kernel_log::lock_chain::LockChain;
+use kernel_log::{finder, reader};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 

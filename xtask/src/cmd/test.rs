@@ -90,18 +90,26 @@ impl Test {
             .iter()
             .filter(|name| !AFTER_SETUP.contains(&name.as_str()))
             .flat_map(|name| ["--test", name]);
-        let fast = cmd!(sh, "cargo test --no-fail-fast --lib --bins {fast...}");
+        let logs = cmd!(sh, "cargo test --no-fail-fast --package kernel-log");
+        let fast = cmd!(
+            sh,
+            "cargo test --no-fail-fast --package xtask --lib --bins {fast...}"
+        );
         let mut stages = vec![
             ("format", cmd!(sh, "cargo fmt --all --check")),
-            ("lint", cmd!(sh, "cargo clippy --all-targets -- -D warnings")),
+            (
+                "lint",
+                cmd!(sh, "cargo clippy --workspace --all-targets -- -D warnings"),
+            ),
         ];
         if self.fast {
-            stages.push(("fast tests", fast));
+            stages.extend([("logs", logs), ("fast tests", fast)]);
             return stages;
         }
         stages.extend([
             // Tests of real programs (dtc, mtools, make) come before the rest of set-up.
             ("packages", cmd!(sh, "cargo xtask setup --packages --yes")),
+            ("logs", logs),
             ("fast tests", fast),
             ("set-up", cmd!(sh, "cargo xtask setup --yes")),
         ]);
@@ -109,7 +117,7 @@ impl Test {
         stages.extend(AFTER_SETUP.iter().map(|name| {
             let test = cmd!(
                 sh,
-                "cargo test --no-fail-fast --test {name} -- --test-threads=1 --nocapture {ignored...}"
+                "cargo test --no-fail-fast --package xtask --test {name} -- --test-threads=1 --nocapture {ignored...}"
             );
             ("virtual board", test)
         }));

@@ -96,6 +96,9 @@ fn parse(bytes: &[u8]) -> Result<File<'_>> {
 
 /// Largest module that is unpacked: none of a distribution is near it, and a few bytes can unpack to any size.
 const LARGEST: u64 = 1 << 30;
+/// Memory that an xz dictionary may take, in KiB: modules are compressed with at most 2 MiB (scripts/Makefile.modinst), anything that a
+/// packer writes by default fits into 64.
+const XZ_MEMORY_KIB: u32 = 64 * 1024;
 
 /// The ELF file of a module as it may be installed (CONFIG_MODULE_COMPRESS_*): zstd, xz and gzip are known by their first bytes and
 /// unpacked; anything else is given as it is. Errors: damaged, or larger than 1 GiB.
@@ -108,11 +111,8 @@ pub fn unpacked(bytes: &[u8]) -> Result<Cow<'_, [u8]>> {
         let reader = flate2::read::MultiGzDecoder::new(bytes);
         ("gzip", reader.take(LARGEST + 1).read_to_end(&mut plain).map(drop))
     } else if bytes.starts_with(b"\xfd7zXZ\0") {
-        let mut from = std::io::BufReader::new(bytes);
-        (
-            "xz",
-            lzma_rs::xz_decompress(&mut from, &mut plain).map_err(std::io::Error::other),
-        )
+        let reader = lzma_rust2::XzReader::new_mem_limit(bytes, true, XZ_MEMORY_KIB);
+        ("xz", reader.take(LARGEST + 1).read_to_end(&mut plain).map(drop))
     } else {
         return Ok(Cow::Borrowed(bytes));
     };

@@ -1,6 +1,9 @@
 //! Every parser of what others wrote, as a function of bytes. The targets of `fuzz/` and the test `hostile_input` call the same ones.
 //! Each checks what must hold whatever the bytes are; most of all, it returns.
 
+use kernel_log::baseline_file::BaselineFile;
+use kernel_log::scan::Scan;
+use kernel_log::{completeness, contradicted, finder, journal, kmsg, netconsole, pstore, reader, serial};
 use std::path::{Component, Path, PathBuf};
 use xtask::board::extlinux::{self, Config, trace};
 use xtask::board::file::BoardFile;
@@ -10,11 +13,6 @@ use xtask::campaign::file::Campaign;
 use xtask::campaign::journal::{past, read};
 use xtask::campaign::record::RunRecord;
 use xtask::capture::{ethernet, index};
-use xtask::evidence::baseline_file::BaselineFile;
-use xtask::evidence::scan::Scan;
-use xtask::evidence::{
-    completeness, contradicted, finder, journal, kmsg, netconsole, pstore, reader, serial,
-};
 use xtask::kernel::diff::{self, hunks, patch_id};
 use xtask::kernel::kconfig::{self, Definitions, Fragment};
 use xtask::kernel::patch::{Patch, Scissors, mbox};
@@ -269,7 +267,7 @@ pub fn module_elf(bytes: &[u8]) {
 #[allow(dead_code, reason = "a target has its own corpus")]
 pub fn seed_folders(name: &str) -> &'static [&'static str] {
     match name {
-        "kernel_log" | "pstore" | "kmsg" | "journal" | "serial" => &["xtask/tests/evidence"],
+        "kernel_log" | "pstore" | "kmsg" | "journal" | "serial" => &["crates/kernel-log/tests/logs"],
         "mail" | "diff" | "reviews" => &["patches"],
         "kconfig_fragment" | "kconfig_language" => &["kconfig-fragments"],
         "campaign" => &["campaigns"],

@@ -21,10 +21,10 @@ use crate::campaign::rig::Rig;
 use crate::campaign::smoke::{self, Hangs, SmokeResult, broken, checkers, hung};
 use crate::campaign::soak;
 use crate::campaign::stopwatch::Stopwatch;
-use crate::evidence::kind::Kind;
 use crate::host::process::BrokenOff;
 use crate::ui::short;
 use anyhow::{Context, Result};
+use kernel_log::kind::Kind;
 use std::time::Duration;
 
 /// The phases around the tests.

@@ -1,6 +1,6 @@
 use super::*;
 use crate::campaign::journal::past::{Judged, RowEnded};
-use crate::evidence::{finder, reader};
+use kernel_log::{finder, reader};
 
 const NOW: &str = "2026-01-02T12:00:00Z";
 
@@ -194,7 +194,6 @@ fn several_boots_are_counted_one_by_one() {
     let all = joined([&one, &booted(NOW, "a"), &one].into_iter());
     assert_eq!(all.len(), 2);
     assert_ne!(all[0].boot, all[1].boot);
-    let loudest =
-        crate::evidence::baseline::loudest(&all, &crate::evidence::baseline::Signature::of(&all[0]));
+    let loudest = kernel_log::baseline::loudest(&all, &kernel_log::baseline::Signature::of(&all[0]));
     assert_eq!(loudest, 1, "once in each boot");
 }

@@ -12,8 +12,8 @@ use crate::campaign::journal::past::{JUDGE, Past, PastRow, Way};
 use crate::campaign::left_out;
 use crate::campaign::record::RowRecord;
 use crate::campaign::verdict::Verdict;
-use crate::evidence::finding::Finding;
 use anyhow::{Context, Result};
+use kernel_log::finding::Finding;
 
 /// A row of an escalation that is over.
 #[derive(Debug, Clone)]

@@ -27,14 +27,14 @@ use crate::campaign::resume::{BoardSeen, Seen};
 use crate::campaign::rig::Rig;
 use crate::campaign::stopwatch::Stopwatch;
 use crate::campaign::way_home;
-use crate::evidence::baseline_file::{Acceptance, Boot, Conditions};
-use crate::evidence::finding::Finding;
 use crate::host::bounded;
 use crate::host::files;
 use crate::kernel::build::{Cause, Failed};
 use crate::kernel::stage;
 use crate::manifest::Manifest;
 use anyhow::{Context, Result, bail};
+use kernel_log::baseline_file::{Acceptance, Boot, Conditions};
+use kernel_log::finding::Finding;
 use serde_json::json;
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! A log as a report shows it: parted by what the board was doing, made harmless, cut where it is too long to read.
 
-use crate::evidence::serial::{self, Phase};
 use crate::ui;
+use kernel_log::serial::{self, Phase};
 
 /// Characters of one line that are shown.
 const LINE: usize = 2000;

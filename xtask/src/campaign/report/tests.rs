@@ -4,8 +4,8 @@ use crate::campaign::record::{
 };
 use crate::campaign::smoke::SmokeResult;
 use crate::campaign::stopwatch::Span;
-use crate::evidence::wall::Wall;
 use crate::kernel::symbolise::touched::Mark;
+use kernel_log::wall::Wall;
 
 /// A run of these rows.
 pub fn run(rows: Vec<RowRecord>) -> RunRecord {

@@ -5,10 +5,10 @@ use super::checkers::{self, KnownDead};
 use super::{Look, NOT_RUN, SmokeResult};
 use crate::campaign::file::SmokeTest;
 use crate::campaign::harvest;
-use crate::evidence::finder;
-use crate::evidence::finding::Finding;
-use crate::evidence::kind::Kind;
-use crate::evidence::reader;
+use kernel_log::finder;
+use kernel_log::finding::Finding;
+use kernel_log::kind::Kind;
+use kernel_log::reader;
 
 /// Why no other test is worth running behind the one with this look; none where the kernel is as whole as before. `known` is what this kernel says
 /// without the patch: a task that hung there, too, ends nothing. An oops always does: no kernel is sound behind one.

@@ -14,12 +14,12 @@ use crate::campaign::record::{DecodedFrame, EarlierBoot, PatchRecord, RowRecord,
 use crate::campaign::reload::Tried;
 use crate::campaign::resume::{BoardSeen, Seen};
 use crate::campaign::stopwatch::Stopwatch;
-use crate::evidence::baseline_file::Acceptance;
-use crate::evidence::finding::Finding;
-use crate::evidence::{finder, reader};
 use crate::host::files::sha256;
 use crate::manifest::Manifest;
 use anyhow::{Result, bail, ensure};
+use kernel_log::baseline_file::Acceptance;
+use kernel_log::finding::Finding;
+use kernel_log::{finder, reader};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -1,0 +1,7 @@
+//! Whole logs of real kernels, in every layout, against the answers that stand with them in `tests/logs`.
+
+mod board;
+mod dumps;
+mod fixtures;
+mod kinds;
+mod layouts;
