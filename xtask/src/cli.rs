@@ -1,8 +1,9 @@
 //! Every flag. The verbs' own arguments stand in their files in `cmd/`.
 
 use crate::cmd;
+use crate::front_door;
 use crate::ui::{Consent, Format};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 /// Apply a kernel patch series to a board one patch at a time: one boot and one verdict each, and the board is
 /// never lost.
@@ -32,9 +33,9 @@ pub struct Global {
     #[arg(short = 'n', long, global = true)]
     pub dry_run: bool,
     /// Answer every question with yes
-    #[arg(short = 'y', long, global = true, conflicts_with = "no_input")]
+    #[arg(short = 'y', long, global = true)]
     yes: bool,
-    /// Never ask: fail, naming the flag that would have answered
+    /// Never ask: fail, naming the flag that would have answered (with --yes: every answer is yes)
     #[arg(long, global = true)]
     no_input: bool,
 }
@@ -58,79 +59,181 @@ impl Global {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run the whole campaign on the virtual board, set-up included
+    /// Run the whole campaign on the virtual board, set-up too
     Rehearse(cmd::rehearse::Rehearse),
-    /// Tell what is missing on this machine and what to do about it; change nothing
+    /// Report what is missing on this machine; change nothing
     Doctor(cmd::doctor::Doctor),
-    /// Install, fetch and make everything that a rehearsal needs
+    /// Install, fetch and build all that a rehearsal needs
     Setup(cmd::setup::Setup),
-    /// Run every test: format and lint, fast tests, the virtual board
+    /// Run all tests: lint, fast tests, virtual board
     Test(cmd::test::Test),
-    /// Build a kernel, its modules or one folder, and say what must ship and why
+    /// Build a kernel or parts of it, and report what must ship
     Build(cmd::build::Build),
-    /// Build the debug kernel and stage it: Image, modules, dtbs and a manifest
+    /// Build and stage the debug kernel: Image, modules, dtbs
     BuildDebugKernel(cmd::build_debug_kernel::BuildDebugKernel),
-    /// Ask about kernel configurations: verdicts of a profile, what differs, why a symbol is what it is
+    /// Explain kernel configurations and symbols; compare them
     Config(cmd::config::Config),
-    /// The patches of a series: list, show, import, export, refresh, check
+    /// List, show, import, export, refresh or check patches
     Series(cmd::series::Series),
-    /// Apply patches of a series to the tree, a commit for each
+    /// Apply patches to the tree, one commit each
     Apply(cmd::apply::Apply),
     /// Take exactly one patch back
     Revert(cmd::revert::Revert),
-    /// Approve or reject the content of a patch, or list the reviews
+    /// Approve or reject a patch, or list the reviews
     Review(cmd::review::Review),
-    /// Look whether a campaign may start on this board: backups, capture, protected files
+    /// Check whether a campaign may start on this board
     Preflight(cmd::preflight::Preflight),
-    /// Install the debug kernel beside vanilla, under its own release and label
+    /// Install the debug kernel next to vanilla, as its own entry
     Deploy(cmd::deploy::Deploy),
-    /// Boot our label once, or go back to vanilla
+    /// Boot our entry once, or return to vanilla
     Boot(cmd::boot::Boot),
-    /// Campaign files: write a new one, find mistakes, show what the defaults come to
+    /// Write, check or show a campaign file
     Campaign(cmd::campaign::CampaignCommand),
-    /// Print what a campaign will do: rows, gates, what is asked, risks, ends
+    /// Print what a campaign will do: rows, gates, risks
     Plan(cmd::plan::Plan),
-    /// Run a campaign: patch by patch, one boot and one verdict each
+    /// Run a campaign: one boot and one verdict per patch
     BisectApply(cmd::bisect_apply::BisectApply),
-    /// Where the newest run stands, what is next, and what a person must do
+    /// Show where the newest run stands and what is next
     Status(cmd::status::Status),
-    /// Go on with a run that was cut off, or that needed a person
+    /// Continue a run that was interrupted or needed a person
     Resume(cmd::resume::Resume),
-    /// Give a run up: vanilla, no label of ours, no patch in the tree
+    /// Give a run up: back to vanilla, our entry and patches out
     Abort(cmd::abort::Abort),
-    /// The verdict of a step, and a person's word on it
+    /// Show the verdict of a step, or overrule it
     Verdict(cmd::verdict::Verdict),
-    /// All runs, with their ends and verdicts
+    /// List all runs with their ends and verdicts
     History(cmd::history::History),
-    /// Put vanilla back exactly as it was, and take away all that is ours
+    /// Restore vanilla exactly, and remove all that is ours
     Rollback(cmd::rollback::Rollback),
-    /// List, read back and show the backups of a board
+    /// List, verify and show the backups of a board
     Backup(cmd::backup::Backup),
-    /// Read an extlinux.conf as U-Boot does: check it, show it, add or remove our label
+    /// Read extlinux.conf as U-Boot does; edit our entry
     Extlinux(cmd::extlinux::Extlinux),
     /// Find splats, oopses and warnings in kernel logs
     Logs(cmd::logs::Logs),
-    /// Read a run: as a web page, for CI, as a mail for upstream, as a bundle for others
+    /// Export a run: web page, CI, mail for upstream, bundle
     Report(cmd::report::Report),
-    /// Decode the frames of a kernel log to files and lines, with the build that ran
+    /// Decode stack frames to files and lines of that build
     Symbolise(cmd::symbolise::Symbolise),
-    /// Take everything off a board that its kernels said, and find what they complained about
+    /// Collect what the board's kernels logged, and judge it
     Harvest(cmd::harvest::Harvest),
-    /// What the debug kernel says without the patches: show it, add to it, accept a finding
+    /// Show or extend what the debug kernel reports unpatched
     Baseline(cmd::baseline::Baseline),
-    /// A board: what runs there, shell, serial line, reset, a file for a new one; power of the virtual one
+    /// Describe, probe, log in to, reset or power a board
     Board(cmd::board::Board),
     /// Record a serial line: the process that other verbs start
     #[command(hide = true)]
     SerialRecord(cmd::serial_record::SerialRecord),
+    /// Print the completion script of a shell
+    Completions(cmd::completions::Completions),
+    /// Print the manual page, or write one per verb to a folder
+    Man(cmd::man::Man),
+}
+
+/// The verbs as `--help` lists them. Every verb is in one group.
+const GROUPS: &[(&str, &[&str])] = &[
+    (
+        "Run a campaign",
+        &[
+            "rehearse",
+            "campaign",
+            "preflight",
+            "plan",
+            "bisect-apply",
+            "status",
+            "resume",
+            "abort",
+        ],
+    ),
+    ("Look at runs", &["report", "history", "verdict", "baseline"]),
+    (
+        "Tree and kernel",
+        &[
+            "series",
+            "apply",
+            "revert",
+            "review",
+            "build",
+            "build-debug-kernel",
+            "config",
+        ],
+    ),
+    (
+        "Board",
+        &[
+            "board", "deploy", "boot", "harvest", "backup", "rollback", "extlinux",
+        ],
+    ),
+    ("Kernel logs", &["logs", "symbolise"]),
+    ("This machine", &["setup", "doctor", "test", "completions", "man"]),
+];
+
+/// The command line as `name` (`cargo xtask`, `lockstep`), its verbs grouped in the help.
+pub fn command(name: &'static str) -> clap::Command {
+    let mut command = Cli::command().name(name).bin_name(name);
+    if name != front_door::ALIAS {
+        command = with_examples_of(command, name);
+    }
+    let verbs = verb_list(&command);
+    command.help_template(format!(
+        "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{verbs}Options:\n{{options}}{{after-help}}"
+    ))
+}
+
+/// The command and all below it, with the examples of their help under `name`.
+fn with_examples_of(command: clap::Command, name: &str) -> clap::Command {
+    let examples = command.get_after_help().map(ToString::to_string);
+    let command = match examples {
+        Some(examples) => command.after_help(examples.replace(front_door::ALIAS, name)),
+        None => command,
+    };
+    command.mut_subcommands(|verb| with_examples_of(verb, name))
+}
+
+/// The groups, each verb with the first line of what it does.
+fn verb_list(command: &clap::Command) -> String {
+    let width = GROUPS
+        .iter()
+        .flat_map(|(_, verbs)| verbs.iter())
+        .map(|verb| verb.len())
+        .max();
+    let width = width.unwrap_or_default();
+    let mut list = String::new();
+    for (title, verbs) in GROUPS {
+        list.push_str(&format!("{title}:\n"));
+        for verb in *verbs {
+            let about = command.find_subcommand(verb).and_then(clap::Command::get_about);
+            let about = about.map(ToString::to_string).unwrap_or_default();
+            list.push_str(&format!("  {verb:width$}  {about}\n"));
+        }
+        list.push('\n');
+    }
+    list
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use super::*;
+    use std::collections::BTreeSet;
 
     #[test]
     fn the_command_line_is_consistent() {
-        super::Cli::command().debug_assert();
+        command("lockstep").debug_assert();
+    }
+
+    #[test]
+    fn the_help_groups_each_verb_once() {
+        let command = command("lockstep");
+        let shown = command.get_subcommands().filter(|verb| !verb.is_hide_set());
+        let shown: BTreeSet<&str> = shown.map(clap::Command::get_name).collect();
+        let grouped: Vec<&str> = GROUPS
+            .iter()
+            .flat_map(|(_, verbs)| verbs.iter().copied())
+            .collect();
+        assert_eq!(grouped.iter().copied().collect::<BTreeSet<_>>(), shown);
+        assert_eq!(grouped.len(), shown.len(), "none is there twice");
+        let list = verb_list(&command);
+        let long: Vec<&str> = list.lines().filter(|line| line.chars().count() > 80).collect();
+        assert!(long.is_empty(), "{long:?}");
     }
 }

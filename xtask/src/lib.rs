@@ -8,6 +8,7 @@ pub mod cli;
 pub mod cmd;
 pub mod document;
 pub mod exit;
+pub mod front_door;
 pub mod host;
 pub mod kernel;
 pub mod manifest;

@@ -1,12 +1,15 @@
 //! `cargo xtask`, the only front door: parse, dispatch, exit code.
 
-use clap::Parser;
+use clap::FromArgMatches;
 use xtask::cli::{Cli, Command};
 use xtask::host::interrupt;
 use xtask::ui::Ui;
 
 fn main() -> std::process::ExitCode {
-    let cli = match Cli::try_parse() {
+    let parsed = xtask::cli::command(xtask::front_door::name())
+        .try_get_matches()
+        .and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = match parsed {
         Ok(cli) => cli,
         Err(error) => return xtask::exit::usage(&error, std::env::args_os()),
     };

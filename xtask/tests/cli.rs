@@ -15,13 +15,7 @@ fn stdout(command: &mut Command) -> String {
 /// Every verb that `--help` lists.
 fn verbs() -> Vec<String> {
     let help = stdout(&mut xtask(&["--help"]));
-    let commands = help
-        .split("Commands:")
-        .nth(1)
-        .unwrap()
-        .split("Options:")
-        .next()
-        .unwrap();
+    let commands = help.split("Options:").next().unwrap();
     let verbs: Vec<String> = commands
         .lines()
         .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
@@ -219,7 +213,7 @@ fn bad_usage_is_told_as_one_json_object_too() {
     for words in [
         &["rehears", "--json"][..],
         &["--json", "board", "up", "--no-such-flag"],
-        &["plan", "--json", "--yes", "--no-input"],
+        &["test", "--json", "--long", "--fast"],
     ] {
         let output = xtask(words).assert().code(2).get_output().clone();
         let text = String::from_utf8(output.stdout).unwrap();
@@ -238,7 +232,7 @@ fn bad_usage_is_told_as_one_json_object_too() {
         .clone();
     assert!(output.stdout.is_empty());
     let help = stdout(&mut xtask(&["board", "--help", "--json"]));
-    assert!(help.starts_with("A board"), "{help}");
+    assert!(help.starts_with("Describe, probe"), "{help}");
 }
 
 #[test]
@@ -267,4 +261,58 @@ fn words_of_others_make_neither_a_line_nor_a_colour() {
     std::fs::write(&list, "label a\u{9b}b\r0 errors\n kernel /I\n").unwrap();
     let shown = stdout(&mut xtask(&["extlinux", "show", list.to_str().unwrap()]));
     assert!(!shown.contains(['\r', '\u{9b}']), "{shown}");
+}
+
+/// Run where there is no project, by the name of the installed program.
+#[test]
+fn outside_of_the_project_it_says_which_one_it_uses_and_suggests_commands_that_can_be_typed_there() {
+    let elsewhere = tempfile::tempdir().unwrap();
+    let mut history = xtask(&["history"]);
+    history.current_dir(elsewhere.path()).env_remove("CARGO_PKG_NAME");
+    let output = history.output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("this program was built from it"), "{said}");
+
+    let mut help = xtask(&["history", "--help"]);
+    help.env_remove("CARGO_PKG_NAME");
+    let help = stdout(&mut help);
+    assert!(
+        help.contains("lockstep history") && !help.contains("cargo xtask"),
+        "{help}"
+    );
+
+    let mut wrong = xtask(&["history"]);
+    wrong
+        .current_dir(elsewhere.path())
+        .env("LOCKSTEP_PROJECT", elsewhere.path());
+    let said = String::from_utf8(wrong.assert().code(1).get_output().stderr.clone()).unwrap();
+    assert!(said.contains("LOCKSTEP_PROJECT is "), "{said}");
+}
+
+#[test]
+fn completions_and_manual_pages_need_no_project_and_know_every_verb() {
+    let elsewhere = tempfile::tempdir().unwrap();
+    for shell in ["bash", "zsh", "fish"] {
+        let mut completions = xtask(&["completions", shell]);
+        let script = stdout(completions.current_dir(elsewhere.path()));
+        assert!(script.contains("bisect-apply"), "{shell}");
+    }
+    let pages = elsewhere.path().join("man1");
+    let mut man = xtask(&["man", "--to", pages.to_str().unwrap()]);
+    stdout(man.current_dir(elsewhere.path()));
+    for verb in verbs() {
+        assert!(pages.join(format!("lockstep-{verb}.1")).is_file(), "{verb}");
+    }
+}
+
+#[test]
+fn yes_together_with_no_input_is_yes() {
+    stdout(&mut xtask(&["--yes", "--no-input", "history", "--help"]));
+    let parsed = xtask(&["plan", "--yes", "--no-input", "no-such-campaign"])
+        .assert()
+        .code(1)
+        .get_output()
+        .clone();
+    let said = String::from_utf8(parsed.stderr).unwrap();
+    assert!(!said.contains("cannot be used with"), "{said}");
 }

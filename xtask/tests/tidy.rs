@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 const MAY_KNOW: &[(&str, &[&str])] = &[
     ("document", &[]),
     ("manifest", &["document"]),
-    ("ui", &["host"]),
+    ("front_door", &[]),
+    ("ui", &["front_door", "host"]),
     ("host", &[]),
     ("kernel", &["document", "host", "manifest"]),
     ("capture", &["host"]),

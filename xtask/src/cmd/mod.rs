@@ -10,6 +10,7 @@ pub mod boot;
 pub mod build;
 pub mod build_debug_kernel;
 pub mod campaign;
+pub mod completions;
 pub mod config;
 pub mod deploy;
 pub mod doctor;
@@ -18,6 +19,7 @@ pub mod harvest;
 pub mod history;
 pub mod hold_board;
 pub mod logs;
+pub mod man;
 pub mod notify;
 pub mod open_board;
 pub mod open_tree;
@@ -43,6 +45,7 @@ pub mod verdict;
 use crate::cli::{Cli, Command, Global};
 use crate::exit::Outcome;
 use crate::host::folders::Folders;
+use crate::host::project::Found;
 use crate::ui::Ui;
 use anyhow::Result;
 
@@ -58,9 +61,24 @@ pub struct Context<'a> {
 
 /// Runs the verb.
 pub fn run(cli: &Cli, ui: &Ui) -> Result<Outcome> {
+    // A completion script or a manual page is made where there is no project, too.
+    match &cli.command {
+        Command::Completions(verb) => return verb.run(ui),
+        Command::Man(verb) => return verb.run(ui),
+        _ => {}
+    }
+    let folders = Folders::find()?;
+    let is_recorder = matches!(cli.command, Command::SerialRecord(_));
+    if folders.found != Found::WorkingDirectory && !is_recorder {
+        ui.say(&format!(
+            "project {} ({})",
+            folders.project.display(),
+            folders.found
+        ));
+    }
     let context = Context {
         global: &cli.global,
-        folders: Folders::find()?,
+        folders,
         ui,
     };
     match &cli.command {
@@ -96,5 +114,6 @@ pub fn run(cli: &Cli, ui: &Ui) -> Result<Outcome> {
         Command::Baseline(verb) => verb.run(&context),
         Command::Board(verb) => verb.run(&context),
         Command::SerialRecord(verb) => verb.run(&context),
+        Command::Completions(_) | Command::Man(_) => unreachable!("answered above, without a project"),
     }
 }

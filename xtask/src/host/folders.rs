@@ -1,5 +1,6 @@
 //! Where things live: what cannot be made again in the project's `.lockstep/`, what can in the user's cache.
 
+use super::project::{self, Found};
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 
@@ -8,6 +9,8 @@ use std::path::{Path, PathBuf};
 pub struct Folders {
     /// The checkout: `patches/`, `kconfig-fragments/`, `boards/`, `campaigns/` are below it.
     pub project: PathBuf,
+    /// How `project` was found.
+    pub found: Found,
     /// What cannot be made again: backups, journals, evidence, reports (`<project>/.lockstep`).
     pub state: PathBuf,
     /// What can be made again, shared by every checkout of this user (`$LOCKSTEP_CACHE`, else
@@ -16,12 +19,18 @@ pub struct Folders {
 }
 
 impl Folders {
-    /// Finds them: the checkout is the workspace that this program was built from, wherever it is run.
+    /// Finds them ([`project::find`]). Errors: there is no project, or no place for the cache.
     pub fn find() -> Result<Self> {
-        let project = Path::new(env!("CARGO_MANIFEST_DIR"))
+        let built_from = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let built_from = built_from
             .parent()
-            .context("finding the project folder: the xtask package has no parent folder")?
-            .to_path_buf();
+            .context("finding the project folder: the xtask package has no parent folder")?;
+        let (project, found) = project::find(project::Candidates {
+            working_directory: &std::env::current_dir().context("finding the working directory")?,
+            variable: std::env::var_os(project::VARIABLE).as_deref(),
+            built_from,
+            trusted_owners: &project::trusted_owners(),
+        })?;
         let variable = |name| {
             std::env::var_os(name)
                 .filter(|value| !value.is_empty())
@@ -35,6 +44,7 @@ impl Folders {
         Ok(Folders {
             state: project.join(".lockstep"),
             project,
+            found,
             cache,
         })
     }

@@ -11,6 +11,7 @@ pub mod lock;
 pub mod one_line;
 pub mod packages;
 pub mod process;
+pub mod project;
 pub mod requirements;
 pub mod running;
 pub mod socket;

@@ -8,6 +8,7 @@ mod text;
 pub use block::{Block, Line, Look};
 pub use text::{count, path_name, path_names, plain, short, visible};
 
+use crate::front_door::renamed;
 use crate::host::one_line::{indented, one_line_of};
 use anyhow::{Result, bail};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
@@ -83,7 +84,7 @@ impl Ui {
     fn result(&self, text: &str) {
         if self.format == Format::Text {
             // A reader that went away (`| head`) is no reason to fail.
-            drop(writeln!(std::io::stdout(), "{text}"));
+            drop(writeln!(std::io::stdout(), "{}", renamed(text)));
         }
     }
 
@@ -98,7 +99,8 @@ impl Ui {
     /// Something that goes on, to standard error, with the time since the start in front. Lines behind its first one are indented.
     pub fn say(&self, text: &str) {
         let seconds = self.started.elapsed().as_secs();
-        let line = format!("[{:>2}:{:02}] {}", seconds / 60, seconds % 60, message(text));
+        let text = message(&renamed(text));
+        let line = format!("[{:>2}:{:02}] {text}", seconds / 60, seconds % 60);
         // A terminal that hung up is no reason to fail.
         self.bars.suspend(|| drop(writeln!(std::io::stderr(), "{line}")));
     }
@@ -127,7 +129,7 @@ impl Ui {
 
     /// The command's error: all of its contexts. Lines behind its first one are indented.
     pub fn error(&self, error: &anyhow::Error) {
-        let text = message(&format!("{error:#}"));
+        let text = message(&renamed(&format!("{error:#}")));
         drop(writeln!(std::io::stderr(), "error: {text}"));
         drop(self.json(&serde_json::json!({ "error": text })));
     }
@@ -190,7 +192,7 @@ impl Ui {
             }
             Consent::Ask => {}
         }
-        eprint!("{} [y/N] ", message(question));
+        eprint!("{} [y/N] ", message(&renamed(question)));
         let mut answer = String::new();
         std::io::stdin().read_line(&mut answer)?;
         if matches!(answer.trim(), "y" | "Y" | "yes") {

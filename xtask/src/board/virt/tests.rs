@@ -5,6 +5,7 @@ fn board(known_hosts: Option<&str>) -> Result<VirtualBoard> {
     let cache = tempfile::tempdir().unwrap();
     let folders = Folders {
         project: cache.path().into(),
+        found: crate::host::project::Found::BuiltFrom,
         state: cache.path().into(),
         cache: cache.path().into(),
     };
