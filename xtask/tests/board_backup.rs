@@ -2,7 +2,7 @@
 
 #[path = "board_backup/damage.rs"]
 mod damage;
-mod local_board;
+use crate::local_board;
 
 use local_board::{Bench, DEBUG, Death, EXTLINUX, LABEL, VANILLA, build, install, request};
 use std::fs;

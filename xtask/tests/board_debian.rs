@@ -4,8 +4,8 @@
 //!
 //! Needs set-up (`cargo xtask setup`), a debug kernel (`cargo xtask build-debug-kernel`), root and this machine's Debian mirror.
 
-mod debian_board;
-mod virtual_bench;
+use crate::debian_board;
+use crate::virtual_bench;
 
 use debian_board::DebianBoard;
 use std::path::PathBuf;

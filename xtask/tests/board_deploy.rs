@@ -1,6 +1,6 @@
 //! What a deploy refuses, keeps and makes on the board, with the real scripts on real files.
 
-mod local_board;
+use crate::local_board;
 
 use local_board::{Bench, DEBUG, EXTLINUX, LABEL, LocalBoard, VANILLA, build};
 use std::fs;

@@ -1,10 +1,10 @@
 //! The heart of a board over ssh, for real: OpenSSH's client and server, a server that is frozen in the middle, a serial log that grows.
 
-mod local_board;
-mod loopback;
+use crate::local_board;
+use crate::loopback;
 
 use anyhow::Result;
-use local_board::bare_board::{BareBoard, FileLine};
+use crate::bare_board::{BareBoard, FileLine};
 use loopback::Loopback;
 use std::fs;
 use std::io::Write;

@@ -1,6 +1,6 @@
 //! Boot folders on real file systems: mounted read-only, full, of a kind that U-Boot does not read. Needs root and loop devices.
 
-mod local_board;
+use crate::local_board;
 
 use local_board::{DEBUG, EXTLINUX, LABEL, LocalBoard, build, install};
 use std::fs;

@@ -1,6 +1,6 @@
 //! Rollback of a board that does not boot: real partitions (GPT, ext4, FAT where this kernel has it) in a disk image, and a mount point.
 
-mod local_board;
+use crate::local_board;
 
 #[path = "board_offline/hostile.rs"]
 mod hostile;

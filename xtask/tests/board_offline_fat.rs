@@ -1,7 +1,7 @@
 //! Rollback of a board's disk whose boot partition is a mounted FAT: by this machine's own kernel where it has vfat, else by fusefat
 //! (Debian's package of that name), which writes the same format in user space.
 
-mod local_board;
+use crate::local_board;
 
 use local_board::{Bench, DEBUG, EXTLINUX, VANILLA};
 use std::fs;

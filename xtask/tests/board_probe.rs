@@ -1,7 +1,6 @@
 //! `board probe` as a person runs it, over a real sshd: what it writes is a board file by which the same board is reached.
 
-mod local_board;
-mod loopback;
+use crate::loopback;
 
 use assert_cmd::Command;
 use loopback::Loopback;

@@ -1,6 +1,6 @@
 //! Tries to break each promise about what is written to a board, with the real scripts on real files.
 
-mod local_board;
+use crate::local_board;
 
 use local_board::{Bench, DEBUG, Death, EXTLINUX, LABEL, LocalBoard, VANILLA, build, install, request};
 use std::fs;

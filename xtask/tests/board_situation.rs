@@ -1,6 +1,6 @@
 //! What boot methods ask of a board before one is chosen: the real script, with stand-ins for the programs that a kernel answers through.
 
-mod local_board;
+use crate::local_board;
 
 use local_board::{LABEL, LocalBoard};
 use xtask::board::boot::{self, Method};

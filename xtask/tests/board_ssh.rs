@@ -1,7 +1,7 @@
 //! The board over ssh, for real: OpenSSH's own client and server, and the real scripts behind them.
 
-mod local_board;
-mod loopback;
+use crate::local_board;
+use crate::loopback;
 
 use local_board::{DEBUG, EXTLINUX, LABEL, VANILLA, build, change, install, request};
 use loopback::Loopback;

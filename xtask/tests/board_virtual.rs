@@ -2,7 +2,7 @@
 //!
 //! Needs the board (`cargo xtask setup`) and a debug kernel (`cargo xtask build-debug-kernel`), and fails without them.
 
-mod virtual_bench;
+use crate::virtual_bench;
 
 use std::process::Command;
 use std::time::Duration;

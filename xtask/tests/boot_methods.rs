@@ -2,8 +2,8 @@
 //!
 //! Needs the board (`cargo xtask setup`) and a debug kernel (`cargo xtask build-debug-kernel`), and fails without them.
 
-mod lease_bench;
-mod virtual_bench;
+use crate::lease_bench;
+use crate::virtual_bench;
 
 use std::time::{Duration, Instant};
 use virtual_bench::{Bench, tell};

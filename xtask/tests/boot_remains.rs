@@ -1,7 +1,7 @@
 //! What an interrupted boot attempt leaves on a board is taken back before the next one, and before a way back. The real scripts on real files;
 //! nothing is restarted.
 
-mod local_board;
+use crate::local_board;
 
 use local_board::{EXTLINUX, LABEL, LocalBoard};
 use std::cell::RefCell;

@@ -1,6 +1,6 @@
 //! The recorder of netconsole's datagrams, as a process of its own: each is kept apart with its time, and the lost ones are told.
 
-mod recorded_line;
+use crate::recorded_line;
 
 use recorded_line::{LIMIT, Line, wait};
 use std::process::Command;

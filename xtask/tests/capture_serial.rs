@@ -1,7 +1,7 @@
 //! The recorder as a process of its own, on a pty, on TCP, behind RFC 2217, on a program: what comes is in the log whatever dies, and
 //! nothing is written that invariant 8 forbids.
 
-mod recorded_line;
+use crate::recorded_line;
 
 use recorded_line::{LIMIT, Line, wait};
 use std::fs::File;

@@ -91,9 +91,9 @@ fn a_dry_run_of_the_tests_names_the_stages_and_runs_none() {
     for word in [
         "cargo fmt",
         "cargo clippy",
-        "--test tidy",
+        "--test fast",
         "setup --yes",
-        "--test rehearsal",
+        "rehearsal::",
     ] {
         assert!(text.contains(word), "{word} is not named:\n{text}");
     }

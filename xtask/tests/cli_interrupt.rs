@@ -1,6 +1,6 @@
 //! Signals, and one board for two commands: the real tool, with an `ssh` that takes its time.
 
-mod fake_ssh;
+use crate::fake_ssh;
 
 use fake_ssh::{FakeSsh, SLOW, text};
 use rustix::process::{Pid, Signal, kill_process};

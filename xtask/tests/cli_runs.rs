@@ -1,6 +1,6 @@
 //! The verbs about runs as a person meets them, without a board.
 
-mod fake_ssh;
+use crate::fake_ssh;
 
 use assert_cmd::Command;
 use fake_ssh::FakeSsh;

@@ -3,8 +3,8 @@
 //!
 //! Needs the virtual board (`cargo xtask setup`) and a debug kernel (`cargo xtask build-debug-kernel`), and fails without them.
 
-mod virtual_bench;
-mod write_log;
+use crate::virtual_bench;
+use crate::write_log;
 
 use std::collections::BTreeMap;
 use std::fs;

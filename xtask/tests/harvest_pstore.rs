@@ -1,7 +1,7 @@
 //! pstore's records on a board in a folder: every kind and both places, copied off by the real script, and removed only as they were copied.
 //! Needs root, as `local_board` says.
 
-mod local_board;
+use crate::local_board;
 
 use kernel_log::pstore::Type;
 use local_board::LocalBoard;

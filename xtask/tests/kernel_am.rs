@@ -1,7 +1,7 @@
 //! What `git am` makes of a patch is the measure: the same tree, message, author and date, on several hundred generated and
 //! real patches.
 
-mod mail_history;
+use crate::mail_history;
 
 use git2::{Oid, Repository};
 use mail_history::{History, git, run};

@@ -233,7 +233,11 @@ fn builds_something_that_sleeps() {
 /// A process that builds something that sleeps in `folder`, and the sleeper.
 fn sleeping_in(folder: &Path) -> (Child, i32) {
     let child = Command::new(std::env::current_exe().unwrap())
-        .args(["--ignored", "--exact", "builds_something_that_sleeps"])
+        .args([
+            "--ignored",
+            "--exact",
+            "kernel_build::builds_something_that_sleeps",
+        ])
         .env("LOCKSTEP_TEST_SLEEPER", folder)
         .stdout(Stdio::null())
         .stderr(Stdio::null())

@@ -1,7 +1,7 @@
 //! Patches that are meant to break out, to break down, or to stay in the tree for ever. `git am` is the measure: what it
 //! refuses changes nothing here, and what it takes can be taken back.
 
-mod small_git;
+use crate::small_git;
 
 use small_git::git;
 use std::fs;

@@ -1,6 +1,6 @@
 //! Bad input to the kernel side's commands: one clear error each, and nothing changed.
 
-mod small_git;
+use crate::small_git;
 
 use assert_cmd::Command;
 use small_git::git;

@@ -4,7 +4,7 @@
 //! `LOCKSTEP_KCONFIG_SYMBOLS` is the number of symbols for each configuration (a multiple of the batch is best), `LOCKSTEP_KCONFIG_BATCH`
 //! how many are asked for at once (1: each alone), `LOCKSTEP_KCONFIG_SEED` chooses others.
 
-mod imported_kernel;
+use crate::imported_kernel;
 
 use std::collections::BTreeMap;
 use std::fs;

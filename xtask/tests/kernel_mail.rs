@@ -1,6 +1,6 @@
 //! Mails by hand, and damaged ones: what `git mailinfo` reads is read, and what `git am` and `git apply` refuse is refused.
 
-mod mail_history;
+use crate::mail_history;
 
 use git2::Oid;
 use mail_history::{History, Random, git, run};

@@ -1,7 +1,7 @@
 //! The real kernel source of the cache: configurations and verdicts. Fails, and says what to do, where `cargo xtask setup`
 //! has not been run.
 
-mod imported_kernel;
+use crate::imported_kernel;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,6 @@
 //! Frames to lines, on ELF files that the cross compiler makes here: a linked kernel and a relocatable module.
 
-mod toy_kernel;
+use crate::toy_kernel;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,7 +1,7 @@
 //! Trees and series on small real git repositories; what `git am` makes of the same patches is the measure.
 
-mod patched_tree;
-mod small_git;
+use crate::patched_tree;
+use crate::small_git;
 
 use patched_tree::{CHANGES, Rig, edit, snapshot};
 use small_git::git;

@@ -1,9 +1,9 @@
 //! Pre-flight of a board that has nothing but netconsole, with real packets to a real recorder. The board is a folder, and says what a board on a
 //! cable would say; its kernel's network is a socket of this test. Needs root, as `local_board` says.
 
-mod local_board;
+use crate::local_board;
 
-use local_board::bare_board::BareBoard;
+use crate::bare_board::BareBoard;
 use local_board::{BOARD_FILE, LABEL, LocalBoard};
 use std::cell::RefCell;
 use std::net::{Ipv4Addr, UdpSocket};

@@ -1,6 +1,6 @@
 //! `cargo xtask report` as a person meets it, on a run folder that these tests make.
 
-mod planted;
+use crate::planted;
 
 use assert_cmd::Command;
 use kernel_log::{finder, reader};

@@ -1,8 +1,8 @@
 //! The slot's first user space on this host: what it puts back, what it leaves alone, and what is there when it dies. The real code in C, in a
 //! folder instead of on the boot partition.
 
-mod bare_board;
-mod lease_bench;
+use crate::bare_board;
+use crate::lease_bench;
 
 use bare_board::{BareBoard, said};
 use lease_bench::{LeaseBench, SysRq, uptime};

@@ -1,7 +1,7 @@
 //! The soak as the host watches it, with a board in a folder: the real script, the real programs, and a connection that is lost on the way.
 //! Needs root, as `local_board` says.
 
-mod local_board;
+use crate::local_board;
 
 use anyhow::{Result, bail};
 use local_board::LocalBoard;

@@ -1,7 +1,7 @@
 //! A board of one's own, over ssh, from its first look to its rollback: nothing but ssh, a serial line on TCP, and two commands is known of
 //! it. With a cable, and without one. On a machine of QEMU's that Lockstep did not start, with nothing faked.
 
-mod ssh_bench;
+use crate::ssh_bench;
 
 use serde_json::Value;
 use ssh_bench::{Cable, LABEL, NAME, PROJECT, SshBench, xtask};

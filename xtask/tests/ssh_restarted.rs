@@ -1,8 +1,7 @@
 //! A command over ssh whose board is reset under it, with no heart beside it: OpenSSH's client and server, the sessions of the earlier boot silent as
 //! they are behind a reset (no end of the connection comes), and a kernel that says that it is young.
 
-mod local_board;
-mod loopback;
+use crate::loopback;
 
 use loopback::Loopback;
 use std::fs;

@@ -4,8 +4,8 @@
 //! Needs the board (`cargo xtask setup`) and a debug kernel (`cargo xtask build-debug-kernel`), and fails without them; for Debian's own kernel
 //! root and this machine's Debian mirror, too.
 
-mod debian_board;
-mod virtual_bench;
+use crate::debian_board;
+use crate::virtual_bench;
 
 use assert_cmd::Command;
 use debian_board::DebianBoard;

@@ -4,7 +4,6 @@ use super::Context;
 use crate::exit::Outcome;
 use crate::host::process;
 use anyhow::{Result, bail};
-use std::path::PathBuf;
 use std::time::Duration;
 use xshell::{Cmd, Shell, cmd};
 
@@ -27,8 +26,7 @@ pub struct Test {
 /// Longest time of one stage: more than the slowest has ever taken, so that a hang ends.
 const LIMIT: Duration = Duration::from_secs(120 * 60);
 
-/// Test files of `xtask/tests` that need the imported kernel tree or the virtual board, in their order: `breaks` takes the baseline that
-/// `rehearsal` boots. Everything else is fast.
+/// Modules of `xtask/tests/board.rs`, in their order: `breaks` takes the baseline that `rehearsal` boots.
 const AFTER_SETUP: &[&str] = &[
     "kernel_real",
     "kernel_kconfig",
@@ -55,7 +53,7 @@ impl Test {
         let project = &context.folders.project;
         sh.change_dir(project);
         let log = context.folders.state.join("test.log");
-        let stages = self.stages(&sh, &test_files(project)?);
+        let stages = self.stages(&sh);
         if context.global.dry_run {
             for (title, cmd) in stages {
                 context.ui.line(&format!("{title}: {cmd}"));
@@ -84,16 +82,12 @@ impl Test {
         Ok(Outcome::Success)
     }
 
-    /// What is run, in this order, with the title of each; `names`: the test files that there are.
-    fn stages<'a>(&self, sh: &'a Shell, names: &[String]) -> Vec<(&'static str, Cmd<'a>)> {
-        let fast = names
-            .iter()
-            .filter(|name| !AFTER_SETUP.contains(&name.as_str()))
-            .flat_map(|name| ["--test", name]);
+    /// What is run, in this order, with the title of each.
+    fn stages<'a>(&self, sh: &'a Shell) -> Vec<(&'static str, Cmd<'a>)> {
         let logs = cmd!(sh, "cargo test --no-fail-fast --package kernel-log");
         let fast = cmd!(
             sh,
-            "cargo test --no-fail-fast --package xtask --lib --bins {fast...}"
+            "cargo test --no-fail-fast --package xtask --lib --bins --test fast"
         );
         let mut stages = vec![
             ("format", cmd!(sh, "cargo fmt --all --check")),
@@ -115,29 +109,15 @@ impl Test {
         ]);
         let ignored: &[&str] = if self.long { &["--include-ignored"] } else { &[] };
         stages.extend(AFTER_SETUP.iter().map(|name| {
+            let module = format!("{name}::");
             let test = cmd!(
                 sh,
-                "cargo test --no-fail-fast --package xtask --test {name} -- --test-threads=1 --nocapture {ignored...}"
+                "cargo test --no-fail-fast --package xtask --test board -- {module} --test-threads=1 --nocapture {ignored...}"
             );
             ("virtual board", test)
         }));
         stages
     }
-}
-
-/// Names of the test files of this package.
-fn test_files(project: &std::path::Path) -> Result<Vec<String>> {
-    let mut files: Vec<PathBuf> = Vec::new();
-    for entry in std::fs::read_dir(project.join("xtask/tests"))? {
-        files.push(entry?.path());
-    }
-    files.retain(|file| file.extension().is_some_and(|extension| extension == "rs"));
-    let mut names: Vec<String> = files
-        .iter()
-        .filter_map(|file| Some(file.file_stem()?.to_str()?.to_string()))
-        .collect();
-    names.sort();
-    Ok(names)
 }
 
 /// What cargo's test runner counted.
@@ -169,6 +149,40 @@ impl Counts {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    /// A module that is in no list would never run, and one that is only in the list runs nothing.
+    #[test]
+    fn each_file_of_tests_is_in_one_program_and_each_stage_has_one() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+        let modules = |root: &str| -> BTreeSet<String> {
+            let text = std::fs::read_to_string(folder.join(root)).unwrap();
+            let names = text
+                .lines()
+                .filter_map(|line| line.strip_prefix("mod ")?.strip_suffix(';'));
+            names
+                .filter(|name| folder.join(format!("{name}.rs")).is_file())
+                .map(String::from)
+                .collect()
+        };
+        let (fast, board) = (modules("fast.rs"), modules("board.rs"));
+        let files = std::fs::read_dir(&folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path());
+        let files = files.filter(|file| file.extension().is_some_and(|extension| extension == "rs"));
+        let files = files.map(|file| file.file_stem().unwrap().to_str().unwrap().to_string());
+        let files: BTreeSet<String> = files.filter(|name| name != "fast" && name != "board").collect();
+        assert_eq!(fast.union(&board).cloned().collect::<BTreeSet<_>>(), files);
+        assert!(fast.is_disjoint(&board));
+        assert_eq!(
+            super::AFTER_SETUP
+                .iter()
+                .map(ToString::to_string)
+                .collect::<BTreeSet<_>>(),
+            board
+        );
+    }
+
     #[test]
     fn closing_lines_are_added_up() {
         let mut counts = super::Counts::default();

@@ -1,7 +1,7 @@
 //! Backups that were damaged, or that somebody else made up.
 
 use super::everything;
-use super::local_board::{Bench, EXTLINUX, LocalBoard};
+use crate::local_board::{Bench, EXTLINUX, LocalBoard};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;

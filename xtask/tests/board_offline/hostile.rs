@@ -1,9 +1,9 @@
 //! Disks that lie, and a host that is full, in a hurry or read-only. Nothing outside of the disk is
 //! ever touched, and what could not be read is never taken for empty.
 
-use crate::image::{BOOT, Boot, ROOT, debugfs, disk_of, files_below, forge, has_vfat, loops, run};
+use super::image::{BOOT, Boot, ROOT, debugfs, disk_of, files_below, forge, has_vfat, loops, run};
+use super::{failure, open};
 use crate::local_board::{Bench, EXTLINUX, LocalBoard, VANILLA};
-use crate::{failure, open};
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -268,7 +268,10 @@ fn a_full_temporary_folder_makes_no_disk_look_empty() {
     let filled = fs::write(full.path().join("all"), vec![1; 1 << 20]);
     let answer = disk.disk.with_file_name("answer");
     let done = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "hostile::a_plan_in_a_process_of_its_own"])
+        .args([
+            "--exact",
+            "board_offline::hostile::a_plan_in_a_process_of_its_own",
+        ])
         .env("TMPDIR", full.path())
         .env("LOCKSTEP_TEST_DISK", &disk.disk)
         .env("LOCKSTEP_TEST_HOST", disk.board().host())

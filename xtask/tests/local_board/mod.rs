@@ -4,10 +4,7 @@
 // Each test file uses its own part of this.
 #![allow(dead_code)]
 
-#[path = "../bare_board/mod.rs"]
-pub mod bare_board;
-
-use bare_board::BareBoard;
+use crate::bare_board::BareBoard;
 use std::cell::{Cell, RefCell};
 use std::fs;
 use std::path::{Path, PathBuf};
