@@ -1,6 +1,5 @@
 //! The heart of a board over ssh, for real: OpenSSH's client and server, a server that is frozen in the middle, a serial log that grows.
 
-use crate::local_board;
 use crate::loopback;
 
 use anyhow::Result;
