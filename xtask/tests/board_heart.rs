@@ -2,8 +2,8 @@
 
 use crate::loopback;
 
-use anyhow::Result;
 use crate::bare_board::{BareBoard, FileLine};
+use anyhow::Result;
 use loopback::Loopback;
 use std::fs;
 use std::io::Write;

@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long a slow command takes, in tenths of a second.
@@ -71,7 +72,10 @@ echo 0
 
     /// A board file of this checkout for a host, as long as this value lives; returns its name.
     pub fn board_file(&mut self, host: &str) -> String {
-        let name = format!("test-{host}-{}", std::process::id());
+        // Tests run side by side in one process.
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        let name = format!("test-{host}-{}-{number}", std::process::id());
         let boards = Path::new(env!("CARGO_MANIFEST_DIR"))
             .parent()
             .unwrap()
