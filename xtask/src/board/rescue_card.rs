@@ -1,7 +1,7 @@
 //! What a person does when the board does not come back, in this board's own names: a text from its description and from what pre-flight found.
 
 use super::backup::Verified;
-use super::extlinux::Config;
+use super::extlinux::{CommandLine, Config, escape};
 use super::protected::Protected;
 use super::{Board, Description};
 use crate::host::files::write_atomic;
@@ -90,10 +90,13 @@ fn at_the_prompt(protected: &Protected) -> String {
             format!("/{}", folder.join(path).display())
         }
     };
-    let mut lines = vec![format!("load ${{d}} ${{kernel_addr_r}} {}", place(&paths.kernel))];
+    let mut lines = vec![format!(
+        "load ${{d}} ${{kernel_addr_r}} {}",
+        typed(&place(&paths.kernel))
+    )];
     let initrd = match &paths.initrd {
         Some(path) => {
-            lines.push(format!("load ${{d}} ${{ramdisk_addr_r}} {}", place(path)));
+            lines.push(format!("load ${{d}} ${{ramdisk_addr_r}} {}", typed(&place(path))));
             lines.push("setenv r ${ramdisk_addr_r}:${filesize}".into());
             "${r}"
         }
@@ -101,14 +104,14 @@ fn at_the_prompt(protected: &Protected) -> String {
     };
     let tree = match &paths.fdt {
         Some(path) => {
-            lines.push(format!("load ${{d}} ${{fdt_addr_r}} {}", place(path)));
+            lines.push(format!("load ${{d}} ${{fdt_addr_r}} {}", typed(&place(path))));
             "${fdt_addr_r}"
         }
         None => "${fdtcontroladdr}",
     };
     lines.push(format!(
-        "setenv bootargs '{}'",
-        protected.append.replace('\'', "")
+        "setenv bootargs {}",
+        CommandLine::of(&protected.append).typed()
     ));
     lines.push(format!("booti ${{kernel_addr_r}} {initrd} {tree}"));
     format!(
@@ -124,6 +127,15 @@ fn at_the_prompt(protected: &Protected) -> String {
                 .display()
         ))
     )
+}
+
+/// A path at U-Boot's prompt.
+fn typed(path: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "-_./+:=,@%".contains(c);
+    match path.chars().all(plain) {
+        true => path.to_string(),
+        false => CommandLine::of(&escape(path)).typed(),
+    }
 }
 
 fn with_the_disk(facts: &Facts) -> String {
@@ -199,5 +211,14 @@ mod tests {
         ] {
             assert!(text.contains(line), "{line:?} is missing:\n{text}");
         }
+    }
+
+    #[test]
+    fn what_is_typed_is_what_u_boot_made_of_the_file() {
+        let append = |append: &str| CommandLine::of(append).typed();
+        assert_eq!(append("root=/dev/x 'a b'"), "'root=/dev/x a b'");
+        assert_eq!(append(r"x=\'1 ${y}p2 \$z"), r#"'x='"'"'1 '"${y}"'p2 $z'"#);
+        assert_eq!(typed("/Image-7+"), "/Image-7+");
+        assert_eq!(typed("/my $(kernel)"), "'/my $(kernel)'");
     }
 }

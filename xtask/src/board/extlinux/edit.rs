@@ -48,7 +48,7 @@ pub struct Edit {
 pub fn ours(config: &Config, name: &str) -> Result<Option<Range<usize>>> {
     let lines = lines(config.bytes());
     let is = |range: &Range<usize>, start: &str| {
-        let line = String::from_utf8_lossy(&config.bytes()[range.clone()]);
+        let line = String::from_utf8_lossy(part(config.bytes(), range));
         line.strip_prefix(start)
             .and_then(|rest| rest.strip_prefix(name))
             .is_some_and(|rest| {
@@ -56,19 +56,20 @@ pub fn ours(config: &Config, name: &str) -> Result<Option<Range<usize>>> {
                 rest.is_empty() || rest == NEWLINE_ADDED
             })
     };
-    let begins: Vec<usize> = (0..lines.len()).filter(|line| is(&lines[*line], BEGIN)).collect();
-    let ends: Vec<usize> = (0..lines.len()).filter(|line| is(&lines[*line], END)).collect();
-    let (begin, end) = match (begins.as_slice(), ends.as_slice()) {
+    let marked = |start: &str| -> Vec<(usize, &Range<usize>)> {
+        (1..).zip(&lines).filter(|(_, line)| is(line, start)).collect()
+    };
+    let (begins, ends) = (marked(BEGIN), marked(END));
+    let (begin, end, range) = match (begins.as_slice(), ends.as_slice()) {
         ([], []) => return Ok(None),
-        ([begin], [end]) if begin < end => (*begin, *end),
+        ([(begin, first)], [(end, last)]) if begin < end => (begin, end, first.start..last.end),
         _ => bail!(
-            "the marker lines of label `{name}` are damaged (begin at line {:?}, end at line {:?}): one of each is \
+            "the marker lines of label `{name}` are damaged (begin at {}, end at {}): one of each is \
              needed, in this order; put the file right by hand, or roll back",
-            one_based(&begins),
-            one_based(&ends)
+            at_lines(&begins),
+            at_lines(&ends)
         ),
     };
-    let range = lines[begin].start..lines[end].end;
     let inside: Vec<&Label> = config
         .menu
         .labels
@@ -78,10 +79,8 @@ pub fn ours(config: &Config, name: &str) -> Result<Option<Range<usize>>> {
     match inside.as_slice() {
         [only] if only.name == name => Ok(Some(range)),
         other => bail!(
-            "between the marker lines of label `{name}` (lines {} to {}) stands {}: only that one label may; nothing was \
+            "between the marker lines of label `{name}` (lines {begin} to {end}) stands {}: only that one label may; nothing was \
              changed",
-            begin + 1,
-            end + 1,
             match other {
                 [] => "no label".to_string(),
                 labels => labels
@@ -100,16 +99,19 @@ pub fn foreign(config: &Config, name: &str) -> Result<Vec<u8>> {
     let Some(range) = ours(config, name)? else {
         return Ok(bytes);
     };
-    let first = lines(&bytes[range.clone()]).remove(0);
-    let added = String::from_utf8_lossy(&bytes[range.clone()][first]).contains(NEWLINE_ADDED);
+    let first_line = |bytes: &[u8]| -> Vec<u8> {
+        let rest = bytes.get(range.start..).unwrap_or_default();
+        let first = rest.split_inclusive(|byte| *byte == b'\n').next();
+        first.unwrap_or_default().to_vec()
+    };
+    let added = String::from_utf8_lossy(&first_line(&bytes)).contains(NEWLINE_ADDED);
     bytes.drain(range.clone());
-    let next = lines(&bytes[range.start..]).first().cloned().unwrap_or(0..0);
-    let next = &bytes[range.start..range.start + next.end];
+    let next = first_line(&bytes);
     if added && next.is_empty() && bytes.last() == Some(&b'\n') {
         bytes.pop();
-    } else if added && marked(next, BEGIN).is_some() {
+    } else if added && marked(&next, BEGIN).is_some() {
         // Another label of ours stands behind that newline now, and has to know.
-        let end = range.start + next.trim_ascii_end().len();
+        let end = range.start.saturating_add(next.trim_ascii_end().len());
         bytes.splice(end..end, NEWLINE_ADDED.bytes());
     }
     Ok(bytes)
@@ -129,7 +131,7 @@ pub fn all_ours(config: &Config) -> Vec<String> {
     let bytes = config.bytes();
     let mut names: Vec<String> = Vec::new();
     for line in lines(bytes) {
-        let line = &bytes[line];
+        let line = part(bytes, &line);
         if let Some(name) = marked(line, BEGIN).or_else(|| marked(line, END))
             && !names.iter().any(|known| known == name)
         {
@@ -336,17 +338,27 @@ fn described(config: &Config) -> Vec<String> {
 
 /// Ranges of the lines, line ends included.
 fn lines(bytes: &[u8]) -> Vec<Range<usize>> {
-    let mut from = 0;
+    let mut from = 0_usize;
     bytes
         .split_inclusive(|byte| *byte == b'\n')
         .map(|line| {
-            let range = from..from + line.len();
+            let range = from..from.saturating_add(line.len());
             from = range.end;
             range
         })
         .collect()
 }
 
-fn one_based(lines: &[usize]) -> Vec<usize> {
-    lines.iter().map(|line| line + 1).collect()
+/// The bytes of one of [`lines`].
+fn part<'a>(bytes: &'a [u8], range: &Range<usize>) -> &'a [u8] {
+    bytes.get(range.clone()).unwrap_or_default()
+}
+
+fn at_lines(marked: &[(usize, &Range<usize>)]) -> String {
+    let numbers: Vec<String> = marked.iter().map(|(line, _)| line.to_string()).collect();
+    match numbers.as_slice() {
+        [] => "no line".into(),
+        [one] => format!("line {one}"),
+        many => format!("lines {}", many.join(" and ")),
+    }
 }

@@ -11,12 +11,9 @@ use anyhow::{Context, Result, ensure};
 pub fn default_once(config: &Config, name: &str) -> Result<Vec<u8>> {
     let range =
         edit::ours(config, name)?.with_context(|| format!("extlinux.conf has no label `{name}` of ours"))?;
-    let block = &config.bytes()[range.clone()];
-    let last = block
-        .trim_ascii_end()
-        .iter()
-        .rposition(|byte| *byte == b'\n')
-        .map_or(range.start, |at| range.start + at + 1);
+    let block = config.bytes().get(range.clone()).unwrap_or_default();
+    let last = block.trim_ascii_end().iter().rposition(|byte| *byte == b'\n');
+    let last = last.map_or(range.start, |at| range.start.saturating_add(at).saturating_add(1));
     let mut bytes = config.bytes().to_vec();
     bytes.splice(last..last, format!("default {name}\n").into_bytes());
     let new = Config::parse(&bytes);
