@@ -1,5 +1,6 @@
-//! What this program thinks that U-Boot does with an extlinux.conf, against the real U-Boot: one QEMU, one FAT disk, no kernel. Every
-//! configuration is run at U-Boot's prompt with `sysboot`; what it asks for, prints and skips has to be what `trace` says.
+//! What this program thinks that U-Boot does with an extlinux.conf, against the real U-Boot: one
+//! QEMU, one FAT disk, no kernel. Every configuration is run at U-Boot's prompt with `sysboot`;
+//! what it asks for, prints and skips has to be what `trace` says.
 
 #[path = "extlinux_uboot/cases.rs"]
 mod cases;
@@ -14,7 +15,8 @@ use xtask::board::extlinux::trace::{self, Attempt, End, Loader};
 use xtask::board::extlinux::{CommandLine, Config, escape};
 use xtask::host::requirements::{self, U_BOOT};
 
-/// Files that are on the disk. Each is no kernel and no device tree, so every label fails after it was loaded, and the next one is tried.
+/// Files that are on the disk. Each is no kernel and no device tree, so every label fails after it
+/// was loaded, and the next one is tried.
 const THERE: [&str; 9] = [
     "/I",
     "/J",

@@ -1,11 +1,12 @@
-//! extlinux.conf as U-Boot reads it: what it means, what is wrong with it, and how our own label is put in and taken out.
+//! extlinux.conf as U-Boot reads it: what it means, what is wrong with it, and how our own label is
+//! put in and taken out.
 //!
-//! The bytes are kept as they are: nothing is ever printed from the parsed form, so comments, order, unknown keys, spacing and
-//! line ends survive by construction (invariant 7). The meaning is found with a port of U-Boot's own scanner, whose
-//! surprises are the reason for [`lint`].
+//! The bytes are kept as they are: nothing is ever printed from the parsed form, so comments,
+//! order, unknown keys, spacing and line ends survive by construction (invariant 7). The meaning is
+//! found with a port of U-Boot's own scanner, whose surprises are the reason for [`lint`].
 //!
-//! Source of the grammar: U-Boot `boot/pxe_utils.c` (`get_token`, `parse_label`, `parse_pxefile_top`, `pxe_menu_to_menu`,
-//! `label_boot`) and `common/menu.c`.
+//! Source of the grammar: U-Boot `boot/pxe_utils.c` (`get_token`, `parse_label`,
+//! `parse_pxefile_top`, `pxe_menu_to_menu`, `label_boot`) and `common/menu.c`.
 
 #![cfg_attr(
     not(test),
@@ -51,9 +52,11 @@ pub struct Menu {
     pub title: Option<String>,
     /// `timeout`, in tenths of a second; 0 if absent.
     pub timeout: Number,
-    /// State of the prompt after the last line: switched on by any top-level `menu …`, set by a `prompt N`.
+    /// State of the prompt after the last line: switched on by any top-level `menu …`, set by a
+    /// `prompt N`.
     pub prompt: Number,
-    /// Every `prompt N` that was read, with what the prompt would be without them: some U-Boot versions ignore the keyword.
+    /// Every `prompt N` that was read, with what the prompt would be without them: some U-Boot
+    /// versions ignore the keyword.
     pub prompt_without_keyword: i64,
     /// A `prompt N` was read.
     pub says_prompt: bool,
@@ -112,7 +115,8 @@ impl Remark {
     }
 }
 
-/// One label (`struct pxe_label`): what U-Boot will use, after its own rules of which of two keys wins.
+/// One label (`struct pxe_label`): what U-Boot will use, after its own rules of which of two keys
+/// wins.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Label {
     /// Name, to the end of its line.
@@ -164,7 +168,8 @@ pub enum Behaviour {
     AtOnce(Unattended),
     /// The menu is shown, and after the countdown this.
     Asks {
-        /// Seconds, rounded up from tenths (U-Boot since v2018.07; older vendor trees round down, and 0 waits for ever).
+        /// Seconds, rounded up from tenths (U-Boot since v2018.07; older vendor trees round down,
+        /// and 0 waits for ever).
         seconds: u64,
         /// What happens then.
         then: Unattended,
@@ -221,12 +226,14 @@ impl Config {
         &self.bytes
     }
 
-    /// The label that U-Boot picks for a name: of several with one name the last wins (`pxe_menu_to_menu`).
+    /// The label that U-Boot picks for a name: of several with one name the last wins
+    /// (`pxe_menu_to_menu`).
     pub fn label(&self, name: &str) -> Option<&Label> {
         self.menu.labels.iter().rev().find(|label| label.name == name)
     }
 
-    /// The label that is tried first when nobody chooses: the default, or without one (or with one that is not there) the first.
+    /// The label that is tried first when nobody chooses: the default, or without one (or with one
+    /// that is not there) the first.
     pub fn unattended(&self) -> Option<&Label> {
         self.default_label().or(self.menu.labels.first())
     }
@@ -255,7 +262,8 @@ impl Config {
         self.behaviour_with_prompt(self.menu.prompt.value)
     }
 
-    /// [`Config::behaviour`] of a U-Boot that ignores the keyword `prompt` (v2014.10 to about v2023).
+    /// [`Config::behaviour`] of a U-Boot that ignores the keyword `prompt` (v2014.10 to about
+    /// v2023).
     pub fn behaviour_without_prompt_keyword(&self) -> Behaviour {
         self.behaviour_with_prompt(self.menu.prompt_without_keyword)
     }

@@ -164,8 +164,10 @@ fn distributions() -> impl Iterator<Item = &'static str> {
         "default gone\nlabel a\n kernel /I\n append x\nlabel b\n kernel /J\n",
         "timeout 10\ndefault gone\nprompt 1\nlabel a\n kernel /I\nlabel b\n kernel /J\n",
         "default gone\nlabel a\n kernel /I\nlabel b\n menu default\n kernel /J\n",
-        "DEFAULT Arch Linux ARM\nLABEL rescue\nKERNEL /J\nLABEL Arch Linux ARM\nKERNEL ../I\nFDT ../t.dtb\nAPPEND root=x\n",
-        "default Fedora (6.9.7-200.fc40.aarch64) 40\nlabel a\n kernel /J\nlabel Fedora (6.9.7-200.fc40.aarch64) 40\n kernel /I\n",
+        "DEFAULT Arch Linux ARM\nLABEL rescue\nKERNEL /J\nLABEL Arch Linux ARM\nKERNEL ../I\nFDT \
+         ../t.dtb\nAPPEND root=x\n",
+        "default Fedora (6.9.7-200.fc40.aarch64) 40\nlabel a\n kernel /J\nlabel Fedora \
+         (6.9.7-200.fc40.aarch64) 40\n kernel /I\n",
         "default a\nlabel a b\n kernel /I\nlabel a\n kernel /J\n",
         "label a\n kernel /${x}\n append x\nlabel b\n kernel /$(x)\n fdt /${x}.dtb\n",
         "label a\n kernel /I\n fdtdir /${x}\n",
@@ -183,7 +185,8 @@ fn distributions() -> impl Iterator<Item = &'static str> {
         "label a\n kernel /I\n initrd /i.img,/i.img\nlabel b\n kernel /J\n",
         "label a\n text help\n some help\n endtext\n kernel /I\nlabel b\n kernel /J\n",
         "\u{feff}default b\nlabel a\n kernel /I\nlabel b\n kernel /J\n",
-        "ui menu.c32\nmenu autoboot Boots in # seconds\nmenu hidden\ntimeout 10\ntotaltimeout 600\nlabel a\n kernel /I\n",
+        "ui menu.c32\nmenu autoboot Boots in # seconds\nmenu hidden\ntimeout 10\ntotaltimeout 600\nlabel \
+         a\n kernel /I\n",
     ]
     .into_iter()
 }

@@ -1,7 +1,9 @@
-//! `append` as U-Boot hands it to the kernel: macros replaced, one level of quotes and backslashes taken away.
+//! `append` as U-Boot hands it to the kernel: macros replaced, one level of quotes and backslashes
+//! taken away.
 //!
-//! Source: U-Boot `common/cli_simple.c` (`cli_simple_process_macros`), which `label_boot` in `boot/pxe_utils.c` calls for
-//! `append` and for nothing else: paths are taken as they are written. The same from v2013.07 to v2026.10.
+//! Source: U-Boot `common/cli_simple.c` (`cli_simple_process_macros`), which `label_boot` in
+//! `boot/pxe_utils.c` calls for `append` and for nothing else: paths are taken as they are written.
+//! The same from v2013.07 to v2026.10.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +12,8 @@ use std::collections::BTreeSet;
 pub enum Piece {
     /// What arrives as it is.
     Text(String),
-    /// `${name}` or `$(name)`: the value of this variable of U-Boot's environment, nothing where it is not set.
+    /// `${name}` or `$(name)`: the value of this variable of U-Boot's environment, nothing where it
+    /// is not set.
     Variable(String),
 }
 
@@ -54,7 +57,8 @@ impl CommandLine {
         let (mut state, mut previous) = (State::Text, '\0');
         while let Some(first) = chars.next() {
             let mut c = first;
-            // Not behind another backslash, even where that one was taken for itself: U-Boot's own slip, kept.
+            // Not behind another backslash, even where that one was taken for itself: U-Boot's own
+            // slip, kept.
             if !matches!(state, State::Quoted) && c == '\\' && previous != '\\' {
                 line.changes.insert(Change::Backslashes);
                 if let State::Name(name) = &mut state {
@@ -143,7 +147,8 @@ impl CommandLine {
         pieces.collect()
     }
 
-    /// What is typed at U-Boot's prompt (`common/cli_hush.c`) for this value: nothing in single quotes is replaced, a variable in double quotes is.
+    /// What is typed at U-Boot's prompt (`common/cli_hush.c`) for this value: nothing in single
+    /// quotes is replaced, a variable in double quotes is.
     pub fn typed(&self) -> String {
         let parts = self.pieces.iter().map(|piece| match piece {
             Piece::Text(text) => format!("'{}'", text.replace('\'', r#"'"'"'"#)),
@@ -190,8 +195,10 @@ impl CommandLine {
             .sum()
     }
 
-    /// Whether a kernel with the command line `running` (`/proc/cmdline`) may have been started with this one: its words are in that line, one behind
-    /// the other, and where a variable stands, anything or nothing is. Boot loaders and device trees put words before and behind it.
+    /// Whether a kernel with the command line `running` (`/proc/cmdline`) may have been started
+    /// with this one: its words are in that line, one behind the other, and where a variable
+    /// stands, anything or nothing is. Boot loaders and device trees put words before and behind
+    /// it.
     pub fn ran_as(&self, running: &str) -> bool {
         let mut pattern = String::new();
         for Word(pieces) in self.words() {
@@ -207,7 +214,8 @@ impl CommandLine {
         }
         pattern.push_str("(?: |$)");
         let running: String = running.split_whitespace().flat_map(|word| [" ", word]).collect();
-        // Too large a pattern is no command line of a kernel: those have 2 KiB at most (arm64 COMMAND_LINE_SIZE).
+        // Too large a pattern is no command line of a kernel: those have 2 KiB at most (arm64
+        // COMMAND_LINE_SIZE).
         regex::Regex::new(&pattern).is_ok_and(|pattern| pattern.is_match(&running))
     }
 }
@@ -244,8 +252,9 @@ impl Word {
     }
 }
 
-/// A text as `append` has to have it, so that it arrives as it is: the reverse of [`CommandLine::of`]. Behind a backslash that was taken for
-/// itself, U-Boot takes the next character for itself, too.
+/// A text as `append` has to have it, so that it arrives as it is: the reverse of
+/// [`CommandLine::of`]. Behind a backslash that was taken for itself, U-Boot takes the next
+/// character for itself, too.
 pub fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     let mut previous = '\0';

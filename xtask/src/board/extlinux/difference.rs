@@ -3,7 +3,8 @@
 /// Lines that are shown of each side; what is beyond is counted.
 const SHOWN: usize = 3;
 
-/// Where two files differ and how, in one sentence; `None`: they are the same. What a line says is data: it is shown escaped.
+/// Where two files differ and how, in one sentence; `None`: they are the same. What a line says is
+/// data: it is shown escaped.
 pub fn difference(before: &[u8], after: &[u8]) -> Option<String> {
     if before == after {
         return None;

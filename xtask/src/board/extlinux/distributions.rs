@@ -1,5 +1,7 @@
-//! Files in the forms that distributions write, read as U-Boot reads them and as `board probe` uses them.
+//! Files in the forms that distributions write, read as U-Boot reads them and as `board probe` uses
+//! them.
 
+mod by_hand;
 mod forms;
 
 use super::*;
@@ -8,7 +10,7 @@ use crate::board::probe::{self, Asked};
 
 #[test]
 fn files_of_distributions_mean_what_u_boot_takes_them_for() {
-    let forms = forms::all();
+    let forms = [forms::all(), by_hand::all()].concat();
     assert!(forms.len() >= 40, "{}", forms.len());
     let mut wrong = Vec::new();
     for form in forms {
@@ -22,7 +24,8 @@ fn files_of_distributions_mean_what_u_boot_takes_them_for() {
             wrong.push(format!("{}: {found:?}, {unattended}", form.writer));
         }
         let answer = format!(
-            "machine=aarch64\nuser=0\nrelease={}\ncmdline={}\nextlinux=/boot/extlinux/extlinux.conf {}\nend=1\n",
+            "machine=aarch64\nuser=0\nrelease={}\ncmdline={}\nextlinux=/boot/extlinux/extlinux.conf \
+             {}\nend=1\n",
             form.release,
             form.running,
             hex::encode(form.conf)
@@ -36,7 +39,8 @@ fn files_of_distributions_mean_what_u_boot_takes_them_for() {
         let described = match probe::describe(&answer, &asked) {
             Ok(described) => described,
             Err(error) => {
-                // A carriage return is a part of the name, for U-Boot as well, and no board file has such a name.
+                // A carriage return is a part of the name, for U-Boot as well, and no board file
+                // has such a name.
                 let expected =
                     form.label.contains('\r') && format!("{error:#}").contains("control characters");
                 if !expected {

@@ -1,4 +1,5 @@
-//! Our own label in an extlinux.conf: put in as the last one, taken out again, everything else untouched (invariant 7).
+//! Our own label in an extlinux.conf: put in as the last one, taken out again, everything else
+//! untouched (invariant 7).
 //!
 //! "Ours" is what stands between two comment lines that name the label; U-Boot skips comments.
 
@@ -10,7 +11,8 @@ use std::ops::Range;
 const BEGIN: &str = "# lockstep: begin ";
 /// The first words of the line behind our label.
 const END: &str = "# lockstep: end ";
-/// Stands in the first line when the file had no newline at its end, so that taking the label out gives the old bytes.
+/// Stands in the first line when the file had no newline at its end, so that taking the label out
+/// gives the old bytes.
 const NEWLINE_ADDED: &str = " (newline added before)";
 
 /// What our label says.
@@ -39,12 +41,13 @@ pub struct Edit {
     pub before: Behaviour,
     /// What it does now.
     pub after: Behaviour,
-    /// What a person should know about the change: a menu where there was none, the new label as a way that U-Boot falls
-    /// through to.
+    /// What a person should know about the change: a menu where there was none, the new label as a
+    /// way that U-Boot falls through to.
     pub notes: Vec<String>,
 }
 
-/// Where our label stands, marker lines included. Errors: the markers are damaged, or something that is not ours stands between them.
+/// Where our label stands, marker lines included. Errors: the markers are damaged, or something
+/// that is not ours stands between them.
 pub fn ours(config: &Config, name: &str) -> Result<Option<Range<usize>>> {
     let lines = lines(config.bytes());
     let is = |range: &Range<usize>, start: &str| {
@@ -79,7 +82,8 @@ pub fn ours(config: &Config, name: &str) -> Result<Option<Range<usize>>> {
     match inside.as_slice() {
         [only] if only.name == name => Ok(Some(range)),
         other => bail!(
-            "between the marker lines of label `{name}` (lines {begin} to {end}) stands {}: only that one label may; nothing was \
+            "between the marker lines of label `{name}` (lines {begin} to {end}) stands {}: only that one \
+             label may; nothing was \
              changed",
             match other {
                 [] => "no label".to_string(),
@@ -125,8 +129,9 @@ fn marked<'a>(line: &'a [u8], marker: &str) -> Option<&'a str> {
     check_name(name).is_ok().then_some(name)
 }
 
-/// Names of all labels of ours, in file order: a board may have one of another campaign beside this one's. One whose markers are damaged is
-/// among them; a comment that only looks like a marker, with a name that none of ours can have, is not.
+/// Names of all labels of ours, in file order: a board may have one of another campaign beside this
+/// one's. One whose markers are damaged is among them; a comment that only looks like a marker,
+/// with a name that none of ours can have, is not.
 pub fn all_ours(config: &Config) -> Vec<String> {
     let bytes = config.bytes();
     let mut names: Vec<String> = Vec::new();
@@ -141,7 +146,8 @@ pub fn all_ours(config: &Config) -> Vec<String> {
     names
 }
 
-/// The file without any label of ours: what vanilla's owner wrote. Errors: the markers of one are damaged.
+/// The file without any label of ours: what vanilla's owner wrote. Errors: the markers of one are
+/// damaged.
 pub fn without_ours(config: &Config) -> Result<Vec<u8>> {
     let mut left = config.clone();
     for name in all_ours(config) {
@@ -150,14 +156,15 @@ pub fn without_ours(config: &Config) -> Result<Vec<u8>> {
     Ok(left.bytes)
 }
 
-/// Adds or replaces our label, as the last one. Errors: a label of that name is there and not ours, a value cannot be
-/// written in this format, or the result would not mean what was meant.
+/// Adds or replaces our label, as the last one. Errors: a label of that name is there and not ours,
+/// a value cannot be written in this format, or the result would not mean what was meant.
 pub fn set(config: &Config, block: &Block) -> Result<Edit> {
     check(block)?;
     let old = Config::parse(&foreign(config, &block.name)?);
     if let Some(label) = old.label(&block.name) {
         bail!(
-            "line {}: label `{}` is already there and is not ours (no marker lines around it): it is not touched; \
+            "line {}: label `{}` is already there and is not ours (no marker lines around it): it is not \
+             touched; \
              choose another name for the test label",
             label.line,
             block.name
@@ -231,7 +238,8 @@ fn render(block: &Block, remark: &str) -> String {
 /// First letters that no label of ours has: the records of kept slots are called so.
 const TAKEN: &str = "kept-";
 
-/// A name that a label of ours may have: it goes into extlinux.conf, into the name of the slot's record and onto a screen.
+/// A name that a label of ours may have: it goes into extlinux.conf, into the name of the slot's
+/// record and onto a screen.
 pub fn check_name(name: &str) -> Result<()> {
     let plain = !name.is_empty()
         && !name.starts_with(TAKEN)

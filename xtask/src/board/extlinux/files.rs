@@ -1,4 +1,5 @@
-//! Whether the files that an extlinux.conf names are there: the rule is pure, the looking is the caller's.
+//! Whether the files that an extlinux.conf names are there: the rule is pure, the looking is the
+//! caller's.
 
 use super::lint::{Finding, Severity};
 use super::{Config, Label};
@@ -76,8 +77,9 @@ pub fn tree_in(folder: &str, tree: &str) -> String {
     format!("{folder}{slash}{tree}")
 }
 
-/// Every path that U-Boot would ask for, and the folders of `fdtdir`: what is looked for, and what [`missing`] then judges. `tree` is the device tree
-/// that U-Boot looks for in a `fdtdir` (its own `fdtfile`, or SoC and board), where it is known.
+/// Every path that U-Boot would ask for, and the folders of `fdtdir`: what is looked for, and what
+/// [`missing`] then judges. `tree` is the device tree that U-Boot looks for in a `fdtdir` (its own
+/// `fdtfile`, or SoC and board), where it is known.
 pub fn wanted(config: &Config, tree: Option<&str>) -> Vec<Wanted> {
     let includes = config.menu.includes.iter().map(|include| Wanted {
         path: include.value.clone(),
@@ -163,7 +165,8 @@ pub fn missing(wanted: &[Wanted], there: &BTreeSet<String>) -> Vec<Finding> {
 mod tests {
     use super::*;
 
-    const CONF: &str = "default a\nlabel a\n kernel /I\n initrd /i\n fdt /t.dtb\n fdtoverlays /o1 /o2\nlabel b\n kernel /J\n fdtdir /dtbs\n";
+    const CONF: &str = "default a\nlabel a\n kernel /I\n initrd /i\n fdt /t.dtb\n fdtoverlays /o1 \
+     /o2\nlabel b\n kernel /J\n fdtdir /dtbs\n";
     const ALL: [&str; 7] = ["/I", "/i", "/t.dtb", "/o1", "/o2", "/J", "/dtbs"];
 
     /// What is found where just these are there, as whoever looks for [`wanted`] sees it.

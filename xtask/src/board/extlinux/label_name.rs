@@ -6,9 +6,11 @@ use anyhow::{Result, ensure};
 /// Longest name, bytes. U-Boot has no limit; a menu's line and a message have.
 const LONGEST: usize = 255;
 
-/// A name that a label of a distribution may have: what `label` of an extlinux.conf takes, to the end of the line (`parse_label` in U-Boot's
-/// `boot/pxe_utils.c`), and what can be shown. Blanks and punctuation are ordinary: `Arch Linux ARM`, `Fedora (6.9.7-200.fc40.aarch64) 40`. Such a
-/// name is no word of a shell and no part of a path: it goes through `board::quote` and `host::file_name` there.
+/// A name that a label of a distribution may have: what `label` of an extlinux.conf takes, to the
+/// end of the line (`parse_label` in U-Boot's `boot/pxe_utils.c`), and what can be shown. Blanks
+/// and punctuation are ordinary: `Arch Linux ARM`, `Fedora (6.9.7-200.fc40.aarch64) 40`. Such a
+/// name is no word of a shell and no part of a path: it goes through `board::quote` and
+/// `host::file_name` there.
 pub fn check_foreign_name(name: &str) -> Result<()> {
     let shown = name.escape_debug();
     ensure!(!name.is_empty(), "a label without a name");
@@ -31,7 +33,8 @@ pub fn check_foreign_name(name: &str) -> Result<()> {
     );
     ensure!(
         !name.chars().any(|c| c.is_control() || is_invisible(c)),
-        "label name `{shown}`: it has control characters or invisible ones in it; letters, digits, blanks and punctuation are allowed"
+        "label name `{shown}`: it has control characters or invisible ones in it; letters, digits, blanks \
+         and punctuation are allowed"
     );
     Ok(())
 }

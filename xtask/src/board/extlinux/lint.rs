@@ -30,7 +30,8 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// Whether it is an error of the file as a whole or of one of these labels: one of another label keeps only that from booting.
+    /// Whether it is an error of the file as a whole or of one of these labels: one of another
+    /// label keeps only that from booting.
     pub fn breaks(&self, labels: &[&str]) -> bool {
         let concerned = self.label.as_deref().is_none_or(|label| labels.contains(&label));
         self.severity == Severity::Error && concerned
@@ -39,8 +40,9 @@ impl Finding {
 
 /// Largest file that `boot/bootmeth_extlinux.c` reads (`SZ_64K`).
 const LARGEST_FILE: usize = 64 * 1024;
-/// `CONFIG_SYS_CBSIZE` (cmd/Kconfig): what old and small boards set, a common older default, and the default of today.
-/// A command line of that length or more does not fit ("bootarg overflow"), and the label is skipped.
+/// `CONFIG_SYS_CBSIZE` (cmd/Kconfig): what old and small boards set, a common older default, and
+/// the default of today. A command line of that length or more does not fit ("bootarg overflow"),
+/// and the label is skipped.
 const CBSIZES: [usize; 3] = [256, 512, 1024];
 
 /// All findings, in the order of lines.
@@ -159,7 +161,8 @@ fn menu(config: &Config, findings: &mut Vec<Finding>) {
         && !menu.says_prompt
         && config.behaviour() != Behaviour::Rejected
     {
-        let what = "this `menu` line alone switches the prompt on; write `prompt 1` if a menu is wanted, or remove it";
+        let what = "this `menu` line alone switches the prompt on; write `prompt 1` if a menu is wanted, or \
+         remove it";
         findings.push(warning(menu.prompt.line, "menu-prompt", what));
     }
     if menu.says_prompt && menu.prompt.value == 0 && menu.timeout.value != 0 {
@@ -250,7 +253,8 @@ fn label(label: &Label, findings: &mut Vec<Finding>) {
     }
     paths(label, findings);
     if label.fdt.is_none() && label.fdtdir.is_some() {
-        let what = "`fdtdir`: when the file is not found, U-Boot uses its own device tree (before v2024.04 in silence); prefer `fdt`";
+        let what = "`fdtdir`: when the file is not found, U-Boot uses its own device tree (before v2024.04 \
+         in silence); prefer `fdt`";
         findings.push(warning(label.line, "fdtdir", what));
     }
     if label.fdtoverlays.is_some() {
@@ -278,7 +282,8 @@ fn paths(label: &Label, findings: &mut Vec<Finding>) {
         let mut finding = |rule, what: String| findings.push(error(label.line, rule, what));
         if path.contains("${") || path.contains("$(") {
             let what = format!(
-                "`{key} {path}`: U-Boot replaces variables in `append` only, and asks for a file of this very name"
+                "`{key} {path}`: U-Boot replaces variables in `append` only, and asks for a file of this \
+                 very name"
             );
             finding("variable-in-path", what);
         }
@@ -295,7 +300,8 @@ fn paths(label: &Label, findings: &mut Vec<Finding>) {
         }
     }
     if label.fdt.as_deref() == Some("-") {
-        let what = "`fdt -` means none only to a U-Boot that passes ATAGS (32-bit ARM); others ask for a file `-` and skip the label";
+        let what = "`fdt -` means none only to a U-Boot that passes ATAGS (32-bit ARM); others ask for a \
+         file `-` and skip the label";
         findings.push(error(label.line, "fdt-dash", what));
     }
 }
@@ -334,21 +340,24 @@ fn append(append: &Named, findings: &mut Vec<Finding>) {
                 warning,
                 "variable",
                 format!(
-                    "U-Boot replaces `{names}` from its environment: what the kernel gets cannot be told from this file"
+                    "U-Boot replaces `{names}` from its environment: what the kernel gets cannot be told \
+                     from this file"
                 ),
             ),
             Change::UnclosedVariable => (
                 error,
                 "unclosed-variable",
                 format!(
-                    "a `${{` or `$(` of append is never closed: U-Boot drops everything from there on; the kernel gets `{handed_over}`"
+                    "a `${{` or `$(` of append is never closed: U-Boot drops everything from there on; the \
+                     kernel gets `{handed_over}`"
                 ),
             ),
             Change::Quotes => (
                 warning,
                 "quotes",
                 format!(
-                    "U-Boot takes single quotes in append away: the kernel gets `{handed_over}`; use double quotes, which the kernel \
+                    "U-Boot takes single quotes in append away: the kernel gets `{handed_over}`; use double \
+                     quotes, which the kernel \
                      itself understands, or `\\'` for one that is meant"
                 ),
             ),
@@ -356,7 +365,8 @@ fn append(append: &Named, findings: &mut Vec<Finding>) {
                 warning,
                 "unclosed-quote",
                 format!(
-                    "a single quote of append is never closed: U-Boot takes it away and replaces nothing behind it; the kernel gets \
+                    "a single quote of append is never closed: U-Boot takes it away and replaces nothing \
+                     behind it; the kernel gets \
                      `{handed_over}`"
                 ),
             ),

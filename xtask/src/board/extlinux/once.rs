@@ -1,13 +1,15 @@
-//! Our label as the default, for one boot: a `default` line at the end of our own block, so that everything that is not ours stays as it
-//! is, byte for byte (invariant 7).
+//! Our label as the default, for one boot: a `default` line at the end of our own block, so that
+//! everything that is not ours stays as it is, byte for byte (invariant 7).
 //!
-//! U-Boot ends a label at the first keyword that a label does not have, and reads on at the top level; of several `default` lines the
-//! last one counts (`boot/pxe_utils.c`: `parse_label`, `parse_pxefile_top`).
+//! U-Boot ends a label at the first keyword that a label does not have, and reads on at the top
+//! level; of several `default` lines the last one counts (`boot/pxe_utils.c`: `parse_label`,
+//! `parse_pxefile_top`).
 
 use super::{Config, edit};
 use anyhow::{Context, Result, ensure};
 
-/// The file with our label as the default. Errors: our label is not there, or U-Boot would take another one after all.
+/// The file with our label as the default. Errors: our label is not there, or U-Boot would take
+/// another one after all.
 pub fn default_once(config: &Config, name: &str) -> Result<Vec<u8>> {
     let range =
         edit::ours(config, name)?.with_context(|| format!("extlinux.conf has no label `{name}` of ours"))?;

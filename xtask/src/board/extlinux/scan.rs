@@ -1,5 +1,6 @@
-//! A port of U-Boot's scanner (`get_token` and its callers in `boot/pxe_utils.c`): two states, keywords to the next white
-//! space, texts to the end of the line, comments only where a token may begin.
+//! A port of U-Boot's scanner (`get_token` and its callers in `boot/pxe_utils.c`): two states,
+//! keywords to the next white space, texts to the end of the line, comments only where a token may
+//! begin.
 
 use super::{Label, Menu, Named, Number, Remark};
 use std::cell::Cell;
@@ -106,7 +107,8 @@ impl Scanner<'_> {
         let line = self.line_of(self.at);
         self.skip_blanks_and_comment();
         if matches!(self.byte(), 0 | b'\n') {
-            // U-Boot has eaten the line end by now; where it goes on after this, it loses the following line.
+            // U-Boot has eaten the line end by now; where it goes on after this, it loses the
+            // following line.
             if self.byte() == b'\n' {
                 self.step();
             }
@@ -152,7 +154,8 @@ impl Scanner<'_> {
                 "default" | "ontimeout" => {
                     let text = self.text(&word).map_err(|remark| {
                         let what = format!(
-                            "{}; v2023.01 frees a pointer there that it never set, and resets: a board that does this for ever",
+                            "{}; v2023.01 frees a pointer there that it never set, and resets: a board that \
+                             does this for ever",
                             remark.what
                         );
                         Remark::error(remark.line, what)
@@ -237,7 +240,8 @@ impl Scanner<'_> {
                     self.at = back;
                     if !word.is_empty() && !TOP_LEVEL.contains(&word.as_str()) {
                         let what = format!(
-                            "`{word}` ends label `{}` here, because U-Boot does not know it inside one: keys after it are lost",
+                            "`{word}` ends label `{}` here, because U-Boot does not know it inside one: \
+                             keys after it are lost",
                             label.name.trim_end()
                         );
                         menu.remarks.push(Remark::error(self.line_of(back), what));
@@ -339,7 +343,8 @@ const TOP_LEVEL: [&str; 8] = [
     "menu",
 ];
 
-/// `initrd=` inside an append line; U-Boot looks for a blank behind it and dereferences NULL when there is none (lint says so).
+/// `initrd=` inside an append line; U-Boot looks for a blank behind it and dereferences NULL when
+/// there is none (lint says so).
 fn initrd_of(append: &str) -> Option<String> {
     let (_, behind) = append.split_once("initrd=")?;
     behind.split(' ').next().map(String::from)

@@ -1,8 +1,10 @@
 use super::*;
 
 /// As a Debian derivative for RK3588 has it, with comments and odd spacing.
-const BOARD: &str = "## /boot/firmware/extlinux/extlinux.conf\n#\n\nmenu title U-Boot menu\nprompt 1\ntimeout 30\n\
-    default arch_devices\n\nlabel arch_devices\n\tmenu label Arch\t(devices)\n\tlinux /Image-7.0.0-rc3-devices+\n\
+const BOARD: &str = "## /boot/firmware/extlinux/extlinux.conf\n#\n\nmenu title U-Boot menu\nprompt \
+ 1\ntimeout 30\n\
+    default arch_devices\n\nlabel arch_devices\n\tmenu label Arch\t(devices)\n\tlinux \
+    /Image-7.0.0-rc3-devices+\n\
     \tinitrd /initramfs-7.0.0-rc3-devices+.img\n\tfdt /dtbs/rk3588-ampere.dtb\n\
     \tappend root=UUID=1 rw  rootwait console=ttyS2,1500000 quiet # no comment\n\n# the end\n";
 
@@ -58,7 +60,8 @@ fn keywords_have_no_case_and_values_have() {
 #[test]
 fn of_two_settings_u_boots_own_rule_says_which_wins() {
     let config = Config::parse(
-        b"default a\nontimeout b\nlabel a\n menu default\n kernel /1\n kernel /2\n fdt /1\n append x\n append y\nlabel b\n kernel /3\n",
+        b"default a\nontimeout b\nlabel a\n menu default\n kernel /1\n kernel /2\n fdt /1\n append x\n \
+         append y\nlabel b\n kernel /3\n",
     );
     assert_eq!(config.menu.default.as_ref().unwrap().value, "b");
     let a = config.label("a").unwrap();
@@ -174,7 +177,8 @@ fn what_a_default_that_is_not_there_comes_to_is_said() {
     );
     assert_eq!(config.unattended().unwrap().name, "a");
     let said: Vec<String> = lint(&config).into_iter().map(|finding| finding.what).collect();
-    let wanted = "`default gone` names a label that is not there: it counts for nothing, and U-Boot tries the labels in file order, `a` first";
+    let wanted = "`default gone` names a label that is not there: it counts for nothing, and U-Boot tries \
+     the labels in file order, `a` first";
     assert!(said.iter().any(|what| what == wanted), "{said:?}");
     let without_menu = String::from_utf8_lossy(conf).replace("menu title x\n", "");
     assert_eq!(
@@ -248,7 +252,8 @@ fn our_label_comes_and_goes_without_a_trace() {
     let (mut written, mut refused) = (0, 0);
     for input in inputs() {
         let before = Config::parse(&input);
-        // A file that U-Boot gives up, or that swallows our first line, is refused: then nothing is to be undone.
+        // A file that U-Boot gives up, or that swallows our first line, is refused: then nothing is
+        // to be undone.
         let Ok(edit) = set(&before, &block("arch_devices_lockdep")) else {
             refused += 1;
             continue;

@@ -1,5 +1,6 @@
-//! What U-Boot does with an extlinux.conf, step by step: which label it picks, which files it asks for, what it prints. A pure rule
-//! (`handle_pxe_menu`, `label_boot`, `boot_unattempted_labels` in `boot/pxe_utils.c`), compared with the real U-Boot by a test.
+//! What U-Boot does with an extlinux.conf, step by step: which label it picks, which files it asks
+//! for, what it prints. A pure rule (`handle_pxe_menu`, `label_boot`, `boot_unattempted_labels` in
+//! `boot/pxe_utils.c`), compared with the real U-Boot by a test.
 
 use super::{CommandLine, Config, Label, files};
 
@@ -46,8 +47,9 @@ pub enum End {
     LocalBoot,
 }
 
-/// Every label that is tried, in order, as long as none can be started: what the last one says is what happens when all before it fail. The first
-/// is `choice` where the menu was answered with a number, else the default. Nothing when the file is given up.
+/// Every label that is tried, in order, as long as none can be started: what the last one says is
+/// what happens when all before it fail. The first is `choice` where the menu was answered with a
+/// number, else the default. Nothing when the file is given up.
 pub fn attempts(config: &Config, choice: Option<usize>, loader: &Loader) -> Vec<Attempt> {
     let menu = &config.menu;
     if is_given_up(config, loader) {
@@ -75,8 +77,8 @@ pub fn attempts(config: &Config, choice: Option<usize>, loader: &Loader) -> Vec<
     tried
 }
 
-/// Whether the file is given up ("Error parsing config file"): it cannot be read, or includes a file that is not there. What is in an included
-/// file is not followed.
+/// Whether the file is given up ("Error parsing config file"): it cannot be read, or includes a
+/// file that is not there. What is in an included file is not followed.
 pub fn is_given_up(config: &Config, loader: &Loader) -> bool {
     let menu = &config.menu;
     let is_there = |path: &str| (loader.exists)(&whole(path, loader.folder));

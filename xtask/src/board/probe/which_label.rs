@@ -1,4 +1,5 @@
-//! Which label of which extlinux.conf the running kernel was booted by: a rule over the files, the command line and the release.
+//! Which label of which extlinux.conf the running kernel was booted by: a rule over the files, the
+//! command line and the release.
 
 use crate::board::extlinux::{self, Config, Label};
 use crate::host::one_line::one_line;
@@ -24,8 +25,8 @@ struct Candidate<'a> {
     is_default: bool,
 }
 
-/// Path of the file, name of the label, and what the user should look at, if it is not certain. Labels of ours are not vanilla's.
-/// Errors: no file has another label than ours.
+/// Path of the file, name of the label, and what the user should look at, if it is not certain.
+/// Labels of ours are not vanilla's. Errors: no file has another label than ours.
 pub(super) fn which(
     found: &[(String, Config)],
     running: &Running,
@@ -87,11 +88,13 @@ fn several(taken: &Candidate, fitting: &[&Candidate]) -> String {
     let name = one_line(&taken.label.name);
     match others.as_slice() {
         [] => format!(
-            "label `{name}`, which has the running command line as its append, is there more than once: the one in {} was taken",
+            "label `{name}`, which has the running command line as its append, is there more than once: the \
+             one in {} was taken",
             taken.path
         ),
         others => format!(
-            "the running command line is the append of label `{name}` and of {}: `{name}` was taken, because {why}. If another one \
+            "the running command line is the append of label `{name}` and of {}: `{name}` was taken, \
+             because {why}. If another one \
              runs, name that as `vanilla-label`",
             others.join(", ")
         ),
@@ -113,7 +116,8 @@ fn none(taken: &Candidate, running: &Running) -> String {
             names => format!("its append is `{}` alone", names.join(" ")),
         };
         return format!(
-            "{begin}: {why}, so nothing here can tell whether it runs. Watch U-Boot at the next restart, on the serial line or the screen: \
+            "{begin}: {why}, so nothing here can tell whether it runs. Watch U-Boot at the next restart, on \
+             the serial line or the screen: \
              if another label boots, name that as `vanilla-label`"
         );
     }
@@ -124,8 +128,10 @@ fn none(taken: &Candidate, running: &Running) -> String {
         false => format!("the running one lacks `{}`", one_line(&missing.join(" "))),
     };
     format!(
-        "{begin} ({lacks}). If another label runs now, name that as `vanilla-label`, or restart into `{name}` and probe again. If \
-         `{name}` itself runs, U-Boot did not take it from {path}: `Retrieving file:` on the serial line says which file it reads, \
+        "{begin} ({lacks}). If another label runs now, name that as `vanilla-label`, or restart into \
+         `{name}` and probe again. If \
+         `{name}` itself runs, U-Boot did not take it from {path}: `Retrieving file:` on the serial line \
+         says which file it reads, \
          and `extlinux` has to be that one"
     )
 }
@@ -143,14 +149,16 @@ mod tests {
 
     #[test]
     fn the_longest_append_that_fits_is_what_ran() {
-        let conf = "default l0\nlabel l0\n kernel /a\n append root=/dev/x ro\nlabel l0r\n kernel /a\n append root=/dev/x ro single\n";
+        let conf = "default l0\nlabel l0\n kernel /a\n append root=/dev/x ro\nlabel l0r\n kernel /a\n \
+         append root=/dev/x ro single\n";
         assert_eq!(chosen(conf, "root=/dev/x ro single", ""), ("l0r".into(), None));
         assert_eq!(chosen(conf, "x root=/dev/x ro y", ""), ("l0".into(), None));
     }
 
     #[test]
     fn of_the_same_append_the_running_release_tells() {
-        let conf = "default new\nlabel new\n kernel /vmlinuz-6.9\n append ro\nlabel old\n kernel /vmlinuz-6.1\n append ro\n";
+        let conf = "default new\nlabel new\n kernel /vmlinuz-6.9\n append ro\nlabel old\n kernel \
+         /vmlinuz-6.1\n append ro\n";
         assert_eq!(chosen(conf, "ro", "6.1"), ("old".into(), None));
         let (name, note) = chosen(conf, "ro", "5.0");
         let note = note.unwrap();
@@ -163,7 +171,8 @@ mod tests {
 
     #[test]
     fn variables_are_no_reason_to_ask_for_ever() {
-        let conf = "label a b\n kernel /I\n append root=${root} 'console=ttyS2' ${more}\nlabel c\n kernel /I\n append root=$(root) x\n";
+        let conf = "label a b\n kernel /I\n append root=${root} 'console=ttyS2' ${more}\nlabel c\n kernel \
+         /I\n append root=$(root) x\n";
         assert_eq!(
             chosen(conf, "root=/dev/m console=ttyS2 q", ""),
             ("a b".into(), None)

@@ -1,6 +1,7 @@
 //! The files.
 
 /// A file, the command line of the kernel that it booted, and what is to be seen in it.
+#[derive(Clone)]
 pub(super) struct Form {
     /// Who writes such files.
     pub writer: &'static str,
@@ -18,12 +19,19 @@ pub(super) struct Form {
     pub found: &'static [(&'static str, usize)],
 }
 
-const AT_ONCE: &str = "boots the default at once, without a menu";
-const IN_ORDER: &str = "tries the labels in file order at once, without a menu";
+pub(super) const AT_ONCE: &str = "boots the default at once, without a menu";
+pub(super) const IN_ORDER: &str = "tries the labels in file order at once, without a menu";
 
-/// All of them.
-pub(super) fn all() -> Vec<Form> {
-    let form = |writer, conf, running, label, unattended, found| Form {
+/// A form whose label probe finds for certain, with 6.9.7 running.
+pub(super) fn form(
+    writer: &'static str,
+    conf: &'static str,
+    running: &'static str,
+    label: &'static str,
+    unattended: &'static str,
+    found: &'static [(&'static str, usize)],
+) -> Form {
+    Form {
         writer,
         conf,
         running,
@@ -32,19 +40,29 @@ pub(super) fn all() -> Vec<Form> {
         certain: true,
         unattended,
         found,
-    };
-    let unsure = |form: Form| Form {
+    }
+}
+
+fn unsure(form: Form) -> Form {
+    Form {
         certain: false,
         ..form
-    };
+    }
+}
+
+/// As distributions write them.
+pub(super) fn all() -> Vec<Form> {
     vec![
         form(
             "Debian, u-boot-menu",
-            "## /boot/extlinux/extlinux.conf\n##\n\ndefault l0\nmenu title U-Boot menu\nprompt 0\ntimeout 50\n\n\nlabel l0\n\
-             \tmenu label Debian GNU/Linux 13 (trixie) 6.9.7\n\tlinux /boot/vmlinuz-6.9.7\n\tinitrd /boot/initrd.img-6.9.7\n\
+            "## /boot/extlinux/extlinux.conf\n##\n\ndefault l0\nmenu title U-Boot menu\nprompt 0\ntimeout \
+             50\n\n\nlabel l0\n\
+             \tmenu label Debian GNU/Linux 13 (trixie) 6.9.7\n\tlinux /boot/vmlinuz-6.9.7\n\tinitrd \
+             /boot/initrd.img-6.9.7\n\
              \tfdtdir /usr/lib/linux-image-6.9.7/\n\t\n\tappend root=UUID=1 ro quiet\n\nlabel l0r\n\
              \tmenu label Debian GNU/Linux 13 (trixie) 6.9.7 (rescue target)\n\tlinux /boot/vmlinuz-6.9.7\n\
-             \tinitrd /boot/initrd.img-6.9.7\n\tfdtdir /usr/lib/linux-image-6.9.7/\n\tappend root=UUID=1 ro  single\n",
+             \tinitrd /boot/initrd.img-6.9.7\n\tfdtdir /usr/lib/linux-image-6.9.7/\n\tappend root=UUID=1 \
+             ro  single\n",
             "root=UUID=1 ro single",
             "l0r",
             AT_ONCE,
@@ -57,8 +75,10 @@ pub(super) fn all() -> Vec<Form> {
         ),
         form(
             "Debian, u-boot-menu, two kernels with one append",
-            "default l0\nmenu title U-Boot menu\nprompt 1\ntimeout 50\nlabel l0\n\tmenu label Debian 6.10.2\n\tlinux /vmlinuz-6.10.2\n\
-             \tappend root=UUID=1 ro\nlabel l1\n\tmenu label Debian 6.9.7\n\tlinux /vmlinuz-6.9.7\n\tappend root=UUID=1 ro\n",
+            "default l0\nmenu title U-Boot menu\nprompt 1\ntimeout 50\nlabel l0\n\tmenu label Debian \
+             6.10.2\n\tlinux /vmlinuz-6.10.2\n\
+             \tappend root=UUID=1 ro\nlabel l1\n\tmenu label Debian 6.9.7\n\tlinux /vmlinuz-6.9.7\n\tappend \
+             root=UUID=1 ro\n",
             "root=UUID=1 ro",
             "l1",
             "shows a menu for 5 s, then boots the default",
@@ -66,7 +86,8 @@ pub(super) fn all() -> Vec<Form> {
         ),
         unsure(form(
             "the same, neither of which runs",
-            "default l0\nlabel l1\n\tlinux /vmlinuz-6.1\n\tappend root=UUID=1 ro\nlabel l0\n\tlinux /vmlinuz-6.2\n\tappend root=UUID=1 ro\n",
+            "default l0\nlabel l1\n\tlinux /vmlinuz-6.1\n\tappend root=UUID=1 ro\nlabel l0\n\tlinux \
+             /vmlinuz-6.2\n\tappend root=UUID=1 ro\n",
             "root=UUID=1 ro",
             "l0",
             AT_ONCE,
@@ -74,8 +95,10 @@ pub(super) fn all() -> Vec<Form> {
         )),
         form(
             "Armbian",
-            "LABEL Armbian\n  LINUX /boot/Image\n  INITRD /boot/uInitrd\n  FDT /boot/dtb/rockchip/rk3588-x.dtb\n\
-             \x20 APPEND root=UUID=2 rootflags=data=writeback console=ttyS2,1500000 console=tty1 rw no_console_suspend\n",
+            "LABEL Armbian\n  LINUX /boot/Image\n  INITRD /boot/uInitrd\n  FDT \
+             /boot/dtb/rockchip/rk3588-x.dtb\n\
+             \x20 APPEND root=UUID=2 rootflags=data=writeback console=ttyS2,1500000 console=tty1 rw \
+             no_console_suspend\n",
             "root=UUID=2 rootflags=data=writeback console=ttyS2,1500000 console=tty1 rw no_console_suspend",
             "Armbian",
             IN_ORDER,
@@ -84,7 +107,8 @@ pub(super) fn all() -> Vec<Form> {
         form(
             "Armbian for TV boxes",
             "label AML s9xxx\n  kernel /zImage\n  initrd /uInitrd\n  fdt /dtb/amlogic/meson-g12b-x.dtb\n  \
-             append root=LABEL=ROOT rw console=ttyAML0,115200n8 console=tty0\n# label RK rk3xxx\n#   kernel /zImage\n",
+             append root=LABEL=ROOT rw console=ttyAML0,115200n8 console=tty0\n# label RK rk3xxx\n#   kernel \
+             /zImage\n",
             "root=LABEL=ROOT rw console=ttyAML0,115200n8 console=tty0",
             "AML s9xxx",
             IN_ORDER,
@@ -92,12 +116,15 @@ pub(super) fn all() -> Vec<Form> {
         ),
         form(
             "Fedora",
-            "# extlinux.conf generated by anaconda\n\nui menu.c32\n\nmenu autoboot Welcome. Boots in # second{,s}.\n\
+            "# extlinux.conf generated by anaconda\n\nui menu.c32\n\nmenu autoboot Welcome. Boots in # \
+             second{,s}.\n\
              menu title Boot options\nmenu hidden\n\ntimeout 20\ntotaltimeout 600\n\n\
              default Fedora (6.9.7-200.fc40.aarch64) 40 (Server Edition)\n\n\
-             label Fedora (6.9.7-200.fc40.aarch64) 40 (Server Edition)\n\tkernel /vmlinuz-6.9.7-200.fc40.aarch64\n\
+             label Fedora (6.9.7-200.fc40.aarch64) 40 (Server Edition)\n\tkernel \
+             /vmlinuz-6.9.7-200.fc40.aarch64\n\
              \tinitrd /initramfs-6.9.7-200.fc40.aarch64.img\n\tfdtdir /dtb-6.9.7-200.fc40.aarch64/\n\
-             \tappend ro root=UUID=3 rhgb quiet\n\nlabel Fedora (0-rescue-4) 40\n\tkernel /vmlinuz-0-rescue-4\n\
+             \tappend ro root=UUID=3 rhgb quiet\n\nlabel Fedora (0-rescue-4) 40\n\tkernel \
+             /vmlinuz-0-rescue-4\n\
              \tappend ro root=UUID=3\n",
             "ro root=UUID=3 rhgb quiet",
             "Fedora (6.9.7-200.fc40.aarch64) 40 (Server Edition)",
@@ -113,7 +140,8 @@ pub(super) fn all() -> Vec<Form> {
         ),
         form(
             "Arch Linux ARM",
-            "DEFAULT arch\nTIMEOUT 3\nMENU TITLE Arch\nLABEL Arch Linux ARM\n\tKERNEL ../Image\n\tFDT ../dtbs/rockchip/x.dtb\n\
+            "DEFAULT arch\nTIMEOUT 3\nMENU TITLE Arch\nLABEL Arch Linux ARM\n\tKERNEL ../Image\n\tFDT \
+             ../dtbs/rockchip/x.dtb\n\
              \tINITRD ../initramfs-linux.img\n\tAPPEND console=ttyS2,1500000n8 root=PARTUUID=5 rw rootwait\n",
             "console=ttyS2,1500000n8 root=PARTUUID=5 rw rootwait",
             "Arch Linux ARM",
@@ -122,10 +150,13 @@ pub(super) fn all() -> Vec<Form> {
         ),
         form(
             "NixOS",
-            "# Generated file\nDEFAULT nixos-default\n\nMENU TITLE ----\nTIMEOUT 50\n\nLABEL nixos-default\n  \
+            "# Generated file\nDEFAULT nixos-default\n\nMENU TITLE ----\nTIMEOUT 50\n\nLABEL \
+             nixos-default\n  \
              MENU LABEL NixOS - Default\n  LINUX ../nixos/a-Image\n  INITRD ../nixos/a-initrd\n  \
-             APPEND init=/nix/store/a-nixos/init loglevel=4 lsm=landlock,yama,bpf\n  FDTDIR ../nixos/a-dtbs\n\n\
-             LABEL nixos-41-default\n  MENU LABEL NixOS - Configuration 41-default\n  LINUX ../nixos/b-Image\n  \
+             APPEND init=/nix/store/a-nixos/init loglevel=4 lsm=landlock,yama,bpf\n  FDTDIR \
+             ../nixos/a-dtbs\n\n\
+             LABEL nixos-41-default\n  MENU LABEL NixOS - Configuration 41-default\n  LINUX \
+             ../nixos/b-Image\n  \
              APPEND init=/nix/store/b-nixos/init loglevel=4 lsm=landlock,yama,bpf\n",
             "init=/nix/store/b-nixos/init loglevel=4 lsm=landlock,yama,bpf",
             "nixos-41-default",
@@ -134,7 +165,8 @@ pub(super) fn all() -> Vec<Form> {
         ),
         unsure(form(
             "NixOS, the default is the newest generation",
-            "DEFAULT nixos-default\nTIMEOUT 50\nLABEL nixos-default\n  LINUX ../a\n  APPEND init=/nix/a/init\n\
+            "DEFAULT nixos-default\nTIMEOUT 50\nLABEL nixos-default\n  LINUX ../a\n  APPEND \
+             init=/nix/a/init\n\
              LABEL nixos-42-default\n  LINUX ../a\n  APPEND init=/nix/a/init\n",
             "init=/nix/a/init",
             "nixos-default",
@@ -143,8 +175,10 @@ pub(super) fn all() -> Vec<Form> {
         )),
         form(
             "postmarketOS",
-            "timeout 1\ndefault postmarketOS\nmenu title boot prev kernel\n\nlabel postmarketOS\n\tkernel /vmlinuz\n\
-             \tfdt /sun50i-x.dtb\n\tinitrd /initramfs\n\tappend init=/init.sh rw console=tty0 pmos_boot_uuid=7\n",
+            "timeout 1\ndefault postmarketOS\nmenu title boot prev kernel\n\nlabel postmarketOS\n\tkernel \
+             /vmlinuz\n\
+             \tfdt /sun50i-x.dtb\n\tinitrd /initramfs\n\tappend init=/init.sh rw console=tty0 \
+             pmos_boot_uuid=7\n",
             "init=/init.sh rw console=tty0 pmos_boot_uuid=7",
             "postmarketOS",
             "shows a menu for 1 s, then boots the default",
@@ -152,11 +186,15 @@ pub(super) fn all() -> Vec<Form> {
         ),
         form(
             "Radxa",
-            "default l0\nmenu title U-Boot menu\nprompt 0\ntimeout 10\n\nlabel l0\n\tmenu label Debian GNU/Linux 12 6.1.43-15-rk2312\n\
+            "default l0\nmenu title U-Boot menu\nprompt 0\ntimeout 10\n\nlabel l0\n\tmenu label Debian \
+             GNU/Linux 12 6.1.43-15-rk2312\n\
              \tlinux /boot/vmlinuz-6.1.43-15-rk2312\n\tinitrd /boot/initrd.img-6.1.43-15-rk2312\n\
-             \tfdtdir /usr/lib/linux-image-6.1.43-15-rk2312/\n\tfdtoverlays  /boot/dtbo/a.dtbo /boot/dtbo/b.dtbo\n\
-             \tappend root=UUID=8 console=ttyFIQ0,1500000n8 quiet splash loglevel=4 rw earlycon irqchip.gicv3_pseudo_nmi=0\n",
-            "storagemedia=emmc root=UUID=8 console=ttyFIQ0,1500000n8 quiet splash loglevel=4 rw earlycon irqchip.gicv3_pseudo_nmi=0 androidboot.x=1",
+             \tfdtdir /usr/lib/linux-image-6.1.43-15-rk2312/\n\tfdtoverlays  /boot/dtbo/a.dtbo \
+             /boot/dtbo/b.dtbo\n\
+             \tappend root=UUID=8 console=ttyFIQ0,1500000n8 quiet splash loglevel=4 rw earlycon \
+             irqchip.gicv3_pseudo_nmi=0\n",
+            "storagemedia=emmc root=UUID=8 console=ttyFIQ0,1500000n8 quiet splash loglevel=4 rw earlycon \
+             irqchip.gicv3_pseudo_nmi=0 androidboot.x=1",
             "l0",
             AT_ONCE,
             &[
@@ -168,7 +206,8 @@ pub(super) fn all() -> Vec<Form> {
         ),
         form(
             "Buildroot",
-            "label linux\n  kernel /Image\n  devicetree /system.dtb\n  append console=ttyPS0,115200 root=/dev/mmcblk0p2 rw rootwait\n",
+            "label linux\n  kernel /Image\n  devicetree /system.dtb\n  append console=ttyPS0,115200 \
+             root=/dev/mmcblk0p2 rw rootwait\n",
             "console=ttyPS0,115200 root=/dev/mmcblk0p2 rw rootwait",
             "linux",
             IN_ORDER,
@@ -176,7 +215,8 @@ pub(super) fn all() -> Vec<Form> {
         ),
         form(
             "Buildroot, with a blank in the label",
-            "label Pine64 Rock64 linux\n  kernel /Image\n  devicetree /rk3328-x.dtb\n  append root=/dev/mmcblk1p2 rootwait\n",
+            "label Pine64 Rock64 linux\n  kernel /Image\n  devicetree /rk3328-x.dtb\n  append \
+             root=/dev/mmcblk1p2 rootwait\n",
             "root=/dev/mmcblk1p2 rootwait",
             "Pine64 Rock64 linux",
             IN_ORDER,
@@ -184,7 +224,8 @@ pub(super) fn all() -> Vec<Form> {
         ),
         form(
             "OpenEmbedded, uboot-extlinux-config",
-            "# Generic Distro Configuration file generated by OpenEmbedded\nMENU TITLE Select the boot mode\nTIMEOUT 30\n\
+            "# Generic Distro Configuration file generated by OpenEmbedded\nMENU TITLE Select the boot \
+             mode\nTIMEOUT 30\n\
              DEFAULT default\nLABEL default\n\tKERNEL ../Image\n\tFDTDIR ../\n\
              \tAPPEND root=/dev/mmcblk0p2 rootwait rw console=${console},${baudrate}\n",
             "root=/dev/mmcblk0p2 rootwait rw console=ttymxc0,115200",
@@ -194,7 +235,8 @@ pub(super) fn all() -> Vec<Form> {
         ),
         form(
             "OpenEmbedded, another root",
-            "LABEL A\n\tKERNEL /Image\n\tAPPEND root=${root} rw x=1\nLABEL B\n\tKERNEL /Image\n\tAPPEND root=${root} ro x=1\n",
+            "LABEL A\n\tKERNEL /Image\n\tAPPEND root=${root} rw x=1\nLABEL B\n\tKERNEL /Image\n\tAPPEND \
+             root=${root} ro x=1\n",
             "root=/dev/mmcblk0p2 ro x=1",
             "B",
             IN_ORDER,
@@ -202,7 +244,8 @@ pub(super) fn all() -> Vec<Form> {
         ),
         form(
             "meta-rockchip",
-            "default Yocto\n\nlabel Yocto\n   kernel /Image\n   devicetree /rk3588-x.dtb\n   append console=tty1 root=PARTUUID=9 rw rootwait\n",
+            "default Yocto\n\nlabel Yocto\n   kernel /Image\n   devicetree /rk3588-x.dtb\n   append \
+             console=tty1 root=PARTUUID=9 rw rootwait\n",
             "console=tty1 root=PARTUUID=9 rw rootwait",
             "Yocto",
             AT_ONCE,
@@ -210,7 +253,8 @@ pub(super) fn all() -> Vec<Form> {
         ),
         form(
             "OpenWrt",
-            "DEFAULT openwrt\nTIMEOUT 0\nPROMPT 0\nLABEL openwrt\n  LINUX kernel.img\n  FDT rockchip.dtb\n  APPEND console=ttyS2,1500000n8 \
+            "DEFAULT openwrt\nTIMEOUT 0\nPROMPT 0\nLABEL openwrt\n  LINUX kernel.img\n  FDT rockchip.dtb\n  \
+             APPEND console=ttyS2,1500000n8 \
              root=PARTUUID=a-02 rw rootwait\n",
             "console=ttyS2,1500000n8 root=PARTUUID=a-02 rw rootwait",
             "openwrt",
@@ -219,8 +263,10 @@ pub(super) fn all() -> Vec<Form> {
         ),
         form(
             "L4T",
-            "TIMEOUT 30\nDEFAULT primary\n\nMENU TITLE L4T boot options\n\nLABEL primary\n      MENU LABEL primary kernel\n      \
-             LINUX /boot/Image\n      INITRD /boot/initrd\n      APPEND ${cbootargs} root=/dev/mmcblk0p1 rw rootwait\n\n\
+            "TIMEOUT 30\nDEFAULT primary\n\nMENU TITLE L4T boot options\n\nLABEL primary\n      MENU LABEL \
+             primary kernel\n      \
+             LINUX /boot/Image\n      INITRD /boot/initrd\n      APPEND ${cbootargs} root=/dev/mmcblk0p1 rw \
+             rootwait\n\n\
              # LABEL backup\n#    LINUX /boot/Image.backup\n",
             "tegraid=21.1.2.0.0 ddr_die=4096M@2048M root=/dev/mmcblk0p1 rw rootwait",
             "primary",
@@ -238,10 +284,13 @@ pub(super) fn all() -> Vec<Form> {
         form(
             "Guix",
             "# This file was generated\nUI menu.c32\nMENU TITLE GNU Guix Boot Options\nPROMPT 0\nTIMEOUT 50\n\
-             LABEL GNU with Linux-Libre 6.9.7\n  MENU LABEL GNU with Linux-Libre 6.9.7\n  KERNEL /gnu/store/a-linux/Image\n  \
+             LABEL GNU with Linux-Libre 6.9.7\n  MENU LABEL GNU with Linux-Libre 6.9.7\n  KERNEL \
+             /gnu/store/a-linux/Image\n  \
              FDTDIR /gnu/store/a-linux/lib/dtbs\n  INITRD /gnu/store/a-raw-initrd/initrd.cpio.gz\n  \
-             APPEND root=b gnu.system=/gnu/store/c-system gnu.load=/gnu/store/c-system/boot modprobe.blacklist=usbmouse\n",
-            "root=b gnu.system=/gnu/store/c-system gnu.load=/gnu/store/c-system/boot modprobe.blacklist=usbmouse",
+             APPEND root=b gnu.system=/gnu/store/c-system gnu.load=/gnu/store/c-system/boot \
+             modprobe.blacklist=usbmouse\n",
+            "root=b gnu.system=/gnu/store/c-system gnu.load=/gnu/store/c-system/boot \
+             modprobe.blacklist=usbmouse",
             "GNU with Linux-Libre 6.9.7",
             IN_ORDER,
             &[
@@ -254,8 +303,10 @@ pub(super) fn all() -> Vec<Form> {
         ),
         form(
             "Alpine, update-extlinux",
-            "DEFAULT menu.c32\nPROMPT 0\nMENU TITLE Alpine/Linux Boot Menu\nMENU HIDDEN\nMENU AUTOBOOT Alpine boots in # seconds.\n\
-             TIMEOUT 10\nLABEL lts\n  MENU DEFAULT\n  MENU LABEL Linux lts\n  LINUX vmlinuz-lts\n  INITRD initramfs-lts\n  \
+            "DEFAULT menu.c32\nPROMPT 0\nMENU TITLE Alpine/Linux Boot Menu\nMENU HIDDEN\nMENU AUTOBOOT \
+             Alpine boots in # seconds.\n\
+             TIMEOUT 10\nLABEL lts\n  MENU DEFAULT\n  MENU LABEL Linux lts\n  LINUX vmlinuz-lts\n  INITRD \
+             initramfs-lts\n  \
              FDTDIR dtbs-lts\n  APPEND root=UUID=c modules=ext4 quiet\nMENU SEPARATOR\n",
             "root=UUID=c modules=ext4 quiet",
             "lts",
@@ -270,7 +321,8 @@ pub(super) fn all() -> Vec<Form> {
         ),
         form(
             "LibreELEC",
-            "LABEL LibreELEC\n  LINUX /KERNEL\n  FDT /rk3399-x.dtb\n  APPEND boot=UUID=d disk=UUID=e quiet systemd.debug_shell=ttyS2\n",
+            "LABEL LibreELEC\n  LINUX /KERNEL\n  FDT /rk3399-x.dtb\n  APPEND boot=UUID=d disk=UUID=e quiet \
+             systemd.debug_shell=ttyS2\n",
             "boot=UUID=d disk=UUID=e quiet systemd.debug_shell=ttyS2",
             "LibreELEC",
             IN_ORDER,
@@ -278,7 +330,8 @@ pub(super) fn all() -> Vec<Form> {
         ),
         form(
             "Manjaro ARM",
-            "LABEL Manjaro ARM\nKERNEL /Image\nFDT /dtbs/rockchip/x.dtb\nAPPEND initrd=/initramfs-linux.img root=PARTUUID=f rw\n",
+            "LABEL Manjaro ARM\nKERNEL /Image\nFDT /dtbs/rockchip/x.dtb\nAPPEND initrd=/initramfs-linux.img \
+             root=PARTUUID=f rw\n",
             "initrd=/initramfs-linux.img root=PARTUUID=f rw",
             "Manjaro ARM",
             IN_ORDER,
@@ -286,7 +339,8 @@ pub(super) fn all() -> Vec<Form> {
         ),
         form(
             "Chimera, for a Reform",
-            "LABEL chimera\nKERNEL ../vmlinux-6.9.7\nFDT ../dtbs/dtbs-6.9.7/x.dtb\nAPPEND initrd=../initrd.img-6.9.7 root=/dev/a quiet\n",
+            "LABEL chimera\nKERNEL ../vmlinux-6.9.7\nFDT ../dtbs/dtbs-6.9.7/x.dtb\nAPPEND \
+             initrd=../initrd.img-6.9.7 root=/dev/a quiet\n",
             "initrd=../initrd.img-6.9.7 root=/dev/a quiet",
             "chimera",
             IN_ORDER,
@@ -302,17 +356,21 @@ pub(super) fn all() -> Vec<Form> {
         ),
         form(
             "Rockchip's own",
-            "label rockchip-kernel-5.10\n    kernel /Image\n    fdt /rk3588.dtb\n    append earlycon=uart8250,mmio32,0xfeb50000 \
+            "label rockchip-kernel-5.10\n    kernel /Image\n    fdt /rk3588.dtb\n    append \
+             earlycon=uart8250,mmio32,0xfeb50000 \
              console=ttyFIQ0 irqchip.gicv3_pseudo_nmi=0 root=PARTLABEL=rootfs rw rootwait\n",
-            "storagemedia=sd earlycon=uart8250,mmio32,0xfeb50000 console=ttyFIQ0 irqchip.gicv3_pseudo_nmi=0 root=PARTLABEL=rootfs rw rootwait",
+            "storagemedia=sd earlycon=uart8250,mmio32,0xfeb50000 console=ttyFIQ0 irqchip.gicv3_pseudo_nmi=0 \
+             root=PARTLABEL=rootfs rw rootwait",
             "rockchip-kernel-5.10",
             IN_ORDER,
             &[("no-default", 0)],
         ),
         form(
             "openSUSE, perl-bootloader",
-            "# THIS FILE WILL BE OVERWRITTEN by perl-Bootloader\nTIMEOUT 80\nPROMPT 0\nDEFAULT linux\nMENU TITLE openSUSE\n\
-             LABEL linux\n\tLINUX /boot/Image-6.9.7\n\tINITRD /boot/initrd-6.9.7\n\tFDTDIR /boot/dtb-6.9.7\n\tAPPEND root=/dev/b splash=silent\n",
+            "# THIS FILE WILL BE OVERWRITTEN by perl-Bootloader\nTIMEOUT 80\nPROMPT 0\nDEFAULT linux\nMENU \
+             TITLE openSUSE\n\
+             LABEL linux\n\tLINUX /boot/Image-6.9.7\n\tINITRD /boot/initrd-6.9.7\n\tFDTDIR \
+             /boot/dtb-6.9.7\n\tAPPEND root=/dev/b splash=silent\n",
             "root=/dev/b splash=silent",
             "linux",
             "shows a menu for 8 s, then boots the default",
@@ -320,146 +378,13 @@ pub(super) fn all() -> Vec<Form> {
         ),
         form(
             "Void",
-            "default void\nprompt 1\ntimeout 30\nlabel void\n  menu label Void Linux <6.9.7>\n  linux /vmlinux-6.9.7\n  \
+            "default void\nprompt 1\ntimeout 30\nlabel void\n  menu label Void Linux <6.9.7>\n  linux \
+             /vmlinux-6.9.7\n  \
              append root=\"/dev/mmcblk0p2\" rw\n",
             "root=\"/dev/mmcblk0p2\" rw",
             "void",
             "shows a menu for 3 s, then boots the default",
             &[("prompt-ignored", 2)],
-        ),
-        form(
-            "a person who debugs",
-            "default a\nlabel a\n kernel /Image\n append root=/dev/x dyndbg='file y.c +p' initcall_debug\n",
-            "root=/dev/x dyndbg=file y.c +p initcall_debug",
-            "a",
-            AT_ONCE,
-            &[("quotes", 4)],
-        ),
-        form(
-            "the same, as it was meant",
-            "default a\nlabel a\n kernel /Image\n append root=/dev/x dyndbg=\"file y.c +p\" initcall_debug\n",
-            "root=/dev/x dyndbg=\"file y.c +p\" initcall_debug",
-            "a",
-            AT_ONCE,
-            &[],
-        ),
-        form(
-            "a password with a dollar",
-            "default a\nlabel a\n kernel /Image\n append wifi=pa$$word\\$x y=1\n",
-            "wifi=pa$$word$x y=1",
-            "a",
-            AT_ONCE,
-            &[("backslash", 4)],
-        ),
-        form(
-            "an editor that lost a brace",
-            "default a\nlabel a\n kernel /Image\n append root=/dev/x console=${console rw\n",
-            "root=/dev/x console=",
-            "a",
-            AT_ONCE,
-            &[("unclosed-variable", 4)],
-        ),
-        form(
-            "variables in paths",
-            "default a\nlabel a\n kernel /Image-${kver}\n fdt /${fdtfile}\n append root=/dev/x\n",
-            "root=/dev/x",
-            "a",
-            AT_ONCE,
-            &[("variable-in-path", 2), ("variable-in-path", 2)],
-        ),
-        form(
-            "comments behind values",
-            "default a\nlabel a\n kernel /Image\n initrd /initrd # mine\n append root=/dev/x # yours\n",
-            "root=/dev/x # yours",
-            "a",
-            AT_ONCE,
-            &[("comment-in-value", 2), ("comment-in-value", 5)],
-        ),
-        form(
-            "a path with a blank behind it",
-            "default a\nlabel a\n kernel /Image \n append root=/dev/x\n",
-            "root=/dev/x",
-            "a",
-            AT_ONCE,
-            &[("blank-at-end", 2)],
-        ),
-        form(
-            "a name with a blank behind it",
-            "default a\nlabel a \n kernel /Image\n append root=/dev/x\n",
-            "root=/dev/x",
-            "a ",
-            IN_ORDER,
-            &[("missing-default", 1), ("blank-at-end", 2)],
-        ),
-        form(
-            "32-bit ARM's word for none",
-            "default a\nlabel a\n kernel /zImage\n fdt -\n append root=/dev/x\n",
-            "root=/dev/x",
-            "a",
-            AT_ONCE,
-            &[("fdt-dash", 2)],
-        ),
-        form(
-            "Syslinux's own keys",
-            "default a\nsay Hello\nF1 help.txt\nlabel a\n kernel /Image\n append root=/dev/x\n text help\n  some help\n endtext\n",
-            "root=/dev/x",
-            "a",
-            AT_ONCE,
-            &[
-                ("not-understood", 2),
-                ("not-understood", 3),
-                ("not-understood", 7),
-                ("not-understood", 7),
-                ("not-understood", 8),
-                ("not-understood", 9),
-            ],
-        ),
-        form(
-            "a FIT",
-            "default a\nlabel a\n kernel /fitImage#conf-1\n initrd /fitImage#conf-1\n fdt /fitImage#conf-1\n append root=/dev/x\n",
-            "root=/dev/x",
-            "a",
-            AT_ONCE,
-            &[],
-        ),
-        form(
-            "Windows, with a byte order mark",
-            "\u{feff}default b\r\nlabel a\r\n kernel /I\r\n append root=/dev/x\r\nlabel b\r\n kernel /J\r\n append root=/dev/y\r\n",
-            "root=/dev/y",
-            "b\r",
-            IN_ORDER,
-            &[
-                ("no-default", 0),
-                ("carriage-return", 1),
-                ("byte-order-mark", 1),
-                ("not-understood", 1),
-                ("blank-at-end", 2),
-                ("blank-at-end", 5),
-            ],
-        ),
-        form(
-            "a network boot besides",
-            "default a\nlabel net\n localboot 1\nlabel a\n kernel /I\n ipappend 2\n append root=/dev/x\n",
-            "root=/dev/x BOOTIF=01-02-03-04-05-06-07",
-            "a",
-            AT_ONCE,
-            &[],
-        ),
-        form(
-            "an included file",
-            "include /more.conf\ndefault a\nlabel a\n kernel /I\n append root=/dev/x\n",
-            "root=/dev/x",
-            "a",
-            AT_ONCE,
-            &[("include", 1)],
-        ),
-        form(
-            "a menu without a timeout",
-            "menu title Pick\ndefault a\nlabel a\n kernel /I\n append root=/dev/x\n",
-            "root=/dev/x",
-            "a",
-            "shows a menu and waits for ever",
-            &[("waits-for-ever", 1), ("menu-prompt", 1)],
         ),
     ]
 }
