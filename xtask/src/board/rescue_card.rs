@@ -228,7 +228,7 @@ mod tests {
     fn what_is_typed_is_what_u_boot_made_of_the_file() {
         let append = |append: &str| CommandLine::of(append).typed();
         assert_eq!(append("root=/dev/x 'a b'"), "'root=/dev/x a b'");
-        assert_eq!(append(r"x=\'1 ${y}p2 \$z"), r#"'x='"'"'1 '"${y}"'p2 $z'"#);
+        assert_eq!(append(r"x=\'1 ${y}p2 \$z"), r#"'x='\''1 '"${y}"'p2 $z'"#);
         assert_eq!(typed("/Image-7+"), "/Image-7+");
         assert_eq!(typed("/my $(kernel)"), "'/my $(kernel)'");
     }

@@ -147,11 +147,11 @@ impl CommandLine {
         pieces.collect()
     }
 
-    /// What is typed at U-Boot's prompt (`common/cli_hush.c`) for this value: nothing in single
-    /// quotes is replaced, a variable in double quotes is.
+    /// What is typed at U-Boot's prompt (`common/cli_hush.c`) for this value: in single quotes
+    /// nothing but a backslash has a meaning, and in double quotes a variable is replaced.
     pub fn typed(&self) -> String {
         let parts = self.pieces.iter().map(|piece| match piece {
-            Piece::Text(text) => format!("'{}'", text.replace('\'', r#"'"'"'"#)),
+            Piece::Text(text) => format!("'{}'", text.replace('\\', r"\\").replace('\'', r"'\''")),
             Piece::Variable(name) => format!("\"${{{name}}}\""),
         });
         parts.collect()
