@@ -170,6 +170,7 @@ fn distributions() -> impl Iterator<Item = &'static str> {
          (6.9.7-200.fc40.aarch64) 40\n kernel /I\n",
         "default a\nlabel a b\n kernel /I\nlabel a\n kernel /J\n",
         "label a\n kernel /${x}\n append x\nlabel b\n kernel /$(x)\n fdt /${x}.dtb\n",
+        "label a\n kernel /I \n append x\nlabel b\n kernel /J\n",
         "label a\n kernel /I\n fdtdir /${x}\n",
         "label a\n kernel /I\n fdtdir dtbs\n",
         "label a\n kernel /I\n fdtdir ../dtbs\n",

@@ -144,7 +144,9 @@ fn follow(label: &Label, loader: &Loader, attempt: &mut Attempt) -> End {
         }
         let mut handed_over = CommandLine::of(&append.value).with(loader.variable);
         // Values of variables may make it longer than the buffer, whose last byte is a NUL.
-        handed_over.truncate(handed_over.floor_char_boundary(loader.command_line.saturating_sub(1)));
+        let mut ends = (0..loader.command_line).rev();
+        let end = ends.find(|at| handed_over.is_char_boundary(*at));
+        handed_over.truncate(end.unwrap_or(0));
         attempt.append = Some(handed_over);
     }
     if !loader.loads_trees {
