@@ -24,6 +24,40 @@ fn said(command: &mut Command, code: i32) -> String {
 }
 
 #[test]
+fn a_device_tree_below_a_fdtdir_is_looked_for_where_u_boot_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("boot");
+    std::fs::create_dir_all(root.join("extlinux")).unwrap();
+    std::fs::create_dir_all(root.join("dtbs-6.9/rockchip")).unwrap();
+    std::fs::write(root.join("dtbs-6.9/rockchip/b.dtb"), "").unwrap();
+    std::fs::write(root.join("Image"), "").unwrap();
+    // For U-Boot an absolute link begins at the root of its partition.
+    std::os::unix::fs::symlink("/dtbs-6.9", root.join("dtbs")).unwrap();
+    std::os::unix::fs::symlink("/usr/bin/env", root.join("outside")).unwrap();
+    let conf = root.join("extlinux/extlinux.conf");
+    let found = |text: &str, tree: &str, code: i32| {
+        std::fs::write(&conf, text).unwrap();
+        let (conf, root) = (conf.to_str().unwrap(), root.to_str().unwrap());
+        let words = ["extlinux", "lint", conf, "--root", root, "--fdtfile", tree];
+        said(&mut xtask(folder.path(), &words), code)
+    };
+    let label = "default Arch Linux ARM\nlabel Arch Linux ARM\n kernel ../Image\n append x\n fdtdir ";
+    for dtbs in ["/dtbs", "/dtbs/", "../dtbs", "../dtbs-6.9/"] {
+        let text = found(&format!("{label}{dtbs}\n"), "rockchip/b.dtb", 0);
+        assert!(text.contains("0 errors, 1 warnings"), "{text}");
+    }
+    let text = found(&format!("{label}/dtbs\n"), "rockchip/c.dtb", 3);
+    let missing =
+        "ERROR [fdtdir-miss] device tree in `fdtdir` `/dtbs/rockchip/c.dtb` of label `Arch Linux ARM`";
+    assert!(text.contains(missing), "{text}");
+    let text = found("default a\nlabel a\n kernel /outside\n", "x", 3);
+    assert!(
+        text.contains("kernel `/outside` of label `a` is not there"),
+        "{text}"
+    );
+}
+
+#[test]
 fn an_extlinux_conf_is_checked_with_line_and_rule() {
     let folder = tempfile::tempdir().unwrap();
     let (conf, root) = (
@@ -42,7 +76,7 @@ fn an_extlinux_conf_is_checked_with_line_and_rule() {
         3,
     );
     assert!(
-        text.contains("extlinux.conf:3: ERROR [missing-file] `kernel /Image`"),
+        text.contains("extlinux.conf:3: ERROR [missing-file] kernel `/Image` of label `arch_devices`"),
         "{text}"
     );
     std::fs::write(folder.path().join("Image"), "").unwrap();

@@ -1,16 +1,22 @@
-//! What this program thinks that U-Boot does with an extlinux.conf, against the real U-Boot: one QEMU, one FAT disk, no kernel. Every
-//! configuration is run at U-Boot's prompt with `sysboot`; what it asks for, prints and skips has to be what `trace` says.
+//! What this program thinks that U-Boot does with an extlinux.conf, against the real U-Boot: one
+//! QEMU, one FAT disk, no kernel. Every configuration is run at U-Boot's prompt with `sysboot`;
+//! what it asks for, prints and skips has to be what `trace` says.
 
+#[path = "extlinux_uboot/cases.rs"]
+mod cases;
+
+use cases::Case;
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
-use xtask::board::extlinux::Config;
 use xtask::board::extlinux::trace::{self, Attempt, End, Loader};
+use xtask::board::extlinux::{CommandLine, Config, escape};
 use xtask::host::requirements::{self, U_BOOT};
 
-/// Files that are on the disk. Each is no kernel and no device tree, so every label fails after it was loaded, and the next one is tried.
+/// Files that are on the disk. Each is no kernel and no device tree, so every label fails after it
+/// was loaded, and the next one is tried.
 const THERE: [&str; 9] = [
     "/I",
     "/J",
@@ -25,125 +31,6 @@ const THERE: [&str; 9] = [
 /// `CONFIG_SYS_CBSIZE` of Debian's qemu_arm64 build.
 const COMMAND_LINE: usize = 512;
 const PROMPT: &str = "=> ";
-
-struct Case {
-    conf: String,
-    /// Typed at the menu, if one is shown; it is answered with nothing else.
-    answer: Option<usize>,
-}
-
-fn cases() -> Vec<Case> {
-    let a = "label a\n kernel /I\n append root=a\n";
-    let b = "label b\n kernel /J\n append root=b\n";
-    let long = |bytes: usize| "x".repeat(bytes);
-    let heads = [
-        "",
-        "default a\n",
-        "default b\n",
-        "default c\n",
-        "default b \n",
-        "DEFAULT b\n",
-        "ontimeout b\n",
-        "default a\nontimeout b\n",
-        "ontimeout b\ndefault a\n",
-        "default a\ndefault b\n",
-        "default a # b\n",
-        "# default b\n",
-        "timeout 0\ndefault b\n",
-        "timeout 50\ndefault b\n",
-        "prompt 0\ndefault b\n",
-        "prompt 1\ndefault b\n",
-        "\n\n\t default\tb\n",
-        "default B\n",
-        "unknown words\ndefault b\n",
-        "default b\nfallback a\n",
-        "timeout x\ndefault b\n",
-        "default\n",
-        "default b\ntimeout\n",
-        "prompt 1 2\ndefault b\n",
-    ];
-    let mut confs: Vec<String> = heads.iter().map(|head| format!("{head}{a}{b}")).collect();
-    let bodies = [
-        "label a\n kernel /none\nlabel b\n kernel /J\n".into(),
-        "label a\nlabel b\n kernel /J\n append x\n".into(),
-        "label a\n kernel /I\n initrd /i.img\n append x\n".into(),
-        "label a\n kernel /I\n initrd /none\n append x\nlabel b\n linux /J\n".into(),
-        "label a\n kernel /I\n fdt /t.dtb\n append x\n".into(),
-        "label a\n kernel /I\n fdt /none\n append x\nlabel b\n kernel /J\n".into(),
-        "label a\n kernel /I\n devicetree /t.dtb\n".into(),
-        "label a\n kernel /I\n fdtdir /dtbs\n".into(),
-        "label a\n kernel /I\n fdtdir /dtbs/\n append x\n".into(),
-        "label a\n kernel /I\n fdtdir /none\n append x\n".into(),
-        "label a\n kernel /I\n fdt /t.dtb\n fdtdir /dtbs\n".into(),
-        "label a\n kernel rel\n fdt rel.dtb\n".into(),
-        "label a\n kernel ../I\n append x\n".into(),
-        "label a\n kernel /sub/K\n append x y  z\n".into(),
-        "label a\n kernel /with space\n append x\n".into(),
-        "label a\n kernel /I#conf\n append x\n".into(),
-        "label a\n kernel /I\n kernel /J\n append x\n append y\n".into(),
-        "label a\n kernel /I\n initrd /i.img\n initrd /none\n append x\nlabel b\n kernel /J\n".into(),
-        "label a\n kernel /I\n fdt /t.dtb\n fdt /none\n append x\nlabel b\n kernel /J\n".into(),
-        "label a\n kernel /I\nlabel a\n kernel /J\n append second\n".into(),
-        "default a\nlabel a\n kernel /I\nlabel a\n kernel /J\n append second\n".into(),
-        "label a\n menu default\n kernel /I\nlabel b\n menu default\n kernel /J\n".into(),
-        "label a\n kernel /I\nlabel b\n menu default\n kernel /J\n".into(),
-        "default a\nlabel a\n kernel /I\nlabel b\n menu default\n kernel /J\n".into(),
-        "label a\n menu label Something else\n kernel /I\n".into(),
-        "label a\n bogus x\n kernel /I\nlabel b\n kernel /J\n".into(),
-        "label a\n KERNEL /I\n APPEND X\n".into(),
-        "label a\r\n kernel /I\r\nlabel b\n kernel /J\n".into(),
-        "label a\n kernel /I # not a comment\n append x\n".into(),
-        "label a\n # a comment\n kernel /I\n append # nothing\n".into(),
-        "label a\n kernel /I\n append initrd=/i.img root=x\n".into(),
-        "label a\n kernel /I\n initrd /i.img\n append initrd=/none root=x\n".into(),
-        "label a\n kernel /I\n append initrd=/none root=x\n initrd /i.img\n".into(),
-        "label a\n kernel /I\n append \nlabel b\n kernel /J\n".into(),
-        "label\n kernel /I\nlabel b\n kernel /J\n".into(),
-        "label a b\n kernel /I\n append x\n".into(),
-        "default a b\nlabel c\n kernel /J\nlabel a b\n kernel /I\n".into(),
-        "label a\n localboot 1\n append x\nlabel b\n kernel /J\n".into(),
-        "default a\nlabel a\n localboot 1\n append x\nlabel b\n kernel /J\n".into(),
-        "default a\nlabel a\n localboot -1\nlabel b\n kernel /J\n".into(),
-        "label a\n kernel /I".into(),
-        "".into(),
-        "\n# nothing\n".into(),
-        "say hello\n".into(),
-        "label a\n kernel /I\n kaslrseed\n append x\n".into(),
-        "label a\n\n\n kernel /I\n\n append x\n".into(),
-        "  label a\nkernel /I\nappend x\n\tlabel b\nkernel /J\n".into(),
-        format!(
-            "label a\n kernel /I\n append {}\nlabel b\n kernel /J\n",
-            long(COMMAND_LINE - 1)
-        ),
-        format!(
-            "label a\n kernel /I\n append {}\nlabel b\n kernel /J\n",
-            long(COMMAND_LINE)
-        ),
-        format!("label a\n kernel /{}\nlabel b\n kernel /J\n", long(600)),
-    ];
-    confs.extend(bodies);
-    let mut cases: Vec<Case> = confs
-        .into_iter()
-        .map(|conf| Case { conf, answer: None })
-        .collect();
-    let menus = [
-        ("menu title T\ntimeout 1\n", None),
-        ("menu title T\ntimeout 1\ndefault b\n", None),
-        ("menu title T\ntimeout 100\ndefault b\n", Some(1)),
-        ("menu title T\ntimeout 0\ndefault b\n", Some(1)),
-        ("menu title T\ntimeout 0\n", Some(2)),
-        ("menu bogus\ntimeout 1\ndefault b\n", None),
-        ("prompt 1\nmenu title T\ntimeout 10\ndefault b\n", None),
-        ("menu title T\nprompt 0\ntimeout 10\ndefault b\n", None),
-        ("menu\ntimeout 10\ndefault b\n", Some(2)),
-        ("menu title T\ntimeout 9\ndefault c\n", None),
-    ];
-    cases.extend(menus.map(|(head, answer)| Case {
-        conf: format!("{head}{a}{b}"),
-        answer,
-    }));
-    cases
-}
 
 fn run(program: &str, words: &[&str]) {
     let program = requirements::find(program).unwrap();
@@ -317,8 +204,8 @@ fn printed(text: &str, config: &Config) -> Vec<Attempt> {
 
 #[test]
 fn the_real_u_boot_does_what_the_rule_says() {
-    let cases = cases();
-    assert!(cases.len() >= 60, "{}", cases.len());
+    let cases = cases::all();
+    assert!(cases.len() >= 120, "{}", cases.len());
     let folder = tempfile::tempdir().unwrap();
     let disk = make_disk(folder.path(), &cases);
     let mut machine = Machine::start(&disk);
@@ -326,6 +213,7 @@ fn the_real_u_boot_does_what_the_rule_says() {
         "setenv fdt_addr_r 0x48000000",
         "setenv fdtfile board.dtb",
         "setenv localcmd echo localboot",
+        "setenv x 'X Y'",
         "virtio scan",
     ];
     settings.iter().for_each(|setting| drop(machine.command(setting)));
@@ -348,6 +236,7 @@ fn the_real_u_boot_does_what_the_rule_says() {
         command_line: COMMAND_LINE,
         tree: "board.dtb",
         reads_prompt: false,
+        variable: &|name| (name == "x").then(|| "X Y".into()),
     };
     let mut wrong = Vec::new();
     for (number, case) in cases.iter().enumerate() {
@@ -381,7 +270,7 @@ fn the_real_u_boot_does_what_the_rule_says() {
         names.for_each(|name| *name = name.replace('\r', ""));
         let found = printed(&said, &config);
         if found != expected
-            || rejected != config.menu.rejected.is_some()
+            || rejected != trace::is_given_up(&config, &loader)
             || (said.contains("Enter choice") && !asked)
         {
             wrong.push(format!(
@@ -389,6 +278,23 @@ fn the_real_u_boot_does_what_the_rule_says() {
                 case.conf, case.answer
             ));
         }
+    }
+    for append in cases::appends() {
+        let line = CommandLine::of(&append);
+        if line.typed().len() > 300 {
+            continue;
+        }
+        let value = line.with(loader.variable);
+        // What a person is told to type on the rescue card.
+        let typed = machine.command(&format!("setenv t {}\nprintenv t", line.typed()));
+        let typed = typed + &machine.wait_for(PROMPT, 30);
+        if !typed.replace('\r', "").contains(&format!("\nt={value}\n")) && !value.is_empty() {
+            wrong.push(format!(
+                "--- typed {}\nexpected {value:?}\nfound    {typed}",
+                line.typed()
+            ));
+        }
+        assert_eq!(CommandLine::of(&escape(&value)).text(), Some(value));
     }
     assert!(
         wrong.is_empty(),

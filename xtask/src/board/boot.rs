@@ -189,13 +189,12 @@ pub fn boot_once(
     let place = Place::of(protected, &record.release)?;
     choose_verified(board, protected, method, &record, &config)?;
     let label = config.label(&protected.test_label).context("our label is gone")?;
-    let append = label.append.as_ref().map_or("", |append| append.value.as_str());
     let target = Target {
         board,
         protected,
         record: &record,
         place: &place,
-        append,
+        command_line: &label.command_line(),
     };
     let how = method.implementation();
     let restart = Restart {
@@ -257,7 +256,7 @@ fn choose_verified(
     let scripts = [listing.as_str(), situation.as_str()];
     let [listed, situation] = script::ask_all(board, "verifying the slot", scripts, script::WORK)?;
     slot::verify_answers(protected, record, &listed, config)?;
-    let situation = Situation::from(board, &String::from_utf8_lossy(&situation), config);
+    let situation = Situation::from(board, protected, &String::from_utf8_lossy(&situation), config);
     choose(Some(method), allowed(board), &situation).map(|_| ())
 }
 

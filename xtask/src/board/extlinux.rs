@@ -1,22 +1,37 @@
-//! extlinux.conf as U-Boot reads it: what it means, what is wrong with it, and how our own label is put in and taken out.
+//! extlinux.conf as U-Boot reads it: what it means, what is wrong with it, and how our own label is
+//! put in and taken out.
 //!
-//! The bytes are kept as they are: nothing is ever printed from the parsed form, so comments, order, unknown keys, spacing and
-//! line ends survive by construction (invariant 7). The meaning is found with a port of U-Boot's own scanner, whose
-//! surprises are the reason for [`lint`].
+//! The bytes are kept as they are: nothing is ever printed from the parsed form, so comments,
+//! order, unknown keys, spacing and line ends survive by construction (invariant 7). The meaning is
+//! found with a port of U-Boot's own scanner, whose surprises are the reason for [`lint`].
 //!
-//! Source of the grammar: U-Boot `boot/pxe_utils.c` (`get_token`, `parse_label`, `parse_pxefile_top`, `pxe_menu_to_menu`,
-//! `label_boot`) and `common/menu.c`.
+//! Source of the grammar: U-Boot `boot/pxe_utils.c` (`get_token`, `parse_label`,
+//! `parse_pxefile_top`, `pxe_menu_to_menu`, `label_boot`) and `common/menu.c`.
 
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::unwrap_used,
+        clippy::string_slice
+    )
+)]
+
+mod command_line;
 mod difference;
 mod edit;
 pub mod files;
+mod label_name;
 mod lint;
 mod once;
 mod scan;
 pub mod trace;
 
+pub use command_line::{Change, CommandLine, Piece, Word, escape};
 pub use difference::difference;
 pub use edit::{Block, Edit, all_ours, check_name, foreign, ours, remove, set, without_ours};
+pub use label_name::check_foreign_name;
 pub use lint::{Finding, Severity, lint};
 pub use once::default_once;
 
@@ -37,9 +52,11 @@ pub struct Menu {
     pub title: Option<String>,
     /// `timeout`, in tenths of a second; 0 if absent.
     pub timeout: Number,
-    /// State of the prompt after the last line: switched on by any top-level `menu …`, set by a `prompt N`.
+    /// State of the prompt after the last line: switched on by any top-level `menu …`, set by a
+    /// `prompt N`.
     pub prompt: Number,
-    /// Every `prompt N` that was read, with what the prompt would be without them: some U-Boot versions ignore the keyword.
+    /// Every `prompt N` that was read, with what the prompt would be without them: some U-Boot
+    /// versions ignore the keyword.
     pub prompt_without_keyword: i64,
     /// A `prompt N` was read.
     pub says_prompt: bool,
@@ -80,11 +97,26 @@ pub struct Named {
 pub struct Remark {
     /// Line, from 1.
     pub line: usize,
+    /// How bad it is.
+    pub severity: Severity,
     /// What it was, and what U-Boot does about it.
     pub what: String,
 }
 
-/// One label (`struct pxe_label`): what U-Boot will use, after its own rules of which of two keys wins.
+impl Remark {
+    fn error(line: usize, what: impl Into<String>) -> Self {
+        let (severity, what) = (Severity::Error, what.into());
+        Remark { line, severity, what }
+    }
+
+    fn warning(line: usize, what: impl Into<String>) -> Self {
+        let (severity, what) = (Severity::Warning, what.into());
+        Remark { line, severity, what }
+    }
+}
+
+/// One label (`struct pxe_label`): what U-Boot will use, after its own rules of which of two keys
+/// wins.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Label {
     /// Name, to the end of its line.
@@ -97,6 +129,8 @@ pub struct Label {
     pub menu_label: Option<String>,
     /// `kernel` or `linux` (the last one wins), without a FIT configuration behind `#`.
     pub kernel: Option<String>,
+    /// The configuration of a FIT, from the first `#` of `kernel` on, with it.
+    pub fit: Option<String>,
     /// `append` (the last one wins).
     pub append: Option<Named>,
     /// `initrd` (the first one wins), or the `initrd=` inside `append` when that came earlier.
@@ -116,6 +150,11 @@ pub struct Label {
 }
 
 impl Label {
+    /// What U-Boot makes of `append`; empty without one.
+    pub fn command_line(&self) -> CommandLine {
+        CommandLine::of(self.append.as_ref().map_or("", |append| &append.value))
+    }
+
     /// What the menu prints behind `N:<TAB>`.
     pub fn shown(&self) -> &str {
         self.menu_label.as_deref().unwrap_or(&self.name)
@@ -125,28 +164,49 @@ impl Label {
 /// What U-Boot does with a menu when nobody touches the line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Behaviour {
-    /// No prompt: the default boots at once.
-    BootsDefault,
-    /// No prompt and no (known) default: labels are tried in file order.
-    TriesInOrder,
-    /// The menu is shown; after this many seconds the default boots, or labels in file order when there is none.
+    /// No prompt: this at once.
+    AtOnce(Unattended),
+    /// The menu is shown, and after the countdown this.
     Asks {
-        /// Seconds, rounded up from tenths (U-Boot since v2018.07; older vendor trees round down, and 0 waits for ever).
+        /// Seconds, rounded up from tenths (U-Boot since v2018.07; older vendor trees round down,
+        /// and 0 waits for ever).
         seconds: u64,
+        /// What happens then.
+        then: Unattended,
     },
     /// The menu is shown and waits for ever.
     AsksForEver,
+    /// There is no label.
+    NoLabel,
     /// The file is given up: nothing boots from it.
     Rejected,
+}
+
+/// What is tried when nobody chooses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unattended {
+    /// The default, and when it cannot be loaded the others in file order.
+    Default,
+    /// No label is the default, or the one that is named is not there: labels in file order.
+    FileOrder,
+}
+
+impl std::fmt::Display for Unattended {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        f.write_str(match self {
+            Unattended::Default => "boots the default",
+            Unattended::FileOrder => "tries the labels in file order",
+        })
+    }
 }
 
 impl std::fmt::Display for Behaviour {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
         match self {
-            Behaviour::BootsDefault => write!(f, "boots the default at once, without a menu"),
-            Behaviour::TriesInOrder => write!(f, "tries the labels in file order, without a menu"),
-            Behaviour::Asks { seconds } => write!(f, "shows a menu for {seconds} s, then boots the default"),
+            Behaviour::AtOnce(what) => write!(f, "{what} at once, without a menu"),
+            Behaviour::Asks { seconds, then } => write!(f, "shows a menu for {seconds} s, then {then}"),
             Behaviour::AsksForEver => write!(f, "shows a menu and waits for ever"),
+            Behaviour::NoLabel => write!(f, "finds no label and boots nothing from this file"),
             Behaviour::Rejected => write!(f, "gives the file up and boots nothing from it"),
         }
     }
@@ -166,12 +226,19 @@ impl Config {
         &self.bytes
     }
 
-    /// The label that U-Boot picks for a name: of several with one name the last wins (`pxe_menu_to_menu`).
+    /// The label that U-Boot picks for a name: of several with one name the last wins
+    /// (`pxe_menu_to_menu`).
     pub fn label(&self, name: &str) -> Option<&Label> {
         self.menu.labels.iter().rev().find(|label| label.name == name)
     }
 
-    /// The label that boots when nobody chooses.
+    /// The label that is tried first when nobody chooses: the default, or without one (or with one
+    /// that is not there) the first.
+    pub fn unattended(&self) -> Option<&Label> {
+        self.default_label().or(self.menu.labels.first())
+    }
+
+    /// The label that is the default.
     pub fn default_label(&self) -> Option<&Label> {
         self.menu
             .default
@@ -187,7 +254,7 @@ impl Config {
             .labels
             .iter()
             .position(|label| std::ptr::eq(label, wanted));
-        index.map(|index| index + 1)
+        index.map(|index| index.saturating_add(1))
     }
 
     /// What U-Boot does when nobody touches the line.
@@ -195,26 +262,33 @@ impl Config {
         self.behaviour_with_prompt(self.menu.prompt.value)
     }
 
-    /// [`Config::behaviour`] of a U-Boot that ignores the keyword `prompt` (v2014.10 to about v2023).
+    /// [`Config::behaviour`] of a U-Boot that ignores the keyword `prompt` (v2014.10 to about
+    /// v2023).
     pub fn behaviour_without_prompt_keyword(&self) -> Behaviour {
         self.behaviour_with_prompt(self.menu.prompt_without_keyword)
     }
 
     fn behaviour_with_prompt(&self, prompt: i64) -> Behaviour {
         let seconds = u64::try_from(self.menu.timeout.value).unwrap_or(0).div_ceil(10);
+        let then = match self.default_label() {
+            Some(_) => Unattended::Default,
+            None => Unattended::FileOrder,
+        };
         if self.menu.rejected.is_some() {
             Behaviour::Rejected
-        } else if prompt == 0 && self.default_label().is_some() {
-            Behaviour::BootsDefault
+        } else if self.menu.labels.is_empty() {
+            Behaviour::NoLabel
         } else if prompt == 0 {
-            Behaviour::TriesInOrder
+            Behaviour::AtOnce(then)
         } else if seconds == 0 {
             Behaviour::AsksForEver
         } else {
-            Behaviour::Asks { seconds }
+            Behaviour::Asks { seconds, then }
         }
     }
 }
 
+#[cfg(test)]
+mod distributions;
 #[cfg(test)]
 mod tests;

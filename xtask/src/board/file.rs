@@ -255,7 +255,7 @@ impl BoardFile {
             name: name.to_string(),
             boot_folder: folder,
             extlinux,
-            vanilla_label: check.plain(&raw.boot.vanilla_label, "vanilla-label", "+")?,
+            vanilla_label: check.label(&raw.boot.vanilla_label, "vanilla-label")?,
             backup_folder,
             boot_limit: Duration::from_secs(*raw.boot.limit_s.get_ref()),
             architecture: sections::architecture(&check, &raw.architecture)?,

@@ -11,6 +11,8 @@
     )
 )]
 
+mod which_label;
+
 use super::extlinux::Config;
 use super::file::BoardFile;
 use super::quote;
@@ -57,6 +59,7 @@ pub fn script() -> String {
         r#"export LC_ALL=C
 printf 'machine=%s\n' "$(uname -m)"
 printf 'user=%s\n' "$(id -u)"
+printf 'release=%s\n' "$(uname -r)"
 if sudo -n true 2>/dev/null; then echo sudo=yes; fi
 printf 'cmdline=%s\n' "$(cat /proc/cmdline)"
 for file in {places}; do
@@ -112,7 +115,11 @@ pub fn describe(answer: &str, asked: &Asked) -> Result<Described> {
             get("machine").escape_debug()
         );
     }
-    let (extlinux, label) = find_label(&lines, get("cmdline"), &mut notes)?;
+    let running = which_label::Running {
+        cmdline: get("cmdline"),
+        release: get("release"),
+    };
+    let (extlinux, label) = find_label(&lines, &running, &mut notes)?;
     let all = |key: &str| -> Vec<&str> {
         let of_key = lines
             .iter()
@@ -134,8 +141,12 @@ pub fn describe(answer: &str, asked: &Asked) -> Result<Described> {
     Ok(Described { text, notes })
 }
 
-/// The extlinux.conf with a label whose append is the running command line, and that label.
-fn find_label(lines: &[(&str, &str)], cmdline: &str, notes: &mut Vec<String>) -> Result<(String, String)> {
+/// The extlinux.conf with the label that was booted, and that label.
+fn find_label(
+    lines: &[(&str, &str)],
+    running: &which_label::Running,
+    notes: &mut Vec<String>,
+) -> Result<(String, String)> {
     let mut found: Vec<(String, Config)> = Vec::new();
     for (_, value) in lines.iter().filter(|(key, _)| *key == "extlinux") {
         let (path, hex) = value.split_once(' ').context("the board's answer is cut off")?;
@@ -157,27 +168,9 @@ fn find_label(lines: &[(&str, &str)], cmdline: &str, notes: &mut Vec<String>) ->
             paths.join(", ")
         ));
     }
-    for (path, config) in &found {
-        let booted = config.menu.labels.iter().find(|label| {
-            let append = label.append.as_ref().map_or("", |append| append.value.as_str());
-            let words: Vec<&str> = append.split_whitespace().collect();
-            let seen: Vec<&str> = cmdline.split_whitespace().collect();
-            !words.is_empty() && seen.windows(words.len()).any(|part| part == words.as_slice())
-        });
-        if let Some(label) = booted {
-            return Ok((path.clone(), label.name.clone()));
-        }
-    }
-    let (path, config) = found.first().context("no boot menu was found on the board")?;
-    let label = config
-        .default_label()
-        .or(config.menu.labels.first())
-        .with_context(|| format!("{path} on the board has no label"))?;
-    notes.push(format!(
-        "no label's append is the running command line: the default label `{}` was taken; boot it and look again",
-        label.name.escape_debug()
-    ));
-    Ok((path.clone(), label.name.clone()))
+    let (path, label, note) = which_label::which(&found, running)?;
+    notes.extend(note);
+    Ok((path, label))
 }
 
 /// Whether the method kexec is worth naming; what is not certain is noted.
@@ -381,7 +374,7 @@ mod tests {
             described
                 .notes
                 .iter()
-                .any(|note| note.contains("default label `a` was taken")),
+                .any(|note| note.contains("its default, `a`, was taken")),
             "{:?}",
             described.notes
         );
@@ -407,14 +400,21 @@ mod tests {
 
     #[test]
     fn hostile_words_of_a_board_are_refused_and_not_followed() {
-        for label in ["$(reboot)", "a;b", "\u{1b}[2J", "../x", "-rf"] {
-            let conf =
-                format!("default {label}\nlabel {label}\n kernel /I\n append root=/dev/mmcblk0p2 rw\n");
-            let error = format!("{:#}", describe(&answer(&conf), &ASKED).unwrap_err());
+        let conf = |label: &str| {
+            format!("default {label}\nlabel {label}\n kernel /I\n append root=/dev/mmcblk0p2 rw\n")
+        };
+        for label in ["a\u{1b}[2J", "a\tb", "-rf", "a\u{202e}b"] {
+            let error = format!("{:#}", describe(&answer(&conf(label)), &ASKED).unwrap_err());
             assert!(
-                error.contains("vanilla-label") && !error.contains('\u{1b}'),
+                error.contains("vanilla-label") && !error.contains(['\u{1b}', '\t', '\u{202e}']),
                 "{error:?}"
             );
+        }
+        // What a shell or TOML would take for more is a name, and nothing else.
+        for label in ["Arch Linux ARM", "$(reboot)", "a;b", "x\"]\\n[y", "'q'"] {
+            let described = describe(&answer(&conf(label)), &ASKED).unwrap();
+            let file = BoardFile::parse("x", &described.text).unwrap();
+            assert_eq!(file.description.vanilla_label, label);
         }
         let text = answer("label a\n kernel /I\n").replace("sddm.service", "x\\\"]\nhost = \"evil");
         let described = describe(&text, &ASKED);

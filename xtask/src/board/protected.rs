@@ -246,11 +246,11 @@ fn vanilla_of<'a>(config: &'a Config, name: &str) -> Result<&'a Label> {
     if let Some(remark) = &config.menu.rejected {
         bail!("extlinux.conf, line {}: {}", remark.line, remark.what);
     }
-    let names: Vec<&str> = config
+    let names: Vec<String> = config
         .menu
         .labels
         .iter()
-        .map(|label| label.name.as_str())
+        .map(|label| format!("`{}`", one_line::one_line(&label.name)))
         .collect();
     config.label(name).with_context(|| {
         format!(

@@ -1,7 +1,8 @@
-//! What a person does when the board does not come back, in this board's own names: a text from its description and from what pre-flight found.
+//! What a person does when the board does not come back, in this board's own names: a text from its
+//! description and from what pre-flight found.
 
 use super::backup::Verified;
-use super::extlinux::Config;
+use super::extlinux::{CommandLine, Config, escape};
 use super::protected::Protected;
 use super::{Board, Description};
 use crate::host::files::write_atomic;
@@ -26,7 +27,8 @@ pub struct Facts<'a> {
 /// Name of the card beside the backup on the host.
 pub const NAME: &str = "rescue-card.md";
 
-/// Writes the card beside the backup on this host; gives its place and its text. To be called before the first test boot.
+/// Writes the card beside the backup on this host; gives its place and its text. To be called
+/// before the first test boot.
 pub fn save(board: &dyn Board, backup: &Verified) -> Result<(PathBuf, String)> {
     let manifest = backup.manifest();
     let protected = &manifest.protected;
@@ -48,7 +50,8 @@ pub fn card(facts: &Facts) -> String {
     let name = &facts.description.name;
     let mut text = format!(
         "# Rescue card of board `{name}`, campaign `{}`\n\n\
-         Vanilla is {}, label `{}`. It is the default: a reset alone should boot it. Try the steps in this order.\n",
+         Vanilla is {}, label `{}`. It is the default: a reset alone should boot it. Try the steps in this \
+         order.\n",
         facts.campaign, protected.release, protected.vanilla_label
     );
     text.push_str(&at_the_menu(facts));
@@ -69,7 +72,8 @@ fn at_the_menu(facts: &Facts) -> String {
             format!("`{number}`")
         });
     format!(
-        "\n## 1. It waits at `Enter choice:`\n\nOn {console} (or keyboard and screen) type {number} and Enter. Any stray byte stops the countdown; \
+        "\n## 1. It waits at `Enter choice:`\n\nOn {console} (or keyboard and screen) type {number} and \
+         Enter. Any stray byte stops the countdown; \
          nothing is broken.\n"
     )
 }
@@ -90,10 +94,13 @@ fn at_the_prompt(protected: &Protected) -> String {
             format!("/{}", folder.join(path).display())
         }
     };
-    let mut lines = vec![format!("load ${{d}} ${{kernel_addr_r}} {}", place(&paths.kernel))];
+    let mut lines = vec![format!(
+        "load ${{d}} ${{kernel_addr_r}} {}",
+        typed(&place(&paths.kernel))
+    )];
     let initrd = match &paths.initrd {
         Some(path) => {
-            lines.push(format!("load ${{d}} ${{ramdisk_addr_r}} {}", place(path)));
+            lines.push(format!("load ${{d}} ${{ramdisk_addr_r}} {}", typed(&place(path))));
             lines.push("setenv r ${ramdisk_addr_r}:${filesize}".into());
             "${r}"
         }
@@ -101,19 +108,21 @@ fn at_the_prompt(protected: &Protected) -> String {
     };
     let tree = match &paths.fdt {
         Some(path) => {
-            lines.push(format!("load ${{d}} ${{fdt_addr_r}} {}", place(path)));
+            lines.push(format!("load ${{d}} ${{fdt_addr_r}} {}", typed(&place(path))));
             "${fdt_addr_r}"
         }
         None => "${fdtcontroladdr}",
     };
     lines.push(format!(
-        "setenv bootargs '{}'",
-        protected.append.replace('\'', "")
+        "setenv bootargs {}",
+        CommandLine::of(&protected.append).typed()
     ));
     lines.push(format!("booti ${{kernel_addr_r}} {initrd} {tree}"));
     format!(
-        "\n## 2. At U-Boot's prompt (`=>`)\n\nFind the partition with `part list mmc 0` (or nvme 0, usb 0, virtio 0) and `ls mmc 0:1 /`; then, with it in the place of \
-         `mmc 0:1`:\n\n    setenv d 'mmc 0:1'\n    {}\n\nOr all of it by its own file:\n\n    sysboot ${{d}} any ${{scriptaddr}} {}\n",
+        "\n## 2. At U-Boot's prompt (`=>`)\n\nFind the partition with `part list mmc 0` (or nvme 0, usb 0, \
+         virtio 0) and `ls mmc 0:1 /`; then, with it in the place of \
+         `mmc 0:1`:\n\n    setenv d 'mmc 0:1'\n    {}\n\nOr all of it by its own file:\n\n    sysboot \
+         ${{d}} any ${{scriptaddr}} {}\n",
         lines.join("\n    "),
         place(&format!(
             "/{}",
@@ -124,6 +133,15 @@ fn at_the_prompt(protected: &Protected) -> String {
                 .display()
         ))
     )
+}
+
+/// A path at U-Boot's prompt.
+fn typed(path: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "-_./+:=,@%".contains(c);
+    match path.chars().all(plain) {
+        true => path.to_string(),
+        false => CommandLine::of(&escape(path)).typed(),
+    }
 }
 
 fn with_the_disk(facts: &Facts) -> String {
@@ -141,12 +159,17 @@ fn with_the_disk(facts: &Facts) -> String {
             )
         });
     format!(
-        "\n## 3. From a rescue stick, or with the disk in another machine\n\nBoot any arm64 Linux from a stick (U-Boot tries usb when the disk has nothing to boot, or: `setenv \
-         boot_targets usb; boot`), or put the disk or card into the machine that has this project. There:\n\n    \
+        "\n## 3. From a rescue stick, or with the disk in another machine\n\nBoot any arm64 Linux from a \
+         stick (U-Boot tries usb when the disk has nothing to boot, or: `setenv \
+         boot_targets usb; boot`), or put the disk or card into the machine that has this project. \
+         There:\n\n    \
          cargo xtask rollback --board {name} --campaign {campaign} --offline /dev/sdX --dry-run\n    \
          cargo xtask rollback --board {name} --campaign {campaign} --offline /dev/sdX\n\n\
-         /dev/sdX is the whole disk, not mounted, and this takes root; a folder where its root is mounted, with its boot partition at {} in it, works too.\n\n\
-         ## 4. By hand\n\nVanilla's files are in\n\n    {}\n    {}   (on the board itself)\n\n{second}`sha256sum -c {}` in such a folder tells whether it is whole. In it, below `files/`, each has its place on the board. These have to be right, \
+         /dev/sdX is the whole disk, not mounted, and this takes root; a folder where its root is mounted, \
+         with its boot partition at {} in it, works too.\n\n\
+         ## 4. By hand\n\nVanilla's files are in\n\n    {}\n    {}   (on the board \
+         itself)\n\n{second}`sha256sum -c {}` in such a folder tells whether it is whole. In it, below \
+         `files/`, each has its place on the board. These have to be right, \
          in this order:\n\n    {}\n    {}\n{}{}    {}\n",
         protected.boot_mount.display(),
         facts.host_folder.join(super::backup::ARCHIVE).display(),
@@ -199,5 +222,14 @@ mod tests {
         ] {
             assert!(text.contains(line), "{line:?} is missing:\n{text}");
         }
+    }
+
+    #[test]
+    fn what_is_typed_is_what_u_boot_made_of_the_file() {
+        let append = |append: &str| CommandLine::of(append).typed();
+        assert_eq!(append("root=/dev/x 'a b'"), "'root=/dev/x a b'");
+        assert_eq!(append(r"x=\'1 ${y}p2 \$z"), r#"'x='\''1 '"${y}"'p2 $z'"#);
+        assert_eq!(typed("/Image-7+"), "/Image-7+");
+        assert_eq!(typed("/my $(kernel)"), "'/my $(kernel)'");
     }
 }

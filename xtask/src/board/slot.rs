@@ -1,7 +1,7 @@
 //! A slot: what our label boots. Its record stands beside the Image, and nothing boots unless the whole of it verifies
 //! (invariant 6).
 
-use super::extlinux::{self, Config, Label, Severity};
+use super::extlinux::{self, Config, Label};
 use super::inventory::{self, Inventory};
 use super::protected::{self, Protected};
 use super::{Board, script};
@@ -340,7 +340,7 @@ pub fn check_label(config: &Config, protected: &Protected, record: &Record, plac
     boots_slot(label, record, place)?;
     let broken = extlinux::lint(config)
         .into_iter()
-        .find(|finding| finding.severity == Severity::Error);
+        .find(|finding| finding.breaks(&[name, &protected.vanilla_label]));
     if let Some(finding) = broken {
         bail!("extlinux.conf, line {}: {}", finding.line, finding.what);
     }
@@ -349,27 +349,23 @@ pub fn check_label(config: &Config, protected: &Protected, record: &Record, plac
 
 /// Invariant 2: the next unattended boot is vanilla.
 pub fn check_default(config: &Config, protected: &Protected) -> Result<()> {
-    let default = config.default_label().map(|label| label.name.as_str());
-    let first = config.menu.labels.first().map(|label| label.name.as_str());
+    let unattended = config.unattended().map(|label| label.name.as_str());
     ensure!(
-        default.or(first) == Some(&protected.vanilla_label),
+        unattended == Some(&protected.vanilla_label),
         "the label that boots unattended is {}, not vanilla's `{}`: put that right first",
-        default
-            .or(first)
-            .map_or("none".to_string(), |name| format!("`{name}`")),
+        unattended.map_or("none".to_string(), |name| format!("`{name}`")),
         protected.vanilla_label
     );
     Ok(())
 }
 
 fn boots_slot(label: &Label, record: &Record, place: &Place) -> Result<()> {
-    let append = label.append.as_ref().map_or("", |append| append.value.as_str());
     let nonce = format!("lockstep.nonce={}", record.nonce);
     ensure!(
         label.kernel.as_deref() == Some(&place.uboot_kernel)
             && label.fdt == place.uboot_fdt
             && label.initrd == place.uboot_initrd
-            && append.split_whitespace().any(|word| word == nonce),
+            && label.command_line().known_words().contains(&nonce),
         "label `{}` does not boot the slot of the last deploy (its kernel, device tree, initramfs or nonce differ): deploy again",
         label.name
     );

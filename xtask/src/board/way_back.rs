@@ -2,6 +2,7 @@
 //! the files on the disk, by the label that we think. On the way a word in `/dev/pmsg0` has to survive.
 
 use super::boot::{self, Outcome, Permit, Progress, Reset};
+use super::extlinux::CommandLine;
 use super::protected::Protected;
 use super::{Board, nonce::Nonce, script};
 use crate::host::files::{set_remains_aside, sha256, write_atomic};
@@ -120,11 +121,8 @@ pub fn prove(
         "{}: the board did not restart by itself and was reset by force: this path cannot be relied on",
         doing()
     );
-    let missing: Vec<&str> = protected
-        .append
-        .split_whitespace()
-        .filter(|word| !answer.cmdline.split_whitespace().any(|other| other == *word))
-        .collect();
+    let mut missing = CommandLine::of(&protected.append).known_words();
+    missing.retain(|word| !answer.cmdline.split_whitespace().any(|other| other == word));
     ensure!(
         missing.is_empty(),
         "{}: what came up lacks `{}` of vanilla's command line: U-Boot reads another extlinux.conf than {}",

@@ -4,7 +4,7 @@ use super::Context;
 use super::hold_board::HeldBoard;
 use super::open_board::{BoardFlags, look_answering};
 use crate::board::Board;
-use crate::board::extlinux::files::{self as named_files, Named};
+use crate::board::extlinux::files::{self as named_files, Wanted};
 use crate::board::extlinux::{self, Block, Config, Edit, Finding, Severity};
 use crate::board::name::Name;
 use crate::board::protected::{self, Protected};
@@ -14,7 +14,10 @@ use crate::exit::Outcome;
 use crate::host::bounded;
 use crate::host::files;
 use anyhow::{Context as _, Result, bail};
+use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 use std::collections::BTreeSet;
+use std::fs::File;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 /// Arguments of `cargo xtask extlinux`.
@@ -33,16 +36,15 @@ pub struct Extlinux {
 #[derive(Debug, clap::Subcommand)]
 enum Action {
     /// Say what is wrong with it in U-Boot's eyes (exit code 3: an error was found)
-    #[command(
-        after_help = "Example:\n  cargo xtask extlinux lint --board ampere\n  cargo xtask extlinux lint extlinux.conf --root /mnt/boot"
-    )]
+    #[command(after_help = "Example:\n  cargo xtask extlinux lint --board ampere\n  \
+                      cargo xtask extlinux lint /mnt/boot/extlinux/extlinux.conf --root /mnt/boot --fdtfile rockchip/rk3588-x.dtb")]
     Lint {
         #[command(flatten)]
         which: Which,
         /// Folder that is U-Boot's `/`, to look for the files that a FILE names
         #[arg(long, value_name = "FOLDER")]
         root: Option<PathBuf>,
-        /// What U-Boot looks for in a `fdtdir`: `rockchip/rk3588-x.dtb`
+        /// What U-Boot looks for in a `fdtdir` (its variable `fdtfile`): `rockchip/rk3588-x.dtb`
         #[arg(long, value_name = "PATH")]
         fdtfile: Option<String>,
         /// Warnings fail, too
@@ -129,8 +131,10 @@ impl Extlinux {
                 strict,
             } => {
                 let source = which.read(context, None)?;
-                let there = there(&source, which, root.as_deref())?;
-                lint(context, &source, there.as_ref(), fdtfile.as_deref(), *strict)
+                let wanted = named_files::wanted(&source.config, fdtfile.as_deref());
+                let there = there(&source, which, root.as_deref(), &wanted)?;
+                let missing = there.map(|there| named_files::missing(&wanted, &there));
+                lint(context, &source, missing, *strict)
             }
             Action::Show { which } => show(context, &which.read(context, None)?),
             Action::Add(add) => {
@@ -215,9 +219,13 @@ impl Which {
     }
 }
 
-/// Which of the files that it names are there, as U-Boot has their paths; `None` when nobody can look.
-fn there(source: &Source, which: &Which, root: Option<&Path>) -> Result<Option<BTreeSet<String>>> {
-    let named = named_files::named(&source.config);
+/// Which of the files that U-Boot asks for are there, as it has their paths; `None` when nobody can look.
+fn there(
+    source: &Source,
+    which: &Which,
+    root: Option<&Path>,
+    wanted: &[Wanted],
+) -> Result<Option<BTreeSet<String>>> {
     if let Some(board) = &source.board {
         let conf = &board.description().extlinux;
         let looking = format!("stat -c %m {}", script::word(conf)?);
@@ -230,8 +238,8 @@ fn there(source: &Source, which: &Which, root: Option<&Path>) -> Result<Option<B
             )?
             .text(),
         );
-        let place = |named: &Named| protected::on_board(&mount, conf, &named.path);
-        let paths: Vec<PathBuf> = named.iter().map(place).collect();
+        let place = |wanted: &Wanted| protected::on_board(&mount, conf, &wanted.path);
+        let paths: Vec<PathBuf> = wanted.iter().map(place).collect();
         let words = script::words(paths.iter().map(PathBuf::as_path))?;
         let looking =
             format!("for path in {words}; do if [ -e \"$path\" ]; then echo y; else echo n; fi; done");
@@ -242,36 +250,38 @@ fn there(source: &Source, which: &Which, root: Option<&Path>) -> Result<Option<B
             script::LOOK,
         )?
         .text();
-        let seen = named.iter().zip(text.lines()).filter(|(_, said)| *said == "y");
-        return Ok(Some(seen.map(|(named, _)| named.path.clone()).collect()));
+        let seen = wanted.iter().zip(text.lines()).filter(|(_, said)| *said == "y");
+        return Ok(Some(seen.map(|(wanted, _)| wanted.path.clone()).collect()));
     }
     let (Some(root), Some(file)) = (root, &which.file) else {
         return Ok(None);
     };
     let file = std::path::absolute(file)?;
     let root = std::path::absolute(root)?;
-    let exists = |named: &&Named| protected::on_board(&root, &file, &named.path).exists();
-    Ok(Some(
-        named
-            .iter()
-            .filter(exists)
-            .map(|named| named.path.clone())
-            .collect(),
-    ))
+    let folder = OwnedFd::from(File::open(&root).with_context(|| format!("opening {}", root.display()))?);
+    // U-Boot follows links within its partition only: an absolute one begins at its root (`ext4fs_find_file1`).
+    let exists = |wanted: &&Wanted| {
+        let path = protected::on_board(Path::new("/"), &in_root(&root, &file), &wanted.path);
+        let (flags, within) = (OFlags::PATH | OFlags::CLOEXEC, ResolveFlags::IN_ROOT);
+        openat2(&folder, &path, flags, Mode::empty(), within).is_ok()
+    };
+    let seen = wanted.iter().filter(exists);
+    Ok(Some(seen.map(|wanted| wanted.path.clone()).collect()))
 }
 
-fn lint(
-    context: &Context,
-    source: &Source,
-    there: Option<&BTreeSet<String>>,
-    tree: Option<&str>,
-    strict: bool,
-) -> Result<Outcome> {
-    let mut findings = extlinux::lint(&source.config);
-    if let Some(there) = there {
-        findings.extend(named_files::missing(&source.config, there, tree));
-        findings.sort_by_key(|finding| finding.line);
+/// Where U-Boot has the file: below the folder that is its `/`, or, for a copy that lies elsewhere, where distributions have it.
+fn in_root(root: &Path, file: &Path) -> PathBuf {
+    match file.strip_prefix(root) {
+        Ok(below) => Path::new("/").join(below),
+        Err(_) => PathBuf::from("/extlinux/extlinux.conf"),
     }
+}
+
+fn lint(context: &Context, source: &Source, missing: Option<Vec<Finding>>, strict: bool) -> Result<Outcome> {
+    let mut findings = extlinux::lint(&source.config);
+    let files_checked = missing.is_some();
+    findings.extend(missing.into_iter().flatten());
+    findings.sort_by_key(|finding| finding.line);
     for finding in &findings {
         context.ui.line(&told(&source.shown, finding));
     }
@@ -285,13 +295,13 @@ fn lint(
         findings.len() - errors,
         source.config.behaviour()
     ));
-    if there.is_none() {
+    if !files_checked {
         context
             .ui
             .line("the files that it names were not looked for: give --root, or --board");
     }
     context.ui.json(&serde_json::json!({
-        "findings": findings, "errors": errors, "behaviour": source.config.behaviour().to_string(), "files_checked": there.is_some()
+        "findings": findings, "errors": errors, "behaviour": source.config.behaviour().to_string(), "files_checked": files_checked
     }))?;
     if errors > 0 || strict && !findings.is_empty() {
         context
@@ -318,7 +328,7 @@ fn told(shown: &str, finding: &Finding) -> String {
 
 fn show(context: &Context, source: &Source) -> Result<Outcome> {
     let config = &source.config;
-    let default = config.default_label().or(config.menu.labels.first());
+    let default = config.unattended();
     context.ui.line(&format!(
         "{}: unattended, U-Boot {}",
         source.shown,
@@ -328,6 +338,9 @@ fn show(context: &Context, source: &Source) -> Result<Outcome> {
     for (index, label) in config.menu.labels.iter().enumerate() {
         let is_default = default.is_some_and(|default| std::ptr::eq(default, label));
         let append = label.append.as_ref().map(|append| append.value.as_str());
+        let handed_over = label.command_line().with(&|name| Some(format!("${{{name}}}")));
+        let handed_over =
+            Some(handed_over.as_str()).filter(|line| append.is_some_and(|append| append != *line));
         let mark = if is_default { "*" } else { " " };
         context.ui.line(&format!(
             "{mark} {}  {} (line {})",
@@ -343,13 +356,14 @@ fn show(context: &Context, source: &Source) -> Result<Outcome> {
             ("fdtdir", label.fdtdir.as_deref()),
             ("overlays", label.fdtoverlays.as_deref()),
             ("append", append),
+            ("kernel gets", handed_over),
         ];
         for (key, value) in values.iter().filter_map(|(key, value)| Some((key, (*value)?))) {
-            context.ui.line(&format!("       {key:<9} {value}"));
+            context.ui.line(&format!("       {key:<11} {value}"));
         }
         labels.push(serde_json::json!({
             "number": index + 1, "name": label.name, "line": label.line, "default": is_default, "kernel": label.kernel,
-            "initrd": label.initrd, "fdt": label.fdt, "fdtdir": label.fdtdir, "fdtoverlays": label.fdtoverlays, "append": append
+            "initrd": label.initrd, "fdt": label.fdt, "fdtdir": label.fdtdir, "fdtoverlays": label.fdtoverlays, "append": append, "command_line": label.command_line().text()
         }));
     }
     let behaviour = config.behaviour().to_string();

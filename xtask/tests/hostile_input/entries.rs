@@ -147,7 +147,17 @@ pub fn extlinux_conf(bytes: &[u8]) {
     let config = Config::parse(bytes);
     assert_eq!(config.bytes(), bytes);
     extlinux::lint(&config);
-    extlinux::files::named(&config);
+    extlinux::files::wanted(&config, Some("x.dtb"));
+    for label in &config.menu.labels {
+        let line = label.command_line();
+        if let Some(text) = line.text() {
+            assert!(line.ran_as(&text), "{text:?}");
+            let again = extlinux::CommandLine::of(&extlinux::escape(&text));
+            assert_eq!(again.text(), Some(text));
+        }
+        line.ran_as("root=/dev/x rw");
+        line.typed();
+    }
     let loader = trace::Loader {
         folder: "/extlinux/",
         exists: &|path| path.len() % 2 == 0,
@@ -155,6 +165,7 @@ pub fn extlinux_conf(bytes: &[u8]) {
         command_line: 2048,
         tree: "x.dtb",
         reads_prompt: true,
+        variable: &|name| Some(name.repeat(2)),
     };
     trace::attempts(&config, None, &loader);
     trace::attempts(&config, Some(1), &loader);

@@ -4,7 +4,7 @@ use super::method::{BootMethod, Guarantee, Target, Way};
 use super::situation::Situation;
 use crate::board::protected::Protected;
 use crate::board::{Board, script};
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
 /// [`super::Method::Kexec`].
 pub(super) struct Kexec;
@@ -39,6 +39,11 @@ impl BootMethod for Kexec {
         if let Some(lock) = &kexec.locked {
             return Some(format!("vanilla's kernel does not allow kexec: {lock}"));
         }
+        if let Some(name) = kexec.variables.first() {
+            return Some(format!(
+                "`${{{name}}}` in the append of vanilla's label is replaced by U-Boot, which kexec passes by: write its value there instead"
+            ));
+        }
         if situation.ramoops_armed && !situation.ramoops_reserved {
             return Some(
                 "the running device tree does not reserve the ramoops region, and kexec hands that tree on: the records would be written \
@@ -56,13 +61,21 @@ impl BootMethod for Kexec {
     /// Loads the kernel into memory; a reboot forgets it.
     fn arm(&self, target: &Target) -> Result<()> {
         let image = script::word(&target.place.image)?;
-        let append = crate::board::quote(target.append);
+        let line = target.command_line.text().with_context(|| {
+            let names: Vec<&str> = target.command_line.variables().into_iter().collect();
+            format!(
+                "the append of label `{}` has variables that only U-Boot knows ({})",
+                target.record.label,
+                names.join(", ")
+            )
+        })?;
+        let line = crate::board::quote(&line);
         let initrd = match &target.place.initramfs {
             Some(path) => format!("--initrd={}", script::word(path)?),
             None => String::new(),
         };
         let loading = format!(
-            "set -eu\nkexec -s -l {image} --command-line={append} {initrd}\ncat /sys/kernel/kexec_loaded\n"
+            "set -eu\nkexec -s -l {image} --command-line={line} {initrd}\ncat /sys/kernel/kexec_loaded\n"
         );
         let said = script::ask(
             target.board,

@@ -3,6 +3,7 @@
 
 use super::situation::Situation;
 use crate::board::Board;
+use crate::board::extlinux::CommandLine;
 use crate::board::protected::Protected;
 use crate::board::slot::{Place, Record};
 use anyhow::Result;
@@ -35,8 +36,8 @@ pub(super) struct Target<'a> {
     pub protected: &'a Protected,
     pub record: &'a Record,
     pub place: &'a Place,
-    /// The label's command line, as it stands in extlinux.conf.
-    pub append: &'a str,
+    /// The command line that U-Boot would hand over for the label.
+    pub command_line: &'a CommandLine,
 }
 
 /// A way to boot our label once.

@@ -1,7 +1,7 @@
 //! What boot methods have to know of a board, looked at while vanilla runs.
 
 use super::uboot_env;
-use crate::board::extlinux::{Behaviour, Config};
+use crate::board::extlinux::{Behaviour, CommandLine, Config};
 use crate::board::protected::Protected;
 use crate::board::{Board, script};
 use anyhow::{Context, Result};
@@ -38,6 +38,8 @@ pub struct Kexec {
     pub file_load: bool,
     /// What forbids it: lockdown, `kernel.kexec_load_disabled`.
     pub locked: Option<String>,
+    /// Variables of U-Boot's in vanilla's `append`, which ours is made from.
+    pub variables: Vec<String>,
 }
 
 /// U-Boot's environment as fw_printenv(8) reads it.
@@ -93,7 +95,7 @@ impl Situation {
     pub fn of(board: &dyn Board, protected: &Protected, config: &Config) -> Result<Self> {
         let looking = Self::looking(protected)?;
         let text = script::ask(board, "looking at what boot methods need", &looking, script::LOOK)?.text();
-        Ok(Self::from(board, &text, config))
+        Ok(Self::from(board, protected, &text, config))
     }
 
     /// The script of [`Situation::of`], for one that asks more than this.
@@ -110,13 +112,16 @@ impl Situation {
     }
 
     /// What the answer to [`Situation::looking`] tells.
-    pub(super) fn from(board: &dyn Board, answer: &str, config: &Config) -> Self {
-        Self::read(
+    pub(super) fn from(board: &dyn Board, protected: &Protected, answer: &str, config: &Config) -> Self {
+        let mut situation = Self::read(
             answer,
             board.serial().is_some(),
             config.behaviour(),
             board.description().environment_defaults_boot_vanilla,
-        )
+        );
+        let vanilla = CommandLine::of(&protected.append);
+        situation.kexec.variables = vanilla.variables().into_iter().map(String::from).collect();
+        situation
     }
 
     pub(super) fn read(text: &str, serial: bool, behaviour: Behaviour, defaults_proven: bool) -> Self {
@@ -157,6 +162,7 @@ impl Situation {
                 tool: tool("kexec"),
                 file_load: get("file_load") == "1",
                 locked,
+                variables: Vec::new(),
             },
             ramoops_armed: file(BACKEND) == "ramoops",
             ramoops_reserved: text
@@ -183,6 +189,7 @@ impl Situation {
                 tool: true,
                 file_load: true,
                 locked: None,
+                variables: Vec::new(),
             },
             ramoops_armed: true,
             ramoops_reserved: true,

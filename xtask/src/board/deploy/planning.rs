@@ -3,7 +3,7 @@
 use super::contents::{strangers, wanted};
 use super::older::Older;
 use super::{Plan, Request, append, beside, initramfs, room};
-use crate::board::extlinux::Config;
+use crate::board::extlinux::{CommandLine, Config};
 use crate::board::inventory::{self, Inventory};
 use crate::board::protected::Protected;
 use crate::board::slot::{self, Place, Record, State};
@@ -177,7 +177,10 @@ fn refuse_collision(
 fn last_words(board: &dyn Board, request: &Request, place: &Place) -> Result<Vec<String>> {
     let lease = lease::first(board.description());
     let mut words = match &request.init {
-        Some(_) => slot_init::words(&slot_init::path(place), lease, &request.protected.append),
+        Some(_) => {
+            let vanilla = CommandLine::of(&request.protected.append).known_words().join(" ");
+            slot_init::words(&slot_init::path(place), lease, &vanilla)
+        }
         None => Vec::new(),
     };
     let config = std::fs::read_to_string(request.manifest.root.join(manifest::CONFIG)).ok();

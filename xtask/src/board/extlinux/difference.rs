@@ -3,7 +3,8 @@
 /// Lines that are shown of each side; what is beyond is counted.
 const SHOWN: usize = 3;
 
-/// Where two files differ and how, in one sentence; `None`: they are the same. What a line says is data: it is shown escaped.
+/// Where two files differ and how, in one sentence; `None`: they are the same. What a line says is
+/// data: it is shown escaped.
 pub fn difference(before: &[u8], after: &[u8]) -> Option<String> {
     if before == after {
         return None;
@@ -16,21 +17,25 @@ pub fn difference(before: &[u8], after: &[u8]) -> Option<String> {
     };
     let (before, after) = (lines(before), lines(after));
     let start = before.iter().zip(&after).take_while(|(a, b)| a == b).count();
-    let (rest_before, rest_after) = (&before[start..], &after[start..]);
+    let rest = |lines: &[Vec<u8>]| lines.get(start..).unwrap_or_default().to_vec();
+    let (rest_before, rest_after) = (rest(&before), rest(&after));
     let end = rest_before
         .iter()
         .rev()
         .zip(rest_after.iter().rev())
         .take_while(|(a, b)| a == b)
         .count();
-    let gone = &rest_before[..rest_before.len() - end];
-    let new = &rest_after[..rest_after.len() - end];
-    let line = start + 1;
+    let middle = |lines: Vec<Vec<u8>>| -> Vec<Vec<u8>> {
+        let length = lines.len().saturating_sub(end);
+        lines.into_iter().take(length).collect()
+    };
+    let (gone, new) = (middle(rest_before), middle(rest_after));
+    let line = start.saturating_add(1);
     Some(match (gone.is_empty(), new.is_empty()) {
-        (true, _) => format!("line {line}: {} came in", shown(new)),
-        (_, true) => format!("line {line}: {} is gone", shown(gone)),
-        _ if shown(gone) == shown(new) => format!("line {line}: {} ends in another way", shown(gone)),
-        _ => format!("line {line}: {} became {}", shown(gone), shown(new)),
+        (true, _) => format!("line {line}: {} came in", shown(&new)),
+        (_, true) => format!("line {line}: {} is gone", shown(&gone)),
+        _ if shown(&gone) == shown(&new) => format!("line {line}: {} ends in another way", shown(&gone)),
+        _ => format!("line {line}: {} became {}", shown(&gone), shown(&new)),
     })
 }
 

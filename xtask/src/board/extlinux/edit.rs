@@ -1,4 +1,5 @@
-//! Our own label in an extlinux.conf: put in as the last one, taken out again, everything else untouched (invariant 7).
+//! Our own label in an extlinux.conf: put in as the last one, taken out again, everything else
+//! untouched (invariant 7).
 //!
 //! "Ours" is what stands between two comment lines that name the label; U-Boot skips comments.
 
@@ -10,7 +11,8 @@ use std::ops::Range;
 const BEGIN: &str = "# lockstep: begin ";
 /// The first words of the line behind our label.
 const END: &str = "# lockstep: end ";
-/// Stands in the first line when the file had no newline at its end, so that taking the label out gives the old bytes.
+/// Stands in the first line when the file had no newline at its end, so that taking the label out
+/// gives the old bytes.
 const NEWLINE_ADDED: &str = " (newline added before)";
 
 /// What our label says.
@@ -39,16 +41,17 @@ pub struct Edit {
     pub before: Behaviour,
     /// What it does now.
     pub after: Behaviour,
-    /// What a person should know about the change: a menu where there was none, the new label as a way that U-Boot falls
-    /// through to.
+    /// What a person should know about the change: a menu where there was none, the new label as a
+    /// way that U-Boot falls through to.
     pub notes: Vec<String>,
 }
 
-/// Where our label stands, marker lines included. Errors: the markers are damaged, or something that is not ours stands between them.
+/// Where our label stands, marker lines included. Errors: the markers are damaged, or something
+/// that is not ours stands between them.
 pub fn ours(config: &Config, name: &str) -> Result<Option<Range<usize>>> {
     let lines = lines(config.bytes());
     let is = |range: &Range<usize>, start: &str| {
-        let line = String::from_utf8_lossy(&config.bytes()[range.clone()]);
+        let line = String::from_utf8_lossy(part(config.bytes(), range));
         line.strip_prefix(start)
             .and_then(|rest| rest.strip_prefix(name))
             .is_some_and(|rest| {
@@ -56,19 +59,20 @@ pub fn ours(config: &Config, name: &str) -> Result<Option<Range<usize>>> {
                 rest.is_empty() || rest == NEWLINE_ADDED
             })
     };
-    let begins: Vec<usize> = (0..lines.len()).filter(|line| is(&lines[*line], BEGIN)).collect();
-    let ends: Vec<usize> = (0..lines.len()).filter(|line| is(&lines[*line], END)).collect();
-    let (begin, end) = match (begins.as_slice(), ends.as_slice()) {
+    let marked = |start: &str| -> Vec<(usize, &Range<usize>)> {
+        (1..).zip(&lines).filter(|(_, line)| is(line, start)).collect()
+    };
+    let (begins, ends) = (marked(BEGIN), marked(END));
+    let (begin, end, range) = match (begins.as_slice(), ends.as_slice()) {
         ([], []) => return Ok(None),
-        ([begin], [end]) if begin < end => (*begin, *end),
+        ([(begin, first)], [(end, last)]) if begin < end => (begin, end, first.start..last.end),
         _ => bail!(
-            "the marker lines of label `{name}` are damaged (begin at line {:?}, end at line {:?}): one of each is \
+            "the marker lines of label `{name}` are damaged (begin at {}, end at {}): one of each is \
              needed, in this order; put the file right by hand, or roll back",
-            one_based(&begins),
-            one_based(&ends)
+            at_lines(&begins),
+            at_lines(&ends)
         ),
     };
-    let range = lines[begin].start..lines[end].end;
     let inside: Vec<&Label> = config
         .menu
         .labels
@@ -78,10 +82,9 @@ pub fn ours(config: &Config, name: &str) -> Result<Option<Range<usize>>> {
     match inside.as_slice() {
         [only] if only.name == name => Ok(Some(range)),
         other => bail!(
-            "between the marker lines of label `{name}` (lines {} to {}) stands {}: only that one label may; nothing was \
+            "between the marker lines of label `{name}` (lines {begin} to {end}) stands {}: only that one \
+             label may; nothing was \
              changed",
-            begin + 1,
-            end + 1,
             match other {
                 [] => "no label".to_string(),
                 labels => labels
@@ -100,16 +103,19 @@ pub fn foreign(config: &Config, name: &str) -> Result<Vec<u8>> {
     let Some(range) = ours(config, name)? else {
         return Ok(bytes);
     };
-    let first = lines(&bytes[range.clone()]).remove(0);
-    let added = String::from_utf8_lossy(&bytes[range.clone()][first]).contains(NEWLINE_ADDED);
+    let first_line = |bytes: &[u8]| -> Vec<u8> {
+        let rest = bytes.get(range.start..).unwrap_or_default();
+        let first = rest.split_inclusive(|byte| *byte == b'\n').next();
+        first.unwrap_or_default().to_vec()
+    };
+    let added = String::from_utf8_lossy(&first_line(&bytes)).contains(NEWLINE_ADDED);
     bytes.drain(range.clone());
-    let next = lines(&bytes[range.start..]).first().cloned().unwrap_or(0..0);
-    let next = &bytes[range.start..range.start + next.end];
+    let next = first_line(&bytes);
     if added && next.is_empty() && bytes.last() == Some(&b'\n') {
         bytes.pop();
-    } else if added && marked(next, BEGIN).is_some() {
+    } else if added && marked(&next, BEGIN).is_some() {
         // Another label of ours stands behind that newline now, and has to know.
-        let end = range.start + next.trim_ascii_end().len();
+        let end = range.start.saturating_add(next.trim_ascii_end().len());
         bytes.splice(end..end, NEWLINE_ADDED.bytes());
     }
     Ok(bytes)
@@ -123,13 +129,14 @@ fn marked<'a>(line: &'a [u8], marker: &str) -> Option<&'a str> {
     check_name(name).is_ok().then_some(name)
 }
 
-/// Names of all labels of ours, in file order: a board may have one of another campaign beside this one's. One whose markers are damaged is
-/// among them; a comment that only looks like a marker, with a name that none of ours can have, is not.
+/// Names of all labels of ours, in file order: a board may have one of another campaign beside this
+/// one's. One whose markers are damaged is among them; a comment that only looks like a marker,
+/// with a name that none of ours can have, is not.
 pub fn all_ours(config: &Config) -> Vec<String> {
     let bytes = config.bytes();
     let mut names: Vec<String> = Vec::new();
     for line in lines(bytes) {
-        let line = &bytes[line];
+        let line = part(bytes, &line);
         if let Some(name) = marked(line, BEGIN).or_else(|| marked(line, END))
             && !names.iter().any(|known| known == name)
         {
@@ -139,7 +146,8 @@ pub fn all_ours(config: &Config) -> Vec<String> {
     names
 }
 
-/// The file without any label of ours: what vanilla's owner wrote. Errors: the markers of one are damaged.
+/// The file without any label of ours: what vanilla's owner wrote. Errors: the markers of one are
+/// damaged.
 pub fn without_ours(config: &Config) -> Result<Vec<u8>> {
     let mut left = config.clone();
     for name in all_ours(config) {
@@ -148,14 +156,15 @@ pub fn without_ours(config: &Config) -> Result<Vec<u8>> {
     Ok(left.bytes)
 }
 
-/// Adds or replaces our label, as the last one. Errors: a label of that name is there and not ours, a value cannot be
-/// written in this format, or the result would not mean what was meant.
+/// Adds or replaces our label, as the last one. Errors: a label of that name is there and not ours,
+/// a value cannot be written in this format, or the result would not mean what was meant.
 pub fn set(config: &Config, block: &Block) -> Result<Edit> {
     check(block)?;
     let old = Config::parse(&foreign(config, &block.name)?);
     if let Some(label) = old.label(&block.name) {
         bail!(
-            "line {}: label `{}` is already there and is not ours (no marker lines around it): it is not touched; \
+            "line {}: label `{}` is already there and is not ours (no marker lines around it): it is not \
+             touched; \
              choose another name for the test label",
             label.line,
             block.name
@@ -229,7 +238,8 @@ fn render(block: &Block, remark: &str) -> String {
 /// First letters that no label of ours has: the records of kept slots are called so.
 const TAKEN: &str = "kept-";
 
-/// A name that a label of ours may have: it goes into extlinux.conf, into the name of the slot's record and onto a screen.
+/// A name that a label of ours may have: it goes into extlinux.conf, into the name of the slot's
+/// record and onto a screen.
 pub fn check_name(name: &str) -> Result<()> {
     let plain = !name.is_empty()
         && !name.starts_with(TAKEN)
@@ -336,17 +346,27 @@ fn described(config: &Config) -> Vec<String> {
 
 /// Ranges of the lines, line ends included.
 fn lines(bytes: &[u8]) -> Vec<Range<usize>> {
-    let mut from = 0;
+    let mut from = 0_usize;
     bytes
         .split_inclusive(|byte| *byte == b'\n')
         .map(|line| {
-            let range = from..from + line.len();
+            let range = from..from.saturating_add(line.len());
             from = range.end;
             range
         })
         .collect()
 }
 
-fn one_based(lines: &[usize]) -> Vec<usize> {
-    lines.iter().map(|line| line + 1).collect()
+/// The bytes of one of [`lines`].
+fn part<'a>(bytes: &'a [u8], range: &Range<usize>) -> &'a [u8] {
+    bytes.get(range.clone()).unwrap_or_default()
+}
+
+fn at_lines(marked: &[(usize, &Range<usize>)]) -> String {
+    let numbers: Vec<String> = marked.iter().map(|(line, _)| line.to_string()).collect();
+    match numbers.as_slice() {
+        [] => "no line".into(),
+        [one] => format!("line {one}"),
+        many => format!("lines {}", many.join(" and ")),
+    }
 }

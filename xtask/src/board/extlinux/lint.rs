@@ -1,6 +1,6 @@
 //! What is wrong with an extlinux.conf, in U-Boot's eyes: pure rules, with line numbers.
 
-use super::{Behaviour, Config, Label};
+use super::{Behaviour, Change, CommandLine, Config, Label, Named, Unattended};
 use serde::Serialize;
 
 /// How bad a finding is.
@@ -25,12 +25,24 @@ pub struct Finding {
     pub rule: &'static str,
     /// What it is, and what U-Boot does about it.
     pub what: String,
+    /// The label that it is about; none: the file as a whole.
+    pub label: Option<String>,
+}
+
+impl Finding {
+    /// Whether it is an error of the file as a whole or of one of these labels: one of another
+    /// label keeps only that from booting.
+    pub fn breaks(&self, labels: &[&str]) -> bool {
+        let concerned = self.label.as_deref().is_none_or(|label| labels.contains(&label));
+        self.severity == Severity::Error && concerned
+    }
 }
 
 /// Largest file that `boot/bootmeth_extlinux.c` reads (`SZ_64K`).
 const LARGEST_FILE: usize = 64 * 1024;
-/// `CONFIG_SYS_CBSIZE` (cmd/Kconfig): what old and small boards set, a common older default, and the default of today.
-/// A command line of that length or more does not fit ("bootarg overflow"), and the label is skipped.
+/// `CONFIG_SYS_CBSIZE` (cmd/Kconfig): what old and small boards set, a common older default, and
+/// the default of today. A command line of that length or more does not fit ("bootarg overflow"),
+/// and the label is skipped.
 const CBSIZES: [usize; 3] = [256, 512, 1024];
 
 /// All findings, in the order of lines.
@@ -40,19 +52,21 @@ pub fn lint(config: &Config) -> Vec<Finding> {
     menu(config, &mut findings);
     names(config, &mut findings);
     for one in &config.menu.labels {
-        label(one, &mut findings);
+        let mut of_label = Vec::new();
+        label(one, &mut of_label);
+        let name = Some(&one.name);
+        findings.extend(of_label.into_iter().map(|finding| Finding {
+            label: name.cloned(),
+            ..finding
+        }));
     }
     for remark in &config.menu.remarks {
-        let severity = if remark.what.contains("are lost") || remark.what.contains("NUL") {
-            Severity::Error
-        } else {
-            Severity::Warning
-        };
         findings.push(Finding {
-            severity,
+            severity: remark.severity,
             line: remark.line,
             rule: "not-understood",
             what: remark.what.clone(),
+            label: None,
         });
     }
     findings.sort_by_key(|finding| finding.line);
@@ -65,6 +79,7 @@ fn error(line: usize, rule: &'static str, what: impl Into<String>) -> Finding {
         line,
         rule,
         what: what.into(),
+        label: None,
     }
 }
 
@@ -74,6 +89,7 @@ fn warning(line: usize, rule: &'static str, what: impl Into<String>) -> Finding 
         line,
         rule,
         what: what.into(),
+        label: None,
     }
 }
 
@@ -86,10 +102,18 @@ fn bytes(config: &Config, findings: &mut Vec<Finding>) {
         );
         findings.push(error(0, "file-too-large", what));
     }
-    let line_of = |at: usize| 1 + bytes[..at].iter().filter(|byte| **byte == b'\n').count();
+    let line_of = |at: usize| {
+        let before = bytes.get(..at).unwrap_or_default();
+        let feeds = before.iter().filter(|byte| **byte == b'\n').count();
+        feeds.saturating_add(1)
+    };
     if let Some(at) = bytes.iter().position(|byte| *byte == b'\r') {
         let what = "carriage return: U-Boot takes it for a part of the value, so paths are not found";
         findings.push(error(line_of(at), "carriage-return", what));
+    }
+    if bytes.starts_with(b"\xef\xbb\xbf") {
+        let what = "a byte order mark belongs to the first word for U-Boot, which ignores that line";
+        findings.push(error(1, "byte-order-mark", what));
     }
     if let Err(wrong) = std::str::from_utf8(bytes) {
         findings.push(warning(
@@ -118,10 +142,17 @@ fn menu(config: &Config, findings: &mut Vec<Finding>) {
             "waits-for-ever",
             "the prompt is on and the timeout is 0: U-Boot waits for ever, and an unattended boot hangs",
         )),
-        Behaviour::TriesInOrder => findings.push(warning(
+        Behaviour::AtOnce(Unattended::FileOrder)
+        | Behaviour::Asks {
+            then: Unattended::FileOrder,
+            ..
+        } if menu.default.is_none() => findings.push(warning(
             0,
             "no-default",
-            "no default: U-Boot tries the labels in file order",
+            format!(
+                "no default: U-Boot tries the labels in file order{}",
+                first(config)
+            ),
         )),
         _ => {}
     }
@@ -130,7 +161,8 @@ fn menu(config: &Config, findings: &mut Vec<Finding>) {
         && !menu.says_prompt
         && config.behaviour() != Behaviour::Rejected
     {
-        let what = "this `menu` line alone switches the prompt on; write `prompt 1` if a menu is wanted, or remove it";
+        let what = "this `menu` line alone switches the prompt on; write `prompt 1` if a menu is wanted, or \
+         remove it";
         findings.push(warning(menu.prompt.line, "menu-prompt", what));
     }
     if menu.says_prompt && menu.prompt.value == 0 && menu.timeout.value != 0 {
@@ -157,6 +189,12 @@ fn menu(config: &Config, findings: &mut Vec<Finding>) {
     }
 }
 
+/// `, first …`, where there is a label.
+fn first(config: &Config) -> String {
+    let label = config.menu.labels.first();
+    label.map_or(String::new(), |label| format!(", `{}` first", label.name))
+}
+
 fn names(config: &Config, findings: &mut Vec<Finding>) {
     let menu = &config.menu;
     for (what, named) in [("default", &menu.default), ("fallback", &menu.fallback)] {
@@ -174,15 +212,23 @@ fn names(config: &Config, findings: &mut Vec<Finding>) {
             } else {
                 ""
             };
-            let text = format!("`{what} {}` names a label that is not there{hint}", named.value);
+            let so = match what {
+                "default" => format!(
+                    ": it counts for nothing, and U-Boot tries the labels in file order{}",
+                    first(config)
+                ),
+                _ => String::new(),
+            };
+            let text = format!(
+                "`{what} {}` names a label that is not there{hint}{so}",
+                named.value
+            );
             findings.push(error(named.line, "missing-default", text));
         }
     }
     for (index, label) in menu.labels.iter().enumerate() {
-        if let Some(earlier) = menu.labels[..index]
-            .iter()
-            .find(|earlier| earlier.name == label.name)
-        {
+        let earlier = menu.labels.iter().take(index);
+        if let Some(earlier) = earlier.into_iter().find(|earlier| earlier.name == label.name) {
             let text = format!(
                 "label `{}` is there already in line {}: the last one wins",
                 label.name, earlier.line
@@ -205,18 +251,64 @@ fn label(label: &Label, findings: &mut Vec<Finding>) {
         let what = format!("label `{name}` has no kernel: U-Boot skips it");
         findings.push(error(label.line, "no-kernel", what));
     }
+    paths(label, findings);
     if label.fdt.is_none() && label.fdtdir.is_some() {
-        let what =
-            "`fdtdir`: when the file is not found, U-Boot uses its own device tree in silence; prefer `fdt`";
+        let what = "`fdtdir`: when the file is not found, U-Boot uses its own device tree (before v2024.04 \
+         in silence); prefer `fdt`";
         findings.push(warning(label.line, "fdtdir", what));
     }
     if label.fdtoverlays.is_some() {
         let what = "`fdtoverlays`: one that fails is left out in silence; prefer `fdt` with a merged tree";
         findings.push(warning(label.line, "fdtoverlays", what));
     }
-    let Some(append) = &label.append else { return };
-    let length = append.value.len();
-    if let Some(limit) = CBSIZES.iter().rev().find(|limit| length + 1 > **limit) {
+    if let Some(append) = &label.append {
+        self::append(append, findings);
+    }
+}
+
+/// What is wrong with the paths of a label, whether the files are there or not.
+fn paths(label: &Label, findings: &mut Vec<Finding>) {
+    let keys = [
+        ("kernel", &label.kernel),
+        ("initrd", &label.initrd),
+        ("fdt", &label.fdt),
+        ("fdtdir", &label.fdtdir),
+        ("fdtoverlays", &label.fdtoverlays),
+    ];
+    let given = keys
+        .iter()
+        .filter_map(|(key, path)| Some((*key, path.as_deref()?)));
+    for (key, path) in given {
+        let mut finding = |rule, what: String| findings.push(error(label.line, rule, what));
+        if path.contains("${") || path.contains("$(") {
+            let what = format!(
+                "`{key} {path}`: U-Boot replaces variables in `append` only, and asks for a file of this \
+                 very name"
+            );
+            finding("variable-in-path", what);
+        }
+        if path.trim_end_matches([' ', '\t']) != path && key != "fdtoverlays" {
+            let what = format!(
+                "`{key} {path}`: the blanks at the end belong to the path, which is not found with them"
+            );
+            finding("blank-at-end", what);
+        }
+        if path.contains(" #") {
+            let what =
+                format!("`{key} {path}`: a comment has a line of its own; here it belongs to the path");
+            finding("comment-in-value", what);
+        }
+    }
+    if label.fdt.as_deref() == Some("-") {
+        let what = "`fdt -` means none only to a U-Boot that passes ATAGS (32-bit ARM); others ask for a \
+         file `-` and skip the label";
+        findings.push(error(label.line, "fdt-dash", what));
+    }
+}
+
+fn append(append: &Named, findings: &mut Vec<Finding>) {
+    let (line, length) = (append.line, append.value.len());
+    if let Some(limit) = CBSIZES.iter().rev().find(|limit| length >= **limit) {
         let what = format!(
             "append is {length} bytes: U-Boot skips the label where CONFIG_SYS_CBSIZE is {limit} ({})",
             if *limit == 1024 {
@@ -226,20 +318,75 @@ fn label(label: &Label, findings: &mut Vec<Finding>) {
             }
         );
         let finding = if *limit == 1024 { error } else { warning };
-        findings.push(finding(append.line, "append-too-long", what));
+        findings.push(finding(line, "append-too-long", what));
     }
-    if let Some(at) = append.value.find("initrd=")
-        && !append.value[at..].contains(' ')
+    if let Some((_, behind)) = append.value.split_once("initrd=")
+        && !behind.contains(' ')
     {
         let what =
             "`initrd=` is the last word of append: U-Boot dereferences NULL; put another word behind it";
-        findings.push(error(append.line, "initrd-last", what));
+        findings.push(error(line, "initrd-last", what));
     }
-    if append.value.contains("${") {
-        findings.push(warning(
-            append.line,
-            "variable",
-            "`${…}` is replaced from U-Boot's environment",
-        ));
+    let command_line = CommandLine::of(&append.value);
+    let names = command_line
+        .variables()
+        .into_iter()
+        .map(|name| format!("${{{name}}}"));
+    let names = names.collect::<Vec<_>>().join("`, `");
+    let handed_over = command_line.with(&|name| Some(format!("${{{name}}}")));
+    for change in command_line.changes() {
+        let (finding, rule, what): (fn(_, _, _) -> _, _, _) = match change {
+            Change::Variable => (
+                warning,
+                "variable",
+                format!(
+                    "U-Boot replaces `{names}` from its environment: what the kernel gets cannot be told \
+                     from this file"
+                ),
+            ),
+            Change::UnclosedVariable => (
+                error,
+                "unclosed-variable",
+                format!(
+                    "a `${{` or `$(` of append is never closed: U-Boot drops everything from there on; the \
+                     kernel gets `{handed_over}`"
+                ),
+            ),
+            Change::Quotes => (
+                warning,
+                "quotes",
+                format!(
+                    "U-Boot takes single quotes in append away: the kernel gets `{handed_over}`; use double \
+                     quotes, which the kernel \
+                     itself understands, or `\\'` for one that is meant"
+                ),
+            ),
+            Change::UnclosedQuote => (
+                warning,
+                "unclosed-quote",
+                format!(
+                    "a single quote of append is never closed: U-Boot takes it away and replaces nothing \
+                     behind it; the kernel gets \
+                     `{handed_over}`"
+                ),
+            ),
+            Change::Backslashes => (
+                warning,
+                "backslash",
+                format!(
+                    "U-Boot takes one level of backslashes in append away: the kernel gets `{handed_over}`"
+                ),
+            ),
+            Change::LastDollar => (
+                warning,
+                "last-dollar",
+                format!("U-Boot drops a `$` at the end of append: the kernel gets `{handed_over}`"),
+            ),
+        };
+        findings.push(finding(line, rule, what));
+    }
+    if append.value.contains(" # ") {
+        let what = "a comment has a line of its own; here the kernel gets it, `#` and all";
+        findings.push(warning(line, "comment-in-value", what));
     }
 }

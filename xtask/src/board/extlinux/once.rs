@@ -1,22 +1,21 @@
-//! Our label as the default, for one boot: a `default` line at the end of our own block, so that everything that is not ours stays as it
-//! is, byte for byte (invariant 7).
+//! Our label as the default, for one boot: a `default` line at the end of our own block, so that
+//! everything that is not ours stays as it is, byte for byte (invariant 7).
 //!
-//! U-Boot ends a label at the first keyword that a label does not have, and reads on at the top level; of several `default` lines the
-//! last one counts (`boot/pxe_utils.c`: `parse_label`, `parse_pxefile_top`).
+//! U-Boot ends a label at the first keyword that a label does not have, and reads on at the top
+//! level; of several `default` lines the last one counts (`boot/pxe_utils.c`: `parse_label`,
+//! `parse_pxefile_top`).
 
 use super::{Config, edit};
 use anyhow::{Context, Result, ensure};
 
-/// The file with our label as the default. Errors: our label is not there, or U-Boot would take another one after all.
+/// The file with our label as the default. Errors: our label is not there, or U-Boot would take
+/// another one after all.
 pub fn default_once(config: &Config, name: &str) -> Result<Vec<u8>> {
     let range =
         edit::ours(config, name)?.with_context(|| format!("extlinux.conf has no label `{name}` of ours"))?;
-    let block = &config.bytes()[range.clone()];
-    let last = block
-        .trim_ascii_end()
-        .iter()
-        .rposition(|byte| *byte == b'\n')
-        .map_or(range.start, |at| range.start + at + 1);
+    let block = config.bytes().get(range.clone()).unwrap_or_default();
+    let last = block.trim_ascii_end().iter().rposition(|byte| *byte == b'\n');
+    let last = last.map_or(range.start, |at| range.start.saturating_add(at).saturating_add(1));
     let mut bytes = config.bytes().to_vec();
     bytes.splice(last..last, format!("default {name}\n").into_bytes());
     let new = Config::parse(&bytes);

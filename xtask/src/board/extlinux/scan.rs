@@ -1,5 +1,6 @@
-//! A port of U-Boot's scanner (`get_token` and its callers in `boot/pxe_utils.c`): two states, keywords to the next white
-//! space, texts to the end of the line, comments only where a token may begin.
+//! A port of U-Boot's scanner (`get_token` and its callers in `boot/pxe_utils.c`): two states,
+//! keywords to the next white space, texts to the end of the line, comments only where a token may
+//! begin.
 
 use super::{Label, Menu, Named, Number, Remark};
 use std::cell::Cell;
@@ -42,21 +43,33 @@ impl Scanner<'_> {
     /// Line of a position, from 1.
     fn line_of(&self, at: usize) -> usize {
         let at = at.min(self.bytes.len());
-        let feeds =
-            |from: usize, to: usize| self.bytes[from..to].iter().filter(|byte| **byte == b'\n').count();
+        let feeds = |from: usize, to: usize| {
+            let bytes = self.bytes.get(from..to).unwrap_or_default();
+            bytes.iter().filter(|byte| **byte == b'\n').count()
+        };
         let (from, before) = self.counted.get();
         let before = if at >= from {
-            before + feeds(from, at)
+            before.saturating_add(feeds(from, at))
         } else {
-            before - feeds(at, from)
+            before.saturating_sub(feeds(at, from))
         };
         self.counted.set((at, before));
-        1 + before
+        before.saturating_add(1)
+    }
+
+    /// One byte on; never beyond the end.
+    fn step(&mut self) {
+        self.at = self.at.saturating_add(1).min(self.bytes.len());
+    }
+
+    /// What lies between a position and the current one.
+    fn since(&self, from: usize) -> String {
+        String::from_utf8_lossy(self.bytes.get(from..self.at).unwrap_or_default()).into_owned()
     }
 
     fn skip_blanks_and_comment(&mut self) {
         while matches!(self.byte(), b' ' | b'\t') {
-            self.at += 1;
+            self.step();
         }
         if self.byte() == b'#' {
             self.skip_line();
@@ -65,7 +78,7 @@ impl Scanner<'_> {
 
     fn skip_line(&mut self) {
         while !matches!(self.byte(), 0 | b'\n') {
-            self.at += 1;
+            self.step();
         }
     }
 
@@ -74,7 +87,7 @@ impl Scanner<'_> {
         self.skip_blanks_and_comment();
         match self.byte() {
             b'\n' => {
-                self.at += 1;
+                self.step();
                 Token::Eol
             }
             0 => Token::Eof,
@@ -82,10 +95,9 @@ impl Scanner<'_> {
                 let from = self.at;
                 // `isspace`: also carriage return, vertical tab and form feed.
                 while !matches!(self.byte(), 0 | b' ' | b'\t'..=b'\r') {
-                    self.at += 1;
+                    self.step();
                 }
-                let word = String::from_utf8_lossy(&self.bytes[from..self.at]);
-                Token::Word(word.to_ascii_lowercase())
+                Token::Word(self.since(from).to_ascii_lowercase())
             }
         }
     }
@@ -95,16 +107,19 @@ impl Scanner<'_> {
         let line = self.line_of(self.at);
         self.skip_blanks_and_comment();
         if matches!(self.byte(), 0 | b'\n') {
-            // U-Boot has eaten the line end by now; where it goes on after this, it loses the following line.
-            self.at = (self.at + usize::from(self.byte() == b'\n')).min(self.bytes.len());
+            // U-Boot has eaten the line end by now; where it goes on after this, it loses the
+            // following line.
+            if self.byte() == b'\n' {
+                self.step();
+            }
             let what =
                 format!("`{key}` has no value: U-Boot gives up the whole file (\"Expected string literal\")");
-            return Err(Remark { line, what });
+            return Err(Remark::error(line, what));
         }
         let from = self.at;
         self.skip_line();
         Ok(Named {
-            value: String::from_utf8_lossy(&self.bytes[from..self.at]).into_owned(),
+            value: self.since(from),
             line,
         })
     }
@@ -137,12 +152,13 @@ impl Scanner<'_> {
                 }
                 "timeout" => menu.timeout = self.number("timeout")?,
                 "default" | "ontimeout" => {
-                    let text = self.text(&word).map_err(|remark| Remark {
-                        what: format!(
-                            "{}; v2023.01 frees a pointer there that it never set, and resets: a board that does this for ever",
+                    let text = self.text(&word).map_err(|remark| {
+                        let what = format!(
+                            "{}; v2023.01 frees a pointer there that it never set, and resets: a board that \
+                             does this for ever",
                             remark.what
-                        ),
-                        ..remark
+                        );
+                        Remark::error(remark.line, what)
                     })?;
                     menu.default = Some(text);
                 }
@@ -156,21 +172,16 @@ impl Scanner<'_> {
                     }
                     Err(_) => {
                         self.skip_line();
-                        menu.remarks.push(Remark {
-                            line,
-                            what: "`prompt` without a number: newer versions of U-Boot lose the line that follows".into(),
-                        });
+                        let what =
+                            "`prompt` without a number: newer versions of U-Boot lose the line that follows";
+                        menu.remarks.push(Remark::warning(line, what));
                     }
                 },
                 _ => {
                     self.skip_line();
-                    menu.remarks.push(Remark {
-                        line,
-                        what: format!(
-                            "U-Boot ignores this line (\"Ignoring unknown command\"): `{}`",
-                            word.trim_end()
-                        ),
-                    });
+                    let word = word.trim_end();
+                    let what = format!("U-Boot ignores this line (\"Ignoring unknown command\"): `{word}`");
+                    menu.remarks.push(Remark::warning(line, what));
                 }
             }
         }
@@ -179,10 +190,8 @@ impl Scanner<'_> {
     /// Behind a NUL byte U-Boot sees nothing.
     fn note_end(&self, menu: &mut Menu) {
         if self.at < self.bytes.len() {
-            menu.remarks.push(Remark {
-                line: self.line_of(self.at),
-                what: "a NUL byte ends the file for U-Boot: what follows is not read".into(),
-            });
+            let what = "a NUL byte ends the file for U-Boot: what follows is not read";
+            menu.remarks.push(Remark::error(self.line_of(self.at), what));
         }
     }
 
@@ -195,10 +204,7 @@ impl Scanner<'_> {
             token => {
                 let what =
                     "U-Boot ignores the rest of this line, but the word `menu` alone switches its prompt on";
-                menu.remarks.push(Remark {
-                    line,
-                    what: what.into(),
-                });
+                menu.remarks.push(Remark::warning(line, what));
                 if matches!(token, Token::Eol) {
                     // `eol_or_eof` would eat the following line as well: U-Boot's own slip, kept.
                     self.skip_line();
@@ -217,8 +223,9 @@ impl Scanner<'_> {
             line: name.line,
             ..Label::default()
         };
-        let line_start = self.bytes[..keyword_at].iter().rposition(|byte| *byte == b'\n');
-        let from = line_start.map_or(0, |newline| newline + 1);
+        let before = self.bytes.get(..keyword_at).unwrap_or_default();
+        let line_start = before.iter().rposition(|byte| *byte == b'\n');
+        let from = line_start.map_or(0, |newline| newline.saturating_add(1));
         let mut outcome = Ok(());
         loop {
             let back = self.at;
@@ -232,13 +239,12 @@ impl Scanner<'_> {
                 Ok(Known::No) => {
                     self.at = back;
                     if !word.is_empty() && !TOP_LEVEL.contains(&word.as_str()) {
-                        menu.remarks.push(Remark {
-                            line: self.line_of(back),
-                            what: format!(
-                                "`{word}` ends label `{}` here, because U-Boot does not know it inside one: keys after it are lost",
-                                label.name.trim_end()
-                            ),
-                        });
+                        let what = format!(
+                            "`{word}` ends label `{}` here, because U-Boot does not know it inside one: \
+                             keys after it are lost",
+                            label.name.trim_end()
+                        );
+                        menu.remarks.push(Remark::error(self.line_of(back), what));
                     }
                     break;
                 }
@@ -256,9 +262,14 @@ impl Scanner<'_> {
     fn label_key(&mut self, menu: &mut Menu, label: &mut Label, word: &str) -> Result<Known, Remark> {
         match word {
             "menu" => self.label_menu(menu, label),
-            "kernel" | "linux" | "fit" => {
+            "kernel" | "linux" => {
                 let text = self.text(word)?.value;
-                label.kernel = Some(text.split('#').next().unwrap_or_default().to_string());
+                let (path, configuration) = match text.find('#') {
+                    Some(at) => text.split_at(at),
+                    None => (text.as_str(), ""),
+                };
+                label.kernel = Some(path.to_string());
+                label.fit = Some(configuration.to_string()).filter(|text| !text.is_empty());
             }
             "append" => {
                 let text = self.text(word)?;
@@ -297,19 +308,22 @@ impl Scanner<'_> {
                     line,
                 });
             }
-            Token::Word(word) if word == "label" => {
-                if let Ok(text) = self.text("menu label") {
-                    label.menu_label = Some(text.value);
-                }
+            Token::Word(word) if word == "label" => match self.text("menu label") {
+                Ok(text) => label.menu_label = Some(text.value),
+                Err(_) => menu.remarks.push(Remark::error(line, LOSES_NEXT_LINE)),
+            },
+            Token::Eol => menu.remarks.push(Remark::error(line, LOSES_NEXT_LINE)),
+            _ => {
+                let what = "U-Boot ignores this `menu` line (\"Ignoring malformed menu command\")";
+                menu.remarks.push(Remark::warning(line, what));
             }
-            _ => menu.remarks.push(Remark {
-                line,
-                what: "U-Boot ignores this `menu` line (\"Ignoring malformed menu command\")".into(),
-            }),
         }
         self.skip_line();
     }
 }
+
+/// The line end is taken with the token, and `eol_or_eof` then goes to the end of the next line.
+const LOSES_NEXT_LINE: &str = "`menu` without a value in a label: U-Boot loses the line that follows";
 
 /// Whether a word is a key of a label.
 enum Known {
@@ -329,15 +343,17 @@ const TOP_LEVEL: [&str; 8] = [
     "menu",
 ];
 
-/// `initrd=` inside an append line; U-Boot looks for a blank behind it and dereferences NULL when there is none (lint says so).
+/// `initrd=` inside an append line; U-Boot looks for a blank behind it and dereferences NULL when
+/// there is none (lint says so).
 fn initrd_of(append: &str) -> Option<String> {
-    let from = append.find("initrd=")? + "initrd=".len();
-    append[from..].split(' ').next().map(String::from)
+    let (_, behind) = append.split_once("initrd=")?;
+    behind.split(' ').next().map(String::from)
 }
 
 /// `simple_strtol(…, 10)`: an optional minus, then leading digits.
 fn leading_number(text: &str) -> i64 {
     let (sign, digits) = text.strip_prefix('-').map_or((1, text), |rest| (-1, rest));
     let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
-    sign * digits[..end].parse::<i64>().unwrap_or(0)
+    let number = digits.get(..end).and_then(|digits| digits.parse::<i64>().ok());
+    number.unwrap_or(0).saturating_mul(sign)
 }

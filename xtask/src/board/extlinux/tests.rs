@@ -1,8 +1,10 @@
 use super::*;
 
 /// As a Debian derivative for RK3588 has it, with comments and odd spacing.
-const BOARD: &str = "## /boot/firmware/extlinux/extlinux.conf\n#\n\nmenu title U-Boot menu\nprompt 1\ntimeout 30\n\
-    default arch_devices\n\nlabel arch_devices\n\tmenu label Arch\t(devices)\n\tlinux /Image-7.0.0-rc3-devices+\n\
+const BOARD: &str = "## /boot/firmware/extlinux/extlinux.conf\n#\n\nmenu title U-Boot menu\nprompt \
+ 1\ntimeout 30\n\
+    default arch_devices\n\nlabel arch_devices\n\tmenu label Arch\t(devices)\n\tlinux \
+    /Image-7.0.0-rc3-devices+\n\
     \tinitrd /initramfs-7.0.0-rc3-devices+.img\n\tfdt /dtbs/rk3588-ampere.dtb\n\
     \tappend root=UUID=1 rw  rootwait console=ttyS2,1500000 quiet # no comment\n\n# the end\n";
 
@@ -28,7 +30,8 @@ fn rules(text: &str) -> Vec<(&'static str, usize)> {
 fn values_are_what_u_boot_takes() {
     let config = Config::parse(BOARD.as_bytes());
     assert_eq!(config.menu.title.as_deref(), Some("U-Boot menu"));
-    assert_eq!(config.behaviour(), Behaviour::Asks { seconds: 3 });
+    let then = Unattended::Default;
+    assert_eq!(config.behaviour(), Behaviour::Asks { seconds: 3, then });
     let label = config.default_label().unwrap();
     assert_eq!(label.line, 9);
     assert_eq!(label.shown(), "Arch\t(devices)");
@@ -57,7 +60,8 @@ fn keywords_have_no_case_and_values_have() {
 #[test]
 fn of_two_settings_u_boots_own_rule_says_which_wins() {
     let config = Config::parse(
-        b"default a\nontimeout b\nlabel a\n menu default\n kernel /1\n kernel /2\n fdt /1\n append x\n append y\nlabel b\n kernel /3\n",
+        b"default a\nontimeout b\nlabel a\n menu default\n kernel /1\n kernel /2\n fdt /1\n append x\n \
+         append y\nlabel b\n kernel /3\n",
     );
     assert_eq!(config.menu.default.as_ref().unwrap().value, "b");
     let a = config.label("a").unwrap();
@@ -98,26 +102,23 @@ fn an_unknown_word_ends_the_label() {
 #[test]
 fn the_prompt_depends_on_the_order_of_lines() {
     let behaviour = |head: &str| Config::parse(format!("{head}label a\n kernel /1\n").as_bytes()).behaviour();
-    assert_eq!(behaviour("default a\n"), Behaviour::BootsDefault);
-    assert_eq!(behaviour(""), Behaviour::TriesInOrder);
-    assert_eq!(behaviour("default b\n"), Behaviour::TriesInOrder);
-    assert_eq!(behaviour("default a\nmenu title x\n"), Behaviour::AsksForEver);
-    assert_eq!(
-        behaviour("default a\nmenu title x\nprompt 0\n"),
-        Behaviour::BootsDefault
-    );
-    assert_eq!(
-        behaviour("default a\nprompt 0\nmenu title x\n"),
-        Behaviour::AsksForEver
-    );
-    assert_eq!(
-        behaviour("default a\nprompt 1\ntimeout 1\n"),
-        Behaviour::Asks { seconds: 1 }
-    );
-    assert_eq!(
-        behaviour("default a\nprompt 0\ntimeout 50\n"),
-        Behaviour::BootsDefault
-    );
+    let (default, in_order) = (Unattended::Default, Unattended::FileOrder);
+    let asks = |seconds, then| Behaviour::Asks { seconds, then };
+    for (head, does) in [
+        ("default a\n", Behaviour::AtOnce(default)),
+        ("", Behaviour::AtOnce(in_order)),
+        ("default b\n", Behaviour::AtOnce(in_order)),
+        ("default a\nmenu title x\n", Behaviour::AsksForEver),
+        ("default a\nmenu title x\nprompt 0\n", Behaviour::AtOnce(default)),
+        ("default a\nprompt 0\nmenu title x\n", Behaviour::AsksForEver),
+        ("default a\nprompt 1\ntimeout 1\n", asks(1, default)),
+        ("timeout 30\nmenu title x\ndefault gone\n", asks(3, in_order)),
+        ("timeout 30\nmenu title x\n", asks(3, in_order)),
+        ("default a\nprompt 0\ntimeout 50\n", Behaviour::AtOnce(default)),
+    ] {
+        assert_eq!(behaviour(head), does, "{head}");
+    }
+    assert_eq!(Config::parse(b"menu title x\n").behaviour(), Behaviour::NoLabel);
     assert_eq!(behaviour("default\n"), Behaviour::Rejected);
 }
 
@@ -139,7 +140,7 @@ fn lint_names_rule_and_line() {
     );
     assert_eq!(
         rules("default b\nlabel a\n kernel /1\n"),
-        [("no-default", 0), ("missing-default", 1)]
+        [("missing-default", 1)]
     );
     assert_eq!(
         rules(&format!("{good}label a\n kernel /2\n")),
@@ -164,6 +165,44 @@ fn lint_names_rule_and_line() {
     );
     assert!(rules(&format!("{good}#{}\n", "x".repeat(64 * 1024))).contains(&("file-too-large", 0)));
     assert!(rules("default a\nlabel a\n kernel /1\n\0label b\n").contains(&("not-understood", 4)));
+}
+
+#[test]
+fn what_a_default_that_is_not_there_comes_to_is_said() {
+    let conf = include_bytes!("../../../tests/extlinux_uboot/default-without-label.conf");
+    let config = Config::parse(conf);
+    assert_eq!(
+        config.behaviour().to_string(),
+        "shows a menu for 3 s, then tries the labels in file order"
+    );
+    assert_eq!(config.unattended().unwrap().name, "a");
+    let said: Vec<String> = lint(&config).into_iter().map(|finding| finding.what).collect();
+    let wanted = "`default gone` names a label that is not there: it counts for nothing, and U-Boot tries \
+     the labels in file order, `a` first";
+    assert!(said.iter().any(|what| what == wanted), "{said:?}");
+    let without_menu = String::from_utf8_lossy(conf).replace("menu title x\n", "");
+    assert_eq!(
+        Config::parse(without_menu.as_bytes()).behaviour().to_string(),
+        "tries the labels in file order at once, without a menu"
+    );
+}
+
+#[test]
+fn what_the_kernel_gets_of_append_is_said() {
+    let conf = include_bytes!("../../../tests/extlinux_uboot/append-macros.conf");
+    let found: Vec<(&str, String)> = lint(&Config::parse(conf))
+        .into_iter()
+        .map(|finding| (finding.rule, finding.what))
+        .collect();
+    let rules: Vec<&str> = found.iter().map(|(rule, _)| *rule).collect();
+    assert_eq!(rules, ["variable", "quotes", "backslash"]);
+    assert!(found[0].1.contains("`${d}`"), "{found:?}");
+    for (_, what) in &found[1..] {
+        assert!(
+            what.contains("the kernel gets `root=/dev/x dyndbg=file y.c +p a$b c=${d}`"),
+            "{what}"
+        );
+    }
 }
 
 /// Reference generator: pieces of files, good and bad, put together in every pair and many triples.
@@ -213,7 +252,8 @@ fn our_label_comes_and_goes_without_a_trace() {
     let (mut written, mut refused) = (0, 0);
     for input in inputs() {
         let before = Config::parse(&input);
-        // A file that U-Boot gives up, or that swallows our first line, is refused: then nothing is to be undone.
+        // A file that U-Boot gives up, or that swallows our first line, is refused: then nothing is
+        // to be undone.
         let Ok(edit) = set(&before, &block("arch_devices_lockdep")) else {
             refused += 1;
             continue;
@@ -306,7 +346,7 @@ fn the_edit_says_what_it_means_for_u_boot() {
     let empty = set(&Config::parse(b""), &block("ours")).unwrap();
     assert_eq!(
         (empty.before, empty.after),
-        (Behaviour::TriesInOrder, Behaviour::TriesInOrder)
+        (Behaviour::NoLabel, Behaviour::AtOnce(Unattended::FileOrder))
     );
     assert_eq!(
         set(&Config::parse(&edit.bytes), &block("ours")).unwrap().notes,

@@ -1,7 +1,8 @@
-//! What U-Boot does with an extlinux.conf, step by step: which label it picks, which files it asks for, what it prints. A pure rule
-//! (`handle_pxe_menu`, `label_boot`, `boot_unattempted_labels` in `boot/pxe_utils.c`), compared with the real U-Boot by a test.
+//! What U-Boot does with an extlinux.conf, step by step: which label it picks, which files it asks
+//! for, what it prints. A pure rule (`handle_pxe_menu`, `label_boot`, `boot_unattempted_labels` in
+//! `boot/pxe_utils.c`), compared with the real U-Boot by a test.
 
-use super::{Config, Label};
+use super::{CommandLine, Config, Label, files};
 
 /// What the rule has to know of the U-Boot that reads the file.
 #[derive(Clone, Copy)]
@@ -18,6 +19,8 @@ pub struct Loader<'a> {
     pub tree: &'a str,
     /// The keyword `prompt` counts (not from v2014.10 to about v2023).
     pub reads_prompt: bool,
+    /// The value of a variable of its environment.
+    pub variable: &'a dyn Fn(&str) -> Option<String>,
 }
 
 /// One label that is tried.
@@ -27,7 +30,7 @@ pub struct Attempt {
     pub number: usize,
     /// Files in the order in which it asks for them ("Retrieving file: …").
     pub retrieved: Vec<String>,
-    /// The command line that it prints ("append: …"), variables not replaced.
+    /// The command line that it prints ("append: …") and hands over.
     pub append: Option<String>,
     /// How it ends.
     pub end: End,
@@ -44,11 +47,12 @@ pub enum End {
     LocalBoot,
 }
 
-/// Every label that is tried, in order, as long as none can be started: what the last one says is what happens when all before it fail. The first
-/// is `choice` where the menu was answered with a number, else the default. Nothing when the file is given up.
+/// Every label that is tried, in order, as long as none can be started: what the last one says is
+/// what happens when all before it fail. The first is `choice` where the menu was answered with a
+/// number, else the default. Nothing when the file is given up.
 pub fn attempts(config: &Config, choice: Option<usize>, loader: &Loader) -> Vec<Attempt> {
     let menu = &config.menu;
-    if menu.rejected.is_some() {
+    if is_given_up(config, loader) {
         return Vec::new();
     }
     let default = menu
@@ -57,21 +61,36 @@ pub fn attempts(config: &Config, choice: Option<usize>, loader: &Loader) -> Vec<
         .and_then(|default| config.number(&default.value));
     let asks = shows_menu(config, loader);
     let first = choice.filter(|_| asks).or(default);
-    let mut tried = Vec::new();
-    let mut order: Vec<usize> = (1..=menu.labels.len()).collect();
-    if let Some(first) = first.filter(|first| order.contains(first)) {
-        order.retain(|number| *number != first);
-        tried.push(attempt(first, &menu.labels[first - 1], loader));
-        if tried[0].end == End::LocalBoot {
-            return tried;
-        }
-    }
-    tried.extend(
-        order
+    let (chosen, others): (Vec<_>, Vec<_>) = (1..)
+        .zip(&menu.labels)
+        .partition(|(number, _)| Some(*number) == first);
+    let try_all = |labels: Vec<(usize, &Label)>| -> Vec<Attempt> {
+        let attempts = labels
             .into_iter()
-            .map(|number| attempt(number, &menu.labels[number - 1], loader)),
-    );
+            .map(|(number, label)| attempt(number, label, loader));
+        attempts.collect()
+    };
+    let mut tried = try_all(chosen);
+    if tried.iter().all(|first| first.end != End::LocalBoot) {
+        tried.extend(try_all(others));
+    }
     tried
+}
+
+/// Whether the file is given up ("Error parsing config file"): it cannot be read, or includes a
+/// file that is not there. What is in an included file is not followed.
+pub fn is_given_up(config: &Config, loader: &Loader) -> bool {
+    let menu = &config.menu;
+    let is_there = |path: &str| (loader.exists)(&whole(path, loader.folder));
+    menu.rejected.is_some() || !menu.includes.iter().all(|include| is_there(&include.value))
+}
+
+/// A path as U-Boot asks for it (`get_relfile`).
+fn whole(path: &str, folder: &str) -> String {
+    match path.starts_with('/') {
+        true => path.to_string(),
+        false => format!("{folder}{path}"),
+    }
 }
 
 /// Whether the menu is shown. A file without labels has none.
@@ -81,7 +100,7 @@ pub fn shows_menu(config: &Config, loader: &Loader) -> bool {
     } else {
         config.menu.prompt_without_keyword
     };
-    prompt != 0 && !config.menu.labels.is_empty() && config.menu.rejected.is_none()
+    prompt != 0 && !config.menu.labels.is_empty() && !is_given_up(config, loader)
 }
 
 fn attempt(number: usize, label: &Label, loader: &Loader) -> Attempt {
@@ -98,10 +117,7 @@ fn attempt(number: usize, label: &Label, loader: &Loader) -> Attempt {
 fn follow(label: &Label, loader: &Loader, attempt: &mut Attempt) -> End {
     let retrieved = &mut attempt.retrieved;
     let mut retrieve = |path: &str| {
-        let whole = match path.starts_with('/') {
-            true => path.to_string(),
-            false => format!("{}{path}", loader.folder),
-        };
+        let whole = whole(path, loader.folder);
         // MAX_TFTP_PATH_LEN; a longer one is not even asked for.
         if whole.len() > 512 {
             return false;
@@ -123,10 +139,15 @@ fn follow(label: &Label, loader: &Loader, attempt: &mut Attempt) -> End {
         return End::Skipped("for failure retrieving kernel");
     }
     if let Some(append) = &label.append {
-        if append.value.len() + 1 > loader.command_line {
+        if append.value.len() >= loader.command_line {
             return End::Skipped("bootarg overflow ");
         }
-        attempt.append = Some(append.value.clone());
+        let mut handed_over = CommandLine::of(&append.value).with(loader.variable);
+        // Values of variables may make it longer than the buffer, whose last byte is a NUL.
+        let mut ends = (0..loader.command_line).rev();
+        let end = ends.find(|at| handed_over.is_char_boundary(*at));
+        handed_over.truncate(end.unwrap_or(0));
+        attempt.append = Some(handed_over);
     }
     if !loader.loads_trees {
         return End::Starts;
@@ -138,8 +159,7 @@ fn follow(label: &Label, loader: &Loader, attempt: &mut Attempt) -> End {
             }
         }
         (None, Some(folder)) => {
-            let slash = if folder.ends_with('/') { "" } else { "/" };
-            retrieve(&format!("{folder}{slash}{}", loader.tree));
+            retrieve(&files::tree_in(folder, loader.tree));
         }
         (None, None) => {}
     }
@@ -158,6 +178,7 @@ mod tests {
             command_line: 1024,
             tree: "x.dtb",
             reads_prompt: true,
+            variable: &|_| None,
         }
     }
 

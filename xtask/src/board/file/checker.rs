@@ -1,5 +1,6 @@
 //! What a value of a board file may be: nothing that a program takes for an option, or a shell for more than a word. Errors name the place.
 
+use crate::board::extlinux::check_foreign_name;
 use crate::host::toml::place;
 use ::toml::Spanned;
 use anyhow::{Result, bail};
@@ -29,6 +30,14 @@ impl Checker<'_> {
             return self.wrong(at, &what);
         }
         Ok(word.clone())
+    }
+
+    /// The name of a label in an extlinux.conf.
+    pub(super) fn label(&self, at: &Spanned<String>, key: &str) -> Result<String> {
+        match check_foreign_name(at.get_ref()) {
+            Ok(()) => Ok(at.get_ref().clone()),
+            Err(error) => self.wrong(at, &format!("`{key}`: {error}")),
+        }
     }
 
     /// A path on the board.

@@ -85,8 +85,13 @@ fn values_that_could_leave_their_word_are_refused_with_their_place() {
     for (from, to, says) in [
         ("host = \"ampere\"", "host = \"-oProxyCommand=x\"", "no dash"),
         ("host = \"ampere\"", "host = \"a;b\"", "`host` is `a;b`"),
-        ("\"arch_devices\"", "\"a\\nb\"", "`vanilla-label` is `a\\nb`"),
-        ("\"arch_devices\"", "\"$(x)\"", "`vanilla-label`"),
+        (
+            "\"arch_devices\"",
+            "\"a\\nb\"",
+            "`vanilla-label`: label name `a\\nb`",
+        ),
+        ("\"arch_devices\"", "\"-rf\"", "begins with `-`"),
+        ("\"arch_devices\"", "\" a\"", "begins with a blank"),
         (
             "folder = \"/boot/firmware\"",
             "folder = \"/boot/../x\"",
@@ -121,6 +126,20 @@ fn values_that_could_leave_their_word_are_refused_with_their_place() {
     ] {
         let error = refused(from, to);
         assert!(error.contains(says) && error.contains("line "), "{to}: {error}");
+    }
+}
+
+#[test]
+fn a_vanilla_label_may_have_blanks_and_punctuation() {
+    for label in [
+        "Arch Linux ARM",
+        "Fedora (6.9.7-200.fc40.aarch64) 40",
+        "AML s9xxx",
+        "$(reboot); `x` 'y' # z",
+    ] {
+        let text = AMPERE.replacen("\"arch_devices\"", &format!("\"{label}\""), 1);
+        let file = BoardFile::parse("ampere", &text).unwrap();
+        assert_eq!(file.description.vanilla_label, label);
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{Backup, Check, Facts, Status};
 use crate::board::autologin::Active;
 use crate::board::backup::{NO_HASH, Proof};
-use crate::board::extlinux::{Behaviour, Config, Severity, lint};
+use crate::board::extlinux::{Behaviour, Config, lint};
 use crate::board::protected::Protected;
 use std::path::Path;
 
@@ -271,10 +271,9 @@ pub(super) fn extlinux(protected: &Protected) -> Vec<Check> {
     let mut checks: Vec<Check> = lint(&config)
         .into_iter()
         .map(|finding| {
-            let status = if finding.severity == Severity::Error {
-                Status::Fail
-            } else {
-                Status::Warning
+            let status = match finding.breaks(&[&protected.vanilla_label]) {
+                true => Status::Fail,
+                false => Status::Warning,
             };
             let title = format!("extlinux.conf, line {}: {}", finding.line, finding.rule);
             check(
@@ -287,8 +286,7 @@ pub(super) fn extlinux(protected: &Protected) -> Vec<Check> {
         })
         .collect();
     let default_is_vanilla = config
-        .default_label()
-        .or(config.menu.labels.first())
+        .unattended()
         .is_some_and(|label| label.name == protected.vanilla_label);
     checks.push(check(
         "extlinux",

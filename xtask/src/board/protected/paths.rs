@@ -1,5 +1,6 @@
 //! Which paths can be a board's protected ones: all of them come from the board, or from a file that was written about it.
 
+use super::super::extlinux::check_foreign_name;
 use super::super::inventory::BoardPath;
 use super::Protected;
 use anyhow::{Context, Result, ensure};
@@ -9,6 +10,7 @@ impl Protected {
     /// Errors: a path is not straight, or is where no such file is: boot files outside of the file system that U-Boot reads, modules around
     /// other things. A board that names `/` or `/etc` as its modules would have a rollback restore, and clear, all that is there.
     pub(in crate::board) fn check_paths(&self) -> Result<()> {
+        check_foreign_name(&self.vanilla_label).context("vanilla's label")?;
         let mount = &self.boot_mount;
         if mount != Path::new("/") {
             BoardPath::new(mount).context("the mount point of the boot files")?;

@@ -64,18 +64,12 @@ pub fn on_board(boot_mount: &Path, extlinux: &Path, uboot: &str) -> PathBuf {
 
 /// The running command line has to be vanilla's append: this is the extlinux.conf that U-Boot really reads.
 pub(super) fn agree_on_command_line(vanilla: &Label, cmdline: &str) -> Result<()> {
-    let append = vanilla.append.as_ref().map_or("", |append| append.value.as_str());
-    if append.contains("${") {
-        return Ok(());
-    }
-    let wanted: Vec<&str> = append.split_whitespace().collect();
-    let seen: Vec<&str> = cmdline.split_whitespace().collect();
-    let found = wanted.is_empty() || seen.windows(wanted.len()).any(|part| part == wanted.as_slice());
     ensure!(
-        found,
-        "what runs was not booted by label `{}` of this extlinux.conf: its append is `{append}`, the running kernel's \
+        vanilla.command_line().ran_as(cmdline),
+        "what runs was not booted by label `{}` of this extlinux.conf: its append is `{}`, the running kernel's \
          command line is `{cmdline}`; boot vanilla first, or find the extlinux.conf that U-Boot really reads",
-        vanilla.name
+        vanilla.name,
+        vanilla.append.as_ref().map_or("", |append| append.value.as_str()),
     );
     Ok(())
 }
@@ -140,5 +134,12 @@ mod tests {
             error.to_string().contains("was not booted by label `v`"),
             "{error}"
         );
+        let agree = |append: &str, cmdline: &str| {
+            let config = Config::parse(format!("label v\n kernel /I\n append {append}\n").as_bytes());
+            agree_on_command_line(&config.menu.labels[0], cmdline).is_ok()
+        };
+        let macros = r"root=${dev}p2 dyndbg='file y.c +p' a\$b";
+        assert!(agree(macros, "root=/dev/mmcblk0p2 dyndbg=file y.c +p a$b"));
+        assert!(!agree(macros, "root=/dev/mmcblk0p2 dyndbg=file y.c a$b"));
     }
 }
