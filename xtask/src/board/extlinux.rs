@@ -289,6 +289,4 @@ impl Config {
 }
 
 #[cfg(test)]
-mod distributions;
-#[cfg(test)]
 mod tests;

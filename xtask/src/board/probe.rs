@@ -11,6 +11,8 @@
     )
 )]
 
+#[cfg(test)]
+mod distributions;
 mod which_label;
 
 use super::extlinux::Config;

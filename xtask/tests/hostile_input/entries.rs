@@ -151,7 +151,7 @@ pub fn extlinux_conf(bytes: &[u8]) {
     for label in &config.menu.labels {
         let line = label.command_line();
         if let Some(text) = line.text() {
-            assert!(line.ran_as(&text), "{text:?}");
+            assert!(text.len() > 4096 || line.ran_as(&text), "{text:?}");
             let again = extlinux::CommandLine::of(&extlinux::escape(&text));
             assert_eq!(again.text(), Some(text));
         }

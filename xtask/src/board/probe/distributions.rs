@@ -4,9 +4,9 @@
 mod by_hand;
 mod forms;
 
-use super::*;
+use super::{Asked, describe};
+use crate::board::extlinux::{Config, lint};
 use crate::board::file::BoardFile;
-use crate::board::probe::{self, Asked};
 
 #[test]
 fn files_of_distributions_mean_what_u_boot_takes_them_for() {
@@ -36,7 +36,7 @@ fn files_of_distributions_mean_what_u_boot_takes_them_for() {
             port: None,
             config: None,
         };
-        let described = match probe::describe(&answer, &asked) {
+        let described = match describe(&answer, &asked) {
             Ok(described) => described,
             Err(error) => {
                 // A carriage return is a part of the name, for U-Boot as well, and no board file
