@@ -1,16 +1,6 @@
 //! What files are on the board: kind, mode, owner, size, time and hash, taken in one call and hashed there, since only the list of
 //! hashes should cross a slow line.
 
-#![cfg_attr(
-    not(test),
-    warn(
-        clippy::indexing_slicing,
-        clippy::arithmetic_side_effects,
-        clippy::string_slice,
-        clippy::unwrap_used
-    )
-)]
-
 mod entries;
 mod path;
 

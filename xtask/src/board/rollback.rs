@@ -77,6 +77,17 @@ impl Plan {
             && self.by_hand.is_empty()
     }
 
+    /// Files that it writes back.
+    pub(super) fn restored(&self) -> usize {
+        let menu = usize::from(self.extlinux == ExtlinuxChange::Restore);
+        self.restore.len().saturating_add(menu)
+    }
+
+    /// Files and folders that it takes away.
+    pub(super) fn removed(&self) -> usize {
+        self.strangers.len().saturating_add(self.remove.len())
+    }
+
     /// What will be done, one line each, which no name on the board can break; [`Plan::kept`] is printed after it.
     pub fn lines(&self) -> Vec<String> {
         let mut lines: Vec<String> = self.unclean.iter().map(Unclean::line).collect();
@@ -90,7 +101,7 @@ impl Plan {
                 .map(|path| format!("{verb} {}", one_line::path(path)))
                 .collect();
             if paths.len() > 12 {
-                lines.push(format!("{verb} {} more", paths.len() - 12));
+                lines.push(format!("{verb} {} more", paths.len().saturating_sub(12)));
             }
             lines
         };
@@ -243,8 +254,8 @@ pub fn execute(board: &dyn Board, plan: &Plan, host_folder: &Path) -> Result<Rol
         plan.by_hand.join("; ")
     );
     Ok(RolledBack {
-        restored: wanted.len() + usize::from(plan.extlinux == ExtlinuxChange::Restore),
-        removed: plan.strangers.len() + plan.remove.len(),
+        restored: plan.restored(),
+        removed: plan.removed(),
         sent,
         kept: plan.kept.clone(),
     })

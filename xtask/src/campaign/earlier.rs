@@ -232,7 +232,8 @@ pub fn likely(earlier: &[Earlier], known: &[Input], now: Timestamp) -> Result<St
         }
     }
     let chosen = choose(&partly, known, now)?;
-    let newest = &partly[chosen[0]];
+    let newest = chosen.first().and_then(|newest| partly.get(*newest));
+    let newest = newest.ok_or("no earlier run has one")?;
     Ok(format!("run {} of {}", newest.run, minute(&newest.since)))
 }
 

@@ -2,16 +2,6 @@
 //!
 //! This file writes it; [`read`] parses it; [`past`] folds it to what a run has come to.
 
-#![cfg_attr(
-    not(test),
-    warn(
-        clippy::indexing_slicing,
-        clippy::arithmetic_side_effects,
-        clippy::string_slice,
-        clippy::unwrap_used
-    )
-)]
-
 mod input;
 pub mod past;
 pub mod read;

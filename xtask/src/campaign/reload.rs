@@ -274,9 +274,9 @@ pub fn behind_mark(log: &[u8]) -> Option<&[u8]> {
     let at = log
         .windows(MARK.len())
         .position(|words| words == MARK.as_bytes())?;
-    let rest = &log[at..];
+    let rest = log.get(at..)?;
     let end = rest.iter().position(|byte| *byte == b'\n')?;
-    Some(&rest[end + 1..])
+    rest.get(end.checked_add(1)?..)
 }
 
 /// What a try showed that a person should know before the reboot that gives the verdict. `new` are titles of findings that the baseline lacks.

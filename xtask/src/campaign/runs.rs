@@ -233,7 +233,8 @@ pub fn summary(run: &Run) -> Summary {
         (None, None) => Vec::new(),
     };
     for verdict in rows.iter().filter_map(|row| row.verdict) {
-        *summary.verdicts.entry(Verdict::text(verdict).into()).or_default() += 1;
+        let count = summary.verdicts.entry(Verdict::text(verdict).into()).or_default();
+        *count = count.saturating_add(1);
     }
     summary
 }

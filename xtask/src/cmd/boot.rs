@@ -109,7 +109,7 @@ impl Boot {
         let outcome = self.tell(context, &booted);
         let mut netconsole = None;
         if matches!(booted.outcome, Ended::Booted(_)) {
-            match lease::renew(board, Duration::from_secs(self.stay * 60)) {
+            match lease::renew(board, Duration::from_secs(self.stay.saturating_mul(60))) {
                 Ok(held) => context.ui.line(&format!(
                     "its lease ends in {} minutes: then it resets itself into vanilla; {held}",
                     self.stay

@@ -235,7 +235,7 @@ fn build(
     // Each call of make moved the log of the one before aside.
     let last = made.len().saturating_sub(1);
     for (at, made) in made.iter_mut().enumerate().filter(|(at, _)| *at < last) {
-        made.log = PathBuf::from(format!("{}.{}", made.log.display(), last - at));
+        made.log = PathBuf::from(format!("{}.{}", made.log.display(), last.saturating_sub(at)));
     }
     Ok(Built { configured, made })
 }

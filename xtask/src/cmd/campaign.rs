@@ -162,7 +162,7 @@ fn check(context: &Context, named: &[PathBuf]) -> Result<Outcome> {
     let mut wrong = 0;
     for file in &files {
         let (campaign, problems) = problems_of(context, file)?;
-        wrong += problems.len();
+        wrong = usize::saturating_add(wrong, problems.len());
         for problem in &problems {
             context.ui.line(&format!("{}:{problem}", file.display()));
         }

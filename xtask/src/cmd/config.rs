@@ -331,7 +331,7 @@ fn made(context: &Context, place: &Place, profile: Profile, base: &Base) -> Resu
 
 /// Releases that a profile must not have: that of the vanilla kernel built here.
 fn vanilla_releases(context: &Context, profile: &str) -> Vec<String> {
-    if profile == KNOWN[0].name {
+    if KNOWN.first().is_some_and(|known| known.name == profile) {
         return Vec::new();
     }
     stage::read_manifest(&context.folders.cache.join("vanilla"))

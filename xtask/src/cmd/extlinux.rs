@@ -282,7 +282,7 @@ fn lint(
     context.ui.line(&format!(
         "{}: {errors} errors, {} warnings; unattended, U-Boot {}",
         source.shown,
-        findings.len() - errors,
+        findings.len().saturating_sub(errors),
         source.config.behaviour()
     ));
     if there.is_none() {
@@ -325,15 +325,13 @@ fn show(context: &Context, source: &Source) -> Result<Outcome> {
         config.behaviour()
     ));
     let mut labels = Vec::new();
-    for (index, label) in config.menu.labels.iter().enumerate() {
+    for (number, label) in (1_usize..).zip(&config.menu.labels) {
         let is_default = default.is_some_and(|default| std::ptr::eq(default, label));
         let append = label.append.as_ref().map(|append| append.value.as_str());
         let mark = if is_default { "*" } else { " " };
         context.ui.line(&format!(
             "{mark} {}  {} (line {})",
-            index + 1,
-            label.name,
-            label.line
+            number, label.name, label.line
         ));
         let values = [
             ("shown as", label.menu_label.as_deref()),
@@ -348,7 +346,7 @@ fn show(context: &Context, source: &Source) -> Result<Outcome> {
             context.ui.line(&format!("       {key:<9} {value}"));
         }
         labels.push(serde_json::json!({
-            "number": index + 1, "name": label.name, "line": label.line, "default": is_default, "kernel": label.kernel,
+            "number": number, "name": label.name, "line": label.line, "default": is_default, "kernel": label.kernel,
             "initrd": label.initrd, "fdt": label.fdt, "fdtdir": label.fdtdir, "fdtoverlays": label.fdtoverlays, "append": append
         }));
     }

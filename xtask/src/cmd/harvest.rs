@@ -220,7 +220,7 @@ fn tell_findings(ui: &Ui, findings: &[Finding]) {
             0 => String::new(),
             more => format!(" and {more} more"),
         };
-        let shown = places[..places.len().min(PLACES)].join(", ");
+        let shown = places.get(..PLACES).unwrap_or(places).join(", ");
         ui.line(&format!("{name} in {shown}{more}"));
     }
     if !words.is_empty() {

@@ -237,7 +237,7 @@ impl Preflight {
     fn needed(&self, build: Option<&Manifest>, protected: &Protected) -> Needed {
         let mut needed = build.map_or(Needed::GUESS, |build| Needed::of(build, protected));
         if let Some(megabytes) = self.boot_space {
-            needed.boot = megabytes * 1_000_000;
+            needed.boot = megabytes.saturating_mul(1_000_000);
         }
         needed
     }

@@ -54,11 +54,8 @@ pub struct Order {
 /// Tells which tool this is: its version, and the hash of the program's file.
 pub fn tool() -> Result<String> {
     let program = std::env::current_exe().context("finding this program's own file")?;
-    Ok(format!(
-        "{} {}",
-        env!("CARGO_PKG_VERSION"),
-        &files::sha256_file(&program)?[..16]
-    ))
+    let hash = files::sha256_file(&program)?;
+    Ok(format!("{} {hash:.16}", env!("CARGO_PKG_VERSION")))
 }
 
 /// The run that the same command would go on with, if there is one.

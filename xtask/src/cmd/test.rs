@@ -158,9 +158,15 @@ impl Counts {
         let rest = rest.split_once(". ").map_or("", |(_, rest)| rest);
         for part in rest.split("; ") {
             match part.split_once(' ') {
-                Some((number, "passed")) => self.passed += number.parse::<u64>().unwrap_or(0),
-                Some((number, "failed")) => self.failed += number.parse::<u64>().unwrap_or(0),
-                Some((number, "ignored")) => self.ignored += number.parse::<u64>().unwrap_or(0),
+                Some((number, "passed")) => {
+                    self.passed = self.passed.saturating_add(number.parse().unwrap_or(0))
+                }
+                Some((number, "failed")) => {
+                    self.failed = self.failed.saturating_add(number.parse().unwrap_or(0))
+                }
+                Some((number, "ignored")) => {
+                    self.ignored = self.ignored.saturating_add(number.parse().unwrap_or(0))
+                }
                 _ => {}
             }
         }

@@ -2,6 +2,7 @@
 
 pub mod awake;
 pub mod bounded;
+pub mod deadline;
 pub mod file_name;
 pub mod files;
 pub mod folders;

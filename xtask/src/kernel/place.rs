@@ -41,7 +41,7 @@ impl Place {
                     .to_string_lossy()
                     .into_owned();
                 let hash = sha256(repository.as_os_str().as_encoded_bytes());
-                let key = format!("{}-{}", plain(&name), &hash[..8]);
+                let key = format!("{}-{hash:.8}", plain(&name));
                 (repository, key)
             }
             None => {

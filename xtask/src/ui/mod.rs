@@ -227,6 +227,14 @@ pub struct Task<'a> {
     told: Cell<Instant>,
 }
 
+/// 0 to 100; 100 of nothing is all of it.
+fn percent(done: u64, total: u64) -> u64 {
+    done.min(total)
+        .saturating_mul(100)
+        .checked_div(total)
+        .unwrap_or(100)
+}
+
 /// How often a long task says how far it is where there is no terminal.
 const TELL_EVERY: Duration = Duration::from_secs(60);
 
@@ -237,7 +245,7 @@ impl Task<'_> {
         let left = left.map_or(String::new(), |left| format!(", about {} left", short(left)));
         match self.total {
             Some(total) => {
-                let percent = 100 * done.min(total) / total.max(1);
+                let percent = percent(done, total);
                 self.bar.set_position(done);
                 self.bar.set_message(format!("{}: {percent} %{left}", self.title));
             }
@@ -248,7 +256,7 @@ impl Task<'_> {
         if self.bar.is_hidden() && self.told.get().elapsed() > TELL_EVERY {
             self.told.set(Instant::now());
             let how_far = match self.total {
-                Some(total) => format!("{} % done{left}", 100 * done.min(total) / total.max(1)),
+                Some(total) => format!("{} % done{left}", percent(done, total)),
                 None => made.to_string(),
             };
             self.ui.say(&format!("{}: {how_far}", self.title));

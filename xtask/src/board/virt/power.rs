@@ -2,7 +2,7 @@
 
 use super::qemu::{self, Machine};
 use super::qmp::Qmp;
-use crate::host::{process, requirements};
+use crate::host::{deadline, process, requirements};
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal};
 use std::path::Path;
@@ -60,7 +60,7 @@ fn run_qemu(machine: &Machine, arguments: &[String]) -> Result<()> {
 
 /// Waits until the machine is gone. Gives whether it went within `limit`.
 pub fn wait_until_off(folder: &Path, limit: Duration) -> bool {
-    let deadline = Instant::now() + limit;
+    let deadline = deadline::after(limit);
     while running(folder).is_some() {
         if Instant::now() >= deadline {
             return false;

@@ -1,6 +1,6 @@
 //! A small client of QEMU's control socket (QMP: one JSON object a line; QEMU's `docs/interop/qmp-spec`).
 
-use crate::host::socket;
+use crate::host::{deadline, socket};
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Write};
@@ -27,7 +27,7 @@ impl Qmp {
         let mut qmp = Qmp {
             stream: BufReader::new(stream),
         };
-        let greeting = qmp.receive(Instant::now() + LIMIT).with_context(doing)?;
+        let greeting = qmp.receive(deadline::after(LIMIT)).with_context(doing)?;
         if greeting.get("QMP").is_none() {
             bail!("{}: this is not QEMU: it said {greeting}", doing());
         }
@@ -40,7 +40,7 @@ impl Qmp {
         let doing = || format!("telling QEMU `{command}`");
         let request = json!({ "execute": command, "arguments": arguments });
         writeln!(self.stream.get_mut(), "{request}").with_context(doing)?;
-        let deadline = Instant::now() + LIMIT;
+        let deadline = deadline::after(LIMIT);
         loop {
             if let Some(answer) = answer(self.receive(deadline).with_context(doing)?) {
                 return answer.with_context(doing);

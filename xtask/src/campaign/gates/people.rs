@@ -74,8 +74,8 @@ pub fn read(answer: &str) -> Option<Vec<Session>> {
 /// A line of `who -u`: name, line, date, time, idle (`.` below a minute, `old` above a day, else hours and minutes), process.
 fn of_who(line: &str) -> Option<Session> {
     let words: Vec<&str> = line.split_whitespace().collect();
-    let clock = |word: &&str| word.len() == 5 && word.as_bytes()[2] == b':';
-    let idle = words.get(words.iter().position(clock)? + 1)?;
+    let clock = |word: &&str| word.len() == 5 && word.as_bytes().get(2) == Some(&b':');
+    let idle = words.iter().skip_while(|word| !clock(word)).nth(1)?;
     Some(Session {
         user: words.first()?.to_string(),
         kind: "tty".into(),
@@ -86,7 +86,9 @@ fn of_who(line: &str) -> Option<Session> {
             "old" => 24 * 60,
             text => {
                 let (hours, minutes) = text.split_once(':')?;
-                60 * hours.parse::<u64>().ok()? + minutes.parse::<u64>().ok()?
+                let minutes: u64 = minutes.parse().ok()?;
+                let hours: u64 = hours.parse().ok()?;
+                hours.checked_mul(60)?.checked_add(minutes)?
             }
         }),
     })
@@ -112,7 +114,7 @@ pub fn is_free(people: &People, sessions: &[Session], minute: u16) -> Free {
         })
         .map(Session::words)
         .collect();
-    let others = sessions.len() - at_work.len();
+    let others = sessions.len().saturating_sub(at_work.len());
     if at_work.is_empty() {
         return Free::Go(match others {
             0 => Vec::new(),

@@ -152,8 +152,8 @@ fn rewrite(tree: &Tree, patch: &Patch, file: &Path, commit: &str) -> Result<bool
 fn follow(tree: &Tree, series: &Series, before: &[Option<String>], at: usize) -> Result<Vec<PathBuf>> {
     let now = tree.applied(series)?;
     let mut written = Vec::new();
-    for later in
-        (at + 1..series.patches.len()).filter(|later| before[*later].is_some() && now[*later].is_none())
+    for later in (at.saturating_add(1)..series.patches.len())
+        .filter(|later| before[*later].is_some() && now[*later].is_none())
     {
         let patch = &series.patches[later];
         let commits = tree.commits()?;
