@@ -233,6 +233,7 @@ fn entry(record: &str, path: &str, hashes: &BTreeMap<&str, &str>) -> Result<Entr
 #[serde(rename_all = "kebab-case")]
 pub struct Difference {
     /// Absolute path on the board.
+    #[serde(serialize_with = "crate::host::json::named")]
     pub path: PathBuf,
     /// What is different, in words.
     pub what: String,

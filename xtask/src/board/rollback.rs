@@ -25,16 +25,21 @@ pub struct Plan {
     /// What happens to extlinux.conf.
     pub extlinux: ExtlinuxChange,
     /// Vanilla's files that are put back.
+    #[serde(serialize_with = "crate::host::json::named")]
     pub restore: Vec<PathBuf>,
     /// Vanilla's folders and links that are made again, with their modes and owners.
+    #[serde(serialize_with = "crate::host::json::named")]
     pub reshape: Vec<PathBuf>,
     /// Files and folders in vanilla's folders that vanilla did not have.
+    #[serde(serialize_with = "crate::host::json::named")]
     pub strangers: Vec<PathBuf>,
     /// Files and folders of ours that are removed.
+    #[serde(serialize_with = "crate::host::json::named")]
     pub remove: Vec<PathBuf>,
     /// Boot methods whose one attempt was prepared and never used up: it is taken back.
     pub boot_once: Vec<Method>,
     /// Files that pre-flight renamed to switch a log-in off: what they are called now, and what they were called.
+    #[serde(serialize_with = "crate::host::json::named")]
     pub rename: Vec<(PathBuf, PathBuf)>,
     /// What has to be done by hand: devices that differ.
     pub by_hand: Vec<String>,
@@ -49,9 +54,9 @@ pub struct Plan {
 #[serde(rename_all = "kebab-case")]
 pub enum Copy {
     /// The one on the board, whole.
-    OnBoard(PathBuf),
+    OnBoard(#[serde(serialize_with = "crate::host::json::named")] PathBuf),
     /// The archive on the host, because the one on the board is damaged or gone.
-    OnHost(PathBuf),
+    OnHost(#[serde(serialize_with = "crate::host::json::named")] PathBuf),
 }
 
 /// What a rollback does to extlinux.conf.

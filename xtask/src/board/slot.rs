@@ -101,12 +101,16 @@ pub enum State {
 #[serde(rename_all = "kebab-case")]
 pub struct Place {
     /// The Image, on the board.
+    #[serde(serialize_with = "crate::host::json::named")]
     pub image: PathBuf,
     /// Its device tree, on the board.
+    #[serde(serialize_with = "crate::host::json::named")]
     pub dtb: Option<PathBuf>,
     /// Its initramfs, on the board.
+    #[serde(serialize_with = "crate::host::json::named")]
     pub initramfs: Option<PathBuf>,
     /// Its modules, on the board.
+    #[serde(serialize_with = "crate::host::json::named")]
     pub modules: PathBuf,
     /// The Image as U-Boot sees it.
     pub uboot_kernel: String,

@@ -9,9 +9,10 @@ pub mod read;
 pub use input::Input;
 
 use crate::host::bounded;
+use crate::host::json::json;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -8,9 +8,10 @@ use super::attempt::Booted;
 use crate::board::inventory::Inventory;
 use crate::board::quote;
 use crate::board::slot::{Record, State};
+use crate::host::json::json;
 use crate::kernel::changes;
 use crate::manifest::{File, Kind, Manifest};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

@@ -182,6 +182,7 @@ pub struct Summary {
     /// How often each verdict was given.
     pub verdicts: BTreeMap<String, usize>,
     /// Its folder.
+    #[serde(serialize_with = "crate::host::json::named")]
     pub folder: PathBuf,
 }
 

@@ -13,6 +13,7 @@ use crate::board::writer::Writer;
 use crate::exit::Outcome;
 use crate::host::bounded;
 use crate::host::files;
+use crate::host::json::json;
 use anyhow::{Context as _, Result, bail};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -290,7 +291,7 @@ fn lint(
             .ui
             .line("the files that it names were not looked for: give --root, or --board");
     }
-    context.ui.json(&serde_json::json!({
+    context.ui.json(&json!({
         "findings": findings, "errors": errors, "behaviour": source.config.behaviour().to_string(), "files_checked": there.is_some()
     }))?;
     if errors > 0 || strict && !findings.is_empty() {
@@ -345,7 +346,7 @@ fn show(context: &Context, source: &Source) -> Result<Outcome> {
         for (key, value) in values.iter().filter_map(|(key, value)| Some((key, (*value)?))) {
             context.ui.line(&format!("       {key:<9} {value}"));
         }
-        labels.push(serde_json::json!({
+        labels.push(json!({
             "number": number, "name": label.name, "line": label.line, "default": is_default, "kernel": label.kernel,
             "initrd": label.initrd, "fdt": label.fdt, "fdtdir": label.fdtdir, "fdtoverlays": label.fdtoverlays, "append": append
         }));
@@ -353,7 +354,7 @@ fn show(context: &Context, source: &Source) -> Result<Outcome> {
     let behaviour = config.behaviour().to_string();
     context
         .ui
-        .json(&serde_json::json!({ "behaviour": behaviour, "labels": labels }))?;
+        .json(&json!({ "behaviour": behaviour, "labels": labels }))?;
     context
         .ui
         .line("* boots when nobody chooses; if it cannot be loaded, the others follow in file order");
@@ -386,8 +387,7 @@ fn write(context: &Context, source: &Source, which: &Which, ours: &Ours, edit: &
     for note in &edit.notes {
         context.ui.warn(note);
     }
-    let answer =
-        serde_json::json!({ "changed": changed, "dry_run": context.global.dry_run, "notes": edit.notes });
+    let answer = json!({ "changed": changed, "dry_run": context.global.dry_run, "notes": edit.notes });
     if !changed || context.global.dry_run {
         context.ui.json(&answer)?;
         let what = if changed {

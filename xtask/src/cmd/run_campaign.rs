@@ -27,6 +27,7 @@ use crate::campaign::{report, way_home};
 use crate::exit::Outcome;
 use crate::host::bounded;
 use crate::host::interrupt;
+use crate::host::json::json;
 use crate::host::{awake, files};
 use anyhow::{Context as _, Result, bail, ensure};
 use std::path::{Path, PathBuf};
@@ -323,9 +324,9 @@ pub fn outcome(end: End) -> Outcome {
 }
 
 fn tell(context: &Context, record: &RunRecord, folder: &Path) -> Result<Outcome> {
-    context.ui.json(
-        &serde_json::json!({ "end": record.end, "report": report::html_path(folder), "run": record }),
-    )?;
+    context
+        .ui
+        .json(&json!({ "end": record.end, "report": report::html_path(folder), "run": record }))?;
     context.ui.line("");
     for line in report::summary(record) {
         context.ui.line(&line);

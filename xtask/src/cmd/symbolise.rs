@@ -57,6 +57,7 @@ pub struct Symbolise {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct Answer<'a> {
+    #[serde(serialize_with = "crate::host::json::named")]
     build: &'a Path,
     release: &'a str,
     frames: usize,

@@ -2,6 +2,7 @@
 
 use super::Context;
 use crate::exit::Outcome;
+use crate::host::json::json;
 use crate::host::process;
 use anyhow::{Result, bail};
 use std::path::PathBuf;
@@ -76,7 +77,7 @@ impl Test {
         ));
         context
             .ui
-            .json(&serde_json::json!({ "passed": counts.passed, "failed": counts.failed, "ignored": counts.ignored }))?;
+            .json(&json!({ "passed": counts.passed, "failed": counts.failed, "ignored": counts.ignored }))?;
         outcome?;
         if counts.passed == 0 || counts.failed > 0 {
             bail!("{} tests passed and {} failed", counts.passed, counts.failed);

@@ -8,6 +8,7 @@ pub mod files;
 pub mod folders;
 pub mod identity;
 pub mod interrupt;
+pub mod json;
 pub mod lock;
 pub mod one_line;
 pub mod packages;

@@ -184,6 +184,7 @@ pub struct Place {
     /// Function.
     pub function: String,
     /// Relative to the tree, where it lies in it.
+    #[serde(serialize_with = "crate::host::json::named")]
     pub file: PathBuf,
     /// Line; none without debug information.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -5,9 +5,11 @@ mod block;
 mod json;
 mod text;
 
+pub use crate::host::json::{path_name, path_names};
 pub use block::{Block, Line, Look};
-pub use text::{count, path_name, path_names, plain, short, visible};
+pub use text::{count, plain, short, visible};
 
+use crate::host::json::json;
 use crate::host::one_line::{indented, one_line_of};
 use anyhow::{Result, bail};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
@@ -129,7 +131,7 @@ impl Ui {
     pub fn error(&self, error: &anyhow::Error) {
         let text = message(&format!("{error:#}"));
         drop(writeln!(std::io::stderr(), "error: {text}"));
-        drop(self.json(&serde_json::json!({ "error": text })));
+        drop(self.json(&json!({ "error": text })));
     }
 
     /// What clap says of a command line that it does not accept; or the help or the version that was asked for, which is text in any format.
@@ -142,7 +144,7 @@ impl Ui {
         let text = visible(said.render().to_string().trim_end());
         eprintln!("{text}");
         let error = text.strip_prefix("error: ").unwrap_or(&text);
-        drop(self.json(&serde_json::json!({ "error": error })));
+        drop(self.json(&json!({ "error": error })));
     }
 
     /// A fixed block of lines below everything that is said, drawn anew each time it changes; shows nothing where standard error is

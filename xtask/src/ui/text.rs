@@ -1,7 +1,6 @@
 //! Text made safe and short for whoever reads it.
 
 use crate::host::one_line::is_invisible;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// A time as a person says it: `40 s`, `12 min`, `1 h 05 min`.
@@ -22,17 +21,6 @@ pub fn count(number: usize, thing: &str) -> String {
         _ => "s",
     };
     format!("{number} {thing}{plural}")
-}
-
-/// The name of a path for `--json`: JSON has no other bytes than UTF-8 (those are replaced), and a path that cannot be
-/// written at all must not end a verb that has done its work.
-pub fn path_name(path: &Path) -> String {
-    path.to_string_lossy().into_owned()
-}
-
-/// [`path_name`] of each.
-pub fn path_names(paths: &[PathBuf]) -> Vec<String> {
-    paths.iter().map(|path| path_name(path)).collect()
 }
 
 /// Text of several lines whose breaks are meant, made safe for a terminal (a word goes through

@@ -1,8 +1,9 @@
 //! A small client of QEMU's control socket (QMP: one JSON object a line; QEMU's `docs/interop/qmp-spec`).
 
+use crate::host::json::json;
 use crate::host::{deadline, socket};
 use anyhow::{Context, Result, bail};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;

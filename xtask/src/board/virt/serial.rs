@@ -8,6 +8,7 @@ use crate::capture::control::MenuEntry;
 use crate::capture::line::Way;
 use crate::capture::source::Source;
 use crate::host::identity::Identity;
+use crate::host::json::json;
 use crate::host::{deadline, socket};
 use anyhow::{Context, Result, bail};
 use std::fs::File;
@@ -128,7 +129,7 @@ impl SerialLine for Serial {
     }
 
     fn send_break(&self) -> Result<()> {
-        let arguments = serde_json::json!({ "id": qemu::SERIAL_ID });
+        let arguments = json!({ "id": qemu::SERIAL_ID });
         Qmp::connect(&self.folder, qemu::QMP_SOCKET)?.execute("chardev-send-break", arguments)?;
         Ok(())
     }

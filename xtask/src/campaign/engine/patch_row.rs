@@ -11,10 +11,10 @@ use crate::campaign::journal::past::{ATTEMPT, JUDGE, Judged};
 use crate::campaign::left_out;
 use crate::campaign::record::{End, FindingRecord};
 use crate::campaign::verdict::{self, Verdict};
+use crate::host::json::json;
 use crate::manifest::Manifest;
 use anyhow::{Context, Result};
 use kernel_log::baseline::{self, Signature};
-use serde_json::json;
 
 /// What the state was before a patch, for taking it back.
 pub(super) type Before = (Option<Manifest>, usize);

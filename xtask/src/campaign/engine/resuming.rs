@@ -10,9 +10,9 @@ use crate::campaign::journal::past::{Past, PastRow};
 use crate::campaign::record::RowRecord;
 use crate::campaign::resume::{Decision, TakeBack};
 use crate::campaign::search;
+use crate::host::json::json;
 use crate::manifest::Manifest;
 use anyhow::{Context, Result, bail};
-use serde_json::json;
 
 impl<H: Hands> Walk<'_, H> {
     /// Goes on with a run. Dying at any instant it can be decided and done again: nothing is taken as done that the journal does not say.

@@ -5,6 +5,7 @@ use crate::cmd::open_tree::{Where, open};
 use crate::exit::Outcome;
 use crate::host::bounded;
 use crate::host::files::write_atomic;
+use crate::host::json::json;
 use crate::kernel::patch::{Patch, with_diff_of};
 use crate::kernel::place::BRANCH;
 use crate::kernel::review;
@@ -48,7 +49,7 @@ impl Refresh {
                 patch.short_name(),
                 series.paths[at].display()
             ));
-            context.ui.json(&serde_json::json!({
+            context.ui.json(&json!({
                 "dry_run": true, "tree": ui::path_name(&place.worktree), "patch": patch.name, "file": ui::path_name(&series.paths[at])
             }))?;
             return Ok(Outcome::Success);
@@ -92,7 +93,7 @@ impl Refresh {
                 patch.short_name()
             ));
         }
-        context.ui.json(&serde_json::json!({
+        context.ui.json(&json!({
             "patch": patch.name, "commit": refreshed.commit, "files": ui::path_names(&refreshed.files), "written": ui::path_names(&written),
             "restacked": refreshed.restacked, "left_out": ui::path_names(&refreshed.unknown)
         }))?;

@@ -39,6 +39,7 @@ pub struct Made {
     /// How right the time that was said to remain was, at 25, 50 and 75 % of a build with a plan.
     pub figures: Vec<Figure>,
     /// Its whole output.
+    #[serde(serialize_with = "crate::host::json::named")]
     pub log: PathBuf,
 }
 
