@@ -203,6 +203,12 @@ fn no_path_that_is_not_utf8_ends_an_answer() {
             is_test || !panicking.is_match(&code),
             "{name} has serde_json's json!, which panics: host::json::json! does not"
         );
+        for panics in ["env::args()", "env::vars()"] {
+            assert!(
+                !code.contains(panics),
+                "{name} has {panics}, which panics on what is not UTF-8"
+            );
+        }
     }
     assert!(printed.fields > 20, "fields with paths were found");
     assert!(

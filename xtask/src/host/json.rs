@@ -5,6 +5,7 @@
 //! its name then, with U+FFFD in the place of what is not UTF-8. Documents that are read again keep serde's refusal: a path in them has
 //! to be exact. `tests/tidy.rs` holds every source to this.
 
+use anyhow::{Result, ensure};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,15 @@ pub fn path_name(path: &Path) -> String {
 /// [`path_name`] of each.
 pub fn path_names(paths: &[PathBuf]) -> Vec<String> {
     paths.iter().map(|path| path_name(path)).collect()
+}
+
+/// Refuses a path that a document could not hold, before anything is done there. Errors: it is not UTF-8.
+pub fn require_utf8(path: &Path) -> Result<()> {
+    ensure!(
+        path.to_str().is_some(),
+        "the name of {path:?} is not UTF-8, and the records of runs and builds are JSON, which cannot hold it: rename it"
+    );
+    Ok(())
 }
 
 /// A path, or a collection of paths.
@@ -62,7 +72,7 @@ impl<A: Named, B: Named> Named for (A, B) {
 }
 
 /// `#[serde(serialize_with = "named")]` for a field with paths of a type that is only ever printed.
-pub fn named<T: Named, S: Serializer>(paths: &T, serializer: S) -> Result<S::Ok, S::Error> {
+pub fn named<T: Named, S: Serializer>(paths: &T, serializer: S) -> std::result::Result<S::Ok, S::Error> {
     paths.named().serialize(serializer)
 }
 
