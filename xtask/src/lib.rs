@@ -1,6 +1,18 @@
 //! Lockstep applies a kernel patch series to a real board one patch at a time, with one boot and one
 //! verdict for each, and never loses the board. `ARCHITECTURE.md` shows the rooms and who knows whom.
 
+// What is parsed comes from boards, disks, patches, logs and files: no slice of it by an index and no arithmetic on its numbers
+// without a check. An exception is a stated invariant.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::unwrap_used,
+        clippy::string_slice
+    )
+)]
+
 pub mod board;
 pub mod campaign;
 pub mod capture;

@@ -1,6 +1,9 @@
 //! The command line as a person meets it.
 
 use assert_cmd::Command;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 fn xtask(arguments: &[&str]) -> Command {
     let mut command = Command::cargo_bin("xtask").unwrap();
@@ -315,4 +318,122 @@ fn yes_together_with_no_input_is_yes() {
         .clone();
     let said = String::from_utf8(parsed.stderr).unwrap();
     assert!(!said.contains("cannot be used with"), "{said}");
+}
+
+/// JSON cannot hold a name that is not UTF-8, and folders and files of a user may have one.
+#[test]
+fn a_name_that_is_not_utf8_is_one_json_object_in_every_answer() {
+    let top = tempfile::tempdir().unwrap();
+    let bad = top.path().join(OsStr::from_bytes(b"\xff"));
+    std::fs::create_dir(&bad).unwrap();
+    std::fs::write(
+        bad.join("log"),
+        "[    0.000000] Linux version 7.3.4 (a@b) #1 SMP\n[    1.0] BUG: x\n",
+    )
+    .unwrap();
+    std::fs::write(bad.join("extlinux.conf"), "default a\nlabel a\n kernel /Image\n").unwrap();
+    std::fs::write(bad.join(".config"), "CONFIG_A=y\n").unwrap();
+    std::fs::write(bad.join("bdinfo"), "relocaddr   = 0x00000000bf000000\n").unwrap();
+    let project = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let series = bad.join("series-of");
+    std::fs::create_dir(&series).unwrap();
+    for entry in std::fs::read_dir(project.join("patches/release-fences")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() {
+            std::fs::copy(&path, series.join(path.file_name().unwrap())).unwrap();
+        }
+    }
+    std::fs::create_dir(bad.join("run")).unwrap();
+    std::fs::copy(
+        project.join("xtask/tests/documents/run.json"),
+        bad.join("run/run.json"),
+    )
+    .unwrap();
+    let words = |text: &str| -> Vec<OsString> {
+        let place = |word: &str| match word.strip_prefix("BAD") {
+            Some(rest) => {
+                let mut path = bad.clone().into_os_string();
+                path.push(rest);
+                path
+            }
+            None => word.into(),
+        };
+        text.split(' ').map(place).collect()
+    };
+    let cache = top.path().join("cache");
+    // What is answered, and what is refused: either way it is one object, and the program does not panic.
+    let mut other = Vec::new();
+    for (line, answered) in [
+        ("logs BAD/log", true),
+        ("logs BAD/log --baseline BAD/log", true),
+        ("extlinux lint BAD/extlinux.conf --root BAD", true),
+        ("extlinux show BAD/extlinux.conf", true),
+        ("config diff BAD/.config BAD", false),
+        ("series --series BAD/series-of", true),
+        ("series show 4 --series BAD/series-of", true),
+        ("review --series BAD/series-of", true),
+        ("campaign check BAD/log", true),
+        ("symbolise BAD/log --build BAD", false),
+        ("report BAD/run", true),
+        ("report BAD/run --bundle BAD/out.tar.zst", true),
+        ("harvest -n --to BAD/new", true),
+        ("deploy -n --manifest BAD", false),
+        ("rollback -n --offline BAD", false),
+        ("series import -n BAD/log --into BAD/new", false),
+        ("apply -n 1 --series BAD/series-of --kernel BAD", false),
+        ("build-debug-kernel -n --kernel BAD", false),
+        ("config why A --kernel BAD", false),
+        ("bisect-apply -n --kernel BAD", true),
+        ("board ramoops --bdinfo BAD/bdinfo --out BAD/overlay", false),
+        (
+            "board probe -n --ssh nobody@invalid.invalid --write BAD/x.toml",
+            true,
+        ),
+    ] {
+        let mut command = xtask(&["--json", "--no-input"]);
+        let output = command
+            .args(words(line))
+            .env("LOCKSTEP_CACHE", &cache)
+            .output()
+            .unwrap();
+        let answer = one_object(line, &output);
+        if answer.get("error").is_none() != answered {
+            other.push(format!("{line}: {answer}"));
+        }
+    }
+    assert!(other.is_empty(), "{}", other.join("\n"));
+    for verb in [
+        "doctor",
+        "status",
+        "history",
+        "board status",
+        "backup list",
+        "build-debug-kernel -n",
+        "plan",
+    ] {
+        let mut command = xtask(&["--json", "--no-input"]);
+        let output = command
+            .args(words(verb))
+            .env("LOCKSTEP_CACHE", &bad)
+            .output()
+            .unwrap();
+        let error = one_object(verb, &output)["error"].to_string();
+        assert!(
+            error.contains("LOCKSTEP_CACHE") && error.contains("not UTF-8"),
+            "{verb}: {error}"
+        );
+    }
+}
+
+/// The only thing on standard output of a program that did not panic.
+fn one_object(line: &str, output: &std::process::Output) -> serde_json::Value {
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.code().is_some_and(|code| code != 101),
+        "{line}: {said}"
+    );
+    let answer: serde_json::Value =
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{line}: {error}: {said}"));
+    assert_eq!(answer["schema_version"], 1, "{line}: {answer}");
+    answer
 }

@@ -58,6 +58,7 @@ pub struct Active {
     /// The display manager.
     pub manager: String,
     /// The file.
+    #[serde(serialize_with = "crate::host::json::named")]
     pub file: PathBuf,
     /// The user.
     pub user: String,

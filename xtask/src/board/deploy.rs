@@ -68,12 +68,14 @@ pub struct Plan {
     /// Where its parts go.
     pub place: Place,
     /// Files that are sent, as paths on the board.
+    #[serde(serialize_with = "crate::host::json::named")]
     pub send: Vec<PathBuf>,
     /// Their bytes, before packing.
     pub send_bytes: u64,
     /// Files that are there already, by hash.
     pub unchanged: usize,
     /// Files and folders of an older slot of this label that are removed.
+    #[serde(serialize_with = "crate::host::json::named")]
     pub remove: Vec<PathBuf>,
     /// Releases of older slots that stay, without a label.
     pub keep: Vec<String>,

@@ -188,8 +188,10 @@ pub struct SecondHost {
     /// `user@host`, or a name from the ssh_config.
     pub host: String,
     /// Folder there, below the home folder where it is relative.
+    #[serde(serialize_with = "crate::host::json::named")]
     pub folder: PathBuf,
     /// The ssh_config that leads there, where it is not the user's own.
+    #[serde(serialize_with = "crate::host::json::named")]
     pub config: Option<PathBuf>,
 }
 

@@ -186,7 +186,7 @@ impl Shared {
                     self.lock().answered(began, now, boot_id);
                     return self.note(&format!(
                         "answered after {:.2} s: {text}",
-                        (now - began).as_secs_f64()
+                        now.saturating_sub(began).as_secs_f64()
                     ));
                 }
                 // Somebody is there, and a shell could not even read two files.
@@ -206,7 +206,7 @@ impl Shared {
         let why = why.lines().next().unwrap_or_default();
         self.note(&format!(
             "missed ({miss:?}) after {:.2} s: {}",
-            (now - began).as_secs_f64(),
+            now.saturating_sub(began).as_secs_f64(),
             why.escape_debug()
         ));
     }

@@ -1,16 +1,6 @@
 //! What files are on the board: kind, mode, owner, size, time and hash, taken in one call and hashed there, since only the list of
 //! hashes should cross a slow line.
 
-#![cfg_attr(
-    not(test),
-    warn(
-        clippy::indexing_slicing,
-        clippy::arithmetic_side_effects,
-        clippy::string_slice,
-        clippy::unwrap_used
-    )
-)]
-
 mod entries;
 mod path;
 
@@ -243,6 +233,7 @@ fn entry(record: &str, path: &str, hashes: &BTreeMap<&str, &str>) -> Result<Entr
 #[serde(rename_all = "kebab-case")]
 pub struct Difference {
     /// Absolute path on the board.
+    #[serde(serialize_with = "crate::host::json::named")]
     pub path: PathBuf,
     /// What is different, in words.
     pub what: String,

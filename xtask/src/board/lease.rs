@@ -21,7 +21,7 @@ macro_rules! page {
 
 /// The first end of a lease, in seconds since the kernel's start: as long as a boot may take, and some to connect.
 pub fn first(board: &Description) -> u64 {
-    (board.boot_limit + MARGIN).as_secs()
+    board.boot_limit.saturating_add(MARGIN).as_secs()
 }
 
 /// A means by which the lease ends a boot (`xtask/slot-init/ends.c`), in the order in which they
@@ -177,7 +177,7 @@ impl InFront for Leased<'_> {
     }
 
     fn pass_on(&self, script: &str, input: &[u8], limit: Duration, break_off: &BreakOff) -> Result<Finished> {
-        let renewing = renewal(limit + MARGIN);
+        let renewing = renewal(limit.saturating_add(MARGIN));
         let script = format!("{{ {renewing}; }} 2>/dev/null\n{script}");
         self.board.run_unless(&script, input, limit, break_off)
     }

@@ -234,8 +234,8 @@ impl Writing<'_> {
             self.disk.rename(from, to)?;
         }
         Ok(RolledBack {
-            restored: plan.restore.len() + usize::from(plan.extlinux == ExtlinuxChange::Restore),
-            removed: plan.strangers.len() + plan.remove.len(),
+            restored: plan.restored(),
+            removed: plan.removed(),
             sent,
             kept: plan.kept.clone(),
         })
@@ -271,8 +271,8 @@ impl Writing<'_> {
             "{}: it does not read back as it was written",
             doing()
         );
-        sent.files += 1;
-        sent.bytes += bytes.len() as u64;
+        sent.files = sent.files.saturating_add(1);
+        sent.bytes = sent.bytes.saturating_add(bytes.len() as u64);
         Ok(())
     }
 }

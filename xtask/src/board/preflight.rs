@@ -118,7 +118,7 @@ impl Needed {
     pub fn of(build: &Manifest, protected: &Protected) -> Self {
         let sum = |kinds: &[Kind]| -> u64 {
             let files = build.files.iter().filter(|file| kinds.contains(&file.kind));
-            files.map(|file| file.size).sum()
+            files.fold(0, |sum, file| sum.saturating_add(file.size))
         };
         let size = |path: &Option<std::path::PathBuf>| {
             let entry = path.as_ref().and_then(|path| protected.inventory.get(path));
@@ -126,10 +126,10 @@ impl Needed {
         };
         Needed {
             boot: sum(&[Kind::Image])
-                + size(&protected.dtb)
-                + size(&protected.initramfs) * 3 / 2
-                + Self::MARGIN,
-            root: sum(&[Kind::Module, Kind::ModuleIndex]) + Self::MARGIN,
+                .saturating_add(size(&protected.dtb))
+                .saturating_add(size(&protected.initramfs).saturating_mul(3) / 2)
+                .saturating_add(Self::MARGIN),
+            root: sum(&[Kind::Module, Kind::ModuleIndex]).saturating_add(Self::MARGIN),
         }
     }
 

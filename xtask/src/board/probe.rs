@@ -1,16 +1,6 @@
 //! Describes a board by looking at it: facts that one script gathers become the text of a board file. Nothing on the board is
 //! changed, and nothing that it says is run or followed: what does not fit the form of a board file is left out or refused.
 
-#![cfg_attr(
-    not(test),
-    warn(
-        clippy::indexing_slicing,
-        clippy::arithmetic_side_effects,
-        clippy::string_slice,
-        clippy::unwrap_used
-    )
-)]
-
 #[cfg(test)]
 mod distributions;
 mod which_label;

@@ -185,8 +185,10 @@ fn note_of<'a>(file: &str, notes: &'a [u8]) -> &'a [u8] {
     let mut note: &[u8] = &[];
     let mut rest = notes;
     while let Some(at) = find(rest, &name) {
-        rest = &rest[at + name.len()..];
-        note = &rest[..find(rest, b"\n==> /sys/module/").unwrap_or(rest.len())];
+        let behind = at.checked_add(name.len()).and_then(|at| rest.get(at..));
+        rest = behind.unwrap_or_default();
+        let end = find(rest, b"\n==> /sys/module/");
+        note = end.and_then(|end| rest.get(..end)).unwrap_or(rest);
     }
     note
 }
@@ -196,15 +198,15 @@ fn note_of<'a>(file: &str, notes: &'a [u8]) -> &'a [u8] {
 pub fn build_id_of(notes: &[u8]) -> Option<String> {
     let mut rest = notes;
     while rest.len() >= 12 {
-        let word = |at: usize| Some(u32::from_le_bytes(rest.get(at..at + 4)?.try_into().ok()?) as usize);
+        let word = |at: usize| Some(u32::from_le_bytes(*rest.get(at..)?.first_chunk()?) as usize);
         let (name_size, size, kind) = (word(0)?, word(4)?, word(8)?);
-        let at = 12 + name_size.next_multiple_of(4);
-        let name = rest.get(12..12 + name_size)?;
+        let at = name_size.checked_next_multiple_of(4)?.checked_add(12)?;
+        let name = rest.get(12..name_size.checked_add(12)?)?;
         let content = rest.get(at..at.checked_add(size)?)?;
         if kind == 3 && name == b"GNU\0" {
             return Some(hex::encode(content));
         }
-        rest = rest.get(at + size.next_multiple_of(4)..)?;
+        rest = rest.get(size.checked_next_multiple_of(4)?.checked_add(at)?..)?;
     }
     None
 }

@@ -49,6 +49,11 @@ impl Range {
             end: start.saturating_add(length),
         }
     }
+
+    /// Bytes; 0 where it ends before it begins.
+    fn length(&self) -> u64 {
+        self.end.saturating_sub(self.start)
+    }
 }
 
 /// Memory that is not free, and whose it is.
@@ -155,15 +160,16 @@ impl Map {
     /// Pairs of address and size, in cells of 32 bits, big-endian (Devicetree Specification, 2.3.6).
     fn reserved(&mut self, node: &str) {
         let (hex, name) = node.split_once(' ').unwrap_or((node, ""));
-        let width = |cells: u32| cells as usize * 8;
+        let width = |cells: u32| (cells as usize).saturating_mul(8);
         let (address, size) = (width(self.cells.0), width(self.cells.1));
         if address == 0 || size == 0 || !hex.is_ascii() {
             return;
         }
-        for pair in hex.as_bytes().chunks_exact(address + size) {
+        for pair in hex.as_bytes().chunks_exact(address.saturating_add(size)) {
             let text = String::from_utf8_lossy(pair);
             let number = |hex: &str| u64::from_str_radix(hex.get(hex.len().saturating_sub(16)..)?, 16).ok();
-            if let (Some(start), Some(length)) = (number(&text[..address]), number(&text[address..])) {
+            let (start, length) = text.split_at_checked(address).unwrap_or_default();
+            if let (Some(start), Some(length)) = (number(start), number(length)) {
                 self.take(Range::new(start, length), &format!("reserved-memory/{name}"));
             }
         }
@@ -193,10 +199,9 @@ impl Map {
     pub fn add_bdinfo(&mut self, text: &str) -> Result<()> {
         let hex = |text: &str| {
             let digits = text.trim().trim_start_matches("0x");
-            let end = digits
-                .find(|c: char| !c.is_ascii_hexdigit())
-                .unwrap_or(digits.len());
-            u64::from_str_radix(&digits[..end], 16).ok()
+            let end = digits.find(|c: char| !c.is_ascii_hexdigit());
+            let digits = end.and_then(|end| digits.get(..end)).unwrap_or(digits);
+            u64::from_str_radix(digits, 16).ok()
         };
         let value = |key: &str| {
             text.lines().find_map(|line| {
@@ -208,7 +213,7 @@ impl Map {
         let mut lowest = top;
         for key in ["sp start", "fdt_blob", "new_fdt", "FB base", "irq_sp"] {
             // Another bank's, or none.
-            if let Some(at) = value(key).filter(|at| *at > 0 && *at < top && top - at < GIB) {
+            if let Some(at) = value(key).filter(|at| *at > 0 && *at < top && top.abs_diff(*at) < GIB) {
                 lowest = lowest.min(at);
             }
         }
@@ -216,7 +221,7 @@ impl Map {
             .ram
             .iter()
             .find(|bank| bank.start <= top && top < bank.end)
-            .map_or(top + 64 * MIB, |bank| bank.end);
+            .map_or(top.saturating_add(64 * MIB), |bank| bank.end);
         let start = lowest.saturating_sub(STACK);
         self.take(Range { start, end: bank_end }, "U-Boot, moved to the top of RAM");
         for line in text.lines().filter(|line| line.contains("reserved[")) {
@@ -254,7 +259,7 @@ impl Map {
             for bank in self.ram.iter().filter(|bank| bank.start < 4 * GIB) {
                 let end = bank.end.min(4 * GIB);
                 let start = end.saturating_sub(U_BOOT_UNKNOWN).max(bank.start);
-                let small = bank.end - bank.start <= U_BOOT_UNKNOWN && first != bank.start;
+                let small = bank.length() <= U_BOOT_UNKNOWN && first != bank.start;
                 if !small {
                     guesses.push(Taken {
                         range: Range { start, end },
@@ -289,13 +294,14 @@ impl Map {
             for free in holes(*bank, &taken) {
                 let low = free.start < 4 * GIB;
                 let end = if low { free.end.min(4 * GIB) } else { free.end };
-                let middle = free.start + (end - free.start) / 2;
-                let address = middle - middle % size.max(MARGIN);
-                let fits = address >= free.start && address + size <= end;
-                let better =
-                    best.is_none_or(|(was_low, length, _)| (low, end - free.start) > (was_low, length));
+                let room = Range { end, ..free }.length();
+                let middle = free.start.saturating_add(room / 2);
+                let step = size.max(MARGIN);
+                let address = middle.saturating_sub(middle.checked_rem(step).unwrap_or(0));
+                let fits = address >= free.start && address.saturating_add(size) <= end;
+                let better = best.is_none_or(|(was_low, length, _)| (low, room) > (was_low, length));
                 if fits && better {
-                    best = Some((low, end - free.start, address));
+                    best = Some((low, room, address));
                 }
             }
         }

@@ -25,16 +25,21 @@ pub struct Plan {
     /// What happens to extlinux.conf.
     pub extlinux: ExtlinuxChange,
     /// Vanilla's files that are put back.
+    #[serde(serialize_with = "crate::host::json::named")]
     pub restore: Vec<PathBuf>,
     /// Vanilla's folders and links that are made again, with their modes and owners.
+    #[serde(serialize_with = "crate::host::json::named")]
     pub reshape: Vec<PathBuf>,
     /// Files and folders in vanilla's folders that vanilla did not have.
+    #[serde(serialize_with = "crate::host::json::named")]
     pub strangers: Vec<PathBuf>,
     /// Files and folders of ours that are removed.
+    #[serde(serialize_with = "crate::host::json::named")]
     pub remove: Vec<PathBuf>,
     /// Boot methods whose one attempt was prepared and never used up: it is taken back.
     pub boot_once: Vec<Method>,
     /// Files that pre-flight renamed to switch a log-in off: what they are called now, and what they were called.
+    #[serde(serialize_with = "crate::host::json::named")]
     pub rename: Vec<(PathBuf, PathBuf)>,
     /// What has to be done by hand: devices that differ.
     pub by_hand: Vec<String>,
@@ -49,9 +54,9 @@ pub struct Plan {
 #[serde(rename_all = "kebab-case")]
 pub enum Copy {
     /// The one on the board, whole.
-    OnBoard(PathBuf),
+    OnBoard(#[serde(serialize_with = "crate::host::json::named")] PathBuf),
     /// The archive on the host, because the one on the board is damaged or gone.
-    OnHost(PathBuf),
+    OnHost(#[serde(serialize_with = "crate::host::json::named")] PathBuf),
 }
 
 /// What a rollback does to extlinux.conf.
@@ -77,6 +82,17 @@ impl Plan {
             && self.by_hand.is_empty()
     }
 
+    /// Files that it writes back.
+    pub(super) fn restored(&self) -> usize {
+        let menu = usize::from(self.extlinux == ExtlinuxChange::Restore);
+        self.restore.len().saturating_add(menu)
+    }
+
+    /// Files and folders that it takes away.
+    pub(super) fn removed(&self) -> usize {
+        self.strangers.len().saturating_add(self.remove.len())
+    }
+
     /// What will be done, one line each, which no name on the board can break; [`Plan::kept`] is printed after it.
     pub fn lines(&self) -> Vec<String> {
         let mut lines: Vec<String> = self.unclean.iter().map(Unclean::line).collect();
@@ -90,7 +106,7 @@ impl Plan {
                 .map(|path| format!("{verb} {}", one_line::path(path)))
                 .collect();
             if paths.len() > 12 {
-                lines.push(format!("{verb} {} more", paths.len() - 12));
+                lines.push(format!("{verb} {} more", paths.len().saturating_sub(12)));
             }
             lines
         };
@@ -243,8 +259,8 @@ pub fn execute(board: &dyn Board, plan: &Plan, host_folder: &Path) -> Result<Rol
         plan.by_hand.join("; ")
     );
     Ok(RolledBack {
-        restored: wanted.len() + usize::from(plan.extlinux == ExtlinuxChange::Restore),
-        removed: plan.strangers.len() + plan.remove.len(),
+        restored: plan.restored(),
+        removed: plan.removed(),
         sent,
         kept: plan.kept.clone(),
     })

@@ -107,8 +107,9 @@ fn parts(answer: &[u8], mark: &str) -> Vec<Vec<u8>> {
     let mut parts = Vec::new();
     let mut rest = answer;
     while let Some(at) = rest.windows(mark.len()).position(|window| window == mark) {
-        parts.push(rest[..at].to_vec());
-        rest = &rest[at + mark.len()..];
+        let (part, behind) = rest.split_at_checked(at).unwrap_or((rest, &[]));
+        parts.push(part.to_vec());
+        rest = behind.get(mark.len()..).unwrap_or_default();
     }
     parts
 }

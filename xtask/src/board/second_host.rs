@@ -110,7 +110,7 @@ fn each(
     for (name, hash) in expected {
         let target = second.folder.join(board).join(campaign).join(name);
         outcome = script(name, hash, &quote(&target.to_string_lossy())).and_then(|(text, input)| {
-            sent += input.len() as u64;
+            sent = u64::saturating_add(sent, input.len() as u64);
             let finished = ssh.run_with_input(&text, &input, LIMIT)?;
             succeeded(&finished, &second.host, &target)
         });

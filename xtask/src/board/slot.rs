@@ -101,12 +101,16 @@ pub enum State {
 #[serde(rename_all = "kebab-case")]
 pub struct Place {
     /// The Image, on the board.
+    #[serde(serialize_with = "crate::host::json::named")]
     pub image: PathBuf,
     /// Its device tree, on the board.
+    #[serde(serialize_with = "crate::host::json::named")]
     pub dtb: Option<PathBuf>,
     /// Its initramfs, on the board.
+    #[serde(serialize_with = "crate::host::json::named")]
     pub initramfs: Option<PathBuf>,
     /// Its modules, on the board.
+    #[serde(serialize_with = "crate::host::json::named")]
     pub modules: PathBuf,
     /// The Image as U-Boot sees it.
     pub uboot_kernel: String,
@@ -248,7 +252,7 @@ pub(super) fn parse_kept(protected: &Protected, answer: &[u8]) -> Vec<Record> {
     let mut records: Vec<Record> = fields
         .chunks(2)
         .filter_map(|pair| {
-            let release = kept_release(pair[0])?;
+            let release = kept_release(pair.first()?)?;
             let read = pair.get(1).and_then(|text| Record::parse(text.as_bytes()).ok());
             Some(
                 read.filter(|record| record.release == release)
@@ -317,7 +321,7 @@ pub(super) fn verify_answers(
             record.label,
             first.path.display(),
             first.what,
-            found.len() - 1
+            found.len().saturating_sub(1)
         );
     }
     check_label(config, protected, record, &place)

@@ -91,9 +91,9 @@ pub struct Sent {
 impl Sent {
     /// Adds what another write sent.
     pub fn add(&mut self, other: Sent) {
-        self.files += other.files;
-        self.bytes += other.bytes;
-        self.wire_bytes += other.wire_bytes;
+        self.files = self.files.saturating_add(other.files);
+        self.bytes = self.bytes.saturating_add(other.bytes);
+        self.wire_bytes = self.wire_bytes.saturating_add(other.wire_bytes);
         self.seconds += other.seconds;
         self.remarks.extend(other.remarks);
     }
@@ -362,6 +362,7 @@ impl<'a> Writer<'a> {
         let packing = self.packing()?;
         let packed = pack::pack(puts, packing)?;
         let own_label = excuses.iter().position(|excuse| *excuse == Excuse::OwnLabel);
+        let own_label = own_label.and_then(|at| Some((&targets.get(at)?.0, puts.get(at)?)));
         let how = How {
             packing,
             keeps: puts.iter().any(|put| put.keep.is_some()),
@@ -369,17 +370,17 @@ impl<'a> Writer<'a> {
         };
         let base = script::word(base)?;
         let mut writing = scripts::put(&base, &script::random_hex::<6>()?, how, puts.len());
-        if let Some(at) = own_label {
+        if let Some((target, _)) = own_label {
             // A file that everything depends on is read once more where it is now.
-            writing.push_str(&scripts::read_back(&script::word(&targets[at].0)?));
+            writing.push_str(&scripts::read_back(&script::word(target)?));
         }
         writing.push_str(then);
         let finished = self.act("writing files", rule, &targets, &writing, &packed)?;
         let said = finished.text();
-        if let Some(at) = own_label {
+        if let Some((_, put)) = own_label {
             let back = said.lines().find_map(|line| line.strip_prefix("back="));
             ensure!(
-                back == Some(&puts[at].sha256),
+                back == Some(&put.sha256),
                 "extlinux.conf does not read back as it was written"
             );
         }
@@ -390,7 +391,7 @@ impl<'a> Writer<'a> {
             .collect();
         Ok(Sent {
             files: puts.len(),
-            bytes: puts.iter().map(|put| put.size).sum(),
+            bytes: puts.iter().map(|put| put.size).fold(0, u64::saturating_add),
             wire_bytes: packed.len() as u64,
             seconds: started.elapsed().as_secs_f64(),
             remarks,

@@ -9,10 +9,10 @@ use super::resume::{BoardSeen, Decision, to_vanilla};
 use super::way_home::{self, Home};
 use crate::board::boot::{self, ConsentGiven, Outcome, Reset};
 use crate::board::protected::Protected;
+use crate::host::json::json;
 use crate::kernel::tree::Tree;
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
-use serde_json::json;
 use std::path::Path;
 use std::time::Duration;
 

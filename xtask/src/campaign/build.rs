@@ -121,7 +121,7 @@ impl Workshop {
         let at = stack.iter().position(|known| known == commit);
         let at = at.with_context(|| format!("the commit {commit} is not in the tree's branch"))?;
         self.tree.move_to(commit)?;
-        Ok(stack.len() - 1 - at)
+        Ok(stack.len().saturating_sub(1).saturating_sub(at))
     }
 
     /// The commits of the tree: its base, then what was applied on it, HEAD last. Full hex.
@@ -371,7 +371,7 @@ pub fn patches(project: &Path, campaign: &Campaign) -> Result<Vec<(String, Patch
                 let index = series
                     .find(&step.patch)
                     .with_context(|| format!("in step {}", step.id))?;
-                series.patches[index].clone()
+                series.patches.get(index).context("the series has it")?.clone()
             }
         };
         patches.push((step.patch.clone(), patch));
@@ -389,7 +389,10 @@ fn paths(project: &Path, campaign: &Campaign) -> Result<Vec<(String, PathBuf)>> 
     for step in &campaign.steps {
         let path = match campaign.replacements.iter().find(|(name, _)| *name == step.patch) {
             Some((_, file)) => project.join(file),
-            None => series.paths[series.find(&step.patch)?].clone(),
+            None => {
+                let path = series.paths.get(series.find(&step.patch)?);
+                path.context("the series has it")?.clone()
+            }
         };
         paths.push((step.patch.clone(), path));
     }

@@ -26,7 +26,7 @@ pub fn frames(lines: &[Line], source: &dyn Fn(&Path) -> Option<Vec<u8>>) -> Vec<
     for line in lines {
         for frame in &line.frames {
             frames.push(DecodedFrame {
-                line: line.number - 1,
+                line: line.number.saturating_sub(1),
                 frame: frame.frame.to_string(),
                 places: files.places(frame),
             });

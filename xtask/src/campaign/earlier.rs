@@ -9,10 +9,11 @@ use super::journal::past::{Kept, Past, PastRow, Way};
 use super::record::{RowRecord, TakenFrom};
 use super::verdict::Verdict;
 use crate::document::Format;
+use crate::host::json::json;
 use jiff::{SignedDuration, Timestamp};
 use kernel_log::finding::Finding;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// The version of [`BootedBaseline`]. 1 is the first.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -232,7 +233,8 @@ pub fn likely(earlier: &[Earlier], known: &[Input], now: Timestamp) -> Result<St
         }
     }
     let chosen = choose(&partly, known, now)?;
-    let newest = &partly[chosen[0]];
+    let newest = chosen.first().and_then(|newest| partly.get(*newest));
+    let newest = newest.ok_or("no earlier run has one")?;
     Ok(format!("run {} of {}", newest.run, minute(&newest.since)))
 }
 

@@ -109,13 +109,13 @@ pub fn left_of_row(
     in_phase: Duration,
     in_row: Duration,
 ) -> Duration {
-    let at = current.and_then(|name| planned.phases.iter().position(|(known, _)| known == name));
-    match at {
+    let phases = planned.phases.iter().map(|(name, time)| (name, *time));
+    let mut from = phases.skip_while(|(name, _)| current != Some(name.as_str()));
+    match from.next() {
         None => planned.estimate.saturating_sub(in_row),
-        Some(at) => {
-            let (_, whole) = &planned.phases[at];
-            let later: Duration = planned.phases[at + 1..].iter().map(|(_, time)| *time).sum();
-            whole.saturating_sub(in_phase) + later
+        Some((_, whole)) => {
+            let later = from.map(|(_, time)| time);
+            later.fold(whole.saturating_sub(in_phase), Duration::saturating_add)
         }
     }
 }

@@ -91,7 +91,10 @@ impl Harvest {
             .read_to_end(&mut capture)
             .with_context(doing)?;
         let boot = one_boot(&capture);
-        let (begin, end) = (from + boot.start as u64, from + boot.end as u64);
+        let (begin, end) = (
+            from.saturating_add(boot.start as u64),
+            from.saturating_add(boot.end as u64),
+        );
         let stamps = index::part_of(&path, begin, end)?;
         if !stamps.is_empty() {
             files::write_atomic(&folder.join("serial.log.index"), stamps.as_bytes())?;

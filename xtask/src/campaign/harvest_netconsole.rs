@@ -94,7 +94,7 @@ fn keep_times(received: &Received, folder: &Path) -> Result<()> {
 fn keep(recorder: &Recorder, from: u64, folder: &Path) -> Result<Kept> {
     let packets = recorder.since(from)?;
     // Read behind the packets: what is not in them yet is cut off.
-    let end = from + packets.len() as u64;
+    let end = from.saturating_add(packets.len() as u64);
     let part = index::part_of(&recorder.log(), from, end)?;
     let file = folder.join(PACKETS);
     files::write_atomic(&file, &packets)?;
@@ -132,7 +132,7 @@ fn sentence(received: &Received, armed: &Armed) -> String {
     let lost: u64 = received
         .lost
         .iter()
-        .map(|(from, to)| (to - from).saturating_add(1))
+        .map(|(from, to)| to.saturating_sub(*from).saturating_add(1))
         .fold(0, u64::saturating_add);
     if lost == 0 {
         sentence.push_str(", none was lost");

@@ -79,7 +79,7 @@ fn read(text: &str) -> Result<Vec<File>> {
             return Ok(files);
         }
         if line.starts_with('/') {
-            count += 1;
+            count = usize::saturating_add(count, 1);
             continue;
         }
         let mut words = line.splitn(3, ' ');
@@ -105,9 +105,9 @@ fn read(text: &str) -> Result<Vec<File>> {
 fn unbase64(text: &str) -> Option<Vec<u8>> {
     let value = |byte: u8| -> Option<u32> {
         Some(match byte {
-            b'A'..=b'Z' => u32::from(byte - b'A'),
-            b'a'..=b'z' => u32::from(byte - b'a') + 26,
-            b'0'..=b'9' => u32::from(byte - b'0') + 52,
+            b'A'..=b'Z' => u32::from(byte.abs_diff(b'A')),
+            b'a'..=b'z' => u32::from(byte.abs_diff(b'a')).saturating_add(26),
+            b'0'..=b'9' => u32::from(byte.abs_diff(b'0')).saturating_add(52),
             b'+' => 62,
             b'/' => 63,
             _ => return None,
@@ -116,14 +116,14 @@ fn unbase64(text: &str) -> Option<Vec<u8>> {
     if !text.len().is_multiple_of(4) {
         return None;
     }
-    let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
+    let mut bytes = Vec::with_capacity((text.len() / 4).saturating_mul(3));
     for quad in text.trim_end_matches('=').as_bytes().chunks(4) {
         let mut word = 0;
-        for &byte in quad {
-            word = word << 6 | value(byte)?;
+        for at in 0..4 {
+            word = word << 6 | quad.get(at).map_or(Some(0), |byte| value(*byte))?;
         }
-        word <<= 6 * (4 - quad.len());
-        bytes.extend_from_slice(&word.to_be_bytes()[1..quad.len()]);
+        // Three bytes behind one that is empty; a quad of fewer letters has fewer of them.
+        bytes.extend_from_slice(word.to_be_bytes().get(1..quad.len())?);
     }
     Some(bytes)
 }

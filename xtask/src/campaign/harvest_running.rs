@@ -90,7 +90,8 @@ fn since(said: &str) -> Option<u64> {
     let now = seconds.trim().parse::<u64>().ok()?.checked_mul(1_000_000)?;
     let nanoseconds: u64 = fraction.trim().parse().unwrap_or(0);
     let up: f64 = up.split_whitespace().next()?.parse().ok()?;
-    (now + nanoseconds / 1000).checked_sub((up * 1e6) as u64)
+    now.checked_add(nanoseconds / 1000)?
+        .checked_sub((up * 1e6) as u64)
 }
 
 #[cfg(test)]

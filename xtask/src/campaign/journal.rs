@@ -2,16 +2,6 @@
 //!
 //! This file writes it; [`read`] parses it; [`past`] folds it to what a run has come to.
 
-#![cfg_attr(
-    not(test),
-    warn(
-        clippy::indexing_slicing,
-        clippy::arithmetic_side_effects,
-        clippy::string_slice,
-        clippy::unwrap_used
-    )
-)]
-
 mod input;
 pub mod past;
 pub mod read;
@@ -19,9 +9,10 @@ pub mod read;
 pub use input::Input;
 
 use crate::host::bounded;
+use crate::host::json::json;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -187,9 +187,9 @@ fn last_lines(log: &Path) -> Vec<String> {
     };
     let text = ui::plain(&String::from_utf8_lossy(&read().unwrap_or_default()));
     let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
-    let from = lines.len().saturating_sub(KERNEL_LINES);
-    lines[from..]
+    lines
         .iter()
+        .skip(lines.len().saturating_sub(KERNEL_LINES))
         .map(|line| line.replace('\t', "    "))
         .collect()
 }
@@ -200,7 +200,7 @@ impl State {
         let phase = self.phase.as_ref().map(lasts);
         let mut left = Duration::ZERO;
         for (row, stage) in &self.rows {
-            left += match stage {
+            let of_row = match stage {
                 Stage::Waiting => row.estimate,
                 Stage::Ended(..) => Duration::ZERO,
                 Stage::Running(since) => {
@@ -209,6 +209,7 @@ impl State {
                     estimates::left_of_row(row, name.as_deref(), in_phase.unwrap_or_default(), in_row)
                 }
             };
+            left = left.saturating_add(of_row);
         }
         View {
             title: self.title.clone(),

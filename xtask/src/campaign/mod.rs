@@ -11,11 +11,19 @@ pub mod build;
 pub mod capture_gate;
 pub mod decode;
 pub mod earlier;
+#[allow(
+    clippy::indexing_slicing,
+    reason = "an index of a step is of the plan, which is made of the same steps"
+)]
 pub mod engine;
 pub mod escalation;
 pub mod estimates;
 pub mod exercise;
 pub mod file;
+#[allow(
+    clippy::indexing_slicing,
+    reason = "an index of a step is of the plan, which is made of the same steps"
+)]
 pub mod gates;
 pub mod harvest;
 pub mod harvest_board;
@@ -33,6 +41,10 @@ pub mod notify;
 pub mod ours;
 pub mod overrule;
 pub mod pace;
+#[allow(
+    clippy::indexing_slicing,
+    reason = "an index of a step is of the plan, which is made of the same steps"
+)]
 pub mod plan;
 pub mod preflight;
 pub mod record;

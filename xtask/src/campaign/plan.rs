@@ -89,7 +89,7 @@ pub fn plan(campaign: &Campaign, subject_of: impl Fn(&str) -> String) -> Vec<Pla
             &step.id,
             format!("{} {}", step.patch, subject_of(&step.patch)),
             passes_when(campaign, step),
-            minutes(step.estimate_min) + soak(&campaign.tests_of(step)),
+            minutes(step.estimate_min).saturating_add(soak(&campaign.tests_of(step))),
         )
     });
     let mut rows = opening(campaign);
@@ -135,7 +135,7 @@ fn opening(campaign: &Campaign) -> Vec<Planned> {
                 kernel.label
             ),
             "this very build runs; its checkers are alive; smoke tests pass; vanilla is the default".into(),
-            boot + soak(&campaign.tests_of_baseline()),
+            boot.saturating_add(soak(&campaign.tests_of_baseline())),
         ),
     ]
 }

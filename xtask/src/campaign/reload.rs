@@ -8,9 +8,10 @@ use super::attempt::Booted;
 use crate::board::inventory::Inventory;
 use crate::board::quote;
 use crate::board::slot::{Record, State};
+use crate::host::json::json;
 use crate::kernel::changes;
 use crate::manifest::{File, Kind, Manifest};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -274,9 +275,9 @@ pub fn behind_mark(log: &[u8]) -> Option<&[u8]> {
     let at = log
         .windows(MARK.len())
         .position(|words| words == MARK.as_bytes())?;
-    let rest = &log[at..];
+    let rest = log.get(at..)?;
     let end = rest.iter().position(|byte| *byte == b'\n')?;
-    Some(&rest[end + 1..])
+    rest.get(end.checked_add(1)?..)
 }
 
 /// What a try showed that a person should know before the reboot that gives the verdict. `new` are titles of findings that the baseline lacks.

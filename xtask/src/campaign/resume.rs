@@ -257,7 +257,7 @@ fn walked(plan: &[Row], past: &Past, seen: &Seen) -> Walked {
             None if row.kind == Kind::Patch && !known.is_left_out() => walked.reapply.push(row.id.clone()),
             None => {}
         }
-        walked.done += 1;
+        walked.done = walked.done.saturating_add(1);
     }
     walked.changed.dedup();
     back_to_the_build(plan, seen, &mut walked);
@@ -267,12 +267,13 @@ fn walked(plan: &[Row], past: &Past, seen: &Seen) -> Walked {
 /// A baseline that is still to be booted needs the build of the row before it: where another one is staged, that row is done again.
 fn back_to_the_build(plan: &[Row], seen: &Seen, walked: &mut Walked) {
     let is = |at: usize, kind: Kind| plan.get(at).is_some_and(|row| row.kind == kind);
-    if walked.done > 0
+    let before = walked.done.checked_sub(1);
+    if let Some((before, row)) = before.and_then(|before| Some((before, plan.get(before)?)))
         && is(walked.done, Kind::Baseline)
-        && is(walked.done - 1, Kind::Build)
-        && !seen.staged.contains(&plan[walked.done - 1].id)
+        && row.kind == Kind::Build
+        && !seen.staged.contains(&row.id)
     {
-        walked.done -= 1;
+        walked.done = before;
     }
 }
 

@@ -43,7 +43,7 @@ impl RunStep {
             .iter()
             .rev()
             .filter(|line| line.event == Event::Intent && line.step == id && line.action == "deploy")
-            .find_map(|line| line.detail["build-id"].as_str())
+            .find_map(|line| line.detail.get("build-id")?.as_str())
             .with_context(|| {
                 format!(
                     "{} tells of nothing that step {id} would have booted",

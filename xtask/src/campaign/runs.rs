@@ -182,6 +182,7 @@ pub struct Summary {
     /// How often each verdict was given.
     pub verdicts: BTreeMap<String, usize>,
     /// Its folder.
+    #[serde(serialize_with = "crate::host::json::named")]
     pub folder: PathBuf,
 }
 
@@ -233,7 +234,8 @@ pub fn summary(run: &Run) -> Summary {
         (None, None) => Vec::new(),
     };
     for verdict in rows.iter().filter_map(|row| row.verdict) {
-        *summary.verdicts.entry(Verdict::text(verdict).into()).or_default() += 1;
+        let count = summary.verdicts.entry(Verdict::text(verdict).into()).or_default();
+        *count = count.saturating_add(1);
     }
     summary
 }

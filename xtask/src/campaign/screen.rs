@@ -40,7 +40,7 @@ impl<'a> Screen<'a> {
                 }
             }
             Event::Warning(text) => {
-                self.warnings += 1;
+                self.warnings = self.warnings.saturating_add(1);
                 if self.warnings <= WARNINGS_SHOWN {
                     self.ui.warn(&text);
                 } else if self.warnings == WARNINGS_SHOWN + 1 {

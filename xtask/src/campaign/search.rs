@@ -73,9 +73,9 @@ pub fn next(patches: usize, shown: &[(usize, Shown)]) -> Next {
         };
     };
     let good = of(Shown::Good).filter(|good| *good < bad).max().unwrap_or(0);
-    let middle = good + (bad - good) / 2;
+    let middle = good.midpoint(bad);
     // Nearest to the middle among those that were not tried.
-    let untried = (good + 1..bad).filter(|n| !tried(*n));
+    let untried = (good.saturating_add(1)..bad).filter(|n| !tried(*n));
     match untried.min_by_key(|n| n.abs_diff(middle)) {
         Some(n) => Next::Boot(n),
         None => Next::Known(conclude(patches, shown, Some(bad))),
@@ -92,8 +92,8 @@ fn conclude(patches: usize, shown: &[(usize, Shown)], bad: Option<usize>) -> Con
     let below = |n: &usize| bad.is_none_or(|bad| *n < bad);
     let good = goods().filter(below).max().unwrap_or(0);
     let suspects = match bad {
-        Some(bad) => (good + 1..=bad).collect(),
-        None => (good + 1..=patches).collect(),
+        Some(bad) => (good.saturating_add(1)..=bad).collect(),
+        None => (good.saturating_add(1)..=patches).collect(),
     };
     Conclusion {
         suspects,
@@ -104,11 +104,11 @@ fn conclude(patches: usize, shown: &[(usize, Shown)], bad: Option<usize>) -> Con
 
 /// The most boots that a search of so many patches takes where each boot shows something: the whole series once, then halves.
 pub fn most_boots(patches: usize) -> u32 {
-    match patches {
-        0 => 0,
-        // Between nothing (good) and the whole series (bad) lie `patches` places.
-        _ => 1 + usize::BITS - (patches - 1).leading_zeros(),
-    }
+    // Between nothing (good) and the whole series (bad) lie `patches` places.
+    patches.checked_sub(1).map_or(0, |places| {
+        let halves = usize::BITS.saturating_sub(places.leading_zeros());
+        halves.saturating_add(1)
+    })
 }
 
 #[cfg(test)]

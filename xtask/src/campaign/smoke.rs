@@ -8,7 +8,7 @@ mod script;
 
 pub use script::{Hangs, longest, script};
 
-use super::file::{Output, SmokeTest};
+use super::file::{Frames, Output, SmokeTest};
 use checkers::Checkers;
 use parts::Parts;
 use regex::Regex;
@@ -142,11 +142,11 @@ pub fn output_failure(expected: &Output, seen: Option<&(u64, String)>) -> Option
         return Some(format!("it left no file {file}"));
     };
     let frames = expected.frames.as_ref();
-    let wanted = expected.size.or(frames.map(|frames| frames.bytes * frames.count));
+    let wanted = expected.size.or(frames.map(Frames::size));
     match (wanted, frames) {
         (Some(wanted), _) if *size == wanted => {}
-        (Some(_), Some(frames)) if size % frames.bytes == 0 => {
-            let seen = size / frames.bytes;
+        (Some(_), Some(frames)) if size.is_multiple_of(frames.bytes) => {
+            let seen = size.checked_div(frames.bytes).unwrap_or(0);
             return Some(format!("{file} has {seen} frames, expected {}", frames.count));
         }
         (Some(wanted), _) => return Some(format!("{file} has {size} bytes, expected {wanted}")),

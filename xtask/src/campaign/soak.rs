@@ -58,7 +58,7 @@ pub fn read(asked: &SoakAsked, lines: &str) -> Soaked {
         tests: vec![Iterations::default(); asked.tests.len()],
         ..Soaked::default()
     };
-    let whole = lines.rfind('\n').map_or("", |end| &lines[..end]);
+    let whole = lines.rsplit_once('\n').map_or("", |(whole, _)| whole);
     for line in whole.lines() {
         let words: Vec<&str> = line.split_whitespace().collect();
         let up = match words.as_slice() {
@@ -110,7 +110,7 @@ impl Soaked {
             [size, sha256] => size.parse().ok().map(|size| (size, sha256.to_string())),
             _ => None,
         };
-        of.runs += 1;
+        of.runs = of.runs.saturating_add(1);
         let why = if status == 124 && *exit != 124 {
             Some(format!("did not end within {} s", known.limit_s))
         } else if status != *exit {
@@ -121,7 +121,7 @@ impl Soaked {
                 .as_ref()
                 .and_then(|expected| output_failure(expected, output.as_ref()))
         };
-        of.failed += u64::from(why.is_some());
+        of.failed = of.failed.saturating_add(u64::from(why.is_some()));
         if of.first.is_none() {
             of.shown = Some((status, output));
             of.first = why.map(|why| (number, why));

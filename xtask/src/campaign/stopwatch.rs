@@ -57,12 +57,13 @@ impl Stopwatch {
 
     /// Gives the last stretch of `phase` to `before`, but for the `seconds` at its end: where only what was done tells when the phase began.
     pub fn began_late(&mut self, phase: &str, seconds: f64, before: &str) {
-        let Some(at) = self.spans.iter().rposition(|span| span.phase == phase) else {
+        let mut spans = self.spans.iter_mut().enumerate().rev();
+        let Some((at, span)) = spans.find(|(_, span)| span.phase == phase) else {
             return;
         };
-        let Span { from_s, to_s, .. } = self.spans[at];
+        let Span { from_s, to_s, .. } = *span;
         let begin = (to_s - seconds).clamp(from_s, to_s);
-        self.spans[at].from_s = begin;
+        span.from_s = begin;
         let earlier = Span {
             phase: before.to_string(),
             from_s,
@@ -70,8 +71,8 @@ impl Stopwatch {
         };
         self.spans.insert(at, earlier);
         let known = self.phases.iter().position(|(name, _)| name == phase);
-        if let Some(known) = known {
-            self.phases[known].1 -= begin - from_s;
+        if let Some((_, sum)) = known.and_then(|known| self.phases.get_mut(known)) {
+            *sum -= begin - from_s;
         }
         match self.phases.iter_mut().find(|(name, _)| name == before) {
             Some((_, sum)) => *sum += begin - from_s,

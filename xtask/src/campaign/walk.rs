@@ -82,7 +82,7 @@ impl Options {
                     .iter()
                     .position(|known| known.id == step.id)
                     .unwrap_or(0);
-                chosen.steps.truncate(at + 1);
+                chosen.steps.truncate(at.saturating_add(1));
             }
         }
         if chosen.steps.is_empty() {

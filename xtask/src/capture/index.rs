@@ -65,7 +65,7 @@ impl Stamp {
 /// Every whole line of an index, in order.
 pub fn read(index: &[u8]) -> Vec<Stamp> {
     let whole = index.iter().rposition(|&byte| byte == b'\n').unwrap_or(0);
-    String::from_utf8_lossy(&index[..whole])
+    String::from_utf8_lossy(index.get(..whole).unwrap_or_default())
         .lines()
         .filter_map(stamp)
         .collect()
@@ -134,8 +134,8 @@ pub fn part_of(log: &Path, from: u64, to: u64) -> Result<String> {
 /// index, or came while nobody looked. The index is read once, a line at a time, however long it is. Errors: it cannot be read.
 pub fn times_of(mut index: impl BufRead, offsets: &[u64]) -> std::io::Result<Vec<Option<u64>>> {
     let mut times = vec![None; offsets.len()];
-    let mut order: Vec<usize> = (0..offsets.len()).collect();
-    order.sort_by_key(|&at| offsets[at]);
+    let mut order: Vec<_> = offsets.iter().zip(&mut times).collect();
+    order.sort_by_key(|(offset, _)| **offset);
     let mut order = order.into_iter().peekable();
     let mut now = None;
     let mut line = Vec::new();
@@ -148,12 +148,12 @@ pub fn times_of(mut index: impl BufRead, offsets: &[u64]) -> std::io::Result<Vec
         else {
             continue;
         };
-        while let Some(at) = order.next_if(|&at| offsets[at] < stamp.offset) {
-            times[at] = now;
+        while let Some((_, time)) = order.next_if(|(offset, _)| **offset < stamp.offset) {
+            *time = now;
         }
         now = stamp.event.is_none().then_some(stamp.nanoseconds);
     }
-    order.for_each(|at| times[at] = now);
+    order.for_each(|(_, time)| *time = now);
     Ok(times)
 }
 

@@ -79,8 +79,9 @@ fn device(path: &Path, speed: u32) -> Result<Line> {
     settings.make_raw();
     // HUPCL would drop DTR, which resets some boards, each time the line is closed.
     settings.control_modes |= ControlModes::CLOCAL | ControlModes::CREAD;
-    settings.control_modes -=
-        ControlModes::HUPCL | ControlModes::CRTSCTS | ControlModes::CSTOPB | ControlModes::PARENB;
+    settings
+        .control_modes
+        .remove(ControlModes::HUPCL | ControlModes::CRTSCTS | ControlModes::CSTOPB | ControlModes::PARENB);
     settings.special_codes[SpecialCodeIndex::VMIN] = 1;
     settings.special_codes[SpecialCodeIndex::VTIME] = 0;
     settings
@@ -94,7 +95,7 @@ fn device(path: &Path, speed: u32) -> Result<Line> {
         "the adapter runs at {got} baud and cannot do {speed}: use one that can"
     );
     ioctl_tiocexcl(&fd).context("keeping other programs off the line")?;
-    fcntl_setfl(&fd, fcntl_getfl(&fd)? - OFlags::NONBLOCK)?;
+    fcntl_setfl(&fd, fcntl_getfl(&fd)?.difference(OFlags::NONBLOCK))?;
     let file = File::from(fd);
     Ok(Line {
         dropped: Dropped::default(),
@@ -246,11 +247,11 @@ impl Read for Frames {
         let mut frame = [0; 1 << 16];
         loop {
             let length = self.socket.recv(&mut frame)?;
-            match ethernet::udp(&frame[..length]) {
+            match ethernet::udp(frame.get(..length).unwrap_or_default()) {
                 Some((to, text)) if to == self.port && !text.is_empty() => {
-                    let taken = text.len().min(buffer.len());
-                    buffer[..taken].copy_from_slice(&text[..taken]);
-                    return Ok(taken);
+                    // What a datagram has too much is lost, as with recv(2).
+                    let mut text = text;
+                    return text.read(buffer);
                 }
                 _ => {}
             }
@@ -340,12 +341,11 @@ impl Read for TelnetReader {
                 return Ok(0);
             }
             let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-            let came = shared.telnet.feed(&raw[..read]);
+            let came = shared.telnet.feed(raw.get(..read).unwrap_or_default());
             shared.stream.write_all(&came.reply)?;
             self.left = came.data;
         }
-        let taken = self.left.len().min(buffer.len());
-        buffer[..taken].copy_from_slice(&self.left[..taken]);
+        let taken = self.left.as_slice().read(buffer)?;
         self.left.drain(..taken);
         Ok(taken)
     }

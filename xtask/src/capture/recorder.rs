@@ -224,7 +224,7 @@ impl Shared {
                 std::thread::sleep(AGAIN);
             }
         }
-        self.offset += bytes.len() as u64;
+        self.offset = self.offset.saturating_add(bytes.len() as u64);
         self.last_byte = Instant::now();
         self.dirty = true;
         for event in self.guard.feed(bytes) {
@@ -320,7 +320,7 @@ fn read_line(mut reader: impl Read, shared: &Locked) -> String {
     loop {
         match reader.read(&mut buffer) {
             Ok(0) => return "it was closed".into(),
-            Ok(read) => held(shared).take(&buffer[..read]),
+            Ok(read) => held(shared).take(buffer.get(..read).unwrap_or_default()),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => return error.to_string(),
         }

@@ -14,6 +14,7 @@ use crate::campaign::resume::Decision;
 use crate::campaign::runs::Run;
 use crate::campaign::way_home::Home;
 use crate::exit::Outcome;
+use crate::host::json::json;
 use crate::kernel::place::Place;
 use anyhow::{Context as _, Result, bail};
 use std::path::PathBuf;
@@ -91,9 +92,7 @@ impl Abort {
             context.ui.line(&format!("  - {line}"));
         }
         if context.global.dry_run {
-            context
-                .ui
-                .json(&serde_json::json!({ "dry_run": true, "plan": plan }))?;
+            context.ui.json(&json!({ "dry_run": true, "plan": plan }))?;
             return Ok(Outcome::Success);
         }
         context
@@ -105,7 +104,7 @@ impl Abort {
         abort::end(&folder, &run.past, &mut journal)?;
         context
             .ui
-            .json(&serde_json::json!({ "run": folder, "plan": plan, "facts": facts }))?;
+            .json(&json!({ "run": folder, "plan": plan, "facts": facts }))?;
         facts.iter().for_each(|fact| context.ui.line(fact));
         context.ui.line("next: `cargo xtask history`");
         Ok(Outcome::Success)

@@ -3,6 +3,7 @@
 use super::Context;
 use super::open_tree::{Where, open};
 use crate::exit::Outcome;
+use crate::host::json::json;
 use crate::kernel::place::{BRANCH, Place};
 use crate::kernel::series::{Refusal, Series, may_apply};
 use crate::kernel::tree::{How, Stack, short};
@@ -77,13 +78,13 @@ impl Apply {
                 patch.subject,
                 ui::count(applied.files.len(), "file")
             ));
-            commits.push(serde_json::json!({
+            commits.push(json!({
                 "patch": patch.name, "commit": applied.commit, "files": ui::path_names(&applied.files), "merged": applied.how == How::ThreeWay
             }));
         }
-        context
-            .ui
-            .json(&serde_json::json!({ "tree": ui::path_name(tree.path()), "branch": tree.branch(), "applied": commits }))?;
+        context.ui.json(
+            &json!({ "tree": ui::path_name(tree.path()), "branch": tree.branch(), "applied": commits }),
+        )?;
         context.ui.say(&format!(
             "the tree is {} on {}",
             tree.path().display(),
@@ -115,7 +116,7 @@ impl Apply {
                 .ui
                 .line(&format!("apply {name} in {}", place.worktree.display()));
         }
-        context.ui.json(&serde_json::json!({
+        context.ui.json(&json!({
             "dry_run": true, "tree": ui::path_name(&place.worktree), "make_work_tree": make, "apply": names
         }))?;
         Ok(Outcome::Success)

@@ -8,6 +8,7 @@ use crate::board::name::Name;
 use crate::board::ours::{self, Kept};
 use crate::board::second_host;
 use crate::exit::Outcome;
+use crate::host::json::json;
 use anyhow::{Context as _, Result, bail};
 use std::path::{Path, PathBuf};
 
@@ -107,7 +108,7 @@ fn list(context: &Context, board: &Name, also_on_board: bool) -> Result<Outcome>
     };
     context
         .ui
-        .json(&serde_json::json!({ "folder": folder, "backups": found, "on_board": on_board }))?;
+        .json(&json!({ "folder": folder, "backups": found, "on_board": on_board }))?;
     let first = found.first().and_then(|one| one["campaign"].as_str());
     let next = match first {
         Some(campaign) => format!("backup verify{}", typed(board, campaign)),
@@ -141,7 +142,7 @@ fn list_of_host(context: &Context, folder: &Path) -> Result<Vec<serde_json::Valu
                     manifest.inventory.bytes() as f64 / 1e6,
                     manifest.protected.test_label
                 ));
-                found.push(serde_json::json!({ "campaign": name, "release": manifest.protected.release, "files": manifest.inventory.len() }));
+                found.push(json!({ "campaign": name, "release": manifest.protected.release, "files": manifest.inventory.len() }));
             }
             Ok(None) => context.ui.warn(&format!(
                 "{} has no manifest: a backup that was not finished",
@@ -185,11 +186,11 @@ fn verify(context: &Context, which: &Which, offline: bool) -> Result<Outcome> {
         };
         context.ui.line(&format!("{place}: {said}"));
         let whole = outcome.is_ok() && proof == Proof::Hash;
-        answers.push(serde_json::json!({ "place": place, "whole": whole, "said": said }));
+        answers.push(json!({ "place": place, "whole": whole, "said": said }));
     }
     context
         .ui
-        .json(&serde_json::json!({ "campaign": which.campaign, "proof": proof, "copies": answers }))?;
+        .json(&json!({ "campaign": which.campaign, "proof": proof, "copies": answers }))?;
     let good: Vec<&str> = copies
         .iter()
         .filter(|(_, outcome)| outcome.is_ok())
@@ -263,7 +264,7 @@ fn show(context: &Context, which: &Which) -> Result<Outcome> {
     let protected = &manifest.protected;
     context
         .ui
-        .json(&serde_json::json!({ "folder": folder, "manifest": manifest }))?;
+        .json(&json!({ "folder": folder, "manifest": manifest }))?;
     for line in [
         format!(
             "vanilla {} of board `{}`, label `{}`",

@@ -107,6 +107,7 @@ struct Accept {
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct Answer<'a> {
+    #[serde(serialize_with = "crate::host::json::named")]
     file: &'a Path,
     campaign: &'a str,
     board: &'a str,

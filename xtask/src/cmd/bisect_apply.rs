@@ -195,8 +195,11 @@ impl Prepared {
 
     /// Asks for everything that the run will ask of the board (invariant 9).
     pub fn ask(&self, context: &Context) -> Result<ConsentGiven> {
-        let escalation = self.campaign.kernel.escalate.len() * 2;
-        let boots = self.campaign.steps.len() * self.begin.options.repeat.get() as usize + 1 + escalation;
+        let steps = self.campaign.steps.len();
+        let boots = steps
+            .saturating_mul(self.begin.options.repeat.get() as usize)
+            .saturating_add(1)
+            .saturating_add(self.campaign.kernel.escalate.len().saturating_mul(2));
         let root = board_file(context, &self.campaign.board)?.description.root;
         context.ui.say(&format!(
             "The root of the test kernels: {}.",
@@ -211,7 +214,7 @@ impl Prepared {
                 self.campaign.kernel.label,
                 // Each boot of ours has its way back; each path back to vanilla is tried once before; and one boot of the debug kernel is
                 // crashed, to see what comes back.
-                2 * boots + 4 + 2
+                boots.saturating_mul(2).saturating_add(4 + 2)
             ),
         )?;
         Ok(ConsentGiven::after_asking())

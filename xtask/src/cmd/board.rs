@@ -7,6 +7,7 @@ use crate::board::only_look::CONNECTION;
 use crate::board::ssh::Terminal;
 use crate::board::virt::{self, Different, Down, Status, Up, VirtualBoard};
 use crate::exit::Outcome;
+use crate::host::json::json;
 use crate::ui::Format;
 use anyhow::{Result, bail};
 use std::time::Duration;
@@ -137,9 +138,7 @@ fn dry_run(action: &Action, context: &Context) -> Result<Outcome> {
     for step in &steps {
         context.ui.line(step);
     }
-    context
-        .ui
-        .json(&serde_json::json!({ "dry_run": true, "plan": steps }))?;
+    context.ui.json(&json!({ "dry_run": true, "plan": steps }))?;
     Ok(Outcome::Success)
 }
 
@@ -199,7 +198,7 @@ fn up(flags: &UpFlags, context: &Context) -> Result<Outcome> {
     let was_on = found == Up::WasOn;
     context
         .ui
-        .json(&serde_json::json!({ "was_on": was_on, "seconds": seconds }))?;
+        .json(&json!({ "was_on": was_on, "seconds": seconds }))?;
     context.ui.line(if was_on {
         "the virtual board was on already"
     } else {
@@ -235,7 +234,7 @@ fn down(context: &Context) -> Result<Outcome> {
         Down::Cut => ("cut", "it did not obey: its power was cut"),
     };
     task.done(told);
-    context.ui.json(&serde_json::json!({ "how": how }))?;
+    context.ui.json(&json!({ "how": how }))?;
     context.ui.line("next: `cargo xtask board up`");
     Ok(Outcome::Success)
 }
@@ -307,8 +306,7 @@ fn ssh(command: &[String], context: &Context) -> Result<Outcome> {
         let finished = board.run(&command.join(" "), Duration::from_secs(600))?;
         let stderr = String::from_utf8_lossy(&finished.stderr).into_owned();
         let stdout = String::from_utf8_lossy(&finished.stdout).into_owned();
-        let result =
-            serde_json::json!({ "status": finished.status.code(), "stdout": stdout, "stderr": stderr });
+        let result = json!({ "status": finished.status.code(), "stdout": stdout, "stderr": stderr });
         context.ui.json(&result)?;
         return Ok(outcome_of(finished.status.code()));
     }
@@ -342,7 +340,7 @@ fn reset(context: &Context) -> Result<Outcome> {
         "Reset the virtual board without flushing anything?",
     )?;
     board.hard_reset()?;
-    context.ui.json(&serde_json::json!({ "reset": true }))?;
+    context.ui.json(&json!({ "reset": true }))?;
     context.ui.line("the virtual board was reset");
     context
         .ui
@@ -355,7 +353,7 @@ fn destroy(context: &Context) -> Result<Outcome> {
     let _held = alone(context)?;
     context.ui.confirm(context.global.consent(), question)?;
     let folder = virt::destroy(&context.folders)?;
-    context.ui.json(&serde_json::json!({ "destroyed": folder }))?;
+    context.ui.json(&json!({ "destroyed": folder }))?;
     context
         .ui
         .line("the virtual board is gone; what it was made from is still in the cache");

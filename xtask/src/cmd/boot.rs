@@ -9,6 +9,7 @@ use crate::board::protected::Protected;
 use crate::board::{Board, backup, lease, preflight, slot};
 use crate::campaign::harvest_netconsole;
 use crate::exit::Outcome;
+use crate::host::json::json;
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 use std::time::Duration;
@@ -91,7 +92,7 @@ impl Boot {
                     .ui
                     .line("  netconsole is set up in it then, where its kernel can");
             }
-            context.ui.json(&serde_json::json!({
+            context.ui.json(&json!({
                 "dry_run": true, "method": method, "guarantee": guarantee, "release": record.release
             }))?;
             return Ok(Outcome::Success);
@@ -109,7 +110,7 @@ impl Boot {
         let outcome = self.tell(context, &booted);
         let mut netconsole = None;
         if matches!(booted.outcome, Ended::Booted(_)) {
-            match lease::renew(board, Duration::from_secs(self.stay * 60)) {
+            match lease::renew(board, Duration::from_secs(self.stay.saturating_mul(60))) {
                 Ok(held) => context.ui.line(&format!(
                     "its lease ends in {} minutes: then it resets itself into vanilla; {held}",
                     self.stay
@@ -134,9 +135,7 @@ impl Boot {
         let mut problems = Vec::new();
         let Some(armed) = harvest_netconsole::arm(board, &mut problems) else {
             problems.iter().for_each(|problem| context.ui.warn(problem));
-            return problems
-                .pop()
-                .map(|problem| serde_json::json!({ "problem": problem }));
+            return problems.pop().map(|problem| json!({ "problem": problem }));
         };
         let log = armed.recorder.log();
         context.ui.line(&format!(
@@ -145,7 +144,7 @@ impl Boot {
             log.display(),
             self.board.board
         ));
-        Some(serde_json::json!({ "path": armed.path, "way": armed.way, "log": log, "from": armed.from }))
+        Some(json!({ "path": armed.path, "way": armed.way, "log": log, "from": armed.from }))
     }
 
     fn vanilla(&self, context: &Context, board: &dyn Board, protected: &Protected) -> Result<Outcome> {
@@ -157,9 +156,7 @@ impl Boot {
                 reset.name()
             );
             context.ui.line(&step);
-            context
-                .ui
-                .json(&serde_json::json!({ "dry_run": true, "plan": [step] }))?;
+            context.ui.json(&json!({ "dry_run": true, "plan": [step] }))?;
             return Ok(Outcome::Success);
         }
         let question = format!(

@@ -6,6 +6,7 @@ use super::config::{overridden, verdicts};
 use super::open_tree::open;
 use crate::campaign::screen::Screen;
 use crate::exit::Outcome;
+use crate::host::json::json;
 use crate::host::requirements::{self, Purpose};
 use crate::kernel::arch::Architecture;
 use crate::kernel::build::{Base, Builder, Configured, Made, NotTaken};
@@ -235,7 +236,7 @@ fn build(
     // Each call of make moved the log of the one before aside.
     let last = made.len().saturating_sub(1);
     for (at, made) in made.iter_mut().enumerate().filter(|(at, _)| *at < last) {
-        made.log = PathBuf::from(format!("{}.{}", made.log.display(), last - at));
+        made.log = PathBuf::from(format!("{}.{}", made.log.display(), last.saturating_sub(at)));
     }
     Ok(Built { configured, made })
 }
@@ -316,7 +317,7 @@ fn show_plan(
     ] {
         context.ui.line(&line);
     }
-    context.ui.json(&serde_json::json!({
+    context.ui.json(&json!({
         "dry_run": true, "tree": place.worktree, "out": out, "scope": scope, "fragments": fragments, "staging": dest
     }))?;
     Ok(Outcome::Success)
@@ -353,7 +354,7 @@ fn tell_result(
     }
     ui.line(&format!("manifest  {}", file.display()));
     let seconds: f64 = built.made.iter().map(|made| made.seconds).sum();
-    ui.json(&serde_json::json!({
+    ui.json(&json!({
         "release": manifest.release, "build_id": manifest.build_id, "manifest": file,
         "log": built.made.last().map(|made| &made.log), "config_before": configured.kept, "seconds": seconds.round(),
         "made": built.made, "ships": ships, "fdt": fdt, "verdicts": configured.verdicts, "overrides": configured.overrides,

@@ -5,6 +5,7 @@ use crate::campaign::file::problem::{self, Problem};
 use crate::campaign::file::{Campaign, present, read, schema, skeleton};
 use crate::exit::Outcome;
 use crate::host::files;
+use crate::host::json::json;
 use crate::kernel::patch::Patch;
 use crate::kernel::place::Place;
 use crate::kernel::series::Series;
@@ -123,7 +124,7 @@ impl New {
         }
         context
             .ui
-            .json(&serde_json::json!({ "dry_run": context.global.dry_run, "file": file, "text": text }))?;
+            .json(&json!({ "dry_run": context.global.dry_run, "file": file, "text": text }))?;
         Ok(Outcome::Success)
     }
 }
@@ -162,7 +163,7 @@ fn check(context: &Context, named: &[PathBuf]) -> Result<Outcome> {
     let mut wrong = 0;
     for file in &files {
         let (campaign, problems) = problems_of(context, file)?;
-        wrong += problems.len();
+        wrong = usize::saturating_add(wrong, problems.len());
         for problem in &problems {
             context.ui.line(&format!("{}:{problem}", file.display()));
         }
@@ -173,9 +174,9 @@ fn check(context: &Context, named: &[PathBuf]) -> Result<Outcome> {
                 .ui
                 .line(&format!("{}: {steps}, {tests}, nothing wrong", file.display()));
         }
-        answers.push(serde_json::json!({ "file": file, "problems": problems }));
+        answers.push(json!({ "file": file, "problems": problems }));
     }
-    context.ui.json(&serde_json::json!({ "files": answers }))?;
+    context.ui.json(&json!({ "files": answers }))?;
     if wrong > 0 {
         context
             .ui

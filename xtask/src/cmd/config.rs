@@ -5,6 +5,7 @@ use super::open_tree::open;
 use crate::campaign::screen::Screen;
 use crate::exit::Outcome;
 use crate::host::bounded;
+use crate::host::json::json;
 use crate::host::requirements::{self, Purpose};
 use crate::kernel::build::{Base, Builder, Configured, NotTaken};
 use crate::kernel::kconfig::{self, Definitions, Override, Request, Rows, Severity, SymbolVerdict, Values};
@@ -131,7 +132,7 @@ impl Verify {
                 place.worktree.display(),
                 merged.requests.len()
             ));
-            context.ui.json(&serde_json::json!({
+            context.ui.json(&json!({
                 "dry_run": true, "profile": profile.name, "tree": place.worktree, "symbols": merged.requests.len()
             }))?;
             return Ok(Outcome::Success);
@@ -156,7 +157,7 @@ impl Verify {
             configured.release,
             kconfig::counts(&configured.verdicts)
         ));
-        context.ui.json(&serde_json::json!({
+        context.ui.json(&json!({
             "profile": self.profile, "release": configured.release, "label": label,
             "verdicts": configured.verdicts, "overrides": configured.overrides,
         }))?;
@@ -173,7 +174,7 @@ impl Verify {
         context.ui.line(&kconfig::counts(failed));
         context
             .ui
-            .json(&serde_json::json!({ "profile": self.profile, "verdicts": failed }))?;
+            .json(&json!({ "profile": self.profile, "verdicts": failed }))?;
         let bad = failed.iter().find(|verdict| !verdict.is_good());
         if let Some(bad) = bad {
             let way = if bad.remedy.is_empty() {
@@ -201,9 +202,9 @@ impl Diff {
         for one in &differences {
             context.ui.line(&one.to_string());
         }
-        context.ui.json(
-            &serde_json::json!({ "before": self.before, "after": self.after, "differences": differences }),
-        )?;
+        context
+            .ui
+            .json(&json!({ "before": self.before, "after": self.after, "differences": differences }))?;
         context.ui.say(&format!(
             "{}; next: cargo xtask config why SYMBOL",
             crate::ui::count(differences.len(), "difference")
@@ -331,7 +332,7 @@ fn made(context: &Context, place: &Place, profile: Profile, base: &Base) -> Resu
 
 /// Releases that a profile must not have: that of the vanilla kernel built here.
 fn vanilla_releases(context: &Context, profile: &str) -> Vec<String> {
-    if profile == KNOWN[0].name {
+    if KNOWN.first().is_some_and(|known| known.name == profile) {
         return Vec::new();
     }
     stage::read_manifest(&context.folders.cache.join("vanilla"))

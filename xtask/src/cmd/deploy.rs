@@ -6,6 +6,7 @@ use super::programs::compile;
 use crate::board::deploy::{self, Deployed, Dtb, Plan, Request, Stage};
 use crate::board::nonce::Nonce;
 use crate::exit::Outcome;
+use crate::host::json::json;
 use crate::kernel::place::Place;
 use crate::kernel::stage;
 use anyhow::Result;
@@ -61,9 +62,7 @@ impl Deploy {
         task.done("");
         told(&plan).iter().for_each(|line| context.ui.line(line));
         if context.global.dry_run {
-            context
-                .ui
-                .json(&serde_json::json!({ "dry_run": true, "plan": plan }))?;
+            context.ui.json(&json!({ "dry_run": true, "plan": plan }))?;
             return Ok(Outcome::Success);
         }
         context.ui.confirm(

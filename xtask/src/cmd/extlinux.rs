@@ -13,6 +13,7 @@ use crate::board::writer::Writer;
 use crate::exit::Outcome;
 use crate::host::bounded;
 use crate::host::files;
+use crate::host::json::json;
 use anyhow::{Context as _, Result, bail};
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 use std::collections::BTreeSet;
@@ -292,7 +293,7 @@ fn lint(context: &Context, source: &Source, missing: Option<Vec<Finding>>, stric
     context.ui.line(&format!(
         "{}: {errors} errors, {} warnings; unattended, U-Boot {}",
         source.shown,
-        findings.len() - errors,
+        findings.len().saturating_sub(errors),
         source.config.behaviour()
     ));
     if !files_checked {
@@ -300,7 +301,7 @@ fn lint(context: &Context, source: &Source, missing: Option<Vec<Finding>>, stric
             .ui
             .line("the files that it names were not looked for: give --root, or --board");
     }
-    context.ui.json(&serde_json::json!({
+    context.ui.json(&json!({
         "findings": findings, "errors": errors, "behaviour": source.config.behaviour().to_string(), "files_checked": files_checked
     }))?;
     if errors > 0 || strict && !findings.is_empty() {
@@ -335,7 +336,7 @@ fn show(context: &Context, source: &Source) -> Result<Outcome> {
         config.behaviour()
     ));
     let mut labels = Vec::new();
-    for (index, label) in config.menu.labels.iter().enumerate() {
+    for (number, label) in (1_usize..).zip(&config.menu.labels) {
         let is_default = default.is_some_and(|default| std::ptr::eq(default, label));
         let append = label.append.as_ref().map(|append| append.value.as_str());
         let handed_over = label.command_line().with(&|name| Some(format!("${{{name}}}")));
@@ -344,9 +345,7 @@ fn show(context: &Context, source: &Source) -> Result<Outcome> {
         let mark = if is_default { "*" } else { " " };
         context.ui.line(&format!(
             "{mark} {}  {} (line {})",
-            index + 1,
-            label.name,
-            label.line
+            number, label.name, label.line
         ));
         let values = [
             ("shown as", label.menu_label.as_deref()),
@@ -361,15 +360,15 @@ fn show(context: &Context, source: &Source) -> Result<Outcome> {
         for (key, value) in values.iter().filter_map(|(key, value)| Some((key, (*value)?))) {
             context.ui.line(&format!("       {key:<11} {value}"));
         }
-        labels.push(serde_json::json!({
-            "number": index + 1, "name": label.name, "line": label.line, "default": is_default, "kernel": label.kernel,
+        labels.push(json!({
+            "number": number, "name": label.name, "line": label.line, "default": is_default, "kernel": label.kernel,
             "initrd": label.initrd, "fdt": label.fdt, "fdtdir": label.fdtdir, "fdtoverlays": label.fdtoverlays, "append": append, "command_line": label.command_line().text()
         }));
     }
     let behaviour = config.behaviour().to_string();
     context
         .ui
-        .json(&serde_json::json!({ "behaviour": behaviour, "labels": labels }))?;
+        .json(&json!({ "behaviour": behaviour, "labels": labels }))?;
     context
         .ui
         .line("* boots when nobody chooses; if it cannot be loaded, the others follow in file order");
@@ -402,8 +401,7 @@ fn write(context: &Context, source: &Source, which: &Which, ours: &Ours, edit: &
     for note in &edit.notes {
         context.ui.warn(note);
     }
-    let answer =
-        serde_json::json!({ "changed": changed, "dry_run": context.global.dry_run, "notes": edit.notes });
+    let answer = json!({ "changed": changed, "dry_run": context.global.dry_run, "notes": edit.notes });
     if !changed || context.global.dry_run {
         context.ui.json(&answer)?;
         let what = if changed {

@@ -8,6 +8,7 @@ use crate::campaign::harvest;
 use crate::campaign::harvest_board::{self, Taken};
 use crate::campaign::harvest_records;
 use crate::exit::Outcome;
+use crate::host::json::json;
 use crate::ui::Ui;
 use anyhow::{Result, bail};
 use kernel_log::finding::Finding;
@@ -50,6 +51,7 @@ pub struct Harvest {
 
 #[derive(Serialize)]
 struct Answer<'a> {
+    #[serde(serialize_with = "crate::host::json::named")]
     folder: &'a Path,
     #[serde(flatten)]
     taken: &'a Taken,
@@ -140,9 +142,7 @@ impl Harvest {
             steps.push("remove pstore's records from the board, each only if its hash is the same".into());
         }
         steps.iter().for_each(|step| context.ui.line(step));
-        context
-            .ui
-            .json(&serde_json::json!({ "dry_run": true, "plan": steps }))?;
+        context.ui.json(&json!({ "dry_run": true, "plan": steps }))?;
         Ok(Outcome::Success)
     }
 }
@@ -220,7 +220,7 @@ fn tell_findings(ui: &Ui, findings: &[Finding]) {
             0 => String::new(),
             more => format!(" and {more} more"),
         };
-        let shown = places[..places.len().min(PLACES)].join(", ");
+        let shown = places.get(..PLACES).unwrap_or(places).join(", ");
         ui.line(&format!("{name} in {shown}{more}"));
     }
     if !words.is_empty() {

@@ -3,6 +3,7 @@
 use super::Context;
 use crate::campaign::runs::{self, Summary};
 use crate::exit::Outcome;
+use crate::host::json::json;
 use crate::ui;
 use anyhow::Result;
 use std::time::Duration;
@@ -21,7 +22,7 @@ impl History {
         let runs = runs::list(&context.folders.state)?;
         let wanted = |run: &&runs::Run| self.campaign.as_ref().is_none_or(|name| *name == run.campaign);
         let summaries: Vec<Summary> = runs.iter().filter(wanted).map(runs::summary).collect();
-        context.ui.json(&serde_json::json!({ "runs": summaries }))?;
+        context.ui.json(&json!({ "runs": summaries }))?;
         for run in &summaries {
             context.ui.line(&line(run));
             context.ui.line(&format!("    {}", run.folder.display()));

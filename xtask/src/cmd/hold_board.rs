@@ -33,7 +33,8 @@ pub fn hold(context: &Context, name: &str, campaign: Option<&str>) -> Result<Hel
     let cache = &context.folders.cache;
     std::fs::create_dir_all(cache).with_context(|| format!("making the cache {}", cache.display()))?;
     let names = names(context, &file)?;
-    let command: Vec<String> = std::env::args().skip(1).collect();
+    let words = std::env::args_os().skip(1);
+    let command: Vec<String> = words.map(|word| word.to_string_lossy().into_owned()).collect();
     let purpose = Purpose {
         command: command.join(" "),
         board: name.to_string(),

@@ -381,7 +381,7 @@ fn print_finding(ui: &Ui, finding: &Finding, detail: Detail) {
         Severity::Warning => "warning",
     };
     let times = if finding.times > 1 {
-        format!(", {} times more", finding.times - 1)
+        format!(", {} times more", finding.times.saturating_sub(1))
     } else {
         String::new()
     };

@@ -1,6 +1,10 @@
 //! A file per verb: reads flags, calls the engine, prints.
 
 pub mod abort;
+#[allow(
+    clippy::indexing_slicing,
+    reason = "an index of a patch is what the same series answered: it has a file and a state for each"
+)]
 pub mod apply;
 pub mod backup;
 pub mod baseline;
@@ -29,12 +33,24 @@ pub mod programs;
 pub mod rehearse;
 pub mod report;
 pub mod resume;
+#[allow(
+    clippy::indexing_slicing,
+    reason = "an index of a patch is what the same series answered: it has a file and a state for each"
+)]
 pub mod revert;
+#[allow(
+    clippy::indexing_slicing,
+    reason = "an index of a patch is what the same series answered: it has a file and a state for each"
+)]
 pub mod review;
 pub mod rollback;
 pub mod run_campaign;
 pub mod runs_of;
 pub mod serial_record;
+#[allow(
+    clippy::indexing_slicing,
+    reason = "an index of a patch is what the same series answered: it has a file and a state for each"
+)]
 pub mod series;
 pub mod setup;
 pub mod status;

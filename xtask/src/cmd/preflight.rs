@@ -9,6 +9,7 @@ use crate::board::preflight::{self, Backup, Check, Needed, ProvenCapture, Report
 use crate::board::protected::Protected;
 use crate::board::{autologin, awake, rescue_card, second_host, way_back};
 use crate::exit::Outcome;
+use crate::host::json::json;
 use crate::kernel::place::Place;
 use crate::kernel::stage;
 use crate::manifest::{self, Manifest};
@@ -52,7 +53,9 @@ struct Answer<'a> {
 #[derive(Serialize)]
 struct BackupAnswer {
     made: Made,
+    #[serde(serialize_with = "crate::host::json::named")]
     on_board: PathBuf,
+    #[serde(serialize_with = "crate::host::json::named")]
     on_host: PathBuf,
     files: usize,
 }
@@ -193,9 +196,7 @@ impl Preflight {
             "reset vanilla once by each path that was not tried with it yet: reboot, panic, forced reset, watchdog".to_string(),
         ];
         steps.iter().for_each(|step| context.ui.line(step));
-        context
-            .ui
-            .json(&serde_json::json!({ "dry_run": true, "plan": steps }))?;
+        context.ui.json(&json!({ "dry_run": true, "plan": steps }))?;
         Ok(Outcome::Success)
     }
 
@@ -237,7 +238,7 @@ impl Preflight {
     fn needed(&self, build: Option<&Manifest>, protected: &Protected) -> Needed {
         let mut needed = build.map_or(Needed::GUESS, |build| Needed::of(build, protected));
         if let Some(megabytes) = self.boot_space {
-            needed.boot = megabytes * 1_000_000;
+            needed.boot = megabytes.saturating_mul(1_000_000);
         }
         needed
     }

@@ -4,10 +4,10 @@ use super::Context;
 use crate::campaign::report::{self, bundle, gather::Material, mask};
 use crate::exit::Outcome;
 use crate::host::bounded;
+use crate::host::json::json;
 use crate::ui::{Format as Output, Ui};
 use anyhow::{Context as _, Result, bail};
 use clap::ValueEnum;
-use serde_json::json;
 use std::path::{Path, PathBuf};
 
 /// Arguments of `cargo xtask report`.

@@ -6,6 +6,7 @@ use super::{Context, run_campaign, runs_of};
 use crate::campaign::journal::past::Ended;
 use crate::campaign::runs::Run;
 use crate::exit::Outcome;
+use crate::host::json::json;
 use anyhow::Result;
 
 /// Arguments of `cargo xtask resume`.
@@ -64,7 +65,7 @@ impl Resume {
 /// A run whose journal does not say how it was started cannot be continued.
 fn cannot(context: &Context, run: &Run, ended: Option<&Ended>) -> Result<Outcome> {
     let why = run.unsaid.map(|unsaid| unsaid.to_string()).unwrap_or_default();
-    context.ui.json(&serde_json::json!({
+    context.ui.json(&json!({
         "run": run.folder, "cannot_be_continued": run.unsaid, "end": ended.map(|ended| ended.end)
     }))?;
     context.ui.line(&format!(

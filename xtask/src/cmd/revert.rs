@@ -3,6 +3,7 @@
 use super::Context;
 use super::open_tree::{Where, open};
 use crate::exit::Outcome;
+use crate::host::json::json;
 use crate::kernel::patch::Patch;
 use crate::kernel::place::BRANCH;
 use crate::kernel::series::{Series, standing_on};
@@ -79,7 +80,7 @@ impl Revert {
                 short(commit),
                 place.worktree.display()
             ));
-            context.ui.json(&serde_json::json!({
+            context.ui.json(&json!({
                 "dry_run": true, "tree": ui::path_name(&place.worktree), "revert": patch.name, "commit": commit, "with_later": self.with_later
             }))?;
             return Ok(Outcome::Success);
@@ -111,7 +112,7 @@ impl Revert {
             ui::count(reverted.files.len(), "file"),
             short(&reverted.head)
         ));
-        context.ui.json(&serde_json::json!({
+        context.ui.json(&json!({
             "tree": ui::path_name(tree.path()), "branch": tree.branch(), "patch": patch.name, "commit": reverted.commit,
             "head": reverted.head, "reapplied": reverted.reapplied, "taken_along": reverted.taken_along, "files": ui::path_names(&reverted.files)
         }))?;

@@ -3,11 +3,11 @@
 use super::Context;
 use super::open_tree::Where;
 use crate::exit::Outcome;
+use crate::host::json::json;
 use crate::kernel::review::{self, Decision, State};
 use crate::kernel::series::Series;
 use crate::ui;
 use anyhow::{Result, bail};
-use serde_json::json;
 
 /// Arguments of `cargo xtask review`.
 #[derive(Debug, clap::Args)]

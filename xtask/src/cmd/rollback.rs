@@ -8,6 +8,7 @@ use crate::board::offline::Offline;
 use crate::board::ours;
 use crate::board::rollback::{self, Plan, RolledBack};
 use crate::exit::Outcome;
+use crate::host::json::json;
 use anyhow::Result;
 use std::path::{Path, PathBuf};
 
@@ -76,15 +77,13 @@ impl Rollback {
     fn agreed(&self, context: &Context, plan: &Plan, question: &str) -> Result<Agreed> {
         plan.lines().iter().for_each(|line| context.ui.line(line));
         if context.global.dry_run {
-            context
-                .ui
-                .json(&serde_json::json!({ "dry_run": true, "plan": plan }))?;
+            context.ui.json(&json!({ "dry_run": true, "plan": plan }))?;
             return Ok(Agreed::NothingToDo);
         }
         if plan.is_empty() {
             context
                 .ui
-                .json(&serde_json::json!({ "restored": 0, "removed": 0, "kept": plan.kept }))?;
+                .json(&json!({ "restored": 0, "removed": 0, "kept": plan.kept }))?;
             said_of_the_end(plan, &self.board.board)
                 .iter()
                 .for_each(|line| context.ui.line(line));

@@ -27,6 +27,7 @@ use crate::campaign::{report, way_home};
 use crate::exit::Outcome;
 use crate::host::bounded;
 use crate::host::interrupt;
+use crate::host::json::json;
 use crate::host::{awake, files};
 use anyhow::{Context as _, Result, bail, ensure};
 use std::path::{Path, PathBuf};
@@ -54,11 +55,8 @@ pub struct Order {
 /// Tells which tool this is: its version, and the hash of the program's file.
 pub fn tool() -> Result<String> {
     let program = std::env::current_exe().context("finding this program's own file")?;
-    Ok(format!(
-        "{} {}",
-        env!("CARGO_PKG_VERSION"),
-        &files::sha256_file(&program)?[..16]
-    ))
+    let hash = files::sha256_file(&program)?;
+    Ok(format!("{} {hash:.16}", env!("CARGO_PKG_VERSION")))
 }
 
 /// The run that the same command would go on with, if there is one.
@@ -326,9 +324,9 @@ pub fn outcome(end: End) -> Outcome {
 }
 
 fn tell(context: &Context, record: &RunRecord, folder: &Path) -> Result<Outcome> {
-    context.ui.json(
-        &serde_json::json!({ "end": record.end, "report": report::html_path(folder), "run": record }),
-    )?;
+    context
+        .ui
+        .json(&json!({ "end": record.end, "report": report::html_path(folder), "run": record }))?;
     context.ui.line("");
     for line in report::summary(record) {
         context.ui.line(&line);

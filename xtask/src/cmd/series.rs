@@ -10,6 +10,7 @@ mod show;
 use super::Context;
 use super::open_tree::Where;
 use crate::exit::Outcome;
+use crate::host::json::json;
 use crate::kernel::tree::{Stack, short};
 use crate::ui;
 use anyhow::Result;
@@ -79,9 +80,9 @@ impl Series {
             table(context, &rows);
         }
         let tree = stack.as_ref().map(Stack::repository);
-        context.ui.json(
-            &serde_json::json!({ "series": ui::path_name(&series.folder), "tree": tree, "patches": rows }),
-        )?;
+        context
+            .ui
+            .json(&json!({ "series": ui::path_name(&series.folder), "tree": tree, "patches": rows }))?;
         match (stack, rows.iter().find(|row| row.applied.is_none())) {
             (None, _) => context.ui.say("no kernel tree yet; next: cargo xtask setup"),
             (Some(_), Some(row)) => {

@@ -8,6 +8,7 @@ use crate::campaign::screen::Screen;
 use crate::campaign::stopwatch::Stopwatch;
 use crate::exit::Outcome;
 use crate::host::files;
+use crate::host::json::json;
 use crate::host::packages;
 use crate::host::process;
 use crate::host::requirements::{self, Distribution, Weight};
@@ -60,7 +61,7 @@ impl Setup {
         }
         let mut watch = Stopwatch::default();
         ensure(context, &self.tree, &mut watch)?;
-        context.ui.json(&serde_json::json!({ "phases": watch.phases }))?;
+        context.ui.json(&json!({ "phases": watch.phases }))?;
         context.ui.line("Everything is there. Next: cargo xtask rehearse");
         Ok(Outcome::Success)
     }
@@ -68,7 +69,7 @@ impl Setup {
 
 fn only_packages(context: &Context) -> Result<Outcome> {
     let missing = requirements::missing_debian_packages(&requirements::missing(&[]));
-    context.ui.json(&serde_json::json!({ "packages": missing }))?;
+    context.ui.json(&json!({ "packages": missing }))?;
     if missing.is_empty() {
         context.ui.line("No package is missing.");
         return Ok(Outcome::Success);

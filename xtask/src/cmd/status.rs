@@ -5,6 +5,7 @@ use super::{hold_board, runs_of};
 use crate::campaign::runs::{Run, Unsaid};
 use crate::campaign::status::{AtWork, Standing, Status as Where, status};
 use crate::exit::Outcome;
+use crate::host::json::json;
 use crate::host::lock;
 use anyhow::{Result, bail};
 
@@ -38,9 +39,9 @@ impl Status {
         let Some(found) = status(&past, AtWork::of(&lock, &run.folder), &now) else {
             bail!("the journal in {} says nothing", run.folder.display());
         };
-        context.ui.json(
-            &serde_json::json!({ "run": run.folder, "status": found, "lock": lock, "torn_lines": run.torn }),
-        )?;
+        context
+            .ui
+            .json(&json!({ "run": run.folder, "status": found, "lock": lock, "torn_lines": run.torn }))?;
         tell(context, &found);
         if let Some(line) = of_lock(&lock, found.standing) {
             context.ui.line(&line);
@@ -66,8 +67,8 @@ fn cut_off(context: &Context, run: Run, unsaid: Unsaid) -> Result<Outcome> {
         bail!("the newest run ({folder}): {unsaid}; its report.md has all that there is");
     }
     let end = run.past?.end;
-    context.ui.json(&serde_json::json!({
-        "run": run.folder, "status": null, "campaign": run.campaign, "cut_off": unsaid, "end": end.as_ref().map(|ended| ended.end)
+    context.ui.json(&json!({
+        "run": run.folder, "status": (), "campaign": run.campaign, "cut_off": unsaid, "end": end.as_ref().map(|ended| ended.end)
     }))?;
     context.ui.line(&format!("Campaign {}: {unsaid}.", run.campaign));
     context.ui.line(&format!("Kept in {folder}"));

@@ -57,6 +57,7 @@ pub struct Symbolise {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct Answer<'a> {
+    #[serde(serialize_with = "crate::host::json::named")]
     build: &'a Path,
     release: &'a str,
     frames: usize,
@@ -257,15 +258,12 @@ fn find(builds: &Path, lines: &[&str]) -> Result<PathBuf> {
 fn print(ui: &Ui, line: &Line) {
     ui.line(&line.text);
     for frame in &line.frames {
-        for (at, place) in frame.places.iter().enumerate() {
+        let mut places = frame.places.iter().peekable();
+        while let Some(place) = places.next() {
             let number = place
                 .line
                 .map_or(" (file only)".to_string(), |line| format!(":{line}"));
-            let inlined = if at + 1 < frame.places.len() {
-                ", inlined"
-            } else {
-                ""
-            };
+            let inlined = if places.peek().is_some() { ", inlined" } else { "" };
             let mark = place
                 .mark
                 .map_or(String::new(), |mark| format!("  <-- {}", mark.text()));

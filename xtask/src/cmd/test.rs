@@ -2,6 +2,7 @@
 
 use super::Context;
 use crate::exit::Outcome;
+use crate::host::json::json;
 use crate::host::process;
 use anyhow::{Result, bail};
 use std::time::Duration;
@@ -74,7 +75,7 @@ impl Test {
         ));
         context
             .ui
-            .json(&serde_json::json!({ "passed": counts.passed, "failed": counts.failed, "ignored": counts.ignored }))?;
+            .json(&json!({ "passed": counts.passed, "failed": counts.failed, "ignored": counts.ignored }))?;
         outcome?;
         if counts.passed == 0 || counts.failed > 0 {
             bail!("{} tests passed and {} failed", counts.passed, counts.failed);
@@ -138,9 +139,15 @@ impl Counts {
         let rest = rest.split_once(". ").map_or("", |(_, rest)| rest);
         for part in rest.split("; ") {
             match part.split_once(' ') {
-                Some((number, "passed")) => self.passed += number.parse::<u64>().unwrap_or(0),
-                Some((number, "failed")) => self.failed += number.parse::<u64>().unwrap_or(0),
-                Some((number, "ignored")) => self.ignored += number.parse::<u64>().unwrap_or(0),
+                Some((number, "passed")) => {
+                    self.passed = self.passed.saturating_add(number.parse().unwrap_or(0))
+                }
+                Some((number, "failed")) => {
+                    self.failed = self.failed.saturating_add(number.parse().unwrap_or(0))
+                }
+                Some((number, "ignored")) => {
+                    self.ignored = self.ignored.saturating_add(number.parse().unwrap_or(0))
+                }
                 _ => {}
             }
         }

@@ -9,6 +9,7 @@ use crate::campaign::record::{Overruled, RunRecord};
 use crate::campaign::report;
 use crate::campaign::verdict::Verdict as Judged;
 use crate::exit::Outcome;
+use crate::host::json::json;
 use anyhow::{Context as _, Result, bail};
 use std::path::Path;
 
@@ -77,7 +78,7 @@ impl Verdict {
         let original = row.judged.as_ref().map_or("", |judged| judged.verdict.text());
         context
             .ui
-            .json(&serde_json::json!({ "step": row.id, "original": original, "overruled": word }))?;
+            .json(&json!({ "step": row.id, "original": original, "overruled": word }))?;
         context.ui.line(&format!(
             "step {} counts as passed, by the word of {}; its verdict stays in the record: {original}",
             row.id, word.by
@@ -106,7 +107,7 @@ fn text(given: &Option<String>, flag: &str) -> Result<String> {
 }
 
 fn tell(context: &Context, row: &PastRow) -> Result<Outcome> {
-    context.ui.json(&serde_json::json!({
+    context.ui.json(&json!({
         "step": row.id, "verdict": row.judged.as_ref().map(|judged| judged.verdict),
         "reasons": row.judged.as_ref().map(|judged| &judged.reasons), "overruled": row.overruled
     }))?;

@@ -1,5 +1,6 @@
 //! Where things live: what cannot be made again in the project's `.lockstep/`, what can in the user's cache.
 
+use super::json::require_utf8;
 use super::project::{self, Found};
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
@@ -41,6 +42,8 @@ impl Folders {
             .or_else(|| variable("HOME").map(|folder| folder.join(".cache/lockstep")))
             .context("finding the cache folder: none of LOCKSTEP_CACHE, XDG_CACHE_HOME and HOME is set")?;
         let cache = std::path::absolute(cache).context("finding the cache folder")?;
+        // The manifests of builds hold paths below it. That of the project is UTF-8: rustc takes no other value into a program.
+        require_utf8(&cache).context("finding the cache folder (LOCKSTEP_CACHE names another one)")?;
         Ok(Folders {
             state: project.join(".lockstep"),
             project,

@@ -2,11 +2,13 @@
 
 pub mod awake;
 pub mod bounded;
+pub mod deadline;
 pub mod file_name;
 pub mod files;
 pub mod folders;
 pub mod identity;
 pub mod interrupt;
+pub mod json;
 pub mod lock;
 pub mod one_line;
 pub mod packages;

@@ -15,6 +15,7 @@ pub use break_off::{BreakOff, BrokenOff};
 pub use follow::{Ended, Stopped, follow_aside, run_logged};
 
 use super::bounded::MIB;
+use super::deadline;
 use super::interrupt;
 use super::one_line::one_line;
 use super::running::Reach;
@@ -67,7 +68,7 @@ pub fn finish_with_input(cmd: Cmd, input: &[u8], limit: Duration) -> Result<Fini
 /// [`BreakOff::most`]: it is killed with its process group then, and reaped.
 pub fn finish_unless(cmd: Cmd, input: &[u8], limit: Duration, break_off: &BreakOff) -> Result<Finished> {
     break_off.check()?;
-    let deadline = Instant::now() + limit;
+    let deadline = deadline::after(limit);
     let shown = cmd.to_string();
     let doing = || format!("running `{}`", one_line(&shown));
     let mut command = Command::from(cmd);
@@ -145,7 +146,7 @@ impl Group {
             return;
         };
         let _ = rustix::process::kill_process_group(group, rustix::process::Signal::TERM);
-        let deadline = Instant::now() + GRACE;
+        let deadline = deadline::after(GRACE);
         while Instant::now() < deadline {
             let alive = matches!(self.0.try_wait(), Ok(None));
             if rustix::process::test_kill_process_group(group).is_err() {
@@ -274,7 +275,7 @@ fn succeeded(shown: &str, finished: Finished) -> Result<Finished> {
         said = String::from_utf8_lossy(&finished.stdout).into_owned();
     }
     let lines: Vec<String> = said.lines().map(one_line).collect();
-    let end = &lines[lines.len().saturating_sub(20)..];
+    let end = lines.get(lines.len().saturating_sub(20)..).unwrap_or_default();
     bail!(
         "`{}` ended with {}:\n{}",
         one_line(shown),

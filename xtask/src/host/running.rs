@@ -1,5 +1,6 @@
 //! The programs that this process has started and waits for, so that whoever ends this process can end them first.
 
+use super::deadline;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group, test_kill_process_group};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -68,7 +69,7 @@ pub fn end_all(grace: Duration) -> Vec<String> {
     for (pid, reach, _) in &ended {
         send(*pid, *reach, Signal::TERM);
     }
-    let deadline = Instant::now() + grace;
+    let deadline = deadline::after(grace);
     let is_left = |pid: &Pid, reach: &Reach| match reach {
         Reach::Group => test_kill_process_group(*pid).is_ok(),
         Reach::Process => rustix::process::test_kill_process(*pid).is_ok(),

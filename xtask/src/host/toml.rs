@@ -56,11 +56,9 @@ pub fn refuse_newer(text: &str, newest: u32) -> Result<()> {
 /// `line 3, column 8` of a place in a text.
 pub fn place(text: &str, span: Range<usize>) -> String {
     let before = text.get(..span.start).unwrap_or(text);
-    let line = 1 + before.matches('\n').count();
-    let column = 1 + before
-        .rsplit('\n')
-        .next()
-        .map_or(0, |start| start.chars().count());
+    let line = before.matches('\n').count().saturating_add(1);
+    let start = before.rsplit('\n').next().unwrap_or_default();
+    let column = start.chars().count().saturating_add(1);
     format!("line {line}, column {column}")
 }
 

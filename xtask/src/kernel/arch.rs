@@ -30,7 +30,22 @@ pub struct Architecture {
 }
 
 /// The one that is built where nobody says another.
-pub const DEFAULT: &Architecture = &ARCHITECTURES[3];
+pub const DEFAULT: &Architecture = &ARM64;
+
+const ARM64: Architecture = Architecture {
+    rust: Some("aarch64-unknown-linux-gnu"),
+    clang: "aarch64-linux-gnu",
+    // `booti` of U-Boot takes the plain one; `make image_name` would name Image.gz.
+    image: Some("Image"),
+    ..of(
+        "arm64",
+        "arm64",
+        &["aarch64"],
+        &["aarch64-linux-gnu-gcc"],
+        "gcc-aarch64-linux-gnu",
+        &[183],
+    )
+};
 
 /// Every one of them, by name.
 pub const ARCHITECTURES: &[Architecture] = &[
@@ -66,20 +81,7 @@ pub const ARCHITECTURES: &[Architecture] = &[
             &[40],
         )
     },
-    Architecture {
-        rust: Some("aarch64-unknown-linux-gnu"),
-        clang: "aarch64-linux-gnu",
-        // `booti` of U-Boot takes the plain one; `make image_name` would name Image.gz.
-        image: Some("Image"),
-        ..of(
-            "arm64",
-            "arm64",
-            &["aarch64"],
-            &["aarch64-linux-gnu-gcc"],
-            "gcc-aarch64-linux-gnu",
-            &[183],
-        )
-    },
+    ARM64,
     of(
         "csky",
         "csky",

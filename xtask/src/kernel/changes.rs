@@ -16,6 +16,7 @@ pub struct Changes {
     /// makes another Image.
     pub image: bool,
     /// Device tree blobs that differ or are new, as paths below the staging folder.
+    #[serde(serialize_with = "crate::host::json::named")]
     pub dtbs: Vec<PathBuf>,
     /// Names of modules whose content differs or that are new, sorted.
     pub modules: Vec<String>,
@@ -23,6 +24,7 @@ pub struct Changes {
     /// header, or another signature. They are sent all the same: a loaded module is proven, and its trace decoded, by its build id.
     pub relinked: Vec<String>,
     /// Paths that the newer one does not have.
+    #[serde(serialize_with = "crate::host::json::named")]
     pub gone: Vec<PathBuf>,
     /// Whether modules.dep and its companions differ.
     pub index: bool,

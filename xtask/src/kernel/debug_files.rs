@@ -73,7 +73,7 @@ impl DebugFiles {
             if known.as_ref().is_none_or(|known| known.ino() != built.ino()) {
                 link(&file, &path).with_context(doing)?;
             }
-            new += usize::from(known.is_none());
+            new = usize::from(known.is_none()).saturating_add(new);
         }
         if new > 0 {
             self.let_go(ROOM)?;
@@ -95,13 +95,14 @@ impl DebugFiles {
             }
         }
         alone.sort();
-        let mut sum: u64 = alone.iter().map(|(_, size, _)| size).sum();
+        let sizes = alone.iter().map(|(_, size, _)| *size);
+        let mut sum = sizes.fold(0, u64::saturating_add);
         for (_, size, path) in alone {
             if sum <= room {
                 break;
             }
             fs::remove_file(&path).with_context(|| format!("removing {}", path.display()))?;
-            sum -= size;
+            sum = sum.saturating_sub(size);
         }
         Ok(())
     }

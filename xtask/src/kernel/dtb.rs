@@ -1,15 +1,5 @@
 //! Device tree blobs: finding a board's own, merging overlays with the real programs, and whether the ramoops region is sound.
 
-#![cfg_attr(
-    not(test),
-    warn(
-        clippy::indexing_slicing,
-        clippy::arithmetic_side_effects,
-        clippy::string_slice,
-        clippy::unwrap_used
-    )
-)]
-
 use crate::host::{process, requirements};
 use anyhow::{Context, Result, bail};
 use dtoolkit::fdt::{Fdt, FdtNode};
@@ -267,7 +257,8 @@ fn judge(ramoops: &Ramoops, memory: &[Region], others: &[Region]) -> Result<()> 
             region.node
         );
     }
-    let sum: u64 = parts.iter().map(|(_, size)| size).sum();
+    let sizes = parts.iter().map(|(_, size)| *size);
+    let sum = sizes.fold(0, u64::saturating_add);
     if sum > region.size {
         bail!(
             "{}: its parts take {sum} bytes, and the region has {}",

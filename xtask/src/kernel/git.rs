@@ -3,16 +3,6 @@
 //!
 //! The configuration of a repository itself still counts, apart from what is set here: the repository is the user's.
 
-#![cfg_attr(
-    not(test),
-    warn(
-        clippy::indexing_slicing,
-        clippy::arithmetic_side_effects,
-        clippy::string_slice,
-        clippy::unwrap_used
-    )
-)]
-
 use crate::host::one_line::one_line;
 use crate::host::process;
 use anyhow::{Result, bail};

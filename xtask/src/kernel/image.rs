@@ -1,15 +1,5 @@
 //! What a build makes for each architecture: its boot image, its device trees, and the goals of make that give them.
 
-#![cfg_attr(
-    not(test),
-    warn(
-        clippy::indexing_slicing,
-        clippy::arithmetic_side_effects,
-        clippy::string_slice,
-        clippy::unwrap_used
-    )
-)]
-
 use super::build::Builder;
 use crate::host::process;
 use anyhow::{Context, Result, bail};

@@ -1,15 +1,5 @@
 //! What a kernel module or vmlinux says of itself: build id, module information, and a hash of what it is.
 
-#![cfg_attr(
-    not(test),
-    warn(
-        clippy::indexing_slicing,
-        clippy::arithmetic_side_effects,
-        clippy::string_slice,
-        clippy::unwrap_used
-    )
-)]
-
 use crate::host::files::sha256;
 use anyhow::{Context, Result, bail};
 use object::elf::SHF_ALLOC;

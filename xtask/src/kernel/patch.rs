@@ -2,16 +2,6 @@
 //!
 //! A test compares the commits with those of `git am`.
 
-#![cfg_attr(
-    not(test),
-    warn(
-        clippy::indexing_slicing,
-        clippy::arithmetic_side_effects,
-        clippy::string_slice,
-        clippy::unwrap_used
-    )
-)]
-
 mod author;
 mod headers_of_others;
 mod mail;

@@ -3,6 +3,7 @@
 use super::source;
 use super::tree::Tree;
 use crate::host::files::sha256;
+use crate::host::json::require_utf8;
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 
@@ -34,6 +35,10 @@ impl Place {
             Some(path) => {
                 let doing = || format!("looking for a kernel tree in {}", path.display());
                 let repository = path.canonicalize().with_context(doing)?;
+                // As given and as it is: journals and manifests hold both.
+                for path in [path, &repository] {
+                    require_utf8(path).with_context(doing)?;
+                }
                 refuse_no_kernel_repository(&repository).with_context(doing)?;
                 let name = repository
                     .file_name()
@@ -41,7 +46,7 @@ impl Place {
                     .to_string_lossy()
                     .into_owned();
                 let hash = sha256(repository.as_os_str().as_encoded_bytes());
-                let key = format!("{}-{}", plain(&name), &hash[..8]);
+                let key = format!("{}-{hash:.8}", plain(&name));
                 (repository, key)
             }
             None => {

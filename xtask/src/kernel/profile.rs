@@ -191,9 +191,10 @@ pub fn instead_of(own: &str, other: &str, fragments: &[PathBuf]) -> Vec<PathBuf>
         .cloned()
         .collect();
     let at = fragments.iter().position(gives_way).unwrap_or(fragments.len());
-    let mut changed: Vec<PathBuf> = fragments[..at].to_vec();
+    let (before, behind) = fragments.split_at_checked(at).unwrap_or((fragments, &[]));
+    let mut changed = before.to_vec();
     changed.extend(new);
-    changed.extend(fragments[at..].iter().filter(|path| !gives_way(path)).cloned());
+    changed.extend(behind.iter().filter(|path| !gives_way(path)).cloned());
     changed
 }
 

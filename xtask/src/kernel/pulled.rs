@@ -21,6 +21,7 @@ pub struct Why {
     /// Its name.
     pub module: String,
     /// The object of it that was compiled from something else, the first of them.
+    #[serde(serialize_with = "crate::host::json::named")]
     pub object: Option<PathBuf>,
     /// What that object was compiled from.
     pub cause: Cause,
@@ -31,9 +32,9 @@ pub struct Why {
 #[serde(rename_all = "kebab-case")]
 pub enum Cause {
     /// One of its own sources was changed.
-    Source(PathBuf),
+    Source(#[serde(serialize_with = "crate::host::json::named")] PathBuf),
     /// A header that it includes was changed.
-    Header(PathBuf),
+    Header(#[serde(serialize_with = "crate::host::json::named")] PathBuf),
     /// A Kconfig symbol that it looks at was changed.
     Symbol(String),
     /// Nothing of the change is among what it was compiled from: a generated file, or the symbols of other modules.

@@ -4,16 +4,6 @@
 //! history remains. An approval is bound to the whole file (SHA-256) and says the patch id, too: of an edited patch
 //! it can be told whether the diff or only the message changed. It has lost its approval either way.
 
-#![cfg_attr(
-    not(test),
-    warn(
-        clippy::indexing_slicing,
-        clippy::arithmetic_side_effects,
-        clippy::string_slice,
-        clippy::unwrap_used
-    )
-)]
-
 use super::patch::Patch;
 use crate::document;
 use crate::host::bounded;

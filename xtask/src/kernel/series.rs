@@ -1,15 +1,5 @@
 //! A series: a folder with a `series` file (quilt(1): a path a line, comments behind `#`) or with plain numbered files.
 
-#![cfg_attr(
-    not(test),
-    warn(
-        clippy::indexing_slicing,
-        clippy::arithmetic_side_effects,
-        clippy::string_slice,
-        clippy::unwrap_used
-    )
-)]
-
 pub mod import;
 pub mod needs;
 pub mod scope;

@@ -335,7 +335,7 @@ fn commit_all(repository: &Path, source: &Path, message: &str, seconds: u64) -> 
 pub fn free_space(folder: &Path) -> Result<u64> {
     let status = rustix::fs::statvfs(folder)
         .with_context(|| format!("asking for the free space of {}", folder.display()))?;
-    Ok(status.f_bavail * status.f_frsize)
+    Ok(status.f_bavail.saturating_mul(status.f_frsize))
 }
 
 /// Errors if there is less free than needed.

@@ -184,6 +184,7 @@ pub struct Place {
     /// Function.
     pub function: String,
     /// Relative to the tree, where it lies in it.
+    #[serde(serialize_with = "crate::host::json::named")]
     pub file: PathBuf,
     /// Line; none without debug information.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -235,7 +236,7 @@ impl Symboliser {
         let said = said(lines);
         let mut fault = None;
         let mut decoded = Vec::with_capacity(lines.len());
-        for (at, line) in lines.iter().enumerate() {
+        for (number, (line, said)) in (1..).zip(lines.iter().zip(said)) {
             let text = line.as_ref();
             fault = frame::fault_offset(text).or(fault);
             let frames = frame::frames(text)
@@ -246,11 +247,11 @@ impl Symboliser {
                     } else {
                         None
                     };
-                    self.frame(frame, said[at], offset)
+                    self.frame(frame, said, offset)
                 })
                 .collect();
             decoded.push(Line {
-                number: at + 1,
+                number,
                 text: text.to_string(),
                 frames,
             });
@@ -303,7 +304,7 @@ impl Symboliser {
             let found = origin::of(objects, image, symbol, file, &self.build.out, &self.build.tree);
             return self.without_lines(decoded, found, fault.is_some());
         };
-        let address = |symbol: &Symbol| symbol.address + decoded.frame.instruction();
+        let address = |symbol: &Symbol| symbol.address.saturating_add(decoded.frame.instruction());
         let mut ways = Vec::new();
         for symbol in &candidates {
             ways.push(self.places(lines, address(symbol), &decoded.frame.symbol)?);

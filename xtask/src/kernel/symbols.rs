@@ -170,12 +170,15 @@ pub fn wants(module: &str, bytes: &[u8]) -> Result<Wants> {
     // struct modversion_info of include/linux/module.h: an unsigned long, and the name in what is left of 64 bytes.
     let long = if elf.is_64() { 8 } else { 4 };
     for entry in section("__versions")?.chunks_exact(64) {
+        let (version, name) = entry.split_at_checked(long).unwrap_or_default();
+        // The 32 bits that a machine of its byte order has at the number's less significant end.
         let version = if little {
-            word(&entry[..4])
+            version.first_chunk::<4>()
         } else {
-            word(&entry[long - 4..long])
+            version.last_chunk::<4>()
         };
-        let name = entry[long..].split(|byte| *byte == 0).next().unwrap_or_default();
+        let version = word(version.map_or(&[], |bytes| bytes.as_slice()));
+        let name = name.split(|byte| *byte == 0).next().unwrap_or_default();
         found
             .versions
             .insert(String::from_utf8_lossy(name).into_owned(), version);

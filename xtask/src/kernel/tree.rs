@@ -9,16 +9,6 @@
 //! and its new content, and goes on; a file that is neither was edited by someone, and is named in an error
 //! instead.
 
-#![cfg_attr(
-    not(test),
-    warn(
-        clippy::indexing_slicing,
-        clippy::arithmetic_side_effects,
-        clippy::string_slice,
-        clippy::unwrap_used
-    )
-)]
-
 mod am;
 mod apply;
 mod checkout;

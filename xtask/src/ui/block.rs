@@ -82,9 +82,11 @@ impl Block {
                 // Before the tasks that are shown below it.
                 self.lines.push(bars.insert(at, ProgressBar::new_spinner()));
             }
-            self.lines[at].set_style(style(line.look));
-            self.lines[at].set_message(one_line_of(&line.text, WIDEST));
-            self.lines[at].tick();
+            if let Some(shown) = self.lines.get(at) {
+                shown.set_style(style(line.look));
+                shown.set_message(one_line_of(&line.text, WIDEST));
+                shown.tick();
+            }
         }
         self.shown = lines;
     }

@@ -5,10 +5,12 @@ mod block;
 mod json;
 mod text;
 
+pub use crate::host::json::{path_name, path_names};
 pub use block::{Block, Line, Look};
-pub use text::{count, path_name, path_names, plain, short, visible};
+pub use text::{count, plain, short, visible};
 
 use crate::front_door::renamed;
+use crate::host::json::json;
 use crate::host::one_line::{indented, one_line_of};
 use anyhow::{Result, bail};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
@@ -131,7 +133,7 @@ impl Ui {
     pub fn error(&self, error: &anyhow::Error) {
         let text = message(&renamed(&format!("{error:#}")));
         drop(writeln!(std::io::stderr(), "error: {text}"));
-        drop(self.json(&serde_json::json!({ "error": text })));
+        drop(self.json(&json!({ "error": text })));
     }
 
     /// What clap says of a command line that it does not accept; or the help or the version that was asked for, which is text in any format.
@@ -144,7 +146,7 @@ impl Ui {
         let text = visible(said.render().to_string().trim_end());
         eprintln!("{text}");
         let error = text.strip_prefix("error: ").unwrap_or(&text);
-        drop(self.json(&serde_json::json!({ "error": error })));
+        drop(self.json(&json!({ "error": error })));
     }
 
     /// A fixed block of lines below everything that is said, drawn anew each time it changes; shows nothing where standard error is
@@ -229,6 +231,14 @@ pub struct Task<'a> {
     told: Cell<Instant>,
 }
 
+/// 0 to 100; 100 of nothing is all of it.
+fn percent(done: u64, total: u64) -> u64 {
+    done.min(total)
+        .saturating_mul(100)
+        .checked_div(total)
+        .unwrap_or(100)
+}
+
 /// How often a long task says how far it is where there is no terminal.
 const TELL_EVERY: Duration = Duration::from_secs(60);
 
@@ -239,7 +249,7 @@ impl Task<'_> {
         let left = left.map_or(String::new(), |left| format!(", about {} left", short(left)));
         match self.total {
             Some(total) => {
-                let percent = 100 * done.min(total) / total.max(1);
+                let percent = percent(done, total);
                 self.bar.set_position(done);
                 self.bar.set_message(format!("{}: {percent} %{left}", self.title));
             }
@@ -250,7 +260,7 @@ impl Task<'_> {
         if self.bar.is_hidden() && self.told.get().elapsed() > TELL_EVERY {
             self.told.set(Instant::now());
             let how_far = match self.total {
-                Some(total) => format!("{} % done{left}", 100 * done.min(total) / total.max(1)),
+                Some(total) => format!("{} % done{left}", percent(done, total)),
                 None => made.to_string(),
             };
             self.ui.say(&format!("{}: {how_far}", self.title));

@@ -1,7 +1,6 @@
 //! Text made safe and short for whoever reads it.
 
 use crate::host::one_line::is_invisible;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// A time as a person says it: `40 s`, `12 min`, `1 h 05 min`.
@@ -9,7 +8,7 @@ pub fn short(time: Duration) -> String {
     let seconds = time.as_secs();
     match seconds {
         0..60 => format!("{seconds} s"),
-        60..3600 => format!("{} min", (seconds + 30) / 60),
+        60..3600 => format!("{} min", seconds.saturating_add(30) / 60),
         _ => format!("{} h {:02} min", seconds / 3600, seconds % 3600 / 60),
     }
 }
@@ -22,17 +21,6 @@ pub fn count(number: usize, thing: &str) -> String {
         _ => "s",
     };
     format!("{number} {thing}{plural}")
-}
-
-/// The name of a path for `--json`: JSON has no other bytes than UTF-8 (those are replaced), and a path that cannot be
-/// written at all must not end a verb that has done its work.
-pub fn path_name(path: &Path) -> String {
-    path.to_string_lossy().into_owned()
-}
-
-/// [`path_name`] of each.
-pub fn path_names(paths: &[PathBuf]) -> Vec<String> {
-    paths.iter().map(|path| path_name(path)).collect()
 }
 
 /// Text of several lines whose breaks are meant, made safe for a terminal (a word goes through
@@ -61,10 +49,9 @@ const LONGEST_SEQUENCE: usize = 256;
 pub fn plain(text: &str) -> String {
     let mut kept = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some(at) = rest.find(['\x1b', '\r']) {
-        kept.push_str(&rest[..at]);
-        let after = &rest[at + 1..];
-        rest = if rest.as_bytes()[at] == b'\r' {
+    while let Some((before, from)) = rest.find(['\x1b', '\r']).and_then(|at| rest.split_at_checked(at)) {
+        kept.push_str(before);
+        rest = if let Some(after) = from.strip_prefix('\r') {
             // Lines end with any number of them and a newline; alone it begins the line anew.
             let after = after.trim_start_matches('\r');
             if !after.starts_with('\n') {
@@ -72,8 +59,9 @@ pub fn plain(text: &str) -> String {
             }
             after
         } else {
-            match sequence(after) {
-                Some(length) => &after[length..],
+            let after = from.strip_prefix('\x1b').unwrap_or_default();
+            match sequence(after).and_then(|length| after.get(length..)) {
+                Some(behind) => behind,
                 None => {
                     kept.push('\x1b');
                     after
@@ -89,17 +77,22 @@ pub fn plain(text: &str) -> String {
 fn sequence(text: &str) -> Option<usize> {
     let bytes = text.as_bytes();
     let end_of = |from: usize, ends: fn(u8) -> bool| {
-        let window = bytes.get(from..bytes.len().min(from + LONGEST_SEQUENCE))?;
-        window.iter().position(|&byte| ends(byte)).map(|at| from + at + 1)
+        let mut window = bytes.iter().enumerate().skip(from).take(LONGEST_SEQUENCE);
+        window
+            .find(|&(_, &byte)| ends(byte))
+            .map(|(at, _)| at.saturating_add(1))
     };
     let length = match bytes.first()? {
         b'[' => end_of(1, |byte| !(0x20..=0x3f).contains(&byte)),
         b']' | b'P' | b'X' | b'^' | b'_' => {
-            end_of(1, |byte| matches!(byte, 0x07 | 0x1b | b'\n')).map(|end| match bytes[end - 1] {
+            end_of(1, |byte| matches!(byte, 0x07 | 0x1b | b'\n')).map(|end| {
+                let last = end.saturating_sub(1);
                 // ST is an escape character and a backslash; a newline ends what was never ended.
-                0x1b if bytes.get(end) == Some(&b'\\') => end + 1,
-                0x07 => end,
-                _ => end - 1,
+                match (bytes.get(last), bytes.get(end)) {
+                    (Some(0x1b), Some(b'\\')) => end.saturating_add(1),
+                    (Some(0x07), _) => end,
+                    _ => last,
+                }
             })
         }
         0x20..=0x2f => end_of(1, |byte| !(0x20..=0x2f).contains(&byte)),

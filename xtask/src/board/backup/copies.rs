@@ -19,9 +19,9 @@ use std::path::{Path, PathBuf};
 #[serde(rename_all = "kebab-case")]
 pub enum Place {
     /// On this host, in this folder.
-    Host(PathBuf),
+    Host(#[serde(serialize_with = "crate::host::json::named")] PathBuf),
     /// On the board, in this folder.
-    Board(PathBuf),
+    Board(#[serde(serialize_with = "crate::host::json::named")] PathBuf),
 }
 
 impl fmt::Display for Place {

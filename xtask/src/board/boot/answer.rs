@@ -55,7 +55,9 @@ pub(super) fn looking_and_reading(extlinux: &Path) -> Result<String> {
 pub(super) fn answered(said: &[u8]) -> Result<Answered> {
     let ends = said.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
     let (runs_to, _) = ends.take(3).last().context("the board did not say what runs")?;
-    let (said, extlinux) = said.split_at(runs_to + 1);
+    let (said, extlinux) = said
+        .split_at_checked(runs_to.saturating_add(1))
+        .unwrap_or((said, &[]));
     Ok(Answered {
         answer: runs(&String::from_utf8_lossy(said))?,
         extlinux: extlinux.to_vec(),

@@ -87,7 +87,7 @@ impl Guard for LineGuard {
             return None;
         };
         // Once, until something comes back or as long again has gone by.
-        self.patience = quiet + PATIENCE;
+        self.patience = quiet.saturating_add(PATIENCE);
         Some(answer)
     }
 }

@@ -32,7 +32,9 @@ impl Limits {
 
     /// All of them: what comes later than that comes no more.
     pub fn whole(&self) -> Duration {
-        self.down + self.bootloader + self.kernel
+        self.down
+            .saturating_add(self.bootloader)
+            .saturating_add(self.kernel)
     }
 }
 

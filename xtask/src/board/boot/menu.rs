@@ -149,7 +149,7 @@ impl<'a> Attendant<'a> {
         match event {
             Event::Banner => {
                 seen.banner = true;
-                seen.resets += 1;
+                seen.resets = seen.resets.saturating_add(1);
             }
             Event::Booting(entry) => seen.booting = Some(entry.clone()),
             Event::Retrieving(path) => seen.retrieved.push(path.clone()),

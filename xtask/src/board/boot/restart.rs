@@ -44,7 +44,7 @@ pub fn await_own_restart(board: &dyn Board, protected: &Protected) -> bool {
         let _ = super::answer_waiting_menu(board, protected);
         let limit = match phase {
             Phase::Panicked => PANIC,
-            _ => limits.bootloader + limits.kernel,
+            _ => limits.bootloader.saturating_add(limits.kernel),
         };
         if started.elapsed() > limit {
             return false;
@@ -125,7 +125,7 @@ impl Restart<'_> {
             } else if kernel_since.get_or_insert_with(Instant::now).elapsed() > SOONEST {
                 // Asked only while a kernel runs: a menu must not wait behind a connection that hangs.
                 answer = self.somebody_new(started, patience(asked));
-                asked += 1;
+                asked = asked.saturating_add(1);
             }
             if answer.is_some() || started.elapsed() > limits.whole() {
                 break;
@@ -174,7 +174,7 @@ impl Restart<'_> {
         let dog = description.watchdog.as_ref();
         let dog = dog.filter(|_| self.old.is_none() && self.reset == Reset::Hard)?;
         let bites = Duration::from_secs(dog.timeout_s.unwrap_or(WATCHDOG).into());
-        let limit = bites + description.boot_limit.min(BEHIND_WATCHDOG);
+        let limit = bites.saturating_add(description.boot_limit.min(BEHIND_WATCHDOG));
         while started.elapsed() < limit {
             std::thread::sleep(ASK_EVERY);
             if let Some(answer) = self.somebody_new(started, ANSWER_LIMIT) {

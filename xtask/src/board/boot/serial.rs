@@ -210,7 +210,7 @@ impl Watch {
         }
         if let Some(at) = line.find("Kernel panic - not syncing") {
             self.phase = Phase::Panicked;
-            events.push(Event::Panic(line[at..].to_string()));
+            events.push(Event::Panic(line.get(at..).unwrap_or_default().to_string()));
         }
     }
 
@@ -243,8 +243,8 @@ fn banner(line: &str) -> Option<bool> {
         Some(version) => (false, version),
         None => (true, rest),
     };
-    let year = version.get(..4)?;
-    (year.bytes().all(|b| b.is_ascii_digit()) && version[4..].starts_with('.')).then_some(proper)
+    let (year, rest) = version.split_at_checked(4)?;
+    (year.bytes().all(|b| b.is_ascii_digit()) && rest.starts_with('.')).then_some(proper)
 }
 
 /// `[    0.000000] Linux version 7.3.4 (…)`; the text may stand in a kernel message only.

@@ -54,7 +54,7 @@ impl SerialLog {
             .take(AT_ONCE)
             .read_to_end(&mut bytes)
             .with_context(|| format!("reading the serial log {}", self.path.display()))?;
-        self.at += bytes.len() as u64;
+        self.at = self.at.saturating_add(bytes.len() as u64);
         Ok(bytes)
     }
 

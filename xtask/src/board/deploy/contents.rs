@@ -7,7 +7,7 @@ use super::super::writer::{Put, Source};
 use super::{Dtb, Request};
 use crate::host::files::sha256;
 use crate::manifest::{self, Kind, Manifest};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 
 /// What depmod writes on the board (kmod, tools/depmod.c, `depfiles`): never sent, always made there.
@@ -31,14 +31,12 @@ pub(super) fn wanted(request: &Request, place: &Place) -> Result<Vec<(PathBuf, P
     let manifest = request.manifest;
     let mut wanted = Vec::new();
     let images: Vec<&manifest::File> = manifest.of_kind(Kind::Image).collect();
-    ensure!(
-        images.len() == 1,
-        "the build's manifest has {} Images, not one",
-        images.len()
-    );
+    let [image] = images.as_slice() else {
+        bail!("the build's manifest has {} Images, not one", images.len());
+    };
     wanted.push((
         place.image.clone(),
-        from_host(manifest, images[0], file_name(&place.image)?),
+        from_host(manifest, image, file_name(&place.image)?),
     ));
     if let (Some(dtb), Some(vanilla)) = (&place.dtb, &request.protected.dtb) {
         wanted.push((dtb.clone(), dtb_put(request, file_name(dtb)?, vanilla)?));

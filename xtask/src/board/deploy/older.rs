@@ -2,7 +2,7 @@
 
 use super::super::protected::Protected;
 use super::super::slot::{self, Place, Record};
-use anyhow::Result;
+use anyhow::{Context, Result};
 use std::path::PathBuf;
 
 /// What happens to the slots of other releases.
@@ -52,7 +52,12 @@ impl Older {
                 .map(|record| record.release.clone())
                 .collect(),
             remove,
-            sequence: same.map_or(newest + 1, |record| record.sequence),
+            sequence: match same {
+                Some(record) => record.sequence,
+                None => newest.checked_add(1).context(
+                    "the newest slot on the board has the last number that there is: take its record away",
+                )?,
+            },
         })
     }
 }

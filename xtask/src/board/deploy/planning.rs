@@ -39,7 +39,9 @@ pub(super) fn plan_and_ask(
         .partition(|(path, _)| path.starts_with(&place.modules));
     let sent: Vec<&(PathBuf, Put)> = module_puts.iter().chain(&boot_puts).collect();
     let send: Vec<PathBuf> = sent.iter().map(|(path, _)| path.clone()).collect();
-    let send_bytes = sent.iter().map(|(_, put)| put.size).sum();
+    let send_bytes = sent
+        .iter()
+        .fold(0, |sum: u64, (_, put)| sum.saturating_add(put.size));
     let this = known.iter().find(|record| record.release == manifest.release);
     let initramfs = initramfs::plan(
         board,
@@ -67,7 +69,7 @@ pub(super) fn plan_and_ask(
             request.nonce.as_str(),
             &last_words(board, request, &place)?,
         ),
-        unchanged: wanted.len() - send.len(),
+        unchanged: wanted.len().saturating_sub(send.len()),
         packing: look.packing,
         run_depmod: !(whole && module_puts.is_empty() && remove.is_empty()),
         module_puts: module_puts.into_iter().map(|(_, put)| put).collect(),

@@ -9,8 +9,6 @@ use std::path::{Path, PathBuf};
 
 /// Free space that has to remain on each file system, in bytes.
 const MARGIN: u64 = 4 << 20;
-/// An initramfs is made on the board, so its size is not known before: vanilla's, and half of it for modules with debug information.
-const INITRAMFS_GROWTH: (u64, u64) = (3, 2);
 /// Types that U-Boot reads no kernel from.
 const NOT_U_BOOTS: [&str; 9] = [
     "overlay", "nfs", "nfs4", "cifs", "9p", "iso9660", "ramfs", "autofs", "virtiofs",
@@ -66,14 +64,23 @@ pub(super) fn check(
         boot_room.mount.display(),
         protected.boot_mount.display()
     );
-    let sum = |puts: &[(PathBuf, Put)]| puts.iter().map(|(_, put)| put.size).sum::<u64>();
+    let sum = |puts: &[(PathBuf, Put)]| {
+        puts.iter()
+            .fold(0, |sum: u64, (_, put)| sum.saturating_add(put.size))
+    };
+    // Made on the board, so its size is not known before: vanilla's, and half of it for modules with debug information.
     let initramfs = protected
         .initramfs
         .as_ref()
         .and_then(|path| protected.inventory.get(path))
-        .map_or(0, |entry| entry.size() * INITRAMFS_GROWTH.0 / INITRAMFS_GROWTH.1);
+        .map_or(0, |entry| entry.size().saturating_add(entry.size() / 2));
     fits(modules_room, sum(modules), modules.len(), &WITHOUT_MODES)?;
-    fits(boot_room, sum(boot) + initramfs, boot.len(), &NOT_U_BOOTS)
+    fits(
+        boot_room,
+        sum(boot).saturating_add(initramfs),
+        boot.len(),
+        &NOT_U_BOOTS,
+    )
 }
 
 /// A heading, a line of df for each folder, and /proc/mounts (proc_pid_mounts(5)), where what was mounted last at a place is what is seen there.
@@ -134,14 +141,15 @@ fn fits(room: &Room, bytes: u64, files: usize, wrong: &[&str]) -> Result<()> {
          its log and check it first (fsck); nothing was changed",
         room.mount.display()
     );
+    let needed = bytes.saturating_add(MARGIN);
     ensure!(
-        room.free >= bytes + MARGIN,
+        room.free >= needed,
         "{at} has {:.1} MB free and the deploy needs {:.1} MB: make room (`--keep 0` removes old slots), or build a smaller kernel; \
          nothing was changed",
         room.free as f64 / 1e6,
-        (bytes + MARGIN) as f64 / 1e6
+        needed as f64 / 1e6
     );
-    let files = files as u64 + 64;
+    let files = (files as u64).saturating_add(64);
     ensure!(
         room.inodes.is_none_or(|inodes| inodes >= files),
         "{at} has {} free inodes and the deploy needs {files}: remove files; nothing was changed",

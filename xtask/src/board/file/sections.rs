@@ -253,7 +253,7 @@ pub(super) fn commands(check: &Checker, power: &Spanned<Power>) -> Result<Power>
     for (key, words) in [("reset", reset), ("off", off), ("on", on)] {
         if words
             .as_ref()
-            .is_some_and(|words| words.is_empty() || words[0].is_empty())
+            .is_some_and(|words| words.first().is_none_or(String::is_empty))
         {
             return check.wrong(power, &format!("[power] `{key}` names no program"));
         }

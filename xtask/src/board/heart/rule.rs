@@ -149,7 +149,7 @@ impl Heard {
             self.other_boot.get_or_insert_with(|| boot_id.into());
             return;
         }
-        self.answered += 1;
+        self.answered = self.answered.saturating_add(1);
         self.slowest = self.slowest.max(now.saturating_sub(began));
         self.lives(began, now);
     }
@@ -170,7 +170,7 @@ impl Heard {
             Miss::Refused => self.word = Some(now),
             Miss::Silent => {}
         }
-        self.missed += 1;
+        self.missed = self.missed.saturating_add(1);
         self.first_missed.get_or_insert(now);
     }
 
@@ -202,9 +202,9 @@ impl Heard {
         let base = match self.missed {
             _ if self.answered == 0 => return self.pace.first,
             0 => self.pace.held,
-            missed => self.pace.fresh * missed.min(100),
+            missed => self.pace.fresh.saturating_mul(missed.min(100)),
         };
-        (base + 2 * self.slowest()).min(self.pace.first)
+        base.saturating_add(self.times_slowest(2)).min(self.pace.first)
     }
 
     /// What the board is, now.
@@ -214,7 +214,7 @@ impl Heard {
         }
         // The text alone may be anybody's: it has to be followed by silence over ssh.
         if let Some((since, over)) = &self.over
-            && now.saturating_sub(*since) >= self.pace.held + 2 * self.slowest()
+            && now.saturating_sub(*since) >= self.pace.held.saturating_add(self.times_slowest(2))
         {
             return over.clone();
         }
@@ -231,7 +231,7 @@ impl Heard {
         } else {
             self.pace.silent
         };
-        if self.missed >= MISSES && silence >= patience + 4 * self.slowest() {
+        if self.missed >= MISSES && silence >= patience.saturating_add(self.times_slowest(4)) {
             State::Wedged { silence, talks }
         } else if self.missed >= MISSES && talks {
             State::KernelOnly
@@ -240,8 +240,9 @@ impl Heard {
         }
     }
 
-    fn slowest(&self) -> Duration {
-        self.slowest.min(self.pace.slowest)
+    /// So many times as long as the slowest beat took.
+    fn times_slowest(&self, times: u32) -> Duration {
+        self.slowest.min(self.pace.slowest).saturating_mul(times)
     }
 
     /// The slowest beat that was answered, and how many were.

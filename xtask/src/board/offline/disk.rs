@@ -288,7 +288,7 @@ impl Target {
                 OnBoot::Yes => path.strip_prefix(&self.boot_mount)?,
                 OnBoot::No => path.strip_prefix("/")?,
             };
-            score += usize::from(tree.has(below)?);
+            score = usize::from(tree.has(below)?).saturating_add(score);
         }
         Ok(score)
     }

@@ -97,7 +97,8 @@ fn together(others: &[&Kept], list: &str) -> String {
     let newest = newest.map_or(String::new(), |(made, campaign)| {
         format!(", the newest `{}` of {}", one_line::one_line(campaign), day(made))
     });
-    let folder = Path::new(&others[0].place).parent().unwrap_or(Path::new("/"));
+    let folder = others.first().and_then(|kept| Path::new(&kept.place).parent());
+    let folder = folder.unwrap_or(Path::new("/"));
     format!(
         "{} backups of other campaigns stay on the board{newest}: {}; `{list}` names each and how to remove it",
         others.len(),

@@ -256,7 +256,7 @@ pub(super) fn hooks(facts: &Facts) -> Check {
     if !hooks.is_empty() {
         let names: Vec<String> = hooks.iter().take(8).map(short).collect();
         let more = if hooks.len() > 8 {
-            format!(" and {} more", hooks.len() - 8)
+            format!(" and {} more", hooks.len().saturating_sub(8))
         } else {
             String::new()
         };

@@ -42,7 +42,7 @@ impl BootFiles {
                 boot_mount.display()
             );
         }
-        let own = &real[..own_files(vanilla).count()];
+        let own = real.get(..own_files(vanilla).count()).unwrap_or(real);
         // A link that leads out of the partition is not U-Boot's: what it points at is nobody's boot file, and is not followed.
         let all: BTreeSet<&PathBuf> = named.iter().chain(real.iter().filter(inside)).collect();
         // A label that names the partition itself names no file of it.

@@ -59,7 +59,7 @@ fn watch(ssh: &Ssh, ended: &Receiver<()>, restarted: &BreakOff, over: &BreakOff)
             && ssh.ask(Connection::Shared, "true", &[], LOOK, over).is_err()
             && over.why().is_none()
         {
-            let gone = age + looked.elapsed();
+            let gone = age.saturating_add(looked.elapsed());
             restarted.say(&format!(
                 "the board has restarted under this command: its kernel is up for {} s, and the connection was made {} s ago. What the command \
                  had not flushed is lost",
@@ -84,7 +84,7 @@ fn uptime(said: &str) -> Option<Duration> {
 
 /// Whether a kernel that has been up for so long can not have answered when the connection was made.
 fn is_younger(up: Duration, age: Duration) -> bool {
-    up + MARGIN < age
+    up.saturating_add(MARGIN) < age
 }
 
 #[cfg(test)]

@@ -40,8 +40,9 @@ pub struct Contents<'a> {
 /// Free bytes that making a board needs at most: archive, image and copies of the user land (they are sparse, about
 /// 260 MiB each), what it will write, and the kernel a few times.
 pub fn needed_bytes(vanilla: &Manifest) -> u64 {
-    let kernel: u64 = vanilla.files.iter().map(|file| file.size).sum();
-    (2 << 30) + 4 * kernel
+    let sizes = vanilla.files.iter().map(|file| file.size);
+    let kernel = sizes.fold(0, u64::saturating_add);
+    kernel.saturating_mul(4).saturating_add(2 << 30)
 }
 
 /// Makes the disk at `disk`, working in the existing folder `work`. Dies half-way: an unfinished `disk`; call it again.

@@ -87,7 +87,7 @@ fn sizes_of(text: &str) -> Option<(usize, usize)> {
     let (used, room) = text.strip_suffix(" bytes")?.split_once('/')?;
     let room: usize = room.parse().ok()?;
     // A sector of flash is a power of two.
-    (room + CHECKSUM)
+    room.checked_add(CHECKSUM)?
         .is_power_of_two()
         .then_some((used.parse().ok()?, room))
 }

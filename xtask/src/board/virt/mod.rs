@@ -141,7 +141,7 @@ impl VirtualBoard {
             )
         })?;
         Ok(VirtualBoard {
-            instance: files::sha256(&keys)[..8].to_string(),
+            instance: files::sha256(&keys).chars().take(8).collect(),
             serial: Serial::new(&folder),
             description: description()?,
             folder,

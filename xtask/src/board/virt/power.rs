@@ -2,7 +2,8 @@
 
 use super::qemu::{self, Machine};
 use super::qmp::Qmp;
-use crate::host::{process, requirements};
+use crate::host::json::json;
+use crate::host::{deadline, process, requirements};
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal};
 use std::path::Path;
@@ -60,7 +61,7 @@ fn run_qemu(machine: &Machine, arguments: &[String]) -> Result<()> {
 
 /// Waits until the machine is gone. Gives whether it went within `limit`.
 pub fn wait_until_off(folder: &Path, limit: Duration) -> bool {
-    let deadline = Instant::now() + limit;
+    let deadline = deadline::after(limit);
     while running(folder).is_some() {
         if Instant::now() >= deadline {
             return false;
@@ -72,8 +73,7 @@ pub fn wait_until_off(folder: &Path, limit: Duration) -> bool {
 
 /// Cuts the power: what the guest has not flushed is lost. Errors: QEMU is still there after all.
 pub fn cut(folder: &Path) -> Result<()> {
-    let quit =
-        Qmp::connect(folder, qemu::QMP_SOCKET).and_then(|mut qmp| qmp.execute("quit", serde_json::json!({})));
+    let quit = Qmp::connect(folder, qemu::QMP_SOCKET).and_then(|mut qmp| qmp.execute("quit", json!({})));
     if quit.is_ok() && wait_until_off(folder, QUIT_LIMIT) {
         return Ok(());
     }
@@ -94,7 +94,7 @@ pub fn cut(folder: &Path) -> Result<()> {
 
 /// Resets the machine as its reset line would: nothing is flushed, RAM keeps what is in it.
 pub fn reset(folder: &Path) -> Result<()> {
-    Qmp::connect(folder, qemu::QMP_SOCKET)?.execute("system_reset", serde_json::json!({}))?;
+    Qmp::connect(folder, qemu::QMP_SOCKET)?.execute("system_reset", json!({}))?;
     Ok(())
 }
 

@@ -1,8 +1,9 @@
 //! A small client of QEMU's control socket (QMP: one JSON object a line; QEMU's `docs/interop/qmp-spec`).
 
-use crate::host::socket;
+use crate::host::json::json;
+use crate::host::{deadline, socket};
 use anyhow::{Context, Result, bail};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -27,7 +28,7 @@ impl Qmp {
         let mut qmp = Qmp {
             stream: BufReader::new(stream),
         };
-        let greeting = qmp.receive(Instant::now() + LIMIT).with_context(doing)?;
+        let greeting = qmp.receive(deadline::after(LIMIT)).with_context(doing)?;
         if greeting.get("QMP").is_none() {
             bail!("{}: this is not QEMU: it said {greeting}", doing());
         }
@@ -40,7 +41,7 @@ impl Qmp {
         let doing = || format!("telling QEMU `{command}`");
         let request = json!({ "execute": command, "arguments": arguments });
         writeln!(self.stream.get_mut(), "{request}").with_context(doing)?;
-        let deadline = Instant::now() + LIMIT;
+        let deadline = deadline::after(LIMIT);
         loop {
             if let Some(answer) = answer(self.receive(deadline).with_context(doing)?) {
                 return answer.with_context(doing);
@@ -76,6 +77,7 @@ fn answer(line: Value) -> Option<Result<Value>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn events_are_no_answers() {

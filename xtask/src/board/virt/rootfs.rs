@@ -46,7 +46,7 @@ pub fn key(inputs: &[&str]) -> String {
         .iter()
         .map(|text| format!("{}:{text}", text.len()))
         .collect();
-    files::sha256(joined.as_bytes())[..16].to_string()
+    files::sha256(joined.as_bytes()).chars().take(16).collect()
 }
 
 /// The ext4 image in `<cache>/rootfs`, made if it is not there. Needs root (or sudo) to make it, and the machine's own

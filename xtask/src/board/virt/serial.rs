@@ -8,7 +8,8 @@ use crate::capture::control::MenuEntry;
 use crate::capture::line::Way;
 use crate::capture::source::Source;
 use crate::host::identity::Identity;
-use crate::host::socket;
+use crate::host::json::json;
+use crate::host::{deadline, socket};
 use anyhow::{Context, Result, bail};
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
@@ -53,7 +54,7 @@ impl Serial {
         let path = self.folder.join(LOCK);
         let doing = || format!("opening the serial line in {}", self.folder.display());
         let lock = File::create(path).with_context(doing)?;
-        let deadline = Instant::now() + limit;
+        let deadline = deadline::after(limit);
         while lock.try_lock().is_err() {
             if Instant::now() >= deadline {
                 bail!(
@@ -98,7 +99,7 @@ impl Serial {
     /// Waits until `text` stands in the log behind `mark`. Errors: not within `limit`; they carry the end of what
     /// came instead.
     pub fn wait_for(&self, mark: u64, text: &str, limit: Duration) -> Result<()> {
-        let deadline = Instant::now() + limit;
+        let deadline = deadline::after(limit);
         loop {
             let came = self.since(mark)?;
             if came.contains(text) {
@@ -128,7 +129,7 @@ impl SerialLine for Serial {
     }
 
     fn send_break(&self) -> Result<()> {
-        let arguments = serde_json::json!({ "id": qemu::SERIAL_ID });
+        let arguments = json!({ "id": qemu::SERIAL_ID });
         Qmp::connect(&self.folder, qemu::QMP_SOCKET)?.execute("chardev-send-break", arguments)?;
         Ok(())
     }
@@ -157,31 +158,34 @@ impl Way for Serial {
 /// The last lines of some text.
 pub fn end(text: &str) -> String {
     let lines: Vec<&str> = text.lines().collect();
-    lines[lines.len().saturating_sub(15)..].join("\n")
+    lines
+        .get(lines.len().saturating_sub(15)..)
+        .unwrap_or_default()
+        .join("\n")
 }
 
 /// Writes while reading, then reads on for [`LINGER`]. What is read is in the log already.
 fn write_and_drain(stream: &mut UnixStream, bytes: &[u8]) -> Result<()> {
     stream.set_nonblocking(true)?;
     let mut left = bytes;
-    let deadline = Instant::now() + LIMIT;
+    let deadline = deadline::after(LIMIT);
     let mut close_at = None;
     let mut scrap = [0; 4096];
     while close_at.is_none_or(|at| Instant::now() < at) {
         if !left.is_empty() {
             match stream.write(left) {
-                Ok(written) => left = &left[written..],
+                Ok(written) => left = left.get(written..).unwrap_or_default(),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 Err(error) => return Err(error.into()),
             }
         }
         if left.is_empty() && close_at.is_none() {
-            close_at = Some(Instant::now() + LINGER);
+            close_at = Some(deadline::after(LINGER));
         }
         if Instant::now() >= deadline {
             bail!(
                 "the board took only {} of {} bytes",
-                bytes.len() - left.len(),
+                bytes.len().saturating_sub(left.len()),
                 bytes.len()
             );
         }

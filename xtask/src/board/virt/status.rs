@@ -24,8 +24,10 @@ pub struct Status {
     /// Port on 127.0.0.1, when it is on.
     pub ssh_port: Option<u16>,
     /// Every byte of the serial line.
+    #[serde(serialize_with = "crate::host::json::named")]
     pub serial_log: Option<PathBuf>,
     /// Its files.
+    #[serde(serialize_with = "crate::host::json::named")]
     pub folder: PathBuf,
 }
 

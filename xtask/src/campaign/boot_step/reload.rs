@@ -17,12 +17,12 @@ use crate::campaign::journal::{Event, Journal};
 use crate::campaign::reload::{self, Tried};
 use crate::campaign::rig::Rig;
 use crate::campaign::stopwatch::Stopwatch;
+use crate::host::json::json;
 use crate::manifest::{File, Manifest};
 use anyhow::{Context, Result, ensure};
 use kernel_log::finder;
 use kernel_log::finding::Finding;
 use kernel_log::reader;
-use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 

@@ -277,7 +277,7 @@ impl BootStep<'_> {
             if failed == 0 {
                 shown = seen.result.clone();
             }
-            failed += u32::from(seen.result.failure.is_some());
+            failed = u32::from(seen.result.failure.is_some()).saturating_add(failed);
             booted.broken = broken::why(&seen, self.known);
             if let Some(why) = &booted.broken {
                 say(&format!("{why}: no other test is run"));

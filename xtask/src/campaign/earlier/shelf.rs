@@ -74,10 +74,12 @@ impl Shelf<'_> {
         let mut boots = Vec::new();
         let mut facts = Vec::new();
         for at in chosen {
-            let one = &earlier[at];
+            let (Some(one), Some(folder)) = (earlier.get(at), folders.get(at)) else {
+                continue;
+            };
             let Said::Passed(passed) = &one.said else { continue };
-            match (whole(&folders[at], &passed.booted.evidence), boots.is_empty()) {
-                (Ok(()), _) => boots.push((at, one, passed)),
+            match (whole(folder, &passed.booted.evidence), boots.is_empty()) {
+                (Ok(()), _) => boots.push((folder, one, passed)),
                 (Err(why), true) => {
                     let why = format!("that of run {} does not count: {why:#}", one.run);
                     return Ok(Found::Boot(why));
@@ -88,7 +90,7 @@ impl Shelf<'_> {
         let Some((newest, from, passed)) = boots.first() else {
             return Ok(Found::Boot("none is left".into()));
         };
-        self.copy(&folders[*newest], from, &passed.booted, into)?;
+        self.copy(newest, from, &passed.booted, into)?;
         Ok(Found::Taken(Box::new(Taken {
             from: TakenFrom {
                 boots: boots

@@ -8,8 +8,8 @@ use super::rows::{Walk, Work};
 use crate::campaign::file::Step;
 use crate::campaign::journal::Event;
 use crate::campaign::journal::past::{APPLY_AHEAD, BUILD_AHEAD, DROP_AHEAD};
+use crate::host::json::json;
 use anyhow::{Context, Result};
-use serde_json::json;
 
 /// A patch that is in the tree before its turn.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -78,7 +78,7 @@ impl<'a> Course<'a> {
         }
         let at = self.plan.iter().position(|planned| planned.id == row)?;
         let boots = |action| matches!(action, Action::BootBaseline | Action::Patch(_));
-        match (self.plan[at].action, self.plan.get(at + 1)?.action) {
+        match (self.plan[at].action, self.plan.get(at.checked_add(1)?)?.action) {
             (this, Action::Patch(next)) if boots(this) => {
                 let step = &self.campaign.steps[next];
                 (!self.options.carries(self.campaign, step)).then_some(step)

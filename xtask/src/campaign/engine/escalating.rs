@@ -32,7 +32,7 @@ fn by_itself(findings: &[Finding]) -> Vec<String> {
     let mut titles: Vec<(&str, usize)> = Vec::new();
     for finding in findings {
         match titles.iter_mut().find(|(title, _)| *title == finding.title) {
-            Some((_, times)) => *times += 1,
+            Some((_, times)) => *times = times.saturating_add(1),
             None => titles.push((&finding.title, 1)),
         }
     }

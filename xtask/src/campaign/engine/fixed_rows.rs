@@ -10,9 +10,10 @@ use crate::campaign::journal::Input;
 use crate::campaign::journal::past;
 use crate::campaign::record::End;
 use crate::campaign::verdict::Verdict;
+use crate::host::json::json;
 use crate::ui::count;
 use anyhow::{Context, Result, bail};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 impl<H: Hands> Walk<'_, H> {
     pub(super) fn preflight(&mut self, work: &mut Work) -> Result<Next> {

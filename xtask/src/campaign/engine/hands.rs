@@ -11,11 +11,12 @@ use crate::campaign::record::{DecodedFrame, PatchRecord, RowRecord, RunRecord};
 use crate::campaign::reload::Tried;
 use crate::campaign::resume::Seen;
 use crate::campaign::stopwatch::Stopwatch;
+use crate::host::json::json;
 use crate::manifest::Manifest;
 use anyhow::Result;
 use kernel_log::baseline_file::Acceptance;
 use kernel_log::finding::Finding;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::path::PathBuf;
 use std::time::Duration;
 

@@ -11,10 +11,10 @@ use crate::campaign::journal::past::{ATTEMPT, JUDGE, Judged};
 use crate::campaign::left_out;
 use crate::campaign::record::{End, FindingRecord};
 use crate::campaign::verdict::{self, Verdict};
+use crate::host::json::json;
 use crate::manifest::Manifest;
 use anyhow::{Context, Result};
 use kernel_log::baseline::{self, Signature};
-use serde_json::json;
 
 /// What the state was before a patch, for taking it back.
 pub(super) type Before = (Option<Manifest>, usize);
@@ -73,7 +73,7 @@ impl<H: Hands> Walk<'_, H> {
             },
         };
         if boots.place == Place::OnVanilla && boots.good {
-            self.state.passed += 1;
+            self.state.passed = self.state.passed.saturating_add(1);
             return Ok(Next::Go);
         }
         self.drop_ahead(&step.id)?;
@@ -146,7 +146,7 @@ impl<H: Hands> Walk<'_, H> {
         let mut attempts = std::mem::take(&mut self.state.attempts);
         let mut place = Place::OnVanilla;
         while attempts.len() < repeat && place == Place::OnVanilla {
-            let number = attempts.len() + 1;
+            let number = attempts.len().saturating_add(1);
             self.hands.say(&format!("    boot {number} of {repeat}"));
             let evidence = format!("{}/{number}", work.row.id);
             place = self.boot_step(step, &evidence, ATTEMPT, work)?;

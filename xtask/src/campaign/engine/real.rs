@@ -29,13 +29,13 @@ use crate::campaign::stopwatch::Stopwatch;
 use crate::campaign::way_home;
 use crate::host::bounded;
 use crate::host::files;
+use crate::host::json::json;
 use crate::kernel::build::{Cause, Failed};
 use crate::kernel::stage;
 use crate::manifest::Manifest;
 use anyhow::{Context, Result, bail};
 use kernel_log::baseline_file::{Acceptance, Boot, Conditions};
 use kernel_log::finding::Finding;
-use serde_json::json;
 use std::time::Duration;
 
 /// How long a board may take to answer before it counts as silent.

@@ -10,9 +10,9 @@ use crate::campaign::journal::past::{Past, PastRow};
 use crate::campaign::record::RowRecord;
 use crate::campaign::resume::{Decision, TakeBack};
 use crate::campaign::search;
+use crate::host::json::json;
 use crate::manifest::Manifest;
 use anyhow::{Context, Result, bail};
-use serde_json::json;
 
 impl<H: Hands> Walk<'_, H> {
     /// Goes on with a run. Dying at any instant it can be decided and done again: nothing is taken as done that the journal does not say.
@@ -27,7 +27,7 @@ impl<H: Hands> Walk<'_, H> {
         };
         self.record.rows.retain(|row| !closes(&row.id));
         let row = |title: &str| RowRecord {
-            id: format!("r{}", past.resumed + 1),
+            id: format!("r{}", past.resumed.saturating_add(1)),
             title: title.to_string(),
             ..RowRecord::default()
         };
@@ -68,7 +68,7 @@ impl<H: Hands> Walk<'_, H> {
                 })?;
                 let known = past.row(&judged).context("the step is in the journal")?;
                 match self.end_again(known)? {
-                    Next::Without => self.go_on(self.place_of(&judged) + 1),
+                    Next::Without => self.go_on(self.place_of(&judged).saturating_add(1)),
                     next => self.finish(next),
                 }
             }
@@ -146,7 +146,8 @@ impl<H: Hands> Walk<'_, H> {
             if let Action::Patch(index) = planned.action {
                 let step = &course.campaign.steps[index];
                 self.state.fragments.extend(step.fragments.iter().cloned());
-                self.state.passed += usize::from(!course.options.carries(course.campaign, step));
+                let passed = usize::from(!course.options.carries(course.campaign, step));
+                self.state.passed = self.state.passed.saturating_add(passed);
             }
         }
         for known in &past.rows {

@@ -18,10 +18,11 @@ use crate::campaign::search::Shown;
 use crate::campaign::stopwatch::Stopwatch;
 use crate::campaign::verdict::{self, Verdict};
 use crate::host::files;
+use crate::host::json::json;
 use crate::manifest::Manifest;
 use anyhow::{Context, Result};
 use kernel_log::finding::Finding;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::path::PathBuf;
 use std::time::Instant;
 

@@ -36,15 +36,17 @@ impl<H: Hands> Walk<'_, H> {
     /// A row of its own: the first so many patches, together.
     fn first_patches(&mut self, first: usize, what: &mut Shown) -> Result<Next> {
         let steps = &self.course.campaign.steps;
+        let last = steps.get(..first).and_then(<[_]>::last);
+        let last = last.context("at least one patch is tried")?;
         let row = RowRecord {
             id: search::row(first),
             title: format!(
                 "search: {} of {} patches, up to {}",
                 first,
                 steps.len(),
-                steps[first - 1].patch
+                last.patch
             ),
-            estimated_s: f64::from(steps[first - 1].estimate_min) * 60.0,
+            estimated_s: f64::from(last.estimate_min) * 60.0,
             ..RowRecord::default()
         };
         let inputs = self.inputs_of_first(first);
@@ -158,7 +160,12 @@ fn end_of(known: &Conclusion, whole: End) -> End {
 }
 
 fn sentences(known: &Conclusion, shown: &[(usize, Shown)], names: &[String]) -> Vec<String> {
-    let name = |n: usize| names.get(n - 1).cloned().unwrap_or_default();
+    let name = |n: usize| {
+        n.checked_sub(1)
+            .and_then(|at| names.get(at))
+            .cloned()
+            .unwrap_or_default()
+    };
     let mut said = vec![match known.suspects.as_slice() {
         [] => "no patch is bad: the whole series is good".to_string(),
         [one] if known.good == 0 => {

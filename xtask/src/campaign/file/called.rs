@@ -19,12 +19,14 @@ pub fn from_own_folder<'a>(texts: &[&'a str]) -> Vec<&'a str> {
 /// `./NAME` where a command begins: at the beginning, on a line of its own, or behind `;`, `&`, `|`, `(` or a backquote (POSIX.1-2024, XCU 2.9).
 fn started(text: &str) -> impl Iterator<Item = &str> {
     text.match_indices("./").filter_map(|(at, _)| {
-        let before = text[..at].trim_end_matches([' ', '\t']);
+        let (before, from) = text.split_at_checked(at)?;
+        let before = before.trim_end_matches([' ', '\t']);
         let begins = before.is_empty() || before.ends_with(['\n', ';', '&', '|', '(', '`']);
-        let rest = &text[at + 2..];
+        let rest = from.strip_prefix("./")?;
         let end = rest.find(|c: char| !is_of_a_name(c)).unwrap_or(rest.len());
-        let is_a_file = end > 0 && !rest[end..].starts_with('/');
-        (begins && is_a_file).then(|| &rest[..end])
+        let (name, behind) = rest.split_at_checked(end)?;
+        let is_a_file = !name.is_empty() && !behind.starts_with('/');
+        (begins && is_a_file).then_some(name)
     })
 }
 

@@ -1,13 +1,15 @@
 //! The rules of a campaign file that no single key can know: names that refer to one another, values that could prove nothing.
 
+mod escalation;
+mod smoke_test;
+
 use super::problem::{At, Found};
-use super::{ALL, Campaign, Expectation, Kernel, Output, SCHEMA_VERSION, SmokeTest, Step};
+use super::{ALL, Campaign, Expectation, SCHEMA_VERSION, Step};
 use crate::campaign::action;
 use crate::campaign::exercise::Probe;
 use crate::host::one_line::one_line;
 use crate::host::toml::nearest;
 use crate::kernel::profile::KNOWN;
-use regex::Regex;
 use std::collections::HashSet;
 use std::path::Path;
 
@@ -91,42 +93,6 @@ struct New {
     patch: bool,
 }
 
-impl Kernel {
-    /// Why this entry of `escalate` cannot be one, beside its name.
-    fn cannot_escalate_to(&self, index: usize) -> Option<String> {
-        let profile = &self.escalate[index];
-        if *profile == self.profile {
-            Some(format!(
-                "{profile} is the campaign's own profile: the step has wedged on its kernel"
-            ))
-        } else if profile == "vanilla" {
-            Some("vanilla's kernel checks nothing: name one with a checker".into())
-        } else if self.escalate[..index].contains(profile) {
-            Some(format!("{profile} is named twice"))
-        } else {
-            None
-        }
-    }
-
-    /// Why `escalate` cannot be as it is.
-    pub fn escalation_is_wrong(&self) -> Option<String> {
-        let names: Vec<&str> = KNOWN
-            .iter()
-            .map(|known| known.name)
-            .filter(|name| *name != "vanilla" && *name != self.profile)
-            .collect();
-        let is_known = |profile: &str| KNOWN.iter().any(|known| known.name == profile);
-        let wrong = |(index, profile): (usize, &String)| match is_known(profile) {
-            false => Some(format!(
-                "there is no profile `{profile}`; there are {}",
-                names.join(", ")
-            )),
-            true => self.cannot_escalate_to(index),
-        };
-        self.escalate.iter().enumerate().find_map(wrong)
-    }
-}
-
 struct Rules<'a> {
     campaign: &'a Campaign,
     /// Names of the smoke tests.
@@ -154,7 +120,7 @@ impl Rules<'_> {
 
     fn tell(&mut self, at: &[At], message: String, meant: Option<&str>) {
         if self.found.len() == TOLD {
-            self.more += 1;
+            self.more = self.more.saturating_add(1);
             return;
         }
         self.found.push(Found {
@@ -166,7 +132,7 @@ impl Rules<'_> {
 
     fn unknown<'k>(&mut self, at: &[At], kind: &str, name: &str, known: impl Iterator<Item = &'k str>) {
         if self.found.len() == TOLD {
-            self.more += 1;
+            self.more = self.more.saturating_add(1);
             return;
         }
         let known: Vec<&str> = known.take(NEAR).collect();
@@ -251,7 +217,7 @@ impl Rules<'_> {
             let at = ["kernel".into(), "escalate".into(), index.into()];
             if !names.contains(&profile.as_str()) {
                 self.unknown(&at, "profile", profile, names.iter().copied());
-            } else if let Some(why) = kernel.cannot_escalate_to(index) {
+            } else if let Some(why) = kernel.cannot_escalate_to(index, profile) {
                 self.wrong(&at, why);
             }
         }
@@ -266,119 +232,6 @@ impl Rules<'_> {
                     kernel.estimate_min
                 ),
             );
-        }
-    }
-
-    fn smoke_test(&mut self, index: usize, test: &SmokeTest, is_new: bool) {
-        let at = |rest: &[At]| -> Vec<At> { [&["smoke".into(), index.into()], rest].concat() };
-        self.name(&at(&["name".into()]), "the name of a smoke test", &test.name);
-        if !is_new {
-            let twice = format!("two smoke tests have the name {}", word(&test.name));
-            self.wrong(&at(&["name".into()]), twice);
-        }
-        if test.run.trim().is_empty() {
-            self.wrong(
-                &at(&["run".into()]),
-                "run is empty: it would pass whatever the kernel does",
-            );
-        }
-        for (key, value) in [("limit-s", test.limit_s), ("repeat", test.repeat.into())] {
-            if value == 0 {
-                self.wrong(&at(&[key.into()]), format!("{key} is 0: at least 1"));
-            }
-        }
-        for (key, expressions) in [("prints", &test.prints), ("prints-not", &test.prints_not)] {
-            for (number, expression) in expressions.iter().enumerate() {
-                if let Err(error) = Regex::new(expression) {
-                    let error = error.to_string();
-                    let reason = error.lines().last().unwrap_or_default();
-                    let says = format!(
-                        "{} is no regular expression: {}",
-                        word(expression),
-                        one_line(reason)
-                    );
-                    self.wrong(&at(&[key.into(), number.into()]), says);
-                }
-            }
-        }
-        for (number, file) in test.push.iter().enumerate() {
-            let name = file.file_name().and_then(|name| name.to_str());
-            if !name.is_some_and(is_file_name) {
-                let says = format!("{} has no plain file name to be pushed under", file.display());
-                self.wrong(&at(&["push".into(), number.into()]), says);
-            }
-        }
-        if let Some(output) = &test.output {
-            self.output(&at(&["output".into()]), output);
-        }
-    }
-
-    fn output(&mut self, at: &[At], output: &Output) {
-        let below = |key: &str| -> Vec<At> { [at, &[key.into()]].concat() };
-        if !is_file_name(&output.file) {
-            let says = format!(
-                "{:?}: output.file is a file name in $LOCKSTEP, without `/`",
-                output.file
-            );
-            self.wrong(&below("file"), says);
-        }
-        if output.size == Some(0) {
-            self.wrong(&below("size"), "size is 0: an empty output is never a pass");
-        }
-        let hexadecimal =
-            |text: &String| text.len() == 64 && text.chars().all(|c| "0123456789abcdef".contains(c));
-        if output.sha256.as_ref().is_some_and(|hash| !hexadecimal(hash)) {
-            self.wrong(&below("sha256"), "sha256 has 64 digits, 0 to 9 and a to f");
-        }
-        let Some(frames) = &output.frames else { return };
-        if frames.bytes == 0 || frames.count == 0 {
-            self.wrong(
-                &below("frames"),
-                "frames have at least 1 byte, and there is at least 1",
-            );
-        }
-        if frames.distinct > frames.count {
-            let says = format!("of {} frames {} cannot differ", frames.count, frames.distinct);
-            self.wrong(&below("frames"), says);
-        }
-        let size = frames.bytes.saturating_mul(frames.count);
-        if output.size.is_some_and(|wanted| wanted != size) {
-            let says = format!(
-                "{} frames of {} bytes are {size} bytes, and not size",
-                frames.count, frames.bytes
-            );
-            self.wrong(&below("size"), says);
-        }
-    }
-
-    fn soak(&mut self) {
-        let Some(soak) = &self.campaign.soak else { return };
-        let at = |key: &str| -> Vec<At> { vec!["soak".into(), key.into()] };
-        if soak.minutes == 0 {
-            self.wrong(
-                &at("minutes"),
-                "a soak of 0 minutes shows nothing; leave [soak] out",
-            );
-        }
-        if soak.tests.is_empty() {
-            self.wrong(&at("tests"), "a soak needs a smoke test");
-        }
-        for (index, name) in soak.tests.iter().enumerate() {
-            self.test_name(&["soak".into(), "tests".into(), index.into()], name);
-        }
-    }
-
-    fn test_name(&mut self, at: &[At], name: &str) {
-        if !self.tests.contains(name) && name != ALL {
-            // In the order of the file.
-            let known = self.campaign.smoke_tests.iter().map(|test| test.name.as_str());
-            self.unknown(at, "smoke test", name, known);
-        }
-    }
-
-    fn test_names<'n>(&mut self, at: &[At], names: impl Iterator<Item = &'n String>) {
-        for name in names {
-            self.test_name(&[at, &[name.as_str().into()]].concat(), name);
         }
     }
 
@@ -443,7 +296,11 @@ impl Rules<'_> {
         let patches: HashSet<&str> = campaign.steps.iter().map(|step| step.patch.as_str()).collect();
         for (name, broken) in &campaign.broken {
             let at = |key: &str| -> Vec<At> { vec!["broken".into(), name.as_str().into(), key.into()] };
-            self.name(&at("replaces")[..2], "the name of a broken variant", name);
+            self.name(
+                &["broken".into(), name.as_str().into()],
+                "the name of a broken variant",
+                name,
+            );
             if !patches.contains(&broken.replaces.as_str()) {
                 let known = campaign.steps.iter().map(|step| step.patch.as_str());
                 self.unknown(

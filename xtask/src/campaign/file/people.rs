@@ -76,7 +76,9 @@ impl FromStr for QuietHours {
                 let digits = matches!(text.len(), 1 | 2) && text.chars().all(|c| c.is_ascii_digit());
                 text.parse().ok().filter(|number| digits && *number < below)
             };
-            Some(60 * number(hour, 24)? + number(minute, 60)?)
+            number(hour, 24)?
+                .checked_mul(60)?
+                .checked_add(number(minute, 60)?)
         };
         match text.split_once('-').map(|(from, to)| (minute(from), minute(to))) {
             Some((Some(from), Some(to))) if from != to => Ok(QuietHours { from, to }),

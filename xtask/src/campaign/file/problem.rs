@@ -135,7 +135,7 @@ fn span(table: &DeTable, at: &[At]) -> Range<usize> {
     let mut span = 0..0;
     let mut value: Option<&DeValue> = None;
     for (depth, part) in at.iter().enumerate() {
-        let last = depth + 1 == at.len();
+        let last = at.len().checked_sub(1) == Some(depth);
         let next = match (part, value) {
             (At::Key(key), None) if depth == 0 => table.get_key_value(key.as_str()),
             (At::Key(key), Some(DeValue::Table(table))) => table.get_key_value(key.as_str()),
@@ -164,7 +164,7 @@ struct Lines<'a> {
 
 impl<'a> Lines<'a> {
     fn of(text: &'a str) -> Self {
-        let behind = text.match_indices('\n').map(|(at, _)| at + 1);
+        let behind = text.match_indices('\n').map(|(at, _)| at.saturating_add(1));
         Lines {
             text,
             starts: std::iter::once(0).chain(behind).collect(),
@@ -176,6 +176,6 @@ impl<'a> Lines<'a> {
         let line = self.starts.partition_point(|start| *start <= span.start);
         let start = self.starts.get(line.saturating_sub(1)).copied().unwrap_or(0);
         let before = self.text.get(start..span.start).unwrap_or_default();
-        (line, 1 + before.chars().count())
+        (line, before.chars().count().saturating_add(1))
     }
 }

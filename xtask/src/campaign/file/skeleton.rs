@@ -51,7 +51,7 @@ pub fn text(new: &New) -> String {
         text.push_str(&format!(
             "\n# {subject}\n[[step]]\nid = \"2.{number}\"\npatch = {patch:?}\n",
             subject = patch.subject.replace(char::is_control, " "),
-            number = index + 1,
+            number = index.saturating_add(1),
             patch = patch.short_name(),
         ));
         text.push_str(&match functions.as_slice() {

@@ -93,6 +93,13 @@ pub struct Frames {
     pub distinct: u64,
 }
 
+impl Frames {
+    /// Bytes of all of them. A file that names more than there are numbers for has a size that no output has.
+    pub fn size(&self) -> u64 {
+        self.bytes.saturating_mul(self.count)
+    }
+}
+
 /// The kernel log from the start of a smoke test to its end.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]

@@ -71,23 +71,27 @@ pub fn read(answer: &str) -> Option<Vec<Session>> {
     Some(sessions)
 }
 
+/// `02:10` in minutes.
+fn hours_and_minutes(text: &str) -> Option<u64> {
+    let (hours, minutes) = text.split_once(':')?;
+    let hours: u64 = hours.parse().ok()?;
+    hours.checked_mul(60)?.checked_add(minutes.parse().ok()?)
+}
+
 /// A line of `who -u`: name, line, date, time, idle (`.` below a minute, `old` above a day, else hours and minutes), process.
 fn of_who(line: &str) -> Option<Session> {
     let words: Vec<&str> = line.split_whitespace().collect();
-    let clock = |word: &&str| word.len() == 5 && word.as_bytes()[2] == b':';
-    let idle = words.get(words.iter().position(clock)? + 1)?;
+    let clock = |word: &&str| word.len() == 5 && word.as_bytes().get(2) == Some(&b':');
+    let idle = words.iter().skip_while(|word| !clock(word)).nth(1)?;
     Some(Session {
         user: words.first()?.to_string(),
         kind: "tty".into(),
         line: words.get(1)?.to_string(),
         remote: line.contains('('),
+        // What cannot be read is no sign of idleness.
         idle_min: Some(match *idle {
-            "." => 0,
             "old" => 24 * 60,
-            text => {
-                let (hours, minutes) = text.split_once(':')?;
-                60 * hours.parse::<u64>().ok()? + minutes.parse::<u64>().ok()?
-            }
+            text => hours_and_minutes(text).unwrap_or(0),
         }),
     })
 }
@@ -112,7 +116,7 @@ pub fn is_free(people: &People, sessions: &[Session], minute: u16) -> Free {
         })
         .map(Session::words)
         .collect();
-    let others = sessions.len() - at_work.len();
+    let others = sessions.len().saturating_sub(at_work.len());
     if at_work.is_empty() {
         return Free::Go(match others {
             0 => Vec::new(),
@@ -197,13 +201,14 @@ mod tests {
     #[test]
     fn without_logind_who_is_read() {
         let answer = "now=1800000600\nwho=ann      tty1         2026-11-22 19:02   .          1234\n\
-            who=bob      pts/0        Nov 22 17:00 02:10        999 (10.0.0.7)\nwho=eve      pts/1        Nov 20 17:00  old         99 (h)\nend=\n";
+            who=bob      pts/0        Nov 22 17:00 02:10        999 (10.0.0.7)\nwho=eve      pts/1        Nov 20 17:00  old         99 (h)\n\
+            who=mal      pts/2        Nov 20 17:00  307445734561825861:00   99 (h)\nend=\n";
         let idle: Vec<Option<u64>> = read(answer)
             .unwrap()
             .iter()
             .map(|session| session.idle_min)
             .collect();
-        assert_eq!(idle, [Some(0), Some(130), Some(1440)]);
+        assert_eq!(idle, [Some(0), Some(130), Some(1440), Some(0)]);
     }
 
     #[test]

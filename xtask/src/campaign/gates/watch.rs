@@ -79,7 +79,10 @@ pub fn sessions(board: &dyn Board) -> Result<Vec<Session>> {
 /// On this machine's clock: a board's may be wrong.
 fn minute_of_the_day() -> u16 {
     let now = jiff::Zoned::now();
-    60 * u16::try_from(now.hour()).unwrap_or(0) + u16::try_from(now.minute()).unwrap_or(0)
+    let part = |part: i8| u16::try_from(part).unwrap_or(0);
+    part(now.hour())
+        .saturating_mul(60)
+        .saturating_add(part(now.minute()))
 }
 
 #[cfg(test)]

@@ -58,14 +58,16 @@ pub(super) fn lines(view: &View, height: usize, width: usize) -> Vec<Line> {
     });
     let kernel = view.kernel.len().min(room.saturating_sub(4));
     let for_rows = room
-        .saturating_sub(1 + usize::from(now.is_some()) + kernel)
+        .saturating_sub(1)
+        .saturating_sub(usize::from(now.is_some()))
+        .saturating_sub(kernel)
         .max(1);
     block.extend(rows(view, for_rows, width));
     block.extend(now.map(|text| plain(Look::Plain, text)));
-    let from = view.kernel.len() - kernel;
     block.extend(
-        view.kernel[from..]
+        view.kernel
             .iter()
+            .skip(view.kernel.len().saturating_sub(kernel))
             .map(|line| plain(Look::Dim, format!("   │ {line}"))),
     );
     block.truncate(room);
@@ -94,13 +96,17 @@ fn rows(view: &View, room: usize, width: usize) -> Vec<Line> {
     } else {
         room.saturating_sub(1).max(1)
     };
-    let from = current.saturating_sub(count / 2).min(total - count);
-    let mut lines: Vec<Line> = view.rows[from..from + count]
+    let from = current.saturating_sub(count / 2).min(total.saturating_sub(count));
+    let mut lines: Vec<Line> = view
+        .rows
         .iter()
+        .skip(from)
+        .take(count)
         .map(|row| row_line(row, width))
         .collect();
     if count < total && room > 1 {
-        let text = format!("   … {} before, {} after", from, total - from - count);
+        let after = total.saturating_sub(from).saturating_sub(count);
+        let text = format!("   … {from} before, {after} after");
         lines.push(Line {
             look: Look::Dim,
             text,
@@ -111,7 +117,10 @@ fn rows(view: &View, room: usize, width: usize) -> Vec<Line> {
 
 fn row_line(row: &RowView, width: usize) -> Line {
     let start = format!(" {} {:<4} ", row.mark, row.id);
-    let room = width.saturating_sub(start.chars().count() + row.at_right.chars().count() + 2);
+    let room = width
+        .saturating_sub(start.chars().count())
+        .saturating_sub(row.at_right.chars().count())
+        .saturating_sub(2);
     let mut title: String = row.title.chars().take(room).collect();
     if title.chars().count() < row.title.chars().count() {
         title.pop();

@@ -4,8 +4,9 @@ use super::{Planned, Source};
 use crate::campaign::action::Action;
 use crate::campaign::file::Campaign;
 use crate::campaign::gates::{self, Asked, OpenedBy};
+use crate::host::json::json;
 use crate::ui::short;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::time::Duration;
 
 /// Everything that a plan tells.

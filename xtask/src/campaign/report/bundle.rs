@@ -107,7 +107,7 @@ fn archive(top: &str, collected: Collected, names: &[(Kind, String)], out: &mut 
         let size = masked.stream_position().with_context(doing)?;
         masked.seek(SeekFrom::Start(0)).with_context(doing)?;
         add(&mut tar, &format!("{top}/{member}"), size, masked)?;
-        packed.files += 1;
+        packed.files = packed.files.saturating_add(1);
     }
     for (name, why) in collected.left_out {
         let name = String::from_utf8_lossy(&mask.apply(name.as_bytes(), Keep::Nothing)).into_owned();
@@ -119,7 +119,7 @@ fn archive(top: &str, collected: Collected, names: &[(Kind, String)], out: &mut 
         .iter()
         .map(|(kind, count)| (*kind, *count))
         .collect();
-    packed.files += 1;
+    packed.files = packed.files.saturating_add(1);
     let note = note::text(&packed);
     add(
         &mut tar,
@@ -156,15 +156,15 @@ fn blocks(reader: &mut dyn Read, mut each: impl FnMut(&[u8]) -> Result<()>) -> R
         }
         let cut = match mask::whole_lines(&buffer) {
             0 if buffer.len() < LONGEST_LINE => {
-                wanted = buffer.len() + BLOCK;
+                wanted = buffer.len().saturating_add(BLOCK);
                 continue;
             }
-            0 => memchr::memrchr3(b' ', b',', b';', &buffer).map_or(buffer.len(), |at| at + 1),
+            0 => memchr::memrchr3(b' ', b',', b';', &buffer).map_or(buffer.len(), |at| at.saturating_add(1)),
             lines => lines,
         };
         each(buffer.get(..cut).unwrap_or_default())?;
         buffer.drain(..cut);
-        wanted = buffer.len().max(1) + BLOCK;
+        wanted = buffer.len().max(1).saturating_add(BLOCK);
     }
     if buffer.is_empty() { Ok(()) } else { each(&buffer) }
 }
@@ -183,10 +183,9 @@ fn member_name(mask: &mut Mask, name: &str, taken: &mut BTreeSet<String>) -> Str
     } else {
         straight.clone()
     };
-    let mut number = 2;
+    let mut numbers = 2_u64..;
     while !taken.insert(unique.clone()) {
-        unique = format!("{straight}.{number}");
-        number += 1;
+        unique = format!("{straight}.{}", numbers.next().unwrap_or_default());
     }
     unique
 }

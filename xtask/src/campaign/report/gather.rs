@@ -99,7 +99,7 @@ fn attempt(folder: &Path) -> usize {
             .filter(|entry| entry.file_name().as_os_str() < name && entry.path().join("run.json").is_file())
             .count()
     });
-    earlier + 1
+    earlier.saturating_add(1)
 }
 
 fn captured(row: &RowRecord, release: &str, folder: &Path) -> Captured {
@@ -150,7 +150,7 @@ fn captured(row: &RowRecord, release: &str, folder: &Path) -> Captured {
     let banner = format!("Linux version {release}");
     if let Some(log) = captured.log.as_ref().filter(|_| !release.is_empty()) {
         let version = log.line_with(&banner);
-        captured.version = version.and_then(|line| Some(line[line.find(&banner)?..].to_string()));
+        captured.version = version.and_then(|line| Some(line.get(line.find(&banner)?..)?.to_string()));
         // Vanilla's own words stand before and behind those of the kernel under test.
         let after = |words: &str| behind(&log.line_after(&banner, words)?, words);
         captured.command_line = after("Kernel command line: ");
@@ -193,7 +193,7 @@ fn excerpt(path: &Path, file: &CapturedFile) -> Result<Excerpt> {
         log.take(HEAD + TAIL).read_to_end(&mut head)?;
     } else {
         log.by_ref().take(HEAD).read_to_end(&mut head)?;
-        log.seek(SeekFrom::Start(file.size - TAIL))?;
+        log.seek(SeekFrom::Start(file.size.saturating_sub(TAIL)))?;
         log.take(TAIL).read_to_end(&mut tail)?;
     }
     Ok(Excerpt::new(file.path.clone(), file.size, &head, &tail))

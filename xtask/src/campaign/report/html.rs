@@ -281,7 +281,7 @@ fn tests(row: &RowRecord) -> Markup {
 fn short(hash: &str) -> String {
     let text = t(hash);
     match text.char_indices().nth(12) {
-        Some((at, _)) => format!("{}…", &text[..at]),
+        Some(_) => format!("{text:.12}…"),
         None => text,
     }
 }
@@ -317,7 +317,7 @@ fn config(material: &Material, at: usize) -> Markup {
                         (t(&difference.to_string())) "\n"
                     }
                     @if differences.len() > DIFFERENCES {
-                        (format!("… and {} more", differences.len() - DIFFERENCES))
+                        (format!("… and {} more", differences.len().saturating_sub(DIFFERENCES)))
                     }
                 }
             }

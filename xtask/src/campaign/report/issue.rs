@@ -29,11 +29,11 @@ pub fn text(material: &Material) -> Option<String> {
         let _ = writeln!(text, "To: {}", one_line(&patch.author));
     }
     text.push('\n');
-    text.push_str(&what(run, at));
+    text.push_str(&what(run, row, at));
     let patches = owner::patches(run, at);
     text.push_str(&splats(&row.findings, &patches));
-    text.push_str(&reproduce::section(run, at, captured));
-    text.push_str(&on_other_kernels(run, at));
+    text.push_str(&reproduce::section(run, row, at, captured));
+    text.push_str(&on_other_kernels(run, row, at));
     text.push_str(&versions(run, captured));
     text.push_str(&configuration(captured));
     text.push_str(&files(captured));
@@ -64,8 +64,7 @@ fn prefix(subject: &str) -> String {
 }
 
 /// A sentence that says it all, and a paragraph: many read no further.
-fn what(run: &RunRecord, at: usize) -> String {
-    let row = &run.rows[at];
+fn what(run: &RunRecord, row: &RowRecord, at: usize) -> String {
     let patch = row
         .patch
         .as_ref()
@@ -95,10 +94,8 @@ fn what(run: &RunRecord, at: usize) -> String {
     for reason in &row.reasons {
         let _ = writeln!(text, "- {}", one_line(reason));
     }
-    let before = run.rows[..at]
-        .iter()
-        .rev()
-        .find(|row| row.verdict == Some(Verdict::Pass));
+    let before = run.rows.get(..at).unwrap_or_default();
+    let before = before.iter().rev().find(|row| row.verdict == Some(Verdict::Pass));
     if let Some(before) = before {
         let _ = writeln!(text, "\n{}", difference(run, before, at));
     }
@@ -112,7 +109,8 @@ fn difference(run: &RunRecord, before: &RowRecord, at: usize) -> String {
         Some(patch) => format!("The kernel up to \"{}\"", one_line(&patch.subject)),
         None => "The kernel without any patch of the series".to_string(),
     };
-    let since = run.rows[..=at]
+    let until_here = run.rows.get(..=at).unwrap_or_default();
+    let since = until_here
         .iter()
         .skip_while(|row| row.id != before.id)
         .skip(1)
@@ -130,10 +128,12 @@ fn difference(run: &RunRecord, before: &RowRecord, at: usize) -> String {
 }
 
 /// What other kernels made of the step where it wedged without a word.
-fn on_other_kernels(run: &RunRecord, at: usize) -> String {
-    let step = &run.rows[at].id;
-    let repeats = run.rows[at..]
+fn on_other_kernels(run: &RunRecord, row: &RowRecord, at: usize) -> String {
+    let step = &row.id;
+    let repeats = run
+        .rows
         .iter()
+        .skip(at)
         .filter(|row| escalation::is_one(&row.id) && row.id.starts_with(step.as_str()));
     let mut text = String::new();
     for row in repeats {
@@ -165,7 +165,11 @@ fn splats(findings: &[FindingRecord], patches: &[&PatchRecord]) -> String {
             let _ = writeln!(text, "{line}");
         }
         if shown.len() > LINES {
-            let _ = writeln!(text, "… {} more lines are in the log", shown.len() - LINES);
+            let _ = writeln!(
+                text,
+                "… {} more lines are in the log",
+                shown.len().saturating_sub(LINES)
+            );
         }
         text.push('\n');
         all.extend(shown);

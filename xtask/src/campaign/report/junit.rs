@@ -15,7 +15,7 @@ pub fn suite(run: &RunRecord) -> String {
         cases.push_str(&case(run, row, &mut counts));
     }
     for (id, title) in super::not_reached(run) {
-        counts.skipped += 1;
+        counts.skipped = counts.skipped.saturating_add(1);
         let _ = writeln!(
             cases,
             "    <testcase classname=\"{}\" name=\"{} {}\" time=\"0\">\n      \
@@ -25,7 +25,7 @@ pub fn suite(run: &RunRecord) -> String {
             xml(title)
         );
     }
-    let tests = run.rows.len() + super::not_reached(run).len();
+    let tests = run.rows.len().saturating_add(super::not_reached(run).len());
     let seconds: f64 = run.rows.iter().map(|row| row.took_s).sum();
     let counted = format!(
         "tests=\"{tests}\" failures=\"{}\" errors=\"{}\" skipped=\"{}\" time=\"{seconds:.3}\"",
@@ -72,7 +72,7 @@ fn case(run: &RunRecord, row: &RowRecord, counts: &mut Counts) -> String {
     let mut inner = String::new();
     match (outcome.tone, row.verdict) {
         (Tone::Good, _) if row.taken_from.is_some() => {
-            counts.skipped += 1;
+            counts.skipped = counts.skipped.saturating_add(1);
             let from = row.taken_from.as_ref().map_or(String::new(), TakenFrom::sentence);
             let _ = writeln!(
                 inner,
@@ -83,7 +83,7 @@ fn case(run: &RunRecord, row: &RowRecord, counts: &mut Counts) -> String {
         }
         (Tone::Good | Tone::Plain, _) => {}
         (Tone::Doubt, _) => {
-            counts.skipped += 1;
+            counts.skipped = counts.skipped.saturating_add(1);
             let why = overruled(row).unwrap_or_else(|| "as declared".into());
             let _ = writeln!(
                 inner,
@@ -93,7 +93,7 @@ fn case(run: &RunRecord, row: &RowRecord, counts: &mut Counts) -> String {
             );
         }
         (Tone::Bad, None) => {
-            counts.errors += 1;
+            counts.errors = counts.errors.saturating_add(1);
             let _ = writeln!(
                 inner,
                 "      <error message=\"{}\">{}</error>",
@@ -102,7 +102,7 @@ fn case(run: &RunRecord, row: &RowRecord, counts: &mut Counts) -> String {
             );
         }
         (Tone::Bad, Some(verdict)) => {
-            counts.failed += 1;
+            counts.failed = counts.failed.saturating_add(1);
             let _ = writeln!(
                 inner,
                 "      <failure type=\"{}\" message=\"{}: {}\">{}</failure>",

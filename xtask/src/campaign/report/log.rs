@@ -31,7 +31,9 @@ impl Excerpt {
     pub fn new(path: String, size: u64, head: &[u8], tail: &[u8]) -> Self {
         let mut sections = sections(head);
         if !tail.is_empty() {
-            let missing = size.saturating_sub((head.len() + tail.len()) as u64);
+            let missing = size
+                .saturating_sub(head.len() as u64)
+                .saturating_sub(tail.len() as u64);
             sections.push(Section {
                 title: "left out",
                 text: format!("{missing} bytes are left out here; the file has them.\n"),
@@ -65,9 +67,9 @@ fn sections(bytes: &[u8]) -> Vec<Section> {
             sections.push(Section { title, text });
         }
     };
-    add("before", &bytes[..first.min(bytes.len())]);
-    for (at, mark) in marks.iter().enumerate() {
-        let end = marks.get(at + 1).map_or(bytes.len(), |next| next.offset);
+    add("before", bytes.get(..first).unwrap_or(bytes));
+    let ends = marks.iter().skip(1).map(|next| next.offset);
+    for (mark, end) in marks.iter().zip(ends.chain([bytes.len()])) {
         add(title(mark.phase), bytes.get(mark.offset..end).unwrap_or_default());
     }
     sections
@@ -93,8 +95,9 @@ pub fn shown(text: &str) -> String {
         match line.char_indices().nth(LINE) {
             None => shown.push_str(line),
             Some((at, _)) => {
-                shown.push_str(&line[..at]);
-                shown.push_str(&format!(" … ({} more bytes)", line.len() - at));
+                let (begin, rest) = line.split_at_checked(at).unwrap_or((line, ""));
+                shown.push_str(begin);
+                shown.push_str(&format!(" … ({} more bytes)", rest.len()));
             }
         }
         shown.push('\n');

@@ -33,6 +33,7 @@ use found::{Found, Spread};
 use known::Known;
 use regex::bytes::{Regex, RegexBuilder};
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 use std::sync::LazyLock;
 use view::View;
 
@@ -230,12 +231,13 @@ impl Mask {
             Some(number) => *number,
             None if full => MOST,
             None => {
-                *used += 1;
+                *used = used.saturating_add(1);
                 self.numbers.insert(key, *used);
                 *used
             }
         };
-        *self.counts.entry((kind, number)).or_default() += 1;
+        let count = self.counts.entry((kind, number)).or_default();
+        *count = count.saturating_add(1);
         format!("{}-{number}", kind.name()).into_bytes()
     }
 
@@ -290,7 +292,9 @@ fn bare(value: &[u8]) -> Vec<u8> {
     let start = text.iter().take_while(|byte| quote(byte)).count();
     let rest = text.get(start..).unwrap_or_default();
     let end = rest.iter().rev().take_while(|byte| quote(byte)).count();
-    rest.get(..rest.len() - end).unwrap_or_default().to_vec()
+    rest.get(..rest.len().saturating_sub(end))
+        .unwrap_or_default()
+        .to_vec()
 }
 
 /// Lists of bytes in JSON as the texts that they are, where they are texts.
@@ -299,7 +303,8 @@ fn readable(block: &[u8]) -> std::borrow::Cow<'_, [u8]> {
         let list = &found[0];
         let bytes: Option<Vec<u8>> = serde_json::from_slice(list).ok();
         let text = bytes.filter(|bytes| {
-            bytes.iter().filter(|byte| (0x20..0x7f).contains(*byte)).count() * 10 >= bytes.len() * 8
+            let printable = bytes.iter().filter(|byte| (0x20..0x7f).contains(*byte));
+            printable.count().saturating_mul(10) >= bytes.len().saturating_mul(8)
         });
         let text = text.and_then(|bytes| serde_json::to_vec(&String::from_utf8_lossy(&bytes)).ok());
         text.unwrap_or_else(|| list.to_vec())
@@ -307,14 +312,19 @@ fn readable(block: &[u8]) -> std::borrow::Cow<'_, [u8]> {
     BYTE_LIST.replace_all(block, text)
 }
 
+/// A range of what begins at `start`, as one of the text that this is a part of.
+fn moved(start: usize, range: &Range<usize>) -> Range<usize> {
+    start.saturating_add(range.start)..start.saturating_add(range.end)
+}
+
 /// Where a block has to end so that no line and no key is cut: the length of its head that can be
 /// masked by itself.
 pub fn whole_lines(block: &[u8]) -> usize {
-    let line = memchr::memrchr(b'\n', block).map_or(0, |end| end + 1);
+    let behind_lines = |text: &[u8]| memchr::memrchr(b'\n', text).map_or(0, |end| end.saturating_add(1));
+    let line = behind_lines(block);
     match block.get(..line).and_then(key::unfinished) {
-        Some(begin) if line - begin < key::LONGEST => {
-            let start =
-                memchr::memrchr(b'\n', block.get(..begin).unwrap_or_default()).map_or(0, |end| end + 1);
+        Some(begin) if line.saturating_sub(begin) < key::LONGEST => {
+            let start = behind_lines(block.get(..begin).unwrap_or_default());
             if start > 0 { start } else { line }
         }
         _ => line,

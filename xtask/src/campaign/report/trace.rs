@@ -117,8 +117,8 @@ fn split<'l>(line: &'l str, frame: &str) -> Option<(&'l str, &'l str)> {
     if frame.is_empty() {
         return None;
     }
-    let end = line.find(frame)? + frame.len();
-    Some(line.split_at(end))
+    let end = line.find(frame)?.checked_add(frame.len())?;
+    line.split_at_checked(end)
 }
 
 /// Where a frame is, in one place: the innermost that is no header's.

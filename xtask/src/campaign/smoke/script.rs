@@ -38,11 +38,13 @@ const LAST_S: u64 = if cfg!(test) { 1 } else { 5 };
 
 /// Seconds that the whole script may take.
 pub fn longest(test: &SmokeTest) -> u64 {
-    let around = test.before.len()
-        + test.after.len()
-        + usize::from(!test.setup.is_empty())
-        + usize::from(!test.teardown.is_empty());
-    test.limit_s + AROUND_S * around as u64 + 30
+    let conditions = test.before.len().saturating_add(test.after.len());
+    let around = conditions
+        .saturating_add(usize::from(!test.setup.is_empty()))
+        .saturating_add(usize::from(!test.teardown.is_empty()));
+    test.limit_s
+        .saturating_add(AROUND_S.saturating_mul(around as u64))
+        .saturating_add(30)
 }
 
 /// The script: setup, conditions, the test in `folder` with its limit, conditions, what is known of its output, teardown in any case; then it

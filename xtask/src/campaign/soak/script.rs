@@ -1,7 +1,7 @@
 //! The script that soaks, for the board's POSIX shell: workers that run their test until the time is up, and a heartbeat.
 
 use crate::board::quote;
-use crate::campaign::file::{SmokeTest, SoakAsked};
+use crate::campaign::file::{Frames, SmokeTest, SoakAsked};
 
 /// Longest time of a setup or a teardown, seconds.
 const AROUND_S: u64 = 60;
@@ -77,7 +77,7 @@ fn functions(index: usize, test: &SmokeTest, exit: i32) -> String {
         None => (String::new(), "o=".to_string(), String::new()),
         Some(output) => {
             let file = quote(&output.file);
-            let bytes = output.frames.as_ref().map(|frames| frames.bytes * frames.count);
+            let bytes = output.frames.as_ref().map(Frames::size);
             let size = output.size.or(bytes);
             let size = size.map_or(" || [ -z \"$o\" ] || [ \"${o%% *}\" = 0 ]".to_string(), |size| {
                 format!(" || [ \"${{o%% *}}\" != {size} ]")

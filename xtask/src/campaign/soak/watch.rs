@@ -51,15 +51,17 @@ pub fn watch(
     );
     let before = start(board, asked, tests)?;
     let started = Instant::now();
-    let longest = asked
+    let limits = asked
         .tests
         .iter()
-        .map(|(test, _)| test.limit_s + 10)
-        .max()
-        .unwrap_or(0);
-    let all: u64 = asked.tests.iter().map(|(test, _)| test.limit_s + 10).sum();
-    let last = Duration::from_secs(if asked.parallel { longest } else { all });
-    let limit = asked.length + last + GRACE;
+        .map(|(test, _)| test.limit_s.saturating_add(10));
+    let together = if asked.parallel {
+        u64::max
+    } else {
+        u64::saturating_add
+    };
+    let last = Duration::from_secs(limits.fold(0, together));
+    let limit = asked.length.saturating_add(last).saturating_add(GRACE);
     let (mut lines, mut answered, mut told) = (String::new(), Instant::now(), Instant::now());
     loop {
         std::thread::sleep(Duration::from_secs(BEAT_S).min(asked.length));
@@ -122,7 +124,10 @@ fn start(board: &dyn Board, asked: &SoakAsked, tests: &str) -> Result<checkers::
 
 /// The lines from byte `from` on.
 fn more(board: &dyn Board, from: usize) -> Result<String> {
-    let look = format!("tail -c +{} {RESULTS}/lines 2>/dev/null; true", from + 1);
+    let look = format!(
+        "tail -c +{} {RESULTS}/lines 2>/dev/null; true",
+        from.saturating_add(1)
+    );
     Ok(String::from_utf8_lossy(&board.run(&look, LOOK)?.stdout).into_owned())
 }
 

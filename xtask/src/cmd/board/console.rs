@@ -171,7 +171,7 @@ fn follow(
 fn until_leave(typed: &[u8], direction: Direction) -> (&[u8], bool) {
     let leaves = |byte: &u8| *byte == LEAVE || (direction == Direction::Look && *byte == INTERRUPT);
     match typed.iter().position(leaves) {
-        Some(end) => (&typed[..end], true),
+        Some(end) => (typed.get(..end).unwrap_or_default(), true),
         None => (typed, false),
     }
 }
@@ -179,7 +179,7 @@ fn until_leave(typed: &[u8], direction: Direction) -> (&[u8], bool) {
 fn send(connection: &mut Connection, mut bytes: &[u8]) -> Result<()> {
     while !bytes.is_empty() {
         match connection.stream.write(bytes) {
-            Ok(written) => bytes = &bytes[written..],
+            Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => drain(connection)?,
             Err(error) => return Err(error).context("writing to the serial line"),
         }
@@ -201,7 +201,8 @@ fn keys() -> Receiver<Vec<u8>> {
     std::thread::spawn(move || {
         let mut buffer = [0; 256];
         while let Ok(read) = std::io::stdin().read(&mut buffer) {
-            if read == 0 || sender.send(buffer[..read].to_vec()).is_err() {
+            let typed = buffer.get(..read).unwrap_or_default();
+            if typed.is_empty() || sender.send(typed.to_vec()).is_err() {
                 return;
             }
         }

@@ -5,6 +5,7 @@ use super::super::hold_board::hold;
 use crate::board::Board;
 use crate::board::netconsole::{self, Network, Wire};
 use crate::exit::Outcome;
+use crate::host::json::json;
 use anyhow::{Result, bail};
 use std::net::Ipv4Addr;
 
@@ -44,12 +45,12 @@ impl Netconsole {
             netconsole::take_away(board.as_ref())?;
             wire.recorder().stop()?;
             context.ui.line("netconsole is off");
-            context.ui.json(&serde_json::json!({ "off": true }))?;
+            context.ui.json(&json!({ "off": true }))?;
             return Ok(Outcome::Success);
         }
         let armed = netconsole::arm(board.as_ref(), &wire)?;
         let log = armed.recorder.log();
-        context.ui.json(&serde_json::json!({
+        context.ui.json(&json!({
             "path": armed.path, "way": armed.way, "log": log, "from": armed.from
         }))?;
         context.ui.line(&format!(

@@ -5,6 +5,7 @@ use crate::board::probe::{self, Asked, Described};
 use crate::board::ssh::{Rights, Ssh, Target};
 use crate::exit::Outcome;
 use crate::host::files;
+use crate::host::json::json;
 use anyhow::{Context as _, Result, bail, ensure};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -47,16 +48,14 @@ impl Probe {
         if context.global.dry_run {
             let step = format!("look at {} over ssh, and write what a board file has", self.ssh);
             context.ui.line(&step);
-            context
-                .ui
-                .json(&serde_json::json!({ "dry_run": true, "plan": [step] }))?;
+            context.ui.json(&json!({ "dry_run": true, "plan": [step] }))?;
             return Ok(Outcome::Success);
         }
         let described = self.look(&name)?;
         for note in &described.notes {
             context.ui.warn(note);
         }
-        context.ui.json(&serde_json::json!({
+        context.ui.json(&json!({
             "name": name, "text": described.text, "notes": described.notes, "written": self.write
         }))?;
         match &self.write {

@@ -7,6 +7,7 @@ use crate::board::script;
 use crate::exit::Outcome;
 use crate::host::bounded;
 use crate::host::files;
+use crate::host::json::json;
 use anyhow::{Context as _, Result, bail};
 use std::path::{Path, PathBuf};
 
@@ -70,7 +71,7 @@ impl Ramoops {
             proposal.room >> 20
         ));
         let overlay = proposal.overlay();
-        context.ui.json(&serde_json::json!({
+        context.ui.json(&json!({
             "address": proposal.address, "size": proposal.size, "overlay": overlay, "map": map, "there_already": map.ramoops
         }))?;
         match &self.out {

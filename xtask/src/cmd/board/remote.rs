@@ -9,6 +9,7 @@ use crate::board::ssh::Terminal;
 use crate::board::ssh_board::SshBoard;
 use crate::board::{Board as _, boot, file};
 use crate::exit::Outcome;
+use crate::host::json::json;
 use crate::ui::Format;
 use anyhow::{Result, bail};
 use std::time::Duration;
@@ -27,9 +28,7 @@ pub(super) fn run(action: &Action, name: &str, context: &Context) -> Result<Outc
     if context.global.dry_run {
         let steps = [plan(action)];
         context.ui.line(steps[0]);
-        context
-            .ui
-            .json(&serde_json::json!({ "dry_run": true, "plan": steps }))?;
+        context.ui.json(&json!({ "dry_run": true, "plan": steps }))?;
         return Ok(Outcome::Success);
     }
     // Its own connection, so that whoever works on the board keeps theirs.
@@ -83,7 +82,7 @@ fn status(board: &SshBoard, name: &str, context: &Context) -> Result<Outcome> {
     let way = board.check_way(Duration::from_secs(40));
     let running = way.as_ref().ok().and_then(|_| boot::look(board).ok());
     let said = way.as_ref().err().map(|error| format!("{error:#}"));
-    context.ui.json(&serde_json::json!({
+    context.ui.json(&json!({
         "board": name, "answers": way.is_ok(), "release": running.as_ref().map(|running| &running.release),
         "boot_id": running.as_ref().map(|running| &running.boot_id), "error": said
     }))?;
@@ -113,7 +112,7 @@ fn ssh(board: &SshBoard, command: &[String], context: &Context) -> Result<Outcom
     warn_if_held(context, &board.description().name);
     if context.ui.format() == Format::Json {
         let finished = board.run(&command.join(" "), Duration::from_secs(600))?;
-        context.ui.json(&serde_json::json!({
+        context.ui.json(&json!({
             "status": finished.status.code(),
             "stdout": String::from_utf8_lossy(&finished.stdout),
             "stderr": String::from_utf8_lossy(&finished.stderr)
@@ -133,7 +132,7 @@ fn reset(board: &SshBoard, name: &str, context: &Context) -> Result<Outcome> {
     let question = format!("Reset board `{name}` without flushing anything?");
     context.ui.confirm(context.global.consent(), &question)?;
     board.hard_reset()?;
-    context.ui.json(&serde_json::json!({ "reset": true }))?;
+    context.ui.json(&json!({ "reset": true }))?;
     context.ui.line(&format!("board `{name}` was reset"));
     context
         .ui

@@ -5,6 +5,7 @@ use crate::cmd::open_tree::Where;
 use crate::exit::Outcome;
 use crate::host::bounded;
 use crate::host::files::write_atomic;
+use crate::host::json::json;
 use crate::host::process;
 use crate::kernel::patch::Patch;
 use crate::kernel::place::BRANCH;
@@ -60,7 +61,7 @@ impl Check {
             for at in &wanted {
                 context.ui.line(&format!("check {}", series.paths[*at].display()));
             }
-            context.ui.json(&serde_json::json!({ "dry_run": true }))?;
+            context.ui.json(&json!({ "dry_run": true }))?;
             return Ok(Outcome::Success);
         }
         let tools = tools(&stack)?;
@@ -86,12 +87,13 @@ impl Check {
             for line in said.lines().filter(|line| is_finding(line)) {
                 context.ui.line(&format!("       {line}"));
             }
-            results
-                .push(serde_json::json!({ "patch": patch.name, "summary": summary, "file": ui::path_name(&beside(file)) }));
+            results.push(
+                json!({ "patch": patch.name, "summary": summary, "file": ui::path_name(&beside(file)) }),
+            );
         }
         context
             .ui
-            .json(&serde_json::json!({ "series": ui::path_name(&series.folder), "checked": results }))?;
+            .json(&json!({ "series": ui::path_name(&series.folder), "checked": results }))?;
         context.ui.say(&format!(
             "the whole of it is in *.check beside the patches; next: cargo xtask series{}",
             self.which.flags()

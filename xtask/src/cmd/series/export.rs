@@ -3,6 +3,7 @@
 use super::Context;
 use crate::cmd::open_tree::Where;
 use crate::exit::Outcome;
+use crate::host::json::json;
 use crate::kernel::place::BRANCH;
 use crate::kernel::tree::{Stack, short};
 use crate::ui;
@@ -36,18 +37,18 @@ impl Export {
             for (commit, subject) in &commits {
                 context.ui.line(&format!("write {} {subject}", short(commit)));
             }
-            context.ui.json(
-                &serde_json::json!({ "dry_run": true, "folder": ui::path_name(&folder), "commits": commits }),
-            )?;
+            context
+                .ui
+                .json(&json!({ "dry_run": true, "folder": ui::path_name(&folder), "commits": commits }))?;
             return Ok(Outcome::Success);
         }
         let names = stack.export(&folder)?;
         for name in &names {
             context.ui.line(&folder.join(name).display().to_string());
         }
-        context.ui.json(
-            &serde_json::json!({ "folder": ui::path_name(&folder), "patches": ui::path_names(&names) }),
-        )?;
+        context
+            .ui
+            .json(&json!({ "folder": ui::path_name(&folder), "patches": ui::path_names(&names) }))?;
         context
             .ui
             .say(&format!("{} written", ui::count(names.len(), "patch file")));

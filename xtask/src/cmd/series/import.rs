@@ -4,6 +4,7 @@ use super::Context;
 use crate::exit::Outcome;
 use crate::host::bounded;
 use crate::host::files::write_atomic;
+use crate::host::json::json;
 use crate::kernel::patch::Scissors;
 use crate::kernel::series::import;
 use crate::ui;
@@ -76,7 +77,7 @@ impl Import {
             context.ui.say(&format!("left out, no patch: {subject}"));
         }
         let names: Vec<&str> = found.files.iter().map(|file| file.name.as_str()).collect();
-        context.ui.json(&serde_json::json!({
+        context.ui.json(&json!({
             "dry_run": context.global.dry_run, "series": ui::path_name(&folder), "patches": names, "left_out": found.left_out,
             "without_licence": silent
         }))?;

@@ -87,7 +87,7 @@ pub(super) fn of(series: &Series, stack: Option<&Stack>) -> Result<Vec<Overview>
 
 fn date(patch: &Patch) -> Option<String> {
     let date = patch.date?;
-    let offset = jiff::tz::Offset::from_seconds(date.offset_minutes * 60).ok()?;
+    let offset = jiff::tz::Offset::from_seconds(date.offset_minutes.checked_mul(60)?).ok()?;
     let time = jiff::Timestamp::from_second(date.seconds).ok()?;
     Some(
         time.to_zoned(offset.to_time_zone())

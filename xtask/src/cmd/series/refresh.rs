@@ -5,6 +5,7 @@ use crate::cmd::open_tree::{Where, open};
 use crate::exit::Outcome;
 use crate::host::bounded;
 use crate::host::files::write_atomic;
+use crate::host::json::json;
 use crate::kernel::patch::{Patch, with_diff_of};
 use crate::kernel::place::BRANCH;
 use crate::kernel::review;
@@ -48,7 +49,7 @@ impl Refresh {
                 patch.short_name(),
                 series.paths[at].display()
             ));
-            context.ui.json(&serde_json::json!({
+            context.ui.json(&json!({
                 "dry_run": true, "tree": ui::path_name(&place.worktree), "patch": patch.name, "file": ui::path_name(&series.paths[at])
             }))?;
             return Ok(Outcome::Success);
@@ -92,7 +93,7 @@ impl Refresh {
                 patch.short_name()
             ));
         }
-        context.ui.json(&serde_json::json!({
+        context.ui.json(&json!({
             "patch": patch.name, "commit": refreshed.commit, "files": ui::path_names(&refreshed.files), "written": ui::path_names(&written),
             "restacked": refreshed.restacked, "left_out": ui::path_names(&refreshed.unknown)
         }))?;
@@ -152,8 +153,8 @@ fn rewrite(tree: &Tree, patch: &Patch, file: &Path, commit: &str) -> Result<bool
 fn follow(tree: &Tree, series: &Series, before: &[Option<String>], at: usize) -> Result<Vec<PathBuf>> {
     let now = tree.applied(series)?;
     let mut written = Vec::new();
-    for later in
-        (at + 1..series.patches.len()).filter(|later| before[*later].is_some() && now[*later].is_none())
+    for later in (at.saturating_add(1)..series.patches.len())
+        .filter(|later| before[*later].is_some() && now[*later].is_none())
     {
         let patch = &series.patches[later];
         let commits = tree.commits()?;

@@ -3,6 +3,7 @@
 use super::{Context, overview};
 use crate::cmd::open_tree::Where;
 use crate::exit::Outcome;
+use crate::host::json::json;
 use crate::kernel::tree::Stack;
 use crate::ui;
 use anyhow::Result;
@@ -31,7 +32,7 @@ impl Show {
         }
         let tree = stack.as_ref().map(Stack::repository);
         context.ui.json(
-            &serde_json::json!({ "series": ui::path_name(&series.folder), "tree": tree, "patch": row, "message": body }),
+            &json!({ "series": ui::path_name(&series.folder), "tree": tree, "patch": row, "message": body }),
         )?;
         let next = match (row.review.is_open(), &row.applied) {
             (false, _) => format!("review {} --approve --by NAME --note TEXT", row.short),

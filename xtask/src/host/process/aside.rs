@@ -2,7 +2,6 @@
 //! session (sched(7), "The autogroup feature"), a nice value counts among the processes of one session only, and the session's own one counts against
 //! the others: a build would take half of the machine from an emulated board, however nice it is.
 
-use std::ffi::OsStr;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
@@ -16,19 +15,18 @@ const SAME_FOR_ALL: &str = "{ nice >/proc/self/autogroup; } 2>/dev/null; exec \"
 
 /// The same program, made to run aside; it leads a process group with all that it starts, from the instant on at which it runs.
 pub(super) fn aside(command: &Command) -> Command {
-    let nice = [OsStr::new("nice"), OsStr::new("-n"), OsStr::new(NICER)];
-    let session = ["sh", "-c", SAME_FOR_ALL, "sh"].map(OsStr::new);
-    let own = std::iter::once(command.get_program()).chain(command.get_args());
-    let mut words: Vec<&OsStr> = nice.to_vec();
     // util-linux has setsid; it does not fork, and keeps the process id, unless it leads a group already.
     let sessions = Path::new(SESSION).exists() && which::which("setsid").is_ok();
-    if sessions {
-        words.insert(0, OsStr::new("setsid"));
-        words.extend(session);
-    }
-    words.extend(own);
-    let mut made = Command::new(words[0]);
-    made.args(&words[1..]);
+    let mut made = if sessions {
+        let mut made = Command::new("setsid");
+        made.args(["nice", "-n", NICER, "sh", "-c", SAME_FOR_ALL, "sh"]);
+        made
+    } else {
+        let mut made = Command::new("nice");
+        made.args(["-n", NICER]);
+        made
+    };
+    made.arg(command.get_program()).args(command.get_args());
     for (name, value) in command.get_envs() {
         match value {
             Some(value) => made.env(name, value),

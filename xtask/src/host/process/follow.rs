@@ -1,5 +1,6 @@
 //! Long programs: their output is a log as it comes, each line is shown to somebody, and they end when this program is asked to stop.
 
+use super::super::deadline;
 use super::super::interrupt::{Watch, wait_if_ending};
 use super::super::running::Reach;
 use super::aside::aside;
@@ -108,7 +109,7 @@ fn follow(
     drop(command);
     let (sender, lines) = mpsc::channel();
     let reader = forward_lines(reader, sender);
-    let deadline = Instant::now() + limit;
+    let deadline = deadline::after(limit);
     let mut last_lines = std::collections::VecDeque::new();
     loop {
         if watch.asked_to_stop() {

@@ -1,6 +1,6 @@
 //! Waiting for a program's end: at its end, and not at the next look.
 
-use super::super::interrupt;
+use super::super::{deadline, interrupt};
 use super::BreakOff;
 use anyhow::{Result, bail};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -20,7 +20,7 @@ const BLIND_EVERY: Duration = Duration::from_millis(5);
 
 /// Waits up to `limit`, or until `break_off` is said; after that the whole process group is killed and reaped.
 pub(super) fn wait(child: &mut Child, limit: Duration, break_off: &BreakOff) -> Result<ExitStatus> {
-    let deadline = Instant::now() + limit;
+    let deadline = deadline::after(limit);
     let end = Pid::from_raw(child.id() as i32).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
     loop {
         if let Some(status) = child.try_wait()? {

@@ -68,8 +68,9 @@ impl Failure {
 
 /// Finds the first cause in the output of a build that failed.
 pub fn first(lines: &[String]) -> Failure {
-    let stop = lines.iter().position(|line| stopped_at(line).is_some());
-    let target = stop.and_then(|at| stopped_at(&lines[at])).map(String::from);
+    let mut stops = lines.iter().enumerate();
+    let stop = stops.find_map(|(at, line)| Some((at, stopped_at(line)?)));
+    let target = stop.map(|(_, target)| target.to_string());
     // A full disk or a killed compiler makes other errors around it; it is the cause wherever it stands.
     for (cause, words) in [
         (
@@ -86,20 +87,18 @@ pub fn first(lines: &[String]) -> Failure {
             ][..],
         ),
     ] {
-        if let Some(at) = lines
-            .iter()
-            .position(|line| words.iter().any(|word| line.contains(word)))
-        {
+        let says = |line: &&String| words.iter().any(|word| line.contains(word));
+        if let Some(line) = lines.iter().find(says) {
             return Failure {
                 cause,
                 target,
-                lines: vec![lines[at].clone()],
+                lines: vec![line.clone()],
             };
         }
     }
     // make may say `***` of one target before the error of another arrives: what stands before the stop counts, else the whole.
-    let before = stop.map_or(lines.len(), |at| at + 1);
-    let found = find(&lines[..before]).or_else(|| find(lines));
+    let before = stop.map_or(lines, |(at, _)| lines.get(..=at).unwrap_or(lines));
+    let found = find(before).or_else(|| find(lines));
     match found {
         Some((cause, at)) => Failure {
             cause,
@@ -109,7 +108,11 @@ pub fn first(lines: &[String]) -> Failure {
         None => Failure {
             cause: Cause::Other,
             target,
-            lines: lines[before.saturating_sub(10)..before].to_vec(),
+            lines: before
+                .iter()
+                .skip(before.len().saturating_sub(10))
+                .cloned()
+                .collect(),
         },
     }
 }
@@ -176,25 +179,24 @@ fn block(lines: &[String], at: usize, cause: Cause) -> Vec<String> {
             || line.contains(": At top level:")
             || line.contains(": In member")
     };
-    let mut from = at;
-    while from > 0 && leads(&lines[from - 1]) {
-        from -= 1;
-    }
-    let mut to = at + 1;
-    while to < lines.len() && to - from < LINES {
-        let line = &lines[to];
-        let explains = line.starts_with(' ') && super::work::Work::parse(line).is_none()
+    let explains = |line: &String| {
+        line.starts_with(' ') && super::work::Work::parse(line).is_none()
             || line.contains(": note: ")
             || (matches!(
                 cause,
                 Cause::Linker | Cause::Modpost | Cause::Kconfig | Cause::DeviceTree
-            ) && (cause_of(line) == Some(cause) || line.starts_with(['>', '\t'])));
-        if !explains {
-            break;
-        }
-        to += 1;
-    }
-    lines[from..to].to_vec()
+            ) && (cause_of(line) == Some(cause) || line.starts_with(['>', '\t'])))
+    };
+    let (before, from) = lines.split_at_checked(at).unwrap_or((lines, &[]));
+    let leading = before.iter().rev().take_while(|line| leads(line)).count();
+    let explaining = from.iter().skip(1).take_while(|line| explains(line));
+    let longest = LINES.saturating_sub(leading).saturating_sub(1);
+    let block = before.iter().skip(before.len().saturating_sub(leading));
+    block
+        .chain(from.first())
+        .chain(explaining.take(longest))
+        .cloned()
+        .collect()
 }
 
 #[cfg(test)]

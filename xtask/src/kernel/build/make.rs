@@ -8,7 +8,7 @@ use super::warnings::{Collector, Known, Warnings};
 use super::work::Work;
 use super::{Builder, space};
 use crate::host::files::write_atomic;
-use crate::host::process;
+use crate::host::{deadline, process};
 use crate::kernel::debug_files::has_debug_info;
 use crate::kernel::{Event, Report};
 use anyhow::{Context, Result, bail};
@@ -39,6 +39,7 @@ pub struct Made {
     /// How right the time that was said to remain was, at 25, 50 and 75 % of a build with a plan.
     pub figures: Vec<Figure>,
     /// Its whole output.
+    #[serde(serialize_with = "crate::host::json::named")]
     pub log: PathBuf,
 }
 
@@ -296,7 +297,7 @@ pub fn alone_in(out: &Path) -> Result<fs::File> {
     let mut options = fs::File::options();
     options.create(true).truncate(false).read(true).write(true);
     let file = options.open(&path).with_context(doing)?;
-    let deadline = Instant::now() + ORPHAN_LIMIT;
+    let deadline = deadline::after(ORPHAN_LIMIT);
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(file),
@@ -359,10 +360,10 @@ fn rotate(log: &Path) -> Result<()> {
         0 => log.to_path_buf(),
         number => PathBuf::from(format!("{}.{number}", log.display())),
     };
-    for number in (0..LOGS_KEPT).rev() {
-        let from = numbered(number);
+    for number in (1..=LOGS_KEPT).rev() {
+        let from = numbered(number.saturating_sub(1));
         if from.exists() {
-            fs::rename(&from, numbered(number + 1)).with_context(|| format!("keeping {}", from.display()))?;
+            fs::rename(&from, numbered(number)).with_context(|| format!("keeping {}", from.display()))?;
         }
     }
     Ok(())

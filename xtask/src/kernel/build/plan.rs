@@ -149,8 +149,9 @@ pub fn is_steady(pieces: &[Piece], earlier: &Timeline) -> bool {
     let mut parts = [(0.0, 0.0); PARTS];
     let mut done = 0.0;
     for (took, usual) in common() {
-        let part = &mut parts[((done / whole * PARTS as f64) as usize).min(PARTS - 1)];
-        *part = (part.0 + took, part.1 + usual);
+        if let Some(part) = parts.get_mut(((done / whole * PARTS as f64) as usize).min(PARTS - 1)) {
+            *part = (part.0 + took, part.1 + usual);
+        }
         done += usual;
     }
     let speeds = parts.map(|(took, usual)| took / usual);
@@ -162,12 +163,10 @@ pub fn is_steady(pieces: &[Piece], earlier: &Timeline) -> bool {
 
 /// Targets of a whole build that come behind the last object of the kernel itself.
 fn tail(timeline: &Timeline) -> Vec<&str> {
-    let from = timeline
-        .rows
-        .iter()
-        .position(|(_, work)| work.target == "vmlinux.o" || work.target == "vmlinux.a");
-    let rows = from.map_or(&[][..], |from| &timeline.rows[from..]);
-    rows.iter().map(|(_, work)| work.target.as_str()).collect()
+    let targets = timeline.rows.iter().map(|(_, work)| work.target.as_str());
+    targets
+        .skip_while(|target| !matches!(*target, "vmlinux.o" | "vmlinux.a"))
+        .collect()
 }
 
 /// The lines of [`LISTER`], each once.

@@ -56,7 +56,7 @@ impl Progress {
     /// A piece is done, `at` milliseconds after the start. What was not planned adds to the whole as it comes.
     pub fn piece(&mut self, at: u64, work: &Work) {
         self.done += self.plan.take(work);
-        self.pieces += 1;
+        self.pieces = self.pieces.saturating_add(1);
         let share = self.share();
         if share - self.sampled >= 1.0 / SAMPLES {
             self.sampled = share;
@@ -101,7 +101,7 @@ impl Progress {
         [25, 50, 75]
             .into_iter()
             .filter_map(|percent| {
-                let moment = end * u64::from(percent) / 100;
+                let moment = end.saturating_mul(u64::from(percent)) / 100;
                 let (at, predicted) = *self.samples.iter().min_by_key(|(at, _)| at.abs_diff(moment))?;
                 // A build of a few pieces has no sample near enough.
                 if at.abs_diff(moment) > end / 20 {

@@ -21,7 +21,7 @@ pub fn needed(objects: usize, debug_info: bool) -> u64 {
     } else {
         FOR_OBJECT
     };
-    ALWAYS + objects as u64 * each
+    each.saturating_mul(objects as u64).saturating_add(ALWAYS)
 }
 
 /// Bytes that are free for this user at `path`, or where it will be.

@@ -70,7 +70,7 @@ impl Timeline {
         match (self.is_of_compiling(), earlier.is_of_compiling()) {
             (false, _) => false,
             (true, false) => true,
-            (true, true) => 2 * self.rows.len() > earlier.rows.len(),
+            (true, true) => self.rows.len().saturating_mul(2) > earlier.rows.len(),
         }
     }
 

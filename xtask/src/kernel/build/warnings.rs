@@ -58,14 +58,10 @@ pub fn parse(line: &str, tree: &Path) -> Option<(Identity, Option<u64>)> {
     let (place, text) = ["warning: ", "Warning (", "Warning: "]
         .into_iter()
         .find_map(|word| {
-            let at = line.find(word)?;
-            let place = line[..at].trim_end().strip_suffix(':')?;
-            let from = if word.ends_with('(') {
-                at + word.len() - 1
-            } else {
-                at + word.len()
-            };
-            Some((place, &line[from..]))
+            let (place, text) = line.split_at_checked(line.find(word)?)?;
+            // A bracket belongs to the text.
+            let text = text.strip_prefix(word.trim_end_matches('('))?;
+            Some((place.trim_end().strip_suffix(':')?, text))
         })?;
     if place.is_empty() || place.starts_with(' ') {
         return None;
@@ -96,7 +92,7 @@ fn inside(file: &str, tree: &Path) -> String {
             .map(|part| part.as_os_str().to_string_lossy())
             .collect();
         for from in 1..names.len() {
-            let end = format!("/{}/", names[from..].join("/"));
+            let end = format!("/{}/", names.get(from..).unwrap_or_default().join("/"));
             if let Some((_, below)) = file.split_once(&end) {
                 return below.to_string();
             }

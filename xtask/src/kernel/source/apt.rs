@@ -109,7 +109,7 @@ fn compare_part(a: &str, b: &str) -> Ordering {
         None => 0,
         Some(digit) if digit.is_ascii_digit() => 0,
         Some(letter) if letter.is_ascii_alphabetic() => i32::from(*letter),
-        Some(other) => i32::from(*other) + 256,
+        Some(other) => i32::from(*other).saturating_add(256),
     };
     loop {
         while !a.first().is_none_or(u8::is_ascii_digit) || !b.first().is_none_or(u8::is_ascii_digit) {
@@ -117,7 +117,7 @@ fn compare_part(a: &str, b: &str) -> Ordering {
             if order != Ordering::Equal {
                 return order;
             }
-            (a, b) = (&a[1..], &b[1..]);
+            (a, b) = (a.get(1..).unwrap_or_default(), b.get(1..).unwrap_or_default());
         }
         if a.is_empty() && b.is_empty() {
             return Ordering::Equal;
@@ -143,7 +143,7 @@ fn take_number(text: &[u8]) -> (&[u8], &[u8]) {
         .unwrap_or(text.len());
     let (digits, rest) = text.split_at(end);
     let zeros = digits.iter().take_while(|digit| **digit == b'0').count();
-    (&digits[zeros..], rest)
+    (digits.get(zeros..).unwrap_or_default(), rest)
 }
 
 #[cfg(test)]

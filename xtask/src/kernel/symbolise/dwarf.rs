@@ -186,13 +186,17 @@ fn relocate<'a, R: ReadRef<'a>>(
         if relocation.has_implicit_addend() {
             value = value.wrapping_add(number(place, little));
         }
-        let all = if little {
-            value.to_le_bytes()
+        // The least significant bytes first, as many as the place has.
+        let bytes = value.to_le_bytes().into_iter();
+        if little {
+            place.iter_mut().zip(bytes).for_each(|(to, byte)| *to = byte);
         } else {
-            value.to_be_bytes()
-        };
-        let kept = if little { &all[..width] } else { &all[8 - width..] };
-        place.copy_from_slice(kept);
+            place
+                .iter_mut()
+                .rev()
+                .zip(bytes)
+                .for_each(|(to, byte)| *to = byte);
+        }
     }
     Ok(())
 }

@@ -30,7 +30,9 @@ pub struct Symbol {
 impl Symbol {
     /// Whether the kernel would print this size.
     fn prints(&self, size: u64) -> bool {
-        size == self.gap || size == self.size || (self.last && size > self.size && size - self.size < 4096)
+        size == self.gap
+            || size == self.size
+            || (self.last && size > self.size && size.abs_diff(self.size) < 4096)
     }
 }
 
@@ -92,7 +94,7 @@ impl Image {
             if is_code(section.flags()) {
                 let base = bases.get(section.index().0).copied().unwrap_or(0);
                 let start = if base == 0 { section.address() } else { base };
-                ends.push((start, start + section.size()));
+                ends.push((start, start.saturating_add(section.size())));
             }
         }
         let is_code_section: Vec<bool> = (0..=elf.sections().map(|s| s.index().0).max().unwrap_or(0))
@@ -113,8 +115,9 @@ impl Image {
             if !is_code_section.get(index.0).copied().unwrap_or(false) {
                 continue;
             }
-            let address = bases.get(index.0).copied().unwrap_or(0) + symbol.address();
-            let file = (symbol.is_local() && !self.files.is_empty()).then(|| self.files.len() - 1);
+            let base = bases.get(index.0).copied().unwrap_or(0);
+            let address = base.saturating_add(symbol.address());
+            let file = self.files.len().checked_sub(1).filter(|_| symbol.is_local());
             self.mapped |= name.starts_with("$x");
             // objtool adds padding symbols behind all files of the table: they are of none.
             if !name.starts_with("__pfx_") && !name.starts_with("__cfi_") {
@@ -152,11 +155,9 @@ impl Image {
             symbol.gap = next.min(end).saturating_sub(symbol.address);
         }
         self.by_name = (0..self.symbols.len() as u32).collect();
-        self.by_name.sort_by(|a, b| {
-            self.symbols[*a as usize]
-                .name
-                .cmp(&self.symbols[*b as usize].name)
-        });
+        let symbols = &self.symbols;
+        self.by_name
+            .sort_by_key(|at| symbols.get(*at as usize).map(|symbol| symbol.name.as_str()));
         self.places.sort_unstable();
     }
 
@@ -167,12 +168,14 @@ impl Image {
 
     /// Symbols of that name.
     fn named(&self, name: &str) -> impl Iterator<Item = &Symbol> {
+        let symbol = |at: &u32| self.symbols.get(*at as usize);
         let from = self
             .by_name
-            .partition_point(|at| self.symbols[*at as usize].name.as_str() < name);
-        self.by_name[from..]
+            .partition_point(|at| symbol(at).is_some_and(|symbol| symbol.name.as_str() < name));
+        self.by_name
             .iter()
-            .map(|at| &self.symbols[*at as usize])
+            .skip(from)
+            .filter_map(symbol)
             .take_while(move |symbol| symbol.name == name)
     }
 
@@ -256,15 +259,17 @@ fn is_code(flags: SectionFlags) -> bool {
 /// file (a module) all begin at 0: here each gets a place of its own, so that an address names one thing.
 pub fn bases<'a, R: ReadRef<'a>>(elf: &File<'a, R>) -> Vec<u64> {
     let highest = elf.sections().map(|section| section.index().0).max().unwrap_or(0);
-    let mut bases = vec![0; highest + 1];
+    let mut bases = vec![0; highest.saturating_add(1)];
     if elf.kind() != ObjectKind::Relocatable {
         return bases;
     }
     let mut next = 0x1_0000;
     for section in elf.sections() {
         if matches!(section.flags(), SectionFlags::Elf { sh_flags, .. } if sh_flags.0 & SHF_ALLOC.0 != 0) {
-            bases[section.index().0] = next;
-            next = (next + section.size() + 0x1_0000) & !0xfff;
+            if let Some(base) = bases.get_mut(section.index().0) {
+                *base = next;
+            }
+            next = next.saturating_add(section.size()).saturating_add(0x1_0000) & !0xfff;
         }
     }
     bases

@@ -194,7 +194,7 @@ fn member(unit: UnitRef<Bytes>, of: UnitOffset<usize>, offset: u64, depth: usize
             Some(name) => text(unit, name)?,
             None => String::new(),
         };
-        let inner = within(unit, of, offset - start, depth + 1)?;
+        let inner = within(unit, of, offset.saturating_sub(start), depth.saturating_add(1))?;
         return Ok(Some(joined(name, &inner)));
     }
     Ok(None)
@@ -221,8 +221,9 @@ fn within(unit: UnitRef<Bytes>, of: UnitOffset<usize>, offset: u64, depth: usize
         }
         (dw::DW_TAG_array_type, Some(AttributeValue::UnitRef(element))) => {
             let size = size_of(unit, element, 0)?.max(1);
-            let inner = within(unit, element, offset % size, depth + 1)?;
-            Ok(format!("[{}]{inner}", offset / size))
+            let within_it = offset.checked_rem(size).unwrap_or(0);
+            let inner = within(unit, element, within_it, depth.saturating_add(1))?;
+            Ok(format!("[{}]{inner}", offset.checked_div(size).unwrap_or(0)))
         }
         _ => Ok(String::new()),
     }
@@ -243,7 +244,7 @@ fn size_of(unit: UnitRef<Bytes>, of: UnitOffset<usize>, depth: usize) -> Result<
     match (entry.tag(), entry.attr_value(dw::DW_AT_type)) {
         (dw::DW_TAG_pointer_type, _) => Ok(u64::from(unit.encoding().address_size)),
         (dw::DW_TAG_array_type, Some(AttributeValue::UnitRef(element))) => {
-            let mut size = size_of(unit, element, depth + 1)?;
+            let mut size = size_of(unit, element, depth.saturating_add(1))?;
             let mut tree = unit.header.entries_tree(&unit.abbreviations, Some(of))?;
             let mut children = tree.root()?.children();
             while let Some(child) = children.next()? {

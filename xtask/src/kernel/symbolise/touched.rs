@@ -96,7 +96,7 @@ impl Parts {
                 function = None;
             }
             if line.origin != b'-' {
-                number += 1;
+                number = number.saturating_add(1);
             }
         }
     }
@@ -109,15 +109,15 @@ fn defined(line: &str) -> Option<&str> {
     if !(first.is_ascii_alphabetic() || first == b'_') || line.ends_with(';') || line.ends_with(':') {
         return None;
     }
-    let head = &line[..line.find('(')?];
+    let (head, _) = line.split_once('(')?;
     // An initialiser or a macro's use within a declaration.
     if head.contains('=') {
         return None;
     }
-    let start = head
-        .rfind(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
-        .map_or(0, |at| at + 1);
-    (start < head.len()).then(|| &head[start..])
+    let name = head
+        .rsplit(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+        .next()?;
+    (!name.is_empty()).then_some(name)
 }
 
 #[cfg(test)]

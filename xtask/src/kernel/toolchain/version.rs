@@ -15,7 +15,7 @@ pub fn parse(said: &str) -> Option<Version> {
     let mut depth = 0_u32;
     for c in line.chars() {
         match c {
-            '(' => depth += 1,
+            '(' => depth = depth.saturating_add(1),
             ')' => depth = depth.saturating_sub(1),
             c if depth == 0 => outside.push(c),
             _ => {}

@@ -188,10 +188,11 @@ pub(super) fn content(reader: &mut dyn Read) -> std::io::Result<Content> {
             break;
         }
         let invalid: usize = block.utf8_chunks().map(|chunk| chunk.invalid().len()).sum();
-        wrong += (block.iter().filter(odd).count() + invalid) as u64;
-        all += block.len() as u64;
+        let odd = block.iter().filter(odd).count().saturating_add(invalid);
+        wrong = u64::saturating_add(wrong, odd as u64);
+        all = u64::saturating_add(all, block.len() as u64);
     }
-    Ok(if wrong * 20 <= all {
+    Ok(if wrong.saturating_mul(20) <= all {
         Content::Text
     } else {
         Content::Binary

@@ -26,13 +26,13 @@ pub fn block(finding: &FindingRecord, patches: &[&PatchRecord], graph: Option<&s
 /// The places in the patch, before the trace: what whoever wrote it looks for first. Each once.
 fn own_lines(lines: &[Shown]) -> Markup {
     let mut own: Vec<(&str, &str)> = Vec::new();
-    for pair in lines.windows(2) {
-        let is_line = matches!(pair[0].owner, Some(Owner::Line(_)));
-        let Some(place) = pair[0].place.as_deref().filter(|_| is_line) else {
+    for (line, next) in lines.iter().zip(lines.iter().skip(1)) {
+        let is_line = matches!(line.owner, Some(Owner::Line(_)));
+        let Some(place) = line.place.as_deref().filter(|_| is_line) else {
             continue;
         };
-        let code = if pair[1].kind == Kind::Code {
-            pair[1].text.as_str()
+        let code = if next.kind == Kind::Code {
+            next.text.as_str()
         } else {
             ""
         };

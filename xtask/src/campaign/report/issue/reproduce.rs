@@ -7,8 +7,7 @@ use crate::campaign::smoke::{NOT_RUN, SmokeResult};
 use std::fmt::Write;
 
 /// The section, with its heading.
-pub(super) fn section(run: &RunRecord, at: usize, captured: &Captured) -> String {
-    let row = &run.rows[at];
+pub(super) fn section(run: &RunRecord, row: &RowRecord, at: usize, captured: &Captured) -> String {
     let mut steps = vec![format!("Tree: {}\n", one_line(&run.tree))];
     let mut patches: Vec<&PatchRecord> = owner::patches(run, at);
     patches.reverse();
@@ -22,8 +21,8 @@ pub(super) fn section(run: &RunRecord, at: usize, captured: &Captured) -> String
     }
     steps.extend(test_steps(&row.tests));
     let mut text = String::from("How to reproduce\n----------------\n\n");
-    for (index, step) in steps.iter().enumerate() {
-        let _ = write!(text, "{}. {step}", index + 1);
+    for (number, step) in (1_usize..).zip(&steps) {
+        let _ = write!(text, "{number}. {step}");
     }
     text.push_str(&programs(run, row));
     let _ = writeln!(
@@ -50,13 +49,11 @@ fn patches_step(patches: &[&PatchRecord]) -> Option<String> {
 
 /// What was run, and what came of it. A soak repeats what was run before it.
 fn test_steps(tests: &[SmokeResult]) -> Vec<String> {
-    let is_again = |at: usize| {
-        let run = &tests[at].run;
-        !run.is_empty() && tests[..at].iter().any(|earlier| earlier.run == *run)
-    };
+    let is_again =
+        |at: usize, run: &str| !run.is_empty() && tests.iter().take(at).any(|earlier| earlier.run == run);
     let steps = tests.iter().enumerate().map(|(at, test)| {
         let (name, result) = (one_line(&test.name), result(test));
-        if is_again(at) {
+        if is_again(at, &test.run) {
             return format!("{name}: the same again and again: {result}\n");
         }
         let mut step = format!("{name}: {result}\n");

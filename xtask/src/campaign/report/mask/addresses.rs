@@ -4,7 +4,7 @@
 use super::found::{Found, Spread};
 use super::rules::{Rule, any, touches};
 use super::view::View;
-use super::{Kind, rule};
+use super::{Kind, moved, rule};
 use regex::bytes::Regex;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
@@ -86,7 +86,9 @@ fn is_bytes(text: &[u8], range: &Range<usize>) -> bool {
     let before = range.start.checked_sub(1).and_then(|before| text.get(before));
     // A colon behind it is the sentence's, unless more follows.
     let after = match text.get(range.end) {
-        Some(next) if *next == sign => text.get(range.end + 1).is_some_and(u8::is_ascii_hexdigit),
+        Some(next) if *next == sign => text
+            .get(range.end.saturating_add(1))
+            .is_some_and(u8::is_ascii_hexdigit),
         next => part(next),
     };
     // `client-52:54:...`: another sign stands between words.
@@ -131,7 +133,7 @@ fn ipv6(text: &[u8], range: Range<usize>) -> Option<Range<usize>> {
     let cut = usize::from(bare.starts_with(':') && !bare.starts_with("::"));
     let bare = bare.get(cut..)?;
     let address: Ipv6Addr = bare.parse().ok()?;
-    let range = range.start + cut..range.start + cut + bare.len();
+    let range = moved(range.start, &(cut..cut.saturating_add(bare.len())));
     let nobody = address.is_loopback() || address.is_unspecified() || address.is_multicast();
     // `a::b` is a path of a program: an address has a digit, or more than two parts.
     let telling = bare.bytes().any(|byte| byte.is_ascii_digit()) || bare.matches(':').count() > 3;

@@ -67,7 +67,9 @@ fn free(taken: &BTreeMap<usize, Found>, range: Range<usize>) -> Vec<Range<usize>
     let before = taken.range(..=range.start).next_back();
     let mut at = before.map_or(range.start, |(_, found)| found.range.end.max(range.start));
     let mut parts = Vec::new();
-    for (start, found) in taken.range(range.start.saturating_add(1)..range.end.max(range.start + 1)) {
+    for (start, found) in
+        taken.range(range.start.saturating_add(1)..range.end.max(range.start.saturating_add(1)))
+    {
         if *start > at {
             parts.push(at..*start);
         }

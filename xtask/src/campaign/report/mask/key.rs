@@ -3,7 +3,7 @@
 
 use super::found::{Found, Spread};
 use super::view::{View, plain};
-use super::{Kind, rule};
+use super::{Kind, moved, rule};
 use regex::bytes::Regex;
 use std::ops::Range;
 use std::sync::LazyLock;
@@ -75,7 +75,7 @@ fn body(text: &[u8], start: usize) -> (Vec<Range<usize>>, Option<Range<usize>>) 
     let (mut foreign, mut at) = (0, start);
     let mut before = Before::Piece(Vec::new());
     let rest = text
-        .get(start..text.len().min(start + LONGEST))
+        .get(start..text.len().min(start.saturating_add(LONGEST)))
         .unwrap_or_default();
     for line in rest.split_inclusive(|&byte| byte == b'\n') {
         let end = END.find(line).map(|found| found.range());
@@ -88,16 +88,16 @@ fn body(text: &[u8], start: usize) -> (Vec<Range<usize>>, Option<Range<usize>>) 
             foreign = 0;
         } else if !FIELD.is_match(own) {
             before = Before::Foreign;
-            foreign += 1;
+            foreign = usize::saturating_add(foreign, 1);
         }
-        pieces.extend(found.into_iter().map(|piece| at + piece.start..at + piece.end));
+        pieces.extend(found.into_iter().map(|piece| moved(at, &piece)));
         if let Some(end) = end {
-            return (pieces, Some(at + end.start..at + end.end));
+            return (pieces, Some(moved(at, &end)));
         }
         if next.is_some() || foreign > FOREIGN {
             break;
         }
-        at += line.len();
+        at = at.saturating_add(line.len());
     }
     (pieces, None)
 }

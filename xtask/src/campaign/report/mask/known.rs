@@ -38,8 +38,8 @@ impl Known {
             let wanted = is_wanted(kind, &spelling) && self.values.len() < MOST;
             let lower = spelling.to_ascii_lowercase();
             if !wanted {
-                *self.only_in_place.entry(kind).or_default() +=
-                    usize::from(!self.values.contains_key(&lower));
+                let count = self.only_in_place.entry(kind).or_default();
+                *count = count.saturating_add(usize::from(!self.values.contains_key(&lower)));
                 continue;
             }
             let entry = Entry {

@@ -53,7 +53,7 @@ impl Leftovers {
         let mut at = 0;
         let mut newlines = |until: usize| {
             let between = text.get(at..until).unwrap_or_default();
-            line += memchr::memchr_iter(b'\n', between).count();
+            line = line.saturating_add(memchr::memchr_iter(b'\n', between).count());
             at = until;
             line
         };
@@ -68,14 +68,14 @@ impl Leftovers {
                 _ if symbol => continue,
                 Token::Ordinary => continue,
                 Token::Hash => {
-                    self.hashes += 1;
+                    self.hashes = self.hashes.saturating_add(1);
                     continue;
                 }
                 Token::Random => {}
             }
-            self.times += 1;
+            self.times = self.times.saturating_add(1);
             let new = self.seen.len() < KEPT && self.seen.insert(key(found.as_bytes()));
-            self.different += usize::from(new);
+            self.different = self.different.saturating_add(usize::from(new));
             if new && self.listed.len() < MOST {
                 let start: String = found
                     .as_bytes()

@@ -1,7 +1,7 @@
 //! What stands in front of a message in every form of log, so that a rule about the beginning of a
 //! message sees it.
 
-use super::rule;
+use super::{moved, rule};
 use regex::bytes::Regex;
 use std::ops::Range;
 use std::sync::LazyLock;
@@ -58,10 +58,10 @@ pub(super) fn message(line: &[u8]) -> Range<usize> {
     for _ in 0..MOST {
         let rest = line.get(range.clone()).unwrap_or_default();
         if let Some(message) = JSON.captures(rest).and_then(|found| found.get(1)) {
-            return range.start + message.start()..range.start + message.end();
+            return moved(range.start, &message.range());
         }
         match PREFIX.find(rest) {
-            Some(found) if !found.is_empty() => range.start += found.end(),
+            Some(found) if !found.is_empty() => range.start = range.start.saturating_add(found.end()),
             _ => break,
         }
     }

@@ -330,7 +330,7 @@ pub(super) fn name(text: &[u8], range: Range<usize>) -> Option<Range<usize>> {
         .rev()
         .take_while(|byte| b".-:,".contains(byte))
         .count();
-    let range = range.start..range.end - ends;
+    let range = range.start..range.end.saturating_sub(ends);
     let value = text.get(range.clone())?;
     (!value.is_empty() && !is_nameless(value)).then_some(range)
 }

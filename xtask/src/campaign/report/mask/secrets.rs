@@ -216,7 +216,7 @@ fn assigned(text: &[u8], range: Range<usize>) -> Option<Range<usize>> {
     // Counts (`pass: 3`) and pointers are what a kernel prints.
     let number = word.len() < 4 && word.bytes().all(|byte| byte.is_ascii_digit()) || word == "0x0";
     let none = NO_SECRET.contains(&word) || variable || path || stars || number || !telling;
-    (!none).then(|| range.start..range.start + value.len())
+    (!none).then(|| range.start..range.start.saturating_add(value.len()))
 }
 
 /// Where an unquoted value ends: before the next option of a mount or a query, a full stop, a
@@ -225,23 +225,25 @@ fn cut(value: &[u8]) -> usize {
     let next = value.iter().enumerate().position(|(at, byte)| match byte {
         b';' => true,
         b'&' | b',' => {
-            let rest = value.get(at + 1..).unwrap_or_default();
+            let rest = value.get(at.saturating_add(1)..).unwrap_or_default();
             let word = rest
                 .iter()
                 .take_while(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(byte))
                 .count();
             rest.is_empty() || (word > 0 && rest.get(word) == Some(&b'='))
         }
-        b' ' | b'\t' => value.get(at + 1..).is_some_and(|rest| rest.starts_with(b"#")),
+        b' ' | b'\t' => value
+            .get(at.saturating_add(1)..)
+            .is_some_and(|rest| rest.starts_with(b"#")),
         _ => false,
     });
     let end = next.unwrap_or(value.len());
     let kept = value.get(..end).unwrap_or_default();
-    end - kept
+    let ends = kept
         .iter()
         .rev()
-        .take_while(|byte| b".,)]}\\ \t\r".contains(byte))
-        .count()
+        .take_while(|byte| b".,)]}\\ \t\r".contains(byte));
+    end.saturating_sub(ends.count())
 }
 
 /// A word that is no word of a language: with a digit or a capital behind its beginning, or padded.

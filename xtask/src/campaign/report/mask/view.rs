@@ -4,7 +4,7 @@
 //! Nothing here changes what is written: a value is found in a view and replaced in the block, so
 //! what is not a value keeps every byte.
 
-use super::{prefix, rule};
+use super::{moved, prefix, rule};
 use regex::bytes::Regex;
 use std::ops::Range;
 use std::sync::LazyLock;
@@ -67,20 +67,25 @@ impl View {
         let mut yaml = Quoted::No;
         while let Some(&byte) = self.text.get(at) {
             let rest = self.text.get(at..).unwrap_or_default();
-            if quotes && (at == 0 || self.text.get(at - 1) == Some(&b'\n')) {
+            if quotes
+                && (at
+                    .checked_sub(1)
+                    .is_none_or(|before| self.text.get(before) == Some(&b'\n')))
+            {
                 yaml = yaml_scalar(rest);
             }
             let doubled = yaml == Quoted::Single && rest.starts_with(b"''");
             match escape(rest).or(doubled.then(|| (b"'".to_vec(), 2))) {
                 Some((bytes, length)) => {
                     changed = true;
-                    let range = at..at + length;
+                    let range = at..at.saturating_add(length);
+                    at = range.end;
                     parts.extend(bytes.into_iter().map(|byte| (byte, range.clone())));
-                    at += length;
                 }
                 None => {
-                    parts.push((byte, at..at + 1));
-                    at += 1;
+                    let range = at..at.saturating_add(1);
+                    at = range.end;
+                    parts.push((byte, range));
                 }
             }
         }
@@ -101,14 +106,14 @@ impl View {
         for line in self.text.split_inclusive(|&byte| byte == b'\n') {
             let message = part(line);
             changed |= message.len() != line.len();
-            let take = |index: usize| Some((*line.get(index)?, start + index..start + index + 1));
+            let one = |index: usize| moved(start, &(index..index.saturating_add(1)));
+            let take = |index: usize| Some((*line.get(index)?, one(index)));
             parts.extend(message.clone().filter_map(take));
             // The end of a line that was cut off is still the end of its message.
             if message.end < line.len() {
-                let last = start + line.len() - 1;
-                parts.push((b'\n', last..last + 1));
+                parts.push((b'\n', one(line.len().saturating_sub(1))));
             }
-            start += line.len();
+            start = start.saturating_add(line.len());
         }
         changed.then(|| self.made_of(parts))
     }
@@ -230,7 +235,7 @@ fn reference(text: &[u8]) -> Option<(Vec<u8>, usize)> {
             char::from_u32(code.ok()?)?
         }
     };
-    Some((c.to_string().into_bytes(), end + 1))
+    Some((c.to_string().into_bytes(), end.saturating_add(1)))
 }
 
 fn control_sequence(text: &[u8]) -> usize {
@@ -238,8 +243,14 @@ fn control_sequence(text: &[u8]) -> usize {
         return 1;
     }
     let body = text.iter().skip(2).take(32);
-    match body.take_while(|byte| (0x20..0x40).contains(*byte)).count() + 2 {
-        length if text.get(length).is_some_and(|byte| (0x40..0x7f).contains(byte)) => length + 1,
+    match body
+        .take_while(|byte| (0x20..0x40).contains(*byte))
+        .count()
+        .saturating_add(2)
+    {
+        length if text.get(length).is_some_and(|byte| (0x40..0x7f).contains(byte)) => {
+            length.saturating_add(1)
+        }
         _ => 1,
     }
 }
