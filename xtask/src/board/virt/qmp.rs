@@ -77,6 +77,7 @@ fn answer(line: Value) -> Option<Result<Value>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn events_are_no_answers() {

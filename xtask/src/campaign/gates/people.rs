@@ -71,6 +71,13 @@ pub fn read(answer: &str) -> Option<Vec<Session>> {
     Some(sessions)
 }
 
+/// `02:10` in minutes.
+fn hours_and_minutes(text: &str) -> Option<u64> {
+    let (hours, minutes) = text.split_once(':')?;
+    let hours: u64 = hours.parse().ok()?;
+    hours.checked_mul(60)?.checked_add(minutes.parse().ok()?)
+}
+
 /// A line of `who -u`: name, line, date, time, idle (`.` below a minute, `old` above a day, else hours and minutes), process.
 fn of_who(line: &str) -> Option<Session> {
     let words: Vec<&str> = line.split_whitespace().collect();
@@ -81,15 +88,10 @@ fn of_who(line: &str) -> Option<Session> {
         kind: "tty".into(),
         line: words.get(1)?.to_string(),
         remote: line.contains('('),
+        // What cannot be read is no sign of idleness.
         idle_min: Some(match *idle {
-            "." => 0,
             "old" => 24 * 60,
-            text => {
-                let (hours, minutes) = text.split_once(':')?;
-                let minutes: u64 = minutes.parse().ok()?;
-                let hours: u64 = hours.parse().ok()?;
-                hours.checked_mul(60)?.checked_add(minutes)?
-            }
+            text => hours_and_minutes(text).unwrap_or(0),
         }),
     })
 }
@@ -199,13 +201,14 @@ mod tests {
     #[test]
     fn without_logind_who_is_read() {
         let answer = "now=1800000600\nwho=ann      tty1         2026-11-22 19:02   .          1234\n\
-            who=bob      pts/0        Nov 22 17:00 02:10        999 (10.0.0.7)\nwho=eve      pts/1        Nov 20 17:00  old         99 (h)\nend=\n";
+            who=bob      pts/0        Nov 22 17:00 02:10        999 (10.0.0.7)\nwho=eve      pts/1        Nov 20 17:00  old         99 (h)\n\
+            who=mal      pts/2        Nov 20 17:00  307445734561825861:00   99 (h)\nend=\n";
         let idle: Vec<Option<u64>> = read(answer)
             .unwrap()
             .iter()
             .map(|session| session.idle_min)
             .collect();
-        assert_eq!(idle, [Some(0), Some(130), Some(1440)]);
+        assert_eq!(idle, [Some(0), Some(130), Some(1440), Some(0)]);
     }
 
     #[test]

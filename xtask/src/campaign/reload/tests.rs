@@ -1,5 +1,6 @@
 use super::*;
 use crate::board::inventory::{BoardPath, Content, Entry};
+use serde_json::json;
 
 const MODULES: &str = "/usr/lib/modules/r";
 

@@ -155,6 +155,24 @@ fn a_wrong_hash_fails() {
 }
 
 #[test]
+fn no_number_of_a_file_or_of_a_board_is_added_up_unchecked() {
+    let frames = Frames {
+        bytes: u64::MAX,
+        count: 2,
+        distinct: 0,
+    };
+    assert_eq!(frames.size(), u64::MAX);
+    let test = SmokeTest {
+        limit_s: u64::MAX,
+        ..test("true")
+    };
+    assert_eq!(longest(&test), u64::MAX);
+    // Sizes of an ELF note that reach behind the end of the address space of a 32-bit host.
+    let note = [&[0xff; 8][..], &3_u32.to_le_bytes(), b"GNU\0"].concat();
+    assert_eq!(crate::board::proof::build_id_of(&note), None);
+}
+
+#[test]
 fn frames_are_counted_and_have_to_differ() {
     let frames = |run: &str| {
         let mut test = test(run);
