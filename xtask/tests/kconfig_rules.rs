@@ -39,6 +39,10 @@ fn verdict(kconfig: &str, asked: &str, config: &str) -> SymbolVerdict {
     verdict_with(kconfig, asked, config, None)
 }
 
+fn settings(found: &SymbolVerdict) -> Vec<String> {
+    found.remedy.iter().map(|setting| setting.to_string()).collect()
+}
+
 fn check(found: &SymbolVerdict, outcome: Outcome, why: &[&str]) {
     assert_eq!(found.outcome, outcome, "{found:#?}");
     assert_eq!(found.why, why, "{found:#?}");
@@ -68,7 +72,7 @@ fn what_encloses_a_symbol_counts() {
         found.why[0],
         "arch/arm64/Kconfig:13: inside a menu that depends on B; here B=n"
     );
-    assert_eq!(found.remedy, ["CONFIG_B=y", "CONFIG_X=y"]);
+    assert_eq!(settings(&found), ["CONFIG_B=y", "CONFIG_X=y"]);
     check(
         &verdict(TREE, "CONFIG_Y=y\n", "CONFIG_Y=y\n"),
         Outcome::Taken,

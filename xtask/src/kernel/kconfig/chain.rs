@@ -4,7 +4,7 @@ use super::Request;
 use super::definitions::{Condition, Definition, Kind, Origin, Pull, Raise, Symbol};
 use super::expression::Tri;
 use super::part::{Part, leaves};
-use super::remedy::wanted;
+use super::plan::tri_of;
 use super::value::Value;
 use super::values::Values;
 use super::verdict::Unmet;
@@ -86,7 +86,7 @@ impl<'a> Telling<'a, '_> {
                 ),
             );
         }
-        match wanted(&request.value) {
+        match tri_of(&request.value) {
             None => self.text(name, symbol, &place, &request.value),
             Some(asked) => {
                 let got = match got {
@@ -130,8 +130,7 @@ impl<'a> Telling<'a, '_> {
         if !selectors.is_empty() {
             return self.say(0, format!("selected by {}", names(&selectors)));
         }
-        if let Some(choice) = symbol.choice {
-            let choice = &self.values.definitions.choices[choice];
+        if let Some(choice) = self.values.definitions.choice_of(symbol) {
             let line = format!(
                 "it is the member that counts of the choice \"{}\" ({}), of which one has to be y; ask for another one",
                 choice.prompt, choice.place
@@ -230,10 +229,7 @@ impl<'a> Telling<'a, '_> {
 
     /// Whether another member of the choice took the place; says so.
     fn rival(&mut self, name: &str, symbol: &'a Symbol, depth: usize) -> bool {
-        let Some(choice) = symbol
-            .choice
-            .map(|choice| &self.values.definitions.choices[choice])
-        else {
+        let Some(choice) = self.values.definitions.choice_of(symbol) else {
             return false;
         };
         if self.values.visible(symbol).low == Tri::No {
