@@ -3,6 +3,16 @@
 //! `olddefconfig` decides. What is said about its decision is worked out here, from the tree's own Kconfig files ([`Definitions`]) under the
 //! final configuration ([`Values`]).
 
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::unwrap_used,
+        clippy::string_slice
+    )
+)]
+
 mod chain;
 mod config;
 mod definitions;
@@ -25,8 +35,10 @@ mod traps;
 mod value;
 mod values;
 mod verdict;
+mod whole;
 
 pub use config::{Config, Difference, diff};
+pub(crate) use definitions::source_architecture;
 pub use definitions::{Definitions, Kind, Place, Symbol};
 pub use elsewhere::elsewhere;
 pub use explain::Hints;
@@ -40,3 +52,4 @@ pub use traps::{Severity, Trap, contradictory, traps};
 pub use value::Value;
 pub use values::{NotKnown, Values};
 pub use verdict::{Outcome, Rows, SymbolVerdict, Unmet, counts, table, verify};
+pub use whole::{Gaps, gaps};

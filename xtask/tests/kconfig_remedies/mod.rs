@@ -43,7 +43,10 @@ fn tried(truth: &Truth, all: &[Advice]) -> Vec<String> {
 const MAY_FAIL: usize = 3;
 
 fn judge(title: &str, all: &[Advice], failed: &[String], without: usize, started: Instant) {
-    let provided = all.iter().filter(|advice| !advice.remedy.provided.is_empty()).count();
+    let provided = all
+        .iter()
+        .filter(|advice| !advice.remedy.provided.is_empty())
+        .count();
     println!(
         "{title}: {} remedies tried, {} did not bring the value, {provided} depend on an unknown answer of the compiler; \
          {without} more have none; {:.0} s",
@@ -54,15 +57,20 @@ fn judge(title: &str, all: &[Advice], failed: &[String], without: usize, started
     for one in failed {
         println!("    {one}");
     }
-    assert!(failed.len() * 100 <= all.len() * MAY_FAIL, "{title}: {} remedies failed", failed.len());
+    assert!(
+        failed.len() * 100 <= all.len() * MAY_FAIL,
+        "{title}: {} remedies failed",
+        failed.len()
+    );
 }
 
 /// What would bring a request that was dropped, behind all requests that it was among.
 pub fn of_requests(truth: &Truth, base: &str, title: &str, dropped: &[(String, SymbolVerdict)]) {
     let started = Instant::now();
     let limit = setting("LOCKSTEP_KCONFIG_REMEDIES", 10);
-    let (with, without): (Vec<_>, Vec<_>) =
-        dropped.iter().partition(|(_, verdict)| !verdict.remedy.is_empty());
+    let (with, without): (Vec<_>, Vec<_>) = dropped
+        .iter()
+        .partition(|(_, verdict)| !verdict.remedy.is_empty());
     let all: Vec<Advice> = with
         .iter()
         .take(limit)
@@ -92,7 +100,10 @@ pub fn of_stories(truth: &Truth) {
         .filter(|(_, symbol)| !symbol.definitions.is_empty())
         .map(|(name, _)| name)
         .collect();
-    let mut bases = vec![("vanilla", truth.of_profile("vanilla")), ("kasan", truth.of_profile("kasan"))];
+    let mut bases = vec![
+        ("vanilla", truth.of_profile("vanilla")),
+        ("kasan", truth.of_profile("kasan")),
+    ];
     for goal in ["defconfig", "allmodconfig", "allnoconfig"] {
         truth.make(goal, &[]);
         bases.push((goal, truth.config()));
@@ -118,7 +129,11 @@ pub fn of_stories(truth: &Truth) {
                     without += 1;
                     println!("    {title}: {name}={}: {:?}", way.value, way.obstacles);
                     for obstacle in &way.obstacles {
-                        let kind = format!("{obstacle:?}").split([' ', '{']).next().unwrap().to_string();
+                        let kind = format!("{obstacle:?}")
+                            .split([' ', '{'])
+                            .next()
+                            .unwrap()
+                            .to_string();
                         *obstacles.entry(kind).or_default() += 1;
                     }
                     continue;
@@ -136,12 +151,25 @@ pub fn of_stories(truth: &Truth) {
             }
         }
     }
-    println!("found in {:.1} s; obstacles of those without: {obstacles:?}", started.elapsed().as_secs_f64());
+    println!(
+        "found in {:.1} s; obstacles of those without: {obstacles:?}",
+        started.elapsed().as_secs_f64()
+    );
     let failed = tried(truth, &all);
     judge("config why", &all, &failed, without, started);
-    let vague = all.iter().filter(|advice| !advice.remedy.provided.is_empty()).count();
-    assert!(vague * 10 <= all.len(), "{vague} remedies are left to the compiler");
+    let vague = all
+        .iter()
+        .filter(|advice| !advice.remedy.provided.is_empty())
+        .count();
+    assert!(
+        vague * 10 <= all.len(),
+        "{vague} remedies are left to the compiler"
+    );
     let lost = obstacles.get("NotFound").copied().unwrap_or(0);
     assert!(lost * 5 <= all.len(), "for {lost} values no way was found");
-    assert!(obstacles.keys().all(|kind| kind != &format!("{:?}", Obstacle::NoModules)));
+    assert!(
+        obstacles
+            .keys()
+            .all(|kind| kind != &format!("{:?}", Obstacle::NoModules))
+    );
 }

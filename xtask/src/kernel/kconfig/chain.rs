@@ -201,7 +201,7 @@ impl<'a> Telling<'a, '_> {
                 let conditions = self.values.definitions.prompt_conditions(definition, prompt);
                 let at = if many {
                     self.say(depth, format!("{name} as defined in {}:", definition.place));
-                    depth + 1
+                    depth.saturating_add(1)
                 } else {
                     depth
                 };
@@ -284,7 +284,7 @@ impl<'a> Telling<'a, '_> {
                     .map(|condition| format!(" if {}", condition.expr))
                     .unwrap_or_default();
                 self.say(
-                    depth + 1,
+                    depth.saturating_add(1),
                     format!("{}: default {}{condition}", default.place, default.expr),
                 );
                 let own = Condition {
@@ -295,7 +295,7 @@ impl<'a> Telling<'a, '_> {
                 let mut conditions: Vec<&Condition> = vec![&own];
                 conditions.extend(&default.condition);
                 conditions.extend(self.values.definitions.conditions(definition));
-                self.conditions(name, &conditions, enough, depth + 2);
+                self.conditions(name, &conditions, enough, depth.saturating_add(2));
             }
         }
         let selectors: Vec<&Raise> = symbol
@@ -304,7 +304,7 @@ impl<'a> Telling<'a, '_> {
             .filter(|raise| raise.pull == Pull::Select)
             .collect();
         if selectors.is_empty() {
-            return self.say(depth + 1, "nothing selects it".into());
+            return self.say(depth.saturating_add(1), "nothing selects it".into());
         }
         let verb = if selectors.len() == 1 {
             "does not now"
@@ -312,7 +312,7 @@ impl<'a> Telling<'a, '_> {
             "none does now"
         };
         self.say(
-            depth + 1,
+            depth.saturating_add(1),
             format!("would be selected by {}; {verb}", names(&selectors)),
         );
         for raise in selectors {
@@ -370,7 +370,7 @@ impl<'a> Telling<'a, '_> {
                     place: condition.place.to_string(),
                     of: of.to_string(),
                 });
-                self.follow(&part, wanted, depth + 1);
+                self.follow(&part, wanted, depth.saturating_add(1));
             }
         }
     }
@@ -380,7 +380,7 @@ impl<'a> Telling<'a, '_> {
         let Some(name) = &part.symbol else {
             return self.measured(part, depth);
         };
-        if depth / 2 > DEEPEST || !self.seen.insert(name.clone()) {
+        if depth > DEEPEST.saturating_mul(2).saturating_add(1) || !self.seen.insert(name.clone()) {
             return;
         }
         let Some(symbol) = self.values.defined(name) else {

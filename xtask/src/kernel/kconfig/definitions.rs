@@ -352,7 +352,7 @@ impl Definitions {
 }
 
 /// The folder below `arch/` of a value of ARCH (SRCARCH in the kernel's Makefile).
-pub(super) fn source_architecture(architecture: &str) -> &str {
+pub(crate) fn source_architecture(architecture: &str) -> &str {
     match architecture {
         "i386" | "x86_64" => "x86",
         "sparc32" | "sparc64" => "sparc",

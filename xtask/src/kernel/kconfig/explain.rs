@@ -145,7 +145,11 @@ fn explain_bad(
         return;
     }
     match remedy(origin, requests, &request.symbol, &request.value) {
-        Ok(found) if found.settings.iter().all(|setting| is_requested(setting, requests)) => {}
+        Ok(found)
+            if found
+                .settings
+                .iter()
+                .all(|setting| is_requested(setting, requests)) => {}
         Ok(found) => {
             verdict.why.push(format!("would come with {found}"));
             verdict.remedy = found.settings;

@@ -8,7 +8,7 @@ use super::fragment::Request;
 use super::value::Value;
 use super::values::{NotKnown, Values};
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 /// What a symbol with a prompt becomes that no one sets.
@@ -43,7 +43,9 @@ pub(super) struct Forecast<'a> {
     tried: BTreeMap<String, Value>,
     unset: Unset,
     known: RefCell<BTreeMap<String, Foretold>>,
-    /// The same without the settings that are tried: what is open there as well is taken from the final configuration.
+    /// Symbols whose values the rules leave open, since they hang on answers that no one knows.
+    open: RefCell<BTreeSet<String>>,
+    /// The same without the settings that are tried. What is open there is as in the final configuration, and stays so where it is open here, too.
     before: Option<Rc<Values<'a>>>,
 }
 
@@ -78,6 +80,7 @@ impl<'a> Values<'a> {
             tried: BTreeMap::new(),
             unset,
             known: RefCell::default(),
+            open: RefCell::default(),
             before: None,
         })
     }
@@ -96,6 +99,7 @@ impl<'a> Values<'a> {
             tried: settings.clone(),
             unset: forecast.unset,
             known: RefCell::default(),
+            open: RefCell::default(),
             before: Some(before.clone()),
         });
         for (text, answer) in answers {
@@ -115,9 +119,10 @@ impl<'a> Values<'a> {
             forecast: Some(forecast),
         };
         let modules = |name: &String| values.symbol(name).low == Tri::Yes;
-        values.modules = values.definitions.modules.as_ref().is_none_or(modules);
+        values.modules = values.definitions.modules.as_ref().is_some_and(modules);
         if let Some(forecast) = &values.forecast {
             forecast.known.borrow_mut().clear();
+            forecast.open.borrow_mut().clear();
         }
         values
     }
@@ -134,11 +139,8 @@ impl<'a> Values<'a> {
             Some(choice) => self.member(forecast, choice, name),
             None => self.logic(symbol, forecast.asked(name, symbol)),
         };
-        if span.known().is_none()
-            && let Some(before) = &forecast.before
-            && before.symbol(name).known().is_none()
-        {
-            span = before.final_value(name, symbol);
+        if span.known().is_none() && forecast.is_final(name, symbol) {
+            span = self.final_value(name, symbol);
         }
         forecast
             .known
@@ -165,10 +167,7 @@ impl<'a> Values<'a> {
         };
         remember(&Some(symbol.kind.nothing().into()));
         let mut text = self.text_given(forecast, name, symbol);
-        if text.is_none()
-            && let Some(before) = &forecast.before
-            && before.written(name, symbol).is_none()
-        {
+        if text.is_none() && forecast.is_final(name, symbol) {
             text = self.final_text(name, symbol);
         }
         remember(&text);
@@ -256,7 +255,18 @@ impl<'a> Values<'a> {
     }
 }
 
-impl Forecast<'_> {
+impl<'a> Forecast<'a> {
+    /// Whether an open symbol has the value of the final configuration.
+    fn is_final(&self, name: &str, symbol: &'a Symbol) -> bool {
+        self.open.borrow_mut().insert(name.to_string());
+        let Some(before) = &self.before else {
+            return true;
+        };
+        before.written(name, symbol);
+        let open = before.forecast.as_ref().map(|forecast| forecast.open.borrow());
+        open.is_some_and(|open| open.contains(name))
+    }
+
     fn get(&self, name: &str) -> Option<Set<'_>> {
         let tried = self.tried.get(name).map(|value| Set {
             value,

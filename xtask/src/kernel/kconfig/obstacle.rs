@@ -71,10 +71,21 @@ pub enum Obstacle {
 impl fmt::Display for Obstacle {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self {
-            Obstacle::Answer { test, wanted: true } => write!(f, "the compiler or this machine answers n to {test}"),
-            Obstacle::Answer { test, wanted: false } => write!(f, "the compiler or this machine answers y to {test}"),
-            Obstacle::Measured { symbol, value, wanted } => {
-                write!(f, "{wanted} is needed, and this machine measures {symbol}={value}")
+            Obstacle::Answer { test, wanted: true } => {
+                write!(f, "the compiler or this machine answers n to {test}")
+            }
+            Obstacle::Answer { test, wanted: false } => {
+                write!(f, "the compiler or this machine answers y to {test}")
+            }
+            Obstacle::Measured {
+                symbol,
+                value,
+                wanted,
+            } => {
+                write!(
+                    f,
+                    "{wanted} is needed, and this machine measures {symbol}={value}"
+                )
             }
             Obstacle::Undefined { symbol } => {
                 write!(f, "no Kconfig file of this architecture defines {symbol}")

@@ -3,7 +3,7 @@
 use super::expression::Tri;
 use super::obstacle::Obstacle;
 use super::value::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Obstacles that are kept where every way has one.
 const OBSTACLES: usize = 6;
@@ -15,6 +15,8 @@ const ANSWER: usize = 8;
 pub(super) struct Plan {
     pub settings: BTreeMap<String, Value>,
     pub answers: BTreeMap<String, bool>,
+    /// Symbols that it is to bring; what they depend on has to hold.
+    pub raised: BTreeSet<String>,
 }
 
 /// What stands in the way where there is none.
@@ -48,6 +50,7 @@ impl Plan {
             }
             plan.settings.insert(name.clone(), value.clone());
         }
+        plan.raised.extend(other.raised.iter().cloned());
         for (text, answer) in &other.answers {
             if plan.answers.insert(text.clone(), *answer) == Some(!*answer) {
                 return None;

@@ -9,7 +9,13 @@ use super::value::{Value, number};
 
 impl<'a> Search<'a, '_> {
     /// Makes a comparison hold.
-    pub(super) fn compare(&mut self, a: &'a Operand, relation: Relation, b: &'a Operand, plan: &Plan) -> Found {
+    pub(super) fn compare(
+        &mut self,
+        a: &'a Operand,
+        relation: Relation,
+        b: &'a Operand,
+        plan: &Plan,
+    ) -> Found {
         let as_is = Expr::Compare(a.clone(), relation, b.clone());
         if !self.touches(&as_is, plan) && self.values.condition(&as_is).low == Tri::Yes {
             return Ok(plan.clone());
@@ -24,16 +30,27 @@ impl<'a> Search<'a, '_> {
             }
         }
         if ways.is_empty() {
-            ways.push(Err(vec![Obstacle::Never { condition: as_is.to_string() }]));
+            ways.push(Err(vec![Obstacle::Never {
+                condition: as_is.to_string(),
+            }]));
         }
         cheapest(ways)
     }
 
     /// Gives a symbol a value that compares with a text as it should.
-    fn related(&mut self, name: &str, symbol: &'a Symbol, relation: Relation, text: &str, plan: &Plan) -> Found {
+    fn related(
+        &mut self,
+        name: &str,
+        symbol: &'a Symbol,
+        relation: Relation,
+        text: &str,
+        plan: &Plan,
+    ) -> Found {
         if matches!(symbol.kind, Kind::Bool | Kind::Tristate) {
             let Some(other) = Tri::parse(text) else {
-                return Err(vec![Obstacle::Never { condition: format!("{name} as {text}") }]);
+                return Err(vec![Obstacle::Never {
+                    condition: format!("{name} as {text}"),
+                }]);
             };
             let fits = [Tri::No, Tri::Module, Tri::Yes]
                 .into_iter()
@@ -42,7 +59,10 @@ impl<'a> Search<'a, '_> {
             return cheapest(fits.map(|tri| self.exactly(name, tri, plan)).collect());
         }
         let mut ways = Vec::new();
-        for value in candidates(symbol.kind, relation, text) {
+        let askable = symbol
+            .has_prompt()
+            .then(|| candidates(symbol.kind, relation, text));
+        for value in askable.into_iter().flatten() {
             ways.push(self.set_text(name, symbol, &value, plan));
         }
         for definition in &symbol.definitions {
@@ -77,7 +97,11 @@ impl<'a> Search<'a, '_> {
                 let plan = self.raise(name, Tri::Module, plan)?;
                 let more = plan.tri(name) == Some(Tri::Yes);
                 let more = more || plan.tri(name).is_none() && self.values.symbol(name).high == Tri::Yes;
-                if more { self.lower(name, Tri::Module, &plan) } else { Ok(plan) }
+                if more {
+                    self.lower(name, Tri::Module, &plan)
+                } else {
+                    Ok(plan)
+                }
             }
         }
     }
@@ -90,7 +114,10 @@ impl<'a> Search<'a, '_> {
             return Err(vec![Obstacle::Contradiction { symbol: name.into() }]);
         }
         if let (Some(range), Value::Number(number)) = (self.values.range(symbol), value)
-            && self.values.clamped(symbol, number).is_some_and(|clamped| clamped != *number)
+            && self
+                .values
+                .clamped(symbol, number)
+                .is_some_and(|clamped| clamped != *number)
             && let Some((low, high)) = self.values.bounds(range)
         {
             return Err(vec![Obstacle::OutOfRange {
@@ -133,4 +160,3 @@ fn relates(kind: Kind, value: &str, relation: Relation, text: &str) -> bool {
         _ => relation.holds(value.cmp(text)),
     }
 }
-

@@ -101,11 +101,13 @@ fn tried(origin: &Rc<Values>, name: &str, wanted: &Value, way: Plan) -> Result<P
     let mut plan = way;
     for _ in 0..ROUNDS {
         let after = Values::with(origin, &plan.settings, &plan.answers);
-        if is_reached(&after, name, wanted) {
+        if is_reached(&after, name, wanted) && is_sound(&after, name, &plan) {
             return Ok(plan);
         }
         let more = Search::new(&after, &plan).ways(name, wanted)?;
-        let next = more.iter().find_map(|more| plan.and(more).filter(|next| *next != plan));
+        let next = more
+            .iter()
+            .find_map(|more| plan.and(more).filter(|next| *next != plan));
         match next {
             Some(next) => plan = next,
             None => break,
@@ -127,19 +129,32 @@ fn is_reached(values: &Values, name: &str, wanted: &Value) -> bool {
     }
 }
 
+/// Whether no symbol of the plan is selected against what it depends on: make warns of that, and the kernel may not build.
+fn is_sound(values: &Values, name: &str, plan: &Plan) -> bool {
+    plan.raised.iter().map(String::as_str).chain([name]).all(|name| {
+        values
+            .defined(name)
+            .is_none_or(|symbol| values.direct(symbol).high >= values.selected(symbol).low)
+    })
+}
+
 /// The plan without what it does not need.
 fn smallest(origin: &Rc<Values>, requests: &[Request], name: &str, wanted: &Value, mut plan: Plan) -> Remedy {
+    let is_enough = |plan: &Plan| {
+        let after = Values::with(origin, &plan.settings, &plan.answers);
+        is_reached(&after, name, wanted) && is_sound(&after, name, plan)
+    };
     for symbol in plan.settings.clone().into_keys().filter(|symbol| symbol != name) {
         let mut without = plan.clone();
         without.settings.remove(&symbol);
-        if is_reached(&Values::with(origin, &without.settings, &without.answers), name, wanted) {
+        if is_enough(&without) {
             plan = without;
         }
     }
     for test in plan.answers.clone().into_keys() {
         let mut without = plan.clone();
         without.answers.remove(&test);
-        if is_reached(&Values::with(origin, &without.settings, &without.answers), name, wanted) {
+        if is_enough(&without) {
             plan = without;
         }
     }
@@ -174,3 +189,6 @@ fn smallest(origin: &Rc<Values>, requests: &[Request], name: &str, wanted: &Valu
             .collect(),
     }
 }
+
+#[cfg(test)]
+mod tests;

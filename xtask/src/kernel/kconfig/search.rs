@@ -51,7 +51,7 @@ impl<'a, 'b> Search<'a, 'b> {
         };
         let (mut ways, obstacles) = apart(found);
         if ways.is_empty() {
-            return Err(obstacles);
+            return Err(named(obstacles, name, symbol));
         }
         ways.sort_by_key(Plan::cost);
         Ok(ways)
@@ -79,7 +79,9 @@ impl<'a, 'b> Search<'a, 'b> {
         self.enter(name)?;
         let ways = self.raises(name, symbol, wanted, &without);
         self.above.pop();
-        cheapest(ways)
+        let mut plan = cheapest(ways).map_err(|obstacles| named(obstacles, name, symbol))?;
+        plan.raised.insert(name.to_string());
+        Ok(plan)
     }
 
     fn raises(&mut self, name: &str, symbol: &'a Symbol, wanted: Tri, plan: &Plan) -> Vec<Found> {
@@ -92,11 +94,16 @@ impl<'a, 'b> Search<'a, 'b> {
         }
         if wanted == Tri::Module && !self.values.modules() {
             // A tristate is a bool without modules, and m is y then.
-            return vec![self.modules(plan).and_then(|plan| self.prompted(name, symbol, wanted, &plan))];
+            return vec![
+                self.modules(plan)
+                    .and_then(|plan| self.prompted(name, symbol, wanted, &plan)),
+            ];
         }
         // What is at least m makes a bool y.
         let enough = if is_bool { Tri::Module } else { wanted };
-        let prompted = self.prompted(name, symbol, enough, plan).map(|plan| plan.with(name, value_of(wanted)));
+        let prompted = self
+            .prompted(name, symbol, enough, plan)
+            .map(|plan| plan.with(name, value_of(wanted)));
         if prompted.is_ok() {
             return vec![prompted];
         }
@@ -119,9 +126,6 @@ impl<'a, 'b> Search<'a, 'b> {
             // What selects a symbol whose dependencies are not met makes a kernel that may not build.
             ways.push(way.and_then(|plan| self.direct(symbol, enough, &plan)));
         }
-        if ways.len() == 1 && !symbol.has_prompt() {
-            ways.push(Err(vec![Obstacle::Nobody { symbol: name.into() }]));
-        }
         ways
     }
 
@@ -134,7 +138,8 @@ impl<'a, 'b> Search<'a, 'b> {
 
     /// Has one of a symbol's prompts shown.
     pub(super) fn prompted(&mut self, name: &str, symbol: &'a Symbol, enough: Tri, plan: &Plan) -> Found {
-        let taken = |rival: &&str| plan.tri(rival) == Some(Tri::Yes) || self.held.tri(rival) == Some(Tri::Yes);
+        let taken =
+            |rival: &&str| plan.tri(rival) == Some(Tri::Yes) || self.held.tri(rival) == Some(Tri::Yes);
         if let Some(rival) = self.values.definitions.rivals(name).find(taken) {
             return Err(vec![Obstacle::Contradiction { symbol: rival.into() }]);
         }
@@ -207,7 +212,7 @@ impl<'a, 'b> Search<'a, 'b> {
         self.enter(name)?;
         let found = self.lower_all(name, symbol, most, plan);
         self.above.pop();
-        found
+        found.map_err(|obstacles| named(obstacles, name, symbol))
     }
 
     fn lower_all(&mut self, name: &str, symbol: &'a Symbol, most: Tri, plan: &Plan) -> Found {
@@ -216,7 +221,11 @@ impl<'a, 'b> Search<'a, 'b> {
             let others = choice.members.iter().filter(|member| *member != name);
             return cheapest(others.map(|member| self.raise(member, Tri::Yes, plan)).collect());
         }
-        let most = if symbol.kind == Kind::Tristate { most } else { Tri::No };
+        let most = if symbol.kind == Kind::Tristate {
+            most
+        } else {
+            Tri::No
+        };
         let mut plan = plan.clone();
         if most == Tri::Module && !self.values.modules() {
             plan = self.modules(&plan)?;
@@ -245,7 +254,12 @@ impl<'a, 'b> Search<'a, 'b> {
                 let condition = default.condition.as_ref();
                 let condition = condition.map(|condition| self.cap(&condition.expr, most, &plan));
                 let around = self.closed(symbol, most, &plan);
-                cheapest([Some(value), condition, Some(around)].into_iter().flatten().collect())
+                cheapest(
+                    [Some(value), condition, Some(around)]
+                        .into_iter()
+                        .flatten()
+                        .collect(),
+                )
             }
             Err(_) => Err(vec![Obstacle::NotFound { symbol: name.into() }]),
         }
@@ -256,7 +270,9 @@ impl<'a, 'b> Search<'a, 'b> {
         let mut plan = plan.clone();
         for definition in &symbol.definitions {
             let conditions = self.values.definitions.conditions(definition);
-            let ways = conditions.iter().map(|condition| self.cap(&condition.expr, most, &plan));
+            let ways = conditions
+                .iter()
+                .map(|condition| self.cap(&condition.expr, most, &plan));
             plan = cheapest(ways.collect())?;
         }
         Ok(plan)
@@ -293,7 +309,9 @@ impl<'a, 'b> Search<'a, 'b> {
     }
 
     pub(super) fn touches(&self, expr: &Expr, plan: &Plan) -> bool {
-        expr.symbols().iter().any(|symbol| plan.settings.contains_key(*symbol))
+        expr.symbols()
+            .iter()
+            .any(|symbol| plan.settings.contains_key(*symbol))
     }
 
     /// Makes an expression at least `wanted`.
@@ -308,16 +326,16 @@ impl<'a, 'b> Search<'a, 'b> {
             Expr::Leaf(Operand::Constant(text)) => match Tri::parse(text) {
                 Some(Tri::Module) if wanted == Tri::Module => self.modules(plan),
                 Some(Tri::Module) => Err(vec![Obstacle::OnlyModule]),
-                _ => Err(vec![Obstacle::Never { condition: expr.to_string() }]),
+                _ => Err(vec![Obstacle::Never {
+                    condition: expr.to_string(),
+                }]),
             },
             Expr::Not(side) => self.cap(side, !wanted, plan),
             Expr::And(a, b) => {
                 let plan = self.satisfy(a, wanted, plan)?;
                 self.satisfy(b, wanted, &plan)
             }
-            Expr::Or(a, b) => {
-                cheapest(vec![self.satisfy(a, wanted, plan), self.satisfy(b, wanted, plan)])
-            }
+            Expr::Or(a, b) => cheapest(vec![self.satisfy(a, wanted, plan), self.satisfy(b, wanted, plan)]),
             Expr::Compare(a, relation, b) => self.compare(a, *relation, b, plan),
         }
     }
@@ -331,7 +349,9 @@ impl<'a, 'b> Search<'a, 'b> {
         match expr {
             Expr::Leaf(Operand::Symbol(name)) => self.lower(name, most, plan),
             Expr::Leaf(Operand::Macro(text)) => self.answer(text, false, plan),
-            Expr::Leaf(Operand::Constant(_)) => Err(vec![Obstacle::Never { condition: format!("!{expr}") }]),
+            Expr::Leaf(Operand::Constant(_)) => Err(vec![Obstacle::Never {
+                condition: format!("!{expr}"),
+            }]),
             Expr::Not(side) => self.satisfy(side, !most, plan),
             Expr::And(a, b) => cheapest(vec![self.cap(a, most, plan), self.cap(b, most, plan)]),
             Expr::Or(a, b) => {
@@ -357,5 +377,15 @@ impl<'a, 'b> Search<'a, 'b> {
             plan.answers.insert(text.into(), answer);
         }
         Ok(plan)
+    }
+}
+
+/// Every way that was looked for has its obstacle; a symbol without ways is one itself.
+fn named(obstacles: Vec<Obstacle>, name: &str, symbol: &Symbol) -> Vec<Obstacle> {
+    let symbol_name = name.to_string();
+    match obstacles.is_empty() {
+        false => obstacles,
+        true if symbol.has_prompt() => vec![Obstacle::NotFound { symbol: symbol_name }],
+        true => vec![Obstacle::Nobody { symbol: symbol_name }],
     }
 }

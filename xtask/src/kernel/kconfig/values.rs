@@ -35,10 +35,11 @@ pub struct Values<'a> {
 impl<'a> Values<'a> {
     /// Under `config`.
     pub fn new(definitions: &'a Definitions, config: &'a Config) -> Self {
+        // conf_parse(): a tree in which no symbol carries `modules` has none.
         let modules = definitions
             .modules
             .as_ref()
-            .is_none_or(|modules| config.is_yes(modules));
+            .is_some_and(|modules| config.is_yes(modules));
         let mut values = Values {
             definitions,
             config,
@@ -87,23 +88,36 @@ impl<'a> Values<'a> {
 
     /// All of these together are more than n, or they are n: what follows for macros among them.
     fn learn(&self, parts: &[&Expr], holds: bool, known: &mut BTreeMap<String, Tri>) {
-        let mut leaves = Vec::new();
-        for part in parts {
-            conjuncts(part, &mut leaves);
+        let open = |part: &&&Expr| holds || self.condition(part).low == Tri::No;
+        match parts.iter().filter(open).collect::<Vec<_>>().as_slice() {
+            [only] => self.conclude(only, holds, known),
+            all if holds => all.iter().for_each(|part| self.conclude(part, true, known)),
+            _ => {}
         }
-        let is_macro = |expr: &&Expr| matches!(expr, Expr::Leaf(Operand::Macro(_)));
-        if !leaves.iter().any(|leaf| is_macro(leaf)) {
-            return;
-        }
-        let open = leaves.iter().filter(|leaf| self.condition(leaf).low == Tri::No);
-        let open: Vec<&Expr> = open.copied().collect();
-        let answer = if holds { Tri::Yes } else { Tri::No };
-        for leaf in &open {
-            if let Expr::Leaf(Operand::Macro(text)) = leaf
-                && (holds || open.iter().all(|other| other == leaf))
-            {
+    }
+
+    /// An expression is more than n, or it is n: what follows for macros in it.
+    fn conclude(&self, expr: &Expr, holds: bool, known: &mut BTreeMap<String, Tri>) {
+        match expr {
+            Expr::Leaf(Operand::Macro(text)) => {
+                let answer = if holds { Tri::Yes } else { Tri::No };
                 known.entry(text.clone()).or_insert(answer);
             }
+            Expr::Not(side) => self.conclude(side, !holds, known),
+            Expr::And(a, b) => self.learn(&[a, b], holds, known),
+            Expr::Or(a, b) if !holds => {
+                self.conclude(a, false, known);
+                self.conclude(b, false, known);
+            }
+            Expr::Or(a, b) => {
+                let off = |side: &Expr| self.condition(side).high == Tri::No;
+                match (off(a), off(b)) {
+                    (true, false) => self.conclude(b, true, known),
+                    (false, true) => self.conclude(a, true, known),
+                    _ => {}
+                }
+            }
+            _ => {}
         }
     }
 
@@ -332,7 +346,7 @@ impl<'a> Values<'a> {
     }
 
     /// `depends on` of all definitions together: what an `imply` and an unseen default cannot pass.
-    fn direct(&self, symbol: &Symbol) -> Span {
+    pub(super) fn direct(&self, symbol: &Symbol) -> Span {
         let mut together: Option<Span> = None;
         for definition in &symbol.definitions {
             let conditions = self.definitions.conditions(definition);
@@ -442,17 +456,6 @@ impl<'a> Values<'a> {
             Ok(None) => Some(symbol.kind.nothing().into()),
             Err(NotKnown) => None,
         }
-    }
-}
-
-/// The sides of `a && b && c`.
-fn conjuncts<'a>(expr: &'a Expr, found: &mut Vec<&'a Expr>) {
-    match expr {
-        Expr::And(a, b) => {
-            conjuncts(a, found);
-            conjuncts(b, found);
-        }
-        other => found.push(other),
     }
 }
 
