@@ -205,14 +205,15 @@ impl<'a> Values<'a> {
         if !members.iter().any(|(member, ..)| *member == name) {
             return Span::of(Tri::No);
         }
-        if members.iter().any(|(_, visible, _)| visible.low == Tri::No) {
-            return Span::UNKNOWN;
-        }
         let is = |set: &Option<Set>, value: Value| set.is_some_and(|set| *set.value == value);
         let asked = members
             .iter()
             .filter(|(.., set)| is(set, Value::Yes))
             .max_by_key(|(.., set)| set.map(|set| set.order));
+        let open = |(_, visible, _): &(&str, Span, Option<Set>)| visible.low == Tri::No;
+        if asked.map_or_else(|| members.iter().any(open), open) {
+            return Span::UNKNOWN;
+        }
         let default = || match self.choice_default(choice, &members) {
             Ok(default) => Ok(default.filter(|(.., set)| !is(set, Value::No))),
             Err(NotKnown) => Err(NotKnown),

@@ -68,6 +68,13 @@ pub enum Obstacle {
     },
 }
 
+impl Obstacle {
+    /// Whether it is what was chosen for another condition.
+    pub(super) fn is_contradiction(&self) -> bool {
+        matches!(self, Obstacle::Contradiction { .. })
+    }
+}
+
 impl fmt::Display for Obstacle {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self {

@@ -79,7 +79,13 @@ impl<'a> Search<'a, '_> {
                     Expr::Leaf(operand) => {
                         let value = self.values.text(operand).map(|(value, _)| value);
                         if value.is_some_and(|value| relates(symbol.kind, &value, relation, text)) {
-                            ways.push(self.default_way(definition, &default.condition, &[], plan));
+                            ways.push(self.default_way(
+                                definition,
+                                &default.condition,
+                                &[],
+                                Tri::Module,
+                                plan,
+                            ));
                         }
                     }
                     _ => {}

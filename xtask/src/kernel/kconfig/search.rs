@@ -10,8 +10,8 @@ use super::values::Values;
 
 /// Steps after which the search gives up.
 const STEPS: usize = 6_000;
-/// Symbols one below the other.
-const DEPTH: usize = 12;
+/// Symbols one below the other: what is found near is the better way, and the quicker one.
+const DEPTHS: [usize; 3] = [4, 8, 12];
 /// Selecting symbols that are tried.
 const SELECTORS: usize = 24;
 pub(super) struct Search<'a, 'b> {
@@ -19,6 +19,7 @@ pub(super) struct Search<'a, 'b> {
     /// Settings that stay as they are.
     pub(super) held: &'b Plan,
     steps: usize,
+    deepest: usize,
     above: Vec<String>,
 }
 
@@ -28,12 +29,25 @@ impl<'a, 'b> Search<'a, 'b> {
             values,
             held,
             steps: 0,
+            deepest: 0,
             above: Vec::new(),
         }
     }
 
     /// Every way to give a symbol a value, the cheapest first; else what stands in the way.
     pub fn ways(&mut self, name: &str, wanted: &Value) -> Result<Vec<Plan>, Vec<Obstacle>> {
+        let mut found = Err(Vec::new());
+        for deepest in DEPTHS {
+            (self.deepest, self.steps) = (deepest, 0);
+            found = self.ways_near(name, wanted);
+            if found.is_ok() {
+                break;
+            }
+        }
+        found
+    }
+
+    fn ways_near(&mut self, name: &str, wanted: &Value) -> Result<Vec<Plan>, Vec<Obstacle>> {
         let none = Plan::default();
         let Some(symbol) = self.values.defined(name) else {
             return Err(vec![Obstacle::Undefined { symbol: name.into() }]);
@@ -42,6 +56,11 @@ impl<'a, 'b> Search<'a, 'b> {
             None => vec![self.set_text(name, symbol, wanted, &none)],
             Some(Tri::No) => vec![self.lower(name, Tri::No, &none)],
             Some(tri) if self.values.symbol(name).low > tri => vec![self.lower(name, tri, &none)],
+            // Without modules m is y: they come first, and what follows is found in the next round.
+            Some(Tri::Module) if symbol.kind == Kind::Tristate && !self.values.modules() => {
+                let plan = self.modules(&none);
+                vec![plan.map(|plan| plan.with(name, Value::Module))]
+            }
             Some(tri) => {
                 self.above.push(name.to_string());
                 let ways = self.raises(name, symbol, tri, &none);
@@ -86,18 +105,11 @@ impl<'a, 'b> Search<'a, 'b> {
 
     fn raises(&mut self, name: &str, symbol: &'a Symbol, wanted: Tri, plan: &Plan) -> Vec<Found> {
         let is_bool = self.values.is_bool(symbol);
-        if symbol.kind == Kind::Bool && wanted == Tri::Module {
+        if is_bool && wanted == Tri::Module {
             return self.raises(name, symbol, Tri::Yes, plan);
         }
         if !matches!(symbol.kind, Kind::Bool | Kind::Tristate) {
             return vec![Err(vec![Obstacle::NotLogic { symbol: name.into() }])];
-        }
-        if wanted == Tri::Module && !self.values.modules() {
-            // A tristate is a bool without modules, and m is y then.
-            return vec![
-                self.modules(plan)
-                    .and_then(|plan| self.prompted(name, symbol, wanted, &plan)),
-            ];
         }
         // What is at least m makes a bool y.
         let enough = if is_bool { Tri::Module } else { wanted };
@@ -111,7 +123,7 @@ impl<'a, 'b> Search<'a, 'b> {
         let mut before: Vec<&'a Condition> = Vec::new();
         'definitions: for definition in &symbol.definitions {
             for default in &definition.defaults {
-                let way = self.default_way(definition, &default.condition, &before, plan);
+                let way = self.default_way(definition, &default.condition, &before, enough, plan);
                 ways.push(way.and_then(|plan| self.satisfy(&default.expr, enough, &plan)));
                 match &default.condition {
                     Some(condition) => before.push(condition),
@@ -121,7 +133,7 @@ impl<'a, 'b> Search<'a, 'b> {
                 }
             }
         }
-        for raise in symbol.raised_by.iter().take(SELECTORS) {
+        for raise in self.likeliest(symbol) {
             let way = self.by(raise, enough, plan);
             // What selects a symbol whose dependencies are not met makes a kernel that may not build.
             ways.push(way.and_then(|plan| self.direct(symbol, enough, &plan)));
@@ -159,17 +171,30 @@ impl<'a, 'b> Search<'a, 'b> {
         definition: &'a Definition,
         condition: &'a Option<Condition>,
         before: &[&'a Condition],
+        enough: Tri,
         plan: &Plan,
     ) -> Found {
         let mut conditions = self.values.definitions.conditions(definition);
         conditions.extend(condition);
-        let mut plan = self.meet(&conditions, Tri::Module, plan)?;
+        let mut plan = self.meet(&conditions, enough, plan)?;
         for earlier in before {
             if self.values.condition(&earlier.expr).high != Tri::No {
                 plan = self.cap(&earlier.expr, Tri::No, &plan)?;
             }
         }
         Ok(plan)
+    }
+
+    /// The selects and implies that are tried: first those of symbols that are on, then of those that can be asked for now.
+    fn likeliest(&self, symbol: &'a Symbol) -> Vec<&'a Raise> {
+        let mut all: Vec<&Raise> = symbol.raised_by.iter().collect();
+        all.sort_by_cached_key(|raise| match self.values.defined(&raise.by) {
+            Some(_) if self.values.symbol(&raise.by).high != Tri::No => 0,
+            Some(by) if self.values.visible(by).high != Tri::No => 1,
+            _ => 2,
+        });
+        all.truncate(SELECTORS);
+        all
     }
 
     /// Has a `select` or `imply` act.
@@ -293,17 +318,42 @@ impl<'a, 'b> Search<'a, 'b> {
         if circle {
             return Err(vec![Obstacle::NotFound { symbol: name.into() }]);
         }
-        if self.steps > STEPS || self.above.len() >= DEPTH {
+        if self.steps > STEPS || self.above.len() >= self.deepest {
             return Err(vec![Obstacle::NotFound { symbol: name.into() }]);
         }
         self.above.push(name.to_string());
         Ok(())
     }
 
+    /// Makes all of the conditions at least `wanted`. One that contradicts what was chosen for those before it is met first.
     fn meet(&mut self, conditions: &[&'a Condition], wanted: Tri, plan: &Plan) -> Found {
+        let mut order: Vec<&'a Condition> = conditions.to_vec();
+        for _ in 0..conditions.len() {
+            match self.in_order(&order, wanted, plan) {
+                Ok(plan) => return Ok(plan),
+                Err((at, obstacles)) if at > 0 && obstacles.iter().any(Obstacle::is_contradiction) => {
+                    let first = order.remove(at);
+                    order.insert(0, first);
+                }
+                Err((_, obstacles)) => return Err(obstacles),
+            }
+        }
+        self.in_order(&order, wanted, plan)
+            .map_err(|(_, obstacles)| obstacles)
+    }
+
+    /// The conditions one after the other; else which one could not be met, and why.
+    fn in_order(
+        &mut self,
+        conditions: &[&'a Condition],
+        wanted: Tri,
+        plan: &Plan,
+    ) -> Result<Plan, (usize, Vec<Obstacle>)> {
         let mut plan = plan.clone();
-        for condition in conditions {
-            plan = self.satisfy(&condition.expr, wanted, &plan)?;
+        for (at, condition) in conditions.iter().enumerate() {
+            plan = self
+                .satisfy(&condition.expr, wanted, &plan)
+                .map_err(|obstacles| (at, obstacles))?;
         }
         Ok(plan)
     }

@@ -62,7 +62,7 @@ impl<'a> Values<'a> {
             let [definition] = symbol.definitions.as_slice() else {
                 continue;
             };
-            if !symbol.raised_by.is_empty() || symbol.choice.is_some() || symbol.transitional {
+            if !symbol.raised_by.is_empty() || symbol.transitional {
                 continue;
             }
             let all = self.definitions;
