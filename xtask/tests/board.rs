@@ -10,6 +10,7 @@ mod debian_board;
 mod extlinux_uboot;
 mod fat_power_cut;
 mod imported_kernel;
+mod kconfig_truth;
 mod kernel_kconfig;
 mod kernel_real;
 mod lease_bench;

@@ -4,102 +4,21 @@
 //! `LOCKSTEP_KCONFIG_SYMBOLS` is the number of symbols for each configuration (a multiple of the batch is best), `LOCKSTEP_KCONFIG_BATCH`
 //! how many are asked for at once (1: each alone), `LOCKSTEP_KCONFIG_SEED` chooses others.
 
-use crate::imported_kernel;
+use crate::kconfig_truth;
 
+#[path = "kconfig_remedies/mod.rs"]
+mod kconfig_remedies;
+
+use kconfig_truth::{LIMIT, Random, Truth, raw, setting};
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
-use tempfile::TempDir;
+use std::time::Instant;
 use xshell::{Shell, cmd};
-use xtask::host::folders::Folders;
 use xtask::host::process;
 use xtask::kernel::kconfig::{
     Config, Definitions, Fragment, Hints, Kind, Outcome, Span, SymbolVerdict, Tri, Value, Values, diff,
     verify,
 };
-use xtask::kernel::profile::{Below, Profile};
-use xtask::kernel::toolchain::Toolchain;
-
-const LIMIT: Duration = Duration::from_secs(600);
-
-/// The real tree, and make for it in an `O=` folder of our own.
-struct Truth {
-    source: PathBuf,
-    out: TempDir,
-    toolchain: Toolchain,
-}
-
-impl Truth {
-    fn new() -> Self {
-        let folders = Folders::find().unwrap();
-        let place = imported_kernel::place(&folders);
-        fs::create_dir_all(&place.builds).unwrap();
-        Truth {
-            out: tempfile::Builder::new()
-                .prefix("test-")
-                .tempdir_in(&place.builds)
-                .unwrap(),
-            source: place.worktree,
-            toolchain: Toolchain::find().unwrap(),
-        }
-    }
-
-    fn make(&self, goal: &str, variables: &[(&str, &str)]) {
-        let sh = Shell::new().unwrap();
-        let (source, out) = (&self.source, self.out.path());
-        let (prefix, cc) = (&self.toolchain.prefix, &self.toolchain.compiler);
-        let mut cmd = cmd!(
-            sh,
-            "make -s -C {source} O={out} ARCH=arm64 CROSS_COMPILE={prefix} CC={cc} {goal}"
-        )
-        .env_remove("KCONFIG_CONFIG")
-        .env_remove("KCONFIG_ALLCONFIG");
-        for (name, value) in variables {
-            cmd = cmd.env(name, value);
-        }
-        process::run(cmd, LIMIT).unwrap();
-    }
-
-    fn config(&self) -> String {
-        fs::read_to_string(self.out.path().join(".config")).unwrap()
-    }
-
-    /// What becomes of `base` with `requests` behind it.
-    fn olddefconfig(&self, base: &str, requests: &str) -> String {
-        fs::write(self.out.path().join(".config"), format!("{base}\n{requests}")).unwrap();
-        self.make("olddefconfig", &[]);
-        self.config()
-    }
-
-    fn of_profile(&self, name: &str) -> String {
-        let profile = Profile::named(&Folders::find().unwrap().project, name, Below::Nothing).unwrap();
-        let requests = self.out.path().join("requests.config");
-        fs::write(&requests, profile.merged().unwrap().to_config()).unwrap();
-        let requests = requests.to_str().unwrap();
-        self.make("allnoconfig", &[("KCONFIG_ALLCONFIG", requests)]);
-        self.config()
-    }
-}
-
-/// xorshift64: the same symbols for the same seed, on every machine.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % limit as u64) as usize
-    }
-}
-
-fn setting(name: &str, or: usize) -> usize {
-    std::env::var(name)
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(or)
-}
 
 /// A request for a symbol, of its type.
 fn request(name: &str, kind: Kind, random: &mut Random) -> String {
@@ -116,16 +35,6 @@ fn request(name: &str, kind: Kind, random: &mut Random) -> String {
     }
 }
 
-/// The line that a `.config` has for a symbol, read without Lockstep's parser: `y`, `m`, a value, or `n` where there is none.
-fn raw(config: &str, symbol: &str) -> String {
-    let start = format!("CONFIG_{symbol}=");
-    config
-        .lines()
-        .find_map(|line| line.strip_prefix(&start))
-        .unwrap_or("n")
-        .to_string()
-}
-
 #[derive(Default)]
 struct Tally {
     outcomes: BTreeMap<Outcome, usize>,
@@ -133,7 +42,8 @@ struct Tally {
     bounded: usize,
     parts: usize,
     compiler: usize,
-    dropped: Vec<SymbolVerdict>,
+    /// With the requests that they were among.
+    dropped: Vec<(String, SymbolVerdict)>,
     wrong: Vec<String>,
 }
 
@@ -179,7 +89,6 @@ impl Tally {
         }
         if verdict.outcome == Outcome::Dropped {
             self.check_unmet(verdict, config);
-            self.dropped.push(verdict.clone());
         }
     }
 
@@ -272,6 +181,9 @@ fn verdicts_agree_with_what_olddefconfig_did() {
             let values = Values::new(&definitions, &config);
             for verdict in &verdicts {
                 tally.check(verdict, &values, &after);
+                if verdict.outcome == Outcome::Dropped {
+                    tally.dropped.push((text.clone(), verdict.clone()));
+                }
             }
         }
         let total: usize = tally.outcomes.values().sum();
@@ -299,7 +211,7 @@ fn verdicts_agree_with_what_olddefconfig_did() {
             tally.compiler * 10 <= tally.parts,
             "too much is left to the compiler"
         );
-        remedies(&truth, base, title, &tally.dropped);
+        kconfig_remedies::of_requests(&truth, base, title, &tally.dropped);
         all_wrong.extend(tally.wrong);
         assert!(
             tally
@@ -357,48 +269,6 @@ fn whole(definitions: &Definitions, config: &str) -> (usize, Vec<String>) {
     (seen, wrong)
 }
 
-/// What would bring a dropped symbol, tried: one run for each.
-fn remedies(truth: &Truth, base: &str, title: &str, dropped: &[SymbolVerdict]) {
-    let limit = setting("LOCKSTEP_KCONFIG_REMEDIES", 4);
-    let with: Vec<&SymbolVerdict> = dropped
-        .iter()
-        .filter(|verdict| !verdict.remedy.is_empty())
-        .collect();
-    let mut failed = Vec::new();
-    for verdict in with.iter().take(limit) {
-        let asked = verdict.remedy.join("\n");
-        let after = truth.olddefconfig(base, &format!("{asked}\n"));
-        let got = raw(&after, &verdict.request.symbol);
-        let enough = match verdict.request.value {
-            Value::Yes => got == "y",
-            _ => got != "n",
-        };
-        if !enough {
-            failed.push(format!(
-                "{}: {}",
-                verdict.request.symbol,
-                verdict.remedy.join(", ")
-            ));
-        }
-    }
-    let tried = with.len().min(limit);
-    println!(
-        "{title}: {} dropped, {} with a remedy; {tried} tried, {} brought the symbol",
-        dropped.len(),
-        with.len(),
-        tried - failed.len()
-    );
-    for one in &failed {
-        println!("    did not bring {one}");
-    }
-    // It is advice: what its own requests switch off is not looked at. Most of it has to be right.
-    assert!(
-        failed.len() * 4 <= tried,
-        "{} of {tried} remedies failed",
-        failed.len()
-    );
-}
-
 #[test]
 fn differences_are_those_of_the_tree_s_diffconfig() {
     let truth = Truth::new();
@@ -426,4 +296,9 @@ fn differences_are_those_of_the_tree_s_diffconfig() {
     }
     println!("{lines} lines of diffconfig are the same");
     assert!(lines > 1_000);
+}
+
+#[test]
+fn what_config_why_advises_brings_the_value() {
+    kconfig_remedies::of_stories(&Truth::new());
 }

@@ -7,7 +7,7 @@ use crate::exit::Outcome;
 use crate::host::bounded;
 use crate::host::json::json;
 use crate::host::requirements::{self, Purpose};
-use crate::kernel::build::{Base, Builder, Configured, NotTaken};
+use crate::kernel::build::{Base, Builder, Compiler, Completion, Configured, NotTaken, complete};
 use crate::kernel::kconfig::{self, Definitions, Override, Request, Rows, Severity, SymbolVerdict, Values};
 use crate::kernel::place::Place;
 use crate::kernel::profile::{Below, KNOWN, Profile};
@@ -57,7 +57,7 @@ struct Verify {
     /// One more fragment on top, may be repeated; a later one wins
     #[arg(long, value_name = "FILE")]
     fragment: Vec<PathBuf>,
-    /// A .config to start from [default: what the virtual board needs, and nothing else]
+    /// A .config or defconfig to start from [default: what the virtual board needs, and nothing else]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// A kernel git tree of yours [default: Debian's newest, as `setup` imported it]
@@ -95,7 +95,7 @@ struct Why {
     /// The profile whose configuration is looked at; it must have been configured once
     #[arg(long, value_name = "NAME", default_value = "lockdep")]
     profile: String,
-    /// A .config to look at instead
+    /// A .config to look at instead; a defconfig or a fragment is completed by the tree's own `make olddefconfig` first
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// A kernel git tree of yours [default: Debian's newest, as `setup` imported it]
@@ -197,7 +197,14 @@ impl Verify {
 
 impl Diff {
     fn run(&self, context: &Context) -> Result<Outcome> {
-        let read = |name: &str| configuration(context, name, self.kernel.as_deref());
+        let kernel = self.kernel.as_deref();
+        let read = |name: &str| {
+            Ok::<_, anyhow::Error>(whole_for_diff(
+                context,
+                configuration(context, name, kernel)?,
+                kernel,
+            ))
+        };
         let differences = kconfig::diff(&read(&self.before)?.text, &read(&self.after)?.text);
         for one in &differences {
             context.ui.line(&one.to_string());
@@ -224,7 +231,7 @@ impl Why {
             );
         }
         let (found, requests) = match &self.config {
-            Some(path) => (file(path)?, Vec::new()),
+            Some(path) => (whole(context, file(path)?, &place)?, Vec::new()),
             None => (
                 configuration(context, &self.profile, self.kernel.as_deref())?,
                 self.requests(context)?,
@@ -276,6 +283,55 @@ fn file(path: &Path) -> Result<Found> {
         name: path.display().to_string(),
         text: bounded::read_text(path, bounded::WRITTEN)?,
     })
+}
+
+fn completion(found: &Found, place: &Place) -> Result<Option<Completion>> {
+    let name = Path::new(&found.name);
+    complete(
+        &place.worktree,
+        &place.builds,
+        Compiler::Default,
+        name,
+        &found.text,
+    )
+}
+
+/// The configuration as a whole `.config` of the tree, and says what was done for that.
+fn whole(context: &Context, found: Found, place: &Place) -> Result<Found> {
+    let Some(completion) = completion(&found, place)? else {
+        return Ok(found);
+    };
+    context.ui.say(&format!("{} is {completion}", found.name));
+    Ok(Found {
+        text: completion.text,
+        ..found
+    })
+}
+
+/// [`whole`] where there is a tree to complete it with. What was made for another kernel is compared as it is: what differs may be that.
+fn whole_for_diff(context: &Context, found: Found, kernel: Option<&Path>) -> Found {
+    let place = Place::of(&context.folders.cache, kernel);
+    let place = place.ok().filter(|place| place.worktree.is_dir());
+    let done = match &place {
+        Some(place) => completion(&found, place),
+        None => Ok(None),
+    };
+    match done {
+        Ok(Some(completion)) if completion.made_for.is_none() => {
+            context.ui.say(&format!("{} is {completion}", found.name));
+            Found {
+                text: completion.text,
+                ..found
+            }
+        }
+        Ok(_) => found,
+        Err(error) => {
+            context
+                .ui
+                .say(&format!("{} is compared as it is: {error:#}", found.name));
+            found
+        }
+    }
 }
 
 /// A `.config` by its name: a file, a folder with one in it, or a profile. That of a profile which was never built is made, and thrown away.

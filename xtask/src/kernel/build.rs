@@ -10,6 +10,7 @@
 //! Nothing here needs root, and under `sudo` a person is told so: what root builds only root can build again. Real root (a container, a
 //! build machine) has no other user to become, and builds as it is.
 
+mod complete;
 mod failure;
 mod freshness;
 mod jobs;
@@ -21,6 +22,7 @@ mod timeline;
 mod warnings;
 mod work;
 
+pub use complete::{Compiler, Completion, complete};
 pub use failure::{Cause, Failure};
 pub use make::{Failed, Made, alone_in};
 pub use progress::Figure;
@@ -41,6 +43,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use xshell::{Cmd, Shell, cmd};
 
+/// In the build folder: the base configuration, where it had to be completed.
+const WHOLE_BASE: &str = "lockstep-base.config";
 const CONFIG_LIMIT: Duration = Duration::from_secs(600);
 
 /// What the fragments are laid upon.
@@ -192,7 +196,10 @@ impl Builder {
         self.make_config(base, &merged, &next).with_context(doing)?;
         let text = fs::read_to_string(&next).with_context(doing)?;
         let config = Config::parse(&text);
-        let verdicts = self.verdicts(base, &merged, &config).with_context(doing)?;
+        let whole = self.complete_base(base, report).with_context(doing)?;
+        let verdicts = self
+            .verdicts(base, whole.as_ref(), &merged, &config)
+            .with_context(doing)?;
         if !verdicts.iter().all(SymbolVerdict::is_good) {
             return Err(anyhow::Error::new(NotTaken { verdicts }).context(doing()));
         }
@@ -214,11 +221,41 @@ impl Builder {
         })
     }
 
+    /// The base as a whole `.config` of this tree: what a defconfig leaves out has its default, which is no one's request. It is kept for
+    /// [`Builder::as_it_is`].
+    fn complete_base(&self, base: &Base, report: Report) -> Result<Option<Config>> {
+        let kept = self.out.join(WHOLE_BASE);
+        let _ = fs::remove_file(&kept);
+        let Base::File(path) = base else {
+            return Ok(None);
+        };
+        let text = bounded::read_text(path, bounded::WRITTEN)?;
+        let Some(completion) = complete(
+            &self.source,
+            &self.out,
+            Compiler::Found(&self.toolchain),
+            path,
+            &text,
+        )?
+        else {
+            return Ok(Some(Config::parse(&text)));
+        };
+        report(Event::Step(format!("{}: {completion}", path.display())));
+        write_atomic(&kept, completion.text.as_bytes())?;
+        Ok(Some(Config::parse(&completion.text)))
+    }
+
     /// What became of each request, with the reasons.
-    fn verdicts(&self, base: &Base, merged: &Merged, config: &Config) -> Result<Vec<SymbolVerdict>> {
+    fn verdicts(
+        &self,
+        base: &Base,
+        whole: Option<&Config>,
+        merged: &Merged,
+        config: &Config,
+    ) -> Result<Vec<SymbolVerdict>> {
         let base = base.config()?;
         let definitions = Definitions::read(&self.source, self.toolchain.arch.folder);
-        let mut verdicts = kconfig::verify(&merged.requests, config, base.as_ref());
+        let mut verdicts = kconfig::verify(&merged.requests, config, whole);
         let elsewhere = kconfig::elsewhere(&self.source, &definitions.undefined(&verdicts));
         let hints = Hints {
             base: base.as_ref(),
@@ -240,7 +277,11 @@ impl Builder {
         report: Report,
     ) -> Result<Configured> {
         let config = Config::parse(&fs::read_to_string(self.out.join(".config"))?);
-        let verdicts = kconfig::verify(&merged.requests, &config, base.config()?.as_ref());
+        let whole = match fs::read_to_string(self.out.join(WHOLE_BASE)) {
+            Ok(text) if *base != Base::AllNo => Some(Config::parse(&text)),
+            _ => base.config()?,
+        };
+        let verdicts = kconfig::verify(&merged.requests, &config, whole.as_ref());
         tell_traps(&config, &release, vanilla, report)?;
         refuse_release(&release, vanilla)?;
         Ok(Configured {
@@ -343,18 +384,7 @@ impl Builder {
 
     /// The environment and variables of every make call; the same each time, or everything would be built anew.
     pub(super) fn environment<'a>(&self, cmd: Cmd<'a>) -> Cmd<'a> {
-        let (source, out) = (&self.source, &self.out);
-        let mut output = OsString::from("O=");
-        output.push(out);
-        cmd.arg("-C")
-            .arg(source)
-            .arg(output)
-            .args(self.toolchain.make_variables())
-            .envs(self.variables())
-            .env_remove("MAKEFLAGS")
-            .env_remove("MAKELEVEL")
-            .env_remove("KCONFIG_CONFIG")
-            .env_remove("KCONFIG_ALLCONFIG")
+        complete::in_folders(cmd, &self.source, &self.out, &self.toolchain).envs(self.variables())
     }
 
     /// Variables of the environment of every make call; see [`Builder::environment`].

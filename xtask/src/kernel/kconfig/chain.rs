@@ -4,7 +4,7 @@ use super::Request;
 use super::definitions::{Condition, Definition, Kind, Origin, Pull, Raise, Symbol};
 use super::expression::Tri;
 use super::part::{Part, leaves};
-use super::remedy::wanted;
+use super::plan::tri_of;
 use super::value::Value;
 use super::values::Values;
 use super::verdict::Unmet;
@@ -86,7 +86,7 @@ impl<'a> Telling<'a, '_> {
                 ),
             );
         }
-        match wanted(&request.value) {
+        match tri_of(&request.value) {
             None => self.text(name, symbol, &place, &request.value),
             Some(asked) => {
                 let got = match got {
@@ -130,8 +130,7 @@ impl<'a> Telling<'a, '_> {
         if !selectors.is_empty() {
             return self.say(0, format!("selected by {}", names(&selectors)));
         }
-        if let Some(choice) = symbol.choice {
-            let choice = &self.values.definitions.choices[choice];
+        if let Some(choice) = self.values.definitions.choice_of(symbol) {
             let line = format!(
                 "it is the member that counts of the choice \"{}\" ({}), of which one has to be y; ask for another one",
                 choice.prompt, choice.place
@@ -202,7 +201,7 @@ impl<'a> Telling<'a, '_> {
                 let conditions = self.values.definitions.prompt_conditions(definition, prompt);
                 let at = if many {
                     self.say(depth, format!("{name} as defined in {}:", definition.place));
-                    depth + 1
+                    depth.saturating_add(1)
                 } else {
                     depth
                 };
@@ -230,10 +229,7 @@ impl<'a> Telling<'a, '_> {
 
     /// Whether another member of the choice took the place; says so.
     fn rival(&mut self, name: &str, symbol: &'a Symbol, depth: usize) -> bool {
-        let Some(choice) = symbol
-            .choice
-            .map(|choice| &self.values.definitions.choices[choice])
-        else {
+        let Some(choice) = self.values.definitions.choice_of(symbol) else {
             return false;
         };
         if self.values.visible(symbol).low == Tri::No {
@@ -288,7 +284,7 @@ impl<'a> Telling<'a, '_> {
                     .map(|condition| format!(" if {}", condition.expr))
                     .unwrap_or_default();
                 self.say(
-                    depth + 1,
+                    depth.saturating_add(1),
                     format!("{}: default {}{condition}", default.place, default.expr),
                 );
                 let own = Condition {
@@ -299,7 +295,7 @@ impl<'a> Telling<'a, '_> {
                 let mut conditions: Vec<&Condition> = vec![&own];
                 conditions.extend(&default.condition);
                 conditions.extend(self.values.definitions.conditions(definition));
-                self.conditions(name, &conditions, enough, depth + 2);
+                self.conditions(name, &conditions, enough, depth.saturating_add(2));
             }
         }
         let selectors: Vec<&Raise> = symbol
@@ -308,7 +304,7 @@ impl<'a> Telling<'a, '_> {
             .filter(|raise| raise.pull == Pull::Select)
             .collect();
         if selectors.is_empty() {
-            return self.say(depth + 1, "nothing selects it".into());
+            return self.say(depth.saturating_add(1), "nothing selects it".into());
         }
         let verb = if selectors.len() == 1 {
             "does not now"
@@ -316,7 +312,7 @@ impl<'a> Telling<'a, '_> {
             "none does now"
         };
         self.say(
-            depth + 1,
+            depth.saturating_add(1),
             format!("would be selected by {}; {verb}", names(&selectors)),
         );
         for raise in selectors {
@@ -374,7 +370,7 @@ impl<'a> Telling<'a, '_> {
                     place: condition.place.to_string(),
                     of: of.to_string(),
                 });
-                self.follow(&part, wanted, depth + 1);
+                self.follow(&part, wanted, depth.saturating_add(1));
             }
         }
     }
@@ -384,7 +380,7 @@ impl<'a> Telling<'a, '_> {
         let Some(name) = &part.symbol else {
             return self.measured(part, depth);
         };
-        if depth / 2 > DEEPEST || !self.seen.insert(name.clone()) {
+        if depth > DEEPEST.saturating_mul(2).saturating_add(1) || !self.seen.insert(name.clone()) {
             return;
         }
         let Some(symbol) = self.values.defined(name) else {

@@ -35,6 +35,11 @@ impl Config {
         self.values.get(symbol)
     }
 
+    /// The symbols that it speaks of, by name, with their values.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.values.iter().map(|(name, value)| (name.as_str(), value))
+    }
+
     /// Whether a symbol is `y`.
     pub fn is_yes(&self, symbol: &str) -> bool {
         self.get(symbol) == Some(&Value::Yes)

@@ -116,6 +116,15 @@ impl Kind {
         }
     }
 
+    /// What a number or text is that no one set and that has no default.
+    pub fn nothing(self) -> &'static str {
+        match self {
+            Kind::Int => "0",
+            Kind::Hex => "0x0",
+            _ => "",
+        }
+    }
+
     /// The values that it takes, in words.
     pub fn values(self) -> &'static str {
         match self {
@@ -256,6 +265,8 @@ pub struct Choice {
     pub prompt: String,
     /// Its members, in order.
     pub members: Vec<String>,
+    /// The member that counts where no one asks for one; the first whose condition holds and that can be asked for.
+    pub defaults: Vec<DefaultValue>,
     /// Where it begins.
     pub place: Place,
 }
@@ -323,20 +334,25 @@ impl Definitions {
         })
     }
 
+    /// The choice that a symbol is a member of.
+    pub fn choice_of(&self, symbol: &Symbol) -> Option<&Choice> {
+        self.choices.get(symbol.choice?)
+    }
+
     /// The other members of a symbol's choice.
     pub fn rivals<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.symbols
             .get(name)
-            .and_then(|symbol| symbol.choice)
+            .and_then(|symbol| self.choice_of(symbol))
             .into_iter()
-            .flat_map(|choice| &self.choices[choice].members)
+            .flat_map(|choice| &choice.members)
             .map(String::as_str)
             .filter(move |member| *member != name)
     }
 }
 
 /// The folder below `arch/` of a value of ARCH (SRCARCH in the kernel's Makefile).
-pub(super) fn source_architecture(architecture: &str) -> &str {
+pub(crate) fn source_architecture(architecture: &str) -> &str {
     match architecture {
         "i386" | "x86_64" => "x86",
         "sparc32" | "sparc64" => "sparc",

@@ -37,7 +37,7 @@ pub fn elsewhere(tree: &Path, symbols: &[&str]) -> BTreeMap<String, Place> {
             {
                 found.entry(symbol.to_string()).or_insert_with(|| Place {
                     file: (&*name).into(),
-                    line: at + 1,
+                    line: at.saturating_add(1),
                 });
             }
         }

@@ -5,12 +5,14 @@ use super::definitions::{Definitions, Place, Pull, Symbol};
 use super::expression::Tri;
 use super::fragment::Need;
 use super::nearest::nearest;
-use super::remedy::{remedy, wanted};
+use super::plan::tri_of;
+use super::remedy::{Setting, remedy};
 use super::value::Value;
 use super::values::Values;
 use super::verdict::{Outcome, SymbolVerdict};
 use super::{Config, Request};
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 /// What is known beside the definitions.
 #[derive(Debug, Clone, Copy)]
@@ -41,11 +43,12 @@ impl Definitions {
     pub fn explain_all(&self, verdicts: &mut [SymbolVerdict], config: &Config, hints: Hints) {
         let values = Values::new(self, config);
         let requests: Vec<Request> = verdicts.iter().map(|verdict| verdict.request.clone()).collect();
+        let origin = Rc::new(values.before(hints.base, &requests));
         for verdict in verdicts.iter_mut() {
             match values.defined(&verdict.request.symbol) {
                 None => self.explain_undefined(verdict, hints),
                 Some(symbol) if verdict.is_good() => explain_good(&values, symbol, verdict),
-                Some(symbol) => explain_bad(&values, symbol, &requests, verdict),
+                Some(symbol) => explain_bad(&values, &origin, &requests, symbol, verdict),
             }
         }
     }
@@ -97,7 +100,7 @@ impl Definitions {
 
 /// Taken or already so: whether others saw to it.
 fn explain_good(values: &Values, symbol: &Symbol, verdict: &mut SymbolVerdict) {
-    let Some(asked) = wanted(&verdict.request.value).filter(|asked| *asked != Tri::No) else {
+    let Some(asked) = tri_of(&verdict.request.value).filter(|asked| *asked != Tri::No) else {
         return;
     };
     let selectors = active(values, symbol, Pull::Select, asked);
@@ -121,7 +124,13 @@ fn explain_good(values: &Values, symbol: &Symbol, verdict: &mut SymbolVerdict) {
     verdict.why = vec![who];
 }
 
-fn explain_bad(values: &Values, symbol: &Symbol, requests: &[Request], verdict: &mut SymbolVerdict) {
+fn explain_bad(
+    values: &Values,
+    origin: &Rc<Values>,
+    requests: &[Request],
+    symbol: &Symbol,
+    verdict: &mut SymbolVerdict,
+) {
     let mut telling = Telling {
         values,
         requests,
@@ -132,20 +141,33 @@ fn explain_bad(values: &Values, symbol: &Symbol, requests: &[Request], verdict: 
     let request = &verdict.request;
     telling.request(request, symbol, &verdict.got);
     (verdict.why, verdict.unmet) = (telling.lines, telling.unmet);
-    let asked = wanted(&request.value).filter(|_| symbol.kind.takes(&request.value));
-    if let Some(asked) = asked
-        && let Some(plan) = remedy(values, &request.symbol, asked)
-        && plan.iter().any(|line| !is_requested(line, requests))
-    {
-        verdict.why.push(format!("would come with {}", plan.join(", ")));
-        verdict.remedy = plan;
+    if !symbol.kind.takes(&request.value) || symbol.transitional {
+        return;
+    }
+    match remedy(origin, requests, &request.symbol, &request.value) {
+        Ok(found)
+            if found
+                .settings
+                .iter()
+                .all(|setting| is_requested(setting, requests)) => {}
+        Ok(found) => {
+            verdict.why.push(format!("would come with {found}"));
+            verdict.remedy = found.settings;
+            verdict.provided = found.provided;
+        }
+        Err(obstacles) => {
+            let shown: Vec<String> = obstacles.iter().map(|obstacle| obstacle.to_string()).collect();
+            verdict
+                .why
+                .push(format!("no other setting brings it: {}", shown.join("; ")));
+            verdict.obstacles = obstacles;
+        }
     }
 }
 
-/// Whether a line of a remedy is among the requests already.
-fn is_requested(line: &str, requests: &[Request]) -> bool {
-    requests.iter().any(|request| match request.value {
-        Value::No => line == format!("# CONFIG_{} is not set", request.symbol),
-        ref value => line == format!("CONFIG_{}={value}", request.symbol),
-    })
+/// Whether a setting is among the requests already.
+fn is_requested(setting: &Setting, requests: &[Request]) -> bool {
+    requests
+        .iter()
+        .any(|request| request.symbol == setting.symbol && request.value == setting.value)
 }

@@ -157,6 +157,34 @@ impl Relation {
         })
     }
 
+    /// The one that holds where this one does not.
+    pub fn inverse(self) -> Self {
+        match self {
+            Relation::Equal => Relation::Unequal,
+            Relation::Unequal => Relation::Equal,
+            Relation::Less => Relation::GreaterEqual,
+            Relation::LessEqual => Relation::Greater,
+            Relation::Greater => Relation::LessEqual,
+            Relation::GreaterEqual => Relation::Less,
+        }
+    }
+
+    /// The same with its sides swapped.
+    pub fn mirrored(self) -> Self {
+        match self {
+            Relation::Less => Relation::Greater,
+            Relation::LessEqual => Relation::GreaterEqual,
+            Relation::Greater => Relation::Less,
+            Relation::GreaterEqual => Relation::LessEqual,
+            same => same,
+        }
+    }
+
+    /// `GCC_VERSION >= 140000`.
+    pub fn with(self, left: &str, right: &str) -> String {
+        format!("{left} {} {right}", self.shown())
+    }
+
     fn shown(self) -> &'static str {
         match self {
             Relation::Equal => "=",

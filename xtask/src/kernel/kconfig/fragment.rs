@@ -60,7 +60,7 @@ impl Fragment {
         let mut requests: Vec<Request> = Vec::new();
         let mut need = Need::Always;
         for (at, line) in text.lines().enumerate() {
-            let line_number = at + 1;
+            let line_number = at.saturating_add(1);
             if line.trim() == IF_DEFINED {
                 need = Need::IfDefined;
                 continue;
@@ -109,13 +109,17 @@ const VALUES: &str = "allowed are `y`, `m`, `n`, a number like `10` or `0x1`, an
 
 /// A request, or nothing for comments and empty lines.
 pub(super) fn parse_line(line: &str) -> std::result::Result<Option<(String, Value)>, BadLine> {
-    let indent = line.len() - line.trim_start().len();
-    let bad = |at: usize, found: &str, allowed| BadLine {
-        column: line[..at].chars().count() + 1,
-        found: found.to_string(),
-        allowed,
+    let line = line.trim_end();
+    // What is wrong begins where `rest`, a tail of the line, does.
+    let bad = |rest: &str, found: &str, allowed| {
+        let before = line.strip_suffix(rest).unwrap_or_default();
+        BadLine {
+            column: before.chars().count().saturating_add(1),
+            found: found.to_string(),
+            allowed,
+        }
     };
-    let text = line.trim();
+    let text = line.trim_start();
     if text.is_empty() {
         return Ok(None);
     }
@@ -129,24 +133,23 @@ pub(super) fn parse_line(line: &str) -> std::result::Result<Option<(String, Valu
             .map(|symbol| (symbol.to_string(), Value::No)));
     }
     let Some(rest) = text.strip_prefix("CONFIG_") else {
-        return Err(bad(indent, text.split([' ', '=']).next().unwrap_or(text), LINES));
+        return Err(bad(text, text.split([' ', '=']).next().unwrap_or(text), LINES));
     };
-    let name_at = indent + "CONFIG_".len();
     let Some((symbol, value)) = rest.split_once('=') else {
-        return Err(bad(name_at + rest.len(), "the end of the line", LINES));
+        return Err(bad("", "the end of the line", LINES));
     };
     if !is_symbol(symbol) {
-        let good = symbol.len() - symbol.trim_start_matches(is_symbol_character).len();
-        let found = symbol[good..].chars().next().unwrap_or('=').to_string();
+        let wrong = rest.trim_start_matches(is_symbol_character);
+        let found = wrong.chars().next().unwrap_or('=').to_string();
         return Err(bad(
-            name_at + good,
+            wrong,
             &found,
             "a symbol is made of letters, digits and `_`, and `=` follows at once",
         ));
     }
     match Value::parse(value) {
         Some(value) => Ok(Some((symbol.to_string(), value))),
-        None => Err(bad(name_at + symbol.len() + 1, value, VALUES)),
+        None => Err(bad(value, value, VALUES)),
     }
 }
 

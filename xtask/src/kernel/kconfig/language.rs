@@ -5,7 +5,7 @@ use super::definitions::{
     Raise, Range, Symbol, source_architecture,
 };
 use super::expression::{Expr, Operand, Relation};
-use super::reader::{Reader, macro_end};
+use super::reader::{Reader, split_macro};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -73,7 +73,7 @@ impl Reading<'_> {
             return;
         }
         let Some(text) = (self.text)(path) else { return };
-        self.all.files += 1;
+        self.all.files = self.all.files.saturating_add(1);
         let file: Rc<str> = path.into();
         self.inside.push(file.clone());
         for Statement { line, text } in statements(&text) {
@@ -107,12 +107,13 @@ impl Reading<'_> {
                 self.all.choices.push(Choice {
                     prompt: String::new(),
                     members: Vec::new(),
+                    defaults: Vec::new(),
                     place: place.clone(),
                 });
-                self.open(Some(self.all.choices.len() - 1));
+                self.open(self.all.choices.len().checked_sub(1));
             }
             "endmenu" | "endif" | "endchoice" => {
-                self.block = self.all.blocks[self.block].parent.unwrap_or(0);
+                self.block = self.opened().and_then(|block| block.parent).unwrap_or(0);
                 self.entry = Entry::Nothing;
             }
             "source" => {
@@ -147,7 +148,9 @@ impl Reading<'_> {
         });
         let choice = self.all.around(self.block).find_map(|block| block.choice);
         if let Some(choice) = choice {
-            self.all.choices[choice].members.push(name.clone());
+            if let Some(choice) = self.all.choices.get_mut(choice) {
+                choice.members.push(name.clone());
+            }
             if let Some(symbol) = self.all.symbols.get_mut(&name) {
                 symbol.choice = Some(choice);
             }
@@ -155,14 +158,20 @@ impl Reading<'_> {
         self.entry = Entry::Config(name);
     }
 
+    /// The block that statements belong to now.
+    fn opened(&self) -> Option<&Block> {
+        self.all.blocks.get(self.block)
+    }
+
     fn open(&mut self, choice: Option<usize>) {
+        let number = self.all.blocks.len();
         self.all.blocks.push(Block {
             parent: Some(self.block),
             conditions: Vec::new(),
             visible: Vec::new(),
             choice,
         });
-        self.block = self.all.blocks.len() - 1;
+        self.block = number;
         self.entry = Entry::Block;
     }
 
@@ -174,7 +183,9 @@ impl Reading<'_> {
             place: place.clone(),
             origin,
         };
-        let block = &mut self.all.blocks[self.block];
+        let Some(block) = self.all.blocks.get_mut(self.block) else {
+            return;
+        };
         match origin {
             Origin::VisibleIf => block.visible.push(condition),
             _ => block.conditions.push(condition),
@@ -189,7 +200,7 @@ impl Reading<'_> {
                 self.config_option(&name, place, word, rest);
             }
             Entry::Block => {
-                let choice = self.all.blocks[self.block].choice;
+                let choice = self.opened().and_then(|block| block.choice);
                 let mut reader = Reader::new(rest);
                 match word {
                     "depends" => {
@@ -205,12 +216,11 @@ impl Reading<'_> {
                         let expr = reader.condition();
                         self.condition(place, expr, Origin::VisibleIf);
                     }
-                    "prompt" => {
-                        if let (Some(choice), Some(text)) = (choice, reader.text()) {
-                            self.all.choices[choice].prompt = text;
+                    _ => {
+                        if let Some(choice) = choice.and_then(|choice| self.all.choices.get_mut(choice)) {
+                            choice.take(word, place, &mut reader);
                         }
                     }
-                    _ => {}
                 }
             }
         }
@@ -286,13 +296,36 @@ impl Reading<'_> {
         let mut path = String::new();
         let mut rest = text;
         while let Some(at) = rest.find("$(") {
-            path.push_str(&rest[..at]);
-            let end = at + macro_end(&rest[at..]);
-            let name = &rest[at + 2..end - 1];
-            path.push_str(self.all.variables.get(name).map_or("", String::as_str));
-            rest = &rest[end..];
+            let (before, from) = rest.split_at(at);
+            let (inner, after) = split_macro(from);
+            path.push_str(before);
+            path.push_str(self.all.variables.get(inner).map_or("", String::as_str));
+            rest = after;
         }
         path + rest
+    }
+}
+
+/// `default EXPR if CONDITION`.
+fn default_of(reader: &mut Reader, place: &Place) -> Option<DefaultValue> {
+    Some(DefaultValue {
+        expr: reader.expr()?,
+        condition: condition_of(reader, place, Origin::OptionIf),
+        place: place.clone(),
+    })
+}
+
+impl Choice {
+    fn take(&mut self, word: &str, place: &Place, reader: &mut Reader) {
+        match word {
+            "prompt" | "bool" => {
+                if let Some(text) = reader.text() {
+                    self.prompt = text;
+                }
+            }
+            "default" => self.defaults.extend(default_of(reader, place)),
+            _ => {}
+        }
     }
 }
 
@@ -311,14 +344,7 @@ impl Definition {
                 }
             }
             "default" | "def_bool" | "def_tristate" => {
-                if let Some(expr) = reader.expr() {
-                    let condition = condition_of(reader, &place, Origin::OptionIf);
-                    self.defaults.push(DefaultValue {
-                        expr,
-                        condition,
-                        place,
-                    });
-                }
+                self.defaults.extend(default_of(reader, &place));
             }
             "depends" => {
                 if let Some(expr) = depends(reader) {
@@ -416,7 +442,7 @@ fn statements(text: &str) -> Vec<Statement> {
                     continue;
                 }
                 found.push(Statement {
-                    line: at + 1,
+                    line: at.saturating_add(1),
                     text: code.to_string(),
                 });
             }
@@ -432,11 +458,11 @@ fn is_comment(line: &str) -> bool {
 
 /// Columns of white space that a line begins with; a tab goes on to the next eighth.
 fn indentation(line: &str) -> usize {
-    let mut columns = 0;
+    let mut columns: usize = 0;
     for c in line.chars() {
         match c {
-            '\t' => columns = (columns & !7) + 8,
-            ' ' => columns += 1,
+            '\t' => columns = (columns & !7).saturating_add(8),
+            ' ' => columns = columns.saturating_add(1),
             _ => break,
         }
     }

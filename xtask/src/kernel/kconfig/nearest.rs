@@ -34,28 +34,40 @@ pub fn nearest<'a>(wanted: &str, known: impl Iterator<Item = &'a str>) -> Vec<&'
 /// Whether the words of `part` (between `_`) stand one after the other in `whole`.
 fn has_words(whole: &str, part: &str) -> bool {
     whole.match_indices(part).any(|(at, _)| {
-        let end = at + part.len();
-        (at == 0 || whole.as_bytes()[at - 1] == b'_') && (end == whole.len() || whole.as_bytes()[end] == b'_')
+        let (before, from) = whole.split_at(at);
+        let after = from.strip_prefix(part).unwrap_or_default();
+        (before.is_empty() || before.ends_with('_')) && (after.is_empty() || after.starts_with('_'))
     })
 }
 
 /// Letters to add, drop, change or swap to make `b` of `a`; `None` if more than `limit`.
 fn edits(a: &[u8], b: &[u8], limit: usize) -> Option<usize> {
-    let mut before: Vec<usize> = Vec::new();
+    // The rows for one letter of `a` less, and for two less.
     let mut last: Vec<usize> = (0..=b.len()).collect();
-    for i in 1..=a.len() {
-        let mut row = vec![i; b.len() + 1];
-        for j in 1..=b.len() {
-            let change = usize::from(a[i - 1] != b[j - 1]);
-            row[j] = (last[j] + 1).min(row[j - 1] + 1).min(last[j - 1] + change);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                row[j] = row[j].min(before[j - 2] + 1);
+    let mut before: Vec<usize> = Vec::new();
+    let mut previous = None;
+    for (i, &letter) in a.iter().enumerate() {
+        let mut row = vec![i.saturating_add(1)];
+        let mut left = i.saturating_add(1);
+        let mut other = None;
+        for (j, &there) in b.iter().enumerate() {
+            let diagonal = last.get(j).copied().unwrap_or(limit);
+            let above = last.get(j.saturating_add(1)).copied().unwrap_or(limit);
+            let change = diagonal.saturating_add(usize::from(letter != there));
+            let mut cost = above.min(left).saturating_add(1).min(change);
+            if other == Some(letter) && previous == Some(there) {
+                let swapped = j.checked_sub(1).and_then(|j| before.get(j));
+                cost = swapped.map_or(cost, |swapped| cost.min(swapped.saturating_add(1)));
             }
+            row.push(cost);
+            left = cost;
+            other = Some(there);
         }
         if row.iter().all(|cost| *cost > limit) {
             return None;
         }
         before = std::mem::replace(&mut last, row);
+        previous = Some(letter);
     }
     last.last().copied().filter(|cost| *cost <= limit)
 }

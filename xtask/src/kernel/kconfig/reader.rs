@@ -24,27 +24,30 @@ const MARKS: &[&str] = &["&&", "||", "!=", "<=", ">=", "=", "<", ">", "!", "(", 
 pub fn tokens(text: &str) -> Vec<Token> {
     let mut found = Vec::new();
     let mut rest = text;
-    while let Some(first) = rest.chars().next() {
+    while let Some((first, behind)) = split_first(rest) {
         if first == '#' {
             break;
         }
         if first == '"' || first == '\'' {
-            let (inner, after) = quoted(&rest[1..], first);
+            let (inner, after) = quoted(behind, first);
             found.push(Token::Quoted(inner));
             rest = after;
-        } else if let Some(mark) = MARKS.iter().find(|mark| rest.starts_with(**mark)) {
+        } else if let Some((mark, after)) = MARKS
+            .iter()
+            .find_map(|mark| Some((mark, rest.strip_prefix(mark)?)))
+        {
             found.push(Token::Mark(mark));
-            rest = &rest[mark.len()..];
+            rest = after;
         } else if rest.starts_with("$(") {
-            let end = macro_end(rest);
-            found.push(Token::Macro(rest[..end].to_string()));
-            rest = &rest[end..];
+            let (whole, after) = rest.split_at(macro_end(rest));
+            found.push(Token::Macro(whole.to_string()));
+            rest = after;
         } else if is_word(first) {
-            let end = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
-            found.push(Token::Word(rest[..end].to_string()));
-            rest = &rest[end..];
+            let (word, after) = rest.split_at(rest.find(|c| !is_word(c)).unwrap_or(rest.len()));
+            found.push(Token::Word(word.to_string()));
+            rest = after;
         } else {
-            rest = &rest[first.len_utf8()..];
+            rest = behind;
         }
     }
     found
@@ -54,25 +57,34 @@ fn is_word(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_' || c == '-'
 }
 
+/// The first character, and what stands behind it.
+fn split_first(text: &str) -> Option<(char, &str)> {
+    let mut characters = text.chars();
+    let first = characters.next()?;
+    Some((first, characters.as_str()))
+}
+
 /// The text up to the closing quote, and what stands behind it. Quotes inside a macro do not close.
 fn quoted(text: &str, quote: char) -> (String, &str) {
     let mut inner = String::new();
     let mut rest = text;
-    while let Some(c) = rest.chars().next() {
+    while let Some((c, behind)) = split_first(rest) {
         if rest.starts_with("$(") {
-            let end = macro_end(rest);
-            inner.push_str(&rest[..end]);
-            rest = &rest[end..];
+            let (whole, after) = rest.split_at(macro_end(rest));
+            inner.push_str(whole);
+            rest = after;
             continue;
         }
-        rest = &rest[c.len_utf8()..];
+        rest = behind;
         if c == quote {
             return (inner, rest);
         }
         if c == '\\' {
-            let Some(next) = rest.chars().next() else { break };
+            let Some((next, behind)) = split_first(rest) else {
+                break;
+            };
             inner.push(next);
-            rest = &rest[next.len_utf8()..];
+            rest = behind;
         } else {
             inner.push(c);
         }
@@ -80,22 +92,29 @@ fn quoted(text: &str, quote: char) -> (String, &str) {
     (inner, rest)
 }
 
-/// Where the bracket that a text begins with (`$(`) is closed.
-pub fn macro_end(text: &str) -> usize {
-    let mut depth = 0;
+/// Where the bracket that a text begins with (`$(`) is closed: a border between two characters.
+fn macro_end(text: &str) -> usize {
+    let mut depth: usize = 0;
     for (at, c) in text.char_indices() {
         match c {
-            '(' => depth += 1,
+            '(' => depth = depth.saturating_add(1),
             ')' => {
-                depth -= 1;
+                depth = depth.saturating_sub(1);
                 if depth == 0 {
-                    return at + 1;
+                    return at.saturating_add(1);
                 }
             }
             _ => {}
         }
     }
     text.len()
+}
+
+/// What stands inside the macro that a text begins with (`$(…)`), and what stands behind it.
+pub fn split_macro(text: &str) -> (&str, &str) {
+    let (whole, after) = text.split_at(macro_end(text));
+    let inner = whole.strip_prefix("$(").unwrap_or(whole);
+    (inner.strip_suffix(')').unwrap_or(inner), after)
 }
 
 /// So many words of a statement count: the longest in Linux 7.3 has 61, and an expression is followed as deep as it nests.
@@ -116,13 +135,17 @@ impl Reader {
         Reader { tokens, at: 0 }
     }
 
+    fn step(&mut self) {
+        self.at = self.at.saturating_add(1);
+    }
+
     fn peek(&self) -> Option<&Token> {
         self.tokens.get(self.at)
     }
 
     fn take(&mut self) -> Option<Token> {
         let token = self.tokens.get(self.at).cloned();
-        self.at += 1;
+        self.step();
         token
     }
 
@@ -132,7 +155,7 @@ impl Reader {
                 MARKS.iter().find(|m| **m == mark).copied().unwrap_or(""),
             ));
         if found {
-            self.at += 1;
+            self.step();
         }
         found
     }
@@ -141,7 +164,7 @@ impl Reader {
     pub fn word(&mut self, word: &str) -> bool {
         let found = matches!(self.peek(), Some(Token::Word(there)) if there == word);
         if found {
-            self.at += 1;
+            self.step();
         }
         found
     }
@@ -159,7 +182,7 @@ impl Reader {
         let Some(Token::Quoted(text)) = self.peek().cloned() else {
             return None;
         };
-        self.at += 1;
+        self.step();
         Some(text)
     }
 
@@ -202,7 +225,7 @@ impl Reader {
         let Some(relation) = relation else {
             return Some(Expr::Leaf(left));
         };
-        self.at += 1;
+        self.step();
         Some(Expr::Compare(left, relation, self.operand()?))
     }
 

@@ -1,291 +1,194 @@
-//! What would bring a symbol: the smallest set of requests that was found.
-//!
-//! A search from the symbol down its prompts, selects and defaults, under the values of the final configuration. It does not look at what
-//! its own requests would switch off: `olddefconfig` decides, and a person reads it as advice.
+//! What would bring a symbol: a small set of settings, tried on a forecast of what `olddefconfig` would make of them.
 
-use super::definitions::{Condition, Pull, Symbol};
-use super::expression::{Expr, Operand, Relation, Tri};
+use super::fragment::Request;
+use super::obstacle::Obstacle;
+use super::plan::{Plan, tri_of};
+use super::search::Search;
 use super::value::Value;
 use super::values::Values;
-use std::collections::BTreeMap;
+use serde::Serialize;
+use std::fmt;
+use std::rc::Rc;
 
-/// Steps after which the search gives up.
-const STEPS: usize = 4_000;
-/// Symbols one below the other.
-const DEPTH: usize = 10;
-/// Selecting symbols that are tried.
-const SELECTORS: usize = 24;
+/// Ways from one symbol that are tried.
+const WAYS: usize = 8;
+/// How often what is still missing is looked for on one way.
+const ROUNDS: usize = 6;
 
-/// Requests by symbol.
-pub type Plan = BTreeMap<String, Tri>;
-
-/// Requests that would make `symbol` at least `wanted` (or `n`, where that is wanted), itself included; `None` if no way was found.
-pub fn remedy(values: &Values, symbol: &str, wanted: Tri) -> Option<Vec<String>> {
-    let mut search = Search {
-        values,
-        steps: 0,
-        above: Vec::new(),
-    };
-    let plan = match wanted {
-        Tri::No => search.lower(symbol, &Plan::new()),
-        wanted => search.raise(symbol, wanted, &Plan::new()),
-    }?;
-    Some(
-        plan.iter()
-            .map(|(symbol, value)| match value {
-                Tri::No => format!("# CONFIG_{symbol} is not set"),
-                value => format!("CONFIG_{symbol}={value}"),
-            })
-            .collect(),
-    )
+/// A line of a `.config`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    /// Without `CONFIG_`.
+    pub symbol: String,
+    /// What it is set to.
+    pub value: Value,
 }
 
-struct Search<'a, 'b> {
-    values: &'b Values<'a>,
-    steps: usize,
-    above: Vec<String>,
+impl fmt::Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match &self.value {
+            Value::No => write!(f, "# CONFIG_{} is not set", self.symbol),
+            value => write!(f, "CONFIG_{}={value}", self.symbol),
+        }
+    }
 }
 
-impl<'a> Search<'a, '_> {
-    /// `plan` and what else is needed for `name` to be at least `wanted`.
-    fn raise(&mut self, name: &str, wanted: Tri, plan: &Plan) -> Option<Plan> {
-        let mut plan = plan;
-        let without;
-        match plan.get(name) {
-            Some(Tri::No) => return None,
-            Some(planned) if *planned >= wanted => return Some(plan.clone()),
-            // As m it was enough for another condition; this one wants more.
-            Some(_) => {
-                without = plan
-                    .iter()
-                    .filter(|(symbol, _)| *symbol != name)
-                    .map(|(s, v)| (s.clone(), *v))
-                    .collect();
-                plan = &without;
-            }
-            None => {}
-        }
-        if self.values.symbol(name).low >= wanted {
-            return Some(plan.clone());
-        }
-        let symbol = self.values.defined(name)?;
-        self.enter(name)?;
-        let found = self.raise_by_any(name, symbol, wanted, plan);
-        self.above.pop();
-        found
+impl Serialize for Setting {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
+}
 
-    fn raise_by_any(&mut self, name: &str, symbol: &'a Symbol, wanted: Tri, plan: &Plan) -> Option<Plan> {
-        let is_bool = self.values.is_bool(symbol);
-        if is_bool && wanted == Tri::Module {
-            return self.raise_by_any(name, symbol, Tri::Yes, plan);
-        }
-        // What is at least m makes a bool y.
-        let enough = if is_bool { Tri::Module } else { wanted };
-        let definitions = self.values.definitions;
-        let mut ways: Vec<Option<Plan>> = Vec::new();
-        for definition in &symbol.definitions {
-            for prompt in &definition.prompts {
-                let conditions = definitions.prompt_conditions(definition, prompt);
-                let way = self.meet(&conditions, enough, plan).map(|mut plan| {
-                    plan.insert(name.to_string(), wanted);
-                    plan
-                });
-                ways.push(way);
-            }
-        }
-        if ways.iter().any(Option::is_some) {
-            return smallest(ways);
-        }
-        for definition in &symbol.definitions {
-            for default in &definition.defaults {
-                let mut conditions = definitions.conditions(definition);
-                conditions.extend(&default.condition);
-                let way = self
-                    .meet(&conditions, enough, plan)
-                    .and_then(|plan| self.satisfy(&default.expr, enough, &plan));
-                ways.push(way);
-            }
-        }
-        let selects = symbol.raised_by.iter().filter(|raise| raise.pull == Pull::Select);
-        for raise in selects.take(SELECTORS) {
-            let mut conditions: Vec<&Condition> = raise.condition.iter().collect();
-            let by = self
-                .values
-                .defined(&raise.by)
-                .and_then(|by| by.definitions.get(raise.definition));
-            if let Some(definition) = by {
-                conditions.extend(definitions.conditions(definition));
-            }
-            let way = self
-                .meet(&conditions, enough, plan)
-                .and_then(|plan| self.raise(&raise.by, enough, &plan));
-            ways.push(way);
-        }
-        smallest(ways)
+/// An answer of the compiler that is not known, since the test stands where it was not asked yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Provided {
+    /// The macro: `$(cc-option,-fa)`.
+    pub test: String,
+    /// The answer that is needed.
+    pub answer: bool,
+}
+
+impl fmt::Display for Provided {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "{} to {}", if self.answer { "y" } else { "n" }, self.test)
     }
+}
 
-    /// `plan` and what else is needed for `name` to be `n`.
-    fn lower(&mut self, name: &str, plan: &Plan) -> Option<Plan> {
-        if let Some(planned) = plan.get(name) {
-            return (*planned == Tri::No).then(|| plan.clone());
+/// Settings that bring a symbol to a value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Remedy {
+    /// To be put behind what is set already; the symbol itself is among them, if it can be asked for.
+    pub settings: Vec<Setting>,
+    /// Provided that the compiler answers like this.
+    pub provided: Vec<Provided>,
+}
+
+impl fmt::Display for Remedy {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let list = |items: Vec<String>| items.join(", ");
+        f.write_str(&list(self.settings.iter().map(Setting::to_string).collect()))?;
+        if self.provided.is_empty() {
+            return Ok(());
         }
-        if self.values.symbol(name).high == Tri::No {
-            return Some(plan.clone());
-        }
-        let symbol = self.values.defined(name)?;
-        self.enter(name)?;
-        let found = self.lower_all(name, symbol, plan);
-        self.above.pop();
-        found
+        let tests = list(self.provided.iter().map(Provided::to_string).collect());
+        write!(f, ", if the compiler answers {tests}")
     }
+}
 
-    fn lower_all(&mut self, name: &str, symbol: &'a Symbol, plan: &Plan) -> Option<Plan> {
-        if let Some(choice) = symbol.choice {
-            // One member has to be y: another one, whichever is the least trouble.
-            let members = &self.values.definitions.choices[choice].members;
-            let ways = members
-                .iter()
-                .filter(|member| *member != name)
-                .map(|member| self.raise(member, Tri::Yes, plan))
-                .collect();
-            return smallest(ways);
+/// Settings that give `name` the value `wanted`; else what stands in the way, as far as it is known. `origin` is the forecast of what is set already,
+/// by `requests` in the end.
+pub(super) fn remedy(
+    origin: &Rc<Values>,
+    requests: &[Request],
+    name: &str,
+    wanted: &Value,
+) -> Result<Remedy, Vec<Obstacle>> {
+    let none = Plan::default();
+    let ways = Search::new(origin, &none).ways(name, wanted)?;
+    let mut obstacles = Vec::new();
+    for way in ways.into_iter().take(WAYS) {
+        match tried(origin, name, wanted, way) {
+            Ok(plan) => return Ok(smallest(origin, requests, name, wanted, plan)),
+            Err(more) if obstacles.is_empty() => obstacles = more,
+            Err(_) => {}
         }
-        let mut plan = plan.clone();
-        for raise in &symbol.raised_by {
-            let counts = raise.pull == Pull::Select && self.values.raise(raise).high != Tri::No;
-            if counts {
-                let by = self.lower(&raise.by, &plan);
-                let condition = raise
-                    .condition
-                    .as_ref()
-                    .and_then(|condition| self.falsify(&condition.expr, &plan));
-                plan = smallest(vec![by, condition])?;
-            }
+    }
+    Err(obstacles)
+}
+
+/// A plan, and what its own settings make necessary.
+fn tried(origin: &Rc<Values>, name: &str, wanted: &Value, way: Plan) -> Result<Plan, Vec<Obstacle>> {
+    let mut plan = way;
+    for _ in 0..ROUNDS {
+        let after = Values::with(origin, &plan.settings, &plan.answers);
+        if is_reached(&after, name, wanted) && is_sound(&after, name, &plan) {
+            return Ok(plan);
         }
-        if self.values.visible(symbol).low != Tri::No {
-            plan.insert(name.to_string(), Tri::No);
-            return Some(plan);
-        }
-        let shown = symbol
-            .definitions
+        let more = Search::new(&after, &plan).ways(name, wanted)?;
+        let next = more
             .iter()
-            .flat_map(|definition| definition.prompts.iter().map(move |prompt| (definition, prompt)))
-            .map(|(definition, prompt)| {
-                let conditions = self.values.definitions.prompt_conditions(definition, prompt);
-                let mut plan = self.meet(&conditions, Tri::Module, &plan)?;
-                plan.insert(name.to_string(), Tri::No);
-                Some(plan)
-            })
-            .collect();
-        if let Some(plan) = smallest(shown) {
-            return Some(plan);
-        }
-        match self.values.default(symbol).ok()? {
-            None => Some(plan),
-            Some((default, _)) => self.falsify(&default.expr, &plan),
+            .find_map(|more| plan.and(more).filter(|next| *next != plan));
+        match next {
+            Some(next) => plan = next,
+            None => break,
         }
     }
+    Err(vec![Obstacle::NotFound { symbol: name.into() }])
+}
 
-    fn enter(&mut self, name: &str) -> Option<()> {
-        self.steps += 1;
-        if self.steps > STEPS || self.above.len() >= DEPTH || self.above.iter().any(|above| above == name) {
-            return None;
-        }
-        self.above.push(name.to_string());
-        Some(())
-    }
-
-    fn meet(&mut self, conditions: &[&Condition], wanted: Tri, plan: &Plan) -> Option<Plan> {
-        let mut plan = plan.clone();
-        for condition in conditions {
-            plan = self.satisfy(&condition.expr, wanted, &plan)?;
-        }
-        Some(plan)
-    }
-
-    /// Makes an expression at least `wanted`.
-    fn satisfy(&mut self, expr: &Expr, wanted: Tri, plan: &Plan) -> Option<Plan> {
-        let touched = expr.symbols().iter().any(|symbol| plan.contains_key(*symbol));
-        if !touched && self.values.condition(expr).low >= wanted {
-            return Some(plan.clone());
-        }
-        match expr {
-            Expr::Leaf(Operand::Symbol(name)) => self.raise(name, wanted, plan),
-            Expr::Leaf(leaf) => {
-                (self.values.condition(&Expr::Leaf(leaf.clone())).low >= wanted).then(|| plan.clone())
-            }
-            Expr::Not(side) => self.falsify(side, plan),
-            Expr::And(a, b) => {
-                let plan = self.satisfy(a, wanted, plan)?;
-                self.satisfy(b, wanted, &plan)
-            }
-            Expr::Or(a, b) => {
-                let ways = vec![self.satisfy(a, wanted, plan), self.satisfy(b, wanted, plan)];
-                smallest(ways)
-            }
-            Expr::Compare(a, relation, b) => self.compare(a, *relation, b, plan),
-        }
-    }
-
-    /// Makes an expression `n`.
-    fn falsify(&mut self, expr: &Expr, plan: &Plan) -> Option<Plan> {
-        let touched = expr.symbols().iter().any(|symbol| plan.contains_key(*symbol));
-        if !touched && self.values.condition(expr).high == Tri::No {
-            return Some(plan.clone());
-        }
-        match expr {
-            Expr::Leaf(Operand::Symbol(name)) => self.lower(name, plan),
-            Expr::Leaf(_) => None,
-            Expr::Not(side) => self.satisfy(side, Tri::Yes, plan),
-            Expr::And(a, b) => {
-                let ways = vec![self.falsify(a, plan), self.falsify(b, plan)];
-                smallest(ways)
-            }
-            Expr::Or(a, b) => {
-                let plan = self.falsify(a, plan)?;
-                self.falsify(b, &plan)
-            }
-            Expr::Compare(a, Relation::Equal, b) => self.compare(a, Relation::Unequal, b, plan),
-            Expr::Compare(a, Relation::Unequal, b) => self.compare(a, Relation::Equal, b, plan),
-            Expr::Compare(..) => None,
-        }
-    }
-
-    /// Comparisons of a symbol with `y`, `m` or `n`; others are left as they are.
-    fn compare(&mut self, a: &Operand, relation: Relation, b: &Operand, plan: &Plan) -> Option<Plan> {
-        let as_is = Expr::Compare(a.clone(), relation, b.clone());
-        let (Operand::Symbol(name), Operand::Constant(text)) = (a, b) else {
-            return (self.values.condition(&as_is).low == Tri::Yes).then(|| plan.clone());
-        };
-        let planned = plan.get(name).copied();
-        let now = planned.or_else(|| self.values.symbol(name).known())?;
-        let value = Tri::parse(text)?;
-        match (relation, value) {
-            (Relation::Equal, value) if now == value => Some(plan.clone()),
-            (Relation::Unequal, value) if now != value => Some(plan.clone()),
-            (Relation::Equal, Tri::No) | (Relation::Unequal, Tri::Yes) => self.lower(name, plan),
-            (Relation::Equal, Tri::Yes) | (Relation::Unequal, Tri::No) => self.raise(name, Tri::Yes, plan),
-            (Relation::Equal, Tri::Module) => {
-                let plan = self.raise(name, Tri::Module, plan)?;
-                (plan.get(name) == Some(&Tri::Module)).then_some(plan)
-            }
-            (Relation::Unequal, Tri::Module) => self.raise(name, Tri::Yes, plan),
-            _ => None,
-        }
+fn is_reached(values: &Values, name: &str, wanted: &Value) -> bool {
+    let Some(symbol) = values.defined(name) else {
+        return false;
+    };
+    match (tri_of(wanted), wanted) {
+        (Some(tri), _) => values.symbol(name).known() == Some(tri),
+        (None, Value::Text(text)) => values.written(name, symbol).as_ref() == Some(text),
+        (None, _) => values
+            .written(name, symbol)
+            .is_some_and(|text| Value::Number(text).same(wanted)),
     }
 }
 
-fn smallest(ways: Vec<Option<Plan>>) -> Option<Plan> {
-    ways.into_iter().flatten().min_by_key(Plan::len)
+/// Whether no symbol of the plan is selected against what it depends on: make warns of that, and the kernel may not build.
+fn is_sound(values: &Values, name: &str, plan: &Plan) -> bool {
+    plan.raised.iter().map(String::as_str).chain([name]).all(|name| {
+        values
+            .defined(name)
+            .is_none_or(|symbol| values.direct(symbol).high >= values.selected(symbol).low)
+    })
 }
 
-/// What a request's value asks of a symbol of logic.
-pub(super) fn wanted(value: &Value) -> Option<Tri> {
-    match value {
-        Value::Yes => Some(Tri::Yes),
-        Value::Module => Some(Tri::Module),
-        Value::No => Some(Tri::No),
-        Value::Text(_) | Value::Number(_) => None,
+/// The plan without what it does not need.
+fn smallest(origin: &Rc<Values>, requests: &[Request], name: &str, wanted: &Value, mut plan: Plan) -> Remedy {
+    let is_enough = |plan: &Plan| {
+        let after = Values::with(origin, &plan.settings, &plan.answers);
+        is_reached(&after, name, wanted) && is_sound(&after, name, plan)
+    };
+    for symbol in plan.settings.clone().into_keys().filter(|symbol| symbol != name) {
+        let mut without = plan.clone();
+        without.settings.remove(&symbol);
+        if is_enough(&without) {
+            plan = without;
+        }
+    }
+    for test in plan.answers.clone().into_keys() {
+        let mut without = plan.clone();
+        without.answers.remove(&test);
+        if is_enough(&without) {
+            plan = without;
+        }
+    }
+    // Of two requested members of a choice the later one counts, whichever that is: the other one is taken back.
+    let members: Vec<String> = plan
+        .settings
+        .iter()
+        .filter(|(_, value)| **value == Value::Yes)
+        .map(|(member, _)| member.clone())
+        .collect();
+    for member in members {
+        let rivals = origin.definitions.rivals(&member);
+        let rivals = rivals.filter(|rival| {
+            requests
+                .iter()
+                .any(|request| request.symbol == *rival && request.value == Value::Yes)
+        });
+        for rival in rivals {
+            plan.settings.entry(rival.to_string()).or_insert(Value::No);
+        }
+    }
+    Remedy {
+        settings: plan
+            .settings
+            .into_iter()
+            .map(|(symbol, value)| Setting { symbol, value })
+            .collect(),
+        provided: plan
+            .answers
+            .into_iter()
+            .map(|(test, answer)| Provided { test, answer })
+            .collect(),
     }
 }
+
+#[cfg(test)]
+mod tests;

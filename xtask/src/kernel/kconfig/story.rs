@@ -4,11 +4,13 @@ use super::definitions::{Condition, Definition, Kind, Pull, Raise, Symbol};
 use super::expression::{Expr, Operand, Tri};
 use super::fragment::Request;
 use super::nearest::nearest;
-use super::remedy::remedy;
+use super::obstacle::Obstacle;
+use super::remedy::{Remedy, remedy};
 use super::value::Value;
 use super::values::{NotKnown, Values};
 use serde::Serialize;
 use std::fmt;
+use std::rc::Rc;
 
 /// Names in one list.
 const NAMES: usize = 8;
@@ -60,6 +62,30 @@ pub struct Pulled {
     pub parts: Vec<String>,
 }
 
+/// How a symbol would have another value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Way {
+    /// The other value.
+    pub value: Value,
+    /// Settings that give it, if any do.
+    #[serde(flatten)]
+    pub remedy: Option<Remedy>,
+    /// Else what stands in the way.
+    pub obstacles: Vec<Obstacle>,
+}
+
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match &self.remedy {
+            Some(remedy) => write!(f, "to have {}: {remedy}", self.value),
+            None => {
+                let shown: Vec<String> = self.obstacles.iter().map(Obstacle::to_string).collect();
+                write!(f, "it cannot be {} here: {}", self.value, shown.join("; "))
+            }
+        }
+    }
+}
+
 /// The story of one symbol under one configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Story {
@@ -77,8 +103,8 @@ pub struct Story {
     pub pulled: Vec<Pulled>,
     /// The choice that it is a member of, and the member that is `y`.
     pub choice: Option<String>,
-    /// Requests that would make it `y`, or `n` if it is on; if a way was found.
-    pub other_way: Option<Vec<String>>,
+    /// How it would have each of its other values.
+    pub ways: Vec<Way>,
     /// Symbols whose conditions name it.
     pub read_by: Vec<String>,
 }
@@ -93,11 +119,6 @@ pub fn story(values: &Values, name: &str, requests: &[Request]) -> Result<Story,
             .map(|(name, _)| name.as_str());
         return Err(nearest(name, known).into_iter().map(String::from).collect());
     };
-    let logic = matches!(symbol.kind, Kind::Bool | Kind::Tristate);
-    let is_on = values.symbol(name).low != Tri::No;
-    let other_way = logic
-        .then(|| remedy(values, name, if is_on { Tri::No } else { Tri::Yes }))
-        .flatten();
     Ok(Story {
         symbol: name.to_string(),
         kind: symbol.kind.to_string(),
@@ -114,9 +135,37 @@ pub fn story(values: &Values, name: &str, requests: &[Request]) -> Result<Story,
             .map(|raise| pulled(values, raise))
             .collect(),
         choice: choice(values, symbol),
-        other_way,
+        ways: ways(values, name, symbol),
         read_by: read_by(values, name),
     })
+}
+
+/// How it would have each of its other values; what is off is asked for as `m` only where it cannot be `y`.
+fn ways(values: &Values, name: &str, symbol: &Symbol) -> Vec<Way> {
+    let others: &[Value] = match (symbol.kind, values.symbol(name).low) {
+        (Kind::Bool, Tri::No) => &[Value::Yes],
+        (Kind::Tristate, Tri::No) => &[Value::Yes, Value::Module],
+        (Kind::Tristate, Tri::Module) => &[Value::Yes, Value::No],
+        (Kind::Bool | Kind::Tristate, _) => &[Value::No],
+        _ => &[],
+    };
+    let origin = Rc::new(values.before(Some(values.config), &[]));
+    let mut ways: Vec<Way> = Vec::new();
+    for value in others {
+        if *value == Value::Module && ways.iter().any(|way| way.remedy.is_some()) {
+            continue;
+        }
+        let (remedy, obstacles) = match remedy(&origin, &[], name, value) {
+            Ok(remedy) => (Some(remedy), Vec::new()),
+            Err(obstacles) => (None, obstacles),
+        };
+        ways.push(Way {
+            value: value.clone(),
+            remedy,
+            obstacles,
+        });
+    }
+    ways
 }
 
 fn because(values: &Values, name: &str, symbol: &Symbol, requests: &[Request]) -> String {
@@ -257,7 +306,7 @@ fn pulled(values: &Values, raise: &Raise) -> Pulled {
 }
 
 fn choice(values: &Values, symbol: &Symbol) -> Option<String> {
-    let choice = &values.definitions.choices[symbol.choice?];
+    let choice = values.definitions.choice_of(symbol)?;
     let chosen = choice.members.iter().find(|member| values.config.is_yes(member));
     Some(format!(
         "\"{}\" ({}), of which {}",
@@ -319,9 +368,8 @@ impl fmt::Display for Story {
             writeln!(f, "  member of the choice {choice}")?;
         }
         self.show_pulled(f)?;
-        if let Some(way) = &self.other_way {
-            let to = if matches!(self.value, Value::No) { "y" } else { "n" };
-            writeln!(f, "  to have {to}: {}", way.join(", "))?;
+        for way in &self.ways {
+            writeln!(f, "  {way}")?;
         }
         if self.read_by.is_empty() {
             return write!(f, "  no other symbol's conditions name it");

@@ -68,12 +68,18 @@ impl Value {
 
 /// The number that a text stands for, decimal or hex.
 pub(super) fn number(text: &str) -> Option<i128> {
-    let (sign, digits) = text.strip_prefix('-').map_or((1, text), |digits| (-1, digits));
-    let value = match digits.strip_prefix("0x").or(digits.strip_prefix("0X")) {
+    let (negative, digits) = text
+        .strip_prefix('-')
+        .map_or((false, text), |digits| (true, digits));
+    let value: i128 = match digits.strip_prefix("0x").or(digits.strip_prefix("0X")) {
         Some(hex) => i128::from_str_radix(hex, 16).ok()?,
         None => digits.parse().ok()?,
     };
-    Some(sign * value)
+    if negative {
+        value.checked_neg()
+    } else {
+        Some(value)
+    }
 }
 
 /// What stands between the quotes, given the text behind the first one; `None` if the last quote is missing or not

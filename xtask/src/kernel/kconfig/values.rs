@@ -8,7 +8,8 @@ use super::definitions::{
     Condition, DefaultValue, Definition, Definitions, Kind, Prompt, Pull, Raise, Range, Symbol,
 };
 use super::expression::{Expr, Operand, Span, Tri};
-use super::reader::macro_end;
+use super::forecast::Forecast;
+use super::reader::split_macro;
 use super::value::{Value, number};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -25,53 +26,99 @@ pub struct Values<'a> {
     /// The configuration.
     pub config: &'a Config,
     /// What is known about macros, from symbols that stand for exactly one.
-    macros: BTreeMap<String, Tri>,
-    modules: bool,
+    pub(super) macros: BTreeMap<String, Tri>,
+    pub(super) modules: bool,
+    /// Where the values are not those of `config`, but worked out from settings.
+    pub(super) forecast: Option<Forecast<'a>>,
 }
 
 impl<'a> Values<'a> {
     /// Under `config`.
     pub fn new(definitions: &'a Definitions, config: &'a Config) -> Self {
+        // conf_parse(): a tree in which no symbol carries `modules` has none.
         let modules = definitions
             .modules
             .as_ref()
-            .is_none_or(|modules| config.is_yes(modules));
+            .is_some_and(|modules| config.is_yes(modules));
         let mut values = Values {
             definitions,
             config,
             macros: BTreeMap::new(),
             modules,
+            forecast: None,
         };
-        values.macros = values.known_macros();
+        // What one answer says may be what another one hung on.
+        for _ in 0..2 {
+            values.macros = values.known_macros();
+        }
         values
     }
 
-    /// A symbol like `config CC_HAS_X` with `def_bool $(cc-option,…)` and no condition that is off tells what its macro gave.
+    /// What symbols tell of the answers that the compiler gave: one like `config CC_HAS_X` with `def_bool $(cc-option,…)`, and one whose prompt is
+    /// shown (or not) by `depends on $(cc-option,…)`.
     fn known_macros(&self) -> BTreeMap<String, Tri> {
-        let mut known = BTreeMap::new();
+        let mut known = self.macros.clone();
         for (name, symbol) in &self.definitions.symbols {
             let [definition] = symbol.definitions.as_slice() else {
                 continue;
             };
-            let [default] = definition.defaults.as_slice() else {
+            if !symbol.raised_by.is_empty() || symbol.transitional {
                 continue;
-            };
-            let alone = symbol.raised_by.is_empty()
-                && definition.prompts.is_empty()
-                && default.condition.is_none()
-                && matches!(symbol.kind, Kind::Bool);
-            if let (true, Expr::Leaf(Operand::Macro(text))) = (alone, &default.expr)
-                && self.all(&self.definitions.conditions(definition)) == Span::of(Tri::Yes)
-            {
-                let value = if self.config.is_yes(name) {
-                    Tri::Yes
-                } else {
-                    Tri::No
-                };
-                known.insert(text.clone(), value);
+            }
+            let all = self.definitions;
+            match (definition.prompts.as_slice(), definition.defaults.as_slice()) {
+                ([], [default]) if symbol.kind == Kind::Bool => {
+                    let mut parts = all.conditions(definition);
+                    parts.extend(&default.condition);
+                    let mut parts: Vec<&Expr> = parts.iter().map(|part| &part.expr).collect();
+                    parts.push(&default.expr);
+                    self.learn(&parts, self.config.is_yes(name), &mut known);
+                }
+                ([prompt], []) => {
+                    let parts = all.prompt_conditions(definition, prompt);
+                    let parts: Vec<&Expr> = parts.iter().map(|part| &part.expr).collect();
+                    // What is shown is written, be it as not set.
+                    self.learn(&parts, self.config.get(name).is_some(), &mut known);
+                }
+                _ => {}
             }
         }
         known
+    }
+
+    /// All of these together are more than n, or they are n: what follows for macros among them.
+    fn learn(&self, parts: &[&Expr], holds: bool, known: &mut BTreeMap<String, Tri>) {
+        let open = |part: &&&Expr| holds || self.condition(part).low == Tri::No;
+        match parts.iter().filter(open).collect::<Vec<_>>().as_slice() {
+            [only] => self.conclude(only, holds, known),
+            all if holds => all.iter().for_each(|part| self.conclude(part, true, known)),
+            _ => {}
+        }
+    }
+
+    /// An expression is more than n, or it is n: what follows for macros in it.
+    fn conclude(&self, expr: &Expr, holds: bool, known: &mut BTreeMap<String, Tri>) {
+        match expr {
+            Expr::Leaf(Operand::Macro(text)) => {
+                let answer = if holds { Tri::Yes } else { Tri::No };
+                known.entry(text.clone()).or_insert(answer);
+            }
+            Expr::Not(side) => self.conclude(side, !holds, known),
+            Expr::And(a, b) => self.learn(&[a, b], holds, known),
+            Expr::Or(a, b) if !holds => {
+                self.conclude(a, false, known);
+                self.conclude(b, false, known);
+            }
+            Expr::Or(a, b) => {
+                let off = |side: &Expr| self.condition(side).high == Tri::No;
+                match (off(a), off(b)) {
+                    (true, false) => self.conclude(b, true, known),
+                    (false, true) => self.conclude(a, true, known),
+                    _ => {}
+                }
+            }
+            _ => {}
+        }
     }
 
     /// Whether `m` can be had at all.
@@ -84,6 +131,14 @@ impl<'a> Values<'a> {
         let Some(symbol) = self.defined(name) else {
             return Span::of(Tri::No);
         };
+        match &self.forecast {
+            Some(forecast) => self.foretold_logic(forecast, name, symbol),
+            None => self.final_value(name, symbol),
+        }
+    }
+
+    /// The value that the configuration has.
+    pub(super) fn final_value(&self, name: &str, symbol: &Symbol) -> Span {
         if symbol.transitional {
             return Span::UNKNOWN;
         }
@@ -144,14 +199,14 @@ impl<'a> Values<'a> {
             .fold(Span::of(Tri::Yes), Span::and)
     }
 
-    fn optional(&self, condition: &Option<Condition>) -> Span {
+    pub(super) fn optional(&self, condition: &Option<Condition>) -> Span {
         condition
             .as_ref()
             .map_or(Span::of(Tri::Yes), |condition| self.condition(&condition.expr))
     }
 
     /// A side of a comparison, with the type that decides how it is compared.
-    fn text(&self, operand: &Operand) -> Option<(String, Kind)> {
+    pub(super) fn text(&self, operand: &Operand) -> Option<(String, Kind)> {
         Some(match operand {
             Operand::Symbol(name) => match self.defined(name) {
                 Some(symbol) => (self.written(name, symbol)?, symbol.kind),
@@ -167,25 +222,32 @@ impl<'a> Values<'a> {
         let mut expanded = String::new();
         let mut rest = text;
         while let Some(at) = rest.find("$(") {
-            expanded.push_str(&rest[..at]);
-            let end = at + macro_end(&rest[at..]);
-            expanded.push_str(self.definitions.variables.get(rest.get(at + 2..end - 1)?)?);
-            rest = &rest[end..];
+            let (before, from) = rest.split_at(at);
+            let (inner, after) = split_macro(from);
+            expanded.push_str(before);
+            expanded.push_str(self.definitions.variables.get(inner)?);
+            rest = after;
         }
         Some(expanded + rest)
     }
 
     /// A symbol's value as a text, without quotes.
-    fn written(&self, name: &str, symbol: &Symbol) -> Option<String> {
+    pub(super) fn written(&self, name: &str, symbol: &'a Symbol) -> Option<String> {
+        match (&self.forecast, symbol.kind) {
+            (_, Kind::Bool | Kind::Tristate) => Some(self.symbol(name).known()?.to_string()),
+            (Some(forecast), _) => self.foretold_text(forecast, name, symbol),
+            (None, _) => self.final_text(name, symbol),
+        }
+    }
+
+    /// The number or text that the configuration has.
+    pub(super) fn final_text(&self, name: &str, symbol: &Symbol) -> Option<String> {
         if symbol.transitional {
             return None;
         }
-        Some(match (self.config.get(name), symbol.kind) {
-            (_, Kind::Bool | Kind::Tristate) => self.symbol(name).known()?.to_string(),
-            (Some(Value::Text(text) | Value::Number(text)), _) => text.clone(),
-            (_, Kind::Int) => "0".into(),
-            (_, Kind::Hex) => "0x0".into(),
-            _ => String::new(),
+        Some(match self.config.get(name) {
+            Some(Value::Text(text) | Value::Number(text)) => text.clone(),
+            _ => symbol.kind.nothing().into(),
         })
     }
 
@@ -284,7 +346,7 @@ impl<'a> Values<'a> {
     }
 
     /// `depends on` of all definitions together: what an `imply` and an unseen default cannot pass.
-    fn direct(&self, symbol: &Symbol) -> Span {
+    pub(super) fn direct(&self, symbol: &Symbol) -> Span {
         let mut together: Option<Span> = None;
         for definition in &symbol.definitions {
             let conditions = self.definitions.conditions(definition);
@@ -305,22 +367,30 @@ impl<'a> Values<'a> {
     /// What a symbol of logic becomes when it is asked for as `asked`, all others being as they are. Members of a choice depend on what else was asked of it:
     /// for them this is what they can be at most.
     pub fn logic_if_asked(&self, symbol: &'a Symbol, asked: Tri) -> Span {
-        let visible = self.visible(symbol);
-        let set = Span::of(asked).and(visible);
         if symbol.choice.is_some() {
+            let set = Span::of(asked).and(self.visible(symbol));
             return Span {
                 low: Tri::No,
                 high: set.high,
             };
         }
-        let unset = self.logic_unasked(symbol);
-        let mut value = match visible {
-            Span { high: Tri::No, .. } => unset,
-            Span { low: Tri::No, .. } => Span {
-                low: set.low.min(unset.low),
-                high: set.high.max(unset.high),
-            },
-            _ => set,
+        self.logic(symbol, Some(asked))
+    }
+
+    /// sym_calc_value() for a symbol of logic that is not a member of a choice.
+    pub(super) fn logic(&self, symbol: &'a Symbol, asked: Option<Tri>) -> Span {
+        let visible = self.visible(symbol);
+        let unset = || self.logic_unasked(symbol);
+        let mut value = match (asked, visible) {
+            (None, _) | (_, Span { high: Tri::No, .. }) => unset(),
+            (Some(asked), Span { low: Tri::No, .. }) => {
+                let (set, unset) = (Span::of(asked).and(visible), unset());
+                Span {
+                    low: set.low.min(unset.low),
+                    high: set.high.max(unset.high),
+                }
+            }
+            (Some(asked), visible) => Span::of(asked).and(visible),
         };
         value = value.or(self.selected(symbol));
         if self.is_bool(symbol) {
@@ -383,14 +453,7 @@ impl<'a> Values<'a> {
                 Expr::Leaf(operand) => self.text(operand).map(|(text, _)| text),
                 _ => None,
             },
-            Ok(None) => Some(
-                match symbol.kind {
-                    Kind::Int => "0",
-                    Kind::Hex => "0x0",
-                    _ => "",
-                }
-                .into(),
-            ),
+            Ok(None) => Some(symbol.kind.nothing().into()),
             Err(NotKnown) => None,
         }
     }

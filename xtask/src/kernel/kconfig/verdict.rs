@@ -2,6 +2,8 @@
 
 use super::config::Config;
 use super::fragment::Request;
+use super::obstacle::Obstacle;
+use super::remedy::{Provided, Setting};
 use super::value::Value;
 use serde::Serialize;
 use std::fmt;
@@ -103,8 +105,12 @@ pub struct SymbolVerdict {
     pub why: Vec<String>,
     /// Parts of conditions that do not hold, down the chain.
     pub unmet: Vec<Unmet>,
-    /// Requests that would bring it, if a way was found: `CONFIG_FOO=y`.
-    pub remedy: Vec<String>,
+    /// Settings that would bring it, if a way was found.
+    pub remedy: Vec<Setting>,
+    /// Answers of the compiler that the remedy needs and that are not known.
+    pub provided: Vec<Provided>,
+    /// What stands in the way, where there is no remedy.
+    pub obstacles: Vec<Obstacle>,
 }
 
 impl SymbolVerdict {
@@ -141,6 +147,8 @@ pub fn verify(requests: &[Request], config: &Config, base: Option<&Config>) -> V
             why: Vec::new(),
             unmet: Vec::new(),
             remedy: Vec::new(),
+            provided: Vec::new(),
+            obstacles: Vec::new(),
         }
     };
     requests.iter().map(verdict).collect()
@@ -218,7 +226,7 @@ pub fn table(verdicts: &[SymbolVerdict], rows: Rows) -> Vec<String> {
             } else {
                 ": "
             };
-            line += &verdict.why[0];
+            line += verdict.why.first().map_or("", String::as_str);
         } else if !verdict.is_good() {
             line += &format!(" ({}:{})", request.fragment, request.line);
         }
