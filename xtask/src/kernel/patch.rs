@@ -14,6 +14,7 @@
 
 mod author;
 mod headers_of_others;
+mod judged;
 mod mail;
 pub mod mbox;
 mod rewrite;
@@ -25,6 +26,7 @@ use crate::host::files::sha256;
 use anyhow::{Context, Result, bail};
 pub use author::AuthorDate;
 use author::single_spaced;
+pub use judged::refuse_other_reading;
 pub use mail::Scissors;
 pub use rewrite::with_diff_of;
 use std::path::{Path, PathBuf};
@@ -65,14 +67,31 @@ pub struct Patch {
 const LARGEST: u64 = 64 * bounded::MIB;
 
 impl Patch {
-    /// Reads a patch file. Errors name the file and, where there is one, the line.
+    /// Reads a patch file. Errors name the file and, where there is one, the line; git reads its diff otherwise
+    /// ([`refuse_other_reading`]).
     pub fn read(path: &Path) -> Result<Self> {
+        let patch = Self::read_alone(path)?;
+        refuse_other_reading(&[&patch])?;
+        Ok(patch)
+    }
+
+    /// [`Patch::read`] for many files.
+    pub fn read_all(paths: &[PathBuf]) -> Result<Vec<Self>> {
+        let patches: Vec<Self> = paths
+            .iter()
+            .map(|path| Self::read_alone(path))
+            .collect::<Result<_>>()?;
+        refuse_other_reading(&patches.iter().collect::<Vec<_>>())?;
+        Ok(patches)
+    }
+
+    fn read_alone(path: &Path) -> Result<Self> {
         let bytes = bounded::read(path, LARGEST).context("reading a patch")?;
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
         Self::parse(&name, &bytes)
     }
 
-    /// Parses the bytes of the patch file called `name`.
+    /// Parses the bytes of the patch file called `name`; git is not asked.
     pub fn parse(name: &str, bytes: &[u8]) -> Result<Self> {
         Self::parse_mail(name, bytes, Scissors::Kept)
     }

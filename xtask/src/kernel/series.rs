@@ -87,11 +87,7 @@ impl Series {
                 doing()
             );
         }
-        let patches = paths
-            .iter()
-            .map(|path| Patch::read(path))
-            .collect::<Result<Vec<_>>>()
-            .with_context(doing)?;
+        let patches = Patch::read_all(&paths).with_context(doing)?;
         refuse_duplicates(&patches).with_context(doing)?;
         Ok(Series {
             folder: folder.to_path_buf(),

@@ -4,7 +4,7 @@ use super::Context;
 use crate::exit::Outcome;
 use crate::host::bounded;
 use crate::host::files::write_atomic;
-use crate::kernel::patch::Scissors;
+use crate::kernel::patch::{Patch, Scissors, refuse_other_reading};
 use crate::kernel::series::import;
 use crate::ui;
 use anyhow::{Context as _, Result, bail};
@@ -42,6 +42,8 @@ impl Import {
             Scissors::Kept
         };
         let found = import::read(&bytes, scissors).with_context(doing)?;
+        let patches: Vec<&Patch> = found.files.iter().map(|file| &file.patch).collect();
+        refuse_other_reading(&patches).with_context(doing)?;
         let folder = self.folder(context)?;
         if folder.exists() && std::fs::read_dir(&folder).with_context(doing)?.next().is_some() {
             bail!(
