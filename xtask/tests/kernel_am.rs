@@ -416,7 +416,7 @@ fn every_form_of_a_mail_ends_as_with_git_am() {
 }
 
 /// `LOCKSTEP_HISTORY=REPOSITORY cargo test -p xtask --test kernel_am -- --ignored --nocapture`, with
-/// `LOCKSTEP_COMMITS` (1000) of it, each `LOCKSTEP_STRIDE`th (7) without merges.
+/// `LOCKSTEP_COMMITS` (1000) of those before `LOCKSTEP_TIP` (HEAD), each `LOCKSTEP_STRIDE`th (7), without merges.
 #[test]
 #[ignore = "wants the path of a repository with a long history, and minutes"]
 fn a_real_history_ends_as_with_git_am() {
@@ -427,7 +427,8 @@ fn a_real_history_ends_as_with_git_am() {
         value.map_or(default, |value| value.parse().unwrap())
     };
     let (wanted, stride) = (number("LOCKSTEP_COMMITS", 1000), number("LOCKSTEP_STRIDE", 7));
-    let range = [format!("-{}", wanted * stride), "HEAD".to_string()];
+    let tip = std::env::var("LOCKSTEP_TIP").unwrap_or("HEAD".into());
+    let range = [format!("-{}", wanted * stride), tip];
     let range: Vec<&str> = range.iter().map(String::as_str).collect();
     let commits: Vec<_> = commits_of(&repo, &range).into_iter().step_by(stride).collect();
     finish(

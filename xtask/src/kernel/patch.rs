@@ -15,6 +15,7 @@
 mod author;
 mod headers_of_others;
 mod judged;
+mod made_on;
 mod mail;
 pub mod mbox;
 mod rewrite;
@@ -27,6 +28,7 @@ use anyhow::{Context, Result, bail};
 pub use author::AuthorDate;
 use author::single_spaced;
 pub use judged::refuse_other_reading;
+pub use made_on::MadeOn;
 pub use mail::Scissors;
 pub use rewrite::with_diff_of;
 use std::path::{Path, PathBuf};
@@ -61,6 +63,8 @@ pub struct Patch {
     pub scissors: Option<usize>,
     /// The file holds the diff as it is: no transfer encoding, no parts.
     pub plain: bool,
+    /// What it says it was made on; in a [`super::series::Series`], what the series says.
+    pub made_on: MadeOn,
 }
 
 /// Most bytes of a patch file; the largest patches of the kernel, generated headers, have 30 million.
@@ -118,6 +122,7 @@ impl Patch {
         if subject.is_empty() {
             bail!("{}", missing(name, "Subject: [PATCH] TEXT"));
         }
+        let made_on = MadeOn::read(&[mail.message.as_bytes(), b"\n", &mail.patch].concat());
         let lines = |bytes: &[u8]| bytes.iter().filter(|byte| **byte == b'\n').count();
         let left_out = lines(&unconverted).saturating_sub(lines(&as_mail));
         let scanned = diff::scan(name, &mail.patch, mail.patch_line.saturating_add(left_out))?;
@@ -133,6 +138,7 @@ impl Patch {
             files: scanned.files,
             sha256: sha256(bytes),
             scissors: mail.scissors,
+            made_on,
             plain: mail.plain && as_mail.len() == bytes.len(),
             mail: unconverted.to_vec(),
         })
@@ -189,6 +195,8 @@ pub struct Envelope {
     pub message_id: Option<String>,
     /// Whether anything stands in it that could be a diff.
     pub has_diff: bool,
+    /// What it says the series was made on.
+    pub made_on: MadeOn,
 }
 
 /// Reads the header of a mail.
@@ -198,6 +206,7 @@ pub fn envelope(bytes: &[u8]) -> Result<Envelope> {
         subject: single_spaced(&mail.subject.unwrap_or_default()),
         message_id: mail.message_id,
         has_diff: diff::is_there(&mail.patch),
+        made_on: MadeOn::read(&[mail.message.as_bytes(), b"\n", &mail.patch].concat()),
     })
 }
 

@@ -30,6 +30,9 @@ pub struct Both {
     ours: Tree,
 }
 
+/// What an answer begins with where the parent itself could not be made.
+const NOT_THERE: &str = "NO PARENT";
+
 /// A commit as far as a patch decides it.
 type Commit = (String, String);
 
@@ -84,7 +87,14 @@ impl Both {
 
     /// What Lockstep makes of it, and that it can take it back.
     fn lockstep(&mut self, parent: &str, file: &Path) -> Result<(Commit, How, Patch), String> {
-        self.ours.move_to(parent).unwrap();
+        // What is counted as applied begins here: a history of thousands of commits is none of the patch's.
+        git(
+            &self.judge(),
+            &["update-ref", "refs/lockstep/lockstep/tree/base", parent],
+        );
+        self.ours
+            .move_to(parent)
+            .map_err(|error| format!("{NOT_THERE} {error:#}"))?;
         let patch = Patch::read(file).map_err(|error| format!("{error:#}"))?;
         let applied = self.ours.apply(&patch).map_err(|error| format!("{error:#}"))?;
         let commit = self.commit(&applied.commit);
@@ -125,6 +135,7 @@ impl Both {
                     }
                 }
             }
+            (_, Err(said)) if said.starts_with(NOT_THERE) => "parent not made: it changes a submodule",
             (Err(_), Err(said)) if !said.starts_with("NOT TAKEN BACK") => "refused by both",
             // Where lines moved, Lockstep goes on as `git am --3way` does.
             (Err(_), Ok((got, How::ThreeWay, _)))
