@@ -1,5 +1,6 @@
 //! The verbs of a series on a small repository that looks like a kernel: real git and the program itself.
 
+mod series_cases;
 mod small_git;
 mod small_series;
 

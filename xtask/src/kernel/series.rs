@@ -10,6 +10,7 @@
     )
 )]
 
+pub mod chosen;
 pub mod import;
 pub mod needs;
 pub mod scope;

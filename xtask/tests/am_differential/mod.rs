@@ -206,6 +206,7 @@ pub fn run_all(source: &Path, commits: &[(String, String)], back: usize, each: u
         return all;
     };
     let mut both = Both::of(source, first);
+    let mut shown = 0;
     for (at, (commit, parent)) in commits.iter().enumerate() {
         for turn in 0..each {
             let form = &FORMS[(at * each + turn) % FORMS.len()];
@@ -214,6 +215,10 @@ pub fn run_all(source: &Path, commits: &[(String, String)], back: usize, each: u
         if let Some((_, elsewhere)) = at.checked_sub(back).and_then(|at| commits.get(at)) {
             both.compare(commit, elsewhere, &FORMS[at % FORMS.len()], &mut all);
         }
+        for difference in &all.different[shown..] {
+            println!("{difference}");
+        }
+        shown = all.different.len();
         if at % 50 == 49 {
             println!("{} of {} commits: {:?}", at + 1, commits.len(), all.counts);
         }

@@ -47,7 +47,7 @@ fn a_diff_with_converted_line_ends_is_of_a_file_with_such_line_ends() {
 fn diff_git_in_a_text_is_text() {
     let scanned = scan(
         "p",
-        format!("diff --git a/x b/x\nis how it begins\n\n{CHANGE}").as_bytes(),
+        format!("diff --git a/f b/f\nis how it begins\n\n{CHANGE}").as_bytes(),
         1,
     )
     .unwrap();

@@ -151,16 +151,21 @@ fn summary(file: &FileChange) -> Vec<u8> {
     }
 }
 
-/// A list without modes, and without how similar two files are: git is right about both in the commit.
+/// A list without modes, and without how similar two files are: git is right about both in the commit. What happens to
+/// whole files begins behind the NUL of the last name.
 fn names_and_counts(list: &[u8]) -> Vec<u8> {
-    static NOT_SAID: LazyLock<Regex> = LazyLock::new(|| {
-        let forms = r"(?m-u)( \(\d+%\)$)|(^ mode change \d{6} => \d{6}( .*)?\n)|(^ rewrite .* \(\d+%\)\n)";
-        Regex::new(forms).expect("the expression is a constant")
+    static NOT_SAID: LazyLock<[(Regex, &[u8]); 3]> = LazyLock::new(|| {
+        let forms: [(&str, &[u8]); 3] = [
+            (r"(?m-u) \(\d+%\)$", b""),
+            (
+                r"(?m-u)(^|\x00) (mode change \d{6} => \d{6}|rewrite)( .*)?\n",
+                b"$1",
+            ),
+            (r"(?m-u)(^|\x00) (create|delete) mode \d{6} ", b"$1 $2 "),
+        ];
+        forms.map(|(form, kept)| (Regex::new(form).expect("the expression is a constant"), kept))
     });
-    static MODE: LazyLock<Regex> = LazyLock::new(|| {
-        let form = r"(?m-u)^ (create|delete) mode \d{6} ";
-        Regex::new(form).expect("the expression is a constant")
-    });
-    MODE.replace_all(&NOT_SAID.replace_all(list, b"".as_slice()), b" $1 ".as_slice())
-        .into_owned()
+    NOT_SAID.iter().fold(list.to_vec(), |list, (form, kept)| {
+        form.replace_all(&list, *kept).into_owned()
+    })
 }

@@ -4,14 +4,16 @@ use super::{Stack, short};
 use crate::kernel::patch::MadeOn;
 use anyhow::{Context, Result};
 use git2::{Commit, DiffOptions, ErrorCode, Oid, Repository, Sort};
+use serde::Serialize;
 use std::collections::BTreeSet;
 use std::fmt;
 
-/// Most commits whose patch ids are computed; what lies further back is told as not looked at.
+/// Most commits whose patch ids are computed.
 const COMMITS: usize = 5_000;
 
 /// Where the `base-commit` of a series is, seen from HEAD of the tree without the patches that are applied.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum BaseIs {
     /// HEAD itself.
     Head,
@@ -26,7 +28,7 @@ pub enum BaseIs {
 }
 
 /// One patch that a series needs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Prerequisite {
     /// Its stable patch id, full hex.
     pub id: String,
@@ -35,12 +37,14 @@ pub struct Prerequisite {
 }
 
 /// What came of the comparison.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Compared {
     /// The commit that the series names, full hex, and where it is.
     pub base: Option<(String, BaseIs)>,
     /// The patches that it needs, in its order.
     pub prerequisites: Vec<Prerequisite>,
+    /// How many commits were looked at for them, HEAD first.
+    pub looked_at: usize,
     /// HEAD without the patches that are applied, full hex.
     pub head: String,
 }
@@ -112,8 +116,12 @@ impl Compared {
                 None => Remark {
                     weight: Weight::Doubt,
                     text: format!(
-                        "prerequisite-patch-id {id} is missing: no commit of this tree is that patch. Apply it first (`b4 am` or \
-                         https://lore.kernel.org/all/?q=patchid:{id} find it), or go on without it where the series applies and builds"
+                        "prerequisite-patch-id {id} is missing: none of the {} that were looked at is that patch. Apply it first \
+                         (https://lore.kernel.org/all/?q=patchid:{id} finds it), or go on without it where the series applies and builds",
+                        match self.looked_at {
+                            1 => "1 commit".to_string(),
+                            commits => format!("{commits} commits"),
+                        }
                     ),
                 },
             });
@@ -138,16 +146,18 @@ impl Stack {
             Some(base) if self.repo.graph_descendant_of(head.id(), base.id())? => BaseIs::Before,
             Some(_) => BaseIs::Elsewhere,
         };
-        let prerequisites = self.prerequisites(made_on, base.as_ref()).with_context(doing)?;
+        let (prerequisites, looked_at) = self.prerequisites(made_on, base.as_ref()).with_context(doing)?;
         Ok(Some(Compared {
             base: made_on.commit.clone().map(|commit| (commit, place)),
             prerequisites,
+            looked_at,
             head: head.id().to_string(),
         }))
     }
 
-    /// The patches that a series needs, looked for between its base and HEAD.
-    fn prerequisites(&self, made_on: &MadeOn, base: Option<&Commit>) -> Result<Vec<Prerequisite>> {
+    /// The patches that a series needs, looked for between its base and HEAD, and how many commits are there.
+    fn prerequisites(&self, made_on: &MadeOn, base: Option<&Commit>) -> Result<(Vec<Prerequisite>, usize)> {
+        let mut looked_at = 0usize;
         let mut open: BTreeSet<&str> = made_on.prerequisites.iter().map(String::as_str).collect();
         let mut found: Vec<(String, Oid)> = Vec::new();
         if !open.is_empty() {
@@ -159,6 +169,7 @@ impl Stack {
             }
             for id in walk.take(COMMITS) {
                 let commit = self.repo.find_commit(id?)?;
+                looked_at = looked_at.saturating_add(1);
                 if let Some(patch_id) = patch_id(&self.repo, &commit)?.filter(|id| open.remove(id.as_str())) {
                     found.push((patch_id, commit.id()));
                 }
@@ -173,13 +184,11 @@ impl Stack {
                 .find(|(known, _)| known == id)
                 .map(|(_, at)| at.to_string())
         };
-        let all = made_on.prerequisites.iter();
-        Ok(all
-            .map(|id| Prerequisite {
-                id: id.clone(),
-                commit: commit(id),
-            })
-            .collect())
+        let all = made_on.prerequisites.iter().map(|id| Prerequisite {
+            id: id.clone(),
+            commit: commit(id),
+        });
+        Ok((all.collect(), looked_at))
     }
 }
 
