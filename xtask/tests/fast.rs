@@ -1,5 +1,6 @@
 //! Tests that need neither the kernel source nor the virtual board. One program, so that the library is linked once.
 
+mod am_differential;
 mod bare_board;
 mod board_backup;
 mod board_deploy;
@@ -39,12 +40,14 @@ mod kernel_tree;
 mod lease_bench;
 mod local_board;
 mod loopback;
+mod mail_forms;
 mod mail_history;
 mod only_netconsole;
 mod patched_tree;
 mod planted;
 mod recorded_line;
 mod report;
+mod series_cases;
 mod slot_init;
 mod small_git;
 mod small_series;

@@ -1,9 +1,10 @@
 //! What `git am` makes of a patch is the measure: the same tree, message, author and date, on several hundred generated and
 //! real patches.
 
-use crate::mail_history;
+use crate::{am_differential, mail_forms, mail_history};
 
 use git2::{Oid, Repository};
+use mail_forms::{base64, quoted_printable};
 use mail_history::{History, git, run};
 use std::collections::BTreeMap;
 use std::fs;
@@ -67,51 +68,6 @@ fn rewrite(mail: &[u8], kind: &str) -> Vec<u8> {
         }
         _ => mail.to_vec(),
     }
-}
-
-fn base64(bytes: &[u8]) -> Vec<u8> {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = Vec::new();
-    for line in bytes.chunks(57) {
-        for three in line.chunks(3) {
-            let bits = three
-                .iter()
-                .enumerate()
-                .fold(0u32, |bits, (at, byte)| bits | u32::from(*byte) << (16 - 8 * at));
-            for at in 0..4 {
-                let letter = LETTERS[(bits >> (18 - 6 * at)) as usize & 63];
-                out.push(if at <= three.len() { letter } else { b'=' });
-            }
-        }
-        out.push(b'\n');
-    }
-    out
-}
-
-fn quoted_printable(bytes: &[u8]) -> Vec<u8> {
-    let mut out: Vec<u8> = Vec::new();
-    let mut column = 0;
-    for (at, byte) in bytes.iter().enumerate() {
-        let last = bytes.get(at + 1).is_none_or(|next| *next == b'\n');
-        if *byte == b'\n' {
-            out.push(b'\n');
-            column = 0;
-            continue;
-        }
-        let plain = matches!(byte, 33..=60 | 62..=126) || *byte == b' ' && !last;
-        let code = if plain {
-            vec![*byte]
-        } else {
-            format!("={byte:02X}").into_bytes()
-        };
-        if column + code.len() > 75 {
-            out.extend_from_slice(b"=\n");
-            column = 0;
-        }
-        column += code.len();
-        out.extend(code);
-    }
-    out
 }
 
 /// How the mails of a round are made: options of `git format-patch`, and what is done with them afterwards.
@@ -440,4 +396,72 @@ fn the_mails_of_this_project_s_history_make_its_commits() {
         commits.len(),
         commits.len()
     );
+}
+
+/// A history of random changes, each commit in several forms, on its parent and elsewhere.
+#[test]
+fn every_form_of_a_mail_ends_as_with_git_am() {
+    let folder = tempfile::tempdir().unwrap();
+    let repo = folder.path().join("repo");
+    let mut history = History::new(&repo, 2026);
+    (1..=40).for_each(|number| history.grow(number));
+    history
+        .repo
+        .reference("refs/heads/new", history.head, true, "")
+        .unwrap();
+    let commits = commits_of(&repo, &["start..new"]);
+    finish(am_differential::run_all(&repo, &commits, 7, 3), 100);
+}
+
+/// `LOCKSTEP_HISTORY=REPOSITORY cargo test -p xtask --test kernel_am -- --ignored --nocapture`, with
+/// `LOCKSTEP_COMMITS` (1000) of those before `LOCKSTEP_TIP` (HEAD), each `LOCKSTEP_STRIDE`th (7), without merges.
+#[test]
+#[ignore = "wants the path of a repository with a long history, and minutes"]
+fn a_real_history_ends_as_with_git_am() {
+    let repo =
+        PathBuf::from(std::env::var_os("LOCKSTEP_HISTORY").expect("LOCKSTEP_HISTORY names a repository"));
+    let number = |name: &str, default: usize| {
+        let value = std::env::var(name).ok();
+        value.map_or(default, |value| value.parse().unwrap())
+    };
+    let (wanted, stride) = (number("LOCKSTEP_COMMITS", 1000), number("LOCKSTEP_STRIDE", 7));
+    let tip = std::env::var("LOCKSTEP_TIP").unwrap_or("HEAD".into());
+    let range = [format!("-{}", wanted * stride), tip];
+    let range: Vec<&str> = range.iter().map(String::as_str).collect();
+    let commits: Vec<_> = commits_of(&repo, &range).into_iter().step_by(stride).collect();
+    finish(
+        am_differential::run_all(&repo, &commits, 30, 1),
+        commits.len() / 2,
+    );
+}
+
+/// Commits with one parent, and that parent, oldest first.
+fn commits_of(repo: &Path, range: &[&str]) -> Vec<(String, String)> {
+    let mut arguments = vec![
+        "rev-list",
+        "--reverse",
+        "--topo-order",
+        "--parents",
+        "--min-parents=1",
+        "--max-parents=1",
+    ];
+    arguments.extend(range);
+    let listed = String::from_utf8(git(repo, &arguments)).unwrap();
+    let pairs = listed.lines().filter_map(|line| line.split_once(' '));
+    pairs
+        .map(|(commit, parent)| (commit.to_string(), parent.to_string()))
+        .collect()
+}
+
+fn finish(all: am_differential::Compared, least: usize) {
+    println!("{:?}", all.counts);
+    println!("{} forms: {:?}", all.forms.len(), all.forms);
+    assert!(
+        all.different.is_empty(),
+        "{} differ:\n{}",
+        all.different.len(),
+        all.different.join("\n")
+    );
+    let same = all.counts.get("same commit").copied().unwrap_or_default();
+    assert!(same >= least, "only {same} are the same commit");
 }

@@ -1,7 +1,6 @@
 //! The verbs of a series on a small repository that looks like a kernel: real git and the program itself.
 
-use crate::small_git;
-use crate::small_series;
+use crate::{small_git, small_series};
 
 use small_git::git;
 use small_series::{CORE, Rig, error, log, mailbox};

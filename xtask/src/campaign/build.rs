@@ -19,7 +19,7 @@ use crate::kernel::stage;
 use crate::kernel::symbolise::touched::Touched;
 use crate::kernel::symbolise::{BuildFolder, Expected, Symboliser};
 use crate::kernel::toolchain::Toolchain;
-use crate::kernel::tree::Tree;
+use crate::kernel::tree::{Compared, Tree};
 use crate::manifest::Manifest;
 use crate::ui::Ui;
 use anyhow::{Context, Result, bail};
@@ -83,6 +83,16 @@ impl Workshop {
             self.place.key,
             base.get(..12).unwrap_or(&base)
         ))
+    }
+
+    /// Where the base and the prerequisites that the series names are in the tree; nothing where it names none.
+    pub fn made_on(&self) -> Result<Vec<String>> {
+        let Some((_, patch)) = self.patches.first() else {
+            return Ok(Vec::new());
+        };
+        let compared = self.tree.compare_base(&patch.made_on)?;
+        let remarks = compared.iter().flat_map(Compared::remarks);
+        Ok(remarks.map(|remark| remark.to_string()).collect())
     }
 
     /// Where the work tree is.

@@ -1,7 +1,7 @@
 //! `cargo xtask apply`.
 
 use super::Context;
-use super::open_tree::{Where, open};
+use super::open_tree::{Where, open, tell_base};
 use crate::exit::Outcome;
 use crate::host::json::json;
 use crate::kernel::place::{BRANCH, Place};
@@ -47,6 +47,7 @@ impl Apply {
             stack.made_on(revision)?;
         }
         let todo = in_order(&series, &stack, &wanted, &self.which.flags())?;
+        tell_base(context, &stack, &series.made_on)?;
         stack.check_all(&todo.iter().map(|at| &series.patches[*at]).collect::<Vec<_>>())?;
         drop(stack);
         for at in wanted.iter().filter(|at| !todo.contains(at)) {

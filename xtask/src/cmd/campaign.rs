@@ -1,6 +1,7 @@
 //! `cargo xtask campaign`: a new campaign file, what is wrong with one, and what its defaults come to.
 
 use super::Context;
+use super::open_tree::Where;
 use crate::campaign::file::problem::{self, Problem};
 use crate::campaign::file::{Campaign, present, read, schema, skeleton};
 use crate::exit::Outcome;
@@ -173,6 +174,7 @@ fn check(context: &Context, named: &[PathBuf]) -> Result<Outcome> {
             context
                 .ui
                 .line(&format!("{}: {steps}, {tests}, nothing wrong", file.display()));
+            tell_made_on(context, campaign)?;
         }
         answers.push(json!({ "file": file, "problems": problems }));
     }
@@ -189,6 +191,20 @@ fn check(context: &Context, named: &[PathBuf]) -> Result<Outcome> {
             .line(&format!("next: cargo xtask plan {}", file.display()));
     }
     Ok(Outcome::Success)
+}
+
+/// Says where the series' base is in the campaign's tree. A campaign may be checked where neither is there yet.
+fn tell_made_on(context: &Context, campaign: &Campaign) -> Result<()> {
+    let series = Series::open(&context.folders.project.join(&campaign.series))?;
+    let tree = Where {
+        series: None,
+        kernel: campaign.tree.clone(),
+        base: None,
+    };
+    if campaign.tree.is_none() || campaign.tree.as_ref().is_some_and(|tree| tree.exists()) {
+        tree.base_of(context, &series.made_on)?;
+    }
+    Ok(())
 }
 
 /// All of `campaigns/`, by name.

@@ -1,9 +1,10 @@
 //! The series and the kernel tree of a verb that works on them.
 
 use super::Context;
+use crate::kernel::patch::MadeOn;
 use crate::kernel::place::{BRANCH, Place};
 use crate::kernel::series::Series;
-use crate::kernel::tree::{Stack, Tree};
+use crate::kernel::tree::{Compared, Stack, Tree, Weight};
 use anyhow::{Context as _, Result};
 use std::path::PathBuf;
 
@@ -51,6 +52,25 @@ impl Where {
         }
     }
 
+    /// Compares what a series says it was made on with the tree, and prints what came of it: doubts as warnings. `None`:
+    /// the series says nothing, or there is no tree.
+    pub(super) fn base_of(&self, context: &Context, made_on: &MadeOn) -> Result<Option<Compared>> {
+        if made_on.is_empty() {
+            return Ok(None);
+        }
+        match self.stack(context)? {
+            Some(stack) => tell_base(context, &stack, made_on),
+            None => {
+                for line in made_on.to_string().lines() {
+                    context
+                        .ui
+                        .say(&format!("{line} (there is no kernel tree yet to look for it)"));
+                }
+                Ok(None)
+            }
+        }
+    }
+
     /// The flags that name the same series and tree in another command, with a space in front.
     pub(super) fn flags(&self) -> String {
         let mut flags = String::new();
@@ -69,6 +89,18 @@ impl Where {
             .map(|path| format!(" --kernel {}", path.display()))
             .unwrap_or_default()
     }
+}
+
+/// [`Where::base_of`] for an open tree.
+pub(super) fn tell_base(context: &Context, stack: &Stack, made_on: &MadeOn) -> Result<Option<Compared>> {
+    let compared = stack.compare_base(made_on)?;
+    for remark in compared.iter().flat_map(Compared::remarks) {
+        match remark.weight {
+            Weight::Fine => context.ui.say(&remark.to_string()),
+            Weight::Doubt => context.ui.warn(&remark.to_string()),
+        }
+    }
+    Ok(compared)
 }
 
 /// Opens the work tree with a task on the screen if it has to be made, and says what was repaired.

@@ -9,7 +9,9 @@ pub mod patch_id;
 mod paths;
 
 use anyhow::{Result, bail};
-use header_lines::{PlainPath, blob_ids, hunk_counts, octal, plain_path, strip_any, trim_end};
+use header_lines::{
+    PlainPath, Prefix, blob_ids, hunk_counts, octal, plain_path, shorter, strip_any, trim_end,
+};
 use hunks::{Hunk, Line};
 use paths::{header_paths, named_path, unquote};
 use std::path::{Component, Path, PathBuf};
@@ -68,11 +70,12 @@ pub fn scan(name: &str, bytes: &[u8], first_line: usize) -> Result<Scanned> {
         at: 0,
         first_line,
         text: Vec::with_capacity(bytes.len()),
+        plain_prefix: None,
     };
     let mut files = Vec::new();
     while let Some(line) = scanner.peek() {
         if line.starts_with(b"diff --git ") {
-            files.push(scanner.file()?);
+            files.extend(scanner.file()?);
         } else if scanner.at_plain_header() {
             files.push(scanner.plain_file()?);
         } else {
@@ -111,6 +114,8 @@ struct Scanner<'a> {
     at: usize,
     first_line: usize,
     text: Vec<u8>,
+    /// Whether names of a diff that git did not write begin with a folder that goes away; the first file decides.
+    plain_prefix: Option<Prefix>,
 }
 
 impl<'a> Scanner<'a> {
@@ -138,26 +143,27 @@ impl<'a> Scanner<'a> {
         starts(0, b"--- ") && starts(1, b"+++ ") && starts(2, b"@@ -")
     }
 
-    /// A file of a diff that git did not write: the first folder of its names goes away (`-p1`), and of two names
-    /// the new one is taken, or the shorter one if the new one only adds to it.
+    /// A file of a diff that git did not write (`parse_traditional_patch()` in git's apply.c): the first folder of
+    /// its names goes away (`-p1`), unless a new name has none; of two names the new one is taken, or the shorter one
+    /// if the new one only adds to it.
     fn plain_file(&mut self) -> Result<FileChange> {
         let line = self.line_number();
-        let name = |offset: usize, prefix: &[u8]| {
+        let header = |offset: usize, prefix: &[u8]| {
             let line = self.lines.get(self.at.saturating_add(offset));
-            plain_path(
-                line.and_then(|line| line.strip_prefix(prefix))
-                    .unwrap_or_default(),
-            )
+            line.and_then(|line| line.strip_prefix(prefix))
+                .unwrap_or_default()
         };
-        let (old, new) = (name(0, b"--- "), name(1, b"+++ "));
+        let (old, new) = (header(0, b"--- "), header(1, b"+++ "));
+        let prefix = self.plain_prefix.or_else(|| Prefix::of(new));
+        self.plain_prefix = prefix;
+        let prefix = prefix.unwrap_or_default();
+        let (old, new) = (plain_path(old, prefix), plain_path(new, prefix));
         let (life, path) = match (old, new) {
             (PlainPath::Nothing, PlainPath::Is(new)) => (Life::New, new),
             (PlainPath::Is(old), PlainPath::Nothing) => (Life::Deleted, old),
-            (PlainPath::Is(old), PlainPath::Is(new)) => {
-                let bytes = |path: &PathBuf| path.as_os_str().as_encoded_bytes().to_vec();
-                let longer = bytes(&new).starts_with(&bytes(&old));
-                (Life::Stays, if longer { old } else { new })
-            }
+            (PlainPath::Was(old), PlainPath::Is(new)) => (Life::New, shorter(old, new)),
+            (PlainPath::Is(old), PlainPath::Was(new)) => (Life::Deleted, shorter(old, new)),
+            (PlainPath::Is(old), PlainPath::Is(new)) => (Life::Stays, shorter(old, new)),
             _ => bail!(
                 "{}:{line}: `{}` and the line behind it name no file below a folder such as `a/` and `b/`",
                 self.name,
@@ -168,7 +174,7 @@ impl<'a> Scanner<'a> {
             old: (life != Life::New).then(|| path.clone()),
             new: (life != Life::Deleted).then(|| path.clone()),
             blobs: None,
-            new_mode: (life == Life::New).then_some(0o100644),
+            new_mode: None,
             old_mode: None,
             copied: false,
             hunks: Vec::new(),
@@ -197,16 +203,11 @@ impl<'a> Scanner<'a> {
         Ok(change)
     }
 
-    fn file(&mut self) -> Result<FileChange> {
+    /// A file of a diff that git wrote; `None` where `diff --git` is followed by no line of a header: such a line is
+    /// text to git.
+    fn file(&mut self) -> Result<Option<FileChange>> {
         let header = self.peek().unwrap_or_default();
-        let line = self.line_number();
-        if header.ends_with(b"\r\n") {
-            bail!(
-                "{}:{line}: the line ends in CR LF: a mail program or an editor has converted the line ends of this patch; \
-                 write it anew with `git format-patch`, take it from the list with `b4 am`, or undo it with `sed -i 's/\\r$//' FILE`",
-                self.name
-            );
-        }
+        let (line, start) = (self.line_number(), self.text.len());
         let shown = trim_end(header.strip_prefix(b"diff --git ").unwrap_or_default());
         let (old, new) = header_paths(shown).unzip();
         let mut change = FileChange {
@@ -221,9 +222,15 @@ impl<'a> Scanner<'a> {
             line,
         };
         self.take();
-        let kind = self.header_lines(&mut change)?;
-        change.old = change.old.filter(|_| kind != Life::New);
-        change.new = change.new.filter(|_| kind != Life::Deleted);
+        let header_ends = self.at;
+        let life = self.header_lines(&mut change)?;
+        if self.at == header_ends {
+            self.text.truncate(start);
+            return Ok(None);
+        }
+        let renamed = change.old != change.new;
+        change.old = change.old.filter(|_| life != Life::New);
+        change.new = change.new.filter(|_| life != Life::Deleted);
         if change.old.is_none() && change.new.is_none() {
             bail!(
                 "{}:{line}: `diff --git {}` does not name a file below a folder such as `a/` and `b/`",
@@ -232,44 +239,61 @@ impl<'a> Scanner<'a> {
             );
         }
         self.refuse_escapes(&change)?;
-        Ok(change)
+        self.content(&mut change, life)?;
+        let mode =
+            change.new_mode.is_some() && change.old_mode.is_some() && change.new_mode != change.old_mode;
+        let changes_name_or_mode = life != Life::Stays || renamed || change.copied || mode;
+        if change.hunks.is_empty() && change.binary.is_none() && !changes_name_or_mode {
+            bail!(
+                "{}:{line}: `diff --git` is followed by no hunk and no change of a name or a mode: the patch is cut off or was edited by hand",
+                self.name
+            );
+        }
+        Ok(Some(change))
     }
 
-    /// The lines behind `diff --git`, up to the next file.
-    fn header_lines(&mut self, change: &mut FileChange) -> Result<Life> {
-        let mut life = Life::Stays;
-        let mut whole = false;
-        while let Some(line) = self.peek() {
-            if line.starts_with(b"diff --git ") || line == b"-- \n" || line.trim_ascii().is_empty() {
-                break;
-            }
-            if line.starts_with(b"@@ ") {
-                self.hunks(change, life)?;
-                return Ok(life);
-            }
-            if line.starts_with(b"GIT binary patch") {
-                self.refuse_short_ids(change)?;
-                let start = self.text.len();
-                self.binary();
-                change.binary = self.text.get(start..).map(<[u8]>::to_vec);
-                return Ok(life);
-            }
-            if line.starts_with(b"Binary files ") {
+    /// Hunks, or a binary patch, or nothing.
+    fn content(&mut self, change: &mut FileChange, life: Life) -> Result<()> {
+        let Some(line) = self.peek() else { return Ok(()) };
+        let start = self.text.len();
+        if line.starts_with(b"@@ -") {
+            return self.hunks(change, life);
+        }
+        if trim_end(line) == b"GIT binary patch" {
+            self.refuse_short_ids(change)?;
+            self.binary();
+        } else if strip_any(line, &[b"Binary files ", b"Files "]).is_some()
+            && trim_end(line).ends_with(b" differ")
+        {
+            // git takes the content from its own objects where the `index` line names one that is there.
+            if self.refuse_short_ids(change).is_err() {
                 bail!(
                     "{}:{}: the content of this binary file is not in the patch; `git format-patch` without `--no-binary` puts it there",
                     self.name,
                     self.line_number()
                 );
             }
-            whole |= strip_any(line, &[b"rename ", b"copy ", b"new ", b"old mode", b"deleted "]).is_some();
+            self.take();
+        } else {
+            return Ok(());
+        }
+        change.binary = self.text.get(start..).map(<[u8]>::to_vec);
+        Ok(())
+    }
+
+    /// The lines behind `diff --git`, up to the first that is none of a header (`parse_git_diff_header()` in git's
+    /// apply.c).
+    fn header_lines(&mut self, change: &mut FileChange) -> Result<Life> {
+        let mut life = Life::Stays;
+        while let Some(line) = self.peek() {
             if let Some(path) = line.strip_prefix(b"--- ") {
                 change.old = named_path(path).or(change.old.take());
             } else if let Some(path) = line.strip_prefix(b"+++ ") {
                 change.new = named_path(path).or(change.new.take());
-            } else if let Some(path) = strip_any(line, &[b"rename from ", b"copy from "]) {
+            } else if let Some(path) = strip_any(line, &[b"rename from ", b"rename old ", b"copy from "]) {
                 change.old = Some(unquote(trim_end(path)));
                 change.copied = line.starts_with(b"copy");
-            } else if let Some(path) = strip_any(line, &[b"rename to ", b"copy to "]) {
+            } else if let Some(path) = strip_any(line, &[b"rename to ", b"rename new ", b"copy to "]) {
                 change.new = Some(unquote(trim_end(path)));
             } else if let Some(mode) = line.strip_prefix(b"new file mode ") {
                 (life, change.new_mode) = (Life::New, Some(self.mode(mode)?));
@@ -284,22 +308,9 @@ impl<'a> Scanner<'a> {
                 let mode = ids.split(|byte| *byte == b' ').nth(1).and_then(octal);
                 change.old_mode = mode.or(change.old_mode);
             } else if strip_any(line, &[b"similarity index ", b"dissimilarity index "]).is_none() {
-                bail!(
-                    "{}:{}: found `{}` in the header of a file's diff; allowed here: an extended header of git-diff(1), \
-                     `--- `, `+++ ` or `@@ `",
-                    self.name,
-                    self.line_number(),
-                    String::from_utf8_lossy(trim_end(line))
-                );
+                break;
             }
             self.take();
-        }
-        if !whole {
-            bail!(
-                "{}:{}: `diff --git` is followed by no hunk and no change of a name or a mode: the patch is cut off or was edited by hand",
-                self.name,
-                change.line
-            );
         }
         Ok(life)
     }
@@ -351,7 +362,7 @@ impl<'a> Scanner<'a> {
 
     fn hunks(&mut self, change: &mut FileChange, life: Life) -> Result<()> {
         while let Some(header) = self.peek() {
-            if !header.starts_with(b"@@ ") {
+            if !header.starts_with(b"@@ -") {
                 break;
             }
             let at = self.line_number();
@@ -383,18 +394,6 @@ impl<'a> Scanner<'a> {
             };
             self.hunk_lines(at, &mut hunk)?;
             change.hunks.push(hunk);
-        }
-        if let Some(line) = self.peek() {
-            let surplus =
-                matches!(line.first(), Some(b'+' | b'-' | b' ')) && !trim_end(line).starts_with(b"--");
-            if surplus {
-                bail!(
-                    "{}:{}: found `{}` behind the last line of a hunk: the hunk has more lines than its header says",
-                    self.name,
-                    self.line_number(),
-                    String::from_utf8_lossy(trim_end(line))
-                );
-            }
         }
         Ok(())
     }

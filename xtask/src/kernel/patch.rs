@@ -4,6 +4,8 @@
 
 mod author;
 mod headers_of_others;
+mod judged;
+mod made_on;
 mod mail;
 pub mod mbox;
 mod rewrite;
@@ -15,6 +17,8 @@ use crate::host::files::sha256;
 use anyhow::{Context, Result, bail};
 pub use author::AuthorDate;
 use author::single_spaced;
+pub use judged::refuse_other_reading;
+pub use made_on::MadeOn;
 pub use mail::Scissors;
 pub use rewrite::with_diff_of;
 use std::path::{Path, PathBuf};
@@ -49,20 +53,39 @@ pub struct Patch {
     pub scissors: Option<usize>,
     /// The file holds the diff as it is: no transfer encoding, no parts.
     pub plain: bool,
+    /// What it says it was made on; in a [`super::series::Series`], what the series says.
+    pub made_on: MadeOn,
 }
 
 /// Most bytes of a patch file; the largest patches of the kernel, generated headers, have 30 million.
 const LARGEST: u64 = 64 * bounded::MIB;
 
 impl Patch {
-    /// Reads a patch file. Errors name the file and, where there is one, the line.
+    /// Reads a patch file. Errors name the file and, where there is one, the line; git reads its diff otherwise
+    /// ([`refuse_other_reading`]).
     pub fn read(path: &Path) -> Result<Self> {
+        let patch = Self::read_alone(path)?;
+        refuse_other_reading(&[&patch])?;
+        Ok(patch)
+    }
+
+    /// [`Patch::read`] for many files.
+    pub fn read_all(paths: &[PathBuf]) -> Result<Vec<Self>> {
+        let patches: Vec<Self> = paths
+            .iter()
+            .map(|path| Self::read_alone(path))
+            .collect::<Result<_>>()?;
+        refuse_other_reading(&patches.iter().collect::<Vec<_>>())?;
+        Ok(patches)
+    }
+
+    fn read_alone(path: &Path) -> Result<Self> {
         let bytes = bounded::read(path, LARGEST).context("reading a patch")?;
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
         Self::parse(&name, &bytes)
     }
 
-    /// Parses the bytes of the patch file called `name`.
+    /// Parses the bytes of the patch file called `name`; git is not asked.
     pub fn parse(name: &str, bytes: &[u8]) -> Result<Self> {
         Self::parse_mail(name, bytes, Scissors::Kept)
     }
@@ -89,6 +112,7 @@ impl Patch {
         if subject.is_empty() {
             bail!("{}", missing(name, "Subject: [PATCH] TEXT"));
         }
+        let made_on = MadeOn::read(&[mail.message.as_bytes(), b"\n", &mail.patch].concat());
         let lines = |bytes: &[u8]| bytes.iter().filter(|byte| **byte == b'\n').count();
         let left_out = lines(&unconverted).saturating_sub(lines(&as_mail));
         let scanned = diff::scan(name, &mail.patch, mail.patch_line.saturating_add(left_out))?;
@@ -104,6 +128,7 @@ impl Patch {
             files: scanned.files,
             sha256: sha256(bytes),
             scissors: mail.scissors,
+            made_on,
             plain: mail.plain && as_mail.len() == bytes.len(),
             mail: unconverted.to_vec(),
         })
@@ -160,6 +185,8 @@ pub struct Envelope {
     pub message_id: Option<String>,
     /// Whether anything stands in it that could be a diff.
     pub has_diff: bool,
+    /// What it says the series was made on.
+    pub made_on: MadeOn,
 }
 
 /// Reads the header of a mail.
@@ -169,6 +196,7 @@ pub fn envelope(bytes: &[u8]) -> Result<Envelope> {
         subject: single_spaced(&mail.subject.unwrap_or_default()),
         message_id: mail.message_id,
         has_diff: diff::is_there(&mail.patch),
+        made_on: MadeOn::read(&[mail.message.as_bytes(), b"\n", &mail.patch].concat()),
     })
 }
 

@@ -1,10 +1,11 @@
 //! A series: a folder with a `series` file (quilt(1): a path a line, comments behind `#`) or with plain numbered files.
 
+pub mod chosen;
 pub mod import;
 pub mod needs;
 pub mod scope;
 
-use super::patch::{Patch, file_name};
+use super::patch::{MadeOn, Patch, envelope, file_name};
 use crate::host::bounded;
 use crate::host::one_line;
 use anyhow::{Context, Result, bail};
@@ -19,6 +20,8 @@ pub struct Series {
     pub patches: Vec<Patch>,
     /// The file of each patch.
     pub paths: Vec<PathBuf>,
+    /// What the series says it was made on: in its cover letter, in the comments of its `series` file, or in a patch.
+    pub made_on: MadeOn,
 }
 
 /// One entry of a `series` file.
@@ -77,16 +80,18 @@ impl Series {
                 doing()
             );
         }
-        let patches = paths
-            .iter()
-            .map(|path| Patch::read(path))
-            .collect::<Result<Vec<_>>>()
-            .with_context(doing)?;
+        let mut patches = Patch::read_all(&paths).with_context(doing)?;
         refuse_duplicates(&patches).with_context(doing)?;
+        let mut made_on = said_by_the_folder(folder).with_context(doing)?;
+        patches.iter().for_each(|patch| made_on.add(&patch.made_on));
+        for patch in &mut patches {
+            patch.made_on.clone_from(&made_on);
+        }
         Ok(Series {
             folder: folder.to_path_buf(),
             patches,
             paths,
+            made_on,
         })
     }
 
@@ -94,6 +99,33 @@ impl Series {
     pub fn find(&self, wanted: &str) -> Result<usize> {
         find(&self.patches, wanted).with_context(|| format!("in the series {}", self.folder.display()))
     }
+}
+
+/// What the comments of the `series` file (`# base-commit: ID`, as an import writes them) and the cover letter say that the
+/// series was made on. A cover letter that cannot be read says nothing: it is no part of the series.
+fn said_by_the_folder(folder: &Path) -> Result<MadeOn> {
+    let mut made_on = MadeOn::default();
+    let list = folder.join("series");
+    if list.is_file() {
+        let text = bounded::read_text(&list, bounded::WRITTEN)?;
+        let comments: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("# ")).collect();
+        made_on.add(&MadeOn::read(comments.join("\n").as_bytes()));
+    }
+    let mut covers: Vec<PathBuf> = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        let name = file_name(&path);
+        if super::patch::leading_number(&name) == Some(0) && name.ends_with(".patch") && path.is_file() {
+            covers.push(path);
+        }
+    }
+    covers.sort();
+    for cover in covers {
+        if let Ok(cover) = envelope(&bounded::read(&cover, bounded::WRITTEN)?) {
+            made_on.add(&cover.made_on);
+        }
+    }
+    Ok(made_on)
 }
 
 /// Parses a `series` file. A line is a path; what follows it may be `-p1` (what git writes), nothing else.

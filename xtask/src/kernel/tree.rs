@@ -18,6 +18,7 @@ mod difference;
 mod export;
 mod graft;
 mod identity;
+mod made_on;
 mod refresh;
 mod standing;
 mod three_way;
@@ -29,6 +30,7 @@ use git2::{Commit, Oid, Repository, Signature, Sort};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+pub use made_on::{BaseIs, Compared, Prerequisite, Remark, Weight};
 pub use refresh::Refreshed;
 
 /// A commit that cannot stand without another.
@@ -139,9 +141,12 @@ impl Stack {
         Ok(())
     }
 
-    /// What a merge may begin from beside the blobs of `index` lines: the named revision, and the series' base.
-    fn merge_bases<'r>(&self, repo: &'r Repository) -> Result<Vec<git2::Tree<'r>>> {
-        let commits = [self.made_on, Some(self.base_commit()?.id())];
+    /// What a merge may begin from beside the blobs of `index` lines: the revision that the user named, the
+    /// `base-commit` of the series, and the commit that patches are counted from.
+    fn merge_bases<'r>(&self, repo: &'r Repository, patch: &Patch) -> Result<Vec<git2::Tree<'r>>> {
+        let said = made_on::named(repo, &patch.made_on)?.map(|commit| commit.id());
+        let mut commits = vec![self.made_on, said, Some(self.base_commit()?.id())];
+        commits.dedup();
         let mut trees = Vec::new();
         for id in commits.into_iter().flatten() {
             trees.push(repo.find_commit(id)?.tree()?);
@@ -191,7 +196,7 @@ impl Stack {
             .0
             .find_commit(self.head_commit()?.id())
             .with_context(doing)?;
-        let bases = self.merge_bases(&memory.0)?;
+        let bases = self.merge_bases(&memory.0, patch)?;
         let applied = apply::apply(&memory.0, &head.tree()?, patch, &bases, Some(head.id()));
         Ok(applied.with_context(doing)?.how)
     }
@@ -200,10 +205,10 @@ impl Stack {
     pub fn check_all(&self, patches: &[&Patch]) -> Result<()> {
         let memory = graft::Scratch::of(&self.repo)?;
         let head = self.head_commit()?.id();
-        let bases = self.merge_bases(&memory.0)?;
         let mut tree = memory.0.find_commit(head)?.tree()?;
         for patch in patches {
             let doing = || format!("applying {} ({})", patch.name, patch.subject);
+            let bases = self.merge_bases(&memory.0, patch)?;
             let applied = apply::apply(&memory.0, &tree, patch, &bases, Some(head)).with_context(doing)?;
             tree = memory.0.find_tree(applied.tree)?;
         }
@@ -218,9 +223,9 @@ impl Stack {
     /// [`Tree::applied`] for patches that are no whole series.
     pub fn applied_patches(&self, patches: &[Patch]) -> Result<Vec<Option<String>>> {
         let stack = self.commits_on_base()?;
-        let bases = self.merge_bases(&self.repo)?;
         let mut result = Vec::with_capacity(patches.len());
         for patch in patches {
+            let bases = self.merge_bases(&self.repo, patch)?;
             let mut found = None;
             for commit in stack.iter().rev() {
                 if identity::is_patch(&self.repo, commit, patch, &bases)? {
@@ -354,7 +359,7 @@ impl Tree {
     pub fn take_back(&mut self, patch: &Patch, later: Later) -> Result<Reverted> {
         let doing = || format!("reverting {} ({})", patch.name, patch.subject);
         let stack = self.commits_on_base().with_context(doing)?;
-        let bases = self.merge_bases(&self.stack.repo).with_context(doing)?;
+        let bases = self.merge_bases(&self.stack.repo, patch).with_context(doing)?;
         let mut found = None;
         for (at, commit) in stack.iter().enumerate().rev() {
             if identity::is_patch(&self.stack.repo, commit, patch, &bases).with_context(doing)? {
@@ -410,7 +415,7 @@ impl Tree {
     /// as this patch afterwards, so that it could not be taken back.
     fn commit_of(&self, patch: &Patch, head: &Commit) -> Result<(Oid, How)> {
         let repo = &self.stack.repo;
-        let bases = self.merge_bases(repo)?;
+        let bases = self.merge_bases(repo, patch)?;
         let applied = apply::apply(repo, &head.tree()?, patch, &bases, Some(head.id()))?;
         let id = repo.commit(
             None,

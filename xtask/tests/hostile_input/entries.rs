@@ -178,7 +178,7 @@ pub fn mail(bytes: &[u8]) {
     drop(Patch::parse("x", bytes));
     drop(Patch::parse_mail("x", bytes, Scissors::Cut));
     drop(mbox::split(bytes));
-    drop(series::import::read(bytes, Scissors::Kept));
+    drop(series::import::read(bytes, Scissors::Kept, None));
 }
 
 /// Every JSON document that is read again, as each of them.

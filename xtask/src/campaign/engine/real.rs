@@ -132,7 +132,7 @@ impl Hands for Engine<'_> {
             consent: self.consent,
             say: &|line| self.ui.say(&format!("    {line}")),
         };
-        let mut facts = Vec::new();
+        let mut facts = self.workshop.made_on()?;
         let ready = preflight::prepare(&context, &mut facts)?;
         self.workshop.protect_release(&ready.protected.release);
         self.prepared = Some(Prepared {

@@ -1,7 +1,7 @@
 //! `cargo xtask series check`.
 
 use super::Context;
-use crate::cmd::open_tree::Where;
+use crate::cmd::open_tree::{Where, tell_base};
 use crate::exit::Outcome;
 use crate::host::bounded;
 use crate::host::files::write_atomic;
@@ -21,6 +21,8 @@ use xshell::{Shell, cmd};
 #[command(
     after_help = "The checkpatch.pl is the tree's own. What it says is kept beside each patch as PATCH.check (git ignores it: it is made again at any time), \
 with the hash of what it looked at, and `series` shows its summary. Exit code 3 if it found errors.
+
+What the series says it was made on (base-commit: and prerequisite-patch-id: of git-format-patch(1)) is compared with the tree.
 
 Example:
   cargo xtask series check --series patches/rehearsal"
@@ -64,6 +66,7 @@ impl Check {
             context.ui.json(&json!({ "dry_run": true }))?;
             return Ok(Outcome::Success);
         }
+        let made_on = tell_base(context, &stack, &series.made_on)?;
         let tools = tools(&stack)?;
         let (mut found_errors, mut results) = (false, Vec::new());
         for at in wanted {
@@ -91,9 +94,9 @@ impl Check {
                 json!({ "patch": patch.name, "summary": summary, "file": ui::path_name(&beside(file)) }),
             );
         }
-        context
-            .ui
-            .json(&json!({ "series": ui::path_name(&series.folder), "checked": results }))?;
+        context.ui.json(
+            &json!({ "series": ui::path_name(&series.folder), "made_on": made_on, "checked": results }),
+        )?;
         context.ui.say(&format!(
             "the whole of it is in *.check beside the patches; next: cargo xtask series{}",
             self.which.flags()

@@ -28,16 +28,40 @@ fn a_short_hunk_is_named_with_its_lines() {
     );
 }
 
+/// git ends a hunk where its counts end, and passes over what stands between two files.
 #[test]
-fn a_long_hunk_is_named() {
-    let error = error(&format!("{CHANGE}+d\n"));
-    assert!(error.starts_with("p.patch:18: found `+d`"), "{error}");
+fn lines_behind_a_hunk_are_words() {
+    let scanned = scan("p", format!("{CHANGE}+d\n x\n{CHANGE}").as_bytes(), 1).unwrap();
+    assert_eq!(scanned.files.len(), 2);
+    assert_eq!(scanned.text, format!("{CHANGE}{CHANGE}").as_bytes());
 }
 
 #[test]
-fn converted_line_ends_are_named_as_such() {
-    let error = error(&CHANGE.replace('\n', "\r\n"));
-    assert!(error.contains("p.patch:10: the line ends in CR LF"), "{error}");
+fn a_diff_with_converted_line_ends_is_of_a_file_with_such_line_ends() {
+    let scanned = scan("p", CHANGE.replace('\n', "\r\n").as_bytes(), 1).unwrap();
+    assert_eq!(scanned.files[0].new, Some(PathBuf::from("f")));
+    assert_eq!(scanned.files[0].hunks[0].lines[1].text, b"b\r\n");
+}
+
+#[test]
+fn diff_git_in_a_text_is_text() {
+    let scanned = scan(
+        "p",
+        format!("diff --git a/f b/f\nis how it begins\n\n{CHANGE}").as_bytes(),
+        1,
+    )
+    .unwrap();
+    assert_eq!(scanned.files.len(), 1);
+    assert_eq!(scanned.text, CHANGE.as_bytes());
+}
+
+#[test]
+fn names_without_a_folder_are_taken_as_git_guesses_them() {
+    let flat = "--- f.orig\n+++ f\n@@ -1 +1 @@\n-a\n+b\n--- a/g.orig\n+++ a/g\n@@ -1 +1 @@\n-a\n+b\n";
+    let files = scan("p", flat.as_bytes(), 1).unwrap().files;
+    let names: Vec<_> = files.iter().map(|file| file.new.as_deref().unwrap()).collect();
+    assert_eq!(names, [std::path::Path::new("f"), std::path::Path::new("a/g")]);
+    assert!(error("--- f\n+++ /dev/null\n@@ -1 +0,0 @@\n-a\n").contains("name no file below a folder"));
 }
 
 #[test]

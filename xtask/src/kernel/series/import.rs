@@ -1,7 +1,8 @@
 //! A mailbox, such as `b4 am` writes, made a series: which mails are its patches, in which order, under which names.
 
+use super::chosen::Chosen;
 use crate::kernel::patch::mbox::{self, Letter};
-use crate::kernel::patch::{Envelope, Patch, Scissors, envelope};
+use crate::kernel::patch::{Envelope, MadeOn, Patch, Scissors, envelope};
 use anyhow::{Context, Result, bail};
 use std::path::Path;
 
@@ -23,17 +24,30 @@ pub struct Import {
     pub files: Vec<NewFile>,
     /// Subjects of the mails that are no patches: the cover letter, answers.
     pub left_out: Vec<String>,
+    /// Which patches were asked for; `None`: all of the series.
+    pub chosen: Option<Chosen>,
+    /// Subjects of the patches that were not.
+    pub not_chosen: Vec<String>,
+    /// What the cover letter or a patch says that the series was made on.
+    pub made_on: MadeOn,
 }
 
-/// Reads a mailbox. The order is that of the `[PATCH n/m]` numbers. Errors, with the line of the mailbox: a number
-/// that is missing or there twice, a series that is not one (different m), a patch that cannot be read, no patch at
-/// all.
-pub fn read(bytes: &[u8], scissors: Scissors) -> Result<Import> {
+/// Reads a mailbox. The order is that of the `[PATCH n/m]` numbers; of `chosen`, all of those that are named and no
+/// others. Errors, with the line of the mailbox: a number that is missing or there twice, a series that is not one
+/// (different m), a patch that cannot be read, no patch at all.
+pub fn read(bytes: &[u8], scissors: Scissors, chosen: Option<&Chosen>) -> Result<Import> {
     let mut found: Vec<(Option<Number>, Letter, Envelope)> = Vec::new();
     let mut left_out = Vec::new();
+    let (mut made_on, mut of_patches) = (MadeOn::default(), MadeOn::default());
     for letter in mbox::split(bytes)? {
         let head = envelope(&letter.bytes).with_context(|| format!("in the mail of line {}", letter.line))?;
         let number = number(&head.subject);
+        // A cover letter speaks for all of the series, wherever it stands; an answer for nobody.
+        match (head.has_diff, is_answer(&head.subject)) {
+            (true, _) => of_patches.add(&head.made_on),
+            (false, false) => made_on.add(&head.made_on),
+            (false, true) => {}
+        }
         match number {
             _ if head.has_diff => found.push((number, letter, head)),
             Some(Number { n, m }) if n > 0 && !is_answer(&head.subject) => bail!(
@@ -50,10 +64,15 @@ pub fn read(bytes: &[u8], scissors: Scissors) -> Result<Import> {
             left_out.len()
         );
     }
-    put_in_order(&mut found)?;
-    let mut files = Vec::new();
+    put_in_order(&mut found, chosen)?;
+    made_on.add(&of_patches);
+    let (mut files, mut not_chosen) = (Vec::new(), Vec::new());
     for (at, (number, letter, head)) in found.into_iter().enumerate() {
-        let number = number.map_or(at.saturating_add(1), |number| number.n as usize);
+        let number = number.map_or(u32::try_from(at.saturating_add(1))?, |number| number.n);
+        if chosen.is_some_and(|chosen| !chosen.has(number)) {
+            not_chosen.push(head.subject);
+            continue;
+        }
         let doing = || format!("in the mail of line {} (`{}`)", letter.line, head.subject);
         let mut bytes = letter.bytes;
         let mut patch = Patch::parse_mail("mail", &bytes, scissors).with_context(doing)?;
@@ -64,7 +83,13 @@ pub fn read(bytes: &[u8], scissors: Scissors) -> Result<Import> {
         patch = Patch::parse(&name, &bytes).with_context(doing)?;
         files.push(NewFile { name, bytes, patch });
     }
-    Ok(Import { files, left_out })
+    Ok(Import {
+        files,
+        left_out,
+        chosen: chosen.cloned(),
+        not_chosen,
+        made_on,
+    })
 }
 
 impl NewFile {
@@ -104,13 +129,14 @@ fn is_answer(subject: &str) -> bool {
         .is_some_and(|start| start.eq_ignore_ascii_case("re:"))
 }
 
-fn put_in_order(found: &mut [(Option<Number>, Letter, Envelope)]) -> Result<()> {
+fn put_in_order(found: &mut [(Option<Number>, Letter, Envelope)], chosen: Option<&Chosen>) -> Result<()> {
     let numbered: Vec<(Number, usize)> = found
         .iter()
         .filter_map(|(n, letter, _)| Some(((*n)?, letter.line)))
         .collect();
     if numbered.is_empty() {
-        return Ok(());
+        let there: Vec<u32> = (1..=u32::try_from(found.len())?).collect();
+        return refuse_missing(&there, u32::try_from(found.len())?, chosen);
     }
     if let Some((_, letter, head)) = found.iter().find(|(number, _, _)| number.is_none()) {
         bail!(
@@ -142,15 +168,32 @@ fn put_in_order(found: &mut [(Option<Number>, Letter, Envelope)]) -> Result<()> 
     if let Some((n, line)) = in_order.iter().find(|(n, _)| *n > m || *n == 0) {
         bail!("line {line}: this patch says that it is {n} of {m}");
     }
-    // Each number is there once, and none is above m.
-    let missing = usize::try_from(m)?.saturating_sub(in_order.len());
-    if missing > 0 {
+    let there: Vec<u32> = in_order.iter().map(|(n, _)| *n).collect();
+    refuse_missing(&there, m, chosen)?;
+    found.sort_by_key(|(number, _, _)| number.map(|number| number.n));
+    Ok(())
+}
+
+/// `there` are the numbers of the patches, in order, each once and none above `m`.
+fn refuse_missing(there: &[u32], m: u32, chosen: Option<&Chosen>) -> Result<()> {
+    if let Some(chosen) = chosen {
+        if let Some(n) = chosen.first_missing(there, m) {
+            let all = Chosen::of(there.iter().copied())
+                .map(|all| all.to_string())
+                .unwrap_or_default();
+            bail!(
+                "patch {n}/{m} was asked for with `--cherry-pick {chosen}` and is not in the mailbox; there are {all}"
+            );
+        }
+        return Ok(());
+    }
+    let missing = usize::try_from(m)?.saturating_sub(there.len());
+    if let Some(all) = Chosen::of(there.iter().copied()).filter(|_| missing > 0) {
         bail!(
-            "{} not in the mailbox; all of the series has to be",
-            not_there(&in_order, m, missing)
+            "{} not in the mailbox, and a series has to be complete; `--cherry-pick {all}` imports what is there",
+            not_there(there, m, missing)
         );
     }
-    found.sort_by_key(|(number, _, _)| number.map(|number| number.n));
     Ok(())
 }
 
@@ -158,10 +201,10 @@ fn put_in_order(found: &mut [(Option<Number>, Letter, Envelope)]) -> Result<()> 
 const NAMED: usize = 5;
 
 /// `patch 2/3 is`, with the first of the numbers that are missing; `there` is in order.
-fn not_there(there: &[(u32, usize)], m: u32, missing: usize) -> String {
+fn not_there(there: &[u32], m: u32, missing: usize) -> String {
     let mut expected = 1u32;
     let mut names = Vec::new();
-    let ends = there.iter().map(|(n, _)| *n).chain([m.saturating_add(1)]);
+    let ends = there.iter().copied().chain([m.saturating_add(1)]);
     for n in ends {
         let room = NAMED.saturating_sub(names.len());
         names.extend((expected..n).take(room).map(|n| format!("{n}/{m}")));
@@ -231,11 +274,26 @@ pub fn slug(subject: &str) -> String {
     slug.trim_matches(['-', '.']).to_string()
 }
 
-/// The `series` file of an import.
-pub fn list(files: &[NewFile], mailbox: &Path) -> String {
+/// The `series` file of an import. What the series was made on is kept as comments, since the cover letter is not.
+pub fn list(import: &Import, mailbox: &Path) -> String {
     let from = mailbox.file_name().unwrap_or_default().to_string_lossy();
-    let names: String = files.iter().map(|file| format!("{}\n", file.name)).collect();
-    format!("# SPDX-License-Identifier: GPL-2.0-only\n# Imported from {from}.\n{names}")
+    let names: String = import
+        .files
+        .iter()
+        .map(|file| format!("{}\n", file.name))
+        .collect();
+    let made_on: String = import
+        .made_on
+        .to_string()
+        .lines()
+        .map(|line| format!("# {line}\n"))
+        .collect();
+    let part = import
+        .chosen
+        .as_ref()
+        .map(|chosen| format!(", patches {chosen} of the series"))
+        .unwrap_or_default();
+    format!("# SPDX-License-Identifier: GPL-2.0-only\n# Imported from {from}{part}.\n{made_on}{names}")
 }
 
 #[cfg(test)]
@@ -252,7 +310,7 @@ mod tests {
 
     fn import(mails: &[(&str, &str)]) -> Result<Import> {
         let text: String = mails.iter().map(|(subject, body)| mail(subject, body)).collect();
-        read(text.as_bytes(), Scissors::Kept)
+        read(text.as_bytes(), Scissors::Kept, None)
     }
 
     fn error(mails: &[(&str, &str)]) -> String {
@@ -275,7 +333,7 @@ mod tests {
             ["Re: [PATCH v2 1/2] media: a", "[PATCH v2 0/2] all of it"]
         );
         assert_eq!(
-            list(&import.files, Path::new("x/v2.mbx")).lines().nth(2),
+            list(&import, Path::new("x/v2.mbx")).lines().nth(2),
             Some("0001-media-a.patch")
         );
     }
@@ -310,15 +368,66 @@ mod tests {
     }
 
     #[test]
+    fn a_part_of_a_series_is_taken_when_it_is_asked_for() {
+        let text: String = [
+            ("[PATCH 5/9] e", DIFF),
+            ("[PATCH 7/9] g", DIFF),
+            ("[PATCH 8/9] h", DIFF),
+        ]
+        .map(|(subject, body)| mail(subject, body))
+        .concat();
+        let refused = format!("{:#}", read(text.as_bytes(), Scissors::Kept, None).unwrap_err());
+        assert!(
+            refused.contains("`--cherry-pick 5,7-8` imports what is there"),
+            "{refused}"
+        );
+        let take = |chosen: &str| read(text.as_bytes(), Scissors::Kept, Some(&chosen.parse().unwrap()));
+        let import = take("5,8").unwrap();
+        let names: Vec<&str> = import.files.iter().map(|file| file.name.as_str()).collect();
+        assert_eq!(names, ["0005-e.patch", "0008-h.patch"]);
+        assert_eq!(import.not_chosen, ["[PATCH 7/9] g"]);
+        let refused = format!("{:#}", take("5-8").unwrap_err());
+        assert!(
+            refused.contains("patch 6/9 was asked for with `--cherry-pick 5-8`"),
+            "{refused}"
+        );
+        let plain = [mail("[PATCH] a", DIFF), mail("[PATCH] b", DIFF)].concat();
+        let second = read(plain.as_bytes(), Scissors::Kept, Some(&"2".parse().unwrap())).unwrap();
+        assert_eq!(second.files[0].name, "0002-b.patch");
+        assert!(read(plain.as_bytes(), Scissors::Kept, Some(&"3".parse().unwrap())).is_err());
+    }
+
+    #[test]
+    fn what_a_cover_letter_says_of_the_base_is_kept() {
+        let (base, other) = ("1".repeat(40), "2".repeat(40));
+        let import = import(&[
+            ("Re: [PATCH 0/1] all", &format!("base-commit: {other}")),
+            (
+                "[PATCH 1/1] a",
+                &format!("{DIFF}\nprerequisite-patch-id: {other}\n"),
+            ),
+            ("[PATCH 0/1] all", &format!("Cover.\n---\nbase-commit: {base}")),
+        ])
+        .unwrap();
+        let text = list(&import, Path::new("v1.mbx"));
+        assert!(
+            text.contains(&format!(
+                "# base-commit: {base}\n# prerequisite-patch-id: {other}\n0001-a.patch\n"
+            )),
+            "{text}"
+        );
+    }
+
+    #[test]
     fn scissors_cut_when_they_are_asked_to() {
         let body = format!(
             "Hello,\n\nhow about this?\n\n-- >8 --\nFrom: Bob <bob@x>\nSubject: [PATCH] the real one\n\n{DIFF}"
         );
         let text = mail("an idea", &body);
-        let kept = read(text.as_bytes(), Scissors::Kept).unwrap();
+        let kept = read(text.as_bytes(), Scissors::Kept, None).unwrap();
         assert_eq!(kept.files[0].patch.subject, "an idea");
         assert!(kept.files[0].patch.scissors.is_some());
-        let cut = read(text.as_bytes(), Scissors::Cut).unwrap();
+        let cut = read(text.as_bytes(), Scissors::Cut, None).unwrap();
         let patch = &cut.files[0].patch;
         assert_eq!(
             (patch.subject.as_str(), patch.author.as_str(), patch.body.as_str()),

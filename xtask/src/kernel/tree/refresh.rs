@@ -72,7 +72,7 @@ impl Tree {
 
     /// Where the patch is in the stack: by content, or else the one commit of its subject and author.
     fn place_of(&self, stack: &[Commit], patch: &Patch) -> Result<usize> {
-        let bases = self.merge_bases(&self.stack.repo)?;
+        let bases = self.merge_bases(&self.stack.repo, patch)?;
         for (at, commit) in stack.iter().enumerate().rev() {
             if super::identity::is_patch(&self.stack.repo, commit, patch, &bases)? {
                 return Ok(at);
