@@ -80,6 +80,8 @@ pub struct Named {
 pub struct Remark {
     /// Line, from 1.
     pub line: usize,
+    /// [`Severity::Error`] where U-Boot loses what follows it.
+    pub severity: Severity,
     /// What it was, and what U-Boot does about it.
     pub what: String,
 }

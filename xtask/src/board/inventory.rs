@@ -17,6 +17,7 @@ mod path;
 pub use entries::{Inventory, is_sha256};
 pub use path::{BoardPath, Crooked, Refused};
 
+use super::script::THERE;
 use super::{Board, script};
 use crate::host::one_line;
 use anyhow::{Context, Result, bail, ensure};
@@ -118,7 +119,7 @@ impl Entry {
 }
 
 /// Takes the inventory of `roots` (files, or folders with all that is in them; on their own file system). A root that is not
-/// there is simply absent from the answer. Needs GNU find and sha256sum on the board.
+/// there is simply absent from the answer; one that cannot be looked at is an error. Needs GNU find and sha256sum on the board.
 pub fn take(board: &dyn Board, roots: &[PathBuf]) -> Result<Inventory> {
     if roots.is_empty() {
         return Ok(Inventory::new());
@@ -148,10 +149,10 @@ fn listing(roots: &str) -> String {
     format!(
         r#"set -eu
 export LC_ALL=C
-set -- {roots}
+{THERE}set -- {roots}
 for root in "$@"; do
     shift
-    if [ -e "$root" ] || [ -L "$root" ]; then set -- "$@" "$root"; fi
+    if there "$root"; then set -- "$@" "$root"; fi
 done
 if [ $# -gt 0 ]; then
     find "$@" -xdev -printf '%y\t%m\t%U\t%G\t%s\t%T@\t%F\t%l\0%p\0' -type f -exec sha256sum -z -- {{}} +

@@ -7,6 +7,7 @@ use super::backup::{self, Manifest};
 use super::extlinux::{self, Config};
 use super::file::SecondHost;
 use super::protected::Protected;
+use super::script::THERE;
 use super::slot::{self, Place, Record};
 use super::slot_init::RESTORE_FOLDER;
 use super::writer::UNFINISHED;
@@ -235,8 +236,8 @@ impl Files for Running<'_> {
     fn entries(&self, folder: &Path) -> Result<Entries> {
         let word = script::word(folder)?;
         let looking = format!(
-            "if [ -d {word} ]; then find -H {word} -mindepth 1 -maxdepth 1 -printf '%T@ %f\\0'\n\
-             elif [ -e {word} ] || [ -L {word} ]; then printf '%s cannot be read as a folder\\n' {word} >&2; exit 1\nfi"
+            "{THERE}if [ -d {word} ]; then find -H {word} -mindepth 1 -maxdepth 1 -printf '%T@ %f\\0'\n\
+             elif there {word}; then printf '%s cannot be read as a folder\\n' {word} >&2; exit 1\nfi"
         );
         let finished = script::ask(self.0, "looking for files of ours", &looking, script::LOOK)?;
         // A name that is not UTF-8 is none of ours.

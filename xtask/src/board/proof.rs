@@ -2,11 +2,13 @@
 //! unknown, never proven.
 
 use super::lease::{self, Held};
-use super::{Board, script};
+use super::{Board, nonce, script};
+use crate::host::one_line::one_line;
 use crate::manifest::{Kind, Manifest};
 use anyhow::{Result, bail};
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// What has to run.
 #[derive(Debug, Clone)]
@@ -62,14 +64,45 @@ pub struct Seen {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Fact {
-    /// What it is about: `release`, `nonce`, `module vim2m`, …
-    pub what: String,
+    /// What it is about.
+    pub what: Subject,
     /// Whether it holds.
     pub state: State,
     /// What was wanted.
     pub expected: String,
     /// What was seen.
     pub seen: String,
+}
+
+/// What a fact is about. Who has to tell one from another does it by this value, never by its words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Subject {
+    /// `uname -r`.
+    Release,
+    /// The GNU build id of the kernel.
+    BuildId,
+    /// The word of this deploy on the command line.
+    Nonce,
+    /// The id of this boot.
+    BootId,
+    /// Whether the lock checker still looks.
+    Lockdep,
+    /// A module that has to be loaded, or that is.
+    Module(String),
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Subject::Release => "release",
+            Subject::BuildId => "kernel build id",
+            Subject::Nonce => "nonce of this deploy",
+            Subject::BootId => "new boot id",
+            Subject::Lockdep => "lockdep alive (debug_locks)",
+            Subject::Module(name) => return write!(out, "module {}", one_line(name)),
+        })
+    }
 }
 
 /// Whether a fact holds.
@@ -213,25 +246,21 @@ pub fn build_id_of(notes: &[u8]) -> Option<String> {
 pub fn prove(expected: &Expected, seen: &Seen) -> Proof {
     let manifest = expected.manifest;
     let mut facts = vec![
-        equal("release", &manifest.release, seen.release.as_deref()),
-        equal("kernel build id", &manifest.build_id, seen.build_id.as_deref()),
-        nonce(expected.nonce, seen.cmdline.as_deref()),
+        equal(Subject::Release, &manifest.release, seen.release.as_deref()),
+        equal(Subject::BuildId, &manifest.build_id, seen.build_id.as_deref()),
+        of_this_deploy(expected.nonce, seen.cmdline.as_deref()),
     ];
     if let Some(before) = expected.boot_id_before {
         facts.push(new_boot_id(before, seen.boot_id.as_deref()));
     }
     if expected.lockdep == Lockdep::Alive {
-        facts.push(equal(
-            "lockdep alive (debug_locks)",
-            "1",
-            seen.debug_locks.as_deref(),
-        ));
+        facts.push(equal(Subject::Lockdep, "1", seen.debug_locks.as_deref()));
     }
     for name in expected.modules {
         let name = name.replace('-', "_");
         if !seen.modules.contains_key(&name) {
             facts.push(fact(
-                &format!("module {name}"),
+                Subject::Module(name),
                 State::Mismatch,
                 "loaded",
                 "not loaded",
@@ -244,18 +273,18 @@ pub fn prove(expected: &Expected, seen: &Seen) -> Proof {
             .find(|file| file.module_name().as_deref() == Some(name))
     };
     for (name, build_id) in &seen.modules {
-        let what = format!("module {name}");
+        let what = Subject::Module(name.clone());
         facts.push(match of_build(name) {
             None => fact(
-                &what,
+                what,
                 State::Mismatch,
                 "a module of this build",
                 "the build made none of this name",
             ),
             Some(file) => match &file.build_id {
-                Some(expected) => equal(&what, expected, build_id.as_deref()),
+                Some(expected) => equal(what, expected, build_id.as_deref()),
                 None => fact(
-                    &what,
+                    what,
                     State::Unknown,
                     "the manifest has no build id",
                     build_id.as_deref().unwrap_or(""),
@@ -269,16 +298,16 @@ pub fn prove(expected: &Expected, seen: &Seen) -> Proof {
     }
 }
 
-fn fact(what: &str, state: State, expected: &str, seen: &str) -> Fact {
+fn fact(what: Subject, state: State, expected: &str, seen: &str) -> Fact {
     Fact {
-        what: what.into(),
+        what,
         state,
         expected: expected.into(),
         seen: seen.into(),
     }
 }
 
-fn equal(what: &str, expected: &str, seen: Option<&str>) -> Fact {
+fn equal(what: Subject, expected: &str, seen: Option<&str>) -> Fact {
     match seen {
         None => fact(what, State::Unknown, expected, "could not be seen"),
         // An expectation that is empty would be met by anything.
@@ -287,24 +316,14 @@ fn equal(what: &str, expected: &str, seen: Option<&str>) -> Fact {
     }
 }
 
-fn nonce(nonce: &str, cmdline: Option<&str>) -> Fact {
-    let wanted = format!("lockstep.nonce={nonce}");
+fn of_this_deploy(nonce: &str, cmdline: Option<&str>) -> Fact {
+    let wanted = nonce::word(nonce);
     match cmdline {
-        None => fact(
-            "nonce of this deploy",
-            State::Unknown,
-            &wanted,
-            "could not be seen",
-        ),
+        None => fact(Subject::Nonce, State::Unknown, &wanted, "could not be seen"),
         Some(line) => {
             let found = !nonce.is_empty() && line.split_whitespace().any(|word| word == wanted);
             let state = if found { State::Proven } else { State::Mismatch };
-            fact(
-                "nonce of this deploy",
-                state,
-                &wanted,
-                if found { &wanted } else { line },
-            )
+            fact(Subject::Nonce, state, &wanted, if found { &wanted } else { line })
         }
     }
 }
@@ -312,9 +331,9 @@ fn nonce(nonce: &str, cmdline: Option<&str>) -> Fact {
 fn new_boot_id(before: &str, now: Option<&str>) -> Fact {
     let expected = format!("another than {before}");
     match now {
-        None => fact("new boot id", State::Unknown, &expected, "could not be seen"),
-        Some(now) if now != before => fact("new boot id", State::Proven, &expected, now),
-        Some(now) => fact("new boot id", State::Mismatch, &expected, now),
+        None => fact(Subject::BootId, State::Unknown, &expected, "could not be seen"),
+        Some(now) if now != before => fact(Subject::BootId, State::Proven, &expected, now),
+        Some(now) => fact(Subject::BootId, State::Mismatch, &expected, now),
     }
 }
 
@@ -396,7 +415,7 @@ mod tests {
     fn open(text: &str) -> Vec<(String, State)> {
         prove_it(text)
             .open()
-            .map(|fact| (fact.what.clone(), fact.state))
+            .map(|fact| (fact.what.to_string(), fact.state))
             .collect()
     }
 

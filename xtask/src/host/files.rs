@@ -28,7 +28,7 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
 /// SHA-256 of a file, lower-case hex.
 pub fn sha256_file(path: &Path) -> Result<String> {
     let doing = || format!("hashing {}", path.display());
-    let file = fs::File::open(path).with_context(doing)?;
+    let file = bounded::open(path).with_context(doing)?;
     Ok(sha256_of(file).with_context(doing)?.0)
 }
 

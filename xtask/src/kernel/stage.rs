@@ -151,6 +151,16 @@ pub fn read_manifest(folder: &Path) -> Result<Manifest> {
     Manifest::parse(&bounded::read(&path, bounded::RECORD)?).with_context(doing)
 }
 
+/// [`read_manifest`]; `None` where there is no such file.
+pub fn read_manifest_if_there(folder: &Path) -> Result<Option<Manifest>> {
+    let path = folder.join(MANIFEST);
+    let doing = || format!("reading {}", path.display());
+    let bytes = bounded::read_if_there(&path, bounded::RECORD)?;
+    bytes
+        .map(|bytes| Manifest::parse(&bytes).with_context(doing))
+        .transpose()
+}
+
 /// Removes a staging folder, and what a staging that died left beside it.
 pub fn discard(folder: &Path) -> Result<()> {
     remove(folder)?;

@@ -1,5 +1,6 @@
 //! The command line of our label, made from vanilla's.
 
+use crate::board::nonce;
 use crate::board::root::OVERLAY;
 
 /// Vanilla's command line without what would hide messages (invariant 16), with what shows them,
@@ -12,7 +13,7 @@ pub fn append(vanilla: &str, nonce: &str, extra: &[String]) -> String {
         "loglevel=",
         "panic=",
         "log_buf_len=",
-        "lockstep.nonce=",
+        nonce::WORD,
         "lockstep.lease=",
         "lockstep.init=",
         "lockstep.restore=",
@@ -30,7 +31,7 @@ pub fn append(vanilla: &str, nonce: &str, extra: &[String]) -> String {
             || (word.starts_with("init=") && extra.iter().any(|word| word.starts_with("init=")))
     };
     let kept = vanilla.split_whitespace().filter(|word| !dropped(word));
-    let nonce = format!("lockstep.nonce={nonce}");
+    let nonce = nonce::word(nonce);
     let ours = [
         "ignore_loglevel",
         "log_buf_len=4M",

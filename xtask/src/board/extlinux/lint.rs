@@ -43,13 +43,8 @@ pub fn lint(config: &Config) -> Vec<Finding> {
         label(one, &mut findings);
     }
     for remark in &config.menu.remarks {
-        let severity = if remark.what.contains("are lost") || remark.what.contains("NUL") {
-            Severity::Error
-        } else {
-            Severity::Warning
-        };
         findings.push(Finding {
-            severity,
+            severity: remark.severity,
             line: remark.line,
             rule: "not-understood",
             what: remark.what.clone(),

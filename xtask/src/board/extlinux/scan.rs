@@ -1,7 +1,7 @@
 //! A port of U-Boot's scanner (`get_token` and its callers in `boot/pxe_utils.c`): two states, keywords to the next white
 //! space, texts to the end of the line, comments only where a token may begin.
 
-use super::{Label, Menu, Named, Number, Remark};
+use super::{Label, Menu, Named, Number, Remark, Severity};
 use std::cell::Cell;
 
 /// What a token can be.
@@ -99,7 +99,11 @@ impl Scanner<'_> {
             self.at = (self.at + usize::from(self.byte() == b'\n')).min(self.bytes.len());
             let what =
                 format!("`{key}` has no value: U-Boot gives up the whole file (\"Expected string literal\")");
-            return Err(Remark { line, what });
+            return Err(Remark {
+                line,
+                severity: Severity::Error,
+                what,
+            });
         }
         let from = self.at;
         self.skip_line();
@@ -158,6 +162,7 @@ impl Scanner<'_> {
                         self.skip_line();
                         menu.remarks.push(Remark {
                             line,
+                            severity: Severity::Warning,
                             what: "`prompt` without a number: newer versions of U-Boot lose the line that follows".into(),
                         });
                     }
@@ -166,6 +171,7 @@ impl Scanner<'_> {
                     self.skip_line();
                     menu.remarks.push(Remark {
                         line,
+                        severity: Severity::Warning,
                         what: format!(
                             "U-Boot ignores this line (\"Ignoring unknown command\"): `{}`",
                             word.trim_end()
@@ -181,6 +187,7 @@ impl Scanner<'_> {
         if self.at < self.bytes.len() {
             menu.remarks.push(Remark {
                 line: self.line_of(self.at),
+                severity: Severity::Error,
                 what: "a NUL byte ends the file for U-Boot: what follows is not read".into(),
             });
         }
@@ -197,6 +204,7 @@ impl Scanner<'_> {
                     "U-Boot ignores the rest of this line, but the word `menu` alone switches its prompt on";
                 menu.remarks.push(Remark {
                     line,
+                    severity: Severity::Warning,
                     what: what.into(),
                 });
                 if matches!(token, Token::Eol) {
@@ -234,6 +242,7 @@ impl Scanner<'_> {
                     if !word.is_empty() && !TOP_LEVEL.contains(&word.as_str()) {
                         menu.remarks.push(Remark {
                             line: self.line_of(back),
+                            severity: Severity::Error,
                             what: format!(
                                 "`{word}` ends label `{}` here, because U-Boot does not know it inside one: keys after it are lost",
                                 label.name.trim_end()
@@ -304,6 +313,7 @@ impl Scanner<'_> {
             }
             _ => menu.remarks.push(Remark {
                 line,
+                severity: Severity::Warning,
                 what: "U-Boot ignores this `menu` line (\"Ignoring malformed menu command\")".into(),
             }),
         }
