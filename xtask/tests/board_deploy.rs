@@ -4,10 +4,11 @@ mod local_board;
 
 use local_board::{Bench, DEBUG, EXTLINUX, LABEL, LocalBoard, VANILLA, build};
 use std::fs;
+use std::path::PathBuf;
 use xtask::board::deploy::{self, Deployed, Plan, Request};
 use xtask::board::extlinux::Config;
 use xtask::board::protected::Protected;
-use xtask::board::{autologin, backup, rescue_card, rollback, slot};
+use xtask::board::{autologin, backup, inventory, rescue_card, rollback, script, slot};
 use xtask::manifest::Manifest;
 
 fn request<'a>(manifest: &'a Manifest, protected: &'a Protected, keep: usize) -> Request<'a> {
@@ -119,6 +120,38 @@ fn a_kernel_whose_early_panic_never_ends_is_refused_and_a_lease_with_gaps_is_tol
     fs::create_dir(builds.path().join("config")).unwrap();
     let error = format!("{:#}", planned().unwrap_err());
     assert!(error.contains("a regular file is needed"), "{error}");
+}
+
+/// Links that lead round in a circle stand for a dead disk or mount: what lies there cannot be looked at, as root neither.
+#[test]
+fn what_cannot_be_looked_at_is_never_taken_for_what_is_not_there() {
+    let board = LocalBoard::new();
+    let protected = Protected::compute(&board, LABEL).unwrap();
+    fs::create_dir_all(board.at("/var/lib/lockstep")).unwrap();
+    let round = |path: &str| std::os::unix::fs::symlink("backups", board.at(path)).unwrap();
+    round("/var/lib/lockstep/backups");
+    let below = PathBuf::from("/var/lib/lockstep/backups/iter6/manifest.json");
+    let refused = |error: anyhow::Error| {
+        let error = format!("{error:#}");
+        assert!(error.contains("cannot be told whether"), "{error}");
+    };
+    refused(script::read(&board, &below).unwrap_err());
+    refused(inventory::take(&board, std::slice::from_ref(&below)).unwrap_err());
+    // There is a backup, or there is none: a second one may not be begun.
+    let made = backup::make(&board, &protected, "iter6", &backup::Modules::All, &board.host());
+    refused(made.unwrap_err());
+    fs::remove_file(board.at("/var/lib/lockstep/backups")).unwrap();
+    assert_eq!(script::read(&board, &below).unwrap(), None);
+    backup::make(&board, &protected, "iter6", &backup::Modules::All, &board.host()).unwrap();
+
+    // Nor is a pipe waited for where a record should be.
+    let record = board.at(slot::record_path(&protected).to_str().unwrap());
+    let sh = xshell::Shell::new().unwrap();
+    xshell::cmd!(sh, "mkfifo {record}").quiet().run().unwrap();
+    let begun = std::time::Instant::now();
+    let error = format!("{:#}", slot::read(&board, &protected).unwrap_err());
+    assert!(error.contains("not a regular file"), "{error}");
+    assert!(begun.elapsed() < std::time::Duration::from_secs(20));
 }
 
 #[test]

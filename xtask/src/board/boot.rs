@@ -180,6 +180,7 @@ pub fn boot_once(
     permit: &Permit,
     on_progress: &mut dyn FnMut(&Progress),
 ) -> Result<Boot> {
+    board.may_change()?;
     permit_is_for(permit, protected)?;
     let Capture::Proven(_) = permit.capture else {
         bail!("no capture is proven: a test boot without one would teach nothing")
@@ -307,6 +308,7 @@ pub fn boot_vanilla(
     permit: &Permit,
     on_progress: &mut dyn FnMut(&Progress),
 ) -> Result<Boot> {
+    board.may_change()?;
     permit_is_for(permit, protected)?;
     let unasked = matches!(reset, Reset::Hard | Reset::BreakCrash);
     let wedged_before = unasked && !board.answers(ANSWER_LIMIT);

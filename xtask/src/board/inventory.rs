@@ -118,6 +118,9 @@ impl Entry {
     }
 }
 
+/// Most files, folders and links of an inventory: a kernel of a distribution has 7,000 modules. Each takes some 400 bytes of memory.
+const MOST_FILES: usize = 200_000;
+
 /// Takes the inventory of `roots` (files, or folders with all that is in them; on their own file system). A root that is not
 /// there is simply absent from the answer; one that cannot be looked at is an error. Needs GNU find and sha256sum on the board.
 pub fn take(board: &dyn Board, roots: &[PathBuf]) -> Result<Inventory> {
@@ -181,6 +184,11 @@ pub fn parse(answer: &[u8], roots: &[PathBuf]) -> Result<Inventory> {
             }
         }
     }
+    ensure!(
+        files.len() <= MOST_FILES,
+        "the board listed {} files, and {MOST_FILES} are the most that are looked at",
+        files.len()
+    );
     let mut found = Inventory::new();
     for (record, path) in files {
         let entry = entry(record, path, &hashes)?;

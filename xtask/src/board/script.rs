@@ -42,6 +42,24 @@ pub fn ask_up_to(
     asked(board, doing, script, &[], limit, &BreakOff::default().up_to(most))
 }
 
+/// [`ask`] whose answer goes to `file` and not to memory, `most` bytes of it. Errors: also where more come; what the file holds then means nothing.
+pub fn ask_into(
+    board: &dyn Board,
+    doing: &str,
+    script: &str,
+    limit: Duration,
+    most: u64,
+    file: &std::fs::File,
+) -> Result<()> {
+    let failed = || format!("keeping what came of {doing}");
+    let to = file.try_clone().with_context(failed)?;
+    let break_off = BreakOff::default().up_to(most).into_file(to);
+    let finished = asked(board, doing, script, &[], limit, &break_off)?;
+    // A board that does not run the script by a program of this host.
+    let mut file = file;
+    std::io::Write::write_all(&mut file, &finished.stdout).with_context(failed)
+}
+
 fn asked(
     board: &dyn Board,
     doing: &str,
@@ -235,15 +253,15 @@ mod tests {
         std::os::unix::fs::symlink("nowhere", at("dangling")).unwrap();
         std::fs::create_dir(at("folder")).unwrap();
         let mut shells = vec![vec!["sh"], vec!["bash"]];
-        // Its own ls, too: nothing else is found.
         if which::which("busybox").is_ok() {
-            shells.push(vec!["env", "-i", "busybox", "sh"]);
+            shells.push(vec!["busybox", "sh"]);
         }
         for shell in &shells {
             let run = |path: &Path| {
                 let script = reading(path).unwrap();
                 let sh = xshell::Shell::new().unwrap();
-                let cmd = xshell::cmd!(sh, "{shell...} -c {script}");
+                let (program, words) = shell.split_first().unwrap();
+                let cmd = xshell::cmd!(sh, "{program} {words...} -c {script}");
                 let done = process::finish(cmd, LOOK).unwrap();
                 (done.status.code(), content(&done.stdout))
             };

@@ -210,6 +210,7 @@ fn words(note: &Note) -> String {
 /// the next crash; gives how many. What systemd moved away stays: it is on the board's disk, and not ours. Dies half-way: some are gone,
 /// and all of them are here.
 pub fn clear(board: &dyn Board, records: &Records) -> Result<usize> {
+    board.may_change()?;
     let mut removing = String::from("export LC_ALL=C\n");
     let live: Vec<&File> = records
         .files

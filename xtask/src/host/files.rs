@@ -18,6 +18,16 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
     fs::create_dir_all(folder).with_context(doing)?;
     let mut file = tempfile::NamedTempFile::new_in(folder).with_context(doing)?;
     file.write_all(bytes).with_context(doing)?;
+    keep(file, path)
+}
+
+/// Gives a file that was written beside `path`, in the same folder, that name; flushes both.
+pub fn keep(file: tempfile::NamedTempFile, path: &Path) -> Result<()> {
+    let folder = path
+        .parent()
+        .filter(|p| !p.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let doing = || format!("writing {}", path.display());
     file.as_file().sync_all().with_context(doing)?;
     file.persist(path).with_context(doing)?;
     fs::File::open(folder)

@@ -32,6 +32,7 @@ use crate::capture::source::Source;
 use crate::document::Format;
 use crate::host::folders::Folders;
 use crate::host::identity::Identity;
+use crate::host::lock::Proof;
 use crate::host::process::{BreakOff, Finished};
 use crate::host::requirements;
 use crate::host::{bounded, files};
@@ -68,6 +69,7 @@ pub struct VirtualBoard {
     instance: String,
     /// See [`VirtualBoard::over`].
     connection: Option<&'static str>,
+    lock: Option<Proof>,
 }
 
 /// What a board was made from.
@@ -115,7 +117,7 @@ const NETWORK: Duration = Duration::from_millis(250);
 const RESET_LIMIT: Duration = Duration::from_secs(20);
 
 impl VirtualBoard {
-    /// The board that was made. Errors: none was.
+    /// The board that was made. It can only be looked at until it is [`VirtualBoard::held`]. Errors: none was made.
     pub fn open(folders: &Folders) -> Result<Self> {
         let folder = folder(folders);
         let path = folder.join(STATE);
@@ -147,6 +149,7 @@ impl VirtualBoard {
             folder,
             state,
             connection: None,
+            lock: None,
         })
     }
 
@@ -159,6 +162,14 @@ impl VirtualBoard {
     pub fn over(self, connection: &'static str) -> Self {
         VirtualBoard {
             connection: Some(connection),
+            ..self
+        }
+    }
+
+    /// The same board, which may be changed for as long as its lock is held.
+    pub fn held(self, lock: Proof) -> Self {
+        VirtualBoard {
+            lock: Some(lock),
             ..self
         }
     }
@@ -415,7 +426,12 @@ impl Board for VirtualBoard {
         None
     }
 
+    fn may_change(&self) -> Result<()> {
+        super::held(&self.description.name, self.lock.as_ref())
+    }
+
     fn hard_reset(&self) -> Result<()> {
+        self.may_change()?;
         let mark = self.serial.mark();
         power::reset(&self.folder).context("resetting the virtual board")?;
         self.ssh()?.forget();
