@@ -8,6 +8,7 @@ mod manifest;
 
 pub(super) use archive::each_wanted;
 pub use archive::{ARCHIVE, archive_differences, from_archive};
+pub(super) use copies::has_archive;
 pub use copies::{Copies, Known, NO_HASH, Place, Proof};
 pub use hashes::{HASHES, Hashes};
 pub use manifest::{MANIFEST, Manifest, SCHEMA_VERSION};
@@ -100,7 +101,7 @@ pub fn make(
     host_folder: &Path,
 ) -> Result<Verified> {
     let folder = board_folder(board, campaign)?;
-    let has_archive = copies::has_archive(host_folder)?;
+    let has_archive = has_archive(host_folder)?;
     let there = Copies::find(board, campaign, host_folder)?;
     let roots = roots(protected, modules)?;
     let mut seen = inventory::take(board, &roots)?;

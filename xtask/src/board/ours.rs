@@ -146,9 +146,13 @@ pub(super) fn release_of_label(config: &Config, label: &str) -> Option<String> {
 }
 
 /// The backup's copies on other machines.
-pub(super) fn elsewhere(manifest: &Manifest, host_folder: &Path, second: Option<&SecondHost>) -> Vec<Kept> {
+pub(super) fn elsewhere(
+    manifest: &Manifest,
+    host_folder: &Path,
+    second: Option<&SecondHost>,
+) -> Result<Vec<Kept>> {
     let mut kept = Vec::new();
-    if host_folder.join(backup::ARCHIVE).is_file() {
+    if backup::has_archive(host_folder)? {
         kept.push(Kept {
             what: "the archive stays on this host, with the rescue card".into(),
             place: host_folder.display().to_string(),
@@ -174,7 +178,7 @@ pub(super) fn elsewhere(manifest: &Manifest, host_folder: &Path, second: Option<
             backup: None,
         }
     }));
-    kept
+    Ok(kept)
 }
 
 /// What interrupted writes left beside their targets: gone, and on FAT told. There, after a power cut, such a file may share its clusters with the

@@ -7,6 +7,7 @@ use super::{Board, Description, SerialLine, heart, held};
 use crate::capture::client::{Found, Recorder};
 use crate::capture::control::{MenuEntry, Writer};
 use crate::capture::source::Source;
+use crate::host::files;
 use crate::host::lock::Proof;
 use crate::host::process::{self, BreakOff, Finished};
 use anyhow::{Context, Result, bail, ensure};
@@ -56,7 +57,7 @@ impl RecordedLine {
     pub fn problem(&self) -> Option<&str> {
         let look = || {
             if let Source::Device { device, .. } = &self.source
-                && !device.exists()
+                && matches!(files::is_there(device), Ok(false))
             {
                 // No cable is the usual case, and no process is needed to see it.
                 return Some(format!("{} is not there: connect the cable", device.display()));

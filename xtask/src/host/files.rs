@@ -1,6 +1,6 @@
 //! Files on the host: written whole or not at all, and hashed.
 
-use super::bounded;
+use super::{bounded, one_line};
 use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 use std::fs;
@@ -33,6 +33,29 @@ pub fn keep(file: tempfile::NamedTempFile, path: &Path) -> Result<()> {
     fs::File::open(folder)
         .and_then(|folder| folder.sync_all())
         .with_context(doing)
+}
+
+/// Whether anything has this name, a link that leads nowhere as well. Errors: it cannot be looked at; that is never "no".
+pub fn is_there(path: &Path) -> Result<bool> {
+    Ok(looked(fs::symlink_metadata(path), path)?.is_some())
+}
+
+/// Whether there is a regular file, or a link to one. Errors: as [`is_there`].
+pub fn is_file(path: &Path) -> Result<bool> {
+    Ok(looked(fs::metadata(path), path)?.is_some_and(|found| found.is_file()))
+}
+
+/// Whether there is a folder, or a link to one. Errors: as [`is_there`].
+pub fn is_folder(path: &Path) -> Result<bool> {
+    Ok(looked(fs::metadata(path), path)?.is_some_and(|found| found.is_dir()))
+}
+
+fn looked(found: std::io::Result<fs::Metadata>, path: &Path) -> Result<Option<fs::Metadata>> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("looking at {}", one_line::path(path))),
+    }
 }
 
 /// SHA-256 of a file, lower-case hex.
@@ -145,6 +168,23 @@ pub fn set_remains_aside(path: &Path) -> Result<Option<PathBuf>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn not_there_and_not_to_be_looked_at_are_two_answers() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::os::unix::fs::symlink("loop", at("loop")).unwrap();
+        std::os::unix::fs::symlink("gone", at("nowhere")).unwrap();
+        fs::write(at("file"), "").unwrap();
+        let all = |path: &Path| [is_there(path), is_file(path), is_folder(path)].map(Result::ok);
+        assert_eq!(all(&at("file")), [Some(true), Some(true), Some(false)]);
+        assert_eq!(all(folder.path()), [Some(true), Some(false), Some(true)]);
+        assert_eq!(all(&at("gone")), [Some(false); 3]);
+        assert_eq!(all(&at("nowhere")), [Some(true), Some(false), Some(false)]);
+        for doubt in ["loop/x", "file/x"] {
+            assert_eq!(all(&at(doubt)), [None; 3], "{doubt}");
+        }
+    }
 
     #[test]
     fn what_a_power_cut_left_is_told_from_content_and_kept() {

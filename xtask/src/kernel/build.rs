@@ -32,6 +32,7 @@ pub use super::profile::Profile;
 use super::toolchain::Toolchain;
 use super::{Event, Report};
 use crate::host::bounded;
+use crate::host::files;
 use crate::host::files::write_atomic;
 use crate::host::process;
 use anyhow::{Context, Result, bail};
@@ -315,7 +316,7 @@ impl Builder {
     /// Keeps what was there before this campaign; what a first run kept is never overwritten.
     fn keep_config(&self, base: &Base, campaign: &str) -> Result<Option<PathBuf>> {
         let kept = self.out.join(format!(".config.pre-{campaign}"));
-        if kept.exists() {
+        if files::is_there(&kept)? {
             return Ok(Some(kept));
         }
         let earlier = match base {

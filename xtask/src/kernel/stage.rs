@@ -8,6 +8,7 @@ use super::module;
 use super::symbols::{self, Wants};
 use super::{Event, Report};
 use crate::host::bounded;
+use crate::host::files;
 use crate::host::files::{sha256, write_atomic};
 use crate::host::one_line;
 use crate::host::process;
@@ -187,7 +188,7 @@ fn remove(folder: &Path) -> Result<()> {
 fn put_in_place(new: &Path, dest: &Path) -> Result<()> {
     let old = beside(dest, "old");
     remove(&old)?;
-    if dest.exists() {
+    if files::is_there(dest)? {
         fs::rename(dest, &old)?;
     }
     fs::rename(new, dest)?;
@@ -196,7 +197,7 @@ fn put_in_place(new: &Path, dest: &Path) -> Result<()> {
 
 /// Copies `*.dtb`, keeping folders. (`dtbs_install` would do the same in a make call of its own.)
 fn copy_dtbs(from: &Path, to: &Path) -> Result<()> {
-    if !from.is_dir() {
+    if !files::is_folder(from)? {
         return Ok(());
     }
     for entry in WalkDir::new(from) {

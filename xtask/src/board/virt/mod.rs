@@ -452,7 +452,7 @@ impl Board for VirtualBoard {
 pub fn destroy(folders: &Folders) -> Result<PathBuf> {
     let _lock = lock::wait(folders)?;
     let folder = folder(folders);
-    if !folder.exists() {
+    if !files::is_there(&folder)? {
         bail!("there is no virtual board in {}", folder.display());
     }
     remove(&folder).map(|()| folder)
@@ -466,7 +466,7 @@ fn remove(folder: &Path) -> Result<()> {
         power::cut(folder).with_context(doing)?;
     }
     let state = folder.join(STATE);
-    if state.exists() {
+    if files::is_there(&state)? {
         fs::remove_file(state).with_context(doing)?;
     }
     fs::remove_dir_all(folder).with_context(doing)

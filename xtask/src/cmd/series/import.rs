@@ -3,6 +3,7 @@
 use super::Context;
 use crate::exit::Outcome;
 use crate::host::bounded;
+use crate::host::files;
 use crate::host::files::write_atomic;
 use crate::kernel::patch::Scissors;
 use crate::kernel::series::import;
@@ -43,7 +44,7 @@ impl Import {
         };
         let found = import::read(&bytes, scissors).with_context(doing)?;
         let folder = self.folder(context)?;
-        if folder.exists() && std::fs::read_dir(&folder).with_context(doing)?.next().is_some() {
+        if files::is_there(&folder)? && std::fs::read_dir(&folder).with_context(doing)?.next().is_some() {
             bail!(
                 "{}: {} is there and not empty, and nothing is overwritten; name a new folder with `--into`",
                 doing(),

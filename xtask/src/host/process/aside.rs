@@ -21,7 +21,8 @@ pub(super) fn aside(command: &Command) -> Command {
     let own = std::iter::once(command.get_program()).chain(command.get_args());
     let mut words: Vec<&OsStr> = nice.to_vec();
     // util-linux has setsid; it does not fork, and keeps the process id, unless it leads a group already.
-    let sessions = Path::new(SESSION).exists() && which::which("setsid").is_ok();
+    let sessions = matches!(super::super::files::is_there(Path::new(SESSION)), Ok(true))
+        && which::which("setsid").is_ok();
     if sessions {
         words.insert(0, OsStr::new("setsid"));
         words.extend(session);
