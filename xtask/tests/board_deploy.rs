@@ -122,7 +122,8 @@ fn a_kernel_whose_early_panic_never_ends_is_refused_and_a_lease_with_gaps_is_tol
     assert!(error.contains("a regular file is needed"), "{error}");
 }
 
-/// Links that lead round in a circle stand for a dead disk or mount: what lies there cannot be looked at, as root neither.
+/// Links that lead round in a circle stand for a dead disk or mount: what lies there cannot be
+/// looked at, as root neither.
 #[test]
 fn what_cannot_be_looked_at_is_never_taken_for_what_is_not_there() {
     let board = LocalBoard::new();

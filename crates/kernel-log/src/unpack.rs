@@ -23,7 +23,8 @@ const MEMBERS: usize = 10_000;
 const DICTIONARY: u32 = 128 << 20;
 /// Largest zip archive that is read from a stream; a zip file on disk may have any size.
 const ZIP_IN_MEMORY: u64 = 64 << 20;
-/// Most bytes that are read to find a zip archive's directory and to read it, before any member is: [`MEMBERS`] of them with long names have 4 MiB, and the
+/// Most bytes that are read to find a zip archive's directory and to read it, before any member is:
+/// [`MEMBERS`] of them with long names have 4 MiB, and the
 /// search for its end as much at most.
 const DIRECTORY: u64 = 8 << 20;
 /// So many bytes tell how a file is packed.

@@ -118,11 +118,13 @@ impl Entry {
     }
 }
 
-/// Most files, folders and links of an inventory: a kernel of a distribution has 7,000 modules. Each takes some 400 bytes of memory.
+/// Most files, folders and links of an inventory: a kernel of a distribution has 7,000 modules.
+/// Each takes some 400 bytes of memory.
 const MOST_FILES: usize = 200_000;
 
 /// Takes the inventory of `roots` (files, or folders with all that is in them; on their own file system). A root that is not
-/// there is simply absent from the answer; one that cannot be looked at is an error. Needs GNU find and sha256sum on the board.
+/// there is simply absent from the answer; one that cannot be looked at is an error. Needs GNU find
+/// and sha256sum on the board.
 pub fn take(board: &dyn Board, roots: &[PathBuf]) -> Result<Inventory> {
     if roots.is_empty() {
         return Ok(Inventory::new());

@@ -94,11 +94,14 @@ pub trait Board {
     /// Why the serial line that its file names cannot be used, if it names one.
     fn serial_problem(&self) -> Option<&str>;
 
-    /// Pulls the reset line (hard: nothing is flushed). Errors: [`Board::may_change`]'s; this board has no such line, or it did not obey.
+    /// Pulls the reset line (hard: nothing is flushed). Errors: [`Board::may_change`]'s; this board
+    /// has no such line, or it did not obey.
     fn hard_reset(&self) -> Result<()>;
 
-    /// Whether this process may change the board: write, reboot, reset, type to it. *Architecture invariant:* what `board::writer` and `board::boot`
-    /// do begins with this question. Errors: the board was opened without its lock ([`crate::host::lock::Proof`]), or that was given back.
+    /// Whether this process may change the board: write, reboot, reset, type to it. *Architecture
+    /// invariant:* what `board::writer` and `board::boot`
+    /// do begins with this question. Errors: the board was opened without its lock
+    /// ([`crate::host::lock::Proof`]), or that was given back.
     fn may_change(&self) -> Result<()>;
 }
 

@@ -20,7 +20,8 @@ impl Nonce {
     }
 }
 
-/// What stands before the nonce on a kernel's command line. Only our label has it (`deploy::append`).
+/// What stands before the nonce on a kernel's command line. Only our label has it
+/// (`deploy::append`).
 pub const WORD: &str = "lockstep.nonce=";
 
 /// The nonce as a word of the command line.

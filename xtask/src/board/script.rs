@@ -42,7 +42,8 @@ pub fn ask_up_to(
     asked(board, doing, script, &[], limit, &BreakOff::default().up_to(most))
 }
 
-/// [`ask`] whose answer goes to `file` and not to memory, `most` bytes of it. Errors: also where more come; what the file holds then means nothing.
+/// [`ask`] whose answer goes to `file` and not to memory, `most` bytes of it. Errors: also where
+/// more come; what the file holds then means nothing.
 pub fn ask_into(
     board: &dyn Board,
     doing: &str,
@@ -165,11 +166,15 @@ pub fn read(board: &dyn Board, path: &Path) -> Result<Option<Vec<u8>>> {
     Ok(content(&finished.stdout))
 }
 
-/// `there PATH` in a script: whether anything has that name, a link that leads nowhere as well. What cannot be looked at (a dead disk or
-/// mount, a loop of links) is neither here nor not here: it ends the script with 74 (`EX_IOERR`, sysexits.h), so it may not stand in a `$( )`.
+/// `there PATH` in a script: whether anything has that name, a link that leads nowhere as well.
+/// What cannot be looked at (a dead disk or
+/// mount, a loop of links) is neither here nor not here: it ends the script with 74 (`EX_IOERR`,
+/// sysexits.h), so it may not stand in a `$( )`.
 ///
-/// test(1) has one answer for all errors, and programs one exit status: what tells them apart is the last words of their message, which
-/// strerror(3) gives. glibc, musl and uClibc have the same ones for `ENOENT` where the locale is C. A name cannot stand behind them.
+/// test(1) has one answer for all errors, and programs one exit status: what tells them apart is
+/// the last words of their message, which
+/// strerror(3) gives. glibc, musl and uClibc have the same ones for `ENOENT` where the locale is C.
+/// A name cannot stand behind them.
 pub const THERE: &str = r#"there() {
     if [ -e "$1" ] || [ -L "$1" ]; then return 0; fi
     lockstep_said=$(LC_ALL=C ls -d -- "$1" 2>&1 >/dev/null) && return 0
@@ -179,7 +184,8 @@ pub const THERE: &str = r#"there() {
 }
 "#;
 
-/// The script of [`read`]; [`content`] takes its answer. It fails where the file is neither there nor not there, and where it is none.
+/// The script of [`read`]; [`content`] takes its answer. It fails where the file is neither there
+/// nor not there, and where it is none.
 pub fn reading(path: &Path) -> Result<String> {
     let file = word(path)?;
     Ok(format!(

@@ -105,7 +105,8 @@ impl SerialLine for RecordedLine {
 
 impl SshBoard {
     /// The board of a file. `folder` gets the control socket; it is made, for this user alone. Nothing is connected yet. Errors: the file is of
-    /// another kind, or the folder cannot be made. It can only be looked at until it is [`SshBoard::held`].
+    /// another kind, or the folder cannot be made. It can only be looked at until it is
+    /// [`SshBoard::held`].
     pub fn open(file: &BoardFile, folder: &Path) -> Result<Self> {
         let Kind::Ssh(reach) = &file.kind else {
             bail!("board `{}` is not reached over ssh alone", file.description.name);

@@ -61,7 +61,8 @@ pub fn state(context: &Context, name: &str) -> State {
     })
 }
 
-/// Asks one who is about to act on a board by hand while another process works there. Errors: the answer was not yes, or nobody can be asked and
+/// Asks one who is about to act on a board by hand while another process works there. Errors: the
+/// answer was not yes, or nobody can be asked and
 /// `--yes` was not given.
 pub fn ask_if_held(context: &Context, name: &str) -> Result<()> {
     let warning = match state(context, name) {

@@ -87,14 +87,16 @@ fn answers(board: &dyn Board, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// The virtual board, which need not answer, for a verb that holds its lock. Errors: no such board, or its file is wrong.
+/// The virtual board, which need not answer, for a verb that holds its lock. Errors: no such board,
+/// or its file is wrong.
 pub(super) fn find(context: &Context, name: &str, lock: Proof) -> Result<VirtualBoard> {
     let file = board_file(context, name)?;
     let board = VirtualBoard::open(&context.folders)?;
     Ok(board.described(file.description).held(lock))
 }
 
-/// A board over ssh, with its control socket in the cache; it can only be looked at until it is [`SshBoard::held`].
+/// A board over ssh, with its control socket in the cache; it can only be looked at until it is
+/// [`SshBoard::held`].
 pub fn ssh_board(context: &Context, file: &BoardFile) -> Result<SshBoard> {
     let folder = context.folders.cache.join("boards").join(&file.description.name);
     SshBoard::open(file, &folder)

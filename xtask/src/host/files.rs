@@ -35,7 +35,8 @@ pub fn keep(file: tempfile::NamedTempFile, path: &Path) -> Result<()> {
         .with_context(doing)
 }
 
-/// Whether anything has this name, a link that leads nowhere as well. Errors: it cannot be looked at; that is never "no".
+/// Whether anything has this name, a link that leads nowhere as well. Errors: it cannot be looked
+/// at; that is never "no".
 pub fn is_there(path: &Path) -> Result<bool> {
     Ok(looked(fs::symlink_metadata(path), path)?.is_some())
 }

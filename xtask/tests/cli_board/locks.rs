@@ -1,4 +1,5 @@
-//! Every verb and the lock of its board: a verb that is new has to be put into the table, and one that says it holds the lock is
+//! Every verb and the lock of its board: a verb that is new has to be put into the table, and one
+//! that says it holds the lock is
 //! tried while another process has it.
 
 use super::{Known, said, xtask};
@@ -149,7 +150,8 @@ fn every_verb_says_how_it_stands_to_the_lock_of_its_board() {
     }
 }
 
-/// A run of the board `ampere` in this checkout that was cut off behind its first verdict; gone with the value.
+/// A run of the board `ampere` in this checkout that was cut off behind its first verdict; gone
+/// with the value.
 struct Begun {
     campaign: String,
     folder: PathBuf,
@@ -260,7 +262,8 @@ fn no_verb_that_could_disturb_a_board_works_beside_another_one() {
             );
         }
     }
-    // Consent is enough for a shell; there it goes on to the board, which is not reachable from here.
+    // Consent is enough for a shell; there it goes on to the board, which is not reachable from
+    // here.
     let text = said(&mut run_it("board ssh", &["BOARD", "true"], &["--yes"]), 3);
     assert!(!text.contains("is in use"), "{text}");
     // The counter-check: what was refused for the lock alone goes on when it is given back.

@@ -6,10 +6,7 @@
     reason = "each test file is a program of its own, and none uses all of it"
 )]
 
-#[path = "../held_lock/mod.rs"]
-mod held_lock;
-
-use crate::virtual_bench::Bench;
+use crate::virtual_bench::{Bench, held_lock};
 use std::path::Path;
 use std::time::Duration;
 use xshell::{Shell, cmd};

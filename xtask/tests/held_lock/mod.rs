@@ -1,4 +1,5 @@
-//! A lock for tests that open a board by themselves: what changes a board wants to see one. It is none of those that the verbs
+//! A lock for tests that open a board by themselves: what changes a board wants to see one. It is
+//! none of those that the verbs
 //! take, so that a test may run the program on the same board.
 
 // Each test uses its own part of this.

@@ -6,7 +6,7 @@
 )]
 
 #[path = "../held_lock/mod.rs"]
-mod held_lock;
+pub mod held_lock;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -75,7 +75,7 @@ pub fn create(
     state.write(&unfinished)?;
     if files::is_there(&folder)? {
         progress("removing the virtual board that was made from something else");
-        super::remove(&folder)?;
+        super::removal::remove(&folder)?;
     }
     fs::rename(&unfinished, &folder).with_context(|| format!("naming {}", folder.display()))?;
     VirtualBoard::open(folders)
@@ -114,7 +114,7 @@ fn key(vanilla: &Manifest, qemu: &str) -> Result<String> {
 fn prepare_folder(unfinished: &Path) -> Result<()> {
     let doing = || format!("preparing {}", unfinished.display());
     if files::is_there(unfinished)? {
-        super::remove(unfinished).with_context(doing)?;
+        super::removal::remove(unfinished).with_context(doing)?;
     }
     fs::create_dir_all(unfinished).with_context(doing)?;
     // The sockets in it are the way into the machine.

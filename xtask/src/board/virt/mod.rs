@@ -11,6 +11,7 @@ mod ports;
 mod power;
 mod qemu;
 mod qmp;
+mod removal;
 mod rootfs;
 mod serial;
 mod status;
@@ -21,6 +22,7 @@ pub use disk::VANILLA_LABEL;
 pub use lock::machine_name;
 pub use ports::{LogNetwork, Ports};
 pub use qemu::Machine;
+pub use removal::destroy;
 pub use serial::{Connection, Serial};
 pub use status::Status;
 
@@ -117,7 +119,8 @@ const NETWORK: Duration = Duration::from_millis(250);
 const RESET_LIMIT: Duration = Duration::from_secs(20);
 
 impl VirtualBoard {
-    /// The board that was made. It can only be looked at until it is [`VirtualBoard::held`]. Errors: none was made.
+    /// The board that was made. It can only be looked at until it is [`VirtualBoard::held`].
+    /// Errors: none was made.
     pub fn open(folders: &Folders) -> Result<Self> {
         let folder = folder(folders);
         let path = folder.join(STATE);
@@ -445,31 +448,6 @@ impl Board for VirtualBoard {
         }
         Ok(())
     }
-}
-
-/// Removes the board of this cache, readable or not, with everything that is on its disk; gives the folder that is gone. Errors:
-/// there is none. Dies half-way: some of its files are left, and it counts as not made.
-pub fn destroy(folders: &Folders) -> Result<PathBuf> {
-    let _lock = lock::wait(folders)?;
-    let folder = folder(folders);
-    if !files::is_there(&folder)? {
-        bail!("there is no virtual board in {}", folder.display());
-    }
-    remove(&folder).map(|()| folder)
-}
-
-/// Cuts the power of the machine in a folder, if it runs (one that was killed in the middle may have left it on), and
-/// removes the folder. What says that a board is there goes first.
-fn remove(folder: &Path) -> Result<()> {
-    let doing = || format!("removing {}", folder.display());
-    if power::running(folder).is_some() {
-        power::cut(folder).with_context(doing)?;
-    }
-    let state = folder.join(STATE);
-    if files::is_there(&state)? {
-        fs::remove_file(state).with_context(doing)?;
-    }
-    fs::remove_dir_all(folder).with_context(doing)
 }
 
 /// The vanilla kernel that set-up built: `<cache>/vanilla/manifest.json`. Errors: it is not there; names the command

@@ -28,7 +28,8 @@ impl BreakOff {
         }
     }
 
-    /// The same word, for a program whose standard output goes to this file, from where the file stands, and not to memory. Who does not
+    /// The same word, for a program whose standard output goes to this file, from where the file
+    /// stands, and not to memory. Who does not
     /// run the program in this process may give what it printed all the same.
     pub fn into_file(self, file: File) -> Self {
         BreakOff {

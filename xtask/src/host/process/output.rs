@@ -15,7 +15,8 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    /// Begins to read, into `file` where there is one. Where more than `most` bytes come, or the file cannot be written, `too_much` is said, and
+    /// Begins to read, into `file` where there is one. Where more than `most` bytes come, or the
+    /// file cannot be written, `too_much` is said, and
     /// nothing more is kept.
     pub(super) fn collect(
         mut from: impl Read + Send + 'static,

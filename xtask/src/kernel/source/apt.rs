@@ -62,7 +62,8 @@ pub fn source_packages(names: &str) -> Vec<String> {
     names
 }
 
-/// Whether a text is a version of Debian (deb-version(7)): it becomes the name of a folder and a word of commands.
+/// Whether a text is a version of Debian (deb-version(7)): it becomes the name of a folder and a
+/// word of commands.
 fn is_version(text: &str) -> bool {
     text.len() <= 128
         && text.starts_with(|c: char| c.is_ascii_digit())
@@ -71,7 +72,8 @@ fn is_version(text: &str) -> bool {
             .all(|c| c.is_ascii_alphanumeric() || ".+-~:".contains(c))
 }
 
-/// The newest line of `apt-cache madison` (`package | version | where`). A line whose package or version cannot be one is passed over.
+/// The newest line of `apt-cache madison` (`package | version | where`). A line whose package or
+/// version cannot be one is passed over.
 pub fn newest(madison: &str) -> Option<Available> {
     madison
         .lines()

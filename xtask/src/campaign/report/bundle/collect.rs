@@ -44,7 +44,8 @@ pub(super) struct Collected {
 }
 
 impl Collected {
-    /// Adds a text under a name of its own: an archive may have two members of one name, or one that a file of the run has.
+    /// Adds a text under a name of its own: an archive may have two members of one name, or one
+    /// that a file of the run has.
     fn add(&mut self, name: String, body: Body) {
         let mut own = name.clone();
         let mut number: u64 = 2;
@@ -184,7 +185,8 @@ fn members(path: &Path, scratch: &Path, first: usize) -> Result<Members> {
     Ok(all)
 }
 
-/// Errors: a name, a link or a header of the archive is longer than [`LONGEST_NAME`]: it would be read whole, whatever its length.
+/// Errors: a name, a link or a header of the archive is longer than [`LONGEST_NAME`]: it would be
+/// read whole, whatever its length.
 fn refuse_long_names(path: &Path) -> Result<()> {
     let file = bounded::open(path)?;
     for (number, entry) in tar::Archive::new(file).entries()?.raw(true).enumerate() {
