@@ -56,7 +56,10 @@ enum Action {
     #[command(after_help = "Example:\n  cargo xtask board state")]
     State(state::StateFlags),
     /// Run a command on it, or open a shell
-    #[command(after_help = "Example:\n  cargo xtask board ssh journalctl -k -b -1")]
+    #[command(
+        after_help = "Example:\n  cargo xtask board ssh journalctl -k -b -1\n\nWhile another command of Lockstep works on \
+                      the board you are asked first: what you do there may spoil its result."
+    )]
     Ssh {
         /// The command, as a shell on the board reads it; a login shell without one
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
