@@ -140,7 +140,7 @@ impl Preflight {
         capture: ProvenCapture,
     ) -> Result<()> {
         let folder = backups_of(context, &self.board.board);
-        let known = way_back::known(&folder, protected);
+        let known = way_back::known(&folder, protected)?;
         for proven in &known {
             context.ui.line(&proven.sentence());
         }

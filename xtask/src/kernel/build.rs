@@ -302,7 +302,7 @@ impl Builder {
                     .env("KCONFIG_ALLCONFIG", requests)
             }
             Base::File(path) => {
-                let base = fs::read_to_string(path)
+                let base = bounded::read_text(path, bounded::WRITTEN)
                     .with_context(|| format!("reading the base configuration {}", path.display()))?;
                 write_atomic(next, format!("{base}\n{}", merged.to_config()).as_bytes())?;
                 self.environment(cmd!(sh, "make -s olddefconfig"))
