@@ -4,10 +4,11 @@ use crate::local_board;
 
 use local_board::{Bench, DEBUG, EXTLINUX, LABEL, LocalBoard, VANILLA, build};
 use std::fs;
+use std::path::PathBuf;
 use xtask::board::deploy::{self, Deployed, Plan, Request};
 use xtask::board::extlinux::Config;
 use xtask::board::protected::Protected;
-use xtask::board::{autologin, backup, rescue_card, rollback, slot};
+use xtask::board::{autologin, backup, inventory, rescue_card, rollback, script, slot};
 use xtask::manifest::Manifest;
 
 fn request<'a>(manifest: &'a Manifest, protected: &'a Protected, keep: usize) -> Request<'a> {
@@ -92,6 +93,68 @@ fn what_the_profile_wants_on_the_command_line_is_there_once() {
     assert_eq!(words(&other), 0, "another kernel does not inherit it");
 }
 
+/// The build refuses it as well; what is deployed need not come from a build of a debug profile.
+#[test]
+fn a_kernel_whose_early_panic_never_ends_is_refused_and_a_lease_with_gaps_is_told() {
+    let board = LocalBoard::new();
+    let protected = Protected::compute(&board, LABEL).unwrap();
+    let builds = tempfile::tempdir().unwrap();
+    let manifest = build(builds.path(), DEBUG, "one");
+    let config = |text: &str| fs::write(builds.path().join("config"), text).unwrap();
+    let planned = || deploy::plan(&board, &request(&manifest, &protected, 0));
+    for text in ["CONFIG_PANIC_TIMEOUT=0\n", "CONFIG_PROC_FS=y\n"] {
+        config(text);
+        let error = planned().unwrap_err().to_string();
+        assert!(error.contains("CONFIG_PANIC_TIMEOUT=0"), "{error}");
+        let error = deploy::install(&board, &request(&manifest, &protected, 0)).unwrap_err();
+        assert!(error.to_string().contains("nothing was changed"), "{error:#}");
+    }
+    config("CONFIG_PANIC_TIMEOUT=10\nCONFIG_PROC_FS=y\nCONFIG_TMPFS=y\n");
+    let doubt = planned().unwrap().doubt().unwrap();
+    assert!(doubt.contains("it lacks SysRq and the watchdog"), "{doubt}");
+    let (_, done) = install(&board, &manifest, &protected, 0);
+    assert!(done.notes.contains(&doubt), "{done:?}");
+    fs::remove_file(builds.path().join("config")).unwrap();
+    assert!(planned().unwrap().doubt().unwrap().contains("is not known"));
+    // Neither here nor not here.
+    fs::create_dir(builds.path().join("config")).unwrap();
+    let error = format!("{:#}", planned().unwrap_err());
+    assert!(error.contains("a regular file is needed"), "{error}");
+}
+
+/// Links that lead round in a circle stand for a dead disk or mount: what lies there cannot be
+/// looked at, as root neither.
+#[test]
+fn what_cannot_be_looked_at_is_never_taken_for_what_is_not_there() {
+    let board = LocalBoard::new();
+    let protected = Protected::compute(&board, LABEL).unwrap();
+    fs::create_dir_all(board.at("/var/lib/lockstep")).unwrap();
+    let round = |path: &str| std::os::unix::fs::symlink("backups", board.at(path)).unwrap();
+    round("/var/lib/lockstep/backups");
+    let below = PathBuf::from("/var/lib/lockstep/backups/iter6/manifest.json");
+    let refused = |error: anyhow::Error| {
+        let error = format!("{error:#}");
+        assert!(error.contains("cannot be told whether"), "{error}");
+    };
+    refused(script::read(&board, &below).unwrap_err());
+    refused(inventory::take(&board, std::slice::from_ref(&below)).unwrap_err());
+    // There is a backup, or there is none: a second one may not be begun.
+    let made = backup::make(&board, &protected, "iter6", &backup::Modules::All, &board.host());
+    refused(made.unwrap_err());
+    fs::remove_file(board.at("/var/lib/lockstep/backups")).unwrap();
+    assert_eq!(script::read(&board, &below).unwrap(), None);
+    backup::make(&board, &protected, "iter6", &backup::Modules::All, &board.host()).unwrap();
+
+    // Nor is a pipe waited for where a record should be.
+    let record = board.at(slot::record_path(&protected).to_str().unwrap());
+    let sh = xshell::Shell::new().unwrap();
+    xshell::cmd!(sh, "mkfifo {record}").quiet().run().unwrap();
+    let begun = std::time::Instant::now();
+    let error = format!("{:#}", slot::read(&board, &protected).unwrap_err());
+    assert!(error.contains("not a regular file"), "{error}");
+    assert!(begun.elapsed() < std::time::Duration::from_secs(20));
+}
+
 #[test]
 fn a_root_that_is_thrown_away_is_refused_before_anything_is_written_where_it_cannot_be_made() {
     let board = LocalBoard::with_root_overlay();
@@ -107,12 +170,16 @@ fn a_root_that_is_thrown_away_is_refused_before_anything_is_written_where_it_can
         };
         deploy::plan(&board, &request).map(|plan| plan.append)
     };
-    fs::write(builds.path().join("config"), "CONFIG_TMPFS=y\n").unwrap();
+    fs::write(
+        builds.path().join("config"),
+        "CONFIG_TMPFS=y\nCONFIG_PANIC_TIMEOUT=10\n",
+    )
+    .unwrap();
     let error = planned().unwrap_err().to_string();
     assert!(error.contains("without CONFIG_OVERLAY_FS=y"), "{error}");
     fs::write(
         builds.path().join("config"),
-        "CONFIG_TMPFS=y\nCONFIG_OVERLAY_FS=y\n",
+        "CONFIG_TMPFS=y\nCONFIG_OVERLAY_FS=y\nCONFIG_PANIC_TIMEOUT=10\n",
     )
     .unwrap();
     let append = planned().unwrap();
@@ -153,7 +220,7 @@ fn a_full_or_unmounted_boot_folder_is_refused_before_anything_is_written() {
 }
 
 /// What a kernel needs for an initramfs.
-const INITRD_CONFIG: &str = "CONFIG_BLK_DEV_INITRD=y\nCONFIG_RD_GZIP=y\n";
+const INITRD_CONFIG: &str = "CONFIG_BLK_DEV_INITRD=y\nCONFIG_RD_GZIP=y\nCONFIG_PANIC_TIMEOUT=10\n";
 
 /// Packs the names of the release's modules, as initramfs-tools' own programs pack the files. Like the real one it makes none without
 /// `/boot/config-<release>`; and a hook of it writes to the boot folder.
@@ -259,7 +326,11 @@ fn an_initramfs_that_the_kernel_could_not_unpack_gets_no_label() {
     let builds = tempfile::tempdir().unwrap();
     let manifest = build(builds.path(), DEBUG, "one");
     let tried = |config: &str| {
-        fs::write(builds.path().join("config"), config).unwrap();
+        fs::write(
+            builds.path().join("config"),
+            format!("{config}CONFIG_PANIC_TIMEOUT=10\n"),
+        )
+        .unwrap();
         let request = request(&manifest, &protected, 0);
         let plan = deploy::plan(&board, &request)?;
         deploy::execute(&board, &request, &plan, &mut |_| {}).map(drop)

@@ -351,11 +351,14 @@ fn a_way_back_is_proven_for_one_vanilla() {
     )
     .unwrap();
     assert_eq!(proven.pmsg, Some(true), "{proven:?}");
-    assert_eq!(way_back::known(folder.path(), &bench.protected), [proven]);
+    assert_eq!(
+        way_back::known(folder.path(), &bench.protected).unwrap(),
+        [proven]
+    );
     let mut other = bench.protected.clone();
     other.append.push_str(" other");
     assert_eq!(
-        way_back::known(folder.path(), &other),
+        way_back::known(folder.path(), &other).unwrap(),
         [],
         "another vanilla has to be proven anew"
     );

@@ -1,5 +1,8 @@
 //! The verbs about boards as a person meets them, without a board.
 
+#[path = "cli_board/locks.rs"]
+mod locks;
+
 use assert_cmd::Command;
 use std::path::{Path, PathBuf};
 use xtask::board::backup::{self, Hashes, Manifest};

@@ -140,3 +140,52 @@ fn every_verb_that_a_board_would_notice_is_refused_while_another_works_on_the_ma
         "{said}"
     );
 }
+
+/// Most memory of any answer, harvest or refusal (kB): the greatest answer is 64 MiB, held as bytes
+/// and as text, and the logs of a harvest.
+const MOST_MEMORY: u64 = 300 << 10;
+
+/// The most memory that a program had in use (proc_pid_status(5), `VmHWM`), kB, and its exit
+/// status.
+fn peak(mut child: std::process::Child) -> (u64, Option<i32>) {
+    let status = format!("/proc/{}/status", child.id());
+    let mut most = 0;
+    loop {
+        let now = std::fs::read_to_string(&status).unwrap_or_default();
+        let line = now.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok());
+        most = most.max(kilobytes.unwrap_or(0));
+        if let Some(ended) = child.try_wait().unwrap() {
+            return (most, ended.code());
+        }
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+}
+
+#[test]
+fn no_answer_of_a_board_fills_the_memory_of_this_host() {
+    let fake = FakeSsh::new();
+    let harvest = fake.at("harvest");
+    let verbs: [&[&str]; 4] = [
+        &["harvest", "--board", "ampere", "--to", harvest.to_str().unwrap()],
+        &["preflight", "--board", "ampere", "--campaign", "none-x", "--yes"],
+        &["board", "status", "--board", "ampere"],
+        &["board", "netconsole", "--board", "ampere"],
+    ];
+    // More than is taken; and just less, of what takes most room in print.
+    for flood in [
+        "yes '[    1.000000] a line of words' | head -c 1000000000",
+        "head -c 60000000 /dev/zero",
+    ] {
+        fake.prints(&format!("case $1 in *'id -u'*) ;; *) {flood} ;; esac"));
+        for verb in verbs {
+            drop(std::fs::remove_dir_all(&harvest));
+            let mut command = fake.xtask("cache", verb);
+            let nothing = std::process::Stdio::null;
+            command.stdout(nothing()).stderr(nothing());
+            let (most, code) = peak(command.spawn().unwrap());
+            assert!(most < MOST_MEMORY, "{verb:?}, {flood}: {most} kB");
+            assert!(most > 0 && code.is_some(), "{verb:?}, {flood}: {code:?}");
+        }
+    }
+}

@@ -26,6 +26,7 @@ mod evidence_logs;
 mod evidence_netconsole;
 mod fake_ssh;
 mod harvest_pstore;
+mod held_lock;
 mod hostile_input;
 mod kconfig_rules;
 mod kernel_am;

@@ -3,6 +3,8 @@
 //! Needs what `cargo xtask setup` makes, in the cache folder (`LOCKSTEP_CACHE`); without it each test fails and says so.
 //! One board, so one test at a time, whatever `--test-threads` says.
 
+use crate::held_lock;
+
 use std::net::TcpListener;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -30,6 +32,7 @@ fn rig() -> Rig {
         eprintln!("{line}")
     })
     .expect("these tests need a virtual board");
+    let board = board.held(held_lock::proof());
     board.up(&folders).expect("the virtual board does not start");
     board.wait_for_ssh(BOOT).expect("the virtual board does not boot");
     Rig {

@@ -1,6 +1,8 @@
 //! The heart of the virtual board, with the times that a campaign uses: left alone under load, a panic noticed in the middle of a command, a network
 //! that is gone with a kernel that lives.
 
+use crate::held_lock;
+
 use std::path::Path;
 use std::time::{Duration, Instant};
 use xtask::board::Board;
@@ -21,7 +23,9 @@ const SET_UP: &str =
 
 fn open() -> VirtualBoard {
     let folders = Folders::find().unwrap();
-    let board = VirtualBoard::open(&folders).expect("the virtual board is made: `cargo xtask board up`");
+    let board = VirtualBoard::open(&folders)
+        .expect("the virtual board is made: `cargo xtask board up`")
+        .held(held_lock::proof());
     board.up(&folders).unwrap();
     if board.wait_for_ssh(Duration::from_secs(90)).is_err() {
         board.hard_reset().unwrap();

@@ -3,6 +3,8 @@
 //!
 //! Needs what set-up makes (`cargo xtask setup`), and fails without it. The board is made for the test and removed behind it.
 
+use crate::held_lock;
+
 use assert_cmd::Command;
 use kernel_log::pstore::Type;
 use std::path::Path;
@@ -43,6 +45,7 @@ impl Bare {
         let vanilla = virt::vanilla_manifest(&main).unwrap();
         let mut told = |line: &str| eprintln!("{line}");
         let board = virt::create(&folders, &vanilla, Different::Replace, &mut told).unwrap();
+        let board = board.held(held_lock::proof());
         let bare = Bare { board, folders };
         bare.board.up(&bare.folders).unwrap();
         bare.board.wait_for_ssh(BOOT).unwrap();

@@ -22,7 +22,11 @@ const MEMBERS: usize = 10_000;
 /// Largest dictionary of a decoder, in bytes: `xz -9` and `zstd --ultra` need 64 and 128 MiB.
 const DICTIONARY: u32 = 128 << 20;
 /// Largest zip archive that is read from a stream; a zip file on disk may have any size.
-const ZIP_IN_MEMORY: u64 = 256 << 20;
+const ZIP_IN_MEMORY: u64 = 64 << 20;
+/// Most bytes that are read to find a zip archive's directory and to read it, before any member is:
+/// [`MEMBERS`] of them with long names have 4 MiB, and the
+/// search for its end as much at most.
+const DIRECTORY: u64 = 8 << 20;
 /// So many bytes tell how a file is packed.
 const MAGIC: usize = 512;
 
@@ -114,6 +118,33 @@ impl<R: Read> Read for Source<R> {
 }
 
 impl<R: Seek> Seek for Source<R> {
+    fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
+        self.inner.seek(to)
+    }
+}
+
+/// Ends with an error where more is read than is left.
+struct Allowed<R> {
+    inner: R,
+    left: Rc<Cell<u64>>,
+}
+
+impl<R: Read> Read for Allowed<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        match self.left.get().checked_sub(count as u64) {
+            Some(left) => self.left.set(left),
+            None => {
+                return Err(std::io::Error::other(format!(
+                    "its directory has more than {DIRECTORY} bytes: refused"
+                )));
+            }
+        }
+        Ok(count)
+    }
+}
+
+impl<R: Seek> Seek for Allowed<R> {
     fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
         self.inner.seek(to)
     }
@@ -291,7 +322,14 @@ fn zip<R: Read + Seek>(
         inner: source,
         bounds: bounds.clone(),
     };
-    let mut archive = ::zip::ZipArchive::new(counted).with_context(doing)?;
+    let left = Rc::new(Cell::new(DIRECTORY));
+    let allowed = Allowed {
+        inner: counted,
+        left: left.clone(),
+    };
+    let mut archive = ::zip::ZipArchive::new(allowed).with_context(doing)?;
+    too_many(name, archive.len().saturating_sub(1))?;
+    left.set(u64::MAX);
     for number in 0..archive.len() {
         too_many(name, number)?;
         let entry = archive.by_index(number).with_context(doing)?;
@@ -392,6 +430,33 @@ mod tests {
             assert_eq!(names, ["x:a.log", "x:d/b.log.gz", "x:empty"]);
             assert!(found[0].1 == LOG && found[1].1 == LOG && found[2].1.is_empty());
         }
+    }
+
+    #[test]
+    fn a_directory_is_bounded_before_a_member_is_read() {
+        let names: Vec<String> = (0..=MEMBERS).map(|number| format!("{number}")).collect();
+        let members: Vec<(&str, &[u8])> = names.iter().map(|name| (name.as_str(), LOG)).collect();
+        let packed = zipped(&members);
+        let read = Rc::new(Cell::new(0));
+        let count = read.clone();
+        let visit = &mut |_: &str, _: Packed, _: &mut dyn Read| {
+            count.set(count.get() + 1);
+            Ok(())
+        };
+        let error = stream("x", &mut packed.as_slice(), visit).unwrap_err();
+        assert!(
+            format!("{error:#}").contains("more than 10000 members"),
+            "{error:#}"
+        );
+        let long = "x".repeat(60_000);
+        let names: Vec<String> = (0..200).map(|number| format!("{long}{number}")).collect();
+        let members: Vec<(&str, &[u8])> = names.iter().map(|name| (name.as_str(), LOG)).collect();
+        let error = stream("x", &mut zipped(&members).as_slice(), visit).unwrap_err();
+        assert!(
+            format!("{error:#}").contains("its directory has more than"),
+            "{error:#}"
+        );
+        assert_eq!(read.get(), 0);
     }
 
     #[test]

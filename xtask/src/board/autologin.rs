@@ -2,6 +2,7 @@
 //! name, and a rollback gives it its name back.
 
 use super::protected::Protected;
+use super::script::THERE;
 use super::writer::Writer;
 use super::{Board, script};
 use anyhow::{Context, Result, ensure};
@@ -69,8 +70,9 @@ pub fn active(board: &dyn Board) -> Result<Vec<Active>> {
     let places: Vec<PathBuf> = PLACES.iter().map(|(_, path, _, _)| path.into()).collect();
     let words = script::words(places.iter().map(PathBuf::as_path))?;
     let looking = format!(
-        "set -- {words}\nfor place in \"$@\"; do\n    if [ -d \"$place\" ]; then set -- \"$place\"/*.conf; else set -- \"$place\"; fi\n    \
-         for file in \"$@\"; do\n        if [ -f \"$file\" ]; then printf '%s\\0' \"$place\" \"$file\"; cat \"$file\"; printf '\\0'; fi\n    done\ndone"
+        "{THERE}set -- {words}\nfor place in \"$@\"; do\n    if [ -d \"$place\" ]; then set -- \"$place\"/*.conf; else set -- \"$place\"; fi\n    \
+         for file in \"$@\"; do\n        [ \"$file\" != \"$place/*.conf\" ] && there \"$file\" || continue\n        \
+         printf '%s\\0' \"$place\" \"$file\"; cat \"$file\" || exit; printf '\\0'\n    done\ndone"
     );
     let answer = script::ask(board, "looking for automatic log-ins", &looking, script::LOOK)?;
     let text = String::from_utf8_lossy(&answer.stdout).into_owned();
@@ -173,7 +175,8 @@ pub fn disabled(board: &dyn Board, campaign: &str) -> Result<Vec<(PathBuf, PathB
     let places = folders();
     let folders = script::words(places.iter().map(PathBuf::as_path))?;
     let looking = format!(
-        "for folder in {folders}; do for file in \"$folder\"/*.disabled-{campaign}; do if [ -f \"$file\" ]; then printf '%s\\0' \"$file\"; fi; done; done"
+        "{THERE}for folder in {folders}; do for file in \"$folder\"/*.disabled-{campaign}; do [ \"$file\" != \"$folder/*.disabled-{campaign}\" ] && there \"$file\" || continue; \
+         printf '%s\\0' \"$file\"; done; done"
     );
     let answer = script::ask(
         board,

@@ -9,6 +9,7 @@ const UNIT: &str = "lockstep-awake";
 
 /// Holds it awake; a second call changes nothing. Errors: no systemd there, or it refuses.
 pub fn hold(board: &dyn Board) -> Result<()> {
+    board.may_change()?;
     let holding = format!(
         "if systemctl is-active --quiet {UNIT}; then exit 0; fi\n\
          systemd-run --quiet --collect --unit={UNIT} systemd-inhibit --what=sleep:idle:handle-lid-switch --who=Lockstep \
@@ -31,6 +32,7 @@ pub(super) fn is_held(answer: &[u8]) -> bool {
 
 /// Lets it sleep again.
 pub fn release(board: &dyn Board) -> Result<()> {
+    board.may_change()?;
     let releasing = format!("systemctl stop {UNIT} 2>/dev/null || :");
     script::ask(board, "letting the board sleep again", &releasing, script::LOOK)?;
     Ok(())

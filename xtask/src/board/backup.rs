@@ -8,6 +8,7 @@ mod manifest;
 
 pub(super) use archive::each_wanted;
 pub use archive::{ARCHIVE, archive_differences, from_archive};
+pub(super) use copies::has_archive;
 pub use copies::{Copies, Known, NO_HASH, Place, Proof};
 pub use hashes::{HASHES, Hashes};
 pub use manifest::{MANIFEST, Manifest, SCHEMA_VERSION};
@@ -17,10 +18,11 @@ use super::name::Name;
 use super::protected::Protected;
 use super::writer::{Keep, Put, Source, Writer};
 use super::{Board, root, script};
-use crate::host::files::{sha256, write_atomic};
+use crate::host::files::{self, sha256, sha256_of, write_atomic};
 use crate::host::one_line;
 use anyhow::{Context, Result, bail, ensure};
 use serde::Serialize;
+use std::io::{Read as _, Seek as _};
 use std::path::{Path, PathBuf};
 
 /// Most bytes of an archive that come from a board, which sends it unpacked where it has no zstd: all modules of a distribution's kernel with
@@ -99,7 +101,7 @@ pub fn make(
     host_folder: &Path,
 ) -> Result<Verified> {
     let folder = board_folder(board, campaign)?;
-    let has_archive = copies::has_archive(host_folder)?;
+    let has_archive = has_archive(host_folder)?;
     let there = Copies::find(board, campaign, host_folder)?;
     let roots = roots(protected, modules)?;
     let mut seen = inventory::take(board, &roots)?;
@@ -341,34 +343,49 @@ fn pull(board: &dyn Board, known: &Known, folder: &Path, host_folder: &Path) -> 
     let pulling = format!(
         "set -eu\nif command -v zstd >/dev/null; then tar -C {from} -cf - . | zstd -3 -T0 -cq; else tar -C {from} -cf - .; fi"
     );
-    let finished = script::ask_up_to(
+    let doing = || format!("keeping the archive in {}", host_folder.display());
+    std::fs::create_dir_all(host_folder).with_context(doing)?;
+    let mut file = tempfile::NamedTempFile::new_in(host_folder).with_context(doing)?;
+    let what = "pulling the backup";
+    script::ask_into(
         board,
-        "pulling the backup",
+        what,
         &pulling,
         script::WORK,
         MOST_OF_ARCHIVE,
+        file.as_file(),
     )?;
     const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd]; // RFC 8878, section 3.1.1
-    let bytes = if finished.stdout.starts_with(&ZSTD_MAGIC) {
-        finished.stdout
-    } else {
-        zstd::encode_all(finished.stdout.as_slice(), 3).context("packing the backup")?
-    };
+    let mut head = Vec::new();
+    file.rewind().with_context(doing)?;
+    file.as_file()
+        .take(4)
+        .read_to_end(&mut head)
+        .with_context(doing)?;
+    file.rewind().with_context(doing)?;
+    if head != ZSTD_MAGIC {
+        let mut packed = tempfile::NamedTempFile::new_in(host_folder).with_context(doing)?;
+        zstd::stream::copy_encode(file.as_file(), packed.as_file_mut(), 3).context("packing the backup")?;
+        file = packed;
+        file.rewind().with_context(doing)?;
+    }
     whole(
         "the archive that came from the board",
         folder,
-        archive::differences_of(&bytes, &known.manifest)?,
+        archive::differences_of(file.as_file(), &known.manifest)?,
     )?;
+    file.rewind().with_context(doing)?;
+    let (hash, _) = sha256_of(file.as_file()).with_context(doing)?;
     // The archive comes last: without one the other two are what a run that died has left.
     write_atomic(&host_folder.join(MANIFEST), &known.bytes)?;
     if known.proof == Proof::Hash {
         let hashes = Hashes {
             manifest: known.sha256(),
-            archive: Some(sha256(&bytes)),
+            archive: Some(hash),
         };
         write_atomic(&host_folder.join(HASHES), hashes.text().as_bytes())?;
     }
-    write_atomic(&host_folder.join(ARCHIVE), &bytes)
+    files::keep(file, &host_folder.join(ARCHIVE))
 }
 
 /// Errors: there are differences; the first of them are named.

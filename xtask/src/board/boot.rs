@@ -25,7 +25,7 @@ pub mod uboot_env;
 use super::extlinux::Config;
 use super::protected::Protected;
 use super::slot::{Place, Record};
-use super::{Board, inventory, script, slot};
+use super::{Board, inventory, nonce, script, slot};
 use answer::{Answered, answered, look_and_read, looking_and_reading};
 use anyhow::{Context, Result, bail};
 use method::{Target, Way};
@@ -180,6 +180,7 @@ pub fn boot_once(
     permit: &Permit,
     on_progress: &mut dyn FnMut(&Progress),
 ) -> Result<Boot> {
+    board.may_change()?;
     permit_is_for(permit, protected)?;
     let Capture::Proven(_) = permit.capture else {
         bail!("no capture is proven: a test boot without one would teach nothing")
@@ -217,7 +218,7 @@ pub fn boot_once(
         return Err(error).with_context(|| format!("preparing the boot{}", taken_back.unwrap_or_default()));
     }
     let (seen, answered) = restart.run(on_progress)?;
-    let nonce = format!("lockstep.nonce={}", record.nonce);
+    let nonce = nonce::word(&record.nonce);
     let (answer, extlinux) = match answered {
         Some(Answered { answer, extlinux }) => (Some(answer), extlinux),
         None => (None, Vec::new()),
@@ -306,6 +307,7 @@ pub fn boot_vanilla(
     permit: &Permit,
     on_progress: &mut dyn FnMut(&Progress),
 ) -> Result<Boot> {
+    board.may_change()?;
     permit_is_for(permit, protected)?;
     let unasked = matches!(reset, Reset::Hard | Reset::BreakCrash);
     let wedged_before = unasked && !board.answers(ANSWER_LIMIT);

@@ -5,6 +5,7 @@ mod append;
 mod beside;
 mod claim;
 mod contents;
+mod ends;
 mod initramfs;
 mod older;
 mod planning;
@@ -16,6 +17,7 @@ pub use planning::plan;
 
 use super::extlinux::{self, Config};
 use super::inventory::{self, Inventory};
+use super::lease::Built;
 use super::nonce::Nonce;
 use super::protected::Protected;
 use super::slot::{self, Initramfs, Place, Record, State, Tool};
@@ -81,6 +83,8 @@ pub struct Plan {
     pub keep: Vec<String>,
     /// The label's command line.
     pub append: String,
+    /// What ends a boot of this kernel; none where the build kept no configuration.
+    pub ends: Option<Built>,
     /// Why the initramfs is made anew on the board; none where vanilla has none, or where it is as it would be.
     pub initramfs: Option<String>,
     #[serde(skip)]
@@ -103,6 +107,13 @@ pub struct Plan {
     packing: Packing,
 }
 
+impl Plan {
+    /// What a person should know of the end of this kernel's boots.
+    pub fn doubt(&self) -> Option<String> {
+        ends::doubt(self.ends.as_ref())
+    }
+}
+
 /// What a deploy did.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -119,7 +130,7 @@ pub struct Deployed {
     pub unchanged: usize,
     /// Files and folders that were removed.
     pub removed: usize,
-    /// What the change of extlinux.conf means for U-Boot.
+    /// What the change of extlinux.conf means for U-Boot, and what the kernel's lease will lack.
     pub notes: Vec<String>,
 }
 
@@ -218,7 +229,7 @@ fn carry_out(
         sent,
         unchanged: plan.unchanged,
         removed: plan.remove.len(),
-        notes: edit.notes,
+        notes: edit.notes.into_iter().chain(plan.doubt()).collect(),
     })
 }
 

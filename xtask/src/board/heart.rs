@@ -11,6 +11,7 @@ use super::boot::serial::Watch;
 use super::boot::serial_log::SerialLog;
 use super::ssh::Ssh;
 use super::{Board, InFront};
+use crate::host::one_line::one_line;
 use crate::host::process::{BreakOff, BrokenOff, Finished};
 use anyhow::{Context, Result};
 use jiff::Timestamp;
@@ -207,7 +208,7 @@ impl Shared {
         self.note(&format!(
             "missed ({miss:?}) after {:.2} s: {}",
             now.saturating_sub(began).as_secs_f64(),
-            why.escape_debug()
+            one_line(why)
         ));
     }
 

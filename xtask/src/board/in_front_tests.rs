@@ -77,6 +77,10 @@ impl Board for Full {
         Some("a loose cable")
     }
 
+    fn may_change(&self) -> Result<()> {
+        Ok(())
+    }
+
     fn hard_reset(&self) -> Result<()> {
         bail!("reset")
     }

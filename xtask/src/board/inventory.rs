@@ -7,6 +7,7 @@ mod path;
 pub use entries::{Inventory, is_sha256};
 pub use path::{BoardPath, Crooked, Refused};
 
+use super::script::THERE;
 use super::{Board, script};
 use crate::host::one_line;
 use anyhow::{Context, Result, bail, ensure};
@@ -107,8 +108,13 @@ impl Entry {
     }
 }
 
+/// Most files, folders and links of an inventory: a kernel of a distribution has 7,000 modules.
+/// Each takes some 400 bytes of memory.
+const MOST_FILES: usize = 200_000;
+
 /// Takes the inventory of `roots` (files, or folders with all that is in them; on their own file system). A root that is not
-/// there is simply absent from the answer. Needs GNU find and sha256sum on the board.
+/// there is simply absent from the answer; one that cannot be looked at is an error. Needs GNU find
+/// and sha256sum on the board.
 pub fn take(board: &dyn Board, roots: &[PathBuf]) -> Result<Inventory> {
     if roots.is_empty() {
         return Ok(Inventory::new());
@@ -138,10 +144,10 @@ fn listing(roots: &str) -> String {
     format!(
         r#"set -eu
 export LC_ALL=C
-set -- {roots}
+{THERE}set -- {roots}
 for root in "$@"; do
     shift
-    if [ -e "$root" ] || [ -L "$root" ]; then set -- "$@" "$root"; fi
+    if there "$root"; then set -- "$@" "$root"; fi
 done
 if [ $# -gt 0 ]; then
     find "$@" -xdev -printf '%y\t%m\t%U\t%G\t%s\t%T@\t%F\t%l\0%p\0' -type f -exec sha256sum -z -- {{}} +
@@ -170,6 +176,11 @@ pub fn parse(answer: &[u8], roots: &[PathBuf]) -> Result<Inventory> {
             }
         }
     }
+    ensure!(
+        files.len() <= MOST_FILES,
+        "the board listed {} files, and {MOST_FILES} are the most that are looked at",
+        files.len()
+    );
     let mut found = Inventory::new();
     for (record, path) in files {
         let entry = entry(record, path, &hashes)?;

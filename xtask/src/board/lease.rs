@@ -159,6 +159,34 @@ impl Built {
     }
 }
 
+impl Built {
+    /// Whether the lease has every means that a kernel can give it and can be renewed, and an early
+    /// panic ends.
+    pub fn is_complete(&self) -> bool {
+        lacking(&self.ends).is_empty() && self.renewal == Renewal::Possible && self.panic_timeout != 0
+    }
+}
+
+impl fmt::Display for Built {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "its lease ends a boot by {}", listed(&self.ends))?;
+        match lacking(&self.ends).as_slice() {
+            [] => {}
+            lacks => write!(f, "; it lacks {}", listed(lacks))?,
+        }
+        if self.renewal == Renewal::Impossible {
+            f.write_str("; its lease cannot be renewed")?;
+        }
+        // Negative: at once (kernel/panic.c).
+        match self.panic_timeout {
+            0 => f.write_str(
+                "; a panic before the command line is read waits for ever (CONFIG_PANIC_TIMEOUT=0)",
+            ),
+            seconds => write!(f, "; an early panic ends after {} s", seconds.max(0)),
+        }
+    }
+}
+
 /// A board whose lease is renewed by each command, for as long as the command may take.
 pub struct Leased<'a> {
     board: &'a dyn Board,

@@ -44,8 +44,9 @@ pub mod way_back;
 pub mod writer;
 
 use crate::capture::control::MenuEntry;
+use crate::host::lock::Proof;
 use crate::host::process::{BreakOff, Finished};
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -99,8 +100,24 @@ pub trait Board {
     /// Why the serial line that its file names cannot be used, if it names one.
     fn serial_problem(&self) -> Option<&str>;
 
-    /// Pulls the reset line (hard: nothing is flushed). Errors: this board has no such line, or it did not obey.
+    /// Pulls the reset line (hard: nothing is flushed). Errors: [`Board::may_change`]'s; this board
+    /// has no such line, or it did not obey.
     fn hard_reset(&self) -> Result<()>;
+
+    /// Whether this process may change the board: write, reboot, reset, type to it. *Architecture
+    /// invariant:* what `board::writer` and `board::boot`
+    /// do begins with this question. Errors: the board was opened without its lock
+    /// ([`crate::host::lock::Proof`]), or that was given back.
+    fn may_change(&self) -> Result<()>;
+}
+
+/// The answer of a real board to [`Board::may_change`].
+fn held(name: &str, lock: Option<&Proof>) -> Result<()> {
+    ensure!(
+        lock.is_some_and(Proof::holds),
+        "changing board `{name}`: refused, this command does not hold the board's lock"
+    );
+    Ok(())
 }
 
 /// What stands before a board and changes how its commands are run, and nothing else: the [`heart`], the [`lease`].
@@ -150,6 +167,10 @@ impl<Front: InFront> Board for Front {
 
     fn hard_reset(&self) -> Result<()> {
         self.behind().hard_reset()
+    }
+
+    fn may_change(&self) -> Result<()> {
+        self.behind().may_change()
     }
 }
 

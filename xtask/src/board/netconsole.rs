@@ -14,6 +14,7 @@ pub use receiver::{Armed, Wire, arm};
 use super::{Board, quote, script};
 use crate::capture::source::Source;
 use crate::host::identity::Identity;
+use crate::host::one_line::one_line;
 use anyhow::{Result, bail, ensure};
 use serde::Serialize;
 use std::net::Ipv4Addr;
@@ -298,7 +299,7 @@ fn set_up(board: &dyn Board, way: Way, path: &Path, word: &str) -> Result<()> {
         done.status.success(),
         "the kernel does not take netconsole over {}: {}",
         path.device,
-        String::from_utf8_lossy(&done.stderr).trim().escape_debug()
+        one_line(String::from_utf8_lossy(&done.stderr).trim())
     );
     Ok(())
 }

@@ -112,7 +112,7 @@ impl Offline {
             .map(|(path, was)| was.to_make(path));
         let mut ours = ours::find(&OnDisk(disk), &self.manifest, self.backups.as_deref())?;
         ours.kept
-            .extend(ours::elsewhere(&self.manifest, &self.host_folder, None));
+            .extend(ours::elsewhere(&self.manifest, &self.host_folder, None)?);
         Ok(Plan {
             campaign: self.manifest.campaign.clone(),
             copy: Copy::OnHost(self.host_folder.clone()),

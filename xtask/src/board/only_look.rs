@@ -1,5 +1,6 @@
 //! A board for a command that does not hold its lock: it can be asked and read, and it cannot be reset or typed to. What a script does
-//! there is up to the command; only `board::writer` and `board::boot` have scripts that change something.
+//! there is up to the command; `board::writer` and `board::boot`, which have those that change
+//! something, ask [`Board::may_change`] first.
 
 use super::netconsole::Wire;
 use super::ssh::Ssh;
@@ -63,6 +64,11 @@ impl Board for OnlyLook {
 
     fn hard_reset(&self) -> Result<()> {
         self.refuse("resetting")
+    }
+
+    /// Whatever the board in it may.
+    fn may_change(&self) -> Result<()> {
+        self.refuse("changing")
     }
 }
 

@@ -7,6 +7,7 @@ use super::backup::{self, Manifest};
 use super::extlinux::{self, Config};
 use super::file::SecondHost;
 use super::protected::Protected;
+use super::script::THERE;
 use super::slot::{self, Place, Record};
 use super::slot_init::RESTORE_FOLDER;
 use super::writer::UNFINISHED;
@@ -145,9 +146,13 @@ pub(super) fn release_of_label(config: &Config, label: &str) -> Option<String> {
 }
 
 /// The backup's copies on other machines.
-pub(super) fn elsewhere(manifest: &Manifest, host_folder: &Path, second: Option<&SecondHost>) -> Vec<Kept> {
+pub(super) fn elsewhere(
+    manifest: &Manifest,
+    host_folder: &Path,
+    second: Option<&SecondHost>,
+) -> Result<Vec<Kept>> {
     let mut kept = Vec::new();
-    if host_folder.join(backup::ARCHIVE).is_file() {
+    if backup::has_archive(host_folder)? {
         kept.push(Kept {
             what: "the archive stays on this host, with the rescue card".into(),
             place: host_folder.display().to_string(),
@@ -173,7 +178,7 @@ pub(super) fn elsewhere(manifest: &Manifest, host_folder: &Path, second: Option<
             backup: None,
         }
     }));
-    kept
+    Ok(kept)
 }
 
 /// What interrupted writes left beside their targets: gone, and on FAT told. There, after a power cut, such a file may share its clusters with the
@@ -235,8 +240,8 @@ impl Files for Running<'_> {
     fn entries(&self, folder: &Path) -> Result<Entries> {
         let word = script::word(folder)?;
         let looking = format!(
-            "if [ -d {word} ]; then find -H {word} -mindepth 1 -maxdepth 1 -printf '%T@ %f\\0'\n\
-             elif [ -e {word} ] || [ -L {word} ]; then printf '%s cannot be read as a folder\\n' {word} >&2; exit 1\nfi"
+            "{THERE}if [ -d {word} ]; then find -H {word} -mindepth 1 -maxdepth 1 -printf '%T@ %f\\0'\n\
+             elif there {word}; then printf '%s cannot be read as a folder\\n' {word} >&2; exit 1\nfi"
         );
         let finished = script::ask(self.0, "looking for files of ours", &looking, script::LOOK)?;
         // A name that is not UTF-8 is none of ours.

@@ -2,11 +2,13 @@
 //! unknown, never proven.
 
 use super::lease::{self, Held};
-use super::{Board, script};
+use super::{Board, nonce, script};
+use crate::host::one_line::one_line;
 use crate::manifest::{Kind, Manifest};
 use anyhow::{Result, bail};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 
 /// What has to run.
 #[derive(Debug, Clone)]
@@ -62,14 +64,46 @@ pub struct Seen {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Fact {
-    /// What it is about: `release`, `nonce`, `module vim2m`, …
-    pub what: String,
+    /// What it is about.
+    pub what: Subject,
     /// Whether it holds.
     pub state: State,
     /// What was wanted.
     pub expected: String,
     /// What was seen.
     pub seen: String,
+}
+
+/// What a fact is about. Who has to tell one from another does it by this value, never by its
+/// words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Subject {
+    /// `uname -r`.
+    Release,
+    /// The GNU build id of the kernel.
+    BuildId,
+    /// The word of this deploy on the command line.
+    Nonce,
+    /// The id of this boot.
+    BootId,
+    /// Whether the lock checker still looks.
+    Lockdep,
+    /// A module that has to be loaded, or that is.
+    Module(String),
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Subject::Release => "release",
+            Subject::BuildId => "kernel build id",
+            Subject::Nonce => "nonce of this deploy",
+            Subject::BootId => "new boot id",
+            Subject::Lockdep => "lockdep alive (debug_locks)",
+            Subject::Module(name) => return write!(out, "module {}", one_line(name)),
+        })
+    }
 }
 
 /// Whether a fact holds.
@@ -160,15 +194,17 @@ pub fn parse(text: &str) -> Result<Seen> {
     let notes = text.split_once("notes=").map_or("", |(_, notes)| notes);
     let notes: String = notes.lines().take_while(|line| !line.contains('=')).collect();
     let notes = hex::decode(notes.replace(' ', "")).unwrap_or_default();
+    let notes = each_note(&notes);
+    let note = |file: &str| build_id_of(notes.get(file.as_bytes()).copied().unwrap_or_default());
     let of_module = |name: &str| format!("/sys/module/{name}/notes/.note.gnu.build-id");
     let modules = lines("module")
-        .map(|name| (name.to_string(), build_id_of(note_of(&of_module(name), &notes))))
+        .map(|name| (name.to_string(), note(&of_module(name))))
         .collect();
     Ok(Seen {
         release: field("release"),
         boot_id: field("boot_id"),
         cmdline: field("cmdline"),
-        build_id: build_id_of(note_of("/sys/kernel/notes", &notes)),
+        build_id: note("/sys/kernel/notes"),
         modules,
         debug_locks: field("debug_locks"),
         taint: field("taint").and_then(|taint| taint.parse().ok()),
@@ -178,19 +214,30 @@ pub fn parse(text: &str) -> Result<Seen> {
     })
 }
 
-/// The notes of a file: behind its name, where it was printed last. One that is not there has a name with nothing behind it, or none.
-fn note_of<'a>(file: &str, notes: &'a [u8]) -> &'a [u8] {
-    let find = |bytes: &[u8], word: &[u8]| bytes.windows(word.len()).position(|window| window == word);
-    let name = format!("==> {file} <==\n").into_bytes();
-    let mut note: &[u8] = &[];
-    let mut rest = notes;
-    while let Some(at) = find(rest, &name) {
-        let behind = at.checked_add(name.len()).and_then(|at| rest.get(at..));
-        rest = behind.unwrap_or_default();
-        let end = find(rest, b"\n==> /sys/module/");
-        note = end.and_then(|end| rest.get(..end)).unwrap_or(rest);
+/// What each file's notes are: behind its name, where it was printed last. One that is not there
+/// has a name with nothing behind it, or none.
+fn each_note(notes: &[u8]) -> HashMap<&[u8], &[u8]> {
+    const BEGIN: &[u8] = b"==> /sys/";
+    let mut all = HashMap::new();
+    let mut begins = memchr::memmem::find_iter(notes, BEGIN)
+        .filter(|at| *at == 0 || notes.get(at.saturating_sub(1)) == Some(&b'\n'))
+        .peekable();
+    while let Some(at) = begins.next() {
+        // The newline before the next name is head's.
+        let end = begins.peek().map_or(notes.len(), |next| next.saturating_sub(1));
+        let one = notes.get(at..end).unwrap_or_default();
+        let Some(line) = memchr::memchr(b'\n', one) else {
+            continue;
+        };
+        let head = one.get(..line).unwrap_or_default();
+        let name = head
+            .strip_prefix(b"==> ")
+            .and_then(|name| name.strip_suffix(b" <=="));
+        if let Some(name) = name {
+            all.insert(name, one.get(line.saturating_add(1)..).unwrap_or_default());
+        }
     }
-    note
+    all
 }
 
 /// The GNU build id among ELF notes (elf(5): name size, descriptor size, type, then both padded to 4 bytes; `NT_GNU_BUILD_ID`
@@ -215,49 +262,46 @@ pub fn build_id_of(notes: &[u8]) -> Option<String> {
 pub fn prove(expected: &Expected, seen: &Seen) -> Proof {
     let manifest = expected.manifest;
     let mut facts = vec![
-        equal("release", &manifest.release, seen.release.as_deref()),
-        equal("kernel build id", &manifest.build_id, seen.build_id.as_deref()),
-        nonce(expected.nonce, seen.cmdline.as_deref()),
+        equal(Subject::Release, &manifest.release, seen.release.as_deref()),
+        equal(Subject::BuildId, &manifest.build_id, seen.build_id.as_deref()),
+        of_this_deploy(expected.nonce, seen.cmdline.as_deref()),
     ];
     if let Some(before) = expected.boot_id_before {
         facts.push(new_boot_id(before, seen.boot_id.as_deref()));
     }
     if expected.lockdep == Lockdep::Alive {
-        facts.push(equal(
-            "lockdep alive (debug_locks)",
-            "1",
-            seen.debug_locks.as_deref(),
-        ));
+        facts.push(equal(Subject::Lockdep, "1", seen.debug_locks.as_deref()));
     }
     for name in expected.modules {
         let name = name.replace('-', "_");
         if !seen.modules.contains_key(&name) {
             facts.push(fact(
-                &format!("module {name}"),
+                Subject::Module(name),
                 State::Mismatch,
                 "loaded",
                 "not loaded",
             ));
         }
     }
-    let of_build = |name: &str| {
-        manifest
-            .of_kind(Kind::Module)
-            .find(|file| file.module_name().as_deref() == Some(name))
-    };
+    let mut of_build = HashMap::new();
+    for file in manifest.of_kind(Kind::Module) {
+        if let Some(name) = file.module_name() {
+            of_build.entry(name).or_insert(file);
+        }
+    }
     for (name, build_id) in &seen.modules {
-        let what = format!("module {name}");
-        facts.push(match of_build(name) {
+        let what = Subject::Module(name.clone());
+        facts.push(match of_build.get(name.as_str()) {
             None => fact(
-                &what,
+                what,
                 State::Mismatch,
                 "a module of this build",
                 "the build made none of this name",
             ),
             Some(file) => match &file.build_id {
-                Some(expected) => equal(&what, expected, build_id.as_deref()),
+                Some(expected) => equal(what, expected, build_id.as_deref()),
                 None => fact(
-                    &what,
+                    what,
                     State::Unknown,
                     "the manifest has no build id",
                     build_id.as_deref().unwrap_or(""),
@@ -271,16 +315,16 @@ pub fn prove(expected: &Expected, seen: &Seen) -> Proof {
     }
 }
 
-fn fact(what: &str, state: State, expected: &str, seen: &str) -> Fact {
+fn fact(what: Subject, state: State, expected: &str, seen: &str) -> Fact {
     Fact {
-        what: what.into(),
+        what,
         state,
         expected: expected.into(),
         seen: seen.into(),
     }
 }
 
-fn equal(what: &str, expected: &str, seen: Option<&str>) -> Fact {
+fn equal(what: Subject, expected: &str, seen: Option<&str>) -> Fact {
     match seen {
         None => fact(what, State::Unknown, expected, "could not be seen"),
         // An expectation that is empty would be met by anything.
@@ -289,24 +333,14 @@ fn equal(what: &str, expected: &str, seen: Option<&str>) -> Fact {
     }
 }
 
-fn nonce(nonce: &str, cmdline: Option<&str>) -> Fact {
-    let wanted = format!("lockstep.nonce={nonce}");
+fn of_this_deploy(nonce: &str, cmdline: Option<&str>) -> Fact {
+    let wanted = nonce::word(nonce);
     match cmdline {
-        None => fact(
-            "nonce of this deploy",
-            State::Unknown,
-            &wanted,
-            "could not be seen",
-        ),
+        None => fact(Subject::Nonce, State::Unknown, &wanted, "could not be seen"),
         Some(line) => {
             let found = !nonce.is_empty() && line.split_whitespace().any(|word| word == wanted);
             let state = if found { State::Proven } else { State::Mismatch };
-            fact(
-                "nonce of this deploy",
-                state,
-                &wanted,
-                if found { &wanted } else { line },
-            )
+            fact(Subject::Nonce, state, &wanted, if found { &wanted } else { line })
         }
     }
 }
@@ -314,167 +348,11 @@ fn nonce(nonce: &str, cmdline: Option<&str>) -> Fact {
 fn new_boot_id(before: &str, now: Option<&str>) -> Fact {
     let expected = format!("another than {before}");
     match now {
-        None => fact("new boot id", State::Unknown, &expected, "could not be seen"),
-        Some(now) if now != before => fact("new boot id", State::Proven, &expected, now),
-        Some(now) => fact("new boot id", State::Mismatch, &expected, now),
+        None => fact(Subject::BootId, State::Unknown, &expected, "could not be seen"),
+        Some(now) if now != before => fact(Subject::BootId, State::Proven, &expected, now),
+        Some(now) => fact(Subject::BootId, State::Mismatch, &expected, now),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::manifest::File;
-
-    fn manifest() -> Manifest {
-        let module = |name: &str, build_id: &str| File {
-            kind: Kind::Module,
-            source: format!("lib/modules/r/{name}.ko").into(),
-            size: 1,
-            sha256: String::new(),
-            mode: 0o644,
-            build_id: Some(build_id.into()),
-            content_sha256: None,
-        };
-        Manifest {
-            schema_version: 1,
-            release: "r".into(),
-            build_id: "aa".into(),
-            profile: "lockdep".into(),
-            append: Vec::new(),
-            commit: "c".into(),
-            root: "/x".into(),
-            files: vec![module("v4l2-mem2mem", "01"), module("vim2m", "02")],
-        }
-    }
-
-    fn note(id: &str) -> String {
-        format!("0400000002000000{}474e5500{id}0000", "03000000").replace("02000000", "01000000")
-    }
-
-    fn answer(module: &str, id: &str) -> String {
-        let pax = "040000000400000002010000474e550001020304";
-        let head = hex::encode("==> /sys/kernel/notes <==\n");
-        let named = hex::encode(format!(
-            "\n==> /sys/module/mc/notes/.note.gnu.build-id <==\n\n==> /sys/module/{module}/notes/.note.gnu.build-id <==\n"
-        ));
-        format!(
-            "release=r\nboot_id=new\ncmdline=root=/dev/x lockstep.nonce=n1\nuptime=5.25 1.00\ntaint=0\ndebug_locks=1\n\
-             module={module}\nnotes={head}{pax}{}{named}{}\nwho=root ttyAMA0\nend=1\n",
-            note("aa"),
-            note(id)
-        )
-    }
-
-    #[test]
-    fn each_module_has_its_own_note() {
-        let notes = b"==> /sys/module/a/notes/.note.gnu.build-id <==\n1\n==> /sys/module/b/notes/.note.gnu.build-id <==\n2\n\n\n\
-                      ==> /sys/module/ab/notes/.note.gnu.build-id <==\n";
-        let of = |module| note_of(&format!("/sys/module/{module}/notes/.note.gnu.build-id"), notes);
-        assert_eq!(
-            [of("a"), of("b"), of("ab"), of("c")],
-            [b"1" as &[u8], b"2\n\n", b"", b""]
-        );
-        // A head that cannot, and what came in its place.
-        let twice = [notes as &[u8], notes].concat();
-        assert_eq!(
-            note_of("/sys/module/b/notes/.note.gnu.build-id", &twice),
-            b"2\n\n"
-        );
-        assert_eq!(parse(&answer("v", "01")).unwrap().uptime, Some(5));
-    }
-
-    fn prove_it(text: &str) -> Proof {
-        let manifest = manifest();
-        let expected = Expected {
-            manifest: &manifest,
-            nonce: "n1",
-            boot_id_before: Some("old"),
-            lockdep: Lockdep::Alive,
-            modules: &["v4l2-mem2mem".into()],
-        };
-        prove(&expected, &parse(text).unwrap())
-    }
-
-    fn open(text: &str) -> Vec<(String, State)> {
-        prove_it(text)
-            .open()
-            .map(|fact| (fact.what.clone(), fact.state))
-            .collect()
-    }
-
-    #[test]
-    fn everything_as_wanted_is_proven() {
-        let proof = prove_it(&answer("v4l2_mem2mem", "01"));
-        assert!(proof.holds(), "{proof:?}");
-        assert_eq!(proof.facts.len(), 6);
-    }
-
-    /// It says what ends this boot by itself, and never takes that for a proof of the build.
-    #[test]
-    fn the_lease_is_told_apart_from_the_build() {
-        let none = answer("v4l2_mem2mem", "01");
-        assert_eq!(prove_it(&none).lease, None);
-        let held = "lockstep_lease=lockstep-says\nlockstep_lease=lockstep-lease\nlockstep_lease_end=0000000240\nwho=";
-        let proof = prove_it(&none.replace("who=", held));
-        let lease = proof.lease.as_ref().unwrap();
-        assert!(
-            proof.holds() && lease.ends == [lease::End::Restart] && !lease.is_complete(),
-            "{lease:?}"
-        );
-    }
-
-    #[test]
-    fn each_thing_that_is_wrong_is_named() {
-        let good = answer("v4l2_mem2mem", "01");
-        let check = |from: &str, to: &str, what: &str, state: State| {
-            assert!(good.contains(from));
-            assert_eq!(
-                open(&good.replace(from, to)),
-                [(what.to_string(), state)],
-                "{from} -> {to}"
-            );
-        };
-        check("release=r", "release=vanilla", "release", State::Mismatch);
-        check("nonce=n1", "nonce=n0", "nonce of this deploy", State::Mismatch);
-        check("boot_id=new", "boot_id=old", "new boot id", State::Mismatch);
-        check(
-            "debug_locks=1",
-            "debug_locks=0",
-            "lockdep alive (debug_locks)",
-            State::Mismatch,
-        );
-        check(
-            "debug_locks=1",
-            "debug_locks=",
-            "lockdep alive (debug_locks)",
-            State::Unknown,
-        );
-        let head = hex::encode("==> /sys/kernel/notes");
-        check(
-            &head,
-            &hex::encode("==> /sys/kernel/n0tes"),
-            "kernel build id",
-            State::Unknown,
-        );
-        assert_eq!(
-            open(&answer("v4l2_mem2mem", "09")),
-            [("module v4l2_mem2mem".into(), State::Mismatch)]
-        );
-        assert_eq!(
-            open(&answer("vim2m", "02")),
-            [("module v4l2_mem2mem".into(), State::Mismatch)],
-            "a wanted module is missing"
-        );
-        assert!(open(&answer("stranger", "02")).contains(&("module stranger".into(), State::Mismatch)));
-    }
-
-    #[test]
-    fn an_answer_that_is_cut_off_proves_nothing() {
-        assert!(parse("release=r\n").is_err());
-        let nothing = Proof {
-            facts: vec![],
-            lease: None,
-        };
-        assert!(!nothing.holds());
-    }
-}
+mod tests;

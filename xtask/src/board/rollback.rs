@@ -159,7 +159,7 @@ pub fn plan(board: &dyn Board, campaign: &str, host_folder: &Path) -> Result<Pla
         manifest,
         host_folder,
         description.second_host.as_ref(),
-    ));
+    )?);
     Ok(Plan {
         campaign: campaign.to_string(),
         copy,

@@ -42,6 +42,25 @@ pub fn ask_up_to(
     asked(board, doing, script, &[], limit, &BreakOff::default().up_to(most))
 }
 
+/// [`ask`] whose answer goes to `file` and not to memory, `most` bytes of it. Errors: also where
+/// more come; what the file holds then means nothing.
+pub fn ask_into(
+    board: &dyn Board,
+    doing: &str,
+    script: &str,
+    limit: Duration,
+    most: u64,
+    file: &std::fs::File,
+) -> Result<()> {
+    let failed = || format!("keeping what came of {doing}");
+    let to = file.try_clone().with_context(failed)?;
+    let break_off = BreakOff::default().up_to(most).into_file(to);
+    let finished = asked(board, doing, script, &[], limit, &break_off)?;
+    // A board that does not run the script by a program of this host.
+    let mut file = file;
+    std::io::Write::write_all(&mut file, &finished.stdout).with_context(failed)
+}
+
 fn asked(
     board: &dyn Board,
     doing: &str,
@@ -148,10 +167,32 @@ pub fn read(board: &dyn Board, path: &Path) -> Result<Option<Vec<u8>>> {
     Ok(content(&finished.stdout))
 }
 
-/// The script of [`read`]; [`content`] takes its answer.
+/// `there PATH` in a script: whether anything has that name, a link that leads nowhere as well.
+/// What cannot be looked at (a dead disk or
+/// mount, a loop of links) is neither here nor not here: it ends the script with 74 (`EX_IOERR`,
+/// sysexits.h), so it may not stand in a `$( )`.
+///
+/// test(1) has one answer for all errors, and programs one exit status: what tells them apart is
+/// the last words of their message, which
+/// strerror(3) gives. glibc, musl and uClibc have the same ones for `ENOENT` where the locale is C.
+/// A name cannot stand behind them.
+pub const THERE: &str = r#"there() {
+    if [ -e "$1" ] || [ -L "$1" ]; then return 0; fi
+    lockstep_said=$(LC_ALL=C ls -d -- "$1" 2>&1 >/dev/null) && return 0
+    case $lockstep_said in *': No such file or directory') return 1 ;; esac
+    printf 'it cannot be told whether %s is there: %s\n' "$1" "$lockstep_said" >&2
+    exit 74
+}
+"#;
+
+/// The script of [`read`]; [`content`] takes its answer. It fails where the file is neither there
+/// nor not there, and where it is none.
 pub fn reading(path: &Path) -> Result<String> {
     let file = word(path)?;
-    Ok(format!("if [ -e {file} ]; then printf +; cat {file}; fi"))
+    Ok(format!(
+        "{THERE}if there {file}; then\n    [ -f {file} ] || {{ printf '%s is not a regular file, or cannot be read\n' {file} >&2; exit 74; }}\n    \
+         printf +; cat {file}\nfi"
+    ))
 }
 
 /// The answer to [`reading`].
@@ -206,6 +247,47 @@ mod tests {
                 (Some(0), "\nmark\nunset\n\nmark"),
                 "{shell}"
             );
+        }
+    }
+
+    /// A loop of links and a file where a folder should be stand for all that cannot be looked at.
+    #[test]
+    fn not_there_and_not_to_be_looked_at_are_two_answers_in_each_shell() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::write(at("file"), "+words").unwrap();
+        std::os::unix::fs::symlink("loop", at("loop")).unwrap();
+        std::os::unix::fs::symlink("nowhere", at("dangling")).unwrap();
+        std::fs::create_dir(at("folder")).unwrap();
+        let mut shells = vec![vec!["sh"], vec!["bash"]];
+        if which::which("busybox").is_ok() {
+            shells.push(vec!["busybox", "sh"]);
+        }
+        for shell in &shells {
+            let run = |path: &Path| {
+                let script = reading(path).unwrap();
+                let sh = xshell::Shell::new().unwrap();
+                let (program, words) = shell.split_first().unwrap();
+                let cmd = xshell::cmd!(sh, "{program} {words...} -c {script}");
+                let done = process::finish(cmd, LOOK).unwrap();
+                (done.status.code(), content(&done.stdout))
+            };
+            assert_eq!(run(&at("file")), (Some(0), Some(b"+words".to_vec())), "{shell:?}");
+            for gone in ["gone", "gone: Not a directory", "gone/deep", "it's\n gone"] {
+                assert_eq!(run(&at(gone)), (Some(0), None), "{shell:?} {gone}");
+            }
+            for doubt in [
+                "loop/x",
+                "file/x",
+                "file/x: No such file or directory",
+                "dangling",
+                "loop",
+                "folder",
+            ] {
+                assert_eq!(run(&at(doubt)), (Some(74), None), "{shell:?} {doubt}");
+            }
+            let long = "x".repeat(300);
+            assert_eq!(run(&at(&long)), (Some(74), None), "{shell:?}");
         }
     }
 

@@ -4,6 +4,7 @@
 use super::backup::{ARCHIVE, Copies, HASHES, Hashes, MANIFEST, Proof};
 use super::file::SecondHost;
 use super::quote;
+use super::script::THERE;
 use super::ssh::{Rights, Ssh, Target};
 use crate::host::bounded;
 use crate::host::files::sha256;
@@ -60,8 +61,8 @@ pub fn push(second: &SecondHost, board: &str, campaign: &str, host_folder: &Path
                 path.display()
             );
             let pushing = format!(
-                "set -eu\numask 077\ntarget={target}\nfolder=$(dirname -- \"$target\")\nmkdir -p -- \"$folder\"\n\
-             if [ -e \"$target\" ]; then\n    printf '%s  %s\\n' {hash} \"$target\" | sha256sum --quiet -c - >/dev/null 2>&1 || exit {ANOTHER}\n    \
+                "set -eu\numask 077\n{THERE}target={target}\nfolder=$(dirname -- \"$target\")\nmkdir -p -- \"$folder\"\n\
+             if there \"$target\"; then\n    printf '%s  %s\\n' {hash} \"$target\" | sha256sum --quiet -c - >/dev/null 2>&1 || exit {ANOTHER}\n    \
              cat >/dev/null\n    exit 0\nfi\n\
              cat >\"$target.new\"\nsync \"$target.new\" 2>/dev/null || sync\n\
              printf '%s  %s\\n' {hash} \"$target.new\" | sha256sum --quiet -c - >&2\nmv -- \"$target.new\" \"$target\"\nsync\n"

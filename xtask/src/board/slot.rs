@@ -4,7 +4,8 @@
 use super::extlinux::{self, Config, Label};
 use super::inventory::{self, Inventory};
 use super::protected::{self, Protected};
-use super::{Board, script};
+use super::script::THERE;
+use super::{Board, nonce, script};
 use crate::document::{self, Format};
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
@@ -241,7 +242,9 @@ pub(super) fn looking_for_kept(protected: &Protected) -> Result<String> {
     let folder = record_path(protected);
     let folder = script::word(folder.parent().unwrap_or(&protected.boot_mount))?;
     Ok(format!(
-        "cd {folder}\nfor file in {KEPT}*.json; do [ -f \"$file\" ] || continue; printf '%s\\0' \"$file\"; cat \"./$file\"; printf '\\0'; done"
+        "{THERE}if there {folder}; then\n    cd {folder} || exit\n    for file in {KEPT}*.json; do\n        \
+         [ \"$file\" != '{KEPT}*.json' ] && there \"$file\" || continue\n        \
+         printf '%s\\0' \"$file\"; cat \"./$file\" || exit; printf '\\0'\n    done\nfi"
     ))
 }
 
@@ -364,7 +367,7 @@ pub fn check_default(config: &Config, protected: &Protected) -> Result<()> {
 }
 
 fn boots_slot(label: &Label, record: &Record, place: &Place) -> Result<()> {
-    let nonce = format!("lockstep.nonce={}", record.nonce);
+    let nonce = nonce::word(&record.nonce);
     ensure!(
         label.kernel.as_deref() == Some(&place.uboot_kernel)
             && label.fdt == place.uboot_fdt

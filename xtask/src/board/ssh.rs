@@ -10,6 +10,7 @@ mod restarted;
 pub use machine::machine_id;
 
 use super::quote;
+use crate::host::files;
 use crate::host::one_line;
 use crate::host::process::{self, BreakOff, Finished};
 use anyhow::{Context, Result, bail};
@@ -212,7 +213,8 @@ impl Ssh {
     /// go within seconds, and the next call connects anew.
     pub fn forget(&self) {
         let socket = self.target.folder.join(CONTROL_SOCKET);
-        if !socket.exists() {
+        // One that cannot be looked at is asked to end, too.
+        if matches!(files::is_there(&socket), Ok(false)) {
             return;
         }
         let ssh = self.arguments(Connection::Shared);

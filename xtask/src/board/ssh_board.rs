@@ -3,10 +3,12 @@
 use super::file::{BoardFile, Kind, Power};
 use super::netconsole::{self, Network, Wire};
 use super::ssh::Ssh;
-use super::{Board, Description, SerialLine, heart};
+use super::{Board, Description, SerialLine, heart, held};
 use crate::capture::client::{Found, Recorder};
 use crate::capture::control::{MenuEntry, Writer};
 use crate::capture::source::Source;
+use crate::host::files;
+use crate::host::lock::Proof;
 use crate::host::process::{self, BreakOff, Finished};
 use anyhow::{Context, Result, bail, ensure};
 use std::path::{Path, PathBuf};
@@ -28,6 +30,7 @@ pub struct SshBoard {
     power: Power,
     line: Option<RecordedLine>,
     netconsole: Option<Wire>,
+    lock: Option<Proof>,
 }
 
 /// A line that a recorder has open; it is started at the first use, and outlives this program.
@@ -54,7 +57,7 @@ impl RecordedLine {
     pub fn problem(&self) -> Option<&str> {
         let look = || {
             if let Source::Device { device, .. } = &self.source
-                && !device.exists()
+                && matches!(files::is_there(device), Ok(false))
             {
                 // No cable is the usual case, and no process is needed to see it.
                 return Some(format!("{} is not there: connect the cable", device.display()));
@@ -102,7 +105,8 @@ impl SerialLine for RecordedLine {
 
 impl SshBoard {
     /// The board of a file. `folder` gets the control socket; it is made, for this user alone. Nothing is connected yet. Errors: the file is of
-    /// another kind, or the folder cannot be made.
+    /// another kind, or the folder cannot be made. It can only be looked at until it is
+    /// [`SshBoard::held`].
     pub fn open(file: &BoardFile, folder: &Path) -> Result<Self> {
         let Kind::Ssh(reach) = &file.kind else {
             bail!("board `{}` is not reached over ssh alone", file.description.name);
@@ -116,6 +120,7 @@ impl SshBoard {
             description: file.description.clone(),
             ssh: Ssh::new(reach.target(folder)),
             power: file.power.clone(),
+            lock: None,
             netconsole: file.netconsole.as_ref().map(|asked| Wire {
                 folder: folder.join("netconsole"),
                 network: Network::Shared {
@@ -157,6 +162,14 @@ impl SshBoard {
     pub fn over(mut self, connection: &str) -> Result<Self> {
         self.ssh = self.ssh.beside(connection)?;
         Ok(self)
+    }
+
+    /// The same board, which may be changed for as long as its lock is held.
+    pub fn held(self, lock: Proof) -> Self {
+        SshBoard {
+            lock: Some(lock),
+            ..self
+        }
     }
 
     /// The transport.
@@ -210,7 +223,12 @@ impl Board for SshBoard {
         self.line.as_ref()?.problem()
     }
 
+    fn may_change(&self) -> Result<()> {
+        held(&self.description.name, self.lock.as_ref())
+    }
+
     fn hard_reset(&self) -> Result<()> {
+        self.may_change()?;
         match &self.power {
             Power {
                 reset: Some(words), ..
@@ -239,6 +257,7 @@ impl Board for SshBoard {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::lock;
 
     fn board(folder: &Path, power: &str) -> SshBoard {
         let text = include_str!("../../../boards/ampere.toml");
@@ -247,8 +266,39 @@ mod tests {
     }
 
     #[test]
+    fn a_board_is_reset_only_while_its_lock_is_held() {
+        let (folder, locks) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let pulled = folder.path().join("pulled");
+        let reset = format!("reset = [\"touch\", \"{}\"]", pulled.display());
+        let lock = || {
+            let place = lock::Place::at(locks.path()).unwrap();
+            lock::take(&place, &[], &lock::Purpose::default()).unwrap()
+        };
+        let refused = |board: &SshBoard| {
+            let error = board.hard_reset().unwrap_err().to_string();
+            assert!(error.contains("does not hold the board's lock"), "{error}");
+            assert!(!pulled.exists());
+        };
+        refused(&board(folder.path(), &reset));
+        let held = lock();
+        let mine = board(folder.path(), &reset).held(held.proof());
+        drop(held);
+        refused(&mine);
+        let held = lock();
+        mine.held(held.proof()).hard_reset().unwrap();
+        assert!(pulled.exists());
+    }
+
+    #[test]
     fn a_board_that_was_left_without_power_is_told_as_that() {
         let folder = tempfile::tempdir().unwrap();
+        let lock = lock::take(
+            &lock::Place::at(folder.path()).unwrap(),
+            &[],
+            &lock::Purpose::default(),
+        )
+        .unwrap();
+        let board = |folder: &Path, power: &str| board(folder, power).held(lock.proof());
         let plug = board(folder.path(), "off = [\"true\"]\non = [\"false\"]");
         let error = format!("{:#}", plug.hard_reset().unwrap_err());
         assert!(

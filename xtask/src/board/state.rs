@@ -3,7 +3,7 @@
 use super::boot::Answer;
 use super::proof::Seen;
 use super::protected::Protected;
-use super::{Board, boot, proof, script, slot};
+use super::{Board, boot, nonce, proof, script, slot};
 use anyhow::Result;
 use serde::Serialize;
 
@@ -52,7 +52,7 @@ fn state(
     slot: Option<&slot::Record>,
 ) -> BoardState {
     let nonce = |record: &slot::Record| {
-        let wanted = format!("lockstep.nonce={}", record.nonce);
+        let wanted = nonce::word(&record.nonce);
         answer.cmdline.split_whitespace().any(|word| word == wanted)
     };
     let label = match slot {

@@ -5,6 +5,7 @@ use super::boot::{self, Outcome, Permit, Progress, Reset};
 use super::extlinux::CommandLine;
 use super::protected::Protected;
 use super::{Board, nonce::Nonce, script};
+use crate::host::bounded;
 use crate::host::files::{set_remains_aside, sha256, write_atomic};
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
@@ -76,18 +77,19 @@ pub fn needed(board: &dyn Board) -> Result<Vec<Reset>> {
     Ok(paths)
 }
 
-/// What was proven of this vanilla already, from the folder of the board's backups.
-pub fn known(folder: &Path, protected: &Protected) -> Vec<Proven> {
-    let Ok(bytes) = std::fs::read(folder.join(RECORD)) else {
-        return Vec::new();
+/// What was proven of this vanilla already, from the folder of the board's backups. Errors: the
+/// record cannot be read.
+pub fn known(folder: &Path, protected: &Protected) -> Result<Vec<Proven>> {
+    let Some(bytes) = bounded::read_if_there(&folder.join(RECORD), bounded::RECORD)? else {
+        return Ok(Vec::new());
     };
-    match serde_json::from_slice::<Record>(&bytes) {
+    Ok(match serde_json::from_slice::<Record>(&bytes) {
         Ok(record) if record.schema_version == SCHEMA_VERSION && record.vanilla == key(protected) => {
             record.paths
         }
         // Made by another version, or for another vanilla: proven anew.
         _ => Vec::new(),
-    }
+    })
 }
 
 /// What vanilla is, for the record.
@@ -160,7 +162,7 @@ fn survived(board: &dyn Board, word: &str) -> Result<bool> {
 }
 
 fn keep(folder: &Path, protected: &Protected, proven: &Proven) -> Result<()> {
-    let mut paths = known(folder, protected);
+    let mut paths = known(folder, protected)?;
     paths.retain(|other| other.reset != proven.reset);
     paths.push(proven.clone());
     let record = Record {

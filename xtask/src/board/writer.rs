@@ -420,6 +420,7 @@ impl<'a> Writer<'a> {
         writing: &str,
         input: &[u8],
     ) -> Result<Finished> {
+        self.board.may_change()?;
         self.refuse(targets)?;
         let guarded = scripts::guarded(&self.protected_lines()?, &rule);
         script::ask_with_input(self.board, doing, &(guarded + writing), input, WRITE)

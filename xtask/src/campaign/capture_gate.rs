@@ -10,6 +10,7 @@ use crate::board::nonce::Nonce;
 use crate::board::protected::Protected;
 use crate::board::script;
 use crate::capture::client::Recorder;
+use crate::host::bounded;
 use crate::host::files::{set_remains_aside, sha256, write_atomic};
 use anyhow::{Context, Result, bail, ensure};
 use kernel_log::pstore::Type;
@@ -88,10 +89,11 @@ impl Proven {
 }
 
 /// What was proven already of this vanilla and the debug kernel of this release, from the folder of the board's backups.
-pub fn known(backups: &Path, protected: &Protected, release: &str) -> Option<Proven> {
+/// Errors: the record cannot be read.
+pub fn known(backups: &Path, protected: &Protected, release: &str) -> Result<Option<Proven>> {
     let vanilla = key(protected);
     let is_ours = |proven: &Proven| proven.vanilla == vanilla && proven.release == release;
-    read(backups).into_iter().find(is_ours)
+    Ok(read(backups)?.into_iter().find(is_ours))
 }
 
 /// What vanilla is, for the record.
@@ -114,7 +116,7 @@ impl Subject<'_> {
     /// looks on vanilla for both, with everything in `evidence`. Keeps what came back. Errors: the slot does not come up, vanilla does
     /// not come back, or nothing came back. Dying half-way it leaves a board that boots vanilla at its next reset.
     pub fn pass(&self, evidence: &Path, say: &mut dyn FnMut(&str)) -> Result<Passed> {
-        if let Some(proven) = known(self.backups, self.rig.protected, self.release) {
+        if let Some(proven) = known(self.backups, self.rig.protected, self.release)? {
             proven.check()?;
             return Ok(Passed {
                 proven,
@@ -221,19 +223,19 @@ fn has_crash(records: &Records, before: &BTreeSet<String>, word: &str) -> bool {
     })
 }
 
-fn read(folder: &Path) -> Vec<Proven> {
-    let Ok(bytes) = std::fs::read(folder.join(RECORD)) else {
-        return Vec::new();
+fn read(folder: &Path) -> Result<Vec<Proven>> {
+    let Some(bytes) = bounded::read_if_there(&folder.join(RECORD), bounded::RECORD)? else {
+        return Ok(Vec::new());
     };
-    match serde_json::from_slice::<Record>(&bytes) {
+    Ok(match serde_json::from_slice::<Record>(&bytes) {
         Ok(record) if record.schema_version == SCHEMA_VERSION => record.proven,
         // Made by another version: proven anew.
         _ => Vec::new(),
-    }
+    })
 }
 
 fn keep(folder: &Path, proven: Proven) -> Result<()> {
-    let mut all = read(folder);
+    let mut all = read(folder)?;
     all.retain(|other| (&other.vanilla, &other.release) != (&proven.vanilla, &proven.release));
     all.push(proven);
     let record = Record {
@@ -282,16 +284,16 @@ mod tests {
     #[test]
     fn proofs_of_several_kernels_are_kept() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(read(folder.path()).is_empty());
+        assert!(read(folder.path()).unwrap().is_empty());
         keep(folder.path(), proven("a", true, false)).unwrap();
         keep(folder.path(), proven("b", true, false)).unwrap();
         keep(folder.path(), proven("a", true, true)).unwrap();
         assert_eq!(
-            read(folder.path()),
+            read(folder.path()).unwrap(),
             [proven("b", true, false), proven("a", true, true)]
         );
         std::fs::write(folder.path().join(RECORD), "{").unwrap();
-        assert!(read(folder.path()).is_empty());
+        assert!(read(folder.path()).unwrap().is_empty());
     }
 
     #[test]

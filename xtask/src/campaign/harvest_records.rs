@@ -3,6 +3,7 @@
 use crate::board::{Board, quote, script};
 use crate::host::file_name::FileName;
 use crate::host::files;
+use crate::host::one_line::one_line;
 use anyhow::{Context, Result, bail, ensure};
 use kernel_log::pstore::{self, Dump, Note, Type};
 use std::collections::BTreeSet;
@@ -84,7 +85,7 @@ fn read(text: &str) -> Result<Vec<File>> {
         }
         let mut words = line.splitn(3, ' ');
         let (Some("record"), Some(sha256), Some(path)) = (words.next(), words.next(), words.next()) else {
-            bail!("`{}` is no record", line.escape_debug())
+            bail!("`{}` is no record", one_line(line))
         };
         let packed: String = lines.by_ref().take_while(|line| *line != "end").collect();
         let bytes = unbase64(&packed).with_context(|| format!("the record {path} was cut on the way"))?;
@@ -210,6 +211,7 @@ fn words(note: &Note) -> String {
 /// the next crash; gives how many. What systemd moved away stays: it is on the board's disk, and not ours. Dies half-way: some are gone,
 /// and all of them are here.
 pub fn clear(board: &dyn Board, records: &Records) -> Result<usize> {
+    board.may_change()?;
     let mut removing = String::from("export LC_ALL=C\n");
     let live: Vec<&File> = records
         .files

@@ -100,11 +100,7 @@ impl Journal {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).with_context(doing)?;
         }
-        let file = File::options()
-            .create(true)
-            .append(true)
-            .open(path)
-            .with_context(doing)?;
+        let file = bounded::append(path)?;
         if let Some(folder) = path.parent() {
             // The name of a new file is flushed with its folder.
             File::open(folder)

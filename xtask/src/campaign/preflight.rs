@@ -202,7 +202,7 @@ fn prove_way_back(context: &Context, protected: &Protected, permit: &Permit) -> 
     let folder = context.backups.parent().unwrap_or(context.backups);
     let mut facts = Vec::new();
     for reset in way_back::needed(board)? {
-        let known = way_back::known(folder, protected);
+        let known = way_back::known(folder, protected)?;
         let proven = match known.into_iter().find(|proven| proven.reset == reset) {
             Some(proven) => proven,
             None => {

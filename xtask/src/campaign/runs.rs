@@ -5,6 +5,7 @@ use super::journal::{self, read};
 use super::record::{End, RunRecord};
 use super::verdict::Verdict;
 use crate::host::bounded;
+use crate::host::files;
 use crate::host::files::Remains;
 use anyhow::{Context, Result};
 use std::collections::BTreeMap;
@@ -256,7 +257,7 @@ fn folders(path: &Path) -> Result<Vec<PathBuf>> {
     let mut folders = Vec::new();
     for entry in entries {
         let path = entry.with_context(doing)?.path();
-        if path.is_dir() {
+        if files::is_folder(&path)? {
             folders.push(path);
         }
     }

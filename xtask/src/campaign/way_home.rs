@@ -6,7 +6,7 @@ use crate::board::boot::{self, Boot, Capture, ConsentGiven, Permit, Reset};
 use crate::board::lease::Leased;
 use crate::board::preflight::{self, Backup, Needed};
 use crate::board::protected::Protected;
-use crate::board::{Board, deploy};
+use crate::board::{Board, deploy, nonce};
 use anyhow::{Context, Result};
 use std::path::Path;
 use std::time::Duration;
@@ -22,7 +22,7 @@ pub fn see(board: &dyn Board, known: Option<&Protected>, limit: Duration) -> Boa
     }
     match (boot::look(board), known) {
         (Err(_), _) => silent,
-        (Ok(answer), _) if answer.cmdline.contains("lockstep.nonce=") => BoardSeen::Ours {
+        (Ok(answer), _) if nonce::is_of_ours(&answer.cmdline) => BoardSeen::Ours {
             release: answer.release,
         },
         (Ok(answer), Some(known)) if !boot::is_vanilla(&answer, known) => BoardSeen::Other {

@@ -3,6 +3,7 @@
 use super::control::{ABOUT, About, LOG, MenuEntry, OWN_LOG, Request, Response, SOCKET, Status, Writer};
 use super::index;
 use super::source::Source;
+use crate::host::files;
 use crate::host::identity::Identity;
 use crate::host::{bounded, one_line, process, socket};
 use anyhow::{Context, Result, bail};
@@ -197,6 +198,6 @@ fn program() -> Result<PathBuf> {
     }
     let beside = me.ancestors().nth(2).map(|folder| folder.join("xtask"));
     beside
-        .filter(|path| path.is_file())
+        .filter(|path| matches!(files::is_file(path), Ok(true)))
         .with_context(|| format!("there is no xtask beside {}", me.display()))
 }

@@ -1,7 +1,7 @@
 //! `cargo xtask board`: the virtual board as a thing with a power switch, a shell and a serial line.
 
 use super::Context;
-use super::hold_board::{HeldBoard, hold, warn_if_held};
+use super::hold_board::{HeldBoard, ask_if_held, hold};
 use crate::board::Board as _;
 use crate::board::only_look::CONNECTION;
 use crate::board::ssh::Terminal;
@@ -57,7 +57,10 @@ enum Action {
     #[command(after_help = "Example:\n  cargo xtask board state")]
     State(state::StateFlags),
     /// Run a command on it, or open a shell
-    #[command(after_help = "Example:\n  cargo xtask board ssh journalctl -k -b -1")]
+    #[command(
+        after_help = "Example:\n  cargo xtask board ssh journalctl -k -b -1\n\nWhile another command of Lockstep works on \
+                      the board you are asked first: what you do there may spoil its result."
+    )]
     Ssh {
         /// The command, as a shell on the board reads it; a login shell without one
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -300,7 +303,7 @@ fn ssh(command: &[String], context: &Context) -> Result<Outcome> {
     if !board.is_on() {
         bail!("the virtual board is off: `cargo xtask board up`");
     }
-    warn_if_held(context, VIRTUAL);
+    ask_if_held(context, VIRTUAL)?;
     let board = board.over(CONNECTION);
     if context.ui.format() == Format::Json {
         let finished = board.run(&command.join(" "), Duration::from_secs(600))?;
@@ -334,7 +337,8 @@ fn reset(context: &Context) -> Result<Outcome> {
     if !board.is_on() {
         bail!("the virtual board is off: `cargo xtask board up`");
     }
-    let _held = alone(context)?;
+    let mut held = alone(context)?;
+    let board = held.open_silent(context, Duration::ZERO)?;
     context.ui.confirm(
         context.global.consent(),
         "Reset the virtual board without flushing anything?",

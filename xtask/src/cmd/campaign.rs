@@ -103,7 +103,7 @@ impl New {
         }
         let file = Path::new("campaigns").join(format!("{}.toml", self.name));
         let path = project.join(&file);
-        if path.exists() {
+        if files::is_there(&path)? {
             bail!(
                 "writing a new campaign: {} is there already; choose another name, or edit it",
                 file.display()

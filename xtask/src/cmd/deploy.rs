@@ -62,6 +62,7 @@ impl Deploy {
         task.done("");
         told(&plan).iter().for_each(|line| context.ui.line(line));
         if context.global.dry_run {
+            plan.doubt().iter().for_each(|doubt| context.ui.warn(doubt));
             context.ui.json(&json!({ "dry_run": true, "plan": plan }))?;
             return Ok(Outcome::Success);
         }
@@ -117,6 +118,9 @@ fn told(plan: &Plan) -> Vec<String> {
     }
     lines.push(format!("  modules  {}", plan.place.modules.display()));
     lines.push(format!("  append   {}", plan.append));
+    if let Some(ends) = &plan.ends {
+        lines.push(format!("  ends     {ends}"));
+    }
     lines
 }
 

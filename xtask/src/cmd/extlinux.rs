@@ -8,7 +8,7 @@ use crate::board::extlinux::files::{self as named_files, Wanted};
 use crate::board::extlinux::{self, Block, Config, Edit, Finding, Severity};
 use crate::board::name::Name;
 use crate::board::protected::{self, Protected};
-use crate::board::script;
+use crate::board::script::{self, THERE};
 use crate::board::writer::Writer;
 use crate::exit::Outcome;
 use crate::host::bounded;
@@ -243,7 +243,7 @@ fn there(
         let paths: Vec<PathBuf> = wanted.iter().map(place).collect();
         let words = script::words(paths.iter().map(PathBuf::as_path))?;
         let looking =
-            format!("for path in {words}; do if [ -e \"$path\" ]; then echo y; else echo n; fi; done");
+            format!("{THERE}for path in {words}; do if there \"$path\"; then echo y; else echo n; fi; done");
         let text = script::ask(
             board.as_ref(),
             "looking for the files of extlinux.conf",

@@ -62,16 +62,25 @@ pub fn state(context: &Context, name: &str) -> State {
     })
 }
 
-/// Warns one who is about to act on a board by hand while another process works there.
-pub fn warn_if_held(context: &Context, name: &str) {
+/// Asks one who is about to act on a board by hand while another process works there. Errors: the
+/// answer was not yes, or nobody can be asked and
+/// `--yes` was not given.
+pub fn ask_if_held(context: &Context, name: &str) -> Result<()> {
     let warning = match state(context, name) {
         State::Held { holder: Some(holder) } => holder.sentence(),
         State::Held { holder: None } => "a process that left no note".to_string(),
-        State::Free | State::Stale { .. } | State::Unknown { .. } => return,
+        State::Free | State::Stale { .. } => return Ok(()),
+        State::Unknown { why } => {
+            context
+                .ui
+                .warn(&format!("whether board `{name}` is in use is not known: {why}"));
+            return Ok(());
+        }
     };
-    context.ui.warn(&format!(
-        "board `{name}` is in use: {warning}. What you change there may spoil its result"
-    ));
+    context.ui.confirm(
+        context.global.consent(),
+        &format!("Board `{name}` is in use: {warning}. What you do there may spoil its result. Go on?"),
+    )
 }
 
 fn doing(name: &str) -> String {
@@ -100,28 +109,28 @@ impl HeldBoard {
     pub fn open(&mut self, context: &Context) -> Result<Box<dyn Board>> {
         let name = self.file.description.name.clone();
         if self.file.kind == Kind::Virtual {
-            return open_board::open(context, &name);
+            return Ok(Box::new(open_board::open(context, &name, self.lock.proof())?));
         }
         let board = open_board::ssh_board(context, &self.file)?;
         self.learn(&board, FIRST_ANSWER)?;
-        Ok(Box::new(board))
+        Ok(Box::new(board.held(self.lock.proof())))
     }
 
     /// The board, whether it answers or not. One that does not is known by its address, its host keys and the machine id that it had.
     pub fn open_silent(&mut self, context: &Context, limit: Duration) -> Result<Box<dyn Board>> {
         let name = &self.file.description.name;
         if self.file.kind == Kind::Virtual {
-            return open_board::find(context, name);
+            return Ok(Box::new(open_board::find(context, name, self.lock.proof())?));
         }
         let board = open_board::ssh_board(context, &self.file)?;
         self.learn_if_it_answers(&board, limit)?;
-        Ok(Box::new(board))
+        Ok(Box::new(board.held(self.lock.proof())))
     }
 
     /// A board for a run: the virtual one is switched on. Whether it answers is left to whoever looks.
     pub fn power_on(&mut self, context: &Context, limit: Duration) -> Result<Box<dyn Board>> {
         match self.file.kind {
-            Kind::Virtual => open_board::power_on(context, self.file.clone()),
+            Kind::Virtual => open_board::power_on(context, self.file.clone(), self.lock.proof()),
             Kind::Ssh(_) => self.open_silent(context, limit),
         }
     }
@@ -132,7 +141,7 @@ impl HeldBoard {
     }
 
     /// [`HeldBoard::learn`] for a board that may be silent.
-    pub fn learn_if_it_answers(&mut self, board: &SshBoard, limit: Duration) -> Result<()> {
+    fn learn_if_it_answers(&mut self, board: &SshBoard, limit: Duration) -> Result<()> {
         match board.check_way(limit) {
             Ok(id) => self.know(board, id),
             Err(_) => Ok(()),

@@ -11,6 +11,7 @@ use crate::board::protected::Protected;
 use crate::board::slot::USUAL_LABEL;
 use crate::board::ssh_board::SshBoard;
 use crate::board::virt::VirtualBoard;
+use crate::host::lock::Proof;
 use anyhow::{Context as _, Result, bail};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -86,34 +87,34 @@ fn answers(board: &dyn Board, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// A board of either kind, which need not answer, for a verb that holds its lock. Errors: no such board, or its file is wrong.
-pub(super) fn find(context: &Context, name: &str) -> Result<Box<dyn Board>> {
+/// The virtual board, which need not answer, for a verb that holds its lock. Errors: no such board,
+/// or its file is wrong.
+pub(super) fn find(context: &Context, name: &str, lock: Proof) -> Result<VirtualBoard> {
     let file = board_file(context, name)?;
-    match &file.kind {
-        Kind::Virtual => Ok(Box::new(
-            VirtualBoard::open(&context.folders)?.described(file.description),
-        )),
-        Kind::Ssh(_) => Ok(Box::new(ssh_board(context, &file)?)),
-    }
+    let board = VirtualBoard::open(&context.folders)?;
+    Ok(board.described(file.description).held(lock))
 }
 
-/// A board over ssh, with its control socket in the cache.
+/// A board over ssh, with its control socket in the cache; it can only be looked at until it is
+/// [`SshBoard::held`].
 pub fn ssh_board(context: &Context, file: &BoardFile) -> Result<SshBoard> {
     let folder = context.folders.cache.join("boards").join(&file.description.name);
     SshBoard::open(file, &folder)
 }
 
 /// The virtual board, which answers, for a verb that holds its lock. Errors: [`find`]'s, or it does not answer.
-pub(super) fn open(context: &Context, name: &str) -> Result<Box<dyn Board>> {
-    let board = find(context, name)?;
-    answers(board.as_ref(), name)?;
+pub(super) fn open(context: &Context, name: &str, lock: Proof) -> Result<VirtualBoard> {
+    let board = find(context, name, lock)?;
+    answers(&board, name)?;
     Ok(board)
 }
 
 /// The virtual board for a run: it is switched on and waited for. Whether it answers is left to whoever looks; errors: there is none, or it
 /// cannot be switched on.
-pub(super) fn power_on(context: &Context, file: BoardFile) -> Result<Box<dyn Board>> {
-    let board = VirtualBoard::open(&context.folders)?.described(file.description);
+pub(super) fn power_on(context: &Context, file: BoardFile, lock: Proof) -> Result<Box<dyn Board>> {
+    let board = VirtualBoard::open(&context.folders)?
+        .described(file.description)
+        .held(lock);
     let task = context.ui.task("switch the board on", None);
     board.up(&context.folders)?;
     let answers = board.wait_for_ssh(board.description().boot_limit);

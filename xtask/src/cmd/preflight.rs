@@ -9,6 +9,7 @@ use crate::board::preflight::{self, Backup, Check, Needed, ProvenCapture, Report
 use crate::board::protected::Protected;
 use crate::board::{autologin, awake, rescue_card, second_host, way_back};
 use crate::exit::Outcome;
+use crate::host::bounded;
 use crate::host::json::json;
 use crate::kernel::place::Place;
 use crate::kernel::stage;
@@ -60,16 +61,19 @@ struct BackupAnswer {
     files: usize,
 }
 
-/// The debug kernel that was built last, if there is one.
-fn last_build(context: &Context) -> Option<Manifest> {
-    let place = Place::of(&context.folders.cache, None).ok()?;
-    stage::read_manifest(&place.staging.join("lockdep")).ok()
+/// The debug kernel that was built last, if there is one. Errors: its manifest cannot be read.
+fn last_build(context: &Context) -> Result<Option<Manifest>> {
+    // No kernel source was imported yet.
+    let Ok(place) = Place::of(&context.folders.cache, None) else {
+        return Ok(None);
+    };
+    stage::read_manifest_if_there(&place.staging.join("lockdep"))
 }
 
-/// What its final `.config` says of its lease; `None` for a build that is older than that file.
-fn lease_of(build: &Manifest) -> Option<Check> {
-    let config = std::fs::read_to_string(build.root.join(manifest::CONFIG)).ok()?;
-    Some(preflight::built(&config))
+/// What its final `.config` says of its lease. Errors: it cannot be read.
+fn lease_of(build: &Manifest) -> Result<Check> {
+    let config = bounded::read_text_if_there(&build.root.join(manifest::CONFIG), bounded::WRITTEN)?;
+    Ok(preflight::built(config.as_deref()))
 }
 
 impl Preflight {
@@ -97,14 +101,14 @@ impl Preflight {
             self.put_right(context, board, &protected)?;
         }
         let task = context.ui.task("looking at the board", None);
-        let build = last_build(context);
+        let build = last_build(context)?;
         let mut report = preflight::run(
             board,
             &protected,
             Backup::Verified(&verified),
             self.needed(build.as_ref(), &protected),
         )?;
-        report.checks.extend(build.as_ref().and_then(lease_of));
+        report.checks.extend(build.as_ref().map(lease_of).transpose()?);
         task.done(&format!("{} checks", report.checks.len()));
         let (path, card) = rescue_card::save(board, &verified)?;
         card.lines().for_each(|line| context.ui.line(line));
@@ -139,7 +143,7 @@ impl Preflight {
         capture: ProvenCapture,
     ) -> Result<()> {
         let folder = backups_of(context, &self.board.board);
-        let known = way_back::known(&folder, protected);
+        let known = way_back::known(&folder, protected)?;
         for proven in &known {
             context.ui.line(&proven.sentence());
         }

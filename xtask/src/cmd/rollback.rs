@@ -4,6 +4,7 @@ use super::Context;
 use super::open_board::{BoardFlags, board_file, typed};
 use crate::board::awake;
 use crate::board::boot;
+use crate::board::nonce;
 use crate::board::offline::Offline;
 use crate::board::ours;
 use crate::board::rollback::{self, Plan, RolledBack};
@@ -114,7 +115,7 @@ impl Rollback {
 
     fn say_what_runs(&self, context: &Context, board: &dyn crate::board::Board) -> Result<()> {
         let running = boot::look(board)?;
-        if running.cmdline.contains("lockstep.nonce=") {
+        if nonce::is_of_ours(&running.cmdline) {
             context.ui.warn(&format!(
                 "the board still runs {}, whose files are gone now: reboot it; vanilla is the default",
                 running.release

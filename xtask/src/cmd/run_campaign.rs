@@ -9,6 +9,7 @@ use super::programs::{compile, smoke_files};
 use crate::board::Board;
 use crate::board::boot::{self, ConsentGiven, Reset};
 use crate::board::file::Kind;
+use crate::board::nonce;
 use crate::board::virt::VirtualBoard;
 use crate::campaign::base_config;
 use crate::campaign::build::Workshop;
@@ -219,7 +220,7 @@ fn base(context: &Context, campaign: &Campaign, board: &dyn Board, folder: &Path
         None => {
             let running = boot::look(board)?;
             ensure!(
-                !running.cmdline.contains("lockstep.nonce="),
+                !nonce::is_of_ours(&running.cmdline),
                 "the campaign names no configuration (`base` in [kernel]), so it is the board's own; but {}, a debug kernel of ours, runs there: \
                  `cargo xtask boot vanilla --board {name} --campaign {} --label {}` first",
                 running.release,

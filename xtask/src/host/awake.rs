@@ -30,7 +30,7 @@ fn hold_where(booted: &Path, why: &str) -> Awake {
             "this machine is not kept awake ({reason}): see to it that it does not sleep before the end, by its power settings or its lid"
         ))
     };
-    if !booted.is_dir() {
+    if !matches!(super::files::is_folder(booted), Ok(true)) {
         return not("systemd does not run here");
     }
     let Ok(sh) = Shell::new() else {

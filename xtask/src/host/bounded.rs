@@ -30,6 +30,21 @@ pub fn open_if_there(path: &Path) -> Result<Option<File>> {
     }
 }
 
+/// Opens a file for writing at its end, and makes it where it is not there. Errors: as [`open`].
+pub fn append(path: &Path) -> Result<File> {
+    let flags = OFlags::WRONLY
+        | OFlags::CREATE
+        | OFlags::APPEND
+        | OFlags::CLOEXEC
+        | OFlags::NONBLOCK
+        | OFlags::NOCTTY;
+    let doing = || format!("opening {}", super::one_line::path(path));
+    let file = rustix::fs::open(path, flags, Mode::from_raw_mode(0o666));
+    let file = File::from(file.with_context(doing)?);
+    refuse_others(&file, path)?;
+    Ok(file)
+}
+
 /// The whole content of a file. Errors: [`open`]'s; it has more than `most` bytes, and is not read then.
 pub fn read(path: &Path, most: u64) -> Result<Vec<u8>> {
     all(open(path)?, path, most)
@@ -85,6 +100,12 @@ fn open_there(path: &Path) -> Result<std::io::Result<File>> {
         Ok(file) => File::from(file),
         Err(error) => return Ok(Err(error.into())),
     };
+    refuse_others(&file, path)?;
+    Ok(Ok(file))
+}
+
+/// Errors: it is not a regular file.
+fn refuse_others(file: &File, path: &Path) -> Result<()> {
     let kind = file.metadata().with_context(|| doing(path))?.file_type();
     if !kind.is_file() {
         let what = if kind.is_dir() {
@@ -94,7 +115,7 @@ fn open_there(path: &Path) -> Result<std::io::Result<File>> {
         };
         bail!("{}: it is {what}, and a regular file is needed", doing(path));
     }
-    Ok(Ok(file))
+    Ok(())
 }
 
 fn all(file: File, path: &Path, most: u64) -> Result<Vec<u8>> {
@@ -156,6 +177,12 @@ mod tests {
             assert!(said(read_if_there(path, LOG)).contains("a regular file is needed"));
         }
         assert!(said(read(folder.path(), LOG)).contains("a folder"));
+        // A pipe that somebody reads could be opened for writing.
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK;
+        let _reader = rustix::fs::open(&pipe, flags, Mode::empty()).unwrap();
+        for path in [&pipe, Path::new("/dev/null")] {
+            assert!(said(append(path)).contains("a regular file is needed"));
+        }
         assert!(begun.elapsed() < Duration::from_secs(5));
     }
 

@@ -1,6 +1,6 @@
 //! Files on the host: written whole or not at all, and hashed.
 
-use super::bounded;
+use super::{bounded, one_line};
 use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 use std::fs;
@@ -18,6 +18,16 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
     fs::create_dir_all(folder).with_context(doing)?;
     let mut file = tempfile::NamedTempFile::new_in(folder).with_context(doing)?;
     file.write_all(bytes).with_context(doing)?;
+    keep(file, path)
+}
+
+/// Gives a file that was written beside `path`, in the same folder, that name; flushes both.
+pub fn keep(file: tempfile::NamedTempFile, path: &Path) -> Result<()> {
+    let folder = path
+        .parent()
+        .filter(|p| !p.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let doing = || format!("writing {}", path.display());
     file.as_file().sync_all().with_context(doing)?;
     file.persist(path).with_context(doing)?;
     fs::File::open(folder)
@@ -25,10 +35,34 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
         .with_context(doing)
 }
 
+/// Whether anything has this name, a link that leads nowhere as well. Errors: it cannot be looked
+/// at; that is never "no".
+pub fn is_there(path: &Path) -> Result<bool> {
+    Ok(looked(fs::symlink_metadata(path), path)?.is_some())
+}
+
+/// Whether there is a regular file, or a link to one. Errors: as [`is_there`].
+pub fn is_file(path: &Path) -> Result<bool> {
+    Ok(looked(fs::metadata(path), path)?.is_some_and(|found| found.is_file()))
+}
+
+/// Whether there is a folder, or a link to one. Errors: as [`is_there`].
+pub fn is_folder(path: &Path) -> Result<bool> {
+    Ok(looked(fs::metadata(path), path)?.is_some_and(|found| found.is_dir()))
+}
+
+fn looked(found: std::io::Result<fs::Metadata>, path: &Path) -> Result<Option<fs::Metadata>> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("looking at {}", one_line::path(path))),
+    }
+}
+
 /// SHA-256 of a file, lower-case hex.
 pub fn sha256_file(path: &Path) -> Result<String> {
     let doing = || format!("hashing {}", path.display());
-    let file = fs::File::open(path).with_context(doing)?;
+    let file = bounded::open(path).with_context(doing)?;
     Ok(sha256_of(file).with_context(doing)?.0)
 }
 
@@ -135,6 +169,23 @@ pub fn set_remains_aside(path: &Path) -> Result<Option<PathBuf>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn not_there_and_not_to_be_looked_at_are_two_answers() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::os::unix::fs::symlink("loop", at("loop")).unwrap();
+        std::os::unix::fs::symlink("gone", at("nowhere")).unwrap();
+        fs::write(at("file"), "").unwrap();
+        let all = |path: &Path| [is_there(path), is_file(path), is_folder(path)].map(Result::ok);
+        assert_eq!(all(&at("file")), [Some(true), Some(true), Some(false)]);
+        assert_eq!(all(folder.path()), [Some(true), Some(false), Some(true)]);
+        assert_eq!(all(&at("gone")), [Some(false); 3]);
+        assert_eq!(all(&at("nowhere")), [Some(true), Some(false), Some(false)]);
+        for doubt in ["loop/x", "file/x"] {
+            assert_eq!(all(&at(doubt)), [None; 3], "{doubt}");
+        }
+    }
 
     #[test]
     fn what_a_power_cut_left_is_told_from_content_and_kept() {

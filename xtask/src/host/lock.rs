@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::path::PathBuf;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 /// A name of what is locked.
@@ -94,6 +95,18 @@ pub struct Held {
     holder: Holder,
     /// Holders that ended without giving it back.
     pub stale: Vec<Holder>,
+    alive: Arc<()>,
+}
+
+/// Shows that a lock is held, for as long as its [`Held`] lives. Only a held lock gives one.
+#[derive(Debug, Clone)]
+pub struct Proof(Weak<()>);
+
+impl Proof {
+    /// Whether the lock is still held.
+    pub fn holds(&self) -> bool {
+        self.0.strong_count() > 0
+    }
 }
 
 impl Drop for Held {
@@ -166,12 +179,18 @@ pub fn take(place: &Place, names: &[Alias], purpose: &Purpose) -> Result<Held> {
         files: Vec::new(),
         holder: Holder::this(purpose),
         stale: Vec::new(),
+        alive: Arc::new(()),
     };
     held.add(names)?;
     Ok(held)
 }
 
 impl Held {
+    /// For whoever has to see that it is held.
+    pub fn proof(&self) -> Proof {
+        Proof(Arc::downgrade(&self.alive))
+    }
+
     /// Takes more names of the same thing. Errors: as [`take`]; what was held stays held.
     pub fn add(&mut self, names: &[Alias]) -> Result<()> {
         let mut names = names.to_vec();

@@ -81,9 +81,9 @@ pub fn finish_unless(cmd: Cmd, input: &[u8], limit: Duration, break_off: &BreakO
     let too_much = BreakOff::default();
     let most = break_off.most();
     let stdout = child.stdout.take().expect("stdout was piped");
-    let stdout = Stream::collect(stdout, "standard output", most, &too_much);
+    let stdout = Stream::collect(stdout, "standard output", most, &too_much, break_off.file());
     let stderr = child.stderr.take().expect("stderr was piped");
-    let stderr = Stream::collect(stderr, "standard error", most.min(MOST_SAID), &too_much);
+    let stderr = Stream::collect(stderr, "standard error", most.min(MOST_SAID), &too_much, None);
     let mut stdin = child.stdin.take().expect("stdin was piped");
     let input = input.to_vec();
     // A program that ends without reading its input closes the pipe: its exit status tells, not this write.

@@ -6,6 +6,7 @@ mod configured;
 
 pub use configured::required_by;
 
+use super::files;
 use anyhow::{Result, bail};
 use serde::Serialize;
 use std::ffi::OsString;
@@ -338,7 +339,9 @@ impl Requirement {
             Probe::Program(name) => which::which_in(name, Some(search_path()), "/")
                 .ok()
                 .map(|path| path.display().to_string()),
-            Probe::File(path) => Path::new(path).exists().then(|| path.to_string()),
+            Probe::File(path) => {
+                matches!(files::is_there(Path::new(path)), Ok(true)).then(|| path.to_string())
+            }
         }
     }
 

@@ -34,6 +34,7 @@ pub use super::profile::Profile;
 use super::toolchain::Toolchain;
 use super::{Event, Report};
 use crate::host::bounded;
+use crate::host::files;
 use crate::host::files::write_atomic;
 use crate::host::process;
 use anyhow::{Context, Result, bail};
@@ -342,7 +343,7 @@ impl Builder {
                     .env("KCONFIG_ALLCONFIG", requests)
             }
             Base::File(path) => {
-                let base = fs::read_to_string(path)
+                let base = bounded::read_text(path, bounded::WRITTEN)
                     .with_context(|| format!("reading the base configuration {}", path.display()))?;
                 write_atomic(next, format!("{base}\n{}", merged.to_config()).as_bytes())?;
                 self.environment(cmd!(sh, "make -s olddefconfig"))
@@ -356,7 +357,7 @@ impl Builder {
     /// Keeps what was there before this campaign; what a first run kept is never overwritten.
     fn keep_config(&self, base: &Base, campaign: &str) -> Result<Option<PathBuf>> {
         let kept = self.out.join(format!(".config.pre-{campaign}"));
-        if kept.exists() {
+        if files::is_there(&kept)? {
             return Ok(Some(kept));
         }
         let earlier = match base {

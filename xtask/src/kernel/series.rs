@@ -7,6 +7,7 @@ pub mod scope;
 
 use super::patch::{MadeOn, Patch, envelope, file_name};
 use crate::host::bounded;
+use crate::host::files;
 use crate::host::one_line;
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
@@ -38,14 +39,14 @@ impl Series {
     /// be parsed, two patches with the same number.
     pub fn open(folder: &Path) -> Result<Self> {
         let doing = || format!("reading the series {}", folder.display());
-        if !folder.is_dir() {
+        if !files::is_folder(folder)? {
             bail!(
                 "{}: there is no such folder; a series is a folder with a `series` file or with numbered *.patch files",
                 doing()
             );
         }
         let list = folder.join("series");
-        let paths: Vec<PathBuf> = if list.is_file() {
+        let paths: Vec<PathBuf> = if files::is_file(&list)? {
             let text = bounded::read_text(&list, bounded::WRITTEN).with_context(doing)?;
             let entries = parse_list(&text).with_context(|| format!("in {}", list.display()))?;
             for entry in &entries {

@@ -12,6 +12,7 @@ pub mod apt;
 
 use super::git::git;
 use super::{Event, Report};
+use crate::host::files;
 use crate::host::files::write_atomic;
 use crate::host::process;
 use anyhow::{Context, Result, bail};
@@ -221,7 +222,7 @@ pub fn import(cache: &Path, apt: &Apt, available: &Available, report: Report) ->
     }
     refuse_full_disk(free_space(&folder)?, SPACE_NEEDED, &folder).with_context(doing)?;
     let scratch = folder.join(".importing");
-    if scratch.exists() {
+    if files::is_there(&scratch)? {
         fs::remove_dir_all(&scratch).with_context(doing)?;
     }
     report(Event::Step(format!(

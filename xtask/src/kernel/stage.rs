@@ -8,6 +8,7 @@ use super::module;
 use super::symbols::{self, Wants};
 use super::{Event, Report};
 use crate::host::bounded;
+use crate::host::files;
 use crate::host::files::{sha256, write_atomic};
 use crate::host::one_line;
 use crate::host::process;
@@ -151,6 +152,16 @@ pub fn read_manifest(folder: &Path) -> Result<Manifest> {
     Manifest::parse(&bounded::read(&path, bounded::RECORD)?).with_context(doing)
 }
 
+/// [`read_manifest`]; `None` where there is no such file.
+pub fn read_manifest_if_there(folder: &Path) -> Result<Option<Manifest>> {
+    let path = folder.join(MANIFEST);
+    let doing = || format!("reading {}", path.display());
+    let bytes = bounded::read_if_there(&path, bounded::RECORD)?;
+    bytes
+        .map(|bytes| Manifest::parse(&bytes).with_context(doing))
+        .transpose()
+}
+
 /// Removes a staging folder, and what a staging that died left beside it.
 pub fn discard(folder: &Path) -> Result<()> {
     remove(folder)?;
@@ -177,7 +188,7 @@ fn remove(folder: &Path) -> Result<()> {
 fn put_in_place(new: &Path, dest: &Path) -> Result<()> {
     let old = beside(dest, "old");
     remove(&old)?;
-    if dest.exists() {
+    if files::is_there(dest)? {
         fs::rename(dest, &old)?;
     }
     fs::rename(new, dest)?;
@@ -186,7 +197,7 @@ fn put_in_place(new: &Path, dest: &Path) -> Result<()> {
 
 /// Copies `*.dtb`, keeping folders. (`dtbs_install` would do the same in a make call of its own.)
 fn copy_dtbs(from: &Path, to: &Path) -> Result<()> {
-    if !from.is_dir() {
+    if !files::is_folder(from)? {
         return Ok(());
     }
     for entry in WalkDir::new(from) {

@@ -83,6 +83,10 @@ impl Board for BareBoard {
         None
     }
 
+    fn may_change(&self) -> Result<()> {
+        Ok(())
+    }
+
     fn hard_reset(&self) -> Result<()> {
         self.resets.set(self.resets.get() + 1);
         self.reset.map_err(Error::msg)

@@ -6,6 +6,7 @@
     reason = "each test file is a program of its own, and none uses all of it"
 )]
 
+use crate::held_lock;
 use crate::virtual_bench::Bench;
 use std::path::Path;
 use std::time::Duration;
@@ -83,7 +84,7 @@ fn made(main: &Folders, folders: &Folders) -> VirtualBoard {
     let key = sha256(&std::fs::read(&script).unwrap());
     let marker = folders.cache.join("boards/virtual/debian");
     if std::fs::read_to_string(&marker).is_ok_and(|made| made == key) {
-        return VirtualBoard::open(folders).unwrap();
+        return VirtualBoard::open(folders).unwrap().held(held_lock::proof());
     }
     if folders.cache.join("boards/virtual").exists() {
         virt::destroy(folders).unwrap();
@@ -109,5 +110,5 @@ fn made(main: &Folders, folders: &Folders) -> VirtualBoard {
     .unwrap();
     std::fs::remove_dir_all(&work).unwrap();
     std::fs::write(marker, key).unwrap();
-    board
+    board.held(held_lock::proof())
 }

@@ -48,8 +48,11 @@ case $1 in
 -O) exit 0 ;;
 esac
 [ -e "$here/dead" ] && exit 255
+# Before the test sees that it has begun, and may say otherwise for the next one.
+slow=$(cat "$here/slow" 2>/dev/null)
 echo begun >>"$here/log"
-[ -e "$here/slow" ] && for tenth in $(seq "$(cat "$here/slow")"); do sleep 0.1; done
+for tenth in $(seq "${{slow:-0}}"); do sleep 0.1; done
+[ -e "$here/flood" ] && sh "$here/flood" "$*"
 echo done >>"$here/log"
 echo 0
 "#,
@@ -100,6 +103,11 @@ echo 0
     /// Every command that begins from now on takes so long, in tenths of a second.
     pub fn slow(&self, tenths: u32) {
         std::fs::write(self.at("slow"), tenths.to_string()).unwrap();
+    }
+
+    /// What each command prints, as a shell command, before its answer.
+    pub fn prints(&self, command: &str) {
+        std::fs::write(self.at("flood"), command).unwrap();
     }
 
     pub fn log(&self) -> String {

@@ -4,6 +4,8 @@
 // Each test file uses its own part of this.
 #![allow(dead_code)]
 
+use crate::held_lock;
+
 use crate::local_board::{LocalBoard, SET_UP};
 use std::fs;
 use std::net::{TcpListener, TcpStream};
@@ -196,7 +198,9 @@ LD_LIBRARY_PATH=$3 exec "$2" -D -e -f "$1/sshd_config""#;
              [boot]\nfolder = \"/boot/firmware\"\nextlinux = \"/boot/firmware/extlinux/extlinux.conf\"\n\
              vanilla-label = \"arch_devices\"\nlimit-s = 30\n[backup]\nfolder = \"/var/lib/lockstep/backups\"\n"
         );
-        SshBoard::open(&BoardFile::parse("local", &text).unwrap(), &self.at("control")).unwrap()
+        SshBoard::open(&BoardFile::parse("local", &text).unwrap(), &self.at("control"))
+            .unwrap()
+            .held(held_lock::proof())
     }
 
     /// `[ssh]` with the test's own key and host key.

@@ -5,12 +5,14 @@
     reason = "each test file is a program of its own, and none uses all of it"
 )]
 
+use crate::held_lock;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use xtask::board::backup::{self, Modules};
 use xtask::board::boot::{self, ConsentGiven, Method, Outcome, Permit, Progress, Reset};
 use xtask::board::deploy::{self, Dtb, Request};
-use xtask::board::nonce::Nonce;
+use xtask::board::nonce::{self, Nonce};
 use xtask::board::preflight::{self, Backup};
 use xtask::board::protected::Protected;
 use xtask::board::virt::VirtualBoard;
@@ -62,11 +64,13 @@ impl Drop for Bench {
 impl Bench {
     pub fn open() -> Self {
         let folders = Folders::find().unwrap();
-        let board = VirtualBoard::open(&folders).expect("the virtual board is made: `cargo xtask board up`");
+        let board = VirtualBoard::open(&folders)
+            .expect("the virtual board is made: `cargo xtask board up`")
+            .held(held_lock::proof());
         board.up(&folders).unwrap();
         // An earlier test may have failed half-way, and left it wedged or with our slot.
         let lost = board.wait_for_ssh(Duration::from_secs(90)).is_err();
-        if lost || boot::look(&board).unwrap().cmdline.contains("lockstep.nonce=") {
+        if lost || nonce::is_of_ours(&boot::look(&board).unwrap().cmdline) {
             board.hard_reset().unwrap();
             board.wait_for_ssh(Duration::from_secs(180)).unwrap();
         }

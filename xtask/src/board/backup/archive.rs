@@ -45,8 +45,8 @@ pub fn archive_differences(manifest: &Manifest, host_folder: &Path) -> Result<Ve
 }
 
 /// The same for one that is not written yet.
-pub(super) fn differences_of(bytes: &[u8], manifest: &Manifest) -> Result<Vec<Difference>> {
-    read(bytes, Path::new(ARCHIVE), manifest)
+pub(super) fn differences_of(from: impl Read, manifest: &Manifest) -> Result<Vec<Difference>> {
+    read(from, Path::new(ARCHIVE), manifest)
 }
 
 /// Files of the archive by their place on the board, each with the bytes that the manifest has the hash of. Errors: one is not there, or differs.

@@ -8,6 +8,7 @@ use super::board_folder;
 use super::hashes::{HASHES, Hashes};
 use super::manifest::{MANIFEST, Manifest, WITH_HASHES};
 use crate::host::bounded;
+use crate::host::files;
 use crate::host::files::sha256;
 use anyhow::{Context, Error, Result, anyhow, bail};
 use serde::Serialize;
@@ -374,10 +375,8 @@ pub(super) fn board_copy_differences(
 }
 
 /// Whether this host has an archive. Errors: it cannot be told.
-pub(super) fn has_archive(host_folder: &Path) -> Result<bool> {
-    let path = host_folder.join(ARCHIVE);
-    path.try_exists()
-        .with_context(|| format!("looking at {}", path.display()))
+pub(in crate::board) fn has_archive(host_folder: &Path) -> Result<bool> {
+    files::is_there(&host_folder.join(ARCHIVE))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What a board says of itself when it answers.
 
 use crate::board::protected::Protected;
-use crate::board::{Board, script};
+use crate::board::{Board, nonce, script};
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 use std::path::Path;
@@ -80,7 +80,7 @@ fn runs(text: &str) -> Result<Answer> {
 
 /// Whether what answers is vanilla, by its release and without a nonce of ours.
 pub fn is_vanilla(answer: &Answer, protected: &Protected) -> bool {
-    answer.release == protected.release && !answer.cmdline.contains("lockstep.nonce=")
+    answer.release == protected.release && !nonce::is_of_ours(&answer.cmdline)
 }
 
 #[cfg(test)]

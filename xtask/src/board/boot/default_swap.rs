@@ -51,7 +51,7 @@ impl BootMethod for DefaultSwap {
     }
 
     fn is_armed(&self) -> Option<String> {
-        Some(format!("[ -e {RESTORE_FOLDER}/extlinux.conf ]"))
+        Some(format!("there {RESTORE_FOLDER}/extlinux.conf"))
     }
 
     fn disarm(&self, board: &dyn Board, protected: &Protected) -> Result<bool> {

@@ -72,7 +72,9 @@ pub(super) trait BootMethod: Sync {
         None
     }
 
-    /// Shell that succeeds where the board has something that [`BootMethod::disarm`] would take back; it changes nothing. None: this method never
+    /// Shell that succeeds where the board has something that [`BootMethod::disarm`] would take
+    /// back; it changes nothing, and may ask [`THERE`](crate::board::script::THERE). None: this
+    /// method never
     /// leaves anything.
     fn is_armed(&self) -> Option<String> {
         None

@@ -1,15 +1,15 @@
 //! Attempts that a boot method prepared and that were never used up.
 
 use super::Method;
+use crate::board::script::THERE;
 
 /// Prints the name of each method that has left something. Changes nothing.
 pub(super) fn looking() -> String {
     let conditions = Method::ALL
         .into_iter()
         .filter_map(|method| Some((method, method.implementation().is_armed()?)));
-    conditions
-        .map(|(method, armed)| format!("if {armed}; then echo {}; fi\n", method.name()))
-        .collect()
+    let looks = conditions.map(|(method, armed)| format!("if {armed}; then echo {}; fi\n", method.name()));
+    std::iter::once(THERE.to_string()).chain(looks).collect()
 }
 
 /// The answer to [`looking`].

@@ -7,7 +7,7 @@ use super::reset::{CRASH, Reset, STARVE, by_force};
 use super::serial::Phase;
 use super::{ANSWER_LIMIT, Answer, Answered, Progress, look_and_read, sysrq};
 use crate::board::protected::Protected;
-use crate::board::{Board, SerialLine, awake};
+use crate::board::{Board, SerialLine, awake, nonce};
 use anyhow::{Error, Result};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -178,7 +178,7 @@ impl Restart<'_> {
         while started.elapsed() < limit {
             std::thread::sleep(ASK_EVERY);
             if let Some(answer) = self.somebody_new(started, ANSWER_LIMIT) {
-                return Some(answer).filter(|seen| !seen.answer.cmdline.contains("lockstep.nonce="));
+                return Some(answer).filter(|seen| !nonce::is_of_ours(&seen.answer.cmdline));
             }
         }
         None

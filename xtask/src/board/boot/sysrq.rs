@@ -61,6 +61,7 @@ pub fn last_phase(line: &dyn SerialLine) -> Result<Phase> {
 /// Sends one key and waits for the end of what the line shows of it. Errors: the way is not there, or invariant 8 forbids it: a BREAK goes
 /// only to a line that showed a running kernel last.
 pub fn ask(board: &dyn Board, key: char, way: Way) -> Result<Asked> {
+    board.may_change()?;
     ensure!(
         key.is_ascii_alphanumeric(),
         "`{}` is no SysRq key: a letter or a digit",

@@ -1,6 +1,7 @@
 //! The `append` of our label, made from vanilla's.
 
 use crate::board::extlinux::{CommandLine, Word, escape};
+use crate::board::nonce;
 use crate::board::root::OVERLAY;
 
 /// Vanilla's command line without what would hide messages (invariant 16), with what shows them,
@@ -14,7 +15,7 @@ pub fn append(vanilla: &str, nonce: &str, extra: &[String]) -> String {
         "loglevel=",
         "panic=",
         "log_buf_len=",
-        "lockstep.nonce=",
+        nonce::WORD,
         "lockstep.lease=",
         "lockstep.init=",
         "lockstep.restore=",
@@ -34,7 +35,7 @@ pub fn append(vanilla: &str, nonce: &str, extra: &[String]) -> String {
     };
     let vanilla = CommandLine::of(vanilla).words().into_iter();
     let kept = vanilla.filter(|word| !dropped(word)).map(|word| word.escaped());
-    let nonce = format!("lockstep.nonce={nonce}");
+    let nonce = nonce::word(nonce);
     let ours = [
         "ignore_loglevel",
         "log_buf_len=4M",

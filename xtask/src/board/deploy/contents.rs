@@ -5,6 +5,7 @@ use super::super::slot::Place;
 use super::super::slot_init;
 use super::super::writer::{Put, Source};
 use super::{Dtb, Request};
+use crate::host::bounded;
 use crate::host::files::sha256;
 use crate::manifest::{self, Kind, Manifest};
 use anyhow::{Context, Result, bail};
@@ -67,7 +68,7 @@ pub(super) fn wanted(request: &Request, place: &Place) -> Result<Vec<(PathBuf, P
 }
 
 fn init_put(program: &Path, release: &str) -> Result<Put> {
-    let bytes = std::fs::read(program).with_context(|| format!("reading {}", program.display()))?;
+    let bytes = bounded::read(program, bounded::LOG)?;
     Ok(Put {
         target: Path::new(release).join("lockstep/init"),
         source: Source::HostFile(program.to_path_buf()),

@@ -13,7 +13,6 @@ use super::super::writer::{Put, Sent, Source, Writer};
 use super::super::{Board, quote, script};
 use super::Plan;
 use super::contents::file_name;
-use crate::manifest;
 use anyhow::{Context, Result, bail, ensure};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -95,11 +94,9 @@ pub(super) struct Kernel {
 }
 
 impl Kernel {
-    /// The kernel of the build whose files are in `root`.
-    pub fn of_build(root: &Path) -> Self {
-        Kernel {
-            config: std::fs::read_to_string(root.join(manifest::CONFIG)).ok(),
-        }
+    /// The kernel of a build with this configuration.
+    pub fn of(config: Option<String>) -> Self {
+        Kernel { config }
     }
 
     fn lacks(&self, symbol: &str) -> bool {

@@ -2,14 +2,14 @@
 
 use super::contents::{strangers, wanted};
 use super::older::Older;
-use super::{Plan, Request, append, beside, initramfs, room};
+use super::{Plan, Request, append, beside, ends, initramfs, room};
 use crate::board::extlinux::{CommandLine, Config};
 use crate::board::inventory::{self, Inventory};
 use crate::board::protected::Protected;
+use crate::board::script::THERE;
 use crate::board::slot::{self, Place, Record, State};
 use crate::board::writer::{PACKING, Packing, Put};
 use crate::board::{Board, lease, root, script, slot_init};
-use crate::manifest;
 use anyhow::{Context, Result, bail, ensure};
 use std::path::PathBuf;
 
@@ -27,6 +27,8 @@ pub(super) fn plan_and_ask(
 ) -> Result<(Plan, Vec<u8>, Vec<u8>)> {
     let (manifest, protected) = (request.manifest, request.protected);
     let place = Place::of(protected, &manifest.release)?;
+    let config = ends::config_of(manifest)?;
+    let built = ends::of_build(&manifest.release, config.as_deref())?;
     let look = Look::at(board, protected, &place, beside)?;
     let known: Vec<&Record> = look.old.iter().chain(&look.kept).collect();
     refuse_collision(board, protected, &place, &manifest.release, &known)?;
@@ -48,7 +50,7 @@ pub(super) fn plan_and_ask(
         &place,
         seen,
         &wanted,
-        initramfs::Kernel::of_build(&manifest.root),
+        initramfs::Kernel::of(config.clone()),
         this.and_then(|record| record.initramfs.as_ref()),
     )?;
     let older = Older::of(protected, old.as_ref(), kept, &manifest.release, request.keep)?;
@@ -67,7 +69,7 @@ pub(super) fn plan_and_ask(
         append: append(
             &protected.append,
             request.nonce.as_str(),
-            &last_words(board, request, &place)?,
+            &last_words(board, request, &place, config.as_deref())?,
         ),
         unchanged: wanted.len().saturating_sub(send.len()),
         packing: look.packing,
@@ -80,6 +82,7 @@ pub(super) fn plan_and_ask(
         tool: initramfs.tool,
         known_initramfs: initramfs.known,
         kernel: initramfs.kernel,
+        ends: built,
         old: look.old.filter(|old| old.release != manifest.release),
         place,
         send,
@@ -161,7 +164,7 @@ fn refuse_collision(
         return Ok(());
     }
     let looking = format!(
-        "for path in {}; do if [ -e \"$path\" ]; then printf '%s\\n' \"$path\"; fi; done",
+        "{THERE}for path in {}; do if there \"$path\"; then printf '%s\\n' \"$path\"; fi; done",
         script::words(place.roots().iter().map(PathBuf::as_path))?
     );
     let there = script::ask(board, "looking for files of this release", &looking, script::LOOK)?.text();
@@ -176,7 +179,12 @@ fn refuse_collision(
 }
 
 /// What ends the command line: the lease, what the build's profile wants, and what the request asks for.
-fn last_words(board: &dyn Board, request: &Request, place: &Place) -> Result<Vec<String>> {
+fn last_words(
+    board: &dyn Board,
+    request: &Request,
+    place: &Place,
+    config: Option<&str>,
+) -> Result<Vec<String>> {
     let lease = lease::first(board.description());
     let mut words = match &request.init {
         Some(_) => {
@@ -185,12 +193,7 @@ fn last_words(board: &dyn Board, request: &Request, place: &Place) -> Result<Vec
         }
         None => Vec::new(),
     };
-    let config = std::fs::read_to_string(request.manifest.root.join(manifest::CONFIG)).ok();
-    let root = root::word(
-        board.description().root,
-        request.init.is_some(),
-        config.as_deref(),
-    )?;
+    let root = root::word(board.description().root, request.init.is_some(), config)?;
     words.extend(root.map(str::to_string));
     let wanted = request.manifest.append.iter().chain(&request.extra_append);
     words.extend(wanted.cloned());

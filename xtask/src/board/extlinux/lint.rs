@@ -2,6 +2,7 @@
 
 use super::{Behaviour, Change, CommandLine, Config, Label, Named, Unattended};
 use serde::Serialize;
+use std::collections::HashMap;
 
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -226,15 +227,16 @@ fn names(config: &Config, findings: &mut Vec<Finding>) {
             findings.push(error(named.line, "missing-default", text));
         }
     }
-    for (index, label) in menu.labels.iter().enumerate() {
-        let earlier = menu.labels.iter().take(index);
-        if let Some(earlier) = earlier.into_iter().find(|earlier| earlier.name == label.name) {
+    let mut first: HashMap<&str, &Label> = HashMap::new();
+    for label in &menu.labels {
+        if let Some(earlier) = first.get(label.name.as_str()) {
             let text = format!(
                 "label `{}` is there already in line {}: the last one wins",
                 label.name, earlier.line
             );
             findings.push(error(label.line, "duplicate-label", text));
         }
+        first.entry(&label.name).or_insert(label);
         if label.name.trim_end() != label.name {
             findings.push(warning(
                 label.line,

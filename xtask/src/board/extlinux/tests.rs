@@ -26,6 +26,21 @@ fn rules(text: &str) -> Vec<(&'static str, usize)> {
         .collect()
 }
 
+/// A debug build on a busy machine; what is quadratic takes minutes.
+#[test]
+fn a_file_of_any_number_of_labels_is_checked_soon() {
+    let begun = std::time::Instant::now();
+    let text: String = (0..100_000)
+        .map(|number| format!("label l{}\n\tkernel /Image\n\tappend x\n", number % 99_999))
+        .collect();
+    let findings = lint(&Config::parse(text.as_bytes()));
+    let duplicates = findings
+        .iter()
+        .filter(|finding| finding.rule == "duplicate-label");
+    assert_eq!(duplicates.count(), 1);
+    assert!(begun.elapsed() < std::time::Duration::from_secs(30));
+}
+
 #[test]
 fn values_are_what_u_boot_takes() {
     let config = Config::parse(BOARD.as_bytes());

@@ -6,6 +6,7 @@ use crate::board::{Board, script};
 use crate::capture::client::Recorder;
 use crate::capture::source::Source;
 use crate::host::identity::Identity;
+use crate::host::one_line::one_line;
 use anyhow::{Context, Result, bail};
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
@@ -75,7 +76,7 @@ fn seen_by(board: &dyn Board) -> Result<Ipv4Addr> {
         format!(
             "the board does not say over IPv4 where this connection comes from (`{}`): name an address of this host that it reaches with \
              --host, or with `host` of [netconsole] in its file",
-            said.trim().escape_debug()
+            one_line(said.trim())
         )
     })
 }

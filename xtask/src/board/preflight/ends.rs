@@ -3,7 +3,7 @@
 //! kernel.
 
 use super::super::file::StartedBy;
-use super::super::lease::{self, Built, End, Renewal};
+use super::super::lease::{self, Built, End};
 use super::super::{Board, Description};
 use super::rules::{check, pass_if};
 use super::{Check, Facts, Status, tail};
@@ -119,28 +119,16 @@ fn starts_watchdog(serial: &str) -> Option<bool> {
 }
 
 /// Whether the lease of a kernel that was built is complete, and whether an early panic ends, by
-/// its final `.config`.
-pub fn built(config: &str) -> Check {
-    let built = Built::of(config);
-    let lacks = lease::lacking(&built.ends);
-    let mut reason = vec![format!("its lease ends a boot by {}", lease::listed(&built.ends))];
-    if !lacks.is_empty() {
-        reason.push(format!("it lacks {}", lease::listed(&lacks)));
-    }
-    if built.renewal == Renewal::Impossible {
-        reason.push("its lease cannot be renewed".into());
-    }
-    // Negative: at once (kernel/panic.c).
-    reason.push(match built.panic_timeout {
-        0 => "a panic before the command line is read waits for ever (CONFIG_PANIC_TIMEOUT=0)".into(),
-        seconds => format!("an early panic ends after {} s", seconds.max(0)),
-    });
-    let complete = lacks.is_empty() && built.renewal == Renewal::Possible && built.panic_timeout != 0;
+/// its final `.config`; `None` where the build kept none.
+pub fn built(config: Option<&str>) -> Check {
+    let built = config.map(Built::of);
+    let complete = built.as_ref().is_some_and(Built::is_complete);
+    let unknown = "its build kept no configuration: what ends its boots is not known";
     check(
         "built",
         "lease of the kernel that was built last",
         pass_if(complete.into(), Status::Warning),
-        reason.join("; "),
+        built.map_or(unknown.into(), |built| built.to_string()),
         "build it again: each debug profile asks for kconfig-fragments/test-boot.config",
     )
 }
@@ -203,14 +191,15 @@ mod tests {
     #[test]
     fn a_kernel_that_was_built_without_an_end_is_told() {
         let all = "CONFIG_MAGIC_SYSRQ=y\nCONFIG_PROC_FS=y\nCONFIG_WATCHDOG=y\nCONFIG_TMPFS=y\nCONFIG_PANIC_TIMEOUT=10\n";
-        assert_eq!(built(all).status, Status::Pass);
+        assert_eq!(built(Some(all)).status, Status::Pass);
+        assert_eq!(built(None).status, Status::Warning);
         for (gone, told) in [
             ("CONFIG_MAGIC_SYSRQ=y", "it lacks SysRq"),
             ("CONFIG_WATCHDOG=y", "it lacks the watchdog"),
             ("CONFIG_TMPFS=y", "cannot be renewed"),
             ("CONFIG_PANIC_TIMEOUT=10", "waits for ever"),
         ] {
-            let row = built(&all.replace(gone, ""));
+            let row = built(Some(&all.replace(gone, "")));
             assert!(
                 row.status == Status::Warning && row.reason.contains(told),
                 "{row:?}"

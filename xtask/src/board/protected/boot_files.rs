@@ -4,6 +4,7 @@ use super::resolve;
 use super::running::{Running, on_board};
 use crate::board::Board;
 use crate::board::extlinux::{Config, Label};
+use crate::host::one_line::one_line;
 use anyhow::{Context as _, Result, ensure};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -37,7 +38,7 @@ impl BootFiles {
             ensure!(
                 inside(&path),
                 "vanilla's label names `{}`, which leads to {}, outside of {}",
-                name.escape_debug(),
+                one_line(name),
                 path.display(),
                 boot_mount.display()
             );

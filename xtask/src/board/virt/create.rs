@@ -50,7 +50,7 @@ pub fn create(
     let key = key(vanilla, &qemu)?;
     let _lock = super::lock::wait(folders)?;
     let folder = super::folder(folders);
-    if folder.join(super::STATE).exists() {
+    if files::is_there(&folder.join(super::STATE))? {
         match VirtualBoard::open(folders) {
             Ok(board) if board.state.key == key => return Ok(board),
             _ if different == Different::Replace => {}
@@ -73,9 +73,9 @@ pub fn create(
         qemu,
     };
     state.write(&unfinished)?;
-    if folder.exists() {
+    if files::is_there(&folder)? {
         progress("removing the virtual board that was made from something else");
-        super::remove(&folder)?;
+        super::removal::remove(&folder)?;
     }
     fs::rename(&unfinished, &folder).with_context(|| format!("naming {}", folder.display()))?;
     VirtualBoard::open(folders)
@@ -113,8 +113,8 @@ fn key(vanilla: &Manifest, qemu: &str) -> Result<String> {
 
 fn prepare_folder(unfinished: &Path) -> Result<()> {
     let doing = || format!("preparing {}", unfinished.display());
-    if unfinished.exists() {
-        super::remove(unfinished).with_context(doing)?;
+    if files::is_there(unfinished)? {
+        super::removal::remove(unfinished).with_context(doing)?;
     }
     fs::create_dir_all(unfinished).with_context(doing)?;
     // The sockets in it are the way into the machine.

@@ -11,6 +11,7 @@ mod ports;
 mod power;
 mod qemu;
 mod qmp;
+mod removal;
 mod rootfs;
 mod serial;
 mod status;
@@ -21,6 +22,7 @@ pub use disk::VANILLA_LABEL;
 pub use lock::machine_name;
 pub use ports::{LogNetwork, Ports};
 pub use qemu::Machine;
+pub use removal::destroy;
 pub use serial::{Connection, Serial};
 pub use status::Status;
 
@@ -32,6 +34,7 @@ use crate::capture::source::Source;
 use crate::document::Format;
 use crate::host::folders::Folders;
 use crate::host::identity::Identity;
+use crate::host::lock::Proof;
 use crate::host::process::{BreakOff, Finished};
 use crate::host::requirements;
 use crate::host::{bounded, files};
@@ -68,6 +71,7 @@ pub struct VirtualBoard {
     instance: String,
     /// See [`VirtualBoard::over`].
     connection: Option<&'static str>,
+    lock: Option<Proof>,
 }
 
 /// What a board was made from.
@@ -115,7 +119,8 @@ const NETWORK: Duration = Duration::from_millis(250);
 const RESET_LIMIT: Duration = Duration::from_secs(20);
 
 impl VirtualBoard {
-    /// The board that was made. Errors: none was.
+    /// The board that was made. It can only be looked at until it is [`VirtualBoard::held`].
+    /// Errors: none was made.
     pub fn open(folders: &Folders) -> Result<Self> {
         let folder = folder(folders);
         let path = folder.join(STATE);
@@ -147,6 +152,7 @@ impl VirtualBoard {
             folder,
             state,
             connection: None,
+            lock: None,
         })
     }
 
@@ -159,6 +165,14 @@ impl VirtualBoard {
     pub fn over(self, connection: &'static str) -> Self {
         VirtualBoard {
             connection: Some(connection),
+            ..self
+        }
+    }
+
+    /// The same board, which may be changed for as long as its lock is held.
+    pub fn held(self, lock: Proof) -> Self {
+        VirtualBoard {
+            lock: Some(lock),
             ..self
         }
     }
@@ -415,7 +429,12 @@ impl Board for VirtualBoard {
         None
     }
 
+    fn may_change(&self) -> Result<()> {
+        super::held(&self.description.name, self.lock.as_ref())
+    }
+
     fn hard_reset(&self) -> Result<()> {
+        self.may_change()?;
         let mark = self.serial.mark();
         power::reset(&self.folder).context("resetting the virtual board")?;
         self.ssh()?.forget();
@@ -429,31 +448,6 @@ impl Board for VirtualBoard {
         }
         Ok(())
     }
-}
-
-/// Removes the board of this cache, readable or not, with everything that is on its disk; gives the folder that is gone. Errors:
-/// there is none. Dies half-way: some of its files are left, and it counts as not made.
-pub fn destroy(folders: &Folders) -> Result<PathBuf> {
-    let _lock = lock::wait(folders)?;
-    let folder = folder(folders);
-    if !folder.exists() {
-        bail!("there is no virtual board in {}", folder.display());
-    }
-    remove(&folder).map(|()| folder)
-}
-
-/// Cuts the power of the machine in a folder, if it runs (one that was killed in the middle may have left it on), and
-/// removes the folder. What says that a board is there goes first.
-fn remove(folder: &Path) -> Result<()> {
-    let doing = || format!("removing {}", folder.display());
-    if power::running(folder).is_some() {
-        power::cut(folder).with_context(doing)?;
-    }
-    let state = folder.join(STATE);
-    if state.exists() {
-        fs::remove_file(state).with_context(doing)?;
-    }
-    fs::remove_dir_all(folder).with_context(doing)
 }
 
 /// The vanilla kernel that set-up built: `<cache>/vanilla/manifest.json`. Errors: it is not there; names the command

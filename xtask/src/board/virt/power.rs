@@ -3,7 +3,7 @@
 use super::qemu::{self, Machine};
 use super::qmp::Qmp;
 use crate::host::json::json;
-use crate::host::{deadline, process, requirements};
+use crate::host::{deadline, files, process, requirements};
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal};
 use std::path::Path;
@@ -44,7 +44,7 @@ pub fn start(machine: &Machine) -> Result<()> {
 pub fn dump_tree(machine: &Machine, file: &Path) -> Result<()> {
     let arguments = machine.dump_tree(file);
     run_qemu(machine, &arguments).context("asking QEMU for the machine's device tree")?;
-    if !file.is_file() {
+    if !files::is_file(file)? {
         bail!("QEMU wrote no device tree to {}", file.display());
     }
     Ok(())

@@ -54,7 +54,7 @@ pub fn key(inputs: &[&str]) -> String {
 pub fn ensure(cache: &Path, on_line: &mut dyn FnMut(&str)) -> Result<PathBuf> {
     let folder = cache.join("rootfs");
     let image = folder.join(format!("root-{}.ext4", image_key()));
-    if image.is_file() {
+    if files::is_file(&image)? {
         return Ok(image);
     }
     std::fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
@@ -92,7 +92,7 @@ const SYSTEM_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sb
 
 fn ensure_archive(folder: &Path, on_line: &mut dyn FnMut(&str)) -> Result<PathBuf> {
     let archive = folder.join(format!("packages-{}.tar", archive_key()));
-    if archive.is_file() {
+    if files::is_file(&archive)? {
         return Ok(archive);
     }
     let sources = sources()?;

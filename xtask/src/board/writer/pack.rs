@@ -1,6 +1,7 @@
 //! What crosses the line of a write: one tar archive with the files and the lists that the board works through.
 
 use super::{Put, Source};
+use crate::host::bounded;
 use crate::host::files::sha256;
 use anyhow::{Context, Result, ensure};
 use std::path::Path;
@@ -57,9 +58,7 @@ pub(super) fn pack(puts: &[Put], packing: Packing) -> Result<Vec<u8>> {
         let bytes = match &put.source {
             Source::BoardFile(_) => continue,
             Source::Bytes(bytes) => bytes.clone(),
-            Source::HostFile(path) => {
-                std::fs::read(path).with_context(|| format!("reading {}", path.display()))?
-            }
+            Source::HostFile(path) => bounded::read(path, put.size)?,
         };
         ensure!(
             sha256(&bytes) == put.sha256,

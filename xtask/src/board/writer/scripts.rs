@@ -3,6 +3,7 @@
 
 use super::super::inventory::{Content, Entry};
 use super::super::quote;
+use super::super::script::THERE;
 use super::Packing;
 
 /// Begins every script that writes: one writer at a time (a connection that was cut may leave a script behind that still runs), and
@@ -19,7 +20,7 @@ pub(super) fn guarded(protected: &str, rule: &Rule) -> String {
         Rule::ThesePaths => ("exact".to_string(), "yes"),
     };
     format!(
-        "set -eu\nexport LC_ALL=C\numask 022\nexcuse={excuse}\nstraight={straight}\nprotected={}\n{GUARD}",
+        "set -eu\nexport LC_ALL=C\numask 022\nexcuse={excuse}\nstraight={straight}\nprotected={}\n{THERE}{GUARD}",
         quote(protected)
     )
 }
@@ -189,13 +190,13 @@ if [ $fat = yes ]; then
 else
     for top in */; do
         # A folder that is new as a whole needs one rename.
-        if [ -d "$top" ] && [ ! -e "../$top" ] && [ ! -L "../${top%/}" ]; then mv -T -- "${top%/}" "../${top%/}"; fi
+        if [ -d "$top" ] && ! there "../${top%/}"; then mv -T -- "${top%/}" "../${top%/}"; fi
     done
 fi
 while IFS= read -r path; do
-    [ -e "./$path" ] || continue
+    there "./$path" || continue
     case $path in */*) [ -d "../${path%/*}" ] || mkdir -p "../${path%/*}" ;; esac
-    if [ -f "../$path" ]; then exec 9<"../$path"; fi
+    if there "../$path" && [ -f "../$path" ]; then exec 9<"../$path"; fi
     mv -fT -- "./$path" "../$path"
     if [ $each = yes ]; then flush ..; fi
     exec 9<&-
@@ -256,7 +257,7 @@ pub(super) fn reshape(path: &str, entry: &Entry) -> String {
 /// One file gets another name, which must be free.
 pub(super) fn rename(from: &str, to: &str) -> String {
     format!(
-        "{}if [ -e {to} ] || [ -L {to} ]; then echo {to}' is there already' >&2; exit 73; fi\nmv -T -- {from} {to}\nflush {to}\n",
+        "{}if there {to}; then echo {to}' is there already' >&2; exit 73; fi\nmv -T -- {from} {to}\nflush {to}\n",
         guard_words(&[from, to])
     )
 }
@@ -273,7 +274,7 @@ pub(super) fn depmod(release: &str, modules: &str) -> String {
 /// Copies the NUL-separated list on standard input (paths below `/`) into `stage/files`.
 pub(super) fn snapshot(stage: &str, into: &str) -> String {
     format!(
-        r#"{}if [ -e {into} ]; then echo 'this backup exists: it is not overwritten' >&2; exit 73; fi
+        r#"{}if there {into}; then echo 'this backup exists: it is not overwritten' >&2; exit 73; fi
 rm -rf -- {stage}
 mkdir -p {stage}/files
 chmod 700 {stage}
@@ -290,7 +291,7 @@ pub(super) fn keep_snapshot(stage: &str, into: &str, sha256: &str) -> String {
         r#"{}cat >{stage}/manifest.json
 printf '%s  %s\n' {sha256} {stage}/manifest.json | sha256sum --strict --quiet -c - >&2
 flush {stage}
-if [ -e {into} ]; then echo 'this backup exists: it is not overwritten' >&2; exit 73; fi
+if there {into}; then echo 'this backup exists: it is not overwritten' >&2; exit 73; fi
 mv -T -- {stage} {into}
 flush {into}
 "#,

@@ -6,7 +6,7 @@ use crate::board::heart::rule::Pace;
 use crate::board::heart::{Heart, Stopped};
 use crate::board::lease::{self, Leased};
 use crate::board::netconsole::Armed;
-use crate::board::proof::{self, Expected, Lockdep};
+use crate::board::proof::{self, Expected, Lockdep, Subject};
 use crate::board::script;
 use crate::campaign::attempt::Booted;
 use crate::campaign::exercise::{self, Probe};
@@ -140,7 +140,7 @@ impl BootStep<'_> {
             trial.read.kmsg.set(Some(kmsg));
             self.exercised(&armed, &String::from_utf8_lossy(&trace), &probes, booted);
             let seen = proof::parse(&String::from_utf8_lossy(&proof))?;
-            self.prove(&seen, trial, booted);
+            self.prove(&seen, trial, lease::held(&armed).as_ref(), booted);
             Ok(())
         })
     }
@@ -148,10 +148,11 @@ impl BootStep<'_> {
     /// What has run, by the trace.
     fn exercised(&self, armed: &str, read: &str, probes: &[Probe], booted: &mut Booted) {
         booted.exercised = exercise::counts(armed, read, probes);
-        for (what, _) in booted.exercised.iter().filter(|(_, count)| *count == 0) {
-            let did_not = match what.starts_with("counter ") {
-                true => "did not grow",
-                false => "did not run",
+        let counted = probes.iter().zip(&booted.exercised);
+        for (probe, (what, _)) in counted.filter(|(_, (_, count))| *count == 0) {
+            let did_not = match probe {
+                Probe::Counter(_) => "did not grow",
+                Probe::Function(_) | Probe::Kprobe(_) | Probe::Tracepoint { .. } => "did not run",
             };
             booted.seen.not_run.push(format!("{what} {did_not}"));
         }
@@ -207,7 +208,13 @@ impl BootStep<'_> {
     }
 
     /// After the tests: the modules are loaded then, and a checker that a splat has switched off is seen as dead.
-    fn prove(&self, seen: &proof::Seen, trial: &Trial, booted: &mut Booted) {
+    fn prove(
+        &self,
+        seen: &proof::Seen,
+        trial: &Trial,
+        lease_before: Option<&lease::Held>,
+        booted: &mut Booted,
+    ) {
         let modules: Vec<String> = self.load.iter().map(|module| module.replace('-', "_")).collect();
         let expected = Expected {
             manifest: self.manifest,
@@ -220,19 +227,25 @@ impl BootStep<'_> {
             modules: &modules,
         };
         let proof = proof::prove(&expected, seen);
-        if proof.lease.is_none() {
-            let lost = format!("after the tests: {}", lease::sentence(None));
-            booted.facts.push(lost);
+        // What it lacked from the beginning was told then.
+        let now = proof
+            .lease
+            .as_ref()
+            .map(|held| (held.ends.as_slice(), held.renewal));
+        let was = lease_before.map(|held| (held.ends.as_slice(), held.renewal));
+        if now.is_none() || now != was {
+            let told = lease::sentence(proof.lease.as_ref());
+            booted.facts.push(format!("after the tests: {told}"));
         }
         for fact in proof.open() {
             let text = format!("{}: expected {}, seen {}", fact.what, fact.expected, fact.seen);
-            match fact.what.starts_with("lockdep") {
-                true => booted.seen.dead_checkers.push(text),
-                false => booted.seen.wrong_kernel.push(text),
+            match fact.what {
+                Subject::Lockdep => booted.seen.dead_checkers.push(text),
+                _ => booted.seen.wrong_kernel.push(text),
             }
         }
         if proof.holds() {
-            let proven: Vec<&str> = proof.facts.iter().map(|fact| fact.what.as_str()).collect();
+            let proven: Vec<String> = proof.facts.iter().map(|fact| fact.what.to_string()).collect();
             booted
                 .facts
                 .push(format!("proven to be this build: {}", proven.join(", ")));

@@ -217,7 +217,7 @@ fn whole(folder: &Path, evidence: &[Kept]) -> Result<()> {
     for kept in evidence {
         let path = below(folder, &kept.name)?;
         ensure!(
-            path.is_file(),
+            files::is_file(&path)?,
             "its evidence is not whole: {} is gone",
             path.display()
         );
@@ -244,7 +244,7 @@ fn below(folder: &Path, name: &str) -> Result<PathBuf> {
 /// Takes copies away that an earlier attempt of this row left. Nothing that was captured here is beside the note: it is written only where
 /// nothing was booted.
 fn clear(copies: &Path) -> Result<()> {
-    if !copies.join(NOTE).exists() {
+    if !files::is_there(&copies.join(NOTE))? {
         return Ok(());
     }
     std::fs::remove_dir_all(copies).with_context(|| format!("removing the copies in {}", copies.display()))

@@ -190,7 +190,7 @@ impl Hands for Engine<'_> {
             .context("the board was not prepared")?
             .ready;
         let backups = self.backups.parent().unwrap_or(&self.backups);
-        let Some(proven) = capture_gate::known(backups, &ready.protected, &asked.manifest.release) else {
+        let Some(proven) = capture_gate::known(backups, &ready.protected, &asked.manifest.release)? else {
             let why = "no crash on purpose of this debug kernel has shown yet what comes back of one";
             return Ok(Found::Boot(why.into()));
         };

@@ -4,6 +4,7 @@ use super::called;
 use super::problem::{At, Found};
 use super::{Campaign, SmokeTest};
 use crate::board::file::BoardFile;
+use crate::host::files;
 use crate::kernel::series::Series;
 use std::path::Path;
 
@@ -18,14 +19,14 @@ pub fn missing(campaign: &Campaign, project: &Path) -> Vec<Found> {
         });
     };
     for (index, fragment) in campaign.kernel.fragments.iter().enumerate() {
-        if !project.join(fragment).is_file() {
+        if !has_file(&project.join(fragment)) {
             let at = vec!["kernel".into(), "fragments".into(), index.into()];
             lacks(at, format!("there is no file {}", fragment.display()));
         }
     }
     // Below `~/` it is the matter of the machine that builds.
     let base = campaign.kernel.base.iter().filter(|base| !base.starts_with("~"));
-    for base in base.filter(|base| !project.join(base).is_file()) {
+    for base in base.filter(|base| !has_file(&project.join(base))) {
         lacks(
             vec!["kernel".into(), "base".into()],
             format!("there is no file {}", base.display()),
@@ -45,7 +46,7 @@ pub fn missing(campaign: &Campaign, project: &Path) -> Vec<Found> {
             .push
             .iter()
             .enumerate()
-            .filter(|(_, file)| !project.join(file).is_file())
+            .filter(|(_, file)| !has_file(&project.join(file)))
         {
             let at = vec!["smoke".into(), index.into(), "push".into(), number.into()];
             lacks(at, format!("there is no file {}", file.display()));
@@ -61,7 +62,7 @@ pub fn missing(campaign: &Campaign, project: &Path) -> Vec<Found> {
         if let Some(patch) = broken
             .patch
             .as_ref()
-            .filter(|patch| !project.join(patch).is_file())
+            .filter(|patch| !has_file(&project.join(patch)))
         {
             let at = vec!["broken".into(), name.as_str().into(), "patch".into()];
             lacks(at, format!("there is no file {}", patch.display()));
@@ -107,7 +108,7 @@ fn patches(campaign: &Campaign, project: &Path, lacks: &mut dyn FnMut(Vec<At>, S
             );
         }
         for (number, fragment) in step.fragments.iter().enumerate() {
-            if !project.join(fragment).is_file() {
+            if !has_file(&project.join(fragment)) {
                 let at = vec!["step".into(), index.into(), "fragments".into(), number.into()];
                 lacks(at, format!("there is no file {}", fragment.display()));
             }
@@ -119,4 +120,9 @@ fn board(campaign: &Campaign, project: &Path, lacks: &mut dyn FnMut(Vec<At>, Str
     if let Err(error) = BoardFile::load(&project.join("boards"), &campaign.board) {
         lacks(vec!["board".into()], format!("{error:#}"));
     }
+}
+
+/// Whether a file is there that can be looked at.
+fn has_file(path: &Path) -> bool {
+    matches!(files::is_file(path), Ok(true))
 }

@@ -7,6 +7,7 @@ mod note;
 use super::gather::Material;
 use super::mask::{self, Keep, Kind, Leftovers, Mask, Masked};
 use super::{bytes, issue};
+use crate::host::files;
 use anyhow::{Context, Result, bail};
 use collect::{Body, Collected};
 use std::collections::BTreeSet;
@@ -46,7 +47,7 @@ pub struct Packed {
 /// is held in memory as a whole. Errors: `out` exists; a file cannot be read. If it dies partway,
 /// `out` is not there.
 pub fn write(folder: &Path, names: &[(Kind, String)], out: &Path) -> Result<Packed> {
-    if out.exists() {
+    if files::is_there(out)? {
         bail!(
             "writing the bundle {}: it is there already; choose another name or remove it",
             out.display()

@@ -96,7 +96,10 @@ fn attempt(folder: &Path) -> usize {
     let earlier = std::fs::read_dir(parent).map_or(0, |entries| {
         entries
             .flatten()
-            .filter(|entry| entry.file_name().as_os_str() < name && entry.path().join("run.json").is_file())
+            .filter(|entry| {
+                entry.file_name().as_os_str() < name
+                    && matches!(files::is_file(&entry.path().join("run.json")), Ok(true))
+            })
             .count()
     });
     earlier.saturating_add(1)

@@ -35,10 +35,8 @@ impl Probe {
     /// Runs the verb.
     pub fn run(&self, context: &Context) -> Result<Outcome> {
         let name = self.name()?;
-        if let Some(path) = self
-            .write
-            .as_ref()
-            .filter(|path| context.folders.project.join(path).exists())
+        if let Some(path) = &self.write
+            && files::is_there(&context.folders.project.join(path))?
         {
             bail!(
                 "{} exists: it is not overwritten; move it away, or choose another name",
@@ -107,7 +105,9 @@ impl Probe {
             None => None,
         };
         // ssh itself would go on with its defaults where the file is not there.
-        if let Some(path) = config.as_ref().filter(|path| !path.is_file()) {
+        if let Some(path) = &config
+            && !files::is_file(path)?
+        {
             bail!(
                 "looking at {}: there is no ssh_config {}",
                 self.ssh,

@@ -38,7 +38,9 @@ pub struct Ramoops {
 impl Ramoops {
     /// Runs the verb.
     pub(super) fn run(&self, name: &str, context: &Context) -> Result<Outcome> {
-        if let Some(out) = self.out.as_deref().filter(|out| out.exists()) {
+        if let Some(out) = &self.out
+            && files::is_there(out)?
+        {
             bail!("{} is there already, and is not overwritten", out.display());
         }
         let text = |path: &Path| bounded::read_text(path, bounded::WRITTEN);

@@ -1,7 +1,7 @@
 //! `cargo xtask board` for a board over ssh: what makes sense for a machine that is not made here.
 
 use super::super::Context;
-use super::super::hold_board::{hold, warn_if_held};
+use super::super::hold_board::{ask_if_held, hold};
 use super::super::open_board::{board_file, ssh_board};
 use super::{Action, console, outcome_of};
 use crate::board::only_look::CONNECTION;
@@ -37,7 +37,7 @@ pub(super) fn run(action: &Action, name: &str, context: &Context) -> Result<Outc
         Action::Status => status(&board, name, context),
         Action::Ssh { command } => ssh(&board, command, context),
         Action::State(flags) => super::state::run(flags, name, context),
-        Action::Reset => reset(&board, name, context),
+        Action::Reset => reset(name, context),
         Action::Sysrq(flags) => flags.run(name, context),
         Action::Ramoops(flags) => flags.run(name, context),
         Action::Netconsole(flags) => flags.run(name, context),
@@ -109,7 +109,7 @@ fn status(board: &SshBoard, name: &str, context: &Context) -> Result<Outcome> {
 }
 
 fn ssh(board: &SshBoard, command: &[String], context: &Context) -> Result<Outcome> {
-    warn_if_held(context, &board.description().name);
+    ask_if_held(context, &board.description().name)?;
     if context.ui.format() == Format::Json {
         let finished = board.run(&command.join(" "), Duration::from_secs(600))?;
         context.ui.json(&json!({
@@ -126,9 +126,9 @@ fn ssh(board: &SshBoard, command: &[String], context: &Context) -> Result<Outcom
     Ok(outcome_of(board.ssh().interactive(command, terminal)?.code()))
 }
 
-fn reset(board: &SshBoard, name: &str, context: &Context) -> Result<Outcome> {
+fn reset(name: &str, context: &Context) -> Result<Outcome> {
     let mut held = hold(context, name, None)?;
-    held.learn_if_it_answers(board, ANSWER)?;
+    let board = held.open_silent(context, ANSWER)?;
     let question = format!("Reset board `{name}` without flushing anything?");
     context.ui.confirm(context.global.consent(), &question)?;
     board.hard_reset()?;

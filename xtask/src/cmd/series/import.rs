@@ -4,6 +4,7 @@ use super::Context;
 use crate::cmd::open_tree::Where;
 use crate::exit::Outcome;
 use crate::host::bounded;
+use crate::host::files;
 use crate::host::files::write_atomic;
 use crate::host::json::json;
 use crate::kernel::patch::{Patch, Scissors, refuse_other_reading};
@@ -59,7 +60,7 @@ impl Import {
         let patches: Vec<&Patch> = found.files.iter().map(|file| &file.patch).collect();
         refuse_other_reading(&patches).with_context(doing)?;
         let folder = self.folder(context)?;
-        if folder.exists() && std::fs::read_dir(&folder).with_context(doing)?.next().is_some() {
+        if files::is_there(&folder)? && std::fs::read_dir(&folder).with_context(doing)?.next().is_some() {
             bail!(
                 "{}: {} is there and not empty, and nothing is overwritten; name a new folder with `--into`",
                 doing(),

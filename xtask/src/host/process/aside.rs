@@ -16,7 +16,8 @@ const SAME_FOR_ALL: &str = "{ nice >/proc/self/autogroup; } 2>/dev/null; exec \"
 /// The same program, made to run aside; it leads a process group with all that it starts, from the instant on at which it runs.
 pub(super) fn aside(command: &Command) -> Command {
     // util-linux has setsid; it does not fork, and keeps the process id, unless it leads a group already.
-    let sessions = Path::new(SESSION).exists() && which::which("setsid").is_ok();
+    let sessions = matches!(super::super::files::is_there(Path::new(SESSION)), Ok(true))
+        && which::which("setsid").is_ok();
     let mut made = if sessions {
         let mut made = Command::new("setsid");
         made.args(["nice", "-n", NICER, "sh", "-c", SAME_FOR_ALL, "sh"]);

@@ -2,6 +2,7 @@
 
 use super::super::bounded::MIB;
 use anyhow::Result;
+use std::fs::File;
 use std::sync::{Arc, OnceLock};
 
 /// Another thread's word that a program is not worth waiting for any more. Said once, it stays said; clones are the same word.
@@ -12,6 +13,7 @@ pub struct BreakOff {
     others: Vec<Arc<OnceLock<String>>>,
     watch: bool,
     most: Option<u64>,
+    file: Option<Arc<File>>,
 }
 
 /// Most bytes of what a program prints, where no one says otherwise. Its text may be held twice, as bytes and as characters.
@@ -24,6 +26,21 @@ impl BreakOff {
             most: Some(most),
             ..self
         }
+    }
+
+    /// The same word, for a program whose standard output goes to this file, from where the file
+    /// stands, and not to memory. Who does not
+    /// run the program in this process may give what it printed all the same.
+    pub fn into_file(self, file: File) -> Self {
+        BreakOff {
+            file: Some(Arc::new(file)),
+            ..self
+        }
+    }
+
+    /// See [`BreakOff::into_file`].
+    pub(super) fn file(&self) -> Option<Arc<File>> {
+        self.file.clone()
     }
 
     /// Most bytes that the program may print on its standard output ([`BreakOff::up_to`]).

@@ -2,7 +2,9 @@
 
 use super::super::bounded::size;
 use super::BreakOff;
-use std::io::Read;
+use std::fs::File;
+use std::io::{self, Read};
+use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -13,19 +15,32 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    /// Begins to read. Where more than `most` bytes come, `too_much` is said, and nothing more is kept.
+    /// Begins to read, into `file` where there is one. Where more than `most` bytes come, or the
+    /// file cannot be written, `too_much` is said, and
+    /// nothing more is kept.
     pub(super) fn collect(
         mut from: impl Read + Send + 'static,
         name: &str,
         most: u64,
         too_much: &BreakOff,
+        file: Option<Arc<File>>,
     ) -> Self {
         let (sender, collected) = mpsc::channel();
         let (too_much, name) = (too_much.clone(), name.to_string());
         thread::spawn(move || {
             let mut bytes = Vec::new();
-            drop(from.by_ref().take(most.saturating_add(1)).read_to_end(&mut bytes));
-            if bytes.len() as u64 > most {
+            let mut allowed = from.by_ref().take(most.saturating_add(1));
+            let came = match file {
+                Some(file) => io::copy(&mut allowed, &mut &*file).unwrap_or_else(|error| {
+                    too_much.say(&format!("what it printed on {name} could not be kept: {error}"));
+                    0
+                }),
+                None => {
+                    drop(allowed.read_to_end(&mut bytes));
+                    bytes.len() as u64
+                }
+            };
+            if came > most {
                 too_much.say(&format!(
                     "it printed more than {} on {name}, the most that is taken",
                     size(most)

@@ -138,9 +138,11 @@ impl Builder {
         })
         .map_err(|error| {
             // The log itself is on the same disk.
+            let is_full = |cause: &std::io::Error| cause.kind() == std::io::ErrorKind::StorageFull;
             if error
                 .chain()
-                .any(|cause| cause.to_string().contains("No space left on device"))
+                .filter_map(|cause| cause.downcast_ref())
+                .any(is_full)
             {
                 self.failed(failure::first(&["No space left on device".to_string()]))
             } else {

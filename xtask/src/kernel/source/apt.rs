@@ -62,14 +62,26 @@ pub fn source_packages(names: &str) -> Vec<String> {
     names
 }
 
-/// The newest line of `apt-cache madison` (`package | version | where`).
+/// Whether a text is a version of Debian (deb-version(7)): it becomes the name of a folder and a
+/// word of commands.
+fn is_version(text: &str) -> bool {
+    text.len() <= 128
+        && text.starts_with(|c: char| c.is_ascii_digit())
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || ".+-~:".contains(c))
+}
+
+/// The newest line of `apt-cache madison` (`package | version | where`). A line whose package or
+/// version cannot be one is passed over.
 pub fn newest(madison: &str) -> Option<Available> {
     madison
         .lines()
         .filter_map(|line| {
             let mut fields = line.split('|').map(str::trim);
             let (package, version, place) = (fields.next()?, fields.next()?, fields.next()?);
-            (!place.ends_with("Sources")).then(|| Available {
+            let sound = is_version(version) && source_packages(package) == [package];
+            (sound && !place.ends_with("Sources")).then(|| Available {
                 package: package.to_string(),
                 version: version.to_string(),
             })
@@ -183,6 +195,28 @@ mod tests {
             ("linux-source-7.3", "7.3.4-1~bpo13+1")
         );
         assert_eq!(super::newest(""), None);
+    }
+
+    #[test]
+    fn a_version_that_leads_elsewhere_is_none() {
+        let line =
+            |version: &str| format!("linux-source-7.3 | {version} | http://x sid/main amd64 Packages\n");
+        for version in [
+            "../../x",
+            "7/../../x",
+            "7.3 4",
+            "-rf",
+            "$(reboot)",
+            "",
+            "7\u{1b}[2J",
+            &"7".repeat(200),
+        ] {
+            assert_eq!(newest(&line(version)), None, "{version}");
+            let both = line(version) + &line("7.3.4-1~bpo13+1");
+            assert_eq!(newest(&both).unwrap().version, "7.3.4-1~bpo13+1", "{version}");
+        }
+        assert_eq!(newest("linux-source-7.3/../x | 7.3 | http://x\n"), None);
+        assert_eq!(newest(&line("1:7.3.4-1")).unwrap().version, "1:7.3.4-1");
     }
 
     #[test]

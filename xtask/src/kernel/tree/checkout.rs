@@ -3,6 +3,7 @@
 use super::graft::path_of;
 use super::standing::{Content, Side};
 use super::{Tree, create};
+use crate::host::files;
 use anyhow::{Context, Result, bail};
 use git2::{Delta, DiffOptions, FileMode, Index, IndexEntry, IndexTime, Oid};
 use rustix::fs::{FlockOperation, flock};
@@ -112,7 +113,7 @@ impl Tree {
         };
         // The lock of the work tree is ours, and its last owner died: what it had locked in git is free.
         for stale in [self.stack.repo.path().join("index.lock"), self.ref_lock()] {
-            if stale.exists() {
+            if files::is_there(&stale)? {
                 fs::remove_file(&stale).with_context(|| format!("removing {}", stale.display()))?;
             }
         }

@@ -1,6 +1,7 @@
 //! Commits written as patches, by git itself: `git format-patch` is what everybody's tools read.
 
 use super::Stack;
+use crate::host::files;
 use crate::host::process;
 use crate::kernel::git::git;
 use anyhow::{Context, Result, bail};
@@ -71,7 +72,7 @@ impl Stack {
     /// Dies half-way: the folder holds some of the files, and no `series` file.
     pub fn export(&self, folder: &Path) -> Result<Vec<PathBuf>> {
         let doing = || format!("exporting the applied patches to {}", folder.display());
-        if folder.exists() && std::fs::read_dir(folder).with_context(doing)?.next().is_some() {
+        if files::is_there(folder)? && std::fs::read_dir(folder).with_context(doing)?.next().is_some() {
             bail!(
                 "{}: the folder is not empty, and nothing is overwritten; name a new one",
                 doing()

@@ -12,6 +12,8 @@ const LARGEST_MEMBER: u64 = 256 << 20;
 /// Members of one archive, and bytes of all of them.
 const MOST_MEMBERS: usize = 10_000;
 const LARGEST_ARCHIVE: u64 = 1 << 30;
+/// Most bytes of what stands before a member and names it.
+const LONGEST_NAME: u64 = 64 << 10;
 
 /// Where a text is.
 #[derive(Debug)]
@@ -39,6 +41,20 @@ pub(super) struct Collected {
     pub(super) texts: BTreeMap<String, Body>,
     /// All others, and why they are left out.
     pub(super) left_out: Vec<(String, String)>,
+}
+
+impl Collected {
+    /// Adds a text under a name of its own: an archive may have two members of one name, or one
+    /// that a file of the run has.
+    fn add(&mut self, name: String, body: Body) {
+        let mut own = name.clone();
+        let mut number: u64 = 2;
+        while self.texts.contains_key(&own) {
+            own = format!("{name}.{number}");
+            number = number.saturating_add(1);
+        }
+        self.texts.insert(own, body);
+    }
 }
 
 /// What a file holds.
@@ -75,7 +91,7 @@ pub(super) fn from(folder: &Path, scratch: &Path) -> Result<Collected> {
         if is_tar(path)? {
             unpack(&name, path, scratch, &mut collected)?;
         } else if content == Content::Text {
-            collected.texts.insert(name, Body::File(path.to_path_buf()));
+            collected.add(name, Body::File(path.to_path_buf()));
         } else {
             let why = format!("binary, so that nothing in it can be masked: {}", shape(path)?);
             collected.left_out.push((name, why));
@@ -121,7 +137,7 @@ fn unpack(name: &str, path: &Path, scratch: &Path, collected: &mut Collected) ->
     for (member, body) in members {
         let member = format!("{name}.d/{member}");
         match body {
-            Ok(path) => drop(collected.texts.insert(member, Body::File(path))),
+            Ok(path) => collected.add(member, Body::File(path)),
             Err(why) => collected.left_out.push((member, why)),
         }
     }
@@ -134,6 +150,7 @@ type Members = Vec<(String, std::result::Result<PathBuf, String>)>;
 fn members(path: &Path, scratch: &Path, first: usize) -> Result<Members> {
     let mut all = Members::new();
     let mut total: u64 = 0;
+    refuse_long_names(path)?;
     let file = bounded::open(path)?;
     for (number, entry) in tar::Archive::new(file).entries()?.enumerate() {
         let mut entry = entry?;
@@ -166,6 +183,30 @@ fn members(path: &Path, scratch: &Path, first: usize) -> Result<Members> {
         all.push((name, body));
     }
     Ok(all)
+}
+
+/// Errors: a name, a link or a header of the archive is longer than [`LONGEST_NAME`]: it would be
+/// read whole, whatever its length.
+fn refuse_long_names(path: &Path) -> Result<()> {
+    let file = bounded::open(path)?;
+    for (number, entry) in tar::Archive::new(file).entries()?.raw(true).enumerate() {
+        let entry = entry?;
+        anyhow::ensure!(
+            number < 2 * MOST_MEMBERS,
+            "it has more than {MOST_MEMBERS} members"
+        );
+        let kind = entry.header().entry_type();
+        let is_name = kind.is_gnu_longname()
+            || kind.is_gnu_longlink()
+            || kind.is_pax_local_extensions()
+            || kind.is_pax_global_extensions();
+        anyhow::ensure!(
+            !is_name || entry.size() <= LONGEST_NAME,
+            "a name in it has {} bytes, and {LONGEST_NAME} are the most",
+            entry.size()
+        );
+    }
+    Ok(())
 }
 
 /// A path without `..` and without a root.
@@ -210,6 +251,54 @@ mod tests {
         assert_eq!(of(log), Content::Text);
         assert_eq!(of(b""), Content::Text);
         assert_eq!(of(&[0; 10]), Content::Binary);
+    }
+
+    fn packed(members: &[(&str, &[u8])]) -> Vec<u8> {
+        let mut builder = tar::Builder::new(Vec::new());
+        for (name, bytes) in members {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(bytes.len() as u64);
+            header.set_mode(0o644);
+            builder.append_data(&mut header, name, *bytes).unwrap();
+        }
+        builder.into_inner().unwrap()
+    }
+
+    #[test]
+    fn two_members_of_one_name_are_both_kept() {
+        let (run, scratch) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let members: [(&str, &[u8]); 3] = [("a.log", b"first"), ("a.log", b"second"), ("b.log", b"third")];
+        std::fs::write(run.path().join("x.tar"), packed(&members)).unwrap();
+        // The same name as a member's, and sorted before the archive.
+        std::fs::create_dir(run.path().join("x.tar.d")).unwrap();
+        std::fs::write(run.path().join("x.tar.d/b.log"), "the run's own").unwrap();
+        let collected = from(run.path(), scratch.path()).unwrap();
+        let text = |body: &Body| {
+            let mut text = String::new();
+            body.open().unwrap().read_to_string(&mut text).unwrap();
+            text
+        };
+        let mut texts: Vec<String> = collected.texts.values().map(text).collect();
+        texts.sort();
+        assert_eq!(texts, ["first", "second", "the run's own", "third"]);
+    }
+
+    #[test]
+    fn a_name_of_any_length_is_not_read() {
+        let (run, scratch) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(tar::EntryType::GNULongName);
+        header.set_size(1 << 40);
+        header.set_path("././@LongLink").unwrap();
+        header.set_cksum();
+        let mut bytes = header.as_bytes().to_vec();
+        bytes.resize(1 << 20, b'x');
+        std::fs::write(run.path().join("x.tar"), &bytes).unwrap();
+        let collected = from(run.path(), scratch.path()).unwrap();
+        let [(name, why)] = collected.left_out.as_slice() else {
+            panic!("{:?}", collected.left_out)
+        };
+        assert!(name == "x.tar" && why.contains("are the most"), "{why}");
     }
 
     #[test]
