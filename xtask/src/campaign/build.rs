@@ -85,7 +85,8 @@ impl Workshop {
         ))
     }
 
-    /// Where the base and the prerequisites that the series names are in the tree; nothing where it names none.
+    /// Where the base and the prerequisites that the series names are in the tree; nothing where it
+    /// names none.
     pub fn made_on(&self) -> Result<Vec<String>> {
         let Some((_, patch)) = self.patches.first() else {
             return Ok(Vec::new());

@@ -193,7 +193,8 @@ fn check(context: &Context, named: &[PathBuf]) -> Result<Outcome> {
     Ok(Outcome::Success)
 }
 
-/// Says where the series' base is in the campaign's tree. A campaign may be checked where neither is there yet.
+/// Says where the series' base is in the campaign's tree. A campaign may be checked where neither
+/// is there yet.
 fn tell_made_on(context: &Context, campaign: &Campaign) -> Result<()> {
     let series = Series::open(&context.folders.project.join(&campaign.series))?;
     let tree = Where {

@@ -52,8 +52,8 @@ impl Where {
         }
     }
 
-    /// Compares what a series says it was made on with the tree, and prints what came of it: doubts as warnings. `None`:
-    /// the series says nothing, or there is no tree.
+    /// Compares what a series says it was made on with the tree, and prints what came of it: doubts
+    /// as warnings. `None`: the series says nothing, or there is no tree.
     pub(super) fn base_of(&self, context: &Context, made_on: &MadeOn) -> Result<Option<Compared>> {
         if made_on.is_empty() {
             return Ok(None);

@@ -114,7 +114,8 @@ struct Scanner<'a> {
     at: usize,
     first_line: usize,
     text: Vec<u8>,
-    /// Whether names of a diff that git did not write begin with a folder that goes away; the first file decides.
+    /// Whether names of a diff that git did not write begin with a folder that goes away; the first
+    /// file decides.
     plain_prefix: Option<Prefix>,
 }
 
@@ -143,9 +144,9 @@ impl<'a> Scanner<'a> {
         starts(0, b"--- ") && starts(1, b"+++ ") && starts(2, b"@@ -")
     }
 
-    /// A file of a diff that git did not write (`parse_traditional_patch()` in git's apply.c): the first folder of
-    /// its names goes away (`-p1`), unless a new name has none; of two names the new one is taken, or the shorter one
-    /// if the new one only adds to it.
+    /// A file of a diff that git did not write (`parse_traditional_patch()` in git's apply.c): the
+    /// first folder of its names goes away (`-p1`), unless a new name has none; of two names the
+    /// new one is taken, or the shorter one if the new one only adds to it.
     fn plain_file(&mut self) -> Result<FileChange> {
         let line = self.line_number();
         let header = |offset: usize, prefix: &[u8]| {
@@ -203,8 +204,8 @@ impl<'a> Scanner<'a> {
         Ok(change)
     }
 
-    /// A file of a diff that git wrote; `None` where `diff --git` is followed by no line of a header: such a line is
-    /// text to git.
+    /// A file of a diff that git wrote; `None` where `diff --git` is followed by no line of a
+    /// header: such a line is text to git.
     fn file(&mut self) -> Result<Option<FileChange>> {
         let header = self.peek().unwrap_or_default();
         let (line, start) = (self.line_number(), self.text.len());
@@ -245,7 +246,8 @@ impl<'a> Scanner<'a> {
         let changes_name_or_mode = life != Life::Stays || renamed || change.copied || mode;
         if change.hunks.is_empty() && change.binary.is_none() && !changes_name_or_mode {
             bail!(
-                "{}:{line}: `diff --git` is followed by no hunk and no change of a name or a mode: the patch is cut off or was edited by hand",
+                "{}:{line}: `diff --git` is followed by no hunk and no change of a name or a mode: the \
+                 patch is cut off or was edited by hand",
                 self.name
             );
         }
@@ -265,7 +267,8 @@ impl<'a> Scanner<'a> {
         } else if strip_any(line, &[b"Binary files ", b"Files "]).is_some()
             && trim_end(line).ends_with(b" differ")
         {
-            // git takes the content from its own objects where the `index` line names one that is there.
+            // git takes the content from its own objects where the `index` line names one that is
+            // there.
             if self.refuse_short_ids(change).is_err() {
                 bail!(
                     "{}:{}: the content of this binary file is not in the patch; `git format-patch` without `--no-binary` puts it there",
@@ -281,8 +284,8 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    /// The lines behind `diff --git`, up to the first that is none of a header (`parse_git_diff_header()` in git's
-    /// apply.c).
+    /// The lines behind `diff --git`, up to the first that is none of a header
+    /// (`parse_git_diff_header()` in git's apply.c).
     fn header_lines(&mut self, change: &mut FileChange) -> Result<Life> {
         let mut life = Life::Stays;
         while let Some(line) = self.peek() {

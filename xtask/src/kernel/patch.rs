@@ -61,8 +61,8 @@ pub struct Patch {
 const LARGEST: u64 = 64 * bounded::MIB;
 
 impl Patch {
-    /// Reads a patch file. Errors name the file and, where there is one, the line; git reads its diff otherwise
-    /// ([`refuse_other_reading`]).
+    /// Reads a patch file. Errors name the file and, where there is one, the line; git reads its
+    /// diff otherwise ([`refuse_other_reading`]).
     pub fn read(path: &Path) -> Result<Self> {
         let patch = Self::read_alone(path)?;
         refuse_other_reading(&[&patch])?;

@@ -21,7 +21,8 @@ pub struct Series {
     pub patches: Vec<Patch>,
     /// The file of each patch.
     pub paths: Vec<PathBuf>,
-    /// What the series says it was made on: in its cover letter, in the comments of its `series` file, or in a patch.
+    /// What the series says it was made on: in its cover letter, in the comments of its `series`
+    /// file, or in a patch.
     pub made_on: MadeOn,
 }
 
@@ -102,8 +103,9 @@ impl Series {
     }
 }
 
-/// What the comments of the `series` file (`# base-commit: ID`, as an import writes them) and the cover letter say that the
-/// series was made on. A cover letter that cannot be read says nothing: it is no part of the series.
+/// What the comments of the `series` file (`# base-commit: ID`, as an import writes them) and the
+/// cover letter say that the series was made on. A cover letter that cannot be read says nothing:
+/// it is no part of the series.
 fn said_by_the_folder(folder: &Path) -> Result<MadeOn> {
     let mut made_on = MadeOn::default();
     let list = folder.join("series");

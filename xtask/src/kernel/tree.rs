@@ -141,8 +141,8 @@ impl Stack {
         Ok(())
     }
 
-    /// What a merge may begin from beside the blobs of `index` lines: the revision that the user named, the
-    /// `base-commit` of the series, and the commit that patches are counted from.
+    /// What a merge may begin from beside the blobs of `index` lines: the revision that the user
+    /// named, the `base-commit` of the series, and the commit that patches are counted from.
     fn merge_bases<'r>(&self, repo: &'r Repository, patch: &Patch) -> Result<Vec<git2::Tree<'r>>> {
         let said = made_on::named(repo, &patch.made_on)?.map(|commit| commit.id());
         let mut commits = vec![self.made_on, said, Some(self.base_commit()?.id())];

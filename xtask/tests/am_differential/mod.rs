@@ -1,5 +1,5 @@
-//! Patches of a history, written in every form that `git format-patch` and other programs have, given to `git am` and
-//! to Lockstep on the same parent: the same commit, or a refusal by both.
+//! Patches of a history, written in every form that `git format-patch` and other programs have,
+//! given to `git am` and to Lockstep on the same parent: the same commit, or a refusal by both.
 
 use crate::mail_forms::{FORMS, Form, mail_of};
 use crate::mail_history::{git, run};
@@ -87,7 +87,8 @@ impl Both {
 
     /// What Lockstep makes of it, and that it can take it back.
     fn lockstep(&mut self, parent: &str, file: &Path) -> Result<(Commit, How, Patch), String> {
-        // What is counted as applied begins here: a history of thousands of commits is none of the patch's.
+        // What is counted as applied begins here: a history of thousands of commits is none of the
+        // patch's.
         git(
             &self.judge(),
             &["update-ref", "refs/lockstep/lockstep/tree/base", parent],
@@ -139,7 +140,7 @@ impl Both {
             (Err(_), Err(said)) if !said.starts_with("NOT TAKEN BACK") => "refused by both",
             // Where lines moved, Lockstep goes on as `git am --3way` does.
             (Err(_), Ok((got, How::ThreeWay, _)))
-                if self.am(parent, &file, &["--keep-cr", "-3"]).as_ref() == Ok(got) =>
+                if self.am(parent, &file, &[keep, &["-3"]].concat()).as_ref() == Ok(got) =>
             {
                 "same merge"
             }
@@ -198,8 +199,8 @@ impl Both {
     }
 }
 
-/// Each commit in one form, the forms in turn; where a commit has an older one `back` places before it, the patch is
-/// also put there, where it may not fit.
+/// Each commit in one form, the forms in turn; where a commit has an older one `back` places before
+/// it, the patch is also put there, where it may not fit.
 pub fn run_all(source: &Path, commits: &[(String, String)], back: usize, each: usize) -> Compared {
     let mut all = Compared::default();
     let Some((_, first)) = commits.first() else {

@@ -11,7 +11,8 @@ pub struct Form {
     options: &'static [&'static str],
     /// What is done with the mail afterwards.
     then: Then,
-    /// Every line end was made CR LF on the way, so `git am` takes the CR away again (without `--keep-cr`).
+    /// Every line end was made CR LF on the way, so `git am` takes the CR away again (without
+    /// `--keep-cr`).
     pub carriage_returns_went_along: bool,
 }
 
@@ -186,7 +187,10 @@ pub fn mail_of(repo: &Path, commit: &str, form: &Form) -> Option<Vec<u8>> {
         Then::Mercurial => other_header(repo, commit, &mail, Then::Mercurial),
         Then::Footer => {
             let mut mail = mail;
-            mail.extend_from_slice(b"\n_______________________________________________\nlist mailing list\nlist@example.org\n - bye\n+1\n");
+            mail.extend_from_slice(
+                b"\n_______________________________________________\nlist mailing \
+            list\nlist@example.org\n - bye\n+1\n",
+            );
             Some(mail)
         }
     }
@@ -276,7 +280,8 @@ pub fn quoted_printable(bytes: &[u8]) -> Vec<u8> {
     out
 }
 
-/// As quilt writes it: no `diff --git`, no modes, other folders, and times. `None` where git says more than that.
+/// As quilt writes it: no `diff --git`, no modes, other folders, and times. `None` where git says
+/// more than that.
 fn quilt(mail: &[u8], time: &str, epoch: &str) -> Option<Vec<u8>> {
     let mut out = Vec::new();
     let says_more: [&[u8]; 4] = [b"old mode ", b"GIT binary", b"rename ", b"new file mode 120"];
@@ -360,7 +365,8 @@ fn other_header(repo: &Path, commit: &str, mail: &[u8], then: Then) -> Option<Ve
     let head = match then {
         Then::StGit => format!("{subject}\n\nFrom: {author}\nDate: @{time} +0000\n\n{body}\n---\n\n"),
         _ => format!(
-            "# HG changeset patch\n# User {author}\n# Date {time} -3600\n# Node ID {commit}\n# Parent  0\n{subject}\n\n{body}\n\n"
+            "# HG changeset patch\n# User {author}\n# Date {time} -3600\n# Node ID {commit}\n# Parent  \
+             0\n{subject}\n\n{body}\n\n"
         ),
     };
     Some([head.as_bytes(), &mail[at..]].concat())

@@ -1,5 +1,5 @@
-//! Patches as other programs and mailers leave them, through every verb that reads one, and what a series says it was
-//! made on. `git am` is the measure.
+//! Patches as other programs and mailers leave them, through every verb that reads one, and what a
+//! series says it was made on. `git am` is the measure.
 
 use crate::small_git::git;
 use crate::small_series::{Rig, error};
@@ -7,8 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A repository that looks like a kernel, with what the cases change: `f`, and `d/f` beside it, so that a name read
-/// with the wrong prefix shows.
+/// A repository that looks like a kernel, with what the cases change: `f`, and `d/f` beside it, so
+/// that a name read with the wrong prefix shows.
 fn repository(rig: &Rig) -> PathBuf {
     let repo = rig.path("cases");
     for (file, text) in [
@@ -140,7 +140,8 @@ fn patches_of_other_programs_go_through_every_verb_as_through_git_am() {
     assert_eq!(cases.len(), 7);
 }
 
-const HEAD: &str = "From: Ann Other <ann@example.org>\nDate: Tue, 3 Mar 2026 10:11:12 +0100\nSubject: [PATCH] x: change\n\nWhy.\n---\n";
+const HEAD: &str = "From: Ann Other <ann@example.org>\nDate: Tue, 3 Mar 2026 10:11:12 +0100\nSubject: \
+[PATCH] x: change\n\nWhy.\n---\n";
 
 #[test]
 fn names_times_and_words_are_read_as_git_reads_them() {

@@ -22,7 +22,8 @@ use xshell::{Shell, cmd};
     after_help = "The checkpatch.pl is the tree's own. What it says is kept beside each patch as PATCH.check (git ignores it: it is made again at any time), \
 with the hash of what it looked at, and `series` shows its summary. Exit code 3 if it found errors.
 
-What the series says it was made on (base-commit: and prerequisite-patch-id: of git-format-patch(1)) is compared with the tree.
+What the series says it was made on (base-commit: and prerequisite-patch-id: of git-format-patch(1)) is \
+compared with the tree.
 
 Example:
   cargo xtask series check --series patches/rehearsal"

@@ -18,10 +18,12 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Every mail with a diff becomes a numbered file, byte for byte, in the order of its [PATCH n/m]; cover letter and answers are left \
-out. The quoting of an mboxrd (public-inbox, b4) is undone. Nothing is overwritten, and a series that is not complete is refused unless \
+out. The quoting of an mboxrd (public-inbox, b4) is undone. Nothing is overwritten, and a series that is \
+not complete is refused unless \
 --cherry-pick names the patches that are wanted.
 
-What the series says it was made on (base-commit: and prerequisite-patch-id: of git-format-patch(1)) is compared with the kernel tree, \
+What the series says it was made on (base-commit: and prerequisite-patch-id: of git-format-patch(1)) is \
+compared with the kernel tree, \
 where there is one, and kept in the series file.
 
 Example:
@@ -41,7 +43,8 @@ pub struct Import {
     /// Import only these patches of the series, by their numbers, as b4 does: `5`, `1-3,5`, `6-`
     #[arg(short = 'P', long, value_name = "NUMBERS")]
     cherry_pick: Option<Chosen>,
-    /// The kernel tree that the base is looked for in [default: Debian's newest, as `setup` imported it]
+    /// The kernel tree that the base is looked for in [default: Debian's newest, as `setup`
+    /// imported it]
     #[arg(long, value_name = "PATH")]
     kernel: Option<PathBuf>,
 }

@@ -41,8 +41,9 @@ pub(super) enum Prefix {
 }
 
 impl Prefix {
-    /// git's guess (`guess_p_value()` in apply.c), which holds for the rest of the patch once it is made: nothing
-    /// is in front where the `+++` line names a file without a folder. `None`: that line tells nothing.
+    /// git's guess (`guess_p_value()` in apply.c), which holds for the rest of the patch once it is
+    /// made: nothing is in front where the `+++` line names a file without a folder. `None`: that
+    /// line tells nothing.
     pub(super) fn of(new: &[u8]) -> Option<Self> {
         let name = name_of(new);
         (name != b"/dev/null" && !name.contains(&b'/')).then_some(Prefix::Nothing)
@@ -83,8 +84,8 @@ fn name_of(line: &[u8]) -> &[u8] {
     trim_end(line.split(|byte| *byte == b'\t').next().unwrap_or(line))
 }
 
-/// A time stamp of diff(1) at the end of a line, and what is before it: `1970-01-01 01:00:00.000000000 +0100`, behind
-/// a tab or a blank.
+/// A time stamp of diff(1) at the end of a line, and what is before it: `1970-01-01
+/// 01:00:00.000000000 +0100`, behind a tab or a blank.
 fn time_of(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let found = TIME.find(trim_end(line))?;
     line.split_at_checked(found.start())
@@ -96,7 +97,8 @@ static TIME: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(form).expect("the expression is a constant")
 });
 
-/// Whether the time stamp behind the last tab is the beginning of Unix time (`has_epoch_timestamp()` in apply.c).
+/// Whether the time stamp behind the last tab is the beginning of Unix time
+/// (`has_epoch_timestamp()` in apply.c).
 fn is_epoch(line: &[u8]) -> bool {
     let mut fields = trim_end(line).rsplitn(2, |byte| *byte == b'\t');
     let (Some(time), Some(_)) = (fields.next(), fields.next()) else {

@@ -1,7 +1,9 @@
-//! What git says about the diffs of patches: nothing is said about a patch that git would say otherwise.
+//! What git says about the diffs of patches: nothing is said about a patch that git would say
+//! otherwise.
 //!
-//! `git apply --numstat -z --summary` (git-apply(1)) needs no tree: it lists the files with the number of lines that
-//! come and go, and which files are made, taken away, renamed or copied. Our own scan has to come to the same list.
+//! `git apply --numstat -z --summary` (git-apply(1)) needs no tree: it lists the files with the
+//! number of lines that come and go, and which files are made, taken away, renamed or copied. Our
+//! own scan has to come to the same list.
 
 use super::{Patch, headers_of_others, mail};
 use crate::host::one_line::one_line;
@@ -22,8 +24,8 @@ const LIMIT: Duration = Duration::from_secs(600);
 /// Patches that one process is given: their names are its arguments.
 const AT_ONCE: usize = 500;
 
-/// Asks git about all of the patches. Errors, with the patch's name: git cannot read it (git's words), or reads it
-/// otherwise than Lockstep does.
+/// Asks git about all of the patches. Errors, with the patch's name: git cannot read it (git's
+/// words), or reads it otherwise than Lockstep does.
 pub fn refuse_other_reading(patches: &[&Patch]) -> Result<()> {
     for some in patches.chunks(AT_ONCE) {
         // Where all at once is not as it should be, each on its own says which it is.
@@ -151,8 +153,8 @@ fn summary(file: &FileChange) -> Vec<u8> {
     }
 }
 
-/// A list without modes, and without how similar two files are: git is right about both in the commit. What happens to
-/// whole files begins behind the NUL of the last name.
+/// A list without modes, and without how similar two files are: git is right about both in the
+/// commit. What happens to whole files begins behind the NUL of the last name.
 fn names_and_counts(list: &[u8]) -> Vec<u8> {
     static NOT_SAID: LazyLock<[(Regex, &[u8]); 3]> = LazyLock::new(|| {
         let forms: [(&str, &[u8]); 3] = [
@@ -168,4 +170,46 @@ fn names_and_counts(list: &[u8]) -> Vec<u8> {
     NOT_SAID.iter().fold(list.to_vec(), |list, (form, kept)| {
         form.replace_all(&list, *kept).into_owned()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MAIL: &str = "From: Ann <a@b.c>\nSubject: x\n\n---\n\
+        diff --git a/d/x y b/d/z\nsimilarity index 90%\nrename from d/x y\nrename to d/z\n\
+        diff --git a/new b/new\nnew file mode 100755\nindex 0000000..e69de29\n\
+        diff --git a/m b/m\nold mode 100644\nnew mode 100755\n\
+        diff --git a/gone b/gone\ndeleted file mode 100644\n--- a/gone\n+++ /dev/null\n@@ -1 +0,0 @@\n-a\n";
+
+    #[test]
+    fn a_reading_that_is_not_git_s_is_refused() {
+        let good = Patch::parse("good", MAIL.as_bytes()).unwrap();
+        refuse_other_reading(&[&good, &good]).unwrap();
+        let file = |at: usize, path: &str| {
+            let mut bad = good.clone();
+            bad.name = "bad".into();
+            bad.files[at].old = bad.files[at].old.as_ref().map(|_| path.into());
+            bad
+        };
+        let error = |patch: &Patch| refuse_other_reading(&[&good, patch]).unwrap_err().to_string();
+        for bad in [file(0, "d/x"), file(3, "other")] {
+            let said = error(&bad);
+            assert!(
+                said.starts_with("bad: git reads the diff as `0\\t0\\td/z; "),
+                "{said}"
+            );
+        }
+        let mut less = good.clone();
+        less.files[3].hunks[0].lines.clear();
+        assert!(error(&less).contains("and Lockstep as"));
+    }
+
+    #[test]
+    fn what_git_cannot_read_is_refused_in_its_words() {
+        let mail = MAIL.replace("-a\n", " a\n").replace("+0,0", "+1");
+        let patch = Patch::parse("p", mail.replace("deleted file mode 100644\n", "").as_bytes()).unwrap();
+        let said = refuse_other_reading(&[&patch]).unwrap_err().to_string();
+        assert!(said.starts_with("p: git cannot read the diff: "), "{said}");
+    }
 }

@@ -1,9 +1,9 @@
 //! What a patch or a cover letter says it was made on.
 //!
-//! git-format-patch(1), "Base tree information": a line `base-commit: ID` and, for each patch that has to be there
-//! between that commit and the series, a line `prerequisite-patch-id: ID` in the order in which they were applied (an id
-//! of git-patch-id(1) `--stable`). They stand behind the diff of the first patch, or in the cover letter, where b4
-//! puts them, too.
+//! git-format-patch(1), "Base tree information": a line `base-commit: ID` and, for each patch that
+//! has to be there between that commit and the series, a line `prerequisite-patch-id: ID` in the
+//! order in which they were applied (an id of git-patch-id(1) `--stable`). They stand behind the
+//! diff of the first patch, or in the cover letter, where b4 puts them, too.
 
 use std::fmt;
 
@@ -20,8 +20,8 @@ const COMMIT: &str = "base-commit:";
 const PREREQUISITE: &str = "prerequisite-patch-id:";
 
 impl MadeOn {
-    /// Reads the lines of a mail. A line of a diff begins with a mark and one of an answer with `>`, so neither is
-    /// taken; what is no full id is passed over.
+    /// Reads the lines of a mail. A line of a diff begins with a mark and one of an answer with
+    /// `>`, so neither is taken; what is no full id is passed over.
     pub fn read(text: &[u8]) -> Self {
         let mut found = MadeOn::default();
         for line in text.split(|byte| *byte == b'\n') {
@@ -81,7 +81,8 @@ mod tests {
     fn only_whole_ids_at_the_beginning_of_a_line_count() {
         let (one, two) = ("1".repeat(40), "A".repeat(40));
         let text = format!(
-            "+base-commit: {two}\n> base-commit: {two}\nbase-commit: 123\nbase-commit: {one}\r\nbase-commit: {two}\n\
+            "+base-commit: {two}\n> base-commit: {two}\nbase-commit: 123\nbase-commit: \
+             {one}\r\nbase-commit: {two}\n\
              prerequisite-patch-id: {two}\nprerequisite-patch-id: {two}x\n"
         );
         let read = MadeOn::read(text.as_bytes());

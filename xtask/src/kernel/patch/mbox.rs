@@ -19,12 +19,14 @@ const NO_COMMIT: &[u8] = b"From 0000000000000000000000000000000000000000 Mon Sep
 
 /// Takes a mailbox apart at the lines that git-mailsplit(1) takes for `From ` lines. public-inbox and b4 write
 /// `mboxrd@z` as the sender of a mailbox in which a `>` was put before `From ` lines of the text: it is taken away
-/// again. A file without any `From ` line is one mail, or a patch of StGit or Mercurial, which becomes one. Errors: nothing in it.
+/// again. A file without any `From ` line is one mail, or a patch of StGit or Mercurial, which
+/// becomes one. Errors: nothing in it.
 pub fn split(bytes: &[u8]) -> Result<Vec<Letter>> {
     let mut letters: Vec<Letter> = Vec::new();
     let mut quoted = false;
     let unconverted = without_converted_line_ends(bytes);
-    // A patch of StGit or Mercurial is known by its first lines, so it becomes a mail before it gets one more.
+    // A patch of StGit or Mercurial is known by its first lines, so it becomes a mail before it
+    // gets one more.
     let bytes = as_mail(&unconverted);
     for (at, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
         if is_from_line(line) {

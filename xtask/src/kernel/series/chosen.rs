@@ -27,7 +27,8 @@ impl FromStr for Chosen {
             match range.filter(|range| !range.is_empty()) {
                 Some(range) => ranges.push(range),
                 None => bail!(
-                    "found `{word}`; allowed are numbers and ranges with commas between them, like 5 or 1-3,5 or 6-"
+                    "found `{word}`; allowed are numbers and ranges with commas between them, like 5 or \
+                     1-3,5 or 6-"
                 ),
             }
         }

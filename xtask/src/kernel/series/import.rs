@@ -32,9 +32,9 @@ pub struct Import {
     pub made_on: MadeOn,
 }
 
-/// Reads a mailbox. The order is that of the `[PATCH n/m]` numbers; of `chosen`, all of those that are named and no
-/// others. Errors, with the line of the mailbox: a number that is missing or there twice, a series that is not one
-/// (different m), a patch that cannot be read, no patch at all.
+/// Reads a mailbox. The order is that of the `[PATCH n/m]` numbers; of `chosen`, all of those that
+/// are named and no others. Errors, with the line of the mailbox: a number that is missing or there
+/// twice, a series that is not one (different m), a patch that cannot be read, no patch at all.
 pub fn read(bytes: &[u8], scissors: Scissors, chosen: Option<&Chosen>) -> Result<Import> {
     let mut found: Vec<(Option<Number>, Letter, Envelope)> = Vec::new();
     let mut left_out = Vec::new();
@@ -182,7 +182,8 @@ fn refuse_missing(there: &[u32], m: u32, chosen: Option<&Chosen>) -> Result<()> 
                 .map(|all| all.to_string())
                 .unwrap_or_default();
             bail!(
-                "patch {n}/{m} was asked for with `--cherry-pick {chosen}` and is not in the mailbox; there are {all}"
+                "patch {n}/{m} was asked for with `--cherry-pick {chosen}` and is not in the mailbox; \
+                 there are {all}"
             );
         }
         return Ok(());
@@ -190,7 +191,8 @@ fn refuse_missing(there: &[u32], m: u32, chosen: Option<&Chosen>) -> Result<()> 
     let missing = usize::try_from(m)?.saturating_sub(there.len());
     if let Some(all) = Chosen::of(there.iter().copied()).filter(|_| missing > 0) {
         bail!(
-            "{} not in the mailbox, and a series has to be complete; `--cherry-pick {all}` imports what is there",
+            "{} not in the mailbox, and a series has to be complete; `--cherry-pick {all}` imports what \
+             is there",
             not_there(there, m, missing)
         );
     }
@@ -274,7 +276,8 @@ pub fn slug(subject: &str) -> String {
     slug.trim_matches(['-', '.']).to_string()
 }
 
-/// The `series` file of an import. What the series was made on is kept as comments, since the cover letter is not.
+/// The `series` file of an import. What the series was made on is kept as comments, since the cover
+/// letter is not.
 pub fn list(import: &Import, mailbox: &Path) -> String {
     let from = mailbox.file_name().unwrap_or_default().to_string_lossy();
     let names: String = import

@@ -11,7 +11,8 @@ use std::fmt;
 /// Most commits whose patch ids are computed.
 const COMMITS: usize = 5_000;
 
-/// Where the `base-commit` of a series is, seen from HEAD of the tree without the patches that are applied.
+/// Where the `base-commit` of a series is, seen from HEAD of the tree without the patches that are
+/// applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum BaseIs {
@@ -23,7 +24,8 @@ pub enum BaseIs {
     Before,
     /// In the repository, and not in the history of HEAD.
     Elsewhere,
-    /// Not in the repository: it was not fetched, or this history was imported and has other commits.
+    /// Not in the repository: it was not fetched, or this history was imported and has other
+    /// commits.
     Absent,
 }
 
@@ -49,7 +51,8 @@ pub struct Compared {
     pub head: String,
 }
 
-/// Whether a remark is a reason to look twice. A patch that `git am` applies is applied in either case.
+/// Whether a remark is a reason to look twice. A patch that `git am` applies is applied in either
+/// case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Weight {
     /// As the author had it.
@@ -87,20 +90,23 @@ impl Compared {
                 BaseIs::Before => (
                     Weight::Fine,
                     format!(
-                        "base-commit {commit} is in the history of HEAD ({head}); lines that moved since are merged from it"
+                        "base-commit {commit} is in the history of HEAD ({head}); lines that moved since \
+                         are merged from it"
                     ),
                 ),
                 BaseIs::Elsewhere => (
                     Weight::Doubt,
                     format!(
-                        "base-commit {commit} is in this repository, but not in the history of HEAD ({head}); what does not fit is merged from it. \
+                        "base-commit {commit} is in this repository, but not in the history of HEAD \
+                         ({head}); what does not fit is merged from it. \
                          To test what the author tested, use a tree at {commit}"
                     ),
                 ),
                 BaseIs::Absent => (
                     Weight::Doubt,
                     format!(
-                        "base-commit {commit} is not in this repository; patches whose lines are there apply all the same. For the author's tree, \
+                        "base-commit {commit} is not in this repository; patches whose lines are there \
+                         apply all the same. For the author's tree, \
                          `git fetch` the commit into a tree of yours and name that with `--kernel PATH`"
                     ),
                 ),
@@ -116,8 +122,10 @@ impl Compared {
                 None => Remark {
                     weight: Weight::Doubt,
                     text: format!(
-                        "prerequisite-patch-id {id} is missing: none of the {} that were looked at is that patch. Apply it first \
-                         (https://lore.kernel.org/all/?q=patchid:{id} finds it), or go on without it where the series applies and builds",
+                        "prerequisite-patch-id {id} is missing: none of the {} that were looked at is \
+                         that patch. Apply it first \
+                         (https://lore.kernel.org/all/?q=patchid:{id} finds it), or go on without it \
+                         where the series applies and builds",
                         match self.looked_at {
                             1 => "1 commit".to_string(),
                             commits => format!("{commits} commits"),
@@ -131,7 +139,8 @@ impl Compared {
 }
 
 impl Stack {
-    /// Compares what a series says it was made on with this tree. Nothing is written. `None`: the series says nothing.
+    /// Compares what a series says it was made on with this tree. Nothing is written. `None`: the
+    /// series says nothing.
     pub fn compare_base(&self, made_on: &MadeOn) -> Result<Option<Compared>> {
         if made_on.is_empty() {
             return Ok(None);
@@ -155,7 +164,8 @@ impl Stack {
         }))
     }
 
-    /// The patches that a series needs, looked for between its base and HEAD, and how many commits are there.
+    /// The patches that a series needs, looked for between its base and HEAD, and how many commits
+    /// are there.
     fn prerequisites(&self, made_on: &MadeOn, base: Option<&Commit>) -> Result<(Vec<Prerequisite>, usize)> {
         let mut looked_at = 0usize;
         let mut open: BTreeSet<&str> = made_on.prerequisites.iter().map(String::as_str).collect();
@@ -205,7 +215,8 @@ pub(super) fn named<'r>(repo: &'r Repository, made_on: &MadeOn) -> Result<Option
     }
 }
 
-/// `git patch-id --stable` of a commit with one parent, as git-format-patch(1) computes it for `--base`.
+/// `git patch-id --stable` of a commit with one parent, as git-format-patch(1) computes it for
+/// `--base`.
 fn patch_id(repo: &Repository, commit: &Commit) -> Result<Option<String>> {
     if commit.parent_count() != 1 {
         return Ok(None);
