@@ -8,7 +8,7 @@ use xtask::ui::Ui;
 fn main() -> std::process::ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => return xtask::exit::usage(&error, std::env::args_os()),
+        Err(mut error) => return xtask::exit::usage(&mut error, std::env::args_os()),
     };
     let ui = Ui::new(cli.global.format());
     let outcome = match cli.command {
