@@ -12,9 +12,9 @@ const FRAMES: usize = 1000;
 
 fn main() -> anyhow::Result<()> {
     // cargo itself adds `--bench`.
-    let Some(folder) = std::env::args()
+    let Some(folder) = std::env::args_os()
         .skip(1)
-        .find(|argument| !argument.starts_with('-'))
+        .find(|argument| !argument.as_encoded_bytes().starts_with(b"-"))
     else {
         println!("no build folder was named: cargo bench -p xtask --bench symbolise -- FOLDER");
         return Ok(());

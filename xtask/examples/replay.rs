@@ -12,9 +12,11 @@ use xtask::campaign::report;
 use xtask::ui::{Format, Ui};
 
 fn main() -> anyhow::Result<()> {
-    let mut arguments = std::env::args().skip(1);
+    let mut arguments = std::env::args_os().skip(1);
     let folder = PathBuf::from(arguments.next().unwrap_or_default());
-    let faster: f64 = arguments.next().map_or(Ok(10.0), |word| word.parse())?;
+    let faster: f64 = arguments
+        .next()
+        .map_or(Ok(10.0), |word| word.to_string_lossy().parse())?;
     let record = RunRecord::load(&folder)?;
     let scratch = tempfile::tempdir()?;
     let log = scratch.path().join("serial.log");

@@ -54,7 +54,7 @@ impl Outcome {
 
 /// Prints what clap says of a command line that it does not accept, or the help or version that was asked for, and gives the exit code of the
 /// process. The command line was not understood, so it is looked through for `--json` itself.
-pub fn usage(error: &clap::Error, words: impl Iterator<Item = OsString>) -> ExitCode {
+pub fn usage(error: &mut clap::Error, words: impl Iterator<Item = OsString>) -> ExitCode {
     let json = words.take_while(|word| word != "--").any(|word| word == "--json");
     let format = if json { Format::Json } else { Format::Text };
     Ui::new(format).usage(error);
@@ -64,8 +64,9 @@ pub fn usage(error: &clap::Error, words: impl Iterator<Item = OsString>) -> Exit
     }
 }
 
-/// Prints the error, if there is one, and gives the exit code of the process.
+/// Prints the JSON object of the result, or the error, and gives the exit code of the process.
 pub fn report(ui: &Ui, outcome: anyhow::Result<Outcome>) -> ExitCode {
+    let outcome = outcome.and_then(|outcome| ui.end().map(|()| outcome));
     match outcome {
         Ok(outcome) => ExitCode::from(outcome.code()),
         Err(error) => {

@@ -11,7 +11,7 @@ fn main() -> std::process::ExitCode {
         .and_then(|matches| Cli::from_arg_matches(&matches));
     let cli = match parsed {
         Ok(cli) => cli,
-        Err(error) => return xtask::exit::usage(&error, std::env::args_os()),
+        Err(mut error) => return xtask::exit::usage(&mut error, std::env::args_os()),
     };
     let ui = Ui::new(cli.global.format());
     let outcome = match cli.command {

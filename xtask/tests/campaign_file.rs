@@ -116,6 +116,25 @@ fn a_new_campaign_is_valid_and_is_not_written_by_a_dry_run() {
     assert!(said.contains("only letters, digits"), "{said}");
 }
 
+/// What `status NAME`, `--campaign NAME`, a run's folder or the evidence of a step could not have as its name.
+#[test]
+fn a_name_that_no_folder_or_flag_can_have_is_a_mistake() {
+    let text = std::fs::read_to_string(Path::new(PROJECT).join("campaigns/rehearsal.toml")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.toml");
+    let long = "n".repeat(300);
+    for name in ["-x", "--help", &long] {
+        for key in ["name = \"rehearsal\"", "board = \"virtual\"", "id = \"2.1\""] {
+            let (key, value) = key.split_once(" = ").unwrap();
+            let line = format!("{key} = {value}");
+            assert!(text.contains(&line), "{line}");
+            std::fs::write(&path, text.replacen(&line, &format!("{key} = \"{name}\""), 1)).unwrap();
+            let said = run(&["campaign", "check", path.to_str().unwrap()], 3);
+            assert!(said.contains(&format!("{key} is \"{}", &name[..2])), "{said}");
+        }
+    }
+}
+
 #[test]
 fn show_puts_in_what_a_file_leaves_out_and_can_be_read_again() {
     let said = run(&["campaign", "show", "campaigns/rehearsal.toml"], 0);

@@ -238,6 +238,68 @@ fn bad_usage_is_told_as_one_json_object_too() {
     assert!(help.starts_with("Describe, probe"), "{help}");
 }
 
+/// A result that was ready, and then the files of it could not be written.
+#[test]
+fn a_command_that_fails_late_prints_one_json_object_with_the_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let mailbox = folder.path().join("x.mbx");
+    let diff = "diff --git a/f b/f\n--- a/f\n+++ b/f\n@@ -1 +1,2 @@\n a\n+b\n";
+    std::fs::write(
+        &mailbox,
+        format!("From x Thu Jan  1 00:00:00 1970\nFrom: A <a@example.org>\nSubject: [PATCH] x: y\n\nz\n---\n{diff}-- \n2\n"),
+    )
+    .unwrap();
+    let words = [
+        "series",
+        "import",
+        "--json",
+        "--into",
+        "/proc/x",
+        mailbox.to_str().unwrap(),
+    ];
+    let output = xtask(&words).assert().code(1).get_output().clone();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let answer: serde_json::Value =
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+    assert!(answer["error"].as_str().unwrap().contains("/proc/x"), "{answer}");
+}
+
+/// `logs --json >baseline.json` on a disk that is full: an exit code of 0 or 3 would make half a file a result.
+#[test]
+fn a_result_that_cannot_be_written_is_an_error() {
+    for words in [&["campaign", "check"][..], &["campaign", "check", "--json"]] {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_xtask"));
+        let output = command.args(words).stdout(full).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{words:?}: {said}");
+        assert!(said.contains("writing the result to standard output"), "{said}");
+    }
+    // Who reads no further has what they want.
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_xtask"));
+    let output = command
+        .args(["campaign", "check"])
+        .stdout(writer)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn a_word_of_the_command_line_makes_no_line_of_an_error() {
+    for word in ["--a\nFORGED", "\u{202e}\u{9b}2J\rx\nFORGED", "--board=a\nFORGED"] {
+        let output = xtask(&["deploy", word]).assert().code(2).get_output().clone();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            said.contains("FORGED") && !said.contains(['\r', '\u{9b}', '\u{202e}']),
+            "{said}"
+        );
+        assert!(!said.lines().any(|line| line.starts_with("FORGED")), "{said}");
+    }
+}
+
 #[test]
 fn words_of_others_make_neither_a_line_nor_a_colour() {
     let folder = tempfile::tempdir().unwrap();

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::str::FromStr;
 
 /// Longest name, bytes: files put endings behind it, and a file's name has at most 255.
-const LONGEST: usize = 100;
+pub const LONGEST: usize = 100;
 
 /// The name of a board or a campaign: one component of a path that leads nowhere else. Letters,
 /// digits and `-_.`, not beginning with `.` or `-`. Campaign files and board files allow no more
@@ -18,6 +18,16 @@ const LONGEST: usize = 100;
 pub struct Name(String);
 
 impl Name {
+    /// Whether a text can be one.
+    pub fn allows(text: &str) -> bool {
+        !text.is_empty()
+            && text.len() <= LONGEST
+            && !text.starts_with(['.', '-'])
+            && text
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+    }
+
     /// As a word.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -28,14 +38,8 @@ impl FromStr for Name {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        let plain = !text.is_empty()
-            && text.len() <= LONGEST
-            && !text.starts_with(['.', '-'])
-            && text
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
         ensure!(
-            plain,
+            Name::allows(text),
             "`{}` is no name of a board or campaign: letters, digits, `-`, `_` and `.`, beginning with a letter, a digit or `_`, at most {LONGEST}",
             text.escape_debug()
         );

@@ -66,7 +66,7 @@ impl Harvest {
             Some(folder) => folder.clone(),
             None => {
                 let now = jiff::Zoned::now().strftime("%Y%m%d-%H%M%S").to_string();
-                context.folders.state.join("harvest").join(&self.board).join(now)
+                unused(&context.folders.state.join("harvest").join(&self.board), &now)
             }
         };
         if context.global.dry_run {
@@ -145,6 +145,19 @@ impl Harvest {
         context.ui.json(&json!({ "dry_run": true, "plan": steps }))?;
         Ok(Outcome::Success)
     }
+}
+
+/// The first of `name`, `name-2`, `name-3` … that is not in a folder yet: the one of this second may be another harvest's, or one's that was
+/// cut off.
+fn unused(folder: &Path, name: &str) -> PathBuf {
+    let mut path = folder.join(name);
+    let mut number = 2;
+    // A link that leads nowhere is there, too.
+    while path.symlink_metadata().is_ok() {
+        path = folder.join(format!("{name}-{number}"));
+        number += 1;
+    }
+    path
 }
 
 /// `serial.log:12 (2026-11-23T05:46:00.123Z by the host's clock)`
@@ -231,5 +244,24 @@ fn tell_findings(ui: &Ui, findings: &[Finding]) {
     }
     if told.is_empty() {
         ui.line("the kernels complained about nothing");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_harvest_of_the_same_second_has_a_folder_of_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let made = |name: &str| {
+            let path = unused(folder.path(), "20260101-000000");
+            assert_eq!(path, folder.path().join(name));
+            std::fs::create_dir(path).unwrap();
+        };
+        made("20260101-000000");
+        made("20260101-000000-2");
+        std::os::unix::fs::symlink("nowhere", folder.path().join("20260101-000000-3")).unwrap();
+        made("20260101-000000-4");
     }
 }

@@ -12,6 +12,7 @@ use crate::host::bounded;
 use crate::host::files;
 use crate::host::lock::{self, Alias, Held, Place, Purpose, State};
 use anyhow::{Context as _, Result};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -33,10 +34,8 @@ pub fn hold(context: &Context, name: &str, campaign: Option<&str>) -> Result<Hel
     let cache = &context.folders.cache;
     std::fs::create_dir_all(cache).with_context(|| format!("making the cache {}", cache.display()))?;
     let names = names(context, &file)?;
-    let words = std::env::args_os().skip(1);
-    let command: Vec<String> = words.map(|word| word.to_string_lossy().into_owned()).collect();
     let purpose = Purpose {
-        command: command.join(" "),
+        command: command_line(std::env::args_os()),
         board: name.to_string(),
         campaign: campaign.map(String::from),
         run: None,
@@ -49,6 +48,15 @@ pub fn hold(context: &Context, name: &str, campaign: Option<&str>) -> Result<Hel
         ));
     }
     Ok(HeldBoard { file, lock })
+}
+
+/// The words of a command line behind the program, for the note of who holds a board. Paths on it need not be UTF-8.
+fn command_line(words: impl Iterator<Item = OsString>) -> String {
+    let words: Vec<String> = words
+        .skip(1)
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect();
+    words.join(" ")
 }
 
 /// Whether the board of a run is held, and by whom. Nothing is asked of the board.
@@ -176,5 +184,21 @@ impl BoardFlags {
     /// Takes the lock of the board that they name, for the campaign that they name.
     pub fn hold(&self, context: &Context) -> Result<HeldBoard> {
         hold(context, &self.board, Some(&self.campaign))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::ffi::OsStringExt;
+
+    #[test]
+    fn a_path_that_is_not_utf_8_is_no_reason_to_die() {
+        let words = ["xtask", "rollback", "--offline"].map(OsString::from);
+        let disk = OsString::from_vec(b"/media/card\xff".to_vec());
+        assert_eq!(
+            command_line(words.into_iter().chain([disk])),
+            "rollback --offline /media/card\u{fffd}"
+        );
     }
 }

@@ -61,7 +61,11 @@ impl Report {
         }
         let material = Material::read(&folder)?;
         match self.format {
-            Some(Format::Json) => answer(&Ui::new(Output::Json), &material, &folder)?,
+            Some(Format::Json) => {
+                let json = Ui::new(Output::Json);
+                answer(&json, &material, &folder)?;
+                json.end()?;
+            }
             Some(format) => {
                 context.ui.text(text(format, &material)?.trim_end_matches('\n'));
                 if format == Format::Issue {

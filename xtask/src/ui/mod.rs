@@ -4,6 +4,7 @@
 mod block;
 mod json;
 mod text;
+mod usage;
 
 pub use crate::host::json::{path_name, path_names};
 pub use block::{Block, Line, Look};
@@ -16,7 +17,8 @@ use anyhow::{Result, bail};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde::Serialize;
 use std::cell::Cell;
-use std::io::{IsTerminal, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Version of every JSON object that a command prints.
@@ -50,6 +52,10 @@ pub struct Ui {
     started: Instant,
     /// Progress bars stand aside while a line is printed.
     bars: MultiProgress,
+    /// See [`Ui::json`].
+    answer: Mutex<Option<String>>,
+    /// Why a result could not be written.
+    unwritten: OnceLock<std::io::Error>,
 }
 
 impl Ui {
@@ -59,6 +65,8 @@ impl Ui {
             format,
             started: Instant::now(),
             bars: MultiProgress::new(),
+            answer: Mutex::default(),
+            unwritten: OnceLock::new(),
         }
     }
 
@@ -85,17 +93,37 @@ impl Ui {
 
     fn result(&self, text: &str) {
         if self.format == Format::Text {
-            // A reader that went away (`| head`) is no reason to fail.
-            drop(writeln!(std::io::stdout(), "{}", renamed(text)));
+            self.written(writeln!(std::io::stdout(), "{}", renamed(text)));
         }
     }
 
-    /// The result as one JSON object, `schema_version` first; nothing without `--json`.
+    /// Keeps the result as one JSON object, `schema_version` first, which [`Ui::end`] prints: a command that
+    /// fails after this prints its error as the one object. Nothing without `--json`.
     pub fn json(&self, value: &impl Serialize) -> Result<()> {
         if self.format == Format::Json {
-            drop(writeln!(std::io::stdout(), "{}", json::object(value)?));
+            *self.answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(json::object(value)?);
         }
         Ok(())
+    }
+
+    /// Prints what [`Ui::json`] kept, once. Errors: some of the results could not be written, so that whoever
+    /// reads standard output does not have all of them. A reader that went away (`| head`) wanted no more.
+    pub fn end(&self) -> Result<()> {
+        let answer = self.answer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(answer) = answer {
+            self.written(writeln!(std::io::stdout(), "{answer}"));
+        }
+        match self.unwritten.get() {
+            Some(error) => bail!("writing the result to standard output: {error}"),
+            None => Ok(()),
+        }
+    }
+
+    fn written(&self, done: std::io::Result<()>) {
+        match done {
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => drop(self.unwritten.set(error)),
+            Ok(()) | Err(_) => {}
+        }
     }
 
     /// Something that goes on, to standard error, with the time since the start in front. Lines behind its first one are indented.
@@ -113,6 +141,8 @@ impl Ui {
             format: self.format,
             started: self.started,
             bars: self.bars.clone(),
+            answer: Mutex::default(),
+            unwritten: OnceLock::new(),
         };
         move |text| other.say(text)
     }
@@ -121,7 +151,7 @@ impl Ui {
     /// person asked for exactly these.
     pub fn stream(&self, bytes: &[u8]) {
         let mut out = std::io::stdout();
-        drop(out.write_all(bytes).and_then(|()| out.flush()));
+        self.written(out.write_all(bytes).and_then(|()| out.flush()));
     }
 
     /// Something that a person should read before going on.
@@ -133,20 +163,31 @@ impl Ui {
     pub fn error(&self, error: &anyhow::Error) {
         let text = message(&renamed(&format!("{error:#}")));
         drop(writeln!(std::io::stderr(), "error: {text}"));
-        drop(self.json(&json!({ "error": text })));
+        self.failed(&text);
     }
 
     /// What clap says of a command line that it does not accept; or the help or the version that was asked for, which is text in any format.
-    pub fn usage(&self, said: &clap::Error) {
-        if self.format == Format::Text || !said.use_stderr() {
+    pub fn usage(&self, said: &mut clap::Error) {
+        if !said.use_stderr() {
             // A reader that went away is no reason to fail.
             drop(said.print());
             return;
         }
-        let text = visible(said.render().to_string().trim_end());
-        eprintln!("{text}");
-        let error = text.strip_prefix("error: ").unwrap_or(&text);
+        usage::make_safe(said);
+        let plain = said.render().to_string();
+        let text = visible(plain.trim_end());
+        match text == plain.trim_end() {
+            // With clap's colours, where standard error is a terminal.
+            true => drop(said.print()),
+            false => drop(writeln!(std::io::stderr(), "{text}")),
+        }
+        self.failed(text.strip_prefix("error: ").unwrap_or(&text));
+    }
+
+    /// The error as the one object, in the place of any result.
+    fn failed(&self, error: &str) {
         drop(self.json(&json!({ "error": error })));
+        drop(self.end());
     }
 
     /// A fixed block of lines below everything that is said, drawn anew each time it changes; shows nothing where standard error is

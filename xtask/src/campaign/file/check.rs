@@ -5,6 +5,7 @@ mod smoke_test;
 
 use super::problem::{At, Found};
 use super::{ALL, Campaign, Expectation, SCHEMA_VERSION, Step};
+use crate::board::name::{LONGEST, Name};
 use crate::campaign::action;
 use crate::campaign::exercise::Probe;
 use crate::host::one_line::one_line;
@@ -155,7 +156,7 @@ impl Rules<'_> {
             self.wrong(
                 at,
                 format!(
-                    "{what} is {}: only letters, digits, `-` and `_` are allowed, and at least one",
+                    "{what} is {}: only letters, digits, `-` and `_` are allowed, from 1 to {LONGEST} of them, not `-` first",
                     word(name)
                 ),
             );
@@ -345,11 +346,9 @@ fn word(text: &str) -> String {
     format!("\"{}\"", one_line(text))
 }
 
+/// A [`Name`], which the command line and folders take, without a dot.
 fn is_plain(name: &str) -> bool {
-    !name.is_empty()
-        && name
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+    Name::allows(name) && !name.contains('.')
 }
 
 fn is_file_name(name: &str) -> bool {

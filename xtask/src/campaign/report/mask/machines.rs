@@ -39,7 +39,9 @@ pub(super) static MESSAGE: LazyLock<Vec<Rule>> = LazyLock::new(|| {
     // NetworkManager's keyfiles
     rules.push(ssid(r"(?m)^[ \t]*id=([^\n]+)$"));
     // `iw dev wlan0 scan`
-    rules.push(ssid(r"(?m)^[ \t]*SSID:[ \t]+([^\n\r]+)"));
+    rules.push(ssid(
+        r"(?m)^[ \t]*(?:[\w.-]{1,30}: ){0,2}SSID:?[ \t]+([^\s=:][^\n\r]*)",
+    ));
     rules
 });
 
@@ -108,6 +110,7 @@ fn hosts() -> Vec<Rule> {
         r"\b(?:connect to host|resolve hostname|Could not resolve host:?|Connection to)[ \t]+'?@H@'?(?: port\b|: | closed)",
         r#"\bPermanently added '?\[?@H@"#,
         r"\b[Hh]ost name is @H@",
+        r#"(?i)\bhostname[ \t]+["']@H@["']"#,
         r"\brhost=@H@",
         r"\bCN ?= ?@H@",
         r"\bLast login: [^\n]{0,80} from @H@",
@@ -139,12 +142,13 @@ fn networks() -> Vec<Rule> {
             r"/(?:var/lib/iwd|etc/NetworkManager/system-connections)/=?([^/\n\x22'<>]{1,64}?)\.(?:psk|open|8021x|nmconnection)\b",
         ),
         ssid(r#"\bop="connection-[^\n]{0,200}? name="([^"\n]{1,64})""#),
+        ssid(&format!(r"\bid_str={value}")),
         ssid(r#"(?i)"(?:ssid|essid|wifi_name|network_name)"\s*:\s*"([^"\n]{1,64})""#),
     ]
 }
 
 fn ids() -> Vec<Rule> {
-    let machine = r#"(?i)(?:\b|_)(?:machine[ _.-]?id|host[ _-]?id|system[ _-]?id|hardware[ _-]?id|device[ _-]?id|install(?:ation)?[ _-]?id|dbus[ _-]?machine|product[ _-]uuid)["']?[ \t]*(?:[=:]|\bis\b)[ \t]*["'{<]?([0-9a-f]{32}|[0-9a-f]{8}-[0-9a-f-]{27})\b"#;
+    let machine = r#"(?i)(?:\b|_)(?:machine[ _.-]?id|host[ _-]?id|system[ _-]?id|hardware[ _-]?id|device[ _-]?id|install(?:ation)?[ _-]?id|dbus[ _-]?machine|product[ _-]uuid)["']?(?:[ \t]*(?:[=:]|\bis\b)[ \t]*|[ \t]+)["'{<]?([0-9a-f]{32}|[0-9a-f]{8}-[0-9a-f-]{27})\b"#;
     vec![
         id(machine, any),
         // The journal's folder, and names of the Boot Loader Specification
@@ -190,7 +194,12 @@ fn numbers() -> Vec<Rule> {
             r"(?i)(?:\b|_)(?:wwn|wwid|wwpn|wwnn|naa|eui-?64|lu wwn device id|nguid)[ \t]*[:=]?[ \t]*(?:0x)?([0-9a-f][0-9a-f :]{10,46}[0-9a-f])\b",
         ),
         number(r"/by-id/((?:[a-z]+-)?[A-Za-z0-9._:+-]{6,160})"),
-        number(r"\biSerial[ \t]+\d+[ \t]+([A-Za-z0-9._-]{4,64})"),
+        number(r"\biSerial[ \t]+(?:\d+[ \t]+)?([A-Za-z0-9._-]{4,64})"),
+        number(r"\b[Ss]erial[ \t]+((?:[A-Z]+[0-9-]|[0-9]+[A-Z-])[A-Z0-9-]{4,40})\b"),
+        number(r"\b(?:board|product|chassis|system)_serial[ \t]*[=:][ \t]*([A-Za-z0-9/._-]{4,63})"),
+        number(r"\b(?:cid|CID|csd|CSD)[ \t]+([0-9a-f]{32})\b"),
+        // E.164
+        number(r"(?:^|[^\w+])(\+[1-9]\d{9,14})\b"),
         number(r"\bserial (0x[0-9a-f]{6,16})\b"),
         number(r"(?i)\b(iqn\.\d{4}-\d\d\.[a-z0-9.:-]+)"),
         number(

@@ -12,7 +12,9 @@ use std::sync::LazyLock;
 
 /// Words at whose end a name announces a secret: `password`, `GITHUB_TOKEN`, `wpa-psk`,
 /// `accessToken`.
-const WORD: &str = r"(?:pass(?:word|wd|phrase|code)|pwd|token|secret|credentials?|(?:api|access|secret|private|encryption|auth|shared|account|signing|preshared|client|master|session|license|network|luks|host)[ ._-]?key|psk|wep[ _-]?key|pin[ _-]?code|puk|cookie|session[_-]?id|csrf|connection[_-]?string|sae[_-]?password|mnemonic)";
+const WORD: &str = r"(?:pass(?:wor[dt]|wd|wrd|[ _-]?phrase|code)|ps?swd|pwd|mot de passe|token|secret|credentials?|(?:api|access|secret|private|encryption|auth|shared|account|signing|preshared|client|master|session|license|network|luks|host|static|nonce)[ ._-]?key|psk|wep[ _-]?key|pin[ _-]?code|puk|cookie|sess(?:ion)?[_-]?id|csrf|connection[_-]?string|sae[_-]?password|mnemonic|t?otp[ _-](?:seed|key))";
+/// Endings of such a name that say how the secret is written.
+const WRITTEN: &str = r"(?:[_-](?:b64|base(?:64)?|hex|raw|data|value|text|enc|encrypted))?";
 /// A value, in quotes with whatever is in them, or up to the next blank.
 const VALUE: &str = r#"(?:"((?:[^"\\\n]|\\.)+)"|'([^'\n]+)'|([^\s"'<>\x00]+))"#;
 
@@ -26,6 +28,13 @@ pub(super) static MESSAGE: LazyLock<Vec<Rule>> = LazyLock::new(|| {
             assigned,
             format!(
                 r#"(?im)^[ \t]*(?:-[ \t]+|export[ \t]+|set[ \t]+|#[ \t]*)?[\w.-]{{0,40}}?{WORD}\d*[ \t]*[:=][ \t]*([^"'\s][^\n]*)$"#
+            ),
+        ),
+        // pppd(8), smbcredentials, slapd.conf(5): a name, a blank and the value
+        secret(
+            worded,
+            format!(
+                r"(?im)^[ \t]*(?:[\w.-]{{1,30}}:[ \t]+)?(?:[a-z]+[ \t]+)?(?:{WORD}|bindpw|rootpw|pw)[ \t]+([^\s\x00-\x1f]+)[ \t\r]*$"
             ),
         ),
         // passwd(5), shadow(5): DES hashes have no sign of their own.
@@ -63,11 +72,29 @@ fn after_words() -> Vec<Rule> {
     vec![
         secret(
             assigned,
-            format!(r#"(?i){WORD}s?\d*(?:["'\]]*|</\w+>)[ \t]*(?::=|=>|[:=])[ \t]*\[?{VALUE}"#),
+            format!(r#"(?i){WORD}s?\d*{WRITTEN}(?:["'\]]*|</\w+>)[ \t]*(?::=|=>|::?|=)[ \t]*\[?{VALUE}"#),
         ),
         secret(assigned, r#"(?i)(?:\b|_)(?:pass|pw|pin|wep_key\d|auth|key_mgmt_psk)["']?[ \t]*=[ \t]*(?:"((?:[^"\\\n]|\\.)+)"|'([^'\n]+)'|([^\s"'<>]+))"#.into()),
         secret(assigned, format!(r"(?i)(?:^|\s)--?[\w-]{{0,40}}?{WORD}[ \t]+{VALUE}")),
         secret(any, format!(r"(?i)<[\w:-]{{0,40}}{WORD}(?:\s[^>\n]{{0,80}})?>([^<\n]+)<")),
+        // `SSHPASS=x`, `ansible_ssh_pass: x`
+        secret(assigned, format!(r"(?:\b[A-Z_]{{1,40}}(?:PASS|PW)|\b[a-z_]{{1,40}}_(?:pass|pw))[ \t]*[=:][ \t]*{VALUE}")),
+        // wpa_cli(8), ipsec.secrets(5), swanctl.conf(5), SQL's `PASSWORD 'x'`; a sentence
+        secret(assigned, format!(r#"(?i)(?:{WORD}|\bidentified by|\bpw)[ \t]+(?:"([^"\n]{{4,}})"|'([^'\n]{{4,}})')"#)),
+        secret(telling, format!(r#"(?i){WORD}[ \t]+(?:is|was)[ \t]+["']?([^\s"',;.\x00-\x1f]+)"#)),
+        secret(any, r"(?i)\brecovery[ _-](?:code|key)s?[ \t]*[:=]?[ \t]+([\w-]*\d[\w-]{6,})".into()),
+        secret(any, r"(?i)\bkey:[ \t]*((?:[0-9a-f]{2}[ :-]){7,}[0-9a-f]{2})".into()),
+        // AUTH and LOGIN of mail (RFC 4954, 9051, 1939), PASS (RFC 959)
+        secret(any, r#"(?i)\b(?:ftp|pop3?|imap|smtp)\w*\b[^\n]{0,80}?\b(?-i:PASS|AUTH (?:PLAIN|LOGIN|CRAM-MD5)|APOP \S+|LOGIN \S+)[ \t]+["']?([^\s"']+)"#.into()),
+        // pppd(8)'s chap-secrets, snmpd.conf(5)
+        secret(any, r#"(?:^|\s)["']?[\w.@\\-]+["']?[ \t]+\*[ \t]+["']?([^\s"'*]+)["']?[ \t]+(?:\*|\d+\.\d+\.\d+\.\d+)(?:[\s"'\\<]|$)"#.into()),
+        secret(any, r#"\bcreateUser[ \t]+\S+[ \t]+(?:MD5|SHA[\d-]*)[ \t]+["']?([^\s"']+)["']?(?:[ \t]+(?:DES|AES[\d-]*)[ \t]+["']?([^\s"']+))?"#.into()),
+        secret(any, r"\br[ow]community6?[ \t]+(\S+)".into()),
+        secret(any, r#"\bresponse="([0-9a-f]{32,64})""#.into()),
+        // Documentation of dracut.cmdline(7): `iscsi:USER:PASSWORD@`; Oracle's `USER/PASSWORD@`
+        Rule::new(&[Kind::User, Kind::Secret], Spread::Everywhere, any, r"\biscsi:([^\s:@]+):([^\s@]+)@"),
+        Rule::new(&[Kind::User, Kind::Secret], Spread::Everywhere, any, r"\b(?:thin:|oci:|sqlplus[ \t]+)([\w$#]+)/([^\s@]+)@"),
+        secret(any, r"\$ANSIBLE_VAULT;[\d.]+;\w+(?:;\w+)?[ \t\r\n]+((?:[0-9a-f]{20,}\s*)+)".into()),
         // U-Boot's prompt, netrc(5), docker's config.json, a block of YAML
         secret(assigned, format!(r"(?i)\b(?:setenv|env set)[ \t]+[\w.-]{{0,40}}?{WORD}[\w.-]{{0,20}}[ \t]+{VALUE}")),
         secret(any, r#"\blogin[ \t]+\S+[ \t]+password[ \t]+([^\s"'<>]+)"#.into()),
@@ -119,6 +146,14 @@ fn arguments() -> Vec<Rule> {
         ),
         secret(any, r#"\becho[ \t]+(?:-n[ \t]+)?["']?([^\s"'|]+)["']?[ \t]*\|[ \t]*(?:sudo[ \t]+-S|cryptsetup|passwd|su\b)"#.into()),
         secret(any, r"\bnet use[ \t][^\n]{0,120}?/user:\S+[ \t]+(\S+)".into()),
+        argument("curl", r"--proxy-user[ =][^\s:]+:"),
+        Rule::new(
+            &[Kind::User, Kind::Secret],
+            Spread::Everywhere,
+            any,
+            r#"[ \t](?:-u|--user)[ \t=]*["']?([a-zA-Z][\w.-]*):([^\s"'<>]+)["']?[ \t]+[^\n|;]{0,80}?https?://"#,
+        ),
+        secret(any, r"\bkeyctl[ \t]+add[ \t]+\w+[ \t]+\S+[ \t]+(\S+)".into()),
         secret(any, format!(r"\w[ \t]+<<<[ \t]*{VALUE}")),
         secret(any, r"\bhtpasswd[ \t]+-[a-zA-Z]*b[a-zA-Z]*[ \t]+\S+[ \t]+\S+[ \t]+(\S+)".into()),
     ]
@@ -148,7 +183,11 @@ fn shapes() -> String {
         r"PMAK-[a-f0-9]{20,30}-[a-f0-9]{20,50}",
         r"EAAC[A-Za-z0-9]{24,255}",
         r"(?:key|SK|AC)-?[0-9a-f]{32}",
-        r"\d{8,10}:AA[A-Za-z0-9_-]{32,34}",
+        r"(?:bot)?\d{8,10}:AA[A-Za-z0-9_-]{32,34}",
+        r"sq0(?:atp|csp|idp)-[A-Za-z0-9_-]{16,100}",
+        r"dckr_[op]at_[A-Za-z0-9_-]{16,100}",
+        // LM and NT hash of a password
+        r"[0-9a-f]{32}:[0-9a-f]{32}",
         r"eyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{6,}(?:\.[A-Za-z0-9_-]*)?",
     ];
     let hooks = r"hooks\.slack\.com/(?:services|workflows)/([A-Za-z0-9/]+)|discord(?:app)?\.com/api/webhooks/([\w/-]+)";
@@ -251,6 +290,14 @@ fn telling(text: &[u8], range: Range<usize>) -> Option<Range<usize>> {
     let value = text.get(range.clone())?;
     let odd = |byte: &u8| byte.is_ascii_digit() || byte.is_ascii_uppercase() || *byte == b'=';
     value.iter().skip(1).any(odd).then_some(range)
+}
+
+/// A word that is no word of a language, and no number or address either.
+fn worded(text: &[u8], range: Range<usize>) -> Option<Range<usize>> {
+    let range = telling(text, assigned(text, range)?)?;
+    let value = text.get(range.clone())?;
+    let number = value.starts_with(b"0x") || value.iter().all(u8::is_ascii_hexdigit);
+    (!number && value.len() >= 6).then_some(range)
 }
 
 /// 44 characters with letters of both sizes; behind `sha256-` they are a file's hash.
