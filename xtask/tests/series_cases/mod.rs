@@ -263,6 +263,27 @@ fn the_base_and_the_prerequisites_of_a_series_are_looked_for() {
             "{said}"
         );
     }
+    let new = [
+        "campaign",
+        "new",
+        "case",
+        "--dry-run",
+        "--json",
+        "--series",
+        into.to_str().unwrap(),
+    ];
+    let output = rig.xtask(&new).assert().success().get_output().clone();
+    let campaign: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let text = campaign["text"].as_str().unwrap();
+    let with_tree = text.replacen("\nseries = ", &format!("\ntree = {kernel:?}\nseries = "), 1);
+    assert_ne!(with_tree, text);
+    let file = rig.path("case.toml");
+    fs::write(&file, with_tree).unwrap();
+    let checked = said(&["campaign", "check", file.to_str().unwrap()]);
+    assert!(
+        checked.contains("is in the history of HEAD") && checked.contains("is missing"),
+        "{checked}"
+    );
     let list = fs::read_to_string(into.join("series")).unwrap();
     assert!(
         list.contains(&format!(
