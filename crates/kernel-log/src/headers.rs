@@ -169,7 +169,10 @@ fn fits(header: &Header, text: &str, at: usize) -> bool {
         Kind::RuntimePm | Kind::FilesystemError | Kind::DeviceTimeout => true,
         // User space's own: `do_alignment()` tells of those, too (arch/arm/mm/alignment.c).
         Kind::Oops if header.mark.starts_with("Alignment trap") => !is_of_user_space(rest),
-        Kind::HungTask => LEAD.is_match(lead) && (rest.contains("blocked") || rest.contains("can't die")),
+        Kind::HungTask => {
+            let tells = rest.contains("blocked") || rest.contains("can't die");
+            LEAD.is_match(lead) && (tells || is_broken_name(rest))
+        }
         Kind::RcuStall => lead.contains("INFO: ") || lead.contains("rcu"),
         Kind::ProbeFailure => probe_failed(text),
         Kind::SlabCorruption if header.mark == "BUG " => {
@@ -210,6 +213,14 @@ fn fits(header: &Header, text: &str, at: usize) -> bool {
         Kind::OutOfMemory | Kind::HardLockup | Kind::Watchdog | Kind::Panic | Kind::StackOverflow => true,
         _ => LEAD.is_match(lead),
     }
+}
+
+/// Whether a line ends within the name of a task: a program may give itself one of any 15 bytes (prctl(2), `PR_SET_NAME`), a line feed
+/// among them.
+fn is_broken_name(rest: &str) -> bool {
+    rest.chars().count() < 16
+        && !rest.contains(':')
+        && rest.chars().any(|c| !(c.is_ascii_graphic() || c == ' '))
 }
 
 /// `instruction 0xe5901000 at [<00010474>]`: an address below the kernel's own.
