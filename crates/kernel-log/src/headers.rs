@@ -190,6 +190,7 @@ fn fits(header: &Header, text: &str, at: usize) -> bool {
         }
         // Old kernels glue it to the hint of the line before; a program's own fault has an `ip:` and no `[#1]`.
         Kind::GeneralProtection => rest.contains("[#") || (LEAD.is_match(lead) && rest.starts_with(", ")),
+        Kind::Oops if header.mark == "int3: " => LEAD.is_match(lead) && rest.contains("[#"),
         Kind::Oops if header.mark.starts_with(": 0000") => true,
         Kind::OtherBug if header.mark.ends_with("(try booting") || header.mark.starts_with("VFS: Close") => {
             true

@@ -172,6 +172,7 @@ const OOPSES: &[Header] = headers! {
     "divide error: ", DivideError, "divide error", Counter, Stack;
     "kernel BUG at ", KernelBug, "kernel BUG", Counter, Stack;
     "Kernel BUG at ", KernelBug, "kernel BUG", Counter, Stack;
+    "int3: ", Oops, "breakpoint", Counter, Stack;
     "invalid opcode: ", Oops, "invalid opcode", Counter, Stack;
     "Internal error: ", Oops, "internal error", Counter, Stack;
     "Bad mode in ", Oops, "bad mode", Counter, Stack;

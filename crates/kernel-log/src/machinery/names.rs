@@ -100,29 +100,34 @@ pub(super) const ALLOCATORS: &[&str] = &[
      devm_k* *kmalloc* *kzalloc* *kcalloc* *vmalloc* *vzalloc* *alloc_pages* page_pool_* ksize __ksize \
      kvrealloc* _kmalloc_* mempool_* *_sheaf* barn_* refill_objects get_zeroed_page* __folio_alloc* \
      vcalloc* __vcalloc* pcpu_* __alloc_percpu* alloc_percpu* free_percpu alloc_page* folio_alloc* \
-     filemap_alloc_folio* kernel_init_*pages kernel_poison_pages kasan_alloc_pages alloc_skb_with_frags",
+     filemap_alloc_folio* kernel_init_*pages kernel_poison_pages kasan_alloc_pages alloc_skb_with_frags \
+     vunmap* vm_unmap_* vm_map_ram find_vm_area remove_vm_area put_page* page_frag_* split_page \
+     free_contig_range",
 ];
 
 /// Strings, copies, containers, bits, numbers.
 pub(super) const LIBRARY: &[&str] = &[
-    "memcpy* memset* memmove* memcmp* memchr* memscan* __memcpy* __memset* __memmove* __pi_mem* __pi_str* \
-     __arch_copy_* __arch_clear_* strcpy* strncpy* strlen* strnlen* strcmp* strncmp* strlcpy* strscpy* \
-     sized_strscpy* strchr* strstr* strnstr* strcat* strlcat* strspn* strcspn* strsep* strcasecmp* \
-     strncasecmp* strncat* strnchr* strpbrk* strrchr* strim skip_spaces bcmp stpcpy simple_strto* \
-     vsprintf sscanf vsscanf hex_dump_to_buffer bin2hex hex2bin number __bitmap_* clear_page copy_page \
-     copy_user* *copy_to_user* *copy_from_user* *copy_in_user* _copy_to_* _copy_from_* __copy_* \
-     _inline_copy_* raw_copy_* copy_page_to_iter* copy_page_from_iter* simple_copy_to_iter get_user* \
-     put_user* __get_user* __put_user* list_add* list_del* list_is* list_move* list_empty* __list_* \
-     hlist_* __hlist_* xas_* xa_* __xa_* ida_* radix_tree_lookup* __radix_tree_lookup radix_tree_next* \
-     radix_tree_tag* bitmap_* find_first_* find_next_* _find_* __find_*_bit test_bit* test_and_* set_bit* \
-     clear_bit* __set_bit* arch_*_bit atomic_* atomic64_* atomic_long_* raw_atomic* arch_atomic* \
-     __raw_atomic* __read_once* __write_once* cpumask_* snprintf vsnprintf vscnprintf sprintf scnprintf \
-     string pointer string_nocheck format_decode llist_* put_unaligned* get_unaligned* __get_unaligned* \
-     kasprintf* kvasprintf* crc_* crc16* crc32* logic_in* logic_out* __raw_readb __raw_readw __raw_readl \
-     __raw_writeb __raw_writew __raw_writel read_word_at_a_time load_unaligned_zeropad csum_partial* \
-     do_csum* iov_iter_* _copy_from_iter* _copy_to_iter* copy_page_*iter* rhashtable_* __rhashtable_* \
-     rhltable_* mas_* mtree_* mast_* sbitmap_* kfifo_* gen_pool_* genradix_* plist_* percpu_counter_* \
-     siphash_* assoc_array_*",
+    "memcpy* memset* memmove* memcmp* memchr* memscan* __memcpy* __memset* __memmove* __pi_mem* \
+     __pi_str* __arch_copy_* __arch_clear_* strcpy* strncpy* strlen* strnlen* strcmp* strncmp* strlcpy* \
+     strscpy* sized_strscpy* strchr* strstr* strnstr* strcat* strlcat* strspn* strcspn* strsep* \
+     strcasecmp* strncasecmp* strncat* strnchr* strpbrk* strrchr* strim skip_spaces bcmp stpcpy \
+     simple_strto* vsprintf sscanf vsscanf hex_dump_to_buffer bin2hex hex2bin number __bitmap_* \
+     clear_page copy_page copy_user* *copy_to_user* *copy_from_user* *copy_in_user* _copy_to_* \
+     _copy_from_* __copy_* _inline_copy_* raw_copy_* copy_page_to_iter* copy_page_from_iter* \
+     simple_copy_to_iter get_user* put_user* __get_user* __put_user* list_add* list_del* list_is* \
+     list_move* list_empty* __list_* hlist_* __hlist_* xas_* xa_* __xa_* ida_* radix_tree_lookup* \
+     __radix_tree_lookup radix_tree_next* radix_tree_tag* bitmap_* find_first_* find_next_* _find_* \
+     __find_*_bit test_bit* test_and_* set_bit* clear_bit* __set_bit* arch_*_bit atomic_* atomic64_* \
+     atomic_long_* raw_atomic* arch_atomic* __raw_atomic* __read_once* __write_once* cpumask_* snprintf \
+     vsnprintf vscnprintf sprintf scnprintf string pointer string_nocheck format_decode llist_* \
+     put_unaligned* get_unaligned* __get_unaligned* kasprintf* kvasprintf* crc_* crc16* crc32* logic_in* \
+     logic_out* __raw_readb __raw_readw __raw_readl __raw_writeb __raw_writew __raw_writel \
+     read_word_at_a_time load_unaligned_zeropad csum_partial* do_csum* iov_iter_* _copy_from_iter* \
+     _copy_to_iter* copy_page_*iter* rhashtable_* __rhashtable_* rhltable_* mas_* mtree_* mast_* \
+     sbitmap_* kfifo_* gen_pool_* genradix_* plist_* percpu_counter_* siphash_* assoc_array_* sg_init_* \
+     sg_next sg_alloc_* sg_free_* sg_miter_* sg_nents* kstrto* nla_* match_token match_int match_string \
+     match_strdup memparse get_option* uuid_* guid_* strreplace seq_puts seq_putc seq_write seq_pad \
+     round_jiffies* ktime_get* jiffies_* timespec64_* fault_in_*",
 ];
 
 /// Run for their caller, and may call somebody back: timers, work items, RCU, waking, references of the driver core, of files and of buffers.
@@ -145,9 +150,11 @@ pub(super) const SERVICES: &[&str] = &[
      folio_mark_* unlock_page find_lock_entries truncate_inode_pages* truncate_pagecache* \
      invalidate_inode_* _cond_resched __cond_resched cond_resched preempt_schedule* ___preempt_schedule* \
      __preempt_count_* printk* _printk vprintk* console_unlock console_flush_* console_emit_* \
-     console_trylock* __down_trylock_console_sem dev_printk* dev_vprintk* _dev_* netdev_printk netdev_info netdev_warn netdev_err print_hex_dump* \
-     klist_* rb_* __rb_* ____rb_* rbtree_* idr_* kref_* kobject_* __kobject_* seq_printf percpu_ref_* \
-     sk_stop_timer* sk_reset_timer* __try_to_del_timer*",
+     console_trylock* __down_trylock_console_sem dev_printk* dev_vprintk* _dev_* netdev_printk \
+     netdev_info netdev_warn netdev_err print_hex_dump* klist_* rb_* __rb_* ____rb_* rbtree_* idr_* \
+     kref_* kobject_* __kobject_* seq_printf percpu_ref_* sk_stop_timer* sk_reset_timer* \
+     __try_to_del_timer* tasklet_kill tasklet_schedule* raise_softirq* free_irq enable_irq* disable_irq* \
+     synchronize_irq",
 ];
 
 /// More of it, for tasks that sleep where they must not, or too long: whoever waits is in here, whoever made it wait
