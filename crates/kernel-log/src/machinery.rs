@@ -70,12 +70,24 @@ fn is_core_module(module: &str) -> bool {
 /// library's: a suspect inside of one is none, unless an interrupt, a fault or an entry point stands between the two. Behind the function
 /// that called an entry point no one is looked for while there is anyone.
 pub fn first_suspect<'a>(stack: impl IntoIterator<Item = Frame<'a>>, kind: Kind) -> Option<Frame<'a>> {
+    first_suspect_beyond(stack, kind, |_| false)
+}
+
+/// The same, where `serves` says which frames are known to serve whoever calls them.
+pub fn first_suspect_beyond<'a>(
+    stack: impl IntoIterator<Item = Frame<'a>>,
+    kind: Kind,
+    serves: impl Fn(&Frame) -> bool,
+) -> Option<Frame<'a>> {
     let (mut suspect, mut core) = (None, None);
     // Memory that somebody else ruined faults wherever it is used next: that place is all that is known.
     let kind_tells = !kind.is_fault();
     let by_library = |found: Option<Frame>| found.is_some_and(|frame: Frame| frame.module.is_none());
     for frame in stack {
-        let rank = rank(&frame, kind);
+        let rank = match rank(&frame, kind) {
+            Rank::Suspect if serves(&frame) => Rank::Core,
+            rank => rank,
+        };
         let sure = frame.trust == Trust::Sure;
         let enters = sure && dispatcher(frame.function);
         if suspect.is_some() && (enters || rank == Rank::Never && sure || breaks(&frame)) {
