@@ -15,8 +15,8 @@ pub use tables::{Blame, Body, DOWN, Header, LOCKDEP_OFF, all};
 /// Every header, in the order in which they are tried.
 static HEADERS: LazyLock<Vec<&'static Header>> = LazyLock::new(|| all().collect());
 
-/// One pass over a line says whether it can mean anything at all: a first line, a preamble, a way down, lockdep's end, a question. The marks of
-/// [`HEADERS`] come first, [`PREAMBLES`] behind them.
+/// One pass over a line says whether it can mean anything at all: a first line, a preamble, a way
+/// down, lockdep's end, a question. The marks of [`HEADERS`] come first, [`PREAMBLES`] behind them.
 static WORDS: LazyLock<AhoCorasick> = LazyLock::new(|| {
     AhoCorasick::builder()
         .kind(Some(AhoCorasickKind::DFA))
@@ -42,7 +42,8 @@ pub fn interesting(text: &str) -> bool {
 
 /// So many bytes of each word are looked for first.
 const START: usize = 12;
-/// A line is looked at in so many parts at once: each step depends on the one before it, and those of other parts do not.
+/// A line is looked at in so many parts at once: each step depends on the one before it, and those
+/// of other parts do not.
 const LANES: usize = 4;
 
 /// The starts of all words: short ones, so that the parts of a line overlap by little.
@@ -51,7 +52,8 @@ static STARTS: LazyLock<DFA> = LazyLock::new(|| {
     DFA::new(starts).expect("the words are constants and few")
 });
 
-/// Whether a word may begin somewhere: false for nearly all lines, at a fraction of what the search for whole words takes.
+/// Whether a word may begin somewhere: false for nearly all lines, at a fraction of what the search
+/// for whole words takes.
 fn may_be_interesting(line: &[u8]) -> bool {
     let dfa: &DFA = &STARTS;
     let Ok(start) = dfa.start_state(Anchored::No) else {
@@ -77,8 +79,8 @@ fn may_be_interesting(line: &[u8]) -> bool {
     found
 }
 
-/// Lines that look like a report's beginning and are none: notices of deprecation, of untested hardware, of measured
-/// delays. Each is told by its own words, whoever prints it.
+/// Lines that look like a report's beginning and are none: notices of deprecation, of untested
+/// hardware, of measured delays. Each is told by its own words, whoever prints it.
 static HARMLESS: LazyLock<Regex> = LazyLock::new(|| {
     const WORDS: &[&str] = &[
         "mand mount option",
@@ -216,8 +218,8 @@ fn fits(header: &Header, text: &str, at: usize) -> bool {
     }
 }
 
-/// Whether a line ends within the name of a task: a program may give itself one of any 15 bytes (prctl(2), `PR_SET_NAME`), a line feed
-/// among them.
+/// Whether a line ends within the name of a task: a program may give itself one of any 15 bytes
+/// (prctl(2), `PR_SET_NAME`), a line feed among them.
 fn is_broken_name(rest: &str) -> bool {
     rest.chars().count() < 16
         && !rest.contains(':')
@@ -230,7 +232,8 @@ fn is_of_user_space(rest: &str) -> bool {
     address.is_some_and(|(digits, _)| u64::from_str_radix(digits, 16).is_ok_and(|value| value < 0x4000_0000))
 }
 
-/// drivers/base/dd.c: `X: deferred probe pending: reason`, `probe of X failed with error -N`, since 6.10 `probe with driver D failed with error -N`.
+/// drivers/base/dd.c: `X: deferred probe pending: reason`, `probe of X failed with error -N`, since
+/// 6.10 `probe with driver D failed with error -N`.
 fn probe_failed(text: &str) -> bool {
     let failed = (text.contains("probe of ") || text.contains("probe with driver "))
         && text.contains(" failed with error -");

@@ -66,9 +66,10 @@ fn is_core_module(module: &str) -> bool {
     CORES.contains(&module) || module.starts_with("videobuf2") || ends.iter().any(|end| module.ends_with(end))
 }
 
-/// The function to look at first in a stack, innermost first: the first suspect, else the first of a core. What a library calls is the
-/// library's: a suspect inside of one is none, unless an interrupt, a fault or an entry point stands between the two. Behind the function
-/// that called an entry point no one is looked for while there is anyone.
+/// The function to look at first in a stack, innermost first: the first suspect, else the first of
+/// a core. What a library calls is the library's: a suspect inside of one is none, unless an
+/// interrupt, a fault or an entry point stands between the two. Behind the function that called an
+/// entry point no one is looked for while there is anyone.
 pub fn first_suspect<'a>(stack: impl IntoIterator<Item = Frame<'a>>, kind: Kind) -> Option<Frame<'a>> {
     first_suspect_beyond(stack, kind, |_| false)
 }
@@ -118,16 +119,17 @@ pub fn calls_nobody(frame: &Frame) -> bool {
     frame.trust == Trust::Sure && frame.module.is_none() && CLOSED.has(frame.function)
 }
 
-/// Whether what stands in a stack before this frame was not called by what stands behind it: an interrupt, a fault, a switch to another
-/// task, reclaim on behalf of an allocation, or the beginning of another stack.
+/// Whether what stands in a stack before this frame was not called by what stands behind it: an
+/// interrupt, a fault, a switch to another task, reclaim on behalf of an allocation, or the
+/// beginning of another stack.
 fn breaks(frame: &Frame) -> bool {
     static BREAKS: LazyLock<Words> =
         LazyLock::new(|| Words::new(&[REPORTING, FAULTS, TICK, WAITING, RECLAIM].concat()));
     frame.trust == Trust::Sure && frame.module.is_none() && BREAKS.has(frame.function)
 }
 
-/// Whether a frame may be the culprit of a report of this kind: a suspect, or a core's. What is in a module is never machinery, whatever its
-/// name begins with.
+/// Whether a frame may be the culprit of a report of this kind: a suspect, or a core's. What is in
+/// a module is never machinery, whatever its name begins with.
 pub fn is_culprit(frame: &Frame, kind: Kind) -> bool {
     matches!(rank(frame, kind), Rank::Suspect | Rank::Core)
 }
@@ -172,7 +174,8 @@ fn takes_lock_of_subsystem(function: &str) -> bool {
         .any(|end| function.ends_with(end))
 }
 
-/// Whether a function of files, sockets or packets hands over to somebody's entry point, and does its own work besides.
+/// Whether a function of files, sockets or packets hands over to somebody's entry point, and does
+/// its own work besides.
 pub fn handler(function: &str) -> bool {
     static WORDS: LazyLock<Words> = LazyLock::new(|| Words::new(HANDLERS));
     WORDS.has(function)

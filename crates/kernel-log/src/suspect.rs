@@ -1,8 +1,9 @@
-//! Which function of a report to look at first, by what is known besides the log: what a patch touches, and which functions
-//! of the kernel others may call.
+//! Which function of a report to look at first, by what is known besides the log: what a patch
+//! touches, and which functions of the kernel others may call.
 //!
-//! *Rule:* a suspect never changes a finding's title, function or module. These make its signature, and a baseline, which has no
-//! patch, must give the same one as the step that it is compared with. The suspect is shown beside them.
+//! *Rule:* a suspect never changes a finding's title, function or module. These make its signature,
+//! and a baseline, which has no patch, must give the same one as the step that it is compared with.
+//! The suspect is shown beside them.
 
 use super::finding::Finding;
 use super::frames::{self, Frame, Trust};
@@ -18,7 +19,8 @@ pub struct Hints {
     pub functions: BTreeSet<String>,
     /// Files that it changes, relative to the source tree.
     pub files: BTreeSet<String>,
-    /// Functions that the kernel and its modules export: a helper that anyone may call says less than whoever called it.
+    /// Functions that the kernel and its modules export: a helper that anyone may call says less
+    /// than whoever called it.
     pub exported: BTreeSet<String>,
 }
 
@@ -62,7 +64,8 @@ impl Why {
 }
 
 impl Suspect {
-    /// Whether it says something that the finding does not say itself: another function, or that the patch has to do with it.
+    /// Whether it says something that the finding does not say itself: another function, or that
+    /// the patch has to do with it.
     pub fn tells_more_than(&self, finding: &Finding) -> bool {
         self.why != Why::CalledHelpers || finding.function.as_ref() != Some(&self.function)
     }
@@ -114,8 +117,9 @@ impl Hints {
         })
     }
 
-    /// Adds the exported symbols of `System.map`, of `nm vmlinux` or of `/proc/kallsyms` with CONFIG_KALLSYMS_ALL: each has an
-    /// entry `__ksymtab_NAME` besides its own (include/linux/export.h). Errors: the first line of another form, by its number from 1.
+    /// Adds the exported symbols of `System.map`, of `nm vmlinux` or of `/proc/kallsyms` with
+    /// CONFIG_KALLSYMS_ALL: each has an entry `__ksymtab_NAME` besides its own
+    /// (include/linux/export.h). Errors: the first line of another form, by its number from 1.
     pub fn add_symbols(&mut self, text: &str) -> Result<(), usize> {
         for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.is_empty()) {
             let name = symbol(line).ok_or_else(|| at.saturating_add(1))?;
@@ -214,7 +218,9 @@ mod tests {
     fn exports_are_read_from_each_form_and_a_line_of_another_is_named() {
         let mut hints = Hints::default();
         hints
-            .add_symbols("ffff800080000000 T _text\nffff800081000000 r __ksymtab_helper_done\n0000000000000000 t f\t[m]\n")
+            .add_symbols(
+                "ffff800080000000 T a\nffff800081000000 r __ksymtab_helper_done\n0000000000000000 t f\t[m]\n",
+            )
             .unwrap();
         assert_eq!(hints.exported, names(&["helper_done"]));
         assert_eq!(hints.add_symbols("ffff800080000000 T a\nhello\n"), Err(2));

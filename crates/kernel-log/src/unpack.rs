@@ -1,5 +1,6 @@
-//! Unpacks what a log may be packed in: gzip, zlib, raw deflate (pstore's `.enc.z`), xz, zstd, bzip2, and members of zip and tar archives, also
-//! one in another. Everything is streamed; nothing is written to disk, and a member's name is only shown.
+//! Unpacks what a log may be packed in: gzip, zlib, raw deflate (pstore's `.enc.z`), xz, zstd,
+//! bzip2, and members of zip and tar archives, also one in another. Everything is streamed; nothing
+//! is written to disk, and a member's name is only shown.
 //!
 //! *Bounds*, so that a small hostile file can cost neither the memory nor an hour: [`MOST_BYTES`] and [`RATIO`] of what comes out, [`DEPTH`] of
 //! packings in one another, [`MEMBERS`] of an archive, [`DICTIONARY`] of a decoder.
@@ -53,8 +54,8 @@ enum Packing {
 }
 
 impl Packing {
-    /// By the first bytes; raw deflate has none of its own, and pstore names its records. Before 4.9 these are zlib's with a window of 4 KiB
-    /// (fs/pstore/platform.c: `WINDOW_BITS`).
+    /// By the first bytes; raw deflate has none of its own, and pstore names its records. Before
+    /// 4.9 these are zlib's with a window of 4 KiB (fs/pstore/platform.c: `WINDOW_BITS`).
     fn of(name: &str, head: &[u8]) -> Packing {
         let record = is_record(name);
         // RFC 1950, section 2.2: a method and a check of both bytes; a text may begin like those that have a dictionary.
@@ -81,7 +82,8 @@ fn is_record(name: &str) -> bool {
     name.ends_with(".enc.z")
 }
 
-/// Gives each log of a file to `visit`, unpacked, with its name: `FILE` or `FILE:member`. Errors: damaged or too large, and what `visit` gives.
+/// Gives each log of a file to `visit`, unpacked, with its name: `FILE` or `FILE:member`. Errors:
+/// damaged or too large, and what `visit` gives.
 pub fn file(name: &str, file: &mut std::fs::File, visit: &mut Visit) -> Result<()> {
     let mut head = [0; MAGIC];
     // A pipe or a device cannot be read twice.

@@ -24,8 +24,9 @@ pub fn of_patches(touched: &Touched) -> Hints {
     }
 }
 
-/// Adds the symbols that a kernel exports: `Module.symvers`, `System.map`, the output of `nm vmlinux` or `/proc/kallsyms`. Errors: the file
-/// cannot be read, is none of these, or names no exported symbol.
+/// Adds the symbols that a kernel exports: `Module.symvers`, `System.map`, the output of `nm
+/// vmlinux` or `/proc/kallsyms`. Errors: the file cannot be read, is none of these, or names no
+/// exported symbol.
 pub fn add_symbols(hints: &mut Hints, file: &Path) -> Result<()> {
     let doing = || format!("reading the symbols in {}", file.display());
     let mut bytes = Vec::new();
@@ -42,7 +43,8 @@ pub fn add_symbols(hints: &mut Hints, file: &Path) -> Result<()> {
             let found = text.lines().nth(line.saturating_sub(1)).unwrap_or_default();
             let found: String = found.chars().take(80).flat_map(char::escape_debug).collect();
             anyhow!(
-                "line {line} is `{found}`; allowed are lines of System.map (ADDRESS KIND NAME) or of Module.symvers"
+                "line {line} is `{found}`; allowed are lines of System.map (`ADDRESS KIND NAME`) \
+                or of Module.symvers"
             )
         };
         hints.add_symbols(&text).map_err(problem).with_context(doing)?;
@@ -93,8 +95,13 @@ mod tests {
     use kernel_log::suspect::Why;
     use kernel_log::{finder, reader};
 
-    const LOG: &str = "[    1.000000] WARNING: CPU: 0 PID: 1 at drivers/h/h.c:1 helper_done+0x1/0x2\n[    1.000001] Call trace:\n\
-        [    1.000002]  helper_done+0x1/0x2\n[    1.000003]  run+0x1/0x2 [m]\n[    1.000004]  kthread+0x1/0x2\n";
+    const LOG: &str = "\
+[    1.000000] WARNING: CPU: 0 PID: 1 at drivers/h/h.c:1 helper_done+0x1/0x2
+[    1.000001] Call trace:
+[    1.000002]  helper_done+0x1/0x2
+[    1.000003]  run+0x1/0x2 [m]
+[    1.000004]  kthread+0x1/0x2
+";
 
     fn found() -> Finding {
         finder::find(&reader::read(LOG.as_bytes()), "log").remove(0)

@@ -30,8 +30,8 @@ pub(super) const HANDLERS: &[&str] = &[
      do_mmap",
 ];
 
-/// Entry points of the kernel and plumbing of subsystems between a system call and a driver: never the function to look at, whatever else is
-/// in the stack.
+/// Entry points of the kernel and plumbing of subsystems between a system call and a driver: never
+/// the function to look at, whatever else is in the stack.
 pub(super) const NEVER: &[&str] = &[
     "__arm64_sys_* __arm64_compat_sys_* __riscv_sys_* __riscv_compat_sys_* el0_* el0t_* el1_* el1h_* \
      el1t_* __bad_stack bad_stack vectors vector_swi ret_from_fork* ret_from_exception ret_fast_syscall \
@@ -42,8 +42,8 @@ pub(super) const NEVER: &[&str] = &[
      __primary_switched",
 ];
 
-/// What a library calls all the same: memory is reclaimed, by file systems and drivers, because somebody asks for some (mm/vmscan.c,
-/// mm/oom_kill.c).
+/// What a library calls all the same: memory is reclaimed, by file systems and drivers, because
+/// somebody asks for some (mm/vmscan.c, mm/oom_kill.c).
 pub(super) const RECLAIM: &[&str] = &[
     "shrink_* do_shrink_* try_to_free_* do_try_to_free_* perform_reclaim* balance_pgdat kswapd* \
      alloc_pages_direct_* node_reclaim* out_of_memory oom_kill_*",
@@ -98,7 +98,8 @@ pub(super) const SERVING: &[&str] = &[
     "sound/soc/soc-",
 ];
 
-/// Modules that serve drivers. A core is called so: `usbcore`, `mmc_core`, `snd_soc_core`, `videobuf2_common`, `drm_kms_helper`.
+/// Modules that serve drivers. A core is called so: `usbcore`, `mmc_core`, `snd_soc_core`,
+/// `videobuf2_common`, `drm_kms_helper`.
 pub(super) const CORES: &[&str] = &[
     "videodev",
     "v4l2_mem2mem",

@@ -1,5 +1,6 @@
-//! Names of the tree's functions by what they do for others. A star stands for anything; see `words.rs` for what is folded.
-//! None of them is ever the function to look at but where nothing else is.
+//! Names of the tree's functions by what they do for others. A star stands for anything; see
+//! `words.rs` for what is folded. None of them is ever the function to look at but where nothing
+//! else is.
 
 /// Report and unwind.
 pub(super) const REPORTING: &[&str] = &[
@@ -130,7 +131,8 @@ pub(super) const LIBRARY: &[&str] = &[
      round_jiffies* ktime_get* jiffies_* timespec64_* fault_in_*",
 ];
 
-/// Run for their caller, and may call somebody back: timers, work items, RCU, waking, references of the driver core, of files and of buffers.
+/// Run for their caller, and may call somebody back: timers, work items, RCU, waking, references of
+/// the driver core, of files and of buffers.
 pub(super) const SERVICES: &[&str] = &[
     "del_timer* __del_timer* timer_delete* __timer_delete* try_to_del_timer* mod_timer* __mod_timer* \
      add_timer* timer_is_static_object lock_timer_base init_timer* timer_fixup* __flush_work* flush_work* \
@@ -157,8 +159,8 @@ pub(super) const SERVICES: &[&str] = &[
      synchronize_irq",
 ];
 
-/// More of it, for tasks that sleep where they must not, or too long: whoever waits is in here, whoever made it wait
-/// stands above.
+/// More of it, for tasks that sleep where they must not, or too long: whoever waits is in here,
+/// whoever made it wait stands above.
 pub(super) const WAITING: &[&str] = &[
     "schedule* __schedule* io_schedule* __switch_to* context_switch bit_wait* __bit_wait* wait_on_* \
      __wait_on_* out_of_line_wait_* wait_for_* __wait_for_* do_wait_for_* wait_common io_wait_* \
@@ -183,7 +185,8 @@ pub(super) const FENCES: &[&str] = &["dma_fence_* __dma_fence_* dma_resv_* kref_
 pub(super) const DMA: &[&str] =
     &["check_unmap check_sync check_map* check_for_* err_printk debug_dma_* dma_* dmam_*"];
 
-/// Functions of arm64 in hand-written assembler (arch/arm64/lib/*.S) that call nobody and have no frame: their caller is in the link register alone.
+/// Functions of arm64 in hand-written assembler (arch/arm64/lib/*.S) that call nobody and have no
+/// frame: their caller is in the link register alone.
 pub(super) const LEAVES: &[&str] = &[
     "__pi_mem* __pi_str* __memcpy* __memset* __memmove* memcpy* memset* memmove* memcmp* memchr* strcmp* \
      strlen* strncmp* strnlen* strchr* strrchr* __arch_copy_* __arch_clear_* clear_page* copy_page*",

@@ -34,8 +34,8 @@ impl Words {
         words
     }
 
-    /// Whether the name is among them, or the one whose variant it is: with more underscores in front, with allocation profiling
-    /// (`x_noprof`).
+    /// Whether the name is among them, or the one whose variant it is: with more underscores in
+    /// front, with allocation profiling (`x_noprof`).
     pub(super) fn has(&self, function: &str) -> bool {
         let plain = function.strip_suffix("_noprof").unwrap_or(function);
         let bare = plain.trim_start_matches('_');
