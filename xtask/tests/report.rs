@@ -47,6 +47,7 @@ fn run(parent: &Path, verdict: Verdict) -> PathBuf {
         wall: None,
         excerpt: "BUG: sleeping function".into(),
         decoded: Vec::new(),
+        suspect: None,
     };
     let row = RowRecord {
         id: "2.1".into(),

@@ -2,6 +2,7 @@
 
 use super::kind::{Kind, Severity};
 use super::locks::LockReport;
+use super::suspect::Suspect;
 use super::wall::Wall;
 use serde::{Deserialize, Serialize};
 
@@ -59,6 +60,9 @@ pub struct Finding {
     /// The locks of a lockdep report.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub locks: Option<LockReport>,
+    /// The function to look at first by what is known besides the log; no part of what makes two findings the same one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub suspect: Option<Suspect>,
 }
 
 fn once() -> usize {

@@ -231,6 +231,21 @@ fn arm(text: &str) -> Option<Frame<'_>> {
     })
 }
 
+/// Whoever called the function of an Arm frame: the outermost one has no frame of its own.
+pub fn arm_caller(text: &str) -> Option<Frame<'_>> {
+    arm(text.trim_start().trim_start_matches(|c| c != '('))
+        .or_else(|| arm(text.trim_start()))
+        .and_then(|_| {
+            let (_, caller) = text.split_once(" from ")?;
+            let caller = caller.trim_start();
+            let bare = match caller.strip_prefix('[') {
+                Some(rest) => rest.split_once("] (")?.1,
+                None => caller,
+            };
+            symbol(bare)
+        })
+}
+
 /// `func file.c:774 [inline]`.
 fn inlined(text: &str) -> Option<Frame<'_>> {
     let (name, rest) = text.strip_suffix(" [inline]")?.split_once(' ')?;

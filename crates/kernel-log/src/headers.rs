@@ -15,8 +15,8 @@ pub use tables::{Blame, Body, DOWN, Header, LOCKDEP_OFF, all};
 /// Every header, in the order in which they are tried.
 static HEADERS: LazyLock<Vec<&'static Header>> = LazyLock::new(|| all().collect());
 
-/// One pass over a line says whether it can mean anything at all: a first line, a preamble, a way down, lockdep's end, a question. The marks of
-/// [`HEADERS`] come first, [`PREAMBLES`] behind them.
+/// One pass over a line says whether it can mean anything at all: a first line, a preamble, a way
+/// down, lockdep's end, a question. The marks of [`HEADERS`] come first, [`PREAMBLES`] behind them.
 static WORDS: LazyLock<AhoCorasick> = LazyLock::new(|| {
     AhoCorasick::builder()
         .kind(Some(AhoCorasickKind::DFA))
@@ -42,7 +42,8 @@ pub fn interesting(text: &str) -> bool {
 
 /// So many bytes of each word are looked for first.
 const START: usize = 12;
-/// A line is looked at in so many parts at once: each step depends on the one before it, and those of other parts do not.
+/// A line is looked at in so many parts at once: each step depends on the one before it, and those
+/// of other parts do not.
 const LANES: usize = 4;
 
 /// The starts of all words: short ones, so that the parts of a line overlap by little.
@@ -51,7 +52,8 @@ static STARTS: LazyLock<DFA> = LazyLock::new(|| {
     DFA::new(starts).expect("the words are constants and few")
 });
 
-/// Whether a word may begin somewhere: false for nearly all lines, at a fraction of what the search for whole words takes.
+/// Whether a word may begin somewhere: false for nearly all lines, at a fraction of what the search
+/// for whole words takes.
 fn may_be_interesting(line: &[u8]) -> bool {
     let dfa: &DFA = &STARTS;
     let Ok(start) = dfa.start_state(Anchored::No) else {
@@ -77,8 +79,8 @@ fn may_be_interesting(line: &[u8]) -> bool {
     found
 }
 
-/// Lines that look like a report's beginning and are none: notices of deprecation, of untested hardware, of measured
-/// delays. Each is told by its own words, whoever prints it.
+/// Lines that look like a report's beginning and are none: notices of deprecation, of untested
+/// hardware, of measured delays. Each is told by its own words, whoever prints it.
 static HARMLESS: LazyLock<Regex> = LazyLock::new(|| {
     const WORDS: &[&str] = &[
         "mand mount option",
@@ -169,7 +171,10 @@ fn fits(header: &Header, text: &str, at: usize) -> bool {
         Kind::RuntimePm | Kind::FilesystemError | Kind::DeviceTimeout => true,
         // User space's own: `do_alignment()` tells of those, too (arch/arm/mm/alignment.c).
         Kind::Oops if header.mark.starts_with("Alignment trap") => !is_of_user_space(rest),
-        Kind::HungTask => LEAD.is_match(lead) && (rest.contains("blocked") || rest.contains("can't die")),
+        Kind::HungTask => {
+            let tells = rest.contains("blocked") || rest.contains("can't die");
+            LEAD.is_match(lead) && (tells || is_broken_name(rest))
+        }
         Kind::RcuStall => lead.contains("INFO: ") || lead.contains("rcu"),
         Kind::ProbeFailure => probe_failed(text),
         Kind::SlabCorruption if header.mark == "BUG " => {
@@ -187,6 +192,7 @@ fn fits(header: &Header, text: &str, at: usize) -> bool {
         }
         // Old kernels glue it to the hint of the line before; a program's own fault has an `ip:` and no `[#1]`.
         Kind::GeneralProtection => rest.contains("[#") || (LEAD.is_match(lead) && rest.starts_with(", ")),
+        Kind::Oops if header.mark == "int3: " => LEAD.is_match(lead) && rest.contains("[#"),
         Kind::Oops if header.mark.starts_with(": 0000") => true,
         Kind::OtherBug if header.mark.ends_with("(try booting") || header.mark.starts_with("VFS: Close") => {
             true
@@ -212,13 +218,22 @@ fn fits(header: &Header, text: &str, at: usize) -> bool {
     }
 }
 
+/// Whether a line ends within the name of a task: a program may give itself one of any 15 bytes
+/// (prctl(2), `PR_SET_NAME`), a line feed among them.
+fn is_broken_name(rest: &str) -> bool {
+    rest.chars().count() < 16
+        && !rest.contains(':')
+        && rest.chars().any(|c| !(c.is_ascii_graphic() || c == ' '))
+}
+
 /// `instruction 0xe5901000 at [<00010474>]`: an address below the kernel's own.
 fn is_of_user_space(rest: &str) -> bool {
     let address = rest.split_once("[<").and_then(|(_, rest)| rest.split_once(">]"));
     address.is_some_and(|(digits, _)| u64::from_str_radix(digits, 16).is_ok_and(|value| value < 0x4000_0000))
 }
 
-/// drivers/base/dd.c: `X: deferred probe pending: reason`, `probe of X failed with error -N`, since 6.10 `probe with driver D failed with error -N`.
+/// drivers/base/dd.c: `X: deferred probe pending: reason`, `probe of X failed with error -N`, since
+/// 6.10 `probe with driver D failed with error -N`.
 fn probe_failed(text: &str) -> bool {
     let failed = (text.contains("probe of ") || text.contains("probe with driver "))
         && text.contains(" failed with error -");

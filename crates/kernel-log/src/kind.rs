@@ -144,6 +144,15 @@ impl Kind {
         )
     }
 
+    /// Whether the CPU refused to go on: the place is where wrong data was used, not where it was made.
+    pub const fn is_fault(self) -> bool {
+        use Kind::*;
+        matches!(
+            self,
+            NullDereference | PagingRequest | GeneralProtection | DivideError | Oops | Serror | StackOverflow
+        )
+    }
+
     /// Whether the kernel's words name what it is about, where no function does: a device, a task, a condition.
     pub const fn is_told_by_its_words(self) -> bool {
         use Kind::*;

@@ -52,6 +52,7 @@ pub mod serial;
 pub mod splat;
 pub mod stamp;
 pub mod summary;
+pub mod suspect;
 mod text_lines;
 pub mod understood;
 pub mod unpack;

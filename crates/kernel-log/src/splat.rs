@@ -134,7 +134,7 @@ static STACK_START: LazyLock<Regex> = LazyLock::new(|| {
 
 static OLDER_STACK: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(
-        r"^\s*(?:Allocated by task|Freed by task|Allocated:|Freed:|.*\ballocated by task \d|freed by task \d|.*created by|Uninit was (?:stored|created)|Local variable .*created at|Last potentially related|Second to last potentially|Memory was marked|The buggy address belongs to stack|addr .* is located in stack|.* key +at: |the dependencies between|-> #\d+ |to a \S+-irq-unsafe lock|the second lock's dependencies)",
+        r"^\s*(?:Allocated by task|Freed by task|Allocated:|Freed:|.*\ballocated by task \d|freed by task \d|.*created by|Uninit was (?:stored|created)|Local variable .*created at|page last allocated via|page last free (?:pid|ts|stack)|Last potentially related|Second to last potentially|Memory was marked|The buggy address belongs to stack|addr .* is located in stack|.* key +at: |the dependencies between|-> #\d+ |to a \S+-irq-unsafe lock|the second lock's dependencies)",
     )
     .expect("the pattern is a constant")
 });

@@ -56,6 +56,7 @@ pub fn summarise(splat: &Splat, source: &str) -> Finding {
         excerpt: splat.lines.iter().map(|line| line.text.clone()).collect(),
         panicked: splat.panicked || says_panic(splat),
         locks,
+        suspect: None,
     }
 }
 
@@ -96,6 +97,7 @@ pub fn message(record: &Record, source: &str) -> Finding {
         panicked: false,
         lockdep_off: false,
         locks: None,
+        suspect: None,
     }
 }
 

@@ -1,5 +1,6 @@
-//! Unpacks what a log may be packed in: gzip, zlib, raw deflate (pstore's `.enc.z`), xz, zstd, bzip2, and members of zip and tar archives, also
-//! one in another. Everything is streamed; nothing is written to disk, and a member's name is only shown.
+//! Unpacks what a log may be packed in: gzip, zlib, raw deflate (pstore's `.enc.z`), xz, zstd,
+//! bzip2, and members of zip and tar archives, also one in another. Everything is streamed; nothing
+//! is written to disk, and a member's name is only shown.
 //!
 //! *Bounds*, so that a small hostile file can cost neither the memory nor an hour: [`MOST_BYTES`] and [`RATIO`] of what comes out, [`DEPTH`] of
 //! packings in one another, [`MEMBERS`] of an archive, [`DICTIONARY`] of a decoder.
@@ -57,9 +58,15 @@ enum Packing {
 }
 
 impl Packing {
-    /// By the first bytes; raw deflate has none of its own, and pstore names its records.
+    /// By the first bytes; raw deflate has none of its own, and pstore names its records. Before
+    /// 4.9 these are zlib's with a window of 4 KiB (fs/pstore/platform.c: `WINDOW_BITS`).
     fn of(name: &str, head: &[u8]) -> Packing {
-        let zlib = matches!(head, [0x78, flags, ..] if (0x7800_u16 | u16::from(*flags)).is_multiple_of(31));
+        let record = is_record(name);
+        // RFC 1950, section 2.2: a method and a check of both bytes; a text may begin like those that have a dictionary.
+        let zlib = matches!(head, [method, flags, ..]
+            if (*method == 0x78 || record && method & 0x8f == 8)
+                && flags & 0x20 == 0
+                && u16::from_be_bytes([*method, *flags]).is_multiple_of(31));
         match head {
             [0x1f, 0x8b, ..] => Packing::Gzip,
             [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Packing::Xz,
@@ -68,13 +75,19 @@ impl Packing {
             [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] => Packing::Zip,
             _ if head.get(257..262) == Some(b"ustar") => Packing::Tar,
             _ if zlib => Packing::Zlib,
-            _ if name.ends_with(".enc.z") && !head.is_empty() => Packing::Deflate,
+            _ if record && !head.is_empty() => Packing::Deflate,
             _ => Packing::Plain,
         }
     }
 }
 
-/// Gives each log of a file to `visit`, unpacked, with its name: `FILE` or `FILE:member`. Errors: damaged or too large, and what `visit` gives.
+/// Whether pstore names a compressed record so.
+fn is_record(name: &str) -> bool {
+    name.ends_with(".enc.z")
+}
+
+/// Gives each log of a file to `visit`, unpacked, with its name: `FILE` or `FILE:member`. Errors:
+/// damaged or too large, and what `visit` gives.
 pub fn file(name: &str, file: &mut std::fs::File, visit: &mut Visit) -> Result<()> {
     let mut head = [0; MAGIC];
     // A pipe or a device cannot be read twice.
@@ -263,8 +276,8 @@ fn unpack(
         inner: decoder,
         bounds: bounds.clone(),
     };
-    if packing == Packing::Deflate {
-        // Only its name tells it: what comes out has the same.
+    if matches!(packing, Packing::Deflate | Packing::Zlib) && is_record(name) {
+        // Its name tells it, and what comes out has the same.
         return visit(name, Packed::Yes, &mut plain);
     }
     unpack(
@@ -402,11 +415,18 @@ mod tests {
         lzma_rs::xz_compress(&mut &*LOG, &mut xz).unwrap();
         let mut bzip2 = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::best());
         bzip2.write_all(LOG).unwrap();
+        let zlib = zlib.finish().unwrap();
+        // A log that is shorter than any window, said to have one of 4 KiB.
+        let small = [&[0x48, 0x0d], zlib.get(2..).unwrap()].concat();
+        let text = [b"x ", LOG].concat();
+        assert_eq!(logs("x", &text).unwrap(), [("x".to_string(), text.clone())]);
         for (name, bytes) in [
             ("plain", LOG.to_vec()),
+            ("dmesg-ramoops-1.enc.z", zlib.clone()),
+            ("dmesg-ramoops-2.enc.z", small),
             ("a.gz", gzip(LOG)),
             ("two.gz.gz", gzip(&gzip(LOG))),
-            ("dmesg-ramoops-0.z", zlib.finish().unwrap()),
+            ("dmesg-ramoops-0.z", zlib),
             ("dmesg-ramoops-0.enc.z", deflate.finish().unwrap()),
             ("a.xz", xz),
             ("a.zst", zstd::encode_all(LOG, 3).unwrap()),

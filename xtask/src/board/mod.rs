@@ -6,12 +6,6 @@ pub mod awake;
 pub mod backup;
 pub mod boot;
 pub mod deploy;
-#[allow(
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects,
-    clippy::string_slice,
-    reason = "its offsets and line numbers are those of the text that it reads, which is bounded"
-)]
 pub mod extlinux;
 pub mod file;
 pub mod filesystem_state;

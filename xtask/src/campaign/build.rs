@@ -1,11 +1,12 @@
 //! The workshop: series, tree and compiler of a campaign, and what one build of it gives.
 
 use super::ahead::{Ahead, Finished};
-use super::decode;
+use super::decode::{self, Traced};
 use super::file::{Campaign, Kernel};
+use super::hints;
 use super::job::{Built, Job};
 use super::ours;
-use super::record::{DecodedFrame, PatchRecord};
+use super::record::PatchRecord;
 use super::screen::Screen;
 use super::stopwatch::Stopwatch;
 use crate::kernel::build::{Base, Builder, Profile, alone_in};
@@ -23,6 +24,7 @@ use crate::kernel::tree::{Compared, Tree};
 use crate::manifest::Manifest;
 use crate::ui::Ui;
 use anyhow::{Context, Result, bail};
+use kernel_log::finding::Finding;
 use std::path::{Path, PathBuf};
 
 /// Everything that makes kernels of a campaign.
@@ -207,16 +209,24 @@ impl Workshop {
 
     /// Where the frames of an excerpt are in the source of the build that `manifest` describes, and which are of `commit`, the patch under
     /// test. The build folder and the tree may hold the next step already: files are found by their build ids, lines in the commit that
-    /// was built. What is not found gives the reason in the place of places. Errors: the tree has no such commit.
-    pub fn decode(&self, manifest: &Manifest, commit: &str, excerpt: &[String]) -> Result<Vec<DecodedFrame>> {
+    /// was built. What is not found gives the reason in the place of places. Besides, the function to look at first. Errors: the tree has no
+    /// such commit.
+    pub fn decode(&self, manifest: &Manifest, commit: &str, finding: &Finding) -> Result<Traced> {
         let out = self.place.builds.join(&self.profile.name);
         let build = BuildFolder::of(&out, self.tree.path(), manifest);
         let touched = Touched::of(&self.tree.changes_of(commit)?);
+        let mut hints = hints::of_patches(&touched);
+        // The next step may be at its build there: what cannot be read, or is of that one, costs a hint and no trace.
+        hints::add_symbols(&mut hints, &out.join("Module.symvers")).ok();
         let lines = Symboliser::new(build, Expected::of(manifest), touched)
             .with_kept(DebugFiles::of(&self.cache))
-            .decode(excerpt);
+            .decode(&finding.excerpt);
         let source = |file: &Path| self.tree.file_at(&manifest.commit, file).ok().flatten();
-        Ok(decode::frames(&lines, &source))
+        let decoded = decode::frames(&lines, &source);
+        Ok(Traced {
+            suspect: hints::suspect_of(&hints, finding, &decoded),
+            decoded,
+        })
     }
 
     /// Subject of a patch.

@@ -4,11 +4,21 @@
 use super::record::{DecodedFrame, DecodedPlace, SourcePlace};
 use crate::kernel::symbolise::members::{self, Member};
 use crate::kernel::symbolise::{Decoded, Line, Place};
+use kernel_log::suspect::Suspect;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Characters of a source line that are kept.
 const CODE: usize = 200;
+
+/// What is known of a finding's trace.
+#[derive(Debug, Clone, Default)]
+pub struct Traced {
+    /// Where its frames are.
+    pub decoded: Vec<DecodedFrame>,
+    /// The function to look at first.
+    pub suspect: Option<Suspect>,
+}
 
 /// Files of the source that were asked for, line by line.
 struct Files<'a> {

@@ -156,6 +156,7 @@ mod tests {
             wall: None,
             excerpt: String::new(),
             decoded: Vec::new(),
+            suspect: None,
         }
     }
 

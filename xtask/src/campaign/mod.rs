@@ -30,6 +30,7 @@ pub mod harvest_board;
 pub mod harvest_netconsole;
 pub mod harvest_records;
 pub mod harvest_running;
+pub mod hints;
 pub mod inputs;
 pub mod job;
 pub mod journal;

@@ -10,6 +10,7 @@ use crate::document::Format;
 use crate::host::files;
 use crate::kernel::symbolise::touched::Mark;
 use anyhow::{Context, Result};
+use kernel_log::suspect::Suspect;
 use kernel_log::wall::{self, Wall};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -254,6 +255,9 @@ pub struct FindingRecord {
     /// Where frames of these lines are in the source of the build that ran.
     #[serde(default)]
     pub decoded: Vec<DecodedFrame>,
+    /// The function to look at first, by what the patch touches and what the kernel exports.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspect: Option<Suspect>,
 }
 
 impl FindingRecord {

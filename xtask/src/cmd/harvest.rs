@@ -150,14 +150,11 @@ impl Harvest {
 /// The first of `name`, `name-2`, `name-3` … that is not in a folder yet: the one of this second may be another harvest's, or one's that was
 /// cut off.
 fn unused(folder: &Path, name: &str) -> PathBuf {
-    let mut path = folder.join(name);
-    let mut number = 2;
+    let others = (2_u64..).map(|number| folder.join(format!("{name}-{number}")));
     // A link that leads nowhere is there, too.
-    while path.symlink_metadata().is_ok() {
-        path = folder.join(format!("{name}-{number}"));
-        number += 1;
-    }
-    path
+    let is_free = |path: &PathBuf| path.symlink_metadata().is_err();
+    let first = std::iter::once(folder.join(name));
+    first.chain(others).find(is_free).expect("numbers do not run out")
 }
 
 /// `serial.log:12 (2026-11-23T05:46:00.123Z by the host's clock)`

@@ -1,9 +1,11 @@
 //! `cargo xtask logs`: what the kernel complained about in logs of any source.
 
 use super::Context;
-use crate::campaign::wall_time;
+use crate::campaign::{hints, wall_time};
 use crate::exit::Outcome;
 use crate::host::bounded;
+use crate::kernel::patch::Patch;
+use crate::kernel::symbolise::touched::Touched;
 use crate::ui::Ui;
 use anyhow::{Context as _, Result, bail};
 use kernel_log::baseline::{self, Comparison, Signature};
@@ -14,6 +16,7 @@ use kernel_log::firmware::FirmwareError;
 use kernel_log::kind::Severity;
 use kernel_log::record::{self, Loss};
 use kernel_log::scan::{Scan, Scanned};
+use kernel_log::suspect::Hints;
 use kernel_log::understood::Understood;
 use kernel_log::unpack::{self, Packed};
 use kernel_log::wall;
@@ -31,6 +34,7 @@ Examples:
   cargo xtask logs serial.log console-ramoops-0
   cargo xtask --json logs vanilla.log > baseline.json
   cargo xtask logs --baseline baseline.json after-0005.log
+  cargo xtask logs --patch 0005-fences.patch --symbols build/Module.symvers serial.log
 
 Formats are recognised: serial captures, dmesg in all its forms, /dev/kmsg, netconsole, journalctl -k in all its forms, syslog (RFC 3164 and
 5424), logcat, LAVA, pstore records; with the time stamps of terminals and CI systems, quoted in a mail, copied out of a page. gz, xz, zst, bz2,
@@ -47,6 +51,12 @@ pub struct Logs {
     /// Show only what this log, or this output of `logs --json`, does not have
     #[arg(long, value_name = "FILE")]
     baseline: Option<PathBuf>,
+    /// Look first at the functions that this patch touches; may be repeated
+    #[arg(long, value_name = "PATCH")]
+    patch: Vec<PathBuf>,
+    /// The kernel's Module.symvers or System.map: whoever called an exported helper is looked at before it
+    #[arg(long, value_name = "FILE")]
+    symbols: Option<PathBuf>,
     /// Print only the line that names each finding, without its excerpt
     #[arg(short, long)]
     quiet: bool,
@@ -99,9 +109,10 @@ impl Logs {
     /// Runs the verb. Reads the files and nothing else.
     pub fn run(&self, context: &Context) -> Result<Outcome> {
         let baseline = self.baseline.as_deref().map(read_baseline).transpose()?;
+        let hints = self.hints()?;
         let mut reports = Vec::new();
         for file in &self.files {
-            reports.extend(examine(file, baseline.as_deref())?);
+            reports.extend(examine(file, baseline.as_deref(), &hints)?);
         }
         let detail = if self.quiet {
             Detail::Title
@@ -125,6 +136,21 @@ impl Logs {
             (false, false) => Outcome::NotUnderstood,
             (false, true) => Outcome::Success,
         })
+    }
+}
+
+impl Logs {
+    /// What is known besides the logs. Errors: a patch or the symbols cannot be read.
+    fn hints(&self) -> Result<Hints> {
+        let mut touched = Touched::default();
+        for patch in &self.patch {
+            touched.add(&Patch::read(patch)?.files);
+        }
+        let mut hints = hints::of_patches(&touched);
+        if let Some(symbols) = &self.symbols {
+            hints::add_symbols(&mut hints, symbols)?;
+        }
+        Ok(hints)
     }
 }
 
@@ -212,7 +238,7 @@ pub fn findings(input: &Path) -> Result<Vec<Finding>> {
     Ok(findings)
 }
 
-fn examine(input: &Path, baseline: Option<&[Finding]>) -> Result<Vec<Report>> {
+fn examine(input: &Path, baseline: Option<&[Finding]>, hints: &Hints) -> Result<Vec<Report>> {
     let mut reports = Vec::new();
     each(input, &mut |Examined {
                           name,
@@ -221,6 +247,9 @@ fn examine(input: &Path, baseline: Option<&[Finding]>) -> Result<Vec<Report>> {
                       }| {
         if packed == Packed::No && name != "-" {
             wall_time::date(&mut scanned.findings, Path::new(&name))?;
+        }
+        for finding in &mut scanned.findings {
+            finding.suspect = hints.suspect(finding);
         }
         reports.push(Report {
             file: name,
@@ -391,6 +420,9 @@ fn print_finding(ui: &Ui, finding: &Finding, detail: Detail) {
         finding.kind.name(),
         baseline_file::id(&Signature::of(finding))
     ));
+    if let Some(suspect) = &finding.suspect {
+        ui.line(&format!("  look first at {suspect}"));
+    }
     if detail == Detail::Title {
         return;
     }

@@ -1,5 +1,6 @@
 //! Which project folder a command works on.
 
+use super::files;
 use anyhow::{Context, Result, bail};
 use std::ffi::OsStr;
 use std::fmt;
@@ -53,7 +54,14 @@ pub struct Candidates<'a> {
 /// to another user, or there is none anywhere.
 pub fn find(candidates: Candidates<'_>) -> Result<(PathBuf, Found)> {
     let here = candidates.working_directory;
-    if let Some(project) = here.ancestors().find(|folder| is_project(folder)) {
+    let mut around = None;
+    for folder in here.ancestors() {
+        if is_project(folder)? {
+            around = Some(folder);
+            break;
+        }
+    }
+    if let Some(project) = around {
         let built = || same_folder(project, candidates.built_from);
         let owner = std::fs::metadata(project)
             .with_context(|| format!("looking at the project {}", project.display()))?
@@ -69,7 +77,7 @@ pub fn find(candidates: Candidates<'_>) -> Result<(PathBuf, Found)> {
     }
     if let Some(value) = candidates.variable.filter(|value| !value.is_empty()) {
         let project = Path::new(value);
-        if !project.is_absolute() || !is_project(project) {
+        if !project.is_absolute() || !is_project(project)? {
             bail!(
                 "{VARIABLE} is {value:?}: expected the absolute path of a folder that has {}",
                 MARKS.map(|mark| format!("{mark}/")).join(" and ")
@@ -77,7 +85,7 @@ pub fn find(candidates: Candidates<'_>) -> Result<(PathBuf, Found)> {
         }
         return Ok((project.to_path_buf(), Found::Variable));
     }
-    if is_project(candidates.built_from) {
+    if is_project(candidates.built_from)? {
         return Ok((candidates.built_from.to_path_buf(), Found::BuiltFrom));
     }
     bail!(
@@ -98,8 +106,13 @@ pub fn trusted_owners() -> Vec<u32> {
     std::iter::once(own.as_raw()).chain(caller).collect()
 }
 
-fn is_project(folder: &Path) -> bool {
-    MARKS.iter().all(|mark| folder.join(mark).is_dir())
+fn is_project(folder: &Path) -> Result<bool> {
+    for mark in MARKS {
+        if !files::is_folder(&folder.join(mark))? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 fn same_folder(one: &Path, other: &Path) -> bool {

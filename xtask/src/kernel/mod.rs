@@ -10,12 +10,6 @@ pub mod diff;
 pub mod dtb;
 mod git;
 pub mod image;
-#[allow(
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects,
-    clippy::string_slice,
-    reason = "its offsets and line numbers are those of the text that it reads, which is bounded"
-)]
 pub mod kconfig;
 pub mod module;
 pub mod patch;

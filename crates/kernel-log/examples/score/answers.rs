@@ -176,7 +176,7 @@ fn is_kind(kind: Kind, name: &str) -> bool {
         "LOCKDEP" => kind.is_about_locks() || matches!(kind, SuspiciousRcu | PreemptibleCpuUse),
         "WARNING" => matches!(
             kind,
-            Warning | DebugObjects | DmaFence | CircularLocking | SuspiciousRcu
+            Warning | DebugObjects | DmaFence | CircularLocking | SuspiciousRcu | Usercopy
         ),
         "HANG" => matches!(
             kind,

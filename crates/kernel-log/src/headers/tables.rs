@@ -21,6 +21,8 @@ pub enum Blame {
     InFlight,
     /// Where the stalled stack was entered: its innermost frame is a matter of chance.
     Entry,
+    /// The function that calls itself, else like [`Blame::Entry`], else like [`Blame::Counter`]: where the stack ended is a matter of chance.
+    Recursion,
     /// It does not tell.
     Nobody,
 }
@@ -149,9 +151,9 @@ const MEMORY: &[Header] = headers! {
 /// arch/x86/kernel/dumpstack.c, arch/arm/kernel/traps.c, arch/arm/mm/fault.c, arch/riscv/mm/fault.c, and
 /// kernel/panic.c, lib/bug.c.
 const OOPSES: &[Header] = headers! {
-    "stack guard page was hit", StackOverflow, "stack overflow", Entry, Stack;
-    "Insufficient stack space to handle exception", StackOverflow, "stack overflow", Counter, Stack;
-    "kernel stack overflow", StackOverflow, "stack overflow", Counter, Stack;
+    "stack guard page was hit", StackOverflow, "stack overflow", Recursion, Stack;
+    "Insufficient stack space to handle exception", StackOverflow, "stack overflow", Recursion, Stack;
+    "kernel stack overflow", StackOverflow, "stack overflow", Recursion, Stack;
     "BUG: unable to handle kernel NULL pointer dereference", NullDereference, "NULL pointer dereference", Counter, Stack;
     "BUG: Kernel NULL pointer dereference", NullDereference, "NULL pointer dereference", Counter, Stack;
     "BUG: kernel NULL pointer dereference", NullDereference, "NULL pointer dereference", Counter, Stack;
@@ -170,6 +172,7 @@ const OOPSES: &[Header] = headers! {
     "divide error: ", DivideError, "divide error", Counter, Stack;
     "kernel BUG at ", KernelBug, "kernel BUG", Counter, Stack;
     "Kernel BUG at ", KernelBug, "kernel BUG", Counter, Stack;
+    "int3: ", Oops, "breakpoint", Counter, Stack;
     "invalid opcode: ", Oops, "invalid opcode", Counter, Stack;
     "Internal error: ", Oops, "internal error", Counter, Stack;
     "Bad mode in ", Oops, "bad mode", Counter, Stack;

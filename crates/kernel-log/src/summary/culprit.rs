@@ -76,6 +76,9 @@ fn told<'a>(splat: &'a Splat, kind: Kind, locks: Option<&'a LockReport>) -> Opti
         },
         Blame::Stuck => stuck(splat, kind).or_else(|| entry(splat, kind)),
         Blame::Entry => entry(splat, kind),
+        Blame::Recursion => recursion(splat, kind)
+            .or_else(|| entry(splat, kind))
+            .or_else(from_stack),
         Blame::LastFunction => splat.body().iter().find_map(|line| {
             let (_, function) = ["last function: ", "workfn="]
                 .iter()
@@ -239,9 +242,22 @@ fn frames_of_header(splat: &Splat) -> impl Iterator<Item = Frame<'_>> {
         .filter_map(|(at, _)| frames::frame(line.get(at..)?.trim_start()))
 }
 
+/// The function that calls itself.
+fn recursion(splat: &Splat, kind: Kind) -> Option<Frame<'_>> {
+    let frames = splat.frames();
+    let calls_itself = |window: &&[Frame]| {
+        window
+            .windows(2)
+            .all(|pair| matches!(pair, [one, other] if one.function == other.function))
+    };
+    let deepest = frames.windows(3).find(calls_itself)?.first()?;
+    machinery::is_culprit(deepest, kind).then_some(*deepest)
+}
+
 /// Of the stalled context's stacks: the function that the innermost dispatcher called.
 fn entry(splat: &Splat, kind: Kind) -> Option<Frame<'_>> {
     let mut stack: Vec<Frame> = Vec::new();
+    let mut outermost = None;
     let mut found = None;
     for line in splat.body() {
         let frame = match line.class {
@@ -252,11 +268,16 @@ fn entry(splat: &Splat, kind: Kind) -> Option<Frame<'_>> {
         let starts_anew =
             line.text.contains("NMI backtrace for") || line.class == Class::StackStart && stack.len() > 3;
         if starts_anew {
+            stack.extend(outermost.take());
             found = found.or_else(|| entry_of(&stack, kind));
             stack.clear();
         }
+        if line.class == Class::Frame {
+            outermost = frames::arm_caller(&line.text);
+        }
         stack.extend(frame.filter(|frame| frame.trust == Trust::Sure));
     }
+    stack.extend(outermost);
     found.or_else(|| entry_of(&stack, kind))
 }
 
@@ -265,18 +286,22 @@ fn entry_of<'a>(stack: &[Frame<'a>], kind: Kind) -> Option<Frame<'a>> {
     if stack.iter().any(|frame| frame.function == "rcu_gp_kthread") {
         return None;
     }
-    let mut before = None;
+    let (mut before, mut handler) = (None, None);
     for frame in stack {
         if machinery::dispatcher(frame.function) {
-            if before.is_some() {
-                return before;
+            if before.is_some() || handler.is_some() {
+                return before.or(handler);
             }
+            // It works for itself while nothing else is in it.
+            handler = Some(*frame).filter(|frame| machinery::handler(frame.function));
         } else if before.is_some_and(|inner: Frame| is_compat_shim(frame.function, inner.function)) {
             // The entry for 32-bit callers hands over to the real one.
         } else if frame.function.starts_with("smp_call_function") {
             return Some(*frame);
         } else if machinery::is_culprit(frame, kind) {
             before = Some(*frame);
+        } else if machinery::calls_nobody(frame) {
+            before = before.filter(|inner: &Frame| inner.module.is_some());
         }
     }
     None

@@ -3,11 +3,12 @@
 
 use crate::board::boot::Reset;
 use crate::campaign::attempt::{Asked, Booted};
+use crate::campaign::decode::Traced;
 use crate::campaign::earlier::Found;
 use crate::campaign::file::Kernel;
 use crate::campaign::journal::past::{Kept, Past};
 use crate::campaign::journal::{Input, Journal};
-use crate::campaign::record::{DecodedFrame, PatchRecord, RowRecord, RunRecord};
+use crate::campaign::record::{PatchRecord, RowRecord, RunRecord};
 use crate::campaign::reload::Tried;
 use crate::campaign::resume::Seen;
 use crate::campaign::stopwatch::Stopwatch;
@@ -72,8 +73,9 @@ pub trait Hands {
     fn review_missing(&self, patch: &str) -> Result<Option<String>>;
     /// What the record says about a patch that became this commit.
     fn patch_record(&self, patch: &str, commit: &str) -> Result<PatchRecord>;
-    /// Where the frames of a trace are in the source of this build, and which are of the patch that became this commit.
-    fn decode(&self, manifest: &Manifest, commit: &str, excerpt: &[String]) -> Result<Vec<DecodedFrame>>;
+    /// Where the frames of a finding's trace are in the source of this build, which are of the patch that became this commit, and which function
+    /// is to be looked at first.
+    fn decode(&self, manifest: &Manifest, commit: &str, finding: &Finding) -> Result<Traced>;
     /// Applies a patch; gives the commit.
     fn apply(&mut self, patch: &str) -> Result<String>;
     /// Takes exactly this patch back; gives HEAD.

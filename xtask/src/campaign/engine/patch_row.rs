@@ -5,6 +5,7 @@ use super::hands::Hands;
 use super::rows::{Next, Place, Walk, Work};
 use crate::campaign::attempt::Asked;
 use crate::campaign::build::{changed_modules, told_and_real};
+use crate::campaign::decode::Traced;
 use crate::campaign::file::{Expectation, Step};
 use crate::campaign::harvest;
 use crate::campaign::journal::past::{ATTEMPT, JUDGE, Judged};
@@ -232,11 +233,11 @@ impl<H: Hands> Walk<'_, H> {
                 .patch
                 .as_ref()
                 .map_or(&manifest.commit, |patch| &patch.commit);
-            let decoded = self.hands.decode(&manifest, commit, &finding.excerpt);
-            let decoded = decoded.unwrap_or_else(|error| {
+            let traced = self.hands.decode(&manifest, commit, &finding);
+            let traced = traced.unwrap_or_else(|error| {
                 let fact = format!("the trace could not be decoded: {error:#}");
                 work.row.facts.push(fact);
-                Vec::new()
+                Traced::default()
             });
             work.row.findings.push(FindingRecord {
                 title: finding.title,
@@ -245,7 +246,8 @@ impl<H: Hands> Walk<'_, H> {
                 time: finding.time,
                 wall: finding.wall,
                 excerpt: finding.excerpt.join("\n"),
-                decoded,
+                decoded: traced.decoded,
+                suspect: traced.suspect,
             });
         }
         booted.seen.new_findings.extend(others);

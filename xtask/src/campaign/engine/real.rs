@@ -10,6 +10,7 @@ use crate::campaign::attempt::{Asked, Booted};
 use crate::campaign::boot_step::BootStep;
 use crate::campaign::build::KEPT_CONFIG;
 use crate::campaign::capture_gate;
+use crate::campaign::decode::Traced;
 use crate::campaign::earlier::{Found, shelf};
 use crate::campaign::file::Kernel;
 use crate::campaign::inputs;
@@ -20,7 +21,7 @@ use crate::campaign::journal::past::{BOOT_VANILLA, Kept, Past};
 use crate::campaign::known;
 use crate::campaign::notify::{self, Ear};
 use crate::campaign::preflight;
-use crate::campaign::record::{DecodedFrame, PatchRecord, RowRecord, RunRecord};
+use crate::campaign::record::{PatchRecord, RowRecord, RunRecord};
 use crate::campaign::reload::Tried;
 use crate::campaign::report;
 use crate::campaign::resume::{BoardSeen, Seen};
@@ -84,8 +85,8 @@ impl Hands for Engine<'_> {
         self.workshop.patch_record(patch, commit)
     }
 
-    fn decode(&self, manifest: &Manifest, commit: &str, excerpt: &[String]) -> Result<Vec<DecodedFrame>> {
-        self.workshop.decode(manifest, commit, excerpt)
+    fn decode(&self, manifest: &Manifest, commit: &str, finding: &Finding) -> Result<Traced> {
+        self.workshop.decode(manifest, commit, finding)
     }
 
     fn apply(&mut self, patch: &str) -> Result<String> {

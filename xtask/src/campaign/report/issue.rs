@@ -160,6 +160,9 @@ fn splats(findings: &[FindingRecord], patches: &[&PatchRecord]) -> String {
     for finding in reports {
         let title = format!("What the kernel said (from {})", one_line(&finding.seen()));
         let _ = writeln!(text, "{title}\n{}\n", "-".repeat(title.chars().count()));
+        if let Some(suspect) = &finding.suspect {
+            let _ = writeln!(text, "Look first at {}\n", one_line(&suspect.to_string()));
+        }
         let shown = trace::plain(finding, patches);
         for line in shown.iter().take(LINES) {
             let _ = writeln!(text, "{line}");

@@ -133,8 +133,11 @@ fn details(row: &RowRecord, patches: &[&PatchRecord]) -> String {
 
 /// A finding with its lines, decoded, in Markdown.
 pub fn finding_block(finding: &FindingRecord, patches: &[&PatchRecord]) -> String {
+    let suspect = finding.suspect.as_ref().map_or(String::new(), |suspect| {
+        format!("Look first at {}\n\n", md(&suspect.to_string()))
+    });
     format!(
-        "### {} ({}, from {})\n\n{}\n",
+        "### {} ({}, from {})\n\n{suspect}{}\n",
         md(&finding.title),
         md(&finding.severity),
         md(&finding.seen()),

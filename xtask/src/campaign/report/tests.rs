@@ -5,6 +5,7 @@ use crate::campaign::record::{
 use crate::campaign::smoke::SmokeResult;
 use crate::campaign::stopwatch::Span;
 use crate::kernel::symbolise::touched::Mark;
+use kernel_log::suspect::{Suspect, Why};
 use kernel_log::wall::Wall;
 
 /// A run of these rows.
@@ -90,6 +91,12 @@ pub fn regression() -> RowRecord {
                     ..SourcePlace::default()
                 })],
             }],
+            suspect: Some(Suspect {
+                function: "take_b".into(),
+                module: Some("vim2m".into()),
+                file: Some("drivers/media/test-drivers/vim2m.c".into()),
+                why: Why::TouchedFunction,
+            }),
         }],
         ..RowRecord::default()
     }

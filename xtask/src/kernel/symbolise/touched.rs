@@ -60,6 +60,17 @@ impl Touched {
         touched
     }
 
+    /// The functions that they change or add.
+    pub fn functions(&self) -> impl Iterator<Item = &str> {
+        let parts = self.files.values();
+        parts.flat_map(|parts| parts.functions.iter().map(String::as_str))
+    }
+
+    /// The files that they change or add, relative to the tree.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        self.files.keys().map(PathBuf::as_path)
+    }
+
     /// The mark of a place; `file` is relative to the tree.
     pub fn mark(&self, file: &Path, line: Option<u32>, function: &str) -> Option<Mark> {
         let parts = self.files.get(file)?;

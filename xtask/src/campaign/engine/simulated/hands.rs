@@ -3,6 +3,7 @@
 use super::world::{Shared, answer, commit_of};
 use crate::board::boot::Reset;
 use crate::campaign::attempt::{Asked, Booted};
+use crate::campaign::decode::Traced;
 use crate::campaign::earlier::{Found, Taken};
 use crate::campaign::engine::course::row_of_manifest;
 use crate::campaign::engine::hands::{Built, Hands};
@@ -10,7 +11,7 @@ use crate::campaign::file::Kernel;
 use crate::campaign::journal::Input;
 use crate::campaign::journal::past::{BOOT_ONCE, BOOT_VANILLA, Kept, Past, RELOAD};
 use crate::campaign::journal::{Event, Journal};
-use crate::campaign::record::{DecodedFrame, EarlierBoot, PatchRecord, RowRecord, RunRecord, TakenFrom};
+use crate::campaign::record::{EarlierBoot, PatchRecord, RowRecord, RunRecord, TakenFrom};
 use crate::campaign::reload::Tried;
 use crate::campaign::resume::{BoardSeen, Seen};
 use crate::campaign::stopwatch::Stopwatch;
@@ -58,8 +59,8 @@ impl Hands for Simulated {
         })
     }
 
-    fn decode(&self, _: &Manifest, _: &str, _: &[String]) -> Result<Vec<DecodedFrame>> {
-        Ok(Vec::new())
+    fn decode(&self, _: &Manifest, _: &str, _: &Finding) -> Result<Traced> {
+        Ok(Traced::default())
     }
 
     fn conditions(&self, asked: &Asked) -> Result<Vec<Input>> {

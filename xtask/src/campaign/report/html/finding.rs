@@ -13,6 +13,9 @@ pub fn block(finding: &FindingRecord, patches: &[&PatchRecord], graph: Option<&s
         div.finding {
             h3 { (t(&finding.title)) }
             p.note { (t(&finding.severity)) ", from " (t(&finding.seen())) }
+            @if let Some(suspect) = &finding.suspect {
+                p.suspect { "Look first at " (t(&suspect.to_string())) }
+            }
             @if let Some(graph) = graph {
                 // Drawn by this program from the finding's locks, and escaped where it is drawn.
                 figure.locks { (PreEscaped(graph)) figcaption { "Who took which lock while holding which." } }
