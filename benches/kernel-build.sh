@@ -30,7 +30,7 @@ cd "$(dirname "$0")/.."
 project=$PWD
 cache=${LOCKSTEP_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/lockstep}
 cargo build --quiet -p xtask
-xtask=$project/target/debug/xtask
+xtask=$project/target/debug/lockstep
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 

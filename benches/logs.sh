@@ -23,7 +23,7 @@ while [ $# -gt 0 ]; do
 done
 cd "$(dirname "$0")/.."
 cargo build --quiet -p xtask
-xtask=$PWD/target/debug/xtask
+xtask=$PWD/target/debug/lockstep
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 

@@ -18,15 +18,19 @@ pub mod board;
 pub mod campaign;
 pub mod capture;
 pub mod cli;
-// Asks what is only shown, or read by whoever says more of an error.
-#[allow(clippy::disallowed_methods)]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "asks what is only shown, or read by whoever says more of an error"
+)]
 pub mod cmd;
 pub mod document;
 pub mod exit;
 pub mod front_door;
 pub mod host;
-// Asks after files of a build, which is done again where one is not there.
-#[allow(clippy::disallowed_methods)]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "asks after files of a build, which is done again where one is not there"
+)]
 pub mod kernel;
 pub mod manifest;
 pub mod ui;

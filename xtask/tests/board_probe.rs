@@ -10,7 +10,7 @@ use xtask::board::file::BoardFile;
 use xtask::board::ssh_board::SshBoard;
 
 fn probe(words: &[&str], code: i32) -> String {
-    let mut command = Command::cargo_bin("xtask").unwrap();
+    let mut command = Command::cargo_bin("lockstep").unwrap();
     let output = command
         .args(["board", "probe"])
         .args(words)

@@ -123,7 +123,7 @@ fn a_rollback_under_the_debug_kernel_asks_for_a_reboot_and_the_next_finds_vanill
     assert!(matches!(booted.outcome, Outcome::Booted(_)), "{booted:?}");
     let campaign = bench.backup.manifest().campaign.as_str();
     let xtask = |words: &[&str]| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lockstep"));
         let done = command.args(words).output().unwrap();
         let [said, told] = [done.stdout, done.stderr].map(|text| String::from_utf8(text).unwrap());
         eprintln!("{said}{told}");

@@ -26,7 +26,7 @@ const SOME_PASSED: i32 = 11;
 const PERSON_NEEDED: i32 = 20;
 
 fn stdout(arguments: &[&str]) -> String {
-    let mut command = Command::cargo_bin("xtask").unwrap();
+    let mut command = Command::cargo_bin("lockstep").unwrap();
     let done = command.current_dir(PROJECT).args(arguments).assert().success();
     String::from_utf8(done.get_output().stdout.clone()).unwrap()
 }
@@ -65,7 +65,7 @@ fn rehearse(name: &str, more: &[&str], code: i32) -> Broken {
 /// Runs the rehearsal with the variant in the place of 0008. What it says goes on to standard error as it comes: it takes minutes.
 fn rehearse_all(name: &str, more: &[&str], code: i32) -> Broken {
     vanilla_before();
-    let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin("xtask"));
+    let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin("lockstep"));
     command
         .current_dir(PROJECT)
         .args(["rehearse", "--yes", "--anew", "--break", name])

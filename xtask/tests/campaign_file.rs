@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const PROJECT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 fn xtask(arguments: &[&str]) -> Command {
-    let mut command = Command::cargo_bin("xtask").unwrap();
+    let mut command = Command::cargo_bin("lockstep").unwrap();
     command.current_dir(PROJECT).args(arguments);
     command
 }
@@ -201,7 +201,7 @@ fn in_300_mb(words: &[&str], code: i32) -> String {
         .args([
             "-c",
             "ulimit -d 300000 && exec \"$0\" \"$@\"",
-            env!("CARGO_BIN_EXE_xtask"),
+            env!("CARGO_BIN_EXE_lockstep"),
         ])
         .args(words)
         .timeout(std::time::Duration::from_secs(60))

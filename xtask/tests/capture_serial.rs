@@ -111,7 +111,7 @@ fn the_log_goes_on_when_the_tool_is_killed() {
     // A tool that starts the recorder and is killed with its whole process group, as a terminal that closes does.
     let starter = r#""$0" serial-record --folder "$1" --source "$2" </dev/null >/dev/null 2>&1 & sleep 600"#;
     let mut tool = Command::new("sh");
-    tool.args(["-c", starter, env!("CARGO_BIN_EXE_xtask")])
+    tool.args(["-c", starter, env!("CARGO_BIN_EXE_lockstep")])
         .arg(line.folder.path())
         .arg(format!(r#"{{"tcp":"{address}"}}"#));
     std::os::unix::process::CommandExt::process_group(&mut tool, 0);

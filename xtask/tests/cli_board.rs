@@ -13,7 +13,7 @@ use xtask::host::files::sha256;
 const CONF: &str = "# mine\ndefault arch_devices\nlabel arch_devices\n\tkernel /Image\n\tfdt /t.dtb\n\tappend root=/dev/vda2 rw quiet\n# end";
 
 fn xtask(folder: &Path, words: &[&str]) -> Command {
-    let mut command = Command::cargo_bin("xtask").unwrap();
+    let mut command = Command::cargo_bin("lockstep").unwrap();
     command
         .args(words)
         .env("LOCKSTEP_CACHE", folder.join("cache"))

@@ -9,7 +9,7 @@ use xtask::campaign::journal::past::Begin;
 use xtask::campaign::journal::{self, Event, Journal};
 
 fn said(words: &[&str], code: i32) -> String {
-    let mut command = Command::cargo_bin("xtask").unwrap();
+    let mut command = Command::cargo_bin("lockstep").unwrap();
     let cache = tempfile::tempdir().unwrap();
     let empty = cache.path().join("cache");
     let output = command

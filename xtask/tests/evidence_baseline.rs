@@ -28,7 +28,7 @@ impl Project {
     }
 
     fn run(&self, arguments: &[&str]) -> (i32, String, String) {
-        let output = Command::cargo_bin("xtask")
+        let output = Command::cargo_bin("lockstep")
             .unwrap()
             .current_dir(self.logs.path())
             .arg("baseline")
@@ -55,7 +55,7 @@ impl Project {
 
     /// The id that `logs` shows for a title.
     fn id(&self, title: &str) -> String {
-        let output = Command::cargo_bin("xtask")
+        let output = Command::cargo_bin("lockstep")
             .unwrap()
             .current_dir(self.logs.path())
             .args(["logs", "-q", "loud"])

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 fn logs() -> Command {
-    let mut command = Command::cargo_bin("xtask").unwrap();
+    let mut command = Command::cargo_bin("lockstep").unwrap();
     command.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/kernel-log/tests/logs"));
     command
 }

@@ -53,7 +53,7 @@ impl Rig {
     }
 
     fn xtask(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::cargo_bin("xtask").unwrap();
+        let mut command = Command::cargo_bin("lockstep").unwrap();
         command
             .env("LOCKSTEP_CACHE", self.cache())
             .env("NO_COLOR", "1")

@@ -349,7 +349,7 @@ fn the_command_prints_lines_and_json() {
     );
     std::fs::write(&log, &text).unwrap();
     let run = |arguments: &[&str]| {
-        assert_cmd::Command::cargo_bin("xtask")
+        assert_cmd::Command::cargo_bin("lockstep")
             .unwrap()
             .arg("symbolise")
             .arg(&log)

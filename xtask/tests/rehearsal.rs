@@ -15,7 +15,7 @@ const HASHES: &str = "find /boot/firmware /usr/lib/modules/$(uname -r) -type f !
                       sed '/^# lockstep: begin/,/^# lockstep: end/d' /boot/firmware/extlinux/extlinux.conf";
 
 fn xtask(arguments: &[&str]) -> Command {
-    let mut command = Command::cargo_bin("xtask").unwrap();
+    let mut command = Command::cargo_bin("lockstep").unwrap();
     command
         .current_dir(PROJECT)
         .args(arguments)
@@ -29,7 +29,7 @@ fn stdout(arguments: &[&str]) -> String {
 
 /// Runs a rehearsal; gives its record and its report. What it says goes on to standard error as it comes: it takes minutes.
 fn rehearse(arguments: &[&str], code: i32) -> (Value, String) {
-    let program = assert_cmd::cargo::cargo_bin("xtask");
+    let program = assert_cmd::cargo::cargo_bin("lockstep");
     let mut command = std::process::Command::new(program);
     command
         .current_dir(PROJECT)

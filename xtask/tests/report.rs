@@ -14,7 +14,7 @@ use xtask::campaign::report::bundle;
 use xtask::campaign::verdict::Verdict;
 
 fn xtask(arguments: &[&str]) -> Command {
-    let mut command = Command::cargo_bin("xtask").unwrap();
+    let mut command = Command::cargo_bin("lockstep").unwrap();
     command.arg("report").args(arguments);
     command
 }

@@ -117,7 +117,7 @@ fn row<'a>(record: &'a Value, id: &str) -> &'a Value {
 /// Runs the tool until it has said these words one after the other, and kills it there.
 fn killed_at(words: &[&str], signs: &[&str]) {
     eprintln!("$ cargo xtask {}", words.join(" "));
-    let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin("xtask"))
+    let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin("lockstep"))
         .current_dir(PROJECT)
         .args(words)
         .stdout(Stdio::null())

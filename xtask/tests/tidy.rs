@@ -11,7 +11,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("ui", &["front_door", "host"]),
     ("host", &[]),
     ("kernel", &["document", "host", "manifest"]),
-    ("capture", &["host"]),
+    ("capture", &["front_door", "host"]),
     ("board", &["capture", "document", "host", "manifest"]),
     (
         "campaign",

@@ -174,7 +174,7 @@ fn a_module_is_loaded_with_its_parameter_and_taken_away_again() {
 fn the_verb_boot_sets_it_up_and_says_where_its_log_is() {
     let bench = Bench::open();
     let xtask = |words: &[&str]| {
-        let mut command = Command::cargo_bin("xtask").unwrap();
+        let mut command = Command::cargo_bin("lockstep").unwrap();
         let output = command.args(["--json", "--yes"]).args(words).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.success(), "{words:?}: {said}");

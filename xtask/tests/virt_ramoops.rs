@@ -102,7 +102,7 @@ impl Bare {
 
     /// What `cargo xtask board ramoops` answers, and the overlay that it writes.
     fn proposal(&self, overlay: &Path) -> serde_json::Value {
-        let mut proposing = Command::cargo_bin("xtask").unwrap();
+        let mut proposing = Command::cargo_bin("lockstep").unwrap();
         let output = proposing
             .env("LOCKSTEP_CACHE", &self.folders.cache)
             .args(["--json", "board", "ramoops", "--board", "virtual", "--out"])

@@ -2,7 +2,7 @@
 
 use super::kind::{Kind, Severity};
 use super::locks::LockReport;
-use super::suspect::Suspect;
+use super::suspicion::Suspect;
 use super::wall::Wall;
 use serde::{Deserialize, Serialize};
 

@@ -53,6 +53,7 @@ pub mod splat;
 pub mod stamp;
 pub mod summary;
 pub mod suspect;
+pub mod suspicion;
 mod text_lines;
 pub mod understood;
 pub mod unpack;

@@ -9,7 +9,7 @@ use super::finding::Finding;
 use super::frames::{self, Frame, Trust};
 use super::kind::Kind;
 use super::machinery;
-use serde::{Deserialize, Serialize};
+pub use super::suspicion::{Suspect, Why};
 use std::collections::BTreeSet;
 
 /// What is known besides the log. By default nothing.
@@ -22,45 +22,6 @@ pub struct Hints {
     /// Functions that the kernel and its modules export: a helper that anyone may call says less
     /// than whoever called it.
     pub exported: BTreeSet<String>,
-}
-
-/// The function to look at first.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Suspect {
-    /// Its name.
-    pub function: String,
-    /// Its module, where the frame names one.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub module: Option<String>,
-    /// Its file, relative to the source tree, where the frame was decoded.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub file: Option<String>,
-    /// Why it is suspected.
-    pub why: Why,
-}
-
-/// Why a function is suspected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Why {
-    /// The patch changes it.
-    TouchedFunction,
-    /// The patch changes its file.
-    TouchedFile,
-    /// The functions that it called are exported helpers.
-    CalledHelpers,
-}
-
-impl Why {
-    /// In words, behind the function's name.
-    pub const fn text(self) -> &'static str {
-        match self {
-            Why::TouchedFunction => "the patch changes it",
-            Why::TouchedFile => "the patch changes its file",
-            Why::CalledHelpers => "it called exported helpers",
-        }
-    }
 }
 
 impl Suspect {

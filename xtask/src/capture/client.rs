@@ -3,6 +3,7 @@
 use super::control::{ABOUT, About, LOG, MenuEntry, OWN_LOG, Request, Response, SOCKET, Status, Writer};
 use super::index;
 use super::source::Source;
+use crate::front_door::PROGRAM;
 use crate::host::files;
 use crate::host::identity::Identity;
 use crate::host::{bounded, one_line, process, socket};
@@ -189,15 +190,15 @@ impl Recorder {
 }
 
 /// This very program, also when its file was replaced since it was started (proc(5), `/proc/<pid>/exe`). A test of this package is
-/// another program: the one that it belongs to lies one folder above it.
+/// another program, which cargo puts into `deps`: the one that it belongs to lies one folder above.
 fn program() -> Result<PathBuf> {
     let me = std::env::current_exe().context("looking for this program")?;
-    let name = me.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    if name == "xtask" || name == "xtask (deleted)" {
+    let folder = me.parent().unwrap_or(&me);
+    if !folder.ends_with("deps") {
         return Ok(format!("/proc/{}/exe", std::process::id()).into());
     }
-    let beside = me.ancestors().nth(2).map(|folder| folder.join("xtask"));
+    let beside = folder.parent().map(|folder| folder.join(PROGRAM));
     beside
         .filter(|path| matches!(files::is_file(path), Ok(true)))
-        .with_context(|| format!("there is no xtask beside {}", me.display()))
+        .with_context(|| format!("there is no {PROGRAM} above {}", me.display()))
 }

@@ -3,6 +3,7 @@
 use crate::cli;
 use crate::exit::Outcome;
 use crate::front_door;
+use crate::host::json::json;
 use crate::ui::Ui;
 use anyhow::Result;
 use clap_complete::Shell;
@@ -30,7 +31,7 @@ impl Completions {
         );
         let script = String::from_utf8(script)?;
         ui.text(script.trim_end());
-        ui.json(&serde_json::json!({ "shell": self.shell.to_string(), "script": script }))?;
+        ui.json(&json!({ "shell": self.shell.to_string(), "script": script }))?;
         Ok(Outcome::Success)
     }
 }

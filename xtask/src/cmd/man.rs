@@ -4,6 +4,7 @@ use crate::cli;
 use crate::exit::Outcome;
 use crate::front_door;
 use crate::host::files;
+use crate::host::json::json;
 use crate::ui::{Ui, path_names};
 use anyhow::{Context, Result};
 use std::path::PathBuf;
@@ -27,7 +28,7 @@ impl Man {
         let Some(folder) = &self.to else {
             let page = String::from_utf8(page(&command)?)?;
             ui.text(page.trim_end());
-            ui.json(&serde_json::json!({ "page": page }))?;
+            ui.json(&json!({ "page": page }))?;
             return Ok(Outcome::Success);
         };
         std::fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
@@ -38,7 +39,7 @@ impl Man {
             written.push(path);
         }
         ui.line(&format!("{} pages in {}", written.len(), folder.display()));
-        ui.json(&serde_json::json!({ "written": path_names(&written) }))?;
+        ui.json(&json!({ "written": path_names(&written) }))?;
         Ok(Outcome::Success)
     }
 }

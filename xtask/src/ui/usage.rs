@@ -34,19 +34,19 @@ pub(super) fn make_safe(error: &mut clap::Error) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::{Arg, Command};
+    use clap::{Arg, Command as Verb};
 
     #[test]
     fn no_word_of_the_command_line_makes_a_line_or_moves_the_cursor() {
         let command = || {
-            Command::new("x")
+            Verb::new("x")
                 .arg(
                     Arg::new("number")
                         .long("number")
                         .value_parser(clap::value_parser!(u8)),
                 )
                 .arg(Arg::new("file"))
-                .subcommand(Command::new("verb"))
+                .subcommand(Verb::new("verb"))
         };
         for words in [
             &["x", "--a\nFORGED"][..],

@@ -407,7 +407,7 @@ fn the_verb_calls_complete_only_what_an_independent_hash_vouches_for() {
             "--campaign",
             &campaign,
         ];
-        let mut command = assert_cmd::Command::cargo_bin("xtask").unwrap();
+        let mut command = assert_cmd::Command::cargo_bin("lockstep").unwrap();
         let output = command
             .args(words)
             .env("LOCKSTEP_CACHE", cache.path())

@@ -121,7 +121,7 @@ echo 0
             self.at("bin").display(),
             std::env::var("PATH").unwrap_or_default()
         );
-        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lockstep"));
         command
             .args(words)
             .env("PATH", path)

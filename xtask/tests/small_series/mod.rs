@@ -114,7 +114,7 @@ impl Rig {
     }
 
     pub fn xtask(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::cargo_bin("xtask").unwrap();
+        let mut command = Command::cargo_bin("lockstep").unwrap();
         command
             .env("LOCKSTEP_CACHE", self.path("cache"))
             .env("NO_COLOR", "1")

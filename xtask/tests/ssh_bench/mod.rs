@@ -245,7 +245,7 @@ impl SshBench {
 /// Runs the tool; both of its streams.
 pub fn xtask(words: &[&str], code: i32) -> String {
     eprintln!("$ cargo xtask {}", words.join(" "));
-    let mut command = Command::cargo_bin("xtask").unwrap();
+    let mut command = Command::cargo_bin("lockstep").unwrap();
     let output = command
         .current_dir(PROJECT)
         .args(words)
