@@ -30,7 +30,7 @@ pub(super) static ANYWHERE: LazyLock<Vec<Rule>> = LazyLock::new(|| {
         r"\bunix-user:@L@",
         r"\bauth succeeded for '@L@'",
         r"(?i)\b(?:ftp|pop3?)\w*\b[^\n]{0,80}?\b(?-i:USER)[ \t]+@L@(?:[\s\x22'\\<&]|$)",
-        r#"\bLOGIN[ \t]+"?@L@"?[ \t]+\S+[ \t\r]*(?:\n|$)"#,
+        r#"\b[A-Za-z]?\d{1,6}[ \t]+LOGIN[ \t]+"?@L@"?[ \t]+\S"#,
         r"(?:^|\s)@@L@:[\w-]+(?:\.[\w-]+)+",
         r"\b(?:github|gitlab|bitbucket)\.(?:com|org)/@L@/",
         r"\bchown(?:[ \t]+-\S+)*[ \t]+@L@[: ]",
