@@ -12,9 +12,11 @@ mod kconfig_remedies;
 use kconfig_truth::{LIMIT, Random, Truth, raw, setting};
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 use std::time::Instant;
 use xshell::{Shell, cmd};
 use xtask::host::process;
+use xtask::kernel::build::{Compiler, complete};
 use xtask::kernel::kconfig::{
     Config, Definitions, Fragment, Hints, Kind, Outcome, Span, SymbolVerdict, Tri, Value, Values, diff,
     verify,
@@ -83,7 +85,11 @@ impl Tally {
             }
         }
         if !verdict.is_good()
-            && (verdict.why.is_empty() || verdict.why.iter().any(|line| line.contains("found")))
+            && (verdict.why.is_empty()
+                || verdict
+                    .why
+                    .iter()
+                    .any(|line| line.contains(" found") && !line.starts_with("no other setting")))
         {
             wrong("there is no reason".into());
         }
@@ -301,4 +307,68 @@ fn differences_are_those_of_the_tree_s_diffconfig() {
 #[test]
 fn what_config_why_advises_brings_the_value() {
     kconfig_remedies::of_stories(&Truth::new());
+}
+
+/// What `make` says of a file against what Lockstep makes of it.
+#[test]
+fn a_defconfig_becomes_the_config_that_make_defconfig_writes() {
+    let truth = Truth::new();
+    truth.make("defconfig", &[]);
+    let whole = truth.config();
+    let completed = |name: &str, text: &str| {
+        complete(
+            &truth.source,
+            truth.out.path(),
+            Compiler::Found(&truth.toolchain),
+            Path::new(name),
+            text,
+        )
+    };
+    let defconfig = truth.source.join("arch/arm64/configs/defconfig");
+    let text = fs::read_to_string(&defconfig).unwrap();
+    let found = completed("board.config", &text).unwrap().unwrap();
+    println!("arch/arm64/configs/defconfig is {found}");
+    assert!(found.text == whole, "olddefconfig and defconfig give the same");
+    assert!(found.gaps.missing > 1_000 && found.made_for.is_none(), "{found}");
+    assert_eq!(
+        completed("defconfig", &whole).unwrap(),
+        None,
+        "decided by what is in it"
+    );
+    for goal in ["allmodconfig", "allnoconfig", "randconfig"] {
+        truth.make(goal, &[("KCONFIG_SEED", "7")]);
+        assert_eq!(completed("a", &truth.config()).unwrap(), None, "{goal}");
+    }
+    let older = whole
+        .replacen(" 7.", " 6.", 1)
+        .replace("# CONFIG_XZ_DEC_TEST is not set\n", "");
+    let found = completed("older", &older).unwrap().unwrap();
+    assert_eq!(found.gaps.missing, 1, "{found}");
+    assert!(
+        found
+            .made_for
+            .is_some_and(|title| title.starts_with("Linux/arm64 6."))
+    );
+    let lost = whole.replacen("\nCONFIG_NET=y\n", "\n", 1);
+    let found = completed("lost", &lost).unwrap().unwrap();
+    assert!(
+        found.gaps.impossible > 0,
+        "what depends on NET is on without it: {found}"
+    );
+    let foreign = whole
+        .replacen("Linux/arm64", "Linux/x86", 1)
+        .replacen("\nCONFIG_NET=y\n", "\n", 1);
+    let error = format!("{:#}", completed("foreign", &foreign).unwrap_err());
+    assert!(
+        error.contains("was made for x86, and this is about arm64"),
+        "{error}"
+    );
+    let error = format!(
+        "{:#}",
+        completed("notes", "CONFIG_HELLO=y\nCONFIG_WORLD=y\n").unwrap_err()
+    );
+    assert!(
+        error.contains("2 of its 2 symbols are defined by no Kconfig file"),
+        "{error}"
+    );
 }

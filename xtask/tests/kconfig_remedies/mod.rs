@@ -67,7 +67,7 @@ fn judge(title: &str, all: &[Advice], failed: &[String], without: usize, started
 /// What would bring a request that was dropped, behind all requests that it was among.
 pub fn of_requests(truth: &Truth, base: &str, title: &str, dropped: &[(String, SymbolVerdict)]) {
     let started = Instant::now();
-    let limit = setting("LOCKSTEP_KCONFIG_REMEDIES", 10);
+    let limit = setting("LOCKSTEP_KCONFIG_REMEDIES", 5);
     let (with, without): (Vec<_>, Vec<_>) = dropped
         .iter()
         .partition(|(_, verdict)| !verdict.remedy.is_empty());
@@ -92,7 +92,7 @@ pub fn of_requests(truth: &Truth, base: &str, title: &str, dropped: &[(String, S
 pub fn of_stories(truth: &Truth) {
     let definitions = Definitions::read(&truth.source, "arm64");
     let mut random = Random(setting("LOCKSTEP_KCONFIG_SEED", 0x5eed) as u64);
-    let each = setting("LOCKSTEP_KCONFIG_STORIES", 4);
+    let each = setting("LOCKSTEP_KCONFIG_STORIES", 2);
     let names: Vec<&String> = definitions
         .symbols
         .iter()

@@ -18,7 +18,7 @@ pub const LIMIT: Duration = Duration::from_secs(600);
 pub struct Truth {
     pub source: PathBuf,
     pub out: TempDir,
-    toolchain: Toolchain,
+    pub toolchain: Toolchain,
 }
 
 impl Truth {
@@ -68,13 +68,14 @@ impl Truth {
         let folder = tempfile::tempdir_in(self.out.path()).unwrap();
         let path = |at: usize| folder.path().join(format!("{at:05}"));
         for (at, config) in configs.iter().enumerate() {
-            fs::write(path(at), config).unwrap();
+            // conf leaves a file that is as it would write it; a line of ours at its end is not.
+            fs::write(path(at), format!("{config}\n# untouched\n")).unwrap();
         }
         let conf = self.out.path().join("scripts/kconfig/conf");
         let real = conf.with_file_name("conf-of-the-tree");
         fs::rename(&conf, &real).unwrap();
         let script = format!(
-            "#!/bin/sh\nls '{}'/* | xargs -P 2 -I F env KCONFIG_CONFIG=F '{}' \"$@\"\n",
+            "#!/bin/sh\nls '{}'/* | xargs -P 2 -I @ env KCONFIG_CONFIG=@ '{}' \"$@\"\n",
             folder.path().display(),
             real.display()
         );
@@ -82,9 +83,12 @@ impl Truth {
         fs::set_permissions(&conf, fs::Permissions::from_mode(0o755)).unwrap();
         self.make("olddefconfig", &[]);
         fs::rename(&real, &conf).unwrap();
-        (0..configs.len())
+        let after: Vec<String> = (0..configs.len())
             .map(|at| fs::read_to_string(path(at)).unwrap())
-            .collect()
+            .collect();
+        let untouched = after.iter().filter(|after| after.ends_with("# untouched\n"));
+        assert_eq!(untouched.count(), 0, "conf wrote each of them");
+        after
     }
 
     pub fn of_profile(&self, name: &str) -> String {

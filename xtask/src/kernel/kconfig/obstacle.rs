@@ -42,6 +42,13 @@ pub enum Obstacle {
         /// The greatest one.
         high: String,
     },
+    /// A text that a person has to choose.
+    Open {
+        /// The symbol that has it.
+        symbol: String,
+        /// What has to hold: `INITRAMFS_SOURCE != ""`.
+        wanted: String,
+    },
     /// A condition that is constant: `n`, or a comparison of constants.
     Never {
         /// The condition.
@@ -99,6 +106,9 @@ impl fmt::Display for Obstacle {
             }
             Obstacle::Nobody { symbol } => write!(f, "{symbol} has no prompt, and nothing can raise it"),
             Obstacle::OutOfRange { symbol, low, high } => write!(f, "{symbol} can be from {low} to {high}"),
+            Obstacle::Open { symbol, wanted } => {
+                write!(f, "{symbol} needs a text of your choice, with which {wanted}")
+            }
             Obstacle::Never { condition } => write!(f, "{condition} never holds"),
             Obstacle::OnlyModule => f.write_str("it depends on m, and can only be a module"),
             Obstacle::NoModules => f.write_str("this tree has no modules"),

@@ -65,6 +65,12 @@ impl<'a> Search<'a, '_> {
         for value in askable.into_iter().flatten() {
             ways.push(self.set_text(name, symbol, &value, plan));
         }
+        if symbol.kind == Kind::Text && relation != Relation::Equal && symbol.has_prompt() {
+            ways.push(Err(vec![Obstacle::Open {
+                symbol: name.into(),
+                wanted: relation.with(name, &Operand::Constant(text.into()).to_string()),
+            }]));
+        }
         for definition in &symbol.definitions {
             for default in &definition.defaults {
                 match &default.expr {

@@ -232,6 +232,7 @@ fn numbers_and_texts_are_set_where_a_comparison_needs_them() {
         entry("BIG", &["bool \"big\""]),
         entry("X", &["bool \"x\"", "depends on NR > 8 && NAME = \"board\""]),
         entry("Y", &["bool \"y\"", "depends on NR > 100"]),
+        entry("W", &["bool \"w\"", "depends on NAME != \"\""]),
         entry("Z", &["bool \"z\"", "depends on BITS = 48"]),
     ]
     .concat();
@@ -245,6 +246,10 @@ fn numbers_and_texts_are_set_where_a_comparison_needs_them() {
         ["it cannot be y here: NR can be from 2 to 64"]
     );
     assert_eq!(ways(&tree, config, "Z"), ["to have y: CONFIG_BIG=y, CONFIG_Z=y"]);
+    assert_eq!(
+        ways(&tree, config, "W"),
+        ["it cannot be y here: NAME needs a text of your choice, with which NAME != \"\""]
+    );
     assert_eq!(
         advice(&tree, "CONFIG_NR=100\n", "CONFIG_NR=64\n"),
         "no other setting brings it: NR can be from 2 to 64"
