@@ -73,18 +73,12 @@ impl<'a> Search<'a, '_> {
         }
         for definition in &symbol.definitions {
             for default in &definition.defaults {
-                match &default.expr {
-                    Expr::Leaf(Operand::Macro(_)) => {
-                        let now = self.values.written(name, symbol).unwrap_or_else(|| "?".into());
-                        ways.push(Err(vec![Obstacle::Measured {
-                            symbol: name.into(),
-                            value: now,
-                            wanted: relation.with(name, text),
-                        }]));
-                    }
-                    Expr::Leaf(operand) => {
-                        let value = self.values.text(operand).map(|(value, _)| value);
-                        if value.is_some_and(|value| relates(symbol.kind, &value, relation, text)) {
+                let Expr::Leaf(operand) = &default.expr else {
+                    continue;
+                };
+                match self.values.text(operand) {
+                    Some((value, _)) if !matches!(operand, Operand::Macro(_)) => {
+                        if relates(symbol.kind, &value, relation, text) {
                             ways.push(self.default_way(
                                 definition,
                                 &default.condition,
@@ -94,7 +88,12 @@ impl<'a> Search<'a, '_> {
                             ));
                         }
                     }
-                    _ => {}
+                    // A macro, with or without quotes around it.
+                    _ => ways.push(Err(vec![Obstacle::Measured {
+                        symbol: name.into(),
+                        value: self.values.written(name, symbol).unwrap_or_else(|| "?".into()),
+                        wanted: relation.with(name, text),
+                    }])),
                 }
             }
         }

@@ -15,7 +15,7 @@ pub enum Value {
     No,
     /// A string, without its quotes and escapes.
     Text(String),
-    /// `123`, `-1` or `0x1f`, as written.
+    /// `123`, `-1`, `0x1f`, or `34c` of a `hex`, as written.
     Number(String),
 }
 
@@ -52,7 +52,11 @@ impl Value {
         let digits = text.strip_prefix('-').unwrap_or(text);
         let number = match digits.strip_prefix("0x").or(digits.strip_prefix("0X")) {
             Some(hex) => !hex.is_empty() && hex.chars().all(|c| c.is_ascii_hexdigit()),
-            None => !digits.is_empty() && digits.chars().all(|c| c.is_ascii_digit()),
+            // sym_string_valid() takes a hex number without `0x`: `CONFIG_RADIO_GEMTEK_PORT=34c`. Letters first would be a word.
+            None => {
+                digits.starts_with(|c: char| c.is_ascii_digit())
+                    && digits.chars().all(|c| c.is_ascii_hexdigit())
+            }
         };
         number.then(|| Value::Number(text.to_string()))
     }
@@ -60,7 +64,10 @@ impl Value {
     /// Equal as Kconfig sees it: numbers by value, `0x1` is `0x01`.
     pub fn same(&self, other: &Value) -> bool {
         match (self, other) {
-            (Value::Number(a), Value::Number(b)) => number(a) == number(b),
+            (Value::Number(a), Value::Number(b)) => match (number(a), number(b)) {
+                (Some(a), Some(b)) => a == b,
+                _ => a == b,
+            },
             _ => self == other,
         }
     }
@@ -73,7 +80,10 @@ pub(super) fn number(text: &str) -> Option<i128> {
         .map_or((false, text), |digits| (true, digits));
     let value: i128 = match digits.strip_prefix("0x").or(digits.strip_prefix("0X")) {
         Some(hex) => i128::from_str_radix(hex, 16).ok()?,
-        None => digits.parse().ok()?,
+        None => digits
+            .parse()
+            .or_else(|_| i128::from_str_radix(digits, 16))
+            .ok()?,
     };
     if negative {
         value.checked_neg()
@@ -93,5 +103,27 @@ fn unescape(inner: &str) -> Option<String> {
             '\\' => text.push(characters.next()?),
             other => text.push(other),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hex_number_may_lack_its_prefix() {
+        let port = Value::parse("34c").unwrap();
+        assert_eq!(port, Value::Number("34c".into()));
+        assert!(port.same(&Value::Number("0x34C".into())));
+        for word in ["c0de", "34g", "-", "yes"] {
+            assert_eq!(Value::parse(word), None, "{word}");
+        }
+    }
+
+    #[test]
+    fn numbers_too_long_to_be_compared_are_compared_as_texts() {
+        let of = |digit: &str| Value::Number(digit.repeat(60));
+        assert!(!of("1").same(&of("2")));
+        assert!(of("1").same(&of("1")));
     }
 }

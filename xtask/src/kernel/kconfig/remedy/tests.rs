@@ -76,6 +76,8 @@ fn a_test_of_the_compiler_behind_a_closed_if_is_a_proviso() {
 fn a_version_of_the_compiler_is_no_setting() {
     let tree = [
         entry("GCC_VERSION", &["int", "default $(cc-version)"]),
+        entry("PAHOLE_VERSION", &["int", "default \"$(PAHOLE_VERSION)\""]),
+        entry("BTF", &["bool \"btf\"", "depends on PAHOLE_VERSION >= 122"]),
         entry("X", &["bool \"x\"", "depends on GCC_VERSION >= 140000"]),
         entry("NEW", &["def_bool y if GCC_VERSION >= 140000 || $(success,a)"]),
         entry("Y", &["bool \"y\"", "depends on NEW"]),
@@ -86,6 +88,10 @@ fn a_version_of_the_compiler_is_no_setting() {
     assert_eq!(
         ways(&tree, config, "X"),
         [format!("it cannot be y here: {measured}")]
+    );
+    assert_eq!(
+        ways(&tree, config, "BTF"),
+        ["it cannot be y here: PAHOLE_VERSION >= 122 is needed, and this machine measures PAHOLE_VERSION=0"]
     );
     let said = ways(&tree, config, "Y");
     assert!(
