@@ -143,6 +143,8 @@ fn networks() -> Vec<Rule> {
         ),
         ssid(r#"\bop="connection-[^\n]{0,200}? name="([^"\n]{1,64})""#),
         ssid(&format!(r"\bid_str={value}")),
+        // A scan's result
+        ssid(r#"["']([^"'\n]{1,32})["'][^"'\n]{0,60}\b(?:WPA\d?|WEP|RSN|SAE|dBm)\b"#),
         ssid(r#"(?i)"(?:ssid|essid|wifi_name|network_name)"\s*:\s*"([^"\n]{1,64})""#),
     ]
 }
@@ -200,6 +202,7 @@ fn numbers() -> Vec<Rule> {
         number(r"\b(?:cid|CID|csd|CSD)[ \t]+([0-9a-f]{32})\b"),
         // E.164
         number(r"(?:^|[^\w+])(\+[1-9]\d{9,14})\b"),
+        number(r"(?:^|[\s:=\x22'>])(\+[1-9]\d{0,2}[ .-]?\(?\d{2,4}\)?(?:[ .-]\d{2,5}){1,4})\b"),
         number(r"\bserial (0x[0-9a-f]{6,16})\b"),
         number(r"(?i)\b(iqn\.\d{4}-\d\d\.[a-z0-9.:-]+)"),
         number(

@@ -28,6 +28,9 @@ pub(super) static ANYWHERE: LazyLock<Vec<Rule>> = LazyLock::new(|| {
         r"\bSession \S+ of [Uu]ser @L@(?:[.\s]|$)",
         r"\bUser Slice of @L@\.",
         r"\bunix-user:@L@",
+        r"\buser@\d+\.service for @L@",
+        // IRC's `nick!user@host`
+        r"\b@L@!~?[\w.-]+@",
         r"\bauth succeeded for '@L@'",
         r"(?i)\b(?:ftp|pop3?)\w*\b[^\n]{0,80}?\b(?-i:USER)[ \t]+@L@(?:[\s\x22'\\<&]|$)",
         r#"\b[A-Za-z]?\d{1,6}[ \t]+LOGIN[ \t]+"?@L@"?[ \t]+\S"#,
@@ -114,7 +117,7 @@ static ADDRESS: LazyLock<Regex> = LazyLock::new(|| {
 /// `Name <user@host>`, up to six words.
 static PERSON: LazyLock<Regex> = LazyLock::new(|| {
     rule(
-        r#"["']?([A-Za-z\x80-\xff][\w\x80-\xff.'-]*(?: \(?[A-Za-z\x80-\xff][\w\x80-\xff.'-]*\)?){0,5})["']? <[^\s<>@]+@[^\s<>@]+>"#,
+        r#"["']?([A-Za-z\x80-\xff][\w\x80-\xff.'-]*(?: \(?[A-Za-z\x80-\xff][\w\x80-\xff.'-]*\)?){0,5}(?: \d{1,4})?)["']? <[^\s<>@]+@[^\s<>@]+>"#,
     )
 });
 /// Where a patch, a commit or a record names who wrote it.
