@@ -29,6 +29,21 @@ pub(super) static ANYWHERE: LazyLock<Vec<Rule>> = LazyLock::new(|| {
         r"\bUser Slice of @L@\.",
         r"\bunix-user:@L@",
         r"\buser@\d+\.service for @L@",
+        r#"(?i)\buser(?:name)?[ \t]*[:=]?[ \t]*["'\[<(]@L@["'\])>]"#,
+        r"(?i)\buser (?:[\w.-]{1,15}\\)@L@",
+        r"\bfailure for @L@ from\b",
+        r"\b@L@ (?:failed su to|ran command) ",
+        r"\bsession for @L@ (?:started|closed|opened)\b",
+        r"\(@L@\) (?:CMD|MAIL|RELOAD|LIST|BEGIN EDIT|END EDIT) \(",
+        r"(?:^|[\s\x22'=:])/media/@L@/",
+        // RFC 4514, the Common Log Format, FreeRADIUS
+        r"(?i)\b(?:uid|cn|sn|givenname)=([^,\n\x22=+]{2,64}),(?:ou|dc|cn|o|c)=",
+        r" - @L@ \[\d\d/[A-Z][a-z]{2}/\d{4}:",
+        r"\[@L@/[^\]\n]*\] \(from client",
+        r"\bu'@L@'",
+        r"-> \[@L@\]",
+        r"\bUser \d+: @L@\b",
+        r"\b(?:login|mysql\w*|mariadb|psql|smbclient|mosquitto_\w+|ldap\w+|ipmitool|mongosh?|curl|wget)\b[^\n|;]{0,120}?[ \t](?:-u|-U|-l|--user(?:name)?)[ =]?@L@(?:[ \t]|$)",
         // IRC's `nick!user@host`
         r"\b@L@!~?[\w.-]+@",
         r"\bauth succeeded for '@L@'",
@@ -82,7 +97,7 @@ pub(super) static MESSAGE: LazyLock<Vec<Rule>> = LazyLock::new(|| {
             name as Check,
             passwd,
         ),
-        named(r"(?m)^[ \t]*User[ \t]+@L@[ \t]*$"),
+        named(r"(?m)^[ \t]*User[ \t]+@L@[ \t\r]*$"),
         // last(1), `ps aux`
         named(r"(?m)^@L@[ \t]+(?:pts/\d+|tty\w?\d+|:\d+)[ \t]"),
         named(r"(?m)^@L@[ \t]+\d+[ \t]+\d+\.\d[ \t]+\d+\.\d[ \t]+\d+[ \t]+\d+[ \t]"),
@@ -91,6 +106,12 @@ pub(super) static MESSAGE: LazyLock<Vec<Rule>> = LazyLock::new(|| {
         named(r"(?m)^[a-z_][\w-]*:[x*]?:\d+:@L@(?:,@L@)?(?:,@L@)?(?:,@L@)?(?:,@L@)?(?:,@L@)?[ \t\r]*$"),
         // What is typed at a prompt.
         named(r"(?m)^[\w.-]+ login: @L@[ \t\r]*$"),
+        Rule::new(
+            &[Kind::Person],
+            Spread::Everywhere,
+            name,
+            r#""name"\s*:\s*"([^"\n]+)"\s*,\s*"(?:e-?)?mail"\s*:"#,
+        ),
         Rule::new(
             &[Kind::Person],
             Spread::Everywhere,

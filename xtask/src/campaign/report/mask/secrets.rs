@@ -70,14 +70,17 @@ fn after_words() -> Vec<Rule> {
     vec![
         // wpa_cli(8), ipsec.secrets(5), swanctl.conf(5), SQL's `PASSWORD 'x'`; a sentence
         secret(assigned, format!(r#"(?i)(?:{WORD}|\bidentified by|\bpw)[ \t]+(?:"([^"\n]{{4,}})"|'([^'\n]{{4,}})')"#)),
-        secret(telling, format!(r#"(?i){WORD}[ \t]+(?:is|was)[ \t]+["']?([^\s"',;.\x00-\x1f]+)"#)),
-        secret(any, r"(?i)\brecovery[ _-](?:code|key)s?[ \t]*[:=]?[ \t]+([\w-]*\d[\w-]{6,})".into()),
+        secret(telling, format!(r#"(?i){WORD}[ \t]+(?:is|was)[ \t]+(?:now[ \t]+)?["']?([^\s"',;.\x00-\x1f]+)"#)),
+        secret(any, r"(?i)\b(?:recovery|backup|pairing|setup|verification|activation|unlock|one-time)[ _-](?:pin[ _-])?(?:code|key|pin)s?[ \t]*[:=]?[ \t]+((?:,?[ \t]*[\w-]*\d[\w-]{3,})+)".into()),
+        secret(any, r"\b(?:PIN|PUK)\b[^\n\d]{0,30}?\b(\d{4,10})\b".into()),
+        secret(any, format!(r"(?im)\b{WORD} for [^\n:]{{1,60}}:[ \t]+([^\n\x00-\x1f]+)\r?$")),
+        Rule::new(&[Kind::User, Kind::Secret], Spread::Everywhere, assigned, r#"\bchpasswd\b[^\n]*?[\s'"]([a-z_][\w.-]*):([^\s"'<>\\]+)"#),
         // A name and its value as two attributes, members, or an attribute and an element's text
         secret(assigned, format!(r#"(?i)\b(?:name|key|id|option|param)["']?[ \t]*[=:][ \t]*["']?[\w.-]{{0,40}}?{WORD}["']?[\s,/]*(?:-[ \t]*)?["']?(?:value|val|content|data)["']?[ \t]*[=:][ \t]*{VALUE}"#)),
         secret(any, format!(r#"(?i)\b(?:name|key|id)=["'][\w.-]{{0,40}}?{WORD}["'][^<>\n]{{0,80}}>([^<\n]+)<"#)),
         // A dump in hexadecimal that is called so
         secret(any, r"(?im)^[^\n]{0,80}?\b((?:[0-9a-f]{2}[ :-]){7,}[0-9a-f]{2})\b[^\n]{0,40}\b(?:secret|key|password)\b".into()),
-        Rule::new(&[Kind::User, Kind::Secret], Spread::Everywhere, assigned, r#"(?i)\b(?:creds?|credentials?|logins?)[ \t:=]+["']?([\w.@-]+)[:/]([^\s"'<>]+)"#),
+        Rule::new(&[Kind::User, Kind::Secret], Spread::Everywhere, assigned, r#"(?i)\b(?:creds?|credentials?|logins?)[ \t:=]+["']?([\w.@-]+)[ \t]?[:/][ \t]?([^\s"'<>]+)"#),
         // Folders of agents: `keyring-XXXXXX`, `ssh-XXXXXX`
         secret(any, r"/(?:keyring|ssh|gpg|agent)-(\w{6,16})\b".into()),
         secret(any, r"(?i)\bkey:[ \t]*((?:[0-9a-f]{2}[ :-]){7,}[0-9a-f]{2})".into()),
@@ -86,7 +89,9 @@ fn after_words() -> Vec<Rule> {
         // pppd(8)'s chap-secrets, snmpd.conf(5)
         secret(any, r#"(?:^|\s)["']?[\w.@\\-]+["']?[ \t]+\*[ \t]+["']?([^\s"'*]+)["']?[ \t]+(?:\*|\d+\.\d+\.\d+\.\d+)(?:[\s"'\\<]|$)"#.into()),
         secret(any, r#"\bcreateUser[ \t]+\S+[ \t]+(?:MD5|SHA[\d-]*)[ \t]+["']?([^\s"']+)["']?(?:[ \t]+(?:DES|AES[\d-]*)[ \t]+["']?([^\s"']+))?"#.into()),
-        secret(any, r"\br[ow]community6?[ \t]+(\S+)".into()),
+        secret(any, r#"(?:\b|r[ow])community6?(?:[ \t]+|=)["']?([^\s"']+)"#.into()),
+        // FreeRADIUS
+        secret(any, r"\[[^/\]\s]+/([^\]\n]+)\] \(from client".into()),
         secret(any, r#"\bresponse="([0-9a-f]{32,64})""#.into()),
         // Documentation of dracut.cmdline(7): `iscsi:USER:PASSWORD@`; Oracle's `USER/PASSWORD@`
         Rule::new(&[Kind::User, Kind::Secret], Spread::Everywhere, any, r"\biscsi:([^\s:@]+):([^\s@]+)@"),
@@ -151,7 +156,7 @@ fn arguments() -> Vec<Rule> {
         ),
         secret(any, r"\bkeyctl[ \t]+add[ \t]+\w+[ \t]+\S+[ \t]+(\S+)".into()),
         secret(any, format!(r"\w[ \t]+<<<[ \t]*{VALUE}")),
-        secret(any, r"\bhtpasswd[ \t]+-[a-zA-Z]*b[a-zA-Z]*[ \t]+\S+[ \t]+\S+[ \t]+(\S+)".into()),
+        secret(any, r"\bhtpasswd[ \t]+-[a-zA-Z]*b[a-zA-Z]*[ \t]+(?:\S+[ \t]+)?\S+[ \t]+([^\s'\x22]+)".into()),
     ]
 }
 
