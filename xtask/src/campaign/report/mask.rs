@@ -7,13 +7,14 @@
 //!
 //! Masked: names of hosts, users and persons, IPv4 and IPv6 addresses, MAC addresses, `user@host`
 //! and e-mail addresses, keys, their fingerprints and the paths below `.ssh`, passwords and tokens,
-//! names of wireless networks, machine ids and UUIDs, serial numbers of devices.
+//! names of wireless networks, machine ids and UUIDs, serial numbers of devices; and words that are
+//! not understood ([`odd`]).
 //!
 //! Kept: loopback, broadcast, multicast and netmask addresses; names that say nothing (`root`,
 //! `localhost`, `debian`); nodes of the device tree (`serial@feb50000`) and units of systemd
-//! (`getty@tty1.service`), which only look like addresses; mailing lists; hashes, commits, build
-//! ids and addresses of the kernel, without which nothing can be compared; and in the mail for
-//! upstream whom it goes to.
+//! (`getty@tty1.service`), which only look like addresses; mailing lists; hashes, commits and build
+//! ids that a place names, and addresses of the kernel, without which nothing can be compared; and
+//! in the mail for upstream whom it goes to.
 
 mod addresses;
 mod found;

@@ -33,6 +33,7 @@ static SAID: LazyLock<Vec<Rule>> = LazyLock::new(|| {
         format!(r#"(?i)(?:\b|_){word}["']?[ \t]*[=:]?[ \t]*["'\[<]?((?:[0-9a-f]{{2}}[ ,]){{5,19}}[0-9a-f]{{2}})\b"#),
         format!(r#"(?i)(?:\b|_){word}["']?[ \t]*[=:]?[ \t]*["'\[<{{]?[ \t]*((?:0x[0-9a-f]{{2}}[ ,]{{1,2}}){{5,19}}0x[0-9a-f]{{2}})\b"#),
         r"\b(?:en|wl|ww|ib)x([0-9a-f]{12})\b".into(),
+        r"\bwifi_([0-9a-f]{12})_".into(),
         r"(?i)\b(000[13]0001[0-9a-f]{12,24})\b".into(),
     ]
     .iter()
@@ -65,8 +66,21 @@ pub(super) fn find(view: &View, into: &mut Vec<Found>) {
         }
     }
     for found in IPV4.find_iter(text) {
-        if is_ipv4(text, &found.range()) {
-            add(found.range(), Kind::Ip, Spread::Here);
+        // tcpdump(8) writes the port behind a fifth full stop.
+        let arrow = text
+            .get(..found.start())
+            .is_some_and(|before| before.ends_with(b"> "))
+            || text
+                .get(found.end()..)
+                .is_some_and(|rest| rest.starts_with(b" > "));
+        let port = memchr::memrchr(b'.', found.as_bytes()).filter(|_| arrow);
+        let short = port.map(|port| found.start()..found.start().saturating_add(port));
+        let address = |range: &Range<usize>| {
+            let number = text.get(range.end) == Some(&b'.');
+            is_ipv4(text, range) || (number && is_ipv4(text.get(..range.end).unwrap_or_default(), range))
+        };
+        if let Some(range) = [Some(found.range()), short].into_iter().flatten().find(address) {
+            add(range, Kind::Ip, Spread::Here);
         }
     }
     for found in IPV6.find_iter(text) {

@@ -171,7 +171,17 @@ fn is_wanted(kind: Kind, value: &[u8]) -> bool {
         }
         Kind::Secret => {
             let odd = digit || value.iter().any(|byte| !byte.is_ascii_alphabetic());
-            value.len() >= SHORTEST_VALUE && (odd || value.len() >= 8) && !is_word(value)
+            // Times, versions and counts of every record
+            let number = value
+                .iter()
+                .all(|byte| byte.is_ascii_digit() || b"-:./, ".contains(byte));
+            let digits = value.iter().filter(|byte| byte.is_ascii_digit()).count();
+            let telling = if number {
+                digits >= 9
+            } else {
+                odd || value.len() >= 8
+            };
+            value.len() >= SHORTEST_VALUE && telling && !is_word(value)
         }
         Kind::Serial => value.len() >= SHORTEST_VALUE && digit,
         _ => value.len() >= SHORTEST_VALUE,

@@ -94,7 +94,7 @@ const WORDS: &[(Kind, Which, &str)] = &[
     (
         Kind::Id,
         Which::Fraction,
-        "lat lon lng latitude longitude altitude",
+        "lat lon lng latitude longitude altitude gps position location coordinates",
     ),
 ];
 /// How a secret is written, at the end of its label.
@@ -282,11 +282,13 @@ fn checked(
 ) -> Option<(Kind, Range<usize>)> {
     let range = assigned(text, range)?;
     let value = text.get(range.clone())?;
-    let quoted = text.get(range.end).is_some_and(|byte| b"\"'".contains(byte));
+    let before = range.start.checked_sub(1).and_then(|before| text.get(before));
+    let quoted = before.is_some_and(|sign| b"\"'".contains(sign) && text.get(range.end) == Some(sign));
     let address = value.starts_with(b"0x") || value.iter().all(u8::is_ascii_hexdigit);
     let letters = value.iter().any(u8::is_ascii_alphabetic);
     let mixed = value.len() >= 6 && letters && value.iter().any(u8::is_ascii_digit) && !address;
-    let made_up = value.len() >= 4 && !is_plain(value);
+    let shortest = if join == Join::Blank { 6 } else { 4 };
+    let made_up = value.len() >= shortest && !is_plain(value);
     let digits = value.iter().filter(|byte| byte.is_ascii_digit()).count();
     let firm = matches!(join, Join::Equals | Join::Firm);
     // The kernel's hosts and nodes are devices.
@@ -296,7 +298,7 @@ fn checked(
     let wanted = match which {
         Which::All => true,
         Which::NotPlain => made_up || (mixed && join != Join::Colon && quoted),
-        Which::Assigned => made_up || firm,
+        Which::Assigned => firm || quoted || (made_up && join != Join::Blank),
         Which::Named if firm && value.len() >= 3 => {
             return Some((kind, name(text, range).filter(|range| is_name(text, range))?));
         }
@@ -312,7 +314,7 @@ fn checked(
             dot.is_some_and(|dot| value.len().saturating_sub(dot) > 3)
                 && value
                     .iter()
-                    .all(|byte| byte.is_ascii_digit() || b".-+".contains(byte))
+                    .all(|byte| byte.is_ascii_digit() || b".,-+".contains(byte))
         }
     };
     wanted.then_some((kind, range))

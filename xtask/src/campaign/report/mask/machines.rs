@@ -27,9 +27,11 @@ pub(super) static MESSAGE: LazyLock<Vec<Rule>> = LazyLock::new(|| {
         format!(r"(?m)^[ \t]*(?:<\d+>)?{time} @H@ [\w./()@-]+(?:\[\d+\])?: "),
         format!(r"(?m)^[ \t]*<\d+>1 {time} @H@ \S+ \S+ \S+ "),
         r"(?m)^@H@ login: ".into(),
+        // sshd(8)'s known_hosts
+        r"(?m)^@H@(?:,\S+)? (?:ssh-|ecdsa-|sk-)".into(),
         // hosts(5)
         r"(?m)^(?:127\.0\.1\.1|\d+\.\d+\.\d+\.\d+)[ \t]+@H@(?:[ \t]+@H@)?[ \t\r]*$".into(),
-        r"(?m)^[ \t]*(?:Host|HostName|search|domain)[ \t]+@H@[ \t\r]*$".into(),
+        r"(?m)^[ \t]*(?:Host|HostName|hostname|search|domain)[ \t]+@H@[ \t\r]*$".into(),
         r"(?m)^\[?[\w.-]+@@H@[ :][^\n]{0,80}[#$%] ?".into(),
     ]
     .iter()
@@ -150,6 +152,10 @@ fn networks() -> Vec<Rule> {
         ssid(
             r"(?i)\bconnect(?:ing|ed)? to (?:AP|access point|network|ssid):?[ \t]+([^\n,;\x22'(\[\x00-\x1f]{1,32})",
         ),
+        // ConnMan's services: the address and the name in hexadecimal
+        ssid(r"\bwifi_[0-9a-f]{12}_([0-9a-f]{2,64})_(?:managed|adhoc)"),
+        // btrfs(5)
+        ssid(r"\bdevice label (\S+) devid\b"),
         // A scan's result
         ssid(r#"["']([^"'\n]{1,32})["'][^"'\n]{0,60}\b(?:WPA\d?|WEP|RSN|SAE|dBm)\b"#),
         ssid(r#"(?i)"(?:wifi_name|network_name)"\s*:\s*"([^"\n]{1,64})""#),

@@ -123,7 +123,8 @@ pub(super) fn is_plain(value: &[u8]) -> bool {
     segments(value, &(0..value.len())).all(|range| {
         let value = value.get(range).unwrap_or_default();
         let letters = value.iter().all(u8::is_ascii_alphabetic);
-        let address = value.iter().all(u8::is_ascii_hexdigit) && value.len() >= 8 || value.starts_with(b"0x");
+        let hex = value.iter().all(u8::is_ascii_hexdigit) && matches!(value.len(), 8 | 16);
+        let address = hex || value.starts_with(b"0x");
         match judge(value) {
             Segment::Plain => true,
             Segment::Mixed => letters || address,

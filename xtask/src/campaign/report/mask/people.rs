@@ -28,6 +28,11 @@ pub(super) static ANYWHERE: LazyLock<Vec<Rule>> = LazyLock::new(|| {
         r"\bSession \S+ of [Uu]ser @L@(?:[.\s]|$)",
         r"\bUser Slice of @L@\.",
         r"\bunix-user:@L@",
+        r"(?m)\b(?:smbpasswd|useradd|adduser|userdel|usermod|chage)(?:[ \t]+-\w+)+[ \t]+@L@(?:[\s\x22'\\<&]|$)",
+        r"\bkeyring for @L@",
+        r"\b[Pp]assword for '@L@' ",
+        // Whose the path of a remote repository is
+        r"(?i)\b(?:https?|ssh|git)://[^\s/]*git[^\s/]*/@L@/[\w.-]+\.git\b",
         r"\buser@\d+\.service for @L@",
         r#"(?i)\buser(?:name)?[ \t]*[:=]?[ \t]*["'\[<(]@L@["'\])>]"#,
         r"(?i)\buser (?:[\w.-]{1,15}\\)@L@",
@@ -43,7 +48,7 @@ pub(super) static ANYWHERE: LazyLock<Vec<Rule>> = LazyLock::new(|| {
         r"\bu'@L@'",
         r"-> \[@L@\]",
         r"\bUser \d+: @L@\b",
-        r"\b(?:login|mysql\w*|mariadb|psql|smbclient|mosquitto_\w+|ldap\w+|ipmitool|mongosh?|curl|wget)\b[^\n|;]{0,120}?[ \t](?:-u|-U|-l|--user(?:name)?)[ =]?@L@(?:[ \t]|$)",
+        r"\b(?:login|mysql\w*|mariadb|psql|smbclient|mosquitto_\w+|ldap\w+|ipmitool|mongosh?|curl|wget)\b[^\n|;]{0,120}?[ \t](?:-u|-U|-l|--user(?:name)?)[ =]?@L@(?:[\s\x22'\\<&]|$)",
         // IRC's `nick!user@host`
         r"\b@L@!~?[\w.-]+@",
         r"\bauth succeeded for '@L@'",
@@ -105,6 +110,7 @@ pub(super) static MESSAGE: LazyLock<Vec<Rule>> = LazyLock::new(|| {
         // group(5)
         named(r"(?m)^[a-z_][\w-]*:[x*]?:\d+:@L@(?:,@L@)?(?:,@L@)?(?:,@L@)?(?:,@L@)?(?:,@L@)?[ \t\r]*$"),
         // What is typed at a prompt.
+        named(r"(?m)^(?:(?i:login|user ?name|user)[:>]|ftp> user)[ \t]+@L@[ \t\r]*$"),
         named(r"(?m)^[\w.-]+ login: @L@[ \t\r]*$"),
         Rule::new(
             &[Kind::Person],

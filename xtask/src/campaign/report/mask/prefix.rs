@@ -28,7 +28,7 @@ static PREFIX: LazyLock<Regex> = LazyLock::new(|| {
         // A program's name and process
         r"[\w./()@-]{1,64}\[\d{1,10}\]: ",
         // A program's name alone: `kernel: `, and what shells print for it
-        r"[a-z][\w.-]{1,30}: ",
+        r"[a-z/][\w./-]{1,40}: ",
         // grep -n, a quoting mail, a diff
         r"[\w./-]{1,120}:\d{1,9}:",
         r"[>|+] ?",

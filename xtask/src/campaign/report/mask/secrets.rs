@@ -81,9 +81,10 @@ fn after_words() -> Vec<Rule> {
         // A dump in hexadecimal that is called so
         secret(any, r"(?im)^[^\n]{0,80}?\b((?:[0-9a-f]{2}[ :-]){7,}[0-9a-f]{2})\b[^\n]{0,40}\b(?:secret|key|password)\b".into()),
         Rule::new(&[Kind::User, Kind::Secret], Spread::Everywhere, assigned, r#"(?i)\b(?:creds?|credentials?|logins?)[ \t:=]+["']?([\w.@-]+)[ \t]?[:/][ \t]?([^\s"'<>]+)"#),
+        secret(assigned, format!(r"(?im){WORD}\?[ \t]+([^\s\x00-\x1f\x22'<&\\]+)(?:[\s\x22'<&\\]|$)")),
         // Folders of agents: `keyring-XXXXXX`, `ssh-XXXXXX`
         secret(any, r"/(?:keyring|ssh|gpg|agent)-(\w{6,16})\b".into()),
-        secret(any, r"(?i)\bkey:[ \t]*((?:[0-9a-f]{2}[ :-]){7,}[0-9a-f]{2})".into()),
+        secret(any, r"(?i)\bkey(?: \w+)?:[ \t]*((?:[0-9a-f]{2}[ :-]){7,}[0-9a-f]{2})".into()),
         // AUTH and LOGIN of mail (RFC 4954, 9051, 1939), PASS (RFC 959)
         secret(any, r#"(?i)\b(?:ftp|pop3?|imap|smtp)\w*\b[^\n]{0,80}?\b(?-i:PASS|AUTH (?:PLAIN|LOGIN|CRAM-MD5)|APOP \S+|LOGIN \S+)[ \t]+["']?([^\s"']+)"#.into()),
         // pppd(8)'s chap-secrets, snmpd.conf(5)
@@ -106,7 +107,7 @@ fn after_words() -> Vec<Rule> {
         secret(any, r#"(?i)(?:\b|_)(?:proxy-)?authorization["']?[ \t]*[:=][ \t]*["']?(?:(?:bearer|basic|token|digest|negotiate|apikey|aws4-hmac-sha256)[ \t]+)?([^\s"'<>][^\n"'<>]*)"#.into()),
         secret(any, r#"(?i)\b(?:set-)?cookie:[ \t]*([^\n"'<>]+)"#.into()),
         secret(telling, r"(?i)\b(?:bearer|basic)[ \t]+([A-Za-z0-9._~+/-]{8,}={0,3})".into()),
-        secret(any, r"(?i)[?&](?:sig|signature|code|key|auth|access|x-amz-signature|x-amz-credential|sv)=([A-Za-z0-9%._~+/-]{8,}={0,3})".into()),
+        secret(any, r"(?i)[?&](?:sig|signature|code|key|auth|access|x-amz-signature|x-amz-credential)=([A-Za-z0-9%._~+/-]{8,}={0,3})".into()),
         secret(assigned, r#"(?i)\bpass:([^\s"'<>]+)"#.into()),
     ]
 }
@@ -229,6 +230,12 @@ const NO_SECRET: &[&str] = &[
     "missing",
     "expired",
     "authentication",
+    // The next word of its kind: `login password`
+    "password",
+    "passphrase",
+    "token",
+    "secret",
+    "username",
 ];
 
 /// What stands after a word and a sign: cut where the next option begins, and no word that says
