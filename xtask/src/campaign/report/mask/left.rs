@@ -14,7 +14,7 @@ const KEPT: usize = 50_000;
 /// which it is taken for random: words and symbols repeat their letters.
 const RANDOM: f64 = 0.85;
 
-static TOKEN: LazyLock<Regex> = LazyLock::new(|| rule(r"[A-Za-z0-9+/_=-]{12,}"));
+static TOKEN: LazyLock<Regex> = LazyLock::new(|| rule(r"[A-Za-z0-9+/_-]{12,}"));
 
 /// One of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
