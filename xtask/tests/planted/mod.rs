@@ -1,6 +1,7 @@
 //! A corpus of values that no bundle may show, in every form in which a log reaches a run's folder.
 
 pub mod forms;
+pub mod fresh;
 pub mod values;
 
 /// A line and what is planted in it.
@@ -34,7 +35,7 @@ fn read(marked: &str) -> Planted {
 
 /// Every line, of every family.
 pub fn all() -> Vec<Planted> {
-    let families = [values::SECRETS, values::PEOPLE, values::MACHINES];
+    let families = [values::SECRETS, values::PEOPLE, values::MACHINES, fresh::FRESH];
     families.concat().into_iter().map(read).collect()
 }
 

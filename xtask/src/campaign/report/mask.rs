@@ -7,20 +7,23 @@
 //!
 //! Masked: names of hosts, users and persons, IPv4 and IPv6 addresses, MAC addresses, `user@host`
 //! and e-mail addresses, keys, their fingerprints and the paths below `.ssh`, passwords and tokens,
-//! names of wireless networks, machine ids and UUIDs, serial numbers of devices.
+//! names of wireless networks, machine ids and UUIDs, serial numbers of devices; and words that are
+//! not understood ([`odd`]).
 //!
 //! Kept: loopback, broadcast, multicast and netmask addresses; names that say nothing (`root`,
 //! `localhost`, `debian`); nodes of the device tree (`serial@feb50000`) and units of systemd
-//! (`getty@tty1.service`), which only look like addresses; mailing lists; hashes, commits, build
-//! ids and addresses of the kernel, without which nothing can be compared; and in the mail for
-//! upstream whom it goes to.
+//! (`getty@tty1.service`), which only look like addresses; mailing lists; hashes, commits and build
+//! ids that a place names, and addresses of the kernel, without which nothing can be compared; and
+//! in the mail for upstream whom it goes to.
 
 mod addresses;
 mod found;
 mod key;
 mod known;
+mod labels;
 mod left;
 mod machines;
+mod odd;
 mod people;
 mod prefix;
 mod rules;
@@ -63,6 +66,8 @@ pub enum Kind {
     User,
     /// A person's name.
     Person,
+    /// A word that is not understood.
+    Random,
 }
 
 impl Kind {
@@ -80,6 +85,7 @@ impl Kind {
             Kind::Host => "host",
             Kind::User => "user",
             Kind::Person => "person",
+            Kind::Random => "random",
         }
     }
 }
@@ -111,6 +117,7 @@ const MOST: usize = 100_000;
 #[derive(Debug, Default)]
 pub struct Mask {
     known: Known,
+    hashes: odd::Hashes,
     /// Number of a value, by its hash: a log may hold millions of them.
     numbers: HashMap<(Kind, [u8; 32]), usize>,
     counts: BTreeMap<(Kind, usize), usize>,
@@ -159,7 +166,9 @@ impl Mask {
     /// Notes what a block gives away. Every block has to be shown to it before the first is masked.
     pub fn learn(&mut self, block: &[u8]) {
         let block = readable(block);
-        for found in found::resolve(by_rules(&view::views(&block), &block)) {
+        let views = view::views(&block);
+        views.last().into_iter().for_each(|view| self.hashes.learn(view));
+        for found in found::resolve(by_rules(&views, &block)) {
             if found.spread == Spread::Everywhere
                 && let Some(value) = block.get(found.range)
             {
@@ -175,6 +184,9 @@ impl Mask {
         let mut all = by_rules(&views, &block);
         for view in &views {
             self.known.find(view, &mut all);
+        }
+        if let Some(last) = views.last() {
+            self.hashes.find_others(last, &mut all);
         }
         if keep == Keep::Recipients {
             let lines: Vec<_> = RECIPIENTS.find_iter(&block).map(|line| line.range()).collect();
@@ -256,7 +268,7 @@ impl Mask {
             },
             Kind::Host => self.known.full_host(&lower).map_or(lower.clone(), <[u8]>::to_vec),
             Kind::User | Kind::Email | Kind::Serial => lower,
-            Kind::Key | Kind::Secret | Kind::Ssid | Kind::Person => value,
+            Kind::Key | Kind::Secret | Kind::Ssid | Kind::Person | Kind::Random => value,
         }
     }
 }
@@ -272,6 +284,7 @@ fn by_rules(views: &[View], block: &[u8]) -> Vec<Found> {
             rules.iter().for_each(|rule| rule.find(view, &mut all));
         }
         addresses::find(view, &mut all);
+        labels::find(view, &mut all);
         people::addresses(view, &mut all);
     }
     for view in &messages {

@@ -7,11 +7,12 @@ use std::fmt::Write;
 const HEAD: &str = "# What is masked here, and what was left out
 
 The same value has the same placeholder in every file. Masked: names of hosts, users, persons and wireless networks, network and e-mail \
-addresses, keys and their paths, passwords and tokens, ids of machines, boots and file systems, serial numbers. Kept: mailing lists, \
-hashes, commits, build ids, addresses of the kernel; in issue.txt whom the mail goes to, because it cannot be sent without. The SHA-256 in the \
+addresses, keys and their paths, passwords and tokens, ids of machines, boots and file systems, serial numbers, and words that are \
+not understood (`random-`: letters and digits mixed as no symbol, part or release is). Kept: mailing lists, \
+hashes, commits and build ids that a place names, addresses of the kernel; in issue.txt whom the mail goes to, because it cannot be sent without. The SHA-256 in the \
 reports are those of the files before masking. Masking changes lengths: the size fields of a journal in its export format no longer fit.
 
-Rules find what they know. Look through the list of what looks random below, and through the texts, before you hand this to anyone.
+A name or password that is a plain word is found only where something says what it is. Look through the list of what looks random below, and through the texts, before you hand this to anyone.
 
 ";
 

@@ -18,6 +18,9 @@ static BYTES: LazyLock<Regex> = LazyLock::new(|| {
 });
 static IPV4: LazyLock<Regex> = LazyLock::new(|| rule(r"[0-9]+(?:\.[0-9]+)+"));
 static IPV6: LazyLock<Regex> = LazyLock::new(|| rule(r"[0-9A-Fa-f:]*:[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*"));
+/// An address as a number, and in its usual form behind it.
+static NUMBER: LazyLock<Regex> =
+    LazyLock::new(|| rule(r"\b(0x[0-9a-fA-F]{8})\b[^\w\n]{1,4}(\d+\.\d+\.\d+\.\d+)"));
 /// What makes four numbers a version.
 static VERSION: LazyLock<Regex> =
     LazyLock::new(|| rule(r"(?i)(?:version|ver\.?|revision|rev\.?|firmware|fw|bios)[ :=]{1,2}$"));
@@ -30,6 +33,7 @@ static SAID: LazyLock<Vec<Rule>> = LazyLock::new(|| {
         format!(r#"(?i)(?:\b|_){word}["']?[ \t]*[=:]?[ \t]*["'\[<]?((?:[0-9a-f]{{2}}[ ,]){{5,19}}[0-9a-f]{{2}})\b"#),
         format!(r#"(?i)(?:\b|_){word}["']?[ \t]*[=:]?[ \t]*["'\[<{{]?[ \t]*((?:0x[0-9a-f]{{2}}[ ,]{{1,2}}){{5,19}}0x[0-9a-f]{{2}})\b"#),
         r"\b(?:en|wl|ww|ib)x([0-9a-f]{12})\b".into(),
+        r"\bwifi_([0-9a-f]{12})_".into(),
         r"(?i)\b(000[13]0001[0-9a-f]{12,24})\b".into(),
     ]
     .iter()
@@ -53,9 +57,30 @@ pub(super) fn find(view: &View, into: &mut Vec<Found>) {
             add(found.range(), Kind::Mac, Spread::Everywhere);
         }
     }
+    for found in NUMBER.captures_iter(text) {
+        if let (Some(number), Some(address)) = (found.get(1), found.get(2))
+            && is_ipv4(text, &address.range())
+            && is_number_of(number.as_bytes(), address.as_bytes())
+        {
+            add(number.range(), Kind::Ip, Spread::Here);
+        }
+    }
     for found in IPV4.find_iter(text) {
-        if is_ipv4(text, &found.range()) {
-            add(found.range(), Kind::Ip, Spread::Here);
+        // tcpdump(8) writes the port behind a fifth full stop.
+        let arrow = text
+            .get(..found.start())
+            .is_some_and(|before| before.ends_with(b"> "))
+            || text
+                .get(found.end()..)
+                .is_some_and(|rest| rest.starts_with(b" > "));
+        let port = memchr::memrchr(b'.', found.as_bytes()).filter(|_| arrow);
+        let short = port.map(|port| found.start()..found.start().saturating_add(port));
+        let address = |range: &Range<usize>| {
+            let number = text.get(range.end) == Some(&b'.');
+            is_ipv4(text, range) || (number && is_ipv4(text.get(..range.end).unwrap_or_default(), range))
+        };
+        if let Some(range) = [Some(found.range()), short].into_iter().flatten().find(address) {
+            add(range, Kind::Ip, Spread::Here);
         }
     }
     for found in IPV6.find_iter(text) {
@@ -119,6 +144,15 @@ fn is_ipv4(text: &[u8], range: &Range<usize>) -> bool {
         .unwrap_or_default();
     let signs: &[u8] = if private { b"" } else { b"_-" };
     !nobody && !touches(text, range, signs) && (private || !VERSION.is_match(before))
+}
+
+/// Whether a number is this address, in the byte order of the network or of a little machine.
+fn is_number_of(number: &[u8], address: &[u8]) -> bool {
+    let digits = number.get(2..).map(String::from_utf8_lossy);
+    let number = digits.and_then(|digits| u32::from_str_radix(&digits, 16).ok());
+    let address: Option<Ipv4Addr> = String::from_utf8_lossy(address).parse().ok();
+    let bits = address.map(|address| address.to_bits());
+    number.is_some() && (number == bits || number == bits.map(u32::swap_bytes))
 }
 
 /// The address in a run of digits and colons; a colon or full stop behind it is the sentence's.

@@ -5,6 +5,8 @@ use super::found::{Found, Spread};
 use super::rules::{is_nameless, is_word, touches};
 use super::view::View;
 use aho_corasick::{AhoCorasick, AhoCorasickBuilder};
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -12,6 +14,8 @@ use std::ops::Range;
 const SHORTEST_NAME: usize = 3;
 /// Shorter secrets and numbers too.
 const SHORTEST_VALUE: usize = 6;
+/// Shorter encodings are part of too many words.
+const SHORTEST_ENCODED: usize = 8;
 /// So many are looked for; more are masked only where their rule finds them.
 const MOST: usize = 20_000;
 
@@ -29,6 +33,8 @@ struct Entry {
     kind: Kind,
     /// As it was learned; a person's login name is no other word in capitals.
     written: Vec<u8>,
+    /// Whether it may be a part of something longer.
+    inside: bool,
 }
 
 impl Known {
@@ -42,17 +48,29 @@ impl Known {
                 *count = count.saturating_add(usize::from(!self.values.contains_key(&lower)));
                 continue;
             }
-            let entry = Entry {
-                kind,
-                written: spelling,
-            };
-            match self.values.get_mut(&lower) {
-                Some(known) if known.kind <= kind => {}
-                Some(known) => *known = entry,
-                None => drop(self.values.insert(lower, entry)),
+            // Short ones are found as words, long ones inside others too.
+            let inside = spelling.len() >= 12;
+            self.insert(lower, kind, spelling, inside);
+            if kind == Kind::Secret {
+                for encoded in encodings(value) {
+                    self.insert(encoded.to_ascii_lowercase(), kind, encoded, true);
+                }
             }
-            self.built = None;
         }
+    }
+
+    fn insert(&mut self, lower: Vec<u8>, kind: Kind, written: Vec<u8>, inside: bool) {
+        let entry = Entry {
+            kind,
+            written,
+            inside,
+        };
+        match self.values.get_mut(&lower) {
+            Some(known) if known.kind <= kind => {}
+            Some(known) => *known = entry,
+            None => drop(self.values.insert(lower, entry)),
+        }
+        self.built = None;
     }
 
     /// What a learned name is the first part of: `ampere` of `ampere.example`.
@@ -129,6 +147,22 @@ fn spellings(kind: Kind, value: &[u8]) -> Vec<Vec<u8>> {
     all
 }
 
+/// A secret in hexadecimal in both cases, and in base64 (RFC 4648) at each of the three places at
+/// which it can begin in what was encoded, without the digits that its neighbours change.
+fn encodings(value: &[u8]) -> Vec<Vec<u8>> {
+    let mut all = vec![hex::encode(value), hex::encode_upper(value)];
+    for before in 0..3_usize {
+        let bytes = [b"\0\0".get(..before).unwrap_or_default(), value].concat();
+        let digits = before.saturating_mul(8).div_ceil(6)..bytes.len().saturating_mul(8) / 6;
+        for engine in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
+            let encoded = engine.encode(&bytes);
+            all.push(encoded.get(digits.clone()).unwrap_or_default().to_string());
+        }
+    }
+    all.retain(|encoded| encoded.len() >= SHORTEST_ENCODED);
+    all.into_iter().map(String::into_bytes).collect()
+}
+
 fn is_wanted(kind: Kind, value: &[u8]) -> bool {
     let digit = value.iter().any(u8::is_ascii_digit);
     match kind {
@@ -137,7 +171,17 @@ fn is_wanted(kind: Kind, value: &[u8]) -> bool {
         }
         Kind::Secret => {
             let odd = digit || value.iter().any(|byte| !byte.is_ascii_alphabetic());
-            value.len() >= SHORTEST_VALUE && (odd || value.len() >= 8) && !is_word(value)
+            // Times, versions and counts of every record
+            let number = value
+                .iter()
+                .all(|byte| byte.is_ascii_digit() || b"-:./, ".contains(byte));
+            let digits = value.iter().filter(|byte| byte.is_ascii_digit()).count();
+            let telling = if number {
+                digits >= 9
+            } else {
+                odd || value.len() >= 8
+            };
+            value.len() >= SHORTEST_VALUE && telling && !is_word(value)
         }
         Kind::Serial => value.len() >= SHORTEST_VALUE && digit,
         _ => value.len() >= SHORTEST_VALUE,
@@ -165,8 +209,7 @@ fn stands_alone(text: &[u8], range: Range<usize>, entry: &Entry) -> bool {
         }
         Kind::Person => !touches(text, &range, b""),
         Kind::Mac | Kind::Id => !touches(text, &range, b""),
-        // Short ones are found as words, long ones inside others too.
-        _ => value == entry.written && (value.len() >= 12 || !touches(text, &range, b"")),
+        _ => value == entry.written && (entry.inside || !touches(text, &range, b"")),
     }
 }
 

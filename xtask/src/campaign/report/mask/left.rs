@@ -10,17 +10,11 @@ use std::sync::LazyLock;
 const MOST: usize = 200;
 /// So many are told apart.
 const KEPT: usize = 50_000;
-/// Bits of entropy for each character from which text is taken for random: English and symbols have
-/// less than 4.
-const RANDOM: f64 = 4.1;
+/// Share of the most entropy that a token of its length can have (Shannon's, over its bytes), from
+/// which it is taken for random: words and symbols repeat their letters.
+const RANDOM: f64 = 0.85;
 
-static TOKEN: LazyLock<Regex> = LazyLock::new(|| rule(r"[A-Za-z0-9+/_=-]{20,}"));
-/// What says that hexadecimal digits are a hash, a commit, or an id of a build.
-static HASH: LazyLock<Regex> = LazyLock::new(|| {
-    rule(
-        r"(?i)(?:sha-?(?:1|256|512)|md5|commit|build[ _-]?id|hash|digest|nonce|index|tree|parent|blob|from|fixes|patch|kernel key|cert[^\n]{0,60}|id)\W{1,6}(?:sha1\W{1,3})?$",
-    )
-});
+static TOKEN: LazyLock<Regex> = LazyLock::new(|| rule(r"[A-Za-z0-9+/_-]{12,}"));
 
 /// One of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,13 +52,10 @@ impl Leftovers {
             line
         };
         for found in TOKEN.find_iter(text) {
-            let before = text
-                .get(found.start().saturating_sub(48)..found.start())
-                .unwrap_or_default();
             let symbol = text
                 .get(found.end()..)
                 .is_some_and(|rest| rest.starts_with(b"+0x"));
-            match judge(found.as_bytes(), before) {
+            match judge(found.as_bytes()) {
                 _ if symbol => continue,
                 Token::Ordinary => continue,
                 Token::Hash => {
@@ -99,23 +90,24 @@ enum Token {
     Random,
 }
 
-fn judge(token: &[u8], before: &[u8]) -> Token {
+fn judge(token: &[u8]) -> Token {
     let bare: Vec<u8> = token.iter().copied().filter(|byte| *byte != b'-').collect();
     // `ffff800080003d60-ffff800080003d68`
     if token.len() == 33 && token.get(16) == Some(&b'-') && bare.iter().all(u8::is_ascii_hexdigit) {
         return Token::Ordinary;
     }
     let digits = bare.iter().filter(|byte| byte.is_ascii_digit()).count();
+    // Those that no place names were masked.
     if bare.len() >= 24 && bare.iter().all(u8::is_ascii_hexdigit) && digits > 0 && digits < bare.len() {
-        let known = matches!(token.len(), 40 | 64 | 96 | 128) || HASH.is_match(before);
-        return if known { Token::Hash } else { Token::Random };
+        return Token::Hash;
     }
     let class = |of: fn(&u8) -> bool| token.iter().filter(|byte| of(byte)).count();
     let capitals = class(u8::is_ascii_uppercase);
     let small = class(u8::is_ascii_lowercase);
     let path = class(|byte| *byte == b'/') > 3 || class(|byte| *byte == b'_') > 2;
-    let mixed = capitals >= 3 && small >= 3 && digits >= 2;
-    if mixed && !path && entropy(token) >= RANDOM {
+    let mixed = capitals >= 2 && small >= 2 && digits >= 2;
+    let most = (token.len().min(64) as f64).log2();
+    if mixed && !path && entropy(token) >= RANDOM * most {
         return Token::Random;
     }
     Token::Ordinary

@@ -27,9 +27,11 @@ pub(super) static MESSAGE: LazyLock<Vec<Rule>> = LazyLock::new(|| {
         format!(r"(?m)^[ \t]*(?:<\d+>)?{time} @H@ [\w./()@-]+(?:\[\d+\])?: "),
         format!(r"(?m)^[ \t]*<\d+>1 {time} @H@ \S+ \S+ \S+ "),
         r"(?m)^@H@ login: ".into(),
+        // sshd(8)'s known_hosts
+        r"(?m)^@H@(?:,\S+)? (?:ssh-|ecdsa-|sk-)".into(),
         // hosts(5)
         r"(?m)^(?:127\.0\.1\.1|\d+\.\d+\.\d+\.\d+)[ \t]+@H@(?:[ \t]+@H@)?[ \t\r]*$".into(),
-        r"(?m)^[ \t]*(?:Host|HostName|search|domain)[ \t]+@H@[ \t\r]*$".into(),
+        r"(?m)^[ \t]*(?:Host|HostName|hostname|search|domain)[ \t]+@H@[ \t\r]*$".into(),
         r"(?m)^\[?[\w.-]+@@H@[ :][^\n]{0,80}[#$%] ?".into(),
     ]
     .iter()
@@ -112,6 +114,11 @@ fn hosts() -> Vec<Rule> {
         r"\b[Hh]ost name is @H@",
         r#"(?i)\bhostname[ \t]+["']@H@["']"#,
         r"\brhost=@H@",
+        r#"(?:^|[\s"'=])//@H@/"#,
+        r"\bmount[ \t]+(?:-\S+[ \t]+)*@H@:/",
+        r"\bfrom @H@ \(\[",
+        r"(?i)\bsysname\.0 = (?:string: )?@H@",
+        r"(?i)\b(?:peer|neighbou?r) @H@ (?:unreachable|is|port|up|down)\b",
         r"\bCN ?= ?@H@",
         r"\bLast login: [^\n]{0,80} from @H@",
         r"\bDHCP[A-Z]+\(\S+\) \S+ \S+ @H@",
@@ -129,13 +136,12 @@ fn hosts() -> Vec<Rule> {
 fn networks() -> Vec<Rule> {
     let value = r#"(?:"([^"\n]{1,64})"|'([^'\n]{1,64})'|([^\s"'<>,)]{1,64}))"#;
     vec![
-        ssid(&format!(r#"(?i)(?:\b|_)e?ssid\d?["']?[ \t]*[=:][ \t]*{value}"#)),
         ssid(r#"(?i)\bSSID[ \t]+["']([^"'\n]{1,64})["']"#),
         ssid(
             r#"(?i)\b(?:access point|wi-?fi network|wireless network|known network|connection|network)[ \t]+['"]([^'"\n]{1,64})['"]"#,
         ),
         ssid(&format!(
-            r"\b(?:nmcli|iwctl|iw|iwconfig)\b[^\n|;]{{0,120}}?[ \t](?:connect|essid|join)[ \t]+{value}"
+            r"\b(?:nmcli|iwctl|iw|iwconfig)\b[^\n|;]{{0,120}}?[ \t](?:connect|essid|ssid|join)[ \t]+{value}"
         )),
         ssid(&format!(r"\bwpa_passphrase[ \t]+{value}")),
         ssid(
@@ -143,7 +149,16 @@ fn networks() -> Vec<Rule> {
         ),
         ssid(r#"\bop="connection-[^\n]{0,200}? name="([^"\n]{1,64})""#),
         ssid(&format!(r"\bid_str={value}")),
-        ssid(r#"(?i)"(?:ssid|essid|wifi_name|network_name)"\s*:\s*"([^"\n]{1,64})""#),
+        ssid(
+            r"(?i)\bconnect(?:ing|ed)? to (?:AP|access point|network|ssid):?[ \t]+([^\n,;\x22'(\[\x00-\x1f]{1,32})",
+        ),
+        // ConnMan's services: the address and the name in hexadecimal
+        ssid(r"\bwifi_[0-9a-f]{12}_([0-9a-f]{2,64})_(?:managed|adhoc)"),
+        // btrfs(5)
+        ssid(r"\bdevice label (\S+) devid\b"),
+        // A scan's result
+        ssid(r#"["']([^"'\n]{1,32})["'][^"'\n]{0,60}\b(?:WPA\d?|WEP|RSN|SAE|dBm)\b"#),
+        ssid(r#"(?i)"(?:wifi_name|network_name)"\s*:\s*"([^"\n]{1,64})""#),
     ]
 }
 
@@ -197,9 +212,13 @@ fn numbers() -> Vec<Rule> {
         number(r"\biSerial[ \t]+(?:\d+[ \t]+)?([A-Za-z0-9._-]{4,64})"),
         number(r"\b[Ss]erial[ \t]+((?:[A-Z]+[0-9-]|[0-9]+[A-Z-])[A-Z0-9-]{4,40})\b"),
         number(r"\b(?:board|product|chassis|system)_serial[ \t]*[=:][ \t]*([A-Za-z0-9/._-]{4,63})"),
+        // NMEA 0183's sentences with a place
+        number(r"\$G[A-Z](?:GGA|RMC|GLL|GNS),(?:[\d.]+,)?(?:[AV],)?(\d+\.\d+,[NS]),(\d+\.\d+,[EW])"),
+        number(r"\bgpg: [^\n]{0,40}\b[Kk]ey ([0-9A-F]{8,40})\b"),
         number(r"\b(?:cid|CID|csd|CSD)[ \t]+([0-9a-f]{32})\b"),
         // E.164
         number(r"(?:^|[^\w+])(\+[1-9]\d{9,14})\b"),
+        number(r"(?:^|[\s:=\x22'>])(\+[1-9]\d{0,2}[ .-]?\(?\d{2,4}\)?(?:[ .-]\d{2,5}){1,4})\b"),
         number(r"\bserial (0x[0-9a-f]{6,16})\b"),
         number(r"(?i)\b(iqn\.\d{4}-\d\d\.[a-z0-9.:-]+)"),
         number(

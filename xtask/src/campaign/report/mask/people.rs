@@ -28,6 +28,29 @@ pub(super) static ANYWHERE: LazyLock<Vec<Rule>> = LazyLock::new(|| {
         r"\bSession \S+ of [Uu]ser @L@(?:[.\s]|$)",
         r"\bUser Slice of @L@\.",
         r"\bunix-user:@L@",
+        r"(?m)\b(?:smbpasswd|useradd|adduser|userdel|usermod|chage)(?:[ \t]+-\w+)+[ \t]+@L@(?:[\s\x22'\\<&]|$)",
+        r"\bkeyring for @L@",
+        r"\b[Pp]assword for '@L@' ",
+        // Whose the path of a remote repository is
+        r"(?i)\b(?:https?|ssh|git)://[^\s/]*git[^\s/]*/@L@/[\w.-]+\.git\b",
+        r"\buser@\d+\.service for @L@",
+        r#"(?i)\buser(?:name)?[ \t]*[:=]?[ \t]*["'\[<(]@L@["'\])>]"#,
+        r"(?i)\buser (?:[\w.-]{1,15}\\)@L@",
+        r"\bfailure for @L@ from\b",
+        r"\b@L@ (?:failed su to|ran command) ",
+        r"\bsession for @L@ (?:started|closed|opened)\b",
+        r"\(@L@\) (?:CMD|MAIL|RELOAD|LIST|BEGIN EDIT|END EDIT) \(",
+        r"(?:^|[\s\x22'=:])/media/@L@/",
+        // RFC 4514, the Common Log Format, FreeRADIUS
+        r"(?i)\b(?:uid|cn|sn|givenname)=([^,\n\x22=+]{2,64}),(?:ou|dc|cn|o|c)=",
+        r" - @L@ \[\d\d/[A-Z][a-z]{2}/\d{4}:",
+        r"\[@L@/[^\]\n]*\] \(from client",
+        r"\bu'@L@'",
+        r"-> \[@L@\]",
+        r"\bUser \d+: @L@\b",
+        r"\b(?:login|mysql\w*|mariadb|psql|smbclient|mosquitto_\w+|ldap\w+|ipmitool|mongosh?|curl|wget)\b[^\n|;]{0,120}?[ \t](?:-u|-U|-l|--user(?:name)?)[ =]?@L@(?:[\s\x22'\\<&]|$)",
+        // IRC's `nick!user@host`
+        r"\b@L@!~?[\w.-]+@",
         r"\bauth succeeded for '@L@'",
         r"(?i)\b(?:ftp|pop3?)\w*\b[^\n]{0,80}?\b(?-i:USER)[ \t]+@L@(?:[\s\x22'\\<&]|$)",
         r#"\b[A-Za-z]?\d{1,6}[ \t]+LOGIN[ \t]+"?@L@"?[ \t]+\S"#,
@@ -79,7 +102,7 @@ pub(super) static MESSAGE: LazyLock<Vec<Rule>> = LazyLock::new(|| {
             name as Check,
             passwd,
         ),
-        named(r"(?m)^[ \t]*User[ \t]+@L@[ \t]*$"),
+        named(r"(?m)^[ \t]*User[ \t]+@L@[ \t\r]*$"),
         // last(1), `ps aux`
         named(r"(?m)^@L@[ \t]+(?:pts/\d+|tty\w?\d+|:\d+)[ \t]"),
         named(r"(?m)^@L@[ \t]+\d+[ \t]+\d+\.\d[ \t]+\d+\.\d[ \t]+\d+[ \t]+\d+[ \t]"),
@@ -87,7 +110,14 @@ pub(super) static MESSAGE: LazyLock<Vec<Rule>> = LazyLock::new(|| {
         // group(5)
         named(r"(?m)^[a-z_][\w-]*:[x*]?:\d+:@L@(?:,@L@)?(?:,@L@)?(?:,@L@)?(?:,@L@)?(?:,@L@)?[ \t\r]*$"),
         // What is typed at a prompt.
+        named(r"(?m)^(?:(?i:login|user ?name|user)[:>]|ftp> user)[ \t]+@L@[ \t\r]*$"),
         named(r"(?m)^[\w.-]+ login: @L@[ \t\r]*$"),
+        Rule::new(
+            &[Kind::Person],
+            Spread::Everywhere,
+            name,
+            r#""name"\s*:\s*"([^"\n]+)"\s*,\s*"(?:e-?)?mail"\s*:"#,
+        ),
         Rule::new(
             &[Kind::Person],
             Spread::Everywhere,
@@ -114,7 +144,7 @@ static ADDRESS: LazyLock<Regex> = LazyLock::new(|| {
 /// `Name <user@host>`, up to six words.
 static PERSON: LazyLock<Regex> = LazyLock::new(|| {
     rule(
-        r#"["']?([A-Za-z\x80-\xff][\w\x80-\xff.'-]*(?: \(?[A-Za-z\x80-\xff][\w\x80-\xff.'-]*\)?){0,5})["']? <[^\s<>@]+@[^\s<>@]+>"#,
+        r#"["']?([A-Za-z\x80-\xff][\w\x80-\xff.'-]*(?: \(?[A-Za-z\x80-\xff][\w\x80-\xff.'-]*\)?){0,5}(?: \d{1,4})?)["']? <[^\s<>@]+@[^\s<>@]+>"#,
     )
 });
 /// Where a patch, a commit or a record names who wrote it.

@@ -27,7 +27,8 @@ static PREFIX: LazyLock<Regex> = LazyLock::new(|| {
         r"\d{1,12}\.\d{3,9}[ >|:]{1,3}",
         // A program's name and process
         r"[\w./()@-]{1,64}\[\d{1,10}\]: ",
-        r"kernel: ",
+        // A program's name alone: `kernel: `, and what shells print for it
+        r"[a-z/][\w./-]{1,40}: ",
         // grep -n, a quoting mail, a diff
         r"[\w./-]{1,120}:\d{1,9}:",
         r"[>|+] ?",

@@ -13,8 +13,6 @@ use std::sync::LazyLock;
 /// Words at whose end a name announces a secret: `password`, `GITHUB_TOKEN`, `wpa-psk`,
 /// `accessToken`.
 const WORD: &str = r"(?:pass(?:wor[dt]|wd|wrd|[ _-]?phrase|code)|ps?swd|pwd|mot de passe|token|secret|credentials?|(?:api|access|secret|private|encryption|auth|shared|account|signing|preshared|client|master|session|license|network|luks|host|static|nonce)[ ._-]?key|psk|wep[ _-]?key|pin[ _-]?code|puk|cookie|sess(?:ion)?[_-]?id|csrf|connection[_-]?string|sae[_-]?password|mnemonic|t?otp[ _-](?:seed|key))";
-/// Endings of such a name that say how the secret is written.
-const WRITTEN: &str = r"(?:[_-](?:b64|base(?:64)?|hex|raw|data|value|text|enc|encrypted))?";
 /// A value, in quotes with whatever is in them, or up to the next blank.
 const VALUE: &str = r#"(?:"((?:[^"\\\n]|\\.)+)"|'([^'\n]+)'|([^\s"'<>\x00]+))"#;
 
@@ -70,26 +68,31 @@ const KEY_TEXT: &str = r"([A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=)";
 
 fn after_words() -> Vec<Rule> {
     vec![
-        secret(
-            assigned,
-            format!(r#"(?i){WORD}s?\d*{WRITTEN}(?:["'\]]*|</\w+>)[ \t]*(?::=|=>|::?|=)[ \t]*\[?{VALUE}"#),
-        ),
-        secret(assigned, r#"(?i)(?:\b|_)(?:pass|pw|pin|wep_key\d|auth|key_mgmt_psk)["']?[ \t]*=[ \t]*(?:"((?:[^"\\\n]|\\.)+)"|'([^'\n]+)'|([^\s"'<>]+))"#.into()),
-        secret(assigned, format!(r"(?i)(?:^|\s)--?[\w-]{{0,40}}?{WORD}[ \t]+{VALUE}")),
-        secret(any, format!(r"(?i)<[\w:-]{{0,40}}{WORD}(?:\s[^>\n]{{0,80}})?>([^<\n]+)<")),
-        // `SSHPASS=x`, `ansible_ssh_pass: x`
-        secret(assigned, format!(r"(?:\b[A-Z_]{{1,40}}(?:PASS|PW)|\b[a-z_]{{1,40}}_(?:pass|pw))[ \t]*[=:][ \t]*{VALUE}")),
         // wpa_cli(8), ipsec.secrets(5), swanctl.conf(5), SQL's `PASSWORD 'x'`; a sentence
         secret(assigned, format!(r#"(?i)(?:{WORD}|\bidentified by|\bpw)[ \t]+(?:"([^"\n]{{4,}})"|'([^'\n]{{4,}})')"#)),
-        secret(telling, format!(r#"(?i){WORD}[ \t]+(?:is|was)[ \t]+["']?([^\s"',;.\x00-\x1f]+)"#)),
-        secret(any, r"(?i)\brecovery[ _-](?:code|key)s?[ \t]*[:=]?[ \t]+([\w-]*\d[\w-]{6,})".into()),
-        secret(any, r"(?i)\bkey:[ \t]*((?:[0-9a-f]{2}[ :-]){7,}[0-9a-f]{2})".into()),
+        secret(telling, format!(r#"(?i){WORD}[ \t]+(?:is|was)[ \t]+(?:now[ \t]+)?["']?([^\s"',;.\x00-\x1f]+)"#)),
+        secret(any, r"(?i)\b(?:recovery|backup|pairing|setup|verification|activation|unlock|one-time)[ _-](?:pin[ _-])?(?:code|key|pin)s?[ \t]*[:=]?[ \t]+((?:,?[ \t]*[\w-]*\d[\w-]{3,})+)".into()),
+        secret(any, r"\b(?:PIN|PUK)\b[^\n\d]{0,30}?\b(\d{4,10})\b".into()),
+        secret(any, format!(r"(?im)\b{WORD} for [^\n:]{{1,60}}:[ \t]+([^\n\x00-\x1f]+)\r?$")),
+        Rule::new(&[Kind::User, Kind::Secret], Spread::Everywhere, assigned, r#"\bchpasswd\b[^\n]*?[\s'"]([a-z_][\w.-]*):([^\s"'<>\\]+)"#),
+        // A name and its value as two attributes, members, or an attribute and an element's text
+        secret(assigned, format!(r#"(?i)\b(?:name|key|id|option|param)["']?[ \t]*[=:][ \t]*["']?[\w.-]{{0,40}}?{WORD}["']?[\s,/]*(?:-[ \t]*)?["']?(?:value|val|content|data)["']?[ \t]*[=:][ \t]*{VALUE}"#)),
+        secret(any, format!(r#"(?i)\b(?:name|key|id)=["'][\w.-]{{0,40}}?{WORD}["'][^<>\n]{{0,80}}>([^<\n]+)<"#)),
+        // A dump in hexadecimal that is called so
+        secret(any, r"(?im)^[^\n]{0,80}?\b((?:[0-9a-f]{2}[ :-]){7,}[0-9a-f]{2})\b[^\n]{0,40}\b(?:secret|key|password)\b".into()),
+        Rule::new(&[Kind::User, Kind::Secret], Spread::Everywhere, assigned, r#"(?i)\b(?:creds?|credentials?|logins?)[ \t:=]+["']?([\w.@-]+)[ \t]?[:/][ \t]?([^\s"'<>]+)"#),
+        secret(assigned, format!(r"(?im){WORD}\?[ \t]+([^\s\x00-\x1f\x22'<&\\]+)(?:[\s\x22'<&\\]|$)")),
+        // Folders of agents: `keyring-XXXXXX`, `ssh-XXXXXX`
+        secret(any, r"/(?:keyring|ssh|gpg|agent)-(\w{6,16})\b".into()),
+        secret(any, r"(?i)\bkey(?: \w+)?:[ \t]*((?:[0-9a-f]{2}[ :-]){7,}[0-9a-f]{2})".into()),
         // AUTH and LOGIN of mail (RFC 4954, 9051, 1939), PASS (RFC 959)
         secret(any, r#"(?i)\b(?:ftp|pop3?|imap|smtp)\w*\b[^\n]{0,80}?\b(?-i:PASS|AUTH (?:PLAIN|LOGIN|CRAM-MD5)|APOP \S+|LOGIN \S+)[ \t]+["']?([^\s"']+)"#.into()),
         // pppd(8)'s chap-secrets, snmpd.conf(5)
         secret(any, r#"(?:^|\s)["']?[\w.@\\-]+["']?[ \t]+\*[ \t]+["']?([^\s"'*]+)["']?[ \t]+(?:\*|\d+\.\d+\.\d+\.\d+)(?:[\s"'\\<]|$)"#.into()),
         secret(any, r#"\bcreateUser[ \t]+\S+[ \t]+(?:MD5|SHA[\d-]*)[ \t]+["']?([^\s"']+)["']?(?:[ \t]+(?:DES|AES[\d-]*)[ \t]+["']?([^\s"']+))?"#.into()),
-        secret(any, r"\br[ow]community6?[ \t]+(\S+)".into()),
+        secret(any, r#"(?:\b|r[ow])community6?(?:[ \t]+|=)["']?([^\s"']+)"#.into()),
+        // FreeRADIUS
+        secret(any, r"\[[^/\]\s]+/([^\]\n]+)\] \(from client".into()),
         secret(any, r#"\bresponse="([0-9a-f]{32,64})""#.into()),
         // Documentation of dracut.cmdline(7): `iscsi:USER:PASSWORD@`; Oracle's `USER/PASSWORD@`
         Rule::new(&[Kind::User, Kind::Secret], Spread::Everywhere, any, r"\biscsi:([^\s:@]+):([^\s@]+)@"),
@@ -103,9 +106,8 @@ fn after_words() -> Vec<Rule> {
         // HTTP's headers
         secret(any, r#"(?i)(?:\b|_)(?:proxy-)?authorization["']?[ \t]*[:=][ \t]*["']?(?:(?:bearer|basic|token|digest|negotiate|apikey|aws4-hmac-sha256)[ \t]+)?([^\s"'<>][^\n"'<>]*)"#.into()),
         secret(any, r#"(?i)\b(?:set-)?cookie:[ \t]*([^\n"'<>]+)"#.into()),
-        secret(any, r#"(?i)\bx-[a-z-]*(?:key|token|auth|secret)["']?[ \t]*[:=][ \t]*["']?([^\s"'<>,]+)"#.into()),
         secret(telling, r"(?i)\b(?:bearer|basic)[ \t]+([A-Za-z0-9._~+/-]{8,}={0,3})".into()),
-        secret(any, r"(?i)[?&](?:sig|signature|code|key|auth|access|x-amz-signature|x-amz-credential|sv)=([A-Za-z0-9%._~+/-]{8,}={0,3})".into()),
+        secret(any, r"(?i)[?&](?:sig|signature|code|key|auth|access|x-amz-signature|x-amz-credential)=([A-Za-z0-9%._~+/-]{8,}={0,3})".into()),
         secret(assigned, r#"(?i)\bpass:([^\s"'<>]+)"#.into()),
     ]
 }
@@ -155,7 +157,7 @@ fn arguments() -> Vec<Rule> {
         ),
         secret(any, r"\bkeyctl[ \t]+add[ \t]+\w+[ \t]+\S+[ \t]+(\S+)".into()),
         secret(any, format!(r"\w[ \t]+<<<[ \t]*{VALUE}")),
-        secret(any, r"\bhtpasswd[ \t]+-[a-zA-Z]*b[a-zA-Z]*[ \t]+\S+[ \t]+\S+[ \t]+(\S+)".into()),
+        secret(any, r"\bhtpasswd[ \t]+-[a-zA-Z]*b[a-zA-Z]*[ \t]+(?:\S+[ \t]+)?\S+[ \t]+([^\s'\x22]+)".into()),
     ]
 }
 
@@ -228,11 +230,17 @@ const NO_SECRET: &[&str] = &[
     "missing",
     "expired",
     "authentication",
+    // The next word of its kind: `login password`
+    "password",
+    "passphrase",
+    "token",
+    "secret",
+    "username",
 ];
 
 /// What stands after a word and a sign: cut where the next option begins, and no word that says
 /// that there is none.
-fn assigned(text: &[u8], range: Range<usize>) -> Option<Range<usize>> {
+pub(super) fn assigned(text: &[u8], range: Range<usize>) -> Option<Range<usize>> {
     let value = text.get(range.clone())?;
     let quoted = range.start.checked_sub(1).and_then(|before| text.get(before));
     let quoted = quoted.is_some_and(|sign| b"\"'".contains(sign) && text.get(range.end) == Some(sign));
@@ -247,7 +255,7 @@ fn assigned(text: &[u8], range: Range<usize>) -> Option<Range<usize>> {
         || (plain.starts_with('$')
             && !plain.get(1..).is_some_and(|rest| rest.contains('$'))
             && !plain.chars().any(|c| c.is_ascii_digit()));
-    let path = plain.starts_with('/') && plain.matches('/').count() >= 2 || plain.starts_with("~/");
+    let path = plain.starts_with(['/', '~']) && plain.contains('/') && super::odd::is_plain(value);
     let telling = value
         .iter()
         .any(|byte| byte.is_ascii_alphanumeric() || *byte >= 0x80 || (quoted && !byte.is_ascii_whitespace()));

@@ -221,6 +221,22 @@ fn what_looks_random_is_listed_by_its_place_and_never_as_a_whole() {
     let text = b"one\nx Zk3vB9q_LmT4xWc7RyP2aN8sD1 y\ncommit c7cbfd157255405a133bf3ae08b61eaa8ae30ca4\nabcdef0123456789abcdef0123456789\n";
     assert_eq!(left.look("f", 1, text), 5);
     let places: Vec<&str> = left.listed.iter().map(|one| one.place.as_str()).collect();
-    assert_eq!((places, left.hashes), (vec!["f:2", "f:4"], 1));
+    assert_eq!((places, left.hashes), (vec!["f:2"], 2));
     assert_eq!(left.listed[0].shape, "Zk3v..., 26 characters");
+}
+
+#[test]
+fn a_learned_secret_is_masked_in_other_encodings() {
+    check(
+        "password=hunter2zebra\n68756e746572327a65627261 x\nPGI+aHVudGVyMnplYnJhPC9iPg==\nhunter2%7Aebra",
+        "password=secret-1\nsecret-2 x\nPGI+secret-3random-1\nsecret-1",
+    );
+}
+
+#[test]
+fn a_word_that_is_not_understood_is_masked_and_the_words_around_it_stay() {
+    check(
+        "usb 1-1: new device whsec_abcdef173ghijkl at 0000:00:01.0, ffff800080003d60",
+        "usb 1-1: new device whsec_random-1 at 0000:00:01.0, ffff800080003d60",
+    );
 }

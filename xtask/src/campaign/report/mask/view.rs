@@ -155,7 +155,9 @@ pub(super) fn message_views(views: &[View]) -> Vec<View> {
         .chain(&all)
         .filter_map(|view| view.each_line(prefix::wrapped));
     let unwrapped: Vec<View> = unwrapped.collect();
+    let inner: Vec<View> = unwrapped.iter().filter_map(View::messages).collect();
     all.extend(unwrapped);
+    all.extend(inner);
     all
 }
 
