@@ -19,8 +19,10 @@ use crate::kernel::stage;
 use crate::kernel::toolchain::Toolchain;
 use crate::kernel::tree::Stack;
 use crate::manifest::Manifest;
+use crate::ui::Part;
 use anyhow::{Context as _, Result, bail, ensure};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use xshell::{Shell, cmd};
 
 /// Arguments of `cargo xtask setup`.
@@ -60,7 +62,10 @@ impl Setup {
             context.ui.confirm(context.global.consent(), "Do this?")?;
         }
         let mut watch = Stopwatch::default();
+        context.ui.tell_as_json();
+        context.ui.begin_parts(&PARTS);
         ensure(context, &self.tree, &mut watch)?;
+        context.ui.end_parts();
         context.ui.json(&json!({ "phases": watch.phases }))?;
         context.ui.line("Everything is there. Next: cargo xtask rehearse");
         Ok(Outcome::Success)
@@ -156,18 +161,38 @@ fn vanilla_manifest(cache: &Path) -> Option<Manifest> {
     stage::read_manifest(&cache.join("vanilla")).ok()
 }
 
-/// Makes what is missing, in order. Dying half-way it leaves whole parts only: each gets its name when it is complete.
+/// The parts of [`ensure`], for [`crate::ui::Ui::begin_parts`]. Their usual times are those of docs/performance.md.
+pub const PARTS: [Part; 4] = [
+    part("packages of this machine", 60, false),
+    part("kernel source, user land of the board", 80, true),
+    part("vanilla kernel", 480, true),
+    part("virtual board", 15, true),
+];
+
+/// A part of a long command, with its usual seconds.
+pub const fn part(name: &'static str, usual_s: u64, is_work: bool) -> Part {
+    Part {
+        name,
+        usual: Duration::from_secs(usual_s),
+        is_work,
+    }
+}
+
+/// Makes what is missing. Dying half-way it leaves whole parts only: each gets its name when it is complete.
 pub fn ensure(context: &Context, tree: &TreeFlags, watch: &mut Stopwatch) -> Result<VirtualBoard> {
     let cache = &context.folders.cache;
     std::fs::create_dir_all(cache).with_context(|| format!("making the cache folder {}", cache.display()))?;
     if !needs(context, tree)?.is_empty() {
         authenticate()?;
     }
+    let [packages, source, kernel, board] = PARTS.map(|part| part.name);
+    context.ui.begin_part(packages);
     watch.time("install packages", || install(context))?;
-    if tree.kernel.is_none() {
-        watch.time("fetch and import the kernel source", || import(context))?;
-    }
+    context.ui.begin_part(source);
+    source_and_user_land(context, tree, watch)?;
+    context.ui.begin_part(kernel);
     let vanilla = vanilla(context, tree, watch)?;
+    context.ui.begin_part(board);
     let held = hold(context, "virtual", None)?;
     let made = watch.time("make the virtual board", || {
         let task = context.ui.task("make the virtual board", None);
@@ -179,6 +204,42 @@ pub fn ensure(context: &Context, tree: &TreeFlags, watch: &mut Stopwatch) -> Res
     });
     drop(held);
     made
+}
+
+/// The kernel source and the board's user land, side by side: each keeps one core busy, and they wait for different servers.
+fn source_and_user_land(context: &Context, tree: &TreeFlags, watch: &mut Stopwatch) -> Result<()> {
+    let mut beside = Stopwatch::default();
+    std::thread::scope(|scope| {
+        let user_land = scope.spawn(|| {
+            beside.time("make the user land", || -> Result<()> {
+                // A board that is there has its own.
+                if VirtualBoard::open(&context.folders).is_ok() {
+                    return Ok(());
+                }
+                let task = context.ui.task("make the board's user land", None);
+                virt::make_user_land(&context.folders, &mut |line| task.detail(line))?;
+                task.done("");
+                Ok(())
+            })
+        });
+        let imported = match tree.kernel {
+            None => watch.time("fetch and import the kernel source", || import(context)),
+            Some(_) => Ok(()),
+        };
+        let prepared = imported.and_then(|()| {
+            let place = Place::of(&context.folders.cache, tree.kernel.as_deref())?;
+            let task = context.ui.task("prepare the work tree", None);
+            watch.time("prepare the work tree", || place.open())?;
+            task.done(&place.key);
+            Ok(())
+        });
+        let made = user_land
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        prepared.and(made)
+    })?;
+    watch.phases.append(&mut beside.phases);
+    Ok(())
 }
 
 /// Where sudo is needed it asks for the password now, while the terminal is free.
@@ -256,9 +317,7 @@ fn import(context: &Context) -> Result<()> {
 fn vanilla(context: &Context, flags: &TreeFlags, watch: &mut Stopwatch) -> Result<Manifest> {
     let cache = &context.folders.cache;
     let place = Place::of(cache, flags.kernel.as_deref())?;
-    let task = context.ui.task("prepare the work tree", None);
-    let mut tree = watch.time("prepare the work tree", || place.open())?;
-    task.done(&place.key);
+    let mut tree = place.open()?;
     let base = tree.base()?;
     let toolchain = Toolchain::find()?;
     let profile = Profile::vanilla(&context.folders.project);
@@ -272,7 +331,8 @@ fn vanilla(context: &Context, flags: &TreeFlags, watch: &mut Stopwatch) -> Resul
     tree.move_to(&base)?;
     let builder = Builder {
         source: tree.path().to_path_buf(),
-        out: place.builds.join(&profile.name),
+        // Where the debug kernel goes on: see `Profile::vanilla`.
+        out: place.builds.join(Profile::lockdep(&context.folders.project).name),
         cache: cache.clone(),
         profile,
         toolchain,
