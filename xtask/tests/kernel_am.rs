@@ -320,7 +320,10 @@ fn generated_mails_become_the_commits_that_git_am_makes() {
     );
 }
 
-/// The commits of this project, each on its parent: what the mail of a commit makes has to be that commit.
+/// Commits of this project that are tried, spread over its history: each takes half a second, and there are ever more.
+const OF_HISTORY: usize = 60;
+
+/// Commits of this project, each on its parent: what the mail of a commit makes has to be that commit.
 #[test]
 fn the_mails_of_this_project_s_history_make_its_commits() {
     let project = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
@@ -367,7 +370,8 @@ fn the_mails_of_this_project_s_history_make_its_commits() {
         .map(|mail| (String::from_utf8(mail[5..45].to_vec()).unwrap(), mail))
         .collect();
     assert_eq!(mails.len(), commits.len());
-    for id in &commits {
+    let tried = commits.iter().rev().step_by(commits.len().div_ceil(OF_HISTORY));
+    for id in tried.clone() {
         let mail = &mails[*id];
         let wanted = judge.find_commit(Oid::from_str(id).unwrap()).unwrap();
         tree.move_to(&wanted.parent_id(0).unwrap().to_string()).unwrap();
@@ -393,7 +397,7 @@ fn the_mails_of_this_project_s_history_make_its_commits() {
     }
     println!(
         "the mails of {} of {} commits of this project make these commits",
-        commits.len(),
+        tried.len(),
         commits.len()
     );
 }

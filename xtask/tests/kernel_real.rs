@@ -69,6 +69,11 @@ impl Rig {
         path
     }
 
+    /// The board's kernel with nothing to debug.
+    fn plain(&self) -> Profile {
+        Profile::of(self.project(), "vanilla", &["virtual-board", "vanilla"])
+    }
+
     fn project(&self) -> &Path {
         &self.folders.project
     }
@@ -94,9 +99,9 @@ fn a_configuration_that_is_in_force_is_not_made_again_until_something_changes() 
             .unwrap();
         (configured, steps)
     };
-    let (first, steps) = configure(Profile::vanilla(rig.project()));
+    let (first, steps) = configure(rig.plain());
     assert_eq!(steps, 1);
-    let (second, steps) = configure(Profile::vanilla(rig.project()));
+    let (second, steps) = configure(rig.plain());
     assert_eq!(steps, 0, "nothing changed");
     assert_eq!(
         (&second.release, second.verdicts.len()),
@@ -104,8 +109,8 @@ fn a_configuration_that_is_in_force_is_not_made_again_until_something_changes() 
     );
     // One more request, and somebody's hand in .config.
     let more = rig.fragment("CONFIG_BLK_DEV_LOOP=y\n");
-    assert_eq!(configure(Profile::vanilla(rig.project()).with(more.clone())).1, 1);
-    assert_eq!(configure(Profile::vanilla(rig.project()).with(more.clone())).1, 0);
+    assert_eq!(configure(rig.plain().with(more.clone())).1, 1);
+    assert_eq!(configure(rig.plain().with(more.clone())).1, 0);
     let config = rig.out.path().join(".config");
     let text = fs::read_to_string(&config).unwrap();
     fs::write(
@@ -113,7 +118,7 @@ fn a_configuration_that_is_in_force_is_not_made_again_until_something_changes() 
         text.replace("CONFIG_BLK_DEV_LOOP=y", "# CONFIG_BLK_DEV_LOOP is not set"),
     )
     .unwrap();
-    let (again, steps) = configure(Profile::vanilla(rig.project()).with(more));
+    let (again, steps) = configure(rig.plain().with(more));
     assert_eq!(steps, 1, "an edited .config is not believed");
     assert!(again.config.is_yes("BLK_DEV_LOOP"));
 }
@@ -153,17 +158,14 @@ fn the_plan_of_a_build_is_what_the_makefiles_list() {
 fn both_profiles_get_every_symbol_and_their_own_release() {
     let rig = Rig::new();
     let config = rig.out.path().join(".config");
-    let vanilla = rig
-        .configure(Profile::vanilla(rig.project()), &Base::AllNo, &[])
-        .unwrap();
+    let vanilla = rig.configure(rig.plain(), &Base::AllNo, &[]).unwrap();
     assert!(vanilla.verdicts.len() > 130);
     assert!(vanilla.release.ends_with("-devices"), "{}", vanilla.release);
     assert_eq!(vanilla.kept, None);
     let first = bytes_and_time(&config);
 
     // The same again leaves the file alone, so that nothing would be built anew.
-    rig.configure(Profile::vanilla(rig.project()), &Base::AllNo, &[])
-        .unwrap();
+    rig.configure(rig.plain(), &Base::AllNo, &[]).unwrap();
     assert_eq!(bytes_and_time(&config), first);
 
     let lockdep = rig
@@ -197,7 +199,7 @@ fn symbols_that_do_not_come_are_explained_and_nothing_is_put_in_force() {
     let extra = rig.fragment(
         "CONFIG_PROVE_RCU=y\nCONFIG_DEBUG_WW_MUTEX_SLOPATH=y\nCONFIG_ROCKCHIP_PM_DOMAINS=m\nCONFIG_VIDEO_VIVID=m\nCONFIG_PROC_FS=n\n",
     );
-    let profile = Profile::vanilla(rig.project()).with(extra);
+    let profile = rig.plain().with(extra);
     let error = rig.configure(profile, &Base::AllNo, &[]).unwrap_err();
     let failed = error
         .downcast_ref::<NotTaken>()
@@ -258,9 +260,7 @@ fn every_profile_gets_all_that_it_asks_for() {
 #[test]
 fn a_configuration_of_the_users_is_the_base() {
     let rig = Rig::new();
-    let base = rig
-        .configure(Profile::vanilla(rig.project()), &Base::AllNo, &[])
-        .unwrap();
+    let base = rig.configure(rig.plain(), &Base::AllNo, &[]).unwrap();
     let mine = rig.out.path().join("my.config");
     fs::rename(rig.out.path().join(".config"), &mine).unwrap();
     let text = fs::read(&mine).unwrap();

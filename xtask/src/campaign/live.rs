@@ -9,7 +9,7 @@ use super::plan::Planned;
 use super::report::{RowOutcome, Tone};
 use super::stopwatch::Stopwatch;
 use crate::host::one_line::one_line;
-use crate::ui::{self, Block, Look, Ui};
+use crate::ui::{self, Block, Look, PartTeller, Ui};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
@@ -28,6 +28,8 @@ const KERNEL_LINES: usize = 6;
 pub struct Live {
     state: Arc<Mutex<State>>,
     painter: Option<Painter>,
+    /// The run may be a part of a longer command.
+    part: PartTeller,
 }
 
 struct Painter {
@@ -76,7 +78,11 @@ impl Live {
         let painter = block
             .is_shown()
             .then(|| Painter::start(block, state.clone(), log));
-        Live { state, painter }
+        Live {
+            state,
+            painter,
+            part: ui.part_teller(),
+        }
     }
 
     /// A row of the plan begins.
@@ -127,6 +133,7 @@ impl Live {
     }
 
     fn changed(&self) {
+        self.part.left(hold(&self.state).view(Instant::now()).left);
         if let Some(changed) = self.painter.as_ref().and_then(|painter| painter.changed.as_ref()) {
             let _ = changed.send(());
         }

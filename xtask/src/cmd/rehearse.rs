@@ -21,11 +21,14 @@ pub struct Rehearse {
 }
 
 const CAMPAIGN: &str = "campaigns/rehearsal.toml";
+/// The last part of it.
+const THE_CAMPAIGN: &str = "campaign";
 
 impl Rehearse {
     /// Runs the verb.
     pub fn run(&self, context: &Context) -> Result<Outcome> {
         let started = Instant::now();
+        context.ui.tell_as_json();
         let prepared = Prepared::of(context, Path::new(CAMPAIGN), &self.flags)?;
         let needs = setup::needs(context, &self.flags.tree)?;
         needs.tell(context);
@@ -34,8 +37,13 @@ impl Rehearse {
         }
         let consent = prepared.ask(context)?;
         let mut watch = Stopwatch::default();
+        let mut parts = setup::PARTS.to_vec();
+        parts.push(setup::part(THE_CAMPAIGN, 270, true));
+        context.ui.begin_parts(&parts);
         setup::ensure(context, &self.flags.tree, &mut watch)?;
+        context.ui.begin_part(THE_CAMPAIGN);
         let outcome = prepared.run(context, consent)?;
+        context.ui.end_parts();
         for (phase, seconds) in watch.phases.iter().filter(|(_, seconds)| *seconds >= 1.0) {
             context.ui.line(&format!("Set-up: {phase} took {seconds:.0} s"));
         }

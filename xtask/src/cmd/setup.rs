@@ -19,8 +19,10 @@ use crate::kernel::stage;
 use crate::kernel::toolchain::Toolchain;
 use crate::kernel::tree::Stack;
 use crate::manifest::Manifest;
+use crate::ui::Part;
 use anyhow::{Context as _, Result, bail, ensure};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use xshell::{Shell, cmd};
 
 /// Arguments of `cargo xtask setup`.
@@ -60,7 +62,10 @@ impl Setup {
             context.ui.confirm(context.global.consent(), "Do this?")?;
         }
         let mut watch = Stopwatch::default();
+        context.ui.tell_as_json();
+        context.ui.begin_parts(&PARTS);
         ensure(context, &self.tree, &mut watch)?;
+        context.ui.end_parts();
         context.ui.json(&json!({ "phases": watch.phases }))?;
         context.ui.line("Everything is there. Next: cargo xtask rehearse");
         Ok(Outcome::Success)
@@ -88,6 +93,49 @@ fn only_packages(context: &Context) -> Result<Outcome> {
 /// What is not there yet, as lines for a person.
 pub struct Needs {
     lines: Vec<String>,
+    asks: Asks,
+}
+
+/// What the parts that are missing ask of this machine, and what it has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Asks {
+    /// Bytes on the disk of the cache, at the most that there is at a time.
+    disk: u64,
+    /// Bytes that an ordinary user may still write there.
+    free: u64,
+    /// Bytes of memory that are available, where the kernel says so.
+    memory: Option<u64>,
+}
+
+/// Memory that a build with two jobs and the virtual board need, bytes: measured 2.1 GB at the most.
+const MEMORY: u64 = 3_000_000_000;
+/// What the vanilla kernel and the debug kernel take on the disk, staged, with their objects and the compiler cache, bytes.
+const KERNEL: u64 = 2_500_000_000;
+/// The same of the board and its user land.
+const BOARD: u64 = 1_500_000_000;
+
+impl Asks {
+    /// The sentence for a person: what is needed, what there is, and what to do where that is not enough.
+    fn sentence(self) -> String {
+        let gb = |bytes: u64| format!("{:.1} GB", bytes as f64 / 1e9);
+        let mut said = format!(
+            "It needs {} of disk ({} are free) and {} of memory",
+            gb(self.disk),
+            gb(self.free),
+            gb(MEMORY)
+        );
+        if let Some(memory) = self.memory {
+            said += &format!(" ({} are free)", gb(memory));
+        }
+        said.push('.');
+        if self.disk > self.free {
+            said += " The disk is too small: make room, or set LOCKSTEP_CACHE to a folder on a larger one.";
+        }
+        if self.memory.is_some_and(|memory| memory < MEMORY) {
+            said += " With less memory it may be very slow, or be killed: close what you do not need.";
+        }
+        said
+    }
 }
 
 impl Needs {
@@ -109,6 +157,7 @@ impl Needs {
         self.lines
             .iter()
             .for_each(|line| context.ui.line(&format!("  - {line}")));
+        context.ui.line(&self.asks.sentence());
     }
 }
 
@@ -126,48 +175,93 @@ pub fn needs(context: &Context, tree: &TreeFlags) -> Result<Needs> {
         ));
     }
     let place = Place::of(cache, tree.kernel.as_deref());
+    let mut disk = 0_u64;
     match (&tree.kernel, &place) {
-        (None, Err(_)) => lines.push(
+        (None, Err(_)) => {
+            disk = disk.saturating_add(source::SPACE_NEEDED);
+            lines.push(
             "fetch Debian's newest linux-source-7.x (170 MB) and import it as a git repository (1.6 GB), with a work \
              tree (1.7 GB)"
                 .into(),
-        ),
+            );
+        }
         (Some(_), Err(_)) => drop(place?),
         (_, Ok(_)) => {}
     }
     let board_is_there = VirtualBoard::open(&context.folders).is_ok();
     if !vanilla_is_current(context, tree) {
-        lines.push("build the vanilla kernel (about 8 minutes on two cores, 600 MB)".into());
+        disk = disk.saturating_add(KERNEL);
+        lines.push(
+            "build the vanilla kernel (about 8 minutes on two cores, 2.5 GB with the debug kernel)".into(),
+        );
         if board_is_there {
             lines.push("make the virtual board anew around it: what is on its disk now is lost".into());
         }
     }
     if !board_is_there {
+        disk = disk.saturating_add(BOARD);
         lines.push(
             "make the virtual board: a Debian arm64 root file system (100 MB to download, about 5 minutes), a disk of \
              2 GB (700 MB in use)"
                 .into(),
         );
     }
-    Ok(Needs { lines })
+    Ok(Needs {
+        lines,
+        asks: Asks {
+            disk,
+            free: free_below(cache)?,
+            memory: Builder::available_memory(),
+        },
+    })
+}
+
+/// Bytes that are free where a folder is, or will be.
+fn free_below(folder: &Path) -> Result<u64> {
+    let mut there = folder;
+    while !files::is_there(there)? {
+        let Some(parent) = there.parent() else { break };
+        there = parent;
+    }
+    source::free_space(there)
 }
 
 fn vanilla_manifest(cache: &Path) -> Option<Manifest> {
     stage::read_manifest(&cache.join("vanilla")).ok()
 }
 
-/// Makes what is missing, in order. Dying half-way it leaves whole parts only: each gets its name when it is complete.
+/// The parts of [`ensure`], for [`crate::ui::Ui::begin_parts`]. Their usual times are those of docs/performance.md.
+pub const PARTS: [Part; 4] = [
+    part("packages of this machine", 60, false),
+    part("kernel source, user land of the board", 80, true),
+    part("vanilla kernel", 480, true),
+    part("virtual board", 15, true),
+];
+
+/// A part of a long command, with its usual seconds.
+pub const fn part(name: &'static str, usual_s: u64, is_work: bool) -> Part {
+    Part {
+        name,
+        usual: Duration::from_secs(usual_s),
+        is_work,
+    }
+}
+
+/// Makes what is missing. Dying half-way it leaves whole parts only: each gets its name when it is complete.
 pub fn ensure(context: &Context, tree: &TreeFlags, watch: &mut Stopwatch) -> Result<VirtualBoard> {
     let cache = &context.folders.cache;
     std::fs::create_dir_all(cache).with_context(|| format!("making the cache folder {}", cache.display()))?;
     if !needs(context, tree)?.is_empty() {
         authenticate()?;
     }
+    let [packages, source, kernel, board] = PARTS.map(|part| part.name);
+    context.ui.begin_part(packages);
     watch.time("install packages", || install(context))?;
-    if tree.kernel.is_none() {
-        watch.time("fetch and import the kernel source", || import(context))?;
-    }
+    context.ui.begin_part(source);
+    source_and_user_land(context, tree, watch)?;
+    context.ui.begin_part(kernel);
     let vanilla = vanilla(context, tree, watch)?;
+    context.ui.begin_part(board);
     let held = hold(context, "virtual", None)?;
     let made = watch.time("make the virtual board", || {
         let task = context.ui.task("make the virtual board", None);
@@ -179,6 +273,42 @@ pub fn ensure(context: &Context, tree: &TreeFlags, watch: &mut Stopwatch) -> Res
     });
     drop(held);
     made
+}
+
+/// The kernel source and the board's user land, side by side: each keeps one core busy, and they wait for different servers.
+fn source_and_user_land(context: &Context, tree: &TreeFlags, watch: &mut Stopwatch) -> Result<()> {
+    let mut beside = Stopwatch::default();
+    std::thread::scope(|scope| {
+        let user_land = scope.spawn(|| {
+            beside.time("make the user land", || -> Result<()> {
+                // A board that is there has its own.
+                if VirtualBoard::open(&context.folders).is_ok() {
+                    return Ok(());
+                }
+                let task = context.ui.task("make the board's user land", None);
+                virt::make_user_land(&context.folders, &mut |line| task.detail(line))?;
+                task.done("");
+                Ok(())
+            })
+        });
+        let imported = match tree.kernel {
+            None => watch.time("fetch and import the kernel source", || import(context)),
+            Some(_) => Ok(()),
+        };
+        let prepared = imported.and_then(|()| {
+            let place = Place::of(&context.folders.cache, tree.kernel.as_deref())?;
+            let task = context.ui.task("prepare the work tree", None);
+            watch.time("prepare the work tree", || place.open())?;
+            task.done(&place.key);
+            Ok(())
+        });
+        let made = user_land
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        prepared.and(made)
+    })?;
+    watch.phases.append(&mut beside.phases);
+    Ok(())
 }
 
 /// Where sudo is needed it asks for the password now, while the terminal is free.
@@ -256,9 +386,7 @@ fn import(context: &Context) -> Result<()> {
 fn vanilla(context: &Context, flags: &TreeFlags, watch: &mut Stopwatch) -> Result<Manifest> {
     let cache = &context.folders.cache;
     let place = Place::of(cache, flags.kernel.as_deref())?;
-    let task = context.ui.task("prepare the work tree", None);
-    let mut tree = watch.time("prepare the work tree", || place.open())?;
-    task.done(&place.key);
+    let mut tree = place.open()?;
     let base = tree.base()?;
     let toolchain = Toolchain::find()?;
     let profile = Profile::vanilla(&context.folders.project);
@@ -272,7 +400,8 @@ fn vanilla(context: &Context, flags: &TreeFlags, watch: &mut Stopwatch) -> Resul
     tree.move_to(&base)?;
     let builder = Builder {
         source: tree.path().to_path_buf(),
-        out: place.builds.join(&profile.name),
+        // Where the debug kernel goes on: see `Profile::vanilla`.
+        out: place.builds.join(Profile::lockdep(&context.folders.project).name),
         cache: cache.clone(),
         profile,
         toolchain,
@@ -317,4 +446,40 @@ fn key(base: &str, toolchain: &Toolchain, profile: &Profile) -> Result<String> {
         inputs.push_str(&files::sha256_file(fragment)?);
     }
     Ok(files::sha256(inputs.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_too_little_is_said_before_anything_starts() {
+        let enough = Asks {
+            disk: 9_000_000_000,
+            free: 50_000_000_000,
+            memory: Some(4_000_000_000),
+        };
+        assert_eq!(
+            enough.sentence(),
+            "It needs 9.0 GB of disk (50.0 GB are free) and 3.0 GB of memory (4.0 GB are free)."
+        );
+        let short = Asks {
+            free: 8_000_000_000,
+            memory: Some(1_000_000_000),
+            ..enough
+        };
+        assert!(short.sentence().contains("The disk is too small: make room"));
+        assert!(short.sentence().contains("With less memory it may be very slow"));
+        let unknown = Asks {
+            memory: None,
+            ..enough
+        };
+        assert!(unknown.sentence().ends_with("and 3.0 GB of memory."));
+    }
+
+    #[test]
+    fn the_space_of_a_folder_that_is_not_there_yet_is_that_of_the_next_one_above() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(free_below(&folder.path().join("a/b/c")).unwrap() > 0);
+    }
 }

@@ -16,7 +16,8 @@ use xshell::{Cmd, Shell, cmd};
                         Example:\n  cargo xtask test --yes\n  cargo xtask test --fast\n  cargo xtask test --long --yes"
 )]
 pub struct Test {
-    /// Only format, lint and fast tests; nothing is installed for them (`cargo xtask setup --packages`)
+    /// What to run after each edit: format, lint and the tests that take less than a second or so; nothing is installed for them
+    /// (`cargo xtask setup --packages`)
     #[arg(long)]
     fast: bool,
     /// The tests that take too long for every change, too: each broken variant of a patch, each boot method (about two hours)
@@ -45,6 +46,32 @@ const AFTER_SETUP: &[&str] = &[
     "virt_netconsole",
     "virt_ramoops",
     "virt_heart",
+];
+
+/// Left out of `--fast`, by the beginnings of their names: what kills a run at each of its instants, and what talks to a real sshd,
+/// mounts disk images, runs make or waits for a time limit. Together they take ten times as long as all others.
+const SLOW: &[&str] = &[
+    "campaign::engine::killed::",
+    "campaign::smoke::tests::",
+    "campaign::soak::tests::",
+    "host::process::tests::",
+    "board_backup::",
+    "board_deploy::",
+    "board_heart::",
+    "board_mounts::",
+    "board_offline::",
+    "board_safety::",
+    "board_situation::",
+    "board_ssh::",
+    "boot_remains::",
+    "campaign_file::",
+    "capture_serial::",
+    "circles::",
+    "cli_interrupt::",
+    "hostile_input::",
+    "kernel_",
+    "slot_init::",
+    "ssh_restarted::",
 ];
 
 impl Test {
@@ -86,9 +113,21 @@ impl Test {
     /// What is run, in this order, with the title of each.
     fn stages<'a>(&self, sh: &'a Shell) -> Vec<(&'static str, Cmd<'a>)> {
         let logs = cmd!(sh, "cargo test --no-fail-fast --package kernel-log");
+        // nextest runs the tests of both programs side by side, where it is installed.
+        let runner: &[&str] = match cmd!(sh, "cargo nextest --version").quiet().ignore_stderr().read() {
+            Ok(_) => &[
+                "nextest",
+                "run",
+                "--status-level",
+                "slow",
+                "--final-status-level",
+                "fail",
+            ],
+            Err(_) => &["test"],
+        };
         let fast = cmd!(
             sh,
-            "cargo test --no-fail-fast --package xtask --lib --bins --test fast"
+            "cargo {runner...} --no-fail-fast --package xtask --lib --bins --test fast"
         );
         let mut stages = vec![
             ("format", cmd!(sh, "cargo fmt --all --check")),
@@ -98,7 +137,8 @@ impl Test {
             ),
         ];
         if self.fast {
-            stages.extend([("logs", logs), ("fast tests", fast)]);
+            let skipped = SLOW.iter().flat_map(|name| ["--skip", name]);
+            stages.extend([("logs", logs), ("fast tests", fast.arg("--").args(skipped))]);
             return stages;
         }
         stages.extend([
@@ -131,25 +171,32 @@ struct Counts {
 }
 
 impl Counts {
-    /// Adds a closing line of libtest: `test result: ok. 3 passed; 0 failed; 0 ignored; …`.
+    /// Adds a closing line of libtest: `test result: ok. 3 passed; 0 failed; 0 ignored; …`, or of nextest:
+    /// `     Summary [   1.2s] 6 tests run: 3 passed (1 slow), 1 failed, 2 timed out, 4 skipped`.
     fn read(&mut self, line: &str) {
-        let Some(rest) = line.strip_prefix("test result: ") else {
+        let parts = match line.strip_prefix("test result: ") {
+            Some(rest) => rest.split_once(". "),
+            None => line
+                .trim_start()
+                .strip_prefix("Summary [")
+                .and_then(|rest| rest.split_once("run: ")),
+        };
+        let Some((_, parts)) = parts else {
             return;
         };
-        let rest = rest.split_once(". ").map_or("", |(_, rest)| rest);
-        for part in rest.split("; ") {
-            match part.split_once(' ') {
-                Some((number, "passed")) => {
-                    self.passed = self.passed.saturating_add(number.parse().unwrap_or(0))
-                }
-                Some((number, "failed")) => {
-                    self.failed = self.failed.saturating_add(number.parse().unwrap_or(0))
-                }
-                Some((number, "ignored")) => {
-                    self.ignored = self.ignored.saturating_add(number.parse().unwrap_or(0))
-                }
-                _ => {}
-            }
+        for part in parts.split([';', ',']) {
+            let mut words = part.split_whitespace();
+            let Some(number) = words.next().and_then(|word| word.parse().ok()) else {
+                continue;
+            };
+            let sum = match words.next() {
+                Some("passed") => &mut self.passed,
+                // Each of nextest's other words is a test that did not pass.
+                Some("failed" | "timed" | "exec") => &mut self.failed,
+                Some("ignored" | "skipped") => &mut self.ignored,
+                _ => continue,
+            };
+            *sum = u64::saturating_add(*sum, number);
         }
     }
 }
@@ -190,6 +237,24 @@ mod tests {
         );
     }
 
+    /// A name that fits nothing leaves nothing out.
+    #[test]
+    fn what_is_left_out_of_the_fast_tests_is_there() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        for name in super::SLOW {
+            let path = name
+                .trim_end_matches("::")
+                .trim_end_matches("::tests")
+                .replace("::", "/");
+            let places = [
+                folder.join(format!("src/{path}.rs")),
+                folder.join(format!("tests/{path}.rs")),
+                folder.join(format!("tests/{path}build.rs")),
+            ];
+            assert!(places.iter().any(|place| place.is_file()), "{name}");
+        }
+    }
+
     #[test]
     fn closing_lines_are_added_up() {
         let mut counts = super::Counts::default();
@@ -204,5 +269,11 @@ mod tests {
                 ignored: 3
             }
         );
+        let mut counts = super::Counts::default();
+        counts.read(
+            "     Summary [ 101.513s] 9 tests run: 6 passed (1 slow), 1 failed, 2 timed out, 4 skipped",
+        );
+        counts.read("Summary of something else: 3 passed");
+        assert_eq!((counts.passed, counts.failed, counts.ignored), (6, 3, 4));
     }
 }

@@ -156,6 +156,11 @@ impl Builder {
         jobs::of_this_machine()
     }
 
+    /// Memory that can be had without swapping, bytes, where the kernel says so.
+    pub fn available_memory() -> Option<u64> {
+        jobs::available_memory()
+    }
+
     /// Makes the profile's configuration beside `.config`, verifies each request, refuses traps, and only then puts it in
     /// force. A configuration that comes out the same leaves `.config` as it is, so that nothing is built anew. The `.config`
     /// that was there (the user's, for [`Base::File`]) is kept as `.config.pre-<campaign>`, once.

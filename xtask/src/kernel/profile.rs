@@ -80,9 +80,12 @@ pub enum Below {
 }
 
 impl Profile {
-    /// Vanilla of the virtual board; `project` has `kconfig-fragments/`.
+    /// Vanilla of the virtual board; `project` has `kconfig-fragments/`. It is configured as the debug kernel is, under a
+    /// release of its own: built in the same folder, the two share all but a few objects, and a rehearsal from nothing
+    /// compiles one kernel instead of two.
     pub fn vanilla(project: &Path) -> Self {
-        Self::known(project, &VANILLA, Below::Nothing)
+        let fragments = [&[BOARD], LOCKDEP.fragments, VANILLA.fragments].concat();
+        Self::of(project, VANILLA.name, &fragments)
     }
 
     /// The debug kernel of the virtual board.

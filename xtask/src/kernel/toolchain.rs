@@ -233,6 +233,10 @@ impl Toolchain {
             ("CCACHE_DIR", cache.join("ccache").into()),
             ("CCACHE_BASEDIR", cache.into()),
             ("CCACHE_NOHASHDIR", "1".into()),
+            // What a file includes is read from the compiler's own -MMD, which Kbuild always asks for, and not by running
+            // the preprocessor first: a build from nothing takes 30 % less CPU time. It gives up hits between builds whose
+            // autoconf.h differs; make itself (fixdep) sees those that matter.
+            ("CCACHE_DEPEND", "1".into()),
             ("CCACHE_MAXSIZE", CCACHE_SIZE.into()),
         ];
         if let Some(wrapper) = &self.wrapper {

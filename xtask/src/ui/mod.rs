@@ -3,23 +3,27 @@
 
 mod block;
 mod json;
+mod overall;
+mod task;
 mod text;
 mod usage;
 
 pub use crate::host::json::{path_name, path_names};
 pub use block::{Block, Line, Look};
+pub use overall::{Part, PartTeller};
+pub use task::Task;
 pub use text::{count, plain, short, visible};
+use text::{folded, folded_behind};
 
 use crate::front_door::renamed;
 use crate::host::json::json;
 use crate::host::one_line::{indented, one_line_of};
 use anyhow::{Result, bail};
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::MultiProgress;
 use serde::Serialize;
-use std::cell::Cell;
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::sync::{Mutex, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Version of every JSON object that a command prints.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -52,6 +56,10 @@ pub struct Ui {
     started: Instant,
     /// Progress bars stand aside while a line is printed.
     bars: MultiProgress,
+    /// See [`Ui::begin_parts`].
+    overall: overall::Shared,
+    /// See [`Ui::tell_as_json`].
+    json_lines: OnceLock<()>,
     /// See [`Ui::json`].
     answer: Mutex<Option<String>>,
     /// Why a result could not be written.
@@ -65,6 +73,8 @@ impl Ui {
             format,
             started: Instant::now(),
             bars: MultiProgress::new(),
+            overall: overall::Shared::default(),
+            json_lines: OnceLock::new(),
             answer: Mutex::default(),
             unwritten: OnceLock::new(),
         }
@@ -82,7 +92,11 @@ impl Ui {
 
     /// A result for people, always on one line: a line break in it is someone else's, and is shown as `\n`. Nothing with `--json`.
     pub fn line(&self, text: &str) {
-        self.result(&result_line(text));
+        let line = result_line(text);
+        match columns(&std::io::stdout()) {
+            Some(columns) => self.result(&folded(&line, columns)),
+            None => self.result(&line),
+        }
     }
 
     /// A result for people of as many lines as it has: a file, a diff, a message as it is. Whoever puts one together out of foreign
@@ -126,11 +140,43 @@ impl Ui {
         }
     }
 
+    /// From now on standard error carries JSON, too, if standard output does: an object on each line, with `event` (`said`, `warning`,
+    /// `error`, `progress`) and `at-s`, the seconds since the start.
+    pub fn tell_as_json(&self) {
+        if self.format == Format::Json {
+            let _ = self.json_lines.set(());
+        }
+    }
+
     /// Something that goes on, to standard error, with the time since the start in front. Lines behind its first one are indented.
     pub fn say(&self, text: &str) {
+        self.tell("said", "", text);
+    }
+
+    /// To standard error: one JSON line of this kind, or the text behind the time and `mark`.
+    fn tell(&self, event: &str, mark: &str, text: &str) {
         let seconds = self.started.elapsed().as_secs();
         let text = message(&renamed(text));
-        let line = format!("[{:>2}:{:02}] {text}", seconds / 60, seconds % 60);
+        let line = match self.json_lines.get() {
+            Some(()) => self.event(&json!({ "event": event, "at-s": seconds, "text": text })),
+            None => {
+                let head = format!("[{:>2}:{:02}] ", seconds / 60, seconds % 60);
+                let text = format!("{mark}{text}");
+                match columns(&std::io::stderr()) {
+                    Some(columns) => folded_behind(&head, &text, columns),
+                    None => head + &text,
+                }
+            }
+        };
+        self.print(&line);
+    }
+
+    /// As [`Ui::json`] prints it.
+    fn event(&self, value: &impl Serialize) -> String {
+        json::object(value).unwrap_or_default()
+    }
+
+    fn print(&self, line: &str) {
         // A terminal that hung up is no reason to fail.
         self.bars.suspend(|| drop(writeln!(std::io::stderr(), "{line}")));
     }
@@ -141,6 +187,8 @@ impl Ui {
             format: self.format,
             started: self.started,
             bars: self.bars.clone(),
+            overall: self.overall.clone(),
+            json_lines: self.json_lines.clone(),
             answer: Mutex::default(),
             unwritten: OnceLock::new(),
         };
@@ -156,13 +204,16 @@ impl Ui {
 
     /// Something that a person should read before going on.
     pub fn warn(&self, text: &str) {
-        self.say(&format!("warning: {text}"));
+        self.tell("warning", "warning: ", text);
     }
 
     /// The command's error: all of its contexts. Lines behind its first one are indented.
     pub fn error(&self, error: &anyhow::Error) {
         let text = message(&renamed(&format!("{error:#}")));
-        drop(writeln!(std::io::stderr(), "error: {text}"));
+        match self.json_lines.get() {
+            Some(()) => self.tell("error", "", &text),
+            None => drop(writeln!(std::io::stderr(), "error: {text}")),
+        }
         self.failed(&text);
     }
 
@@ -196,35 +247,6 @@ impl Ui {
         Block::new(block::terminal_can_show().then(|| self.bars.clone()))
     }
 
-    /// A task of some length. On a terminal a spinner or, when `total` is known, a bar (see [`Task::estimate`]);
-    /// elsewhere two plain lines, one when it starts and one when it ends with the time that it took.
-    pub fn task(&self, title: &str, total: Option<u64>) -> Task<'_> {
-        let bar = if std::io::stderr().is_terminal() {
-            let bar = self
-                .bars
-                .add(total.map_or_else(ProgressBar::new_spinner, ProgressBar::new));
-            let template = match total {
-                Some(_) => "        {msg} {wide_bar} {elapsed}",
-                None => "        {spinner} {msg} {elapsed}",
-            };
-            bar.set_style(ProgressStyle::with_template(template).expect("the template is a constant"));
-            bar.enable_steady_tick(Duration::from_millis(200));
-            bar.set_message(message(title));
-            bar
-        } else {
-            self.say(&format!("{title} …"));
-            ProgressBar::hidden()
-        };
-        Task {
-            ui: self,
-            bar,
-            total,
-            title: message(title),
-            started: Instant::now(),
-            told: Cell::new(Instant::now()),
-        }
-    }
-
     /// Asks for a yes. Errors: the answer was no, or nobody can be asked.
     pub fn confirm(&self, consent: Consent, question: &str) -> Result<()> {
         match consent {
@@ -245,6 +267,17 @@ impl Ui {
     }
 }
 
+/// Columns of the terminal that this goes to; none for a file or a pipe, where lines stay as they are.
+fn columns(to: &(impl IsTerminal + std::os::fd::AsFd)) -> Option<usize> {
+    if !to.is_terminal() {
+        return None;
+    }
+    let size = rustix::termios::tcgetwinsize(to).ok()?;
+    (size.ws_col >= NARROWEST).then_some(size.ws_col.into())
+}
+
+/// A terminal that says it is narrower than this does not know its width.
+const NARROWEST: u16 = 30;
 /// Characters of a line of a result that are shown: lines of logs are shorter.
 const LINE: usize = 32_000;
 /// The same of each line of a message, and how many lines of it.
@@ -259,74 +292,6 @@ fn result_line(text: &str) -> String {
 /// What is told next to the results: bounded, and forged by no one (see [`indented`]).
 fn message(text: &str) -> String {
     indented(text, MESSAGE.0, MESSAGE.1)
-}
-
-/// A running task; ends when [`Task::done`] is called, or silently when it is dropped by an error.
-pub struct Task<'a> {
-    ui: &'a Ui,
-    bar: ProgressBar,
-    total: Option<u64>,
-    title: String,
-    started: Instant,
-    /// When the last plain line about it was printed.
-    told: Cell<Instant>,
-}
-
-/// 0 to 100; 100 of nothing is all of it.
-fn percent(done: u64, total: u64) -> u64 {
-    done.min(total)
-        .saturating_mul(100)
-        .checked_div(total)
-        .unwrap_or(100)
-}
-
-/// How often a long task says how far it is where there is no terminal.
-const TELL_EVERY: Duration = Duration::from_secs(60);
-
-impl Task<'_> {
-    /// How much is done and how much time is left, by whoever knows better than the bar's own arithmetic. `done` is in the unit of the total;
-    /// without a total only `made` is shown. Where there is no terminal a line a minute says the same.
-    pub fn estimate(&self, done: u64, left: Option<Duration>, made: &str) {
-        let left = left.map_or(String::new(), |left| format!(", about {} left", short(left)));
-        match self.total {
-            Some(total) => {
-                let percent = percent(done, total);
-                self.bar.set_position(done);
-                self.bar.set_message(format!("{}: {percent} %{left}", self.title));
-            }
-            None => self
-                .bar
-                .set_message(format!("{}: {}", self.title, result_line(made))),
-        }
-        if self.bar.is_hidden() && self.told.get().elapsed() > TELL_EVERY {
-            self.told.set(Instant::now());
-            let how_far = match self.total {
-                Some(total) => format!("{} % done{left}", percent(done, total)),
-                None => made.to_string(),
-            };
-            self.ui.say(&format!("{}: {how_far}", self.title));
-        }
-    }
-
-    /// What it is doing right now (shown on a terminal only).
-    pub fn detail(&self, text: &str) {
-        self.bar
-            .set_message(format!("{}: {}", self.title, result_line(text)));
-    }
-
-    /// Ends it with a line that says how long it took; gives that time.
-    pub fn done(self, result: &str) -> Duration {
-        self.bar.finish_and_clear();
-        let took = self.started.elapsed();
-        let result = if result.is_empty() {
-            String::new()
-        } else {
-            format!(": {result}")
-        };
-        self.ui
-            .say(&format!("{}{result} ({:.1} s)", self.title, took.as_secs_f64()));
-        took
-    }
 }
 
 #[cfg(test)]

@@ -41,6 +41,62 @@ pub fn visible(text: &str) -> String {
     shown
 }
 
+/// A line for a terminal of this width, broken between words. What follows is indented to the last column of a table that begins in the
+/// first half of the line (a gap of two blanks or more), or as the line itself. Nothing is broken within backticks or a word:
+/// a command or a path can still be taken over as a whole.
+pub fn folded(line: &str, width: usize) -> String {
+    if line.chars().count() <= width {
+        return line.to_string();
+    }
+    let hang = hang(line, width / 2);
+    let mut in_backticks = false;
+    let glued: String = line
+        .chars()
+        .enumerate()
+        .map(|(at, c)| {
+            in_backticks ^= c == '`';
+            match c {
+                ' ' if in_backticks || at < hang => '\u{a0}',
+                _ => c,
+            }
+        })
+        .collect();
+    let indent = "\u{a0}".repeat(hang);
+    let options = textwrap::Options::new(width)
+        .break_words(false)
+        .word_separator(textwrap::WordSeparator::AsciiSpace)
+        .word_splitter(textwrap::WordSplitter::NoHyphenation)
+        .wrap_algorithm(textwrap::WrapAlgorithm::FirstFit)
+        .subsequent_indent(&indent);
+    textwrap::fill(&glued, options).replace('\u{a0}', " ")
+}
+
+/// A message behind a head (`[ 0:01] `): its lines [`folded`], the first one's continuation below its own text.
+pub fn folded_behind(head: &str, message: &str, width: usize) -> String {
+    let blank = " ".repeat(head.chars().count());
+    let mut lines = message.lines();
+    let first = folded(&format!("{blank}{}", lines.next().unwrap_or_default()), width);
+    let first = format!("{head}{}", first.strip_prefix(&blank).unwrap_or(&first));
+    let rest = lines.map(|line| folded(line, width));
+    std::iter::once(first).chain(rest).collect::<Vec<_>>().join("\n")
+}
+
+/// Where the text of a line begins: see [`folded`].
+fn hang(line: &str, longest: usize) -> usize {
+    let (mut hang, mut blanks) = (0, 2);
+    for (at, c) in line.chars().take(longest).enumerate() {
+        if c == ' ' {
+            blanks = usize::saturating_add(blanks, 1);
+            continue;
+        }
+        if blanks >= 2 {
+            hang = at;
+        }
+        blanks = 0;
+    }
+    hang
+}
+
 /// Longest sequence that is left out: what is longer never was one.
 const LONGEST_SEQUENCE: usize = 256;
 
@@ -105,6 +161,29 @@ fn sequence(text: &str) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_line_is_folded_into_its_last_column_and_keeps_its_commands_whole() {
+        assert_eq!(folded("short  line", 20), "short  line");
+        assert_eq!(
+            folded(
+                "2.1  pass    0:50  0004 media: videobuf2: add opt-in release fences",
+                40
+            ),
+            "2.1  pass    0:50  0004 media:\n                   videobuf2: add opt-in\n                   release fences"
+        );
+        assert_eq!(
+            folded(
+                "  next: read it; `cargo xtask resume --continue-without PATCH` goes on",
+                40
+            ),
+            "  next: read it;\n  `cargo xtask resume --continue-without PATCH`\n  goes on"
+        );
+        assert_eq!(
+            folded_behind("[ 0:01] ", "warning: the board is off\n    again", 24),
+            "[ 0:01] warning: the\n        board is off\n    again"
+        );
+    }
 
     #[test]
     fn escape_sequences_do_not_reach_the_terminal() {

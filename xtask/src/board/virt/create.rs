@@ -81,6 +81,13 @@ pub fn create(
     VirtualBoard::open(folders)
 }
 
+/// Makes the board's root file system, where it is not there: nothing of it depends on a kernel, so that [`create`] can have it ready.
+pub fn make_user_land(folders: &Folders, progress: &mut dyn FnMut(&str)) -> Result<()> {
+    requirements::require(&[Purpose::VirtualBoard])?;
+    let _lock = super::lock::wait(folders)?;
+    rootfs::ensure(&folders.cache, progress).map(drop)
+}
+
 /// Name of everything that a board is made from.
 fn key(vanilla: &Manifest, qemu: &str) -> Result<String> {
     let manifest = serde_json::to_string(vanilla)?;

@@ -17,7 +17,7 @@ mod serial;
 mod status;
 mod tools;
 
-pub use create::{Different, create};
+pub use create::{Different, create, make_user_land};
 pub use disk::VANILLA_LABEL;
 pub use lock::machine_name;
 pub use ports::{LogNetwork, Ports};

@@ -67,12 +67,12 @@ pub fn summary(run: &RunRecord) -> Vec<String> {
     let mut lines = Vec::new();
     let width = run.rows.iter().map(|row| row.id.len()).max().unwrap_or(0).max(4);
     for row in &run.rows {
-        let title: String = one_line(&row.title).chars().take(64).collect();
         lines.push(format!(
-            "{:<width$} {:<18} {:>6}  {title}",
+            "{:<width$} {:<18} {:>6}  {}",
             row.id,
             outcome(row).text,
-            minutes(row.took_s)
+            minutes(row.took_s),
+            one_line(&row.title)
         ));
         lines.extend(
             row.taken_from

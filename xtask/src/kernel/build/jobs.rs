@@ -14,17 +14,21 @@ pub fn suitable(cores: usize, memory: Option<u64>) -> usize {
     cores.min(carried).max(1)
 }
 
-/// For this machine, now: cores that this process may use, memory that is available to it, also inside a container.
+/// For this machine, now: cores that this process may use, memory that is available to it.
 pub fn of_this_machine() -> usize {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    suitable(cores, available_memory())
+}
+
+/// Memory that is available to this process, bytes, also inside a container.
+pub fn available_memory() -> Option<u64> {
     let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let limit = |name: &str| {
         let text = std::fs::read_to_string(Path::new("/sys/fs/cgroup").join(name)).ok()?;
         text.trim().parse::<u64>().ok()
     };
     let group = limit("memory.max").map(|max| max.saturating_sub(limit("memory.current").unwrap_or(0)));
-    let memory = [available(&meminfo), group].into_iter().flatten().min();
-    suitable(cores, memory)
+    [available(&meminfo), group].into_iter().flatten().min()
 }
 
 /// `MemAvailable:` of /proc/meminfo in bytes (proc_meminfo(5)): what can be had without swapping.
