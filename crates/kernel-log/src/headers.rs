@@ -178,7 +178,9 @@ fn fits(header: &Header, text: &str, at: usize) -> bool {
         Kind::RcuStall => lead.contains("INFO: ") || lead.contains("rcu"),
         Kind::ProbeFailure => probe_failed(text),
         Kind::SlabCorruption if header.mark == "BUG " => {
-            LEAD.is_match(lead) && rest.contains("): ") && !rest.contains("kasan: ")
+            // Before 3.4 without the taint.
+            let told = rest.contains("): ") || rest.contains(": Objects remaining");
+            LEAD.is_match(lead) && told && !rest.contains("kasan: ")
         }
         Kind::MemoryLeak if header.body == Body::Line => lead.starts_with("kmemleak: "),
         Kind::MemoryLeak if header.mark.starts_with("unref") => {

@@ -9,7 +9,7 @@ use super::kind::Kind;
 use entries::{CIPHERS, CORE_NAMES, CORES, ENTRANCES, HANDLERS, NEVER, RECLAIM, SERVING};
 use names::{
     ALLOCATING, ALLOCATORS, CHECKING, DEBUGGING, DMA, FAULTS, FENCES, LEAVES, LIBRARY, LOCKS, REPORTING,
-    SERVICES, TICK, WAITING,
+    SERVICES, TICK, TRACING, WAITING,
 };
 use std::sync::LazyLock;
 use words::Words;
@@ -34,7 +34,8 @@ pub fn rank(frame: &Frame, kind: Kind) -> Rank {
     if frame.trust != Trust::Sure || ENTRIES.has(frame.function) {
         return Rank::Never;
     }
-    if let Some(module) = frame.module {
+    let inlined = frame.file.is_some_and(|file| file.starts_with("include/"));
+    if let Some(module) = frame.module.filter(|_| !inlined) {
         return if is_core_module(module) {
             Rank::Core
         } else {
@@ -51,8 +52,12 @@ pub fn rank(frame: &Frame, kind: Kind) -> Rank {
     }
 }
 
-/// Whether a file of the source tree serves whoever calls it: by its folder, or as the core of a subsystem.
+/// Whether a file of the source tree serves whoever calls it: by its folder, or as the core of a
+/// subsystem. A file system that stands among the memory management serves no one.
 fn serves(file: &str) -> bool {
+    if file == "mm/shmem.c" {
+        return false;
+    }
     let of_architecture = |rest: &str| {
         let folder = rest.split_once('/').map_or("", |(_, below)| below);
         folder.starts_with("mm/") || folder.starts_with("lib/") || folder.starts_with("include/")
@@ -144,7 +149,7 @@ pub fn is_leaf(function: &str) -> bool {
 pub fn machinery(function: &str, kind: Kind) -> bool {
     static ALWAYS: LazyLock<Words> = LazyLock::new(|| {
         let all = [
-            REPORTING, CHECKING, DEBUGGING, FAULTS, TICK, LOCKS, ALLOCATORS, LIBRARY, SERVICES,
+            REPORTING, CHECKING, DEBUGGING, TRACING, FAULTS, TICK, LOCKS, ALLOCATORS, LIBRARY, SERVICES,
         ];
         Words::new(&all.concat())
     });

@@ -86,7 +86,7 @@ impl TextLines {
             return None;
         }
         (self.last, self.writer, self.width) = (prefix, Writer::Anyone, prefix.length);
-        self.phase = Phase::Kernel;
+        self.kernel_begins();
         Some((prefix, text))
     }
 
@@ -231,6 +231,15 @@ impl TextLines {
         prefix.length > 0
     }
 
+    /// A kernel whose first line has a time marks all of its lines, also where firmware or a program
+    /// filled the part of the log by which its layout was recognised.
+    fn kernel_begins(&mut self) {
+        if self.phase != Phase::Kernel {
+            self.phase = Phase::Kernel;
+            self.layout.kernel = KernelLines::Marked;
+        }
+    }
+
     /// Whose a line is. In a log whose kernel marks its lines, one that is not marked is firmware's until the kernel's first one, and a
     /// program's from then on.
     fn origin(&mut self, writer: Writer, marked: bool, text: &str) -> Origin {
@@ -239,7 +248,11 @@ impl TextLines {
         }
         if marked {
             let down = text.starts_with("reboot: ") && !text.contains("watchdog");
-            self.phase = if down { Phase::Firmware } else { Phase::Kernel };
+            if down {
+                self.phase = Phase::Firmware;
+            } else {
+                self.kernel_begins();
+            }
             return Origin::Kernel;
         }
         if firmware::begins(text) {

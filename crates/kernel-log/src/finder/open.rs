@@ -248,6 +248,10 @@ pub(super) enum Follows {
 /// What this first line is to the open report.
 pub(super) fn follows(open: &Open, header: &Header) -> Follows {
     let (splat, kind) = (&open.splat, header.kind);
+    // A symbolizer repeats the first line for each function that is inlined in the one it names.
+    if kind == splat.header.kind && splat.title_line().contains("[inline]") && splat.body().len() < 6 {
+        return Follows::SaysWhich;
+    }
     let young = splat.body().len() < 4 && !splat.body().iter().any(|line| line.class == Class::Frame);
     // `kobject: … failed` stands before the warning that it leads to.
     if kind == Kind::Warning && young && splat.header.kind == Kind::DuplicateName {
@@ -261,6 +265,10 @@ pub(super) fn follows(open: &Open, header: &Header) -> Follows {
         if kind.may_be_words_of_warning() {
             return Follows::NextPart;
         }
+    }
+    // `kernel BUG at` says more than the trap by which it stops the CPU, in whatever order they come.
+    if kind == Kind::KernelBug && splat.header.kind == Kind::Oops && continues(splat, kind) {
+        return Follows::SaysWhich;
     }
     if continues(splat, kind) {
         Follows::NextPart

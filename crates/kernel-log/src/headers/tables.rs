@@ -195,6 +195,7 @@ const OOPSES: &[Header] = headers! {
     "panic: ASSERT FAILED", Panic, "assertion failed", Nobody, MaybeStack;
     "ASSERT FAILED", Panic, "assertion failed", Nobody, MaybeStack;
     ": 0000 [#", Oops, "exception", Counter, Stack;
+    "WARNING: kernel stack ", Warning, "WARNING", Header, MaybeStack;
     "WARNING: CPU: ", Warning, "WARNING", Header, Stack;
 };
 
@@ -234,7 +235,7 @@ const BOARDS: &[Header] = headers! {
 
 /// What is left of the field's three words.
 const GENERAL: &[Header] = headers! {
-    "BUG ", SlabCorruption, "slab corruption", Nobody, Stack;
+    "BUG ", SlabCorruption, "slab corruption", Trace, Stack;
     "BUG: ", OtherBug, "BUG", Trace, MaybeStack;
     "WARNING: ", Warning, "WARNING", Header, MaybeStack;
 };
