@@ -3,6 +3,7 @@
 
 use super::cursor::Cursor;
 use super::firmware;
+use super::kmsg;
 use super::layout::{KernelLines, Layout};
 use super::prefix::{self, Prefix};
 use super::record::Origin;
@@ -138,6 +139,18 @@ impl TextLines {
         {
             carried.priority = Some(priority);
             return self.record(carried, Writer::Kernel, 0, Cow::Owned(text), sink);
+        }
+        if parsed.is_none()
+            && let Some(line) = kmsg::parse(&rest)
+        {
+            let prefix = Prefix {
+                priority: Some(line.priority),
+                time: Some(line.time),
+                caller: line.caller,
+                ..carried
+            };
+            let text = Cow::Owned(kmsg::unescape(line.text).into_owned());
+            return self.record(prefix, writer, 0, text, sink);
         }
         match parsed.or_else(|| prefix::parse(&rest)) {
             Some(found) => {
@@ -379,7 +392,7 @@ fn dropped(line: &str) -> Option<(u64, usize)> {
 }
 
 /// HTML's escapes: a log that was copied out of a page. No kernel writes them.
-fn without_entities(line: Cow<'_, str>) -> Cow<'_, str> {
+pub(super) fn without_entities(line: Cow<'_, str>) -> Cow<'_, str> {
     const ENTITIES: [(&str, &str); 7] = [
         ("&gt;", ">"),
         ("&lt;", "<"),

@@ -131,6 +131,7 @@ mod tests {
         let worker = Some(Caller::Task(77));
         check("  [2:    kworker/2:1:   77] x", worker, " x");
         check("  [0:      swapper/0:    0] x", Some(Caller::Cpu(0)), " x");
+        check(" I[2:    kworker/2:1:   77] x", worker, " x");
         check("(2)[77:kworker/2:1]x", worker, "x");
         check("-(2)[77:kworker/2:1]x", worker, "x");
         check(" c2     77 x", worker, " x");
