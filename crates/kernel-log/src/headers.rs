@@ -144,6 +144,26 @@ pub fn recognise(text: &str) -> Option<Opening> {
         .then_some(Opening::Preamble)
 }
 
+/// Whether nobody but the kernel writes such a line, so that it counts without a time, too.
+pub fn is_kernels_alone(opening: &Opening) -> bool {
+    match opening {
+        Opening::Header(header) => !matches!(
+            header.mark,
+            "WARNING: " | "BUG: " | "BUG " | "UBSAN: " | "panicked at "
+        ),
+        Opening::Preamble => false,
+    }
+}
+
+/// Whether a line can only be the first one of a kernel's report with a stack.
+pub fn begins_report(text: &str) -> bool {
+    interesting(text)
+        && recognise(text).is_some_and(|opening| {
+            let stack = matches!(opening, Opening::Header(header) if header.body == Body::Stack);
+            stack && is_kernels_alone(&opening)
+        })
+}
+
 /// Which of [`WORDS`] a line has, by their numbers, each with where it stands first.
 fn words_in(text: &str) -> Vec<(usize, usize)> {
     let mut found: Vec<(usize, usize)> = Vec::new();

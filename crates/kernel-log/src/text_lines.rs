@@ -3,6 +3,7 @@
 
 use super::cursor::Cursor;
 use super::firmware;
+use super::headers;
 use super::kmsg;
 use super::layout::{KernelLines, Layout};
 use super::prefix::{self, Prefix};
@@ -271,6 +272,11 @@ impl TextLines {
         if firmware::begins(text) {
             self.phase = Phase::Firmware;
             return Origin::Firmware;
+        }
+        // A kernel that prints no times, or a script that dropped them, and times later on.
+        if self.phase == Phase::Start && headers::begins_report(text) {
+            self.phase = Phase::Kernel;
+            self.layout.kernel = KernelLines::Bare;
         }
         let bare = self.layout.kernel == KernelLines::Bare;
         if firmware::hands_over(text) && (bare || self.phase != Phase::Firmware) {

@@ -70,7 +70,7 @@ pub(super) const TICK: &[&str] = &[
      hrtimer_interrupt __hrtimer_* hrtimer_start* hrtimer_init* hrtimer_try* hrtimer_cancel \
      local_apic_timer_interrupt watchdog_timer_fn watchdog_overflow_callback perf_event_overflow \
      update_wall_time scheduler_tick sched_tick sched_show_task _sched_show_task dump_cpu_task \
-     rcu_tasks_* cpu_stall* check_hung_* hung_task_* watchdog",
+     rcu_tasks_* rcu_print_* cpu_stall* check_hung_* hung_task_* watchdog",
 ];
 
 /// Take and check locks.
