@@ -144,7 +144,7 @@ impl Finder {
         match opening {
             // Right behind a cut stand the words of a warning; its first line follows.
             Some(Opening::Header(header))
-                if header.kind.may_be_words_of_warning() && self.preambles.announce(record.caller) =>
+                if header.may_be_words_of_warning() && self.preambles.announce(record.caller) =>
             {
                 self.preambles.remember(record, self.seen, true);
             }

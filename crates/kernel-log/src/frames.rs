@@ -98,8 +98,12 @@ pub fn counter(text: &str) -> Option<Frame<'_>> {
     while let Some(after) = rest.trim_start().strip_prefix('[') {
         (_, rest) = after.split_once(']')?;
     }
-    let rest = rest.trim_start();
-    symbol(rest).or_else(|| decoded(rest))
+    let mut rest = rest.trim_start();
+    // s390 puts the function in parentheses, behind mask and address.
+    if let Some((_, function)) = rest.split_once(" (").filter(|_| text.starts_with("Krnl PSW")) {
+        rest = function;
+    }
+    symbol(rest).or_else(|| inlined(rest)).or_else(|| decoded(rest))
 }
 
 /// Where the program counter was, if not in a function that the kernel could name.
@@ -390,6 +394,13 @@ mod tests {
             "f"
         );
         assert_eq!(counter("pc : f+0x154/0x39c [m]").unwrap().module, Some("m"));
+        let inlined = counter("RIP: 0010:f kernel/sched/fair.c:585 [inline]").unwrap();
+        assert_eq!(
+            (inlined.function, inlined.file),
+            ("f", Some("kernel/sched/fair.c"))
+        );
+        let s390 = "Krnl PSW : 0404c00180000000 0000000000431f8e (f+0x5e/0x64)";
+        assert_eq!(counter(s390).unwrap().function, "f");
         assert_eq!(counter("PC is at f+0x154/0x39c").unwrap().function, "f");
         assert_eq!(counter("RIP: 0033:0x455777"), None);
         assert_eq!(counter("RIP: 0010:0x0"), None);

@@ -235,7 +235,12 @@ fn fits(header: &Header, text: &str, at: usize) -> bool {
         | Kind::SuspiciousRcu
         | Kind::BadUnlockBalance
         | Kind::LockingBug => lead.contains("WARNING: ") || lead.contains("BUG: ") || lead.contains("INFO: "),
-        Kind::OutOfMemory | Kind::HardLockup | Kind::Watchdog | Kind::Panic | Kind::StackOverflow => true,
+        Kind::OutOfMemory
+        | Kind::SoftLockup
+        | Kind::HardLockup
+        | Kind::Watchdog
+        | Kind::Panic
+        | Kind::StackOverflow => true,
         _ => LEAD.is_match(lead),
     }
 }

@@ -89,13 +89,15 @@ pub fn first_suspect_beyond<'a>(
     // Memory that somebody else ruined faults wherever it is used next: that place is all that is known.
     let kind_tells = !kind.is_fault();
     let by_library = |found: Option<Frame>| found.is_some_and(|frame: Frame| frame.module.is_none());
-    for frame in stack {
-        let rank = match rank(&frame, kind) {
-            Rank::Suspect if serves(&frame) => Rank::Core,
-            rank => rank,
-        };
+    for (at, frame) in stack.into_iter().enumerate() {
         let sure = frame.trust == Trust::Sure;
         let enters = sure && dispatcher(frame.function);
+        let rank = match rank(&frame, kind) {
+            Rank::Suspect if serves(&frame) => Rank::Core,
+            // Where it happened in an entrance itself, that is where the stack begins.
+            Rank::Suspect if at > 0 && kind_tells && enters_for_others(&frame) => Rank::Machinery,
+            rank => rank,
+        };
         if suspect.is_some() && (enters || rank == Rank::Never && sure || breaks(&frame)) {
             return suspect;
         }
@@ -131,6 +133,12 @@ fn breaks(frame: &Frame) -> bool {
     static BREAKS: LazyLock<Words> =
         LazyLock::new(|| Words::new(&[REPORTING, FAULTS, TICK, WAITING, RECLAIM].concat()));
     frame.trust == Trust::Sure && frame.module.is_none() && BREAKS.has(frame.function)
+}
+
+/// Whether a function is what an interrupt or a fault of the CPU enters.
+pub fn enters_from_hardware(frame: &Frame) -> bool {
+    static ENTERED: LazyLock<Words> = LazyLock::new(|| Words::new(FAULTS));
+    frame.trust == Trust::Sure && frame.module.is_none() && ENTERED.has(frame.function)
 }
 
 /// Whether a frame may be the culprit of a report of this kind: a suspect, or a core's. What is in
@@ -184,6 +192,12 @@ fn takes_lock_of_subsystem(function: &str) -> bool {
 pub fn handler(function: &str) -> bool {
     static WORDS: LazyLock<Words> = LazyLock::new(|| Words::new(HANDLERS));
     WORDS.has(function)
+}
+
+/// Whether a function does nothing but hand over to an entry point: of system calls, interrupts, threads.
+fn enters_for_others(frame: &Frame) -> bool {
+    static WORDS: LazyLock<Words> = LazyLock::new(|| Words::new(ENTRANCES));
+    frame.module.is_none() && WORDS.has(frame.function)
 }
 
 /// Whether a function hands over to somebody's entry point.

@@ -36,6 +36,8 @@ pub(super) struct Open {
     foreign: usize,
     /// Messages among its lines. Where a line of its own follows, they belonged to it: one context says one thing at a time.
     held: Vec<Waited>,
+    /// Its end was said before its stack, which comes right behind then or not at all (arm64 before 4.10: `__warn()`).
+    said_end: bool,
     /// It is the stack of the message that stands there.
     pub(super) behind: Option<usize>,
 }
@@ -50,6 +52,7 @@ impl Open {
             last_time: record.time,
             foreign: 0,
             held: Vec::new(),
+            said_end: false,
             behind: None,
             began: seen,
             splat: Splat {
@@ -105,6 +108,9 @@ impl Open {
         }
         self.splat.cut |= record.lost || (record.caller.is_none() && intrudes(&record.text));
         let class = classify(&record.text);
+        if self.said_end && matches!(class, Class::Other | Class::Rule | Class::End) {
+            return true;
+        }
         match class {
             Class::Blank => {
                 if self.splat.lines.len() < LONGEST {
@@ -132,8 +138,9 @@ impl Open {
                 self.foreign > most
             }
             Class::End => {
+                self.said_end = self.awaits_stack() && record.text.contains("[ end trace");
                 self.take(record, seen, class);
-                true
+                !self.said_end
             }
             Class::Rule if self.closes_with_rule() => {
                 self.take(record, seen, class);
@@ -248,6 +255,10 @@ pub(super) enum Follows {
 /// What this first line is to the open report.
 pub(super) fn follows(open: &Open, header: &Header) -> Follows {
     let (splat, kind) = (&open.splat, header.kind);
+    // A fault of user space that is over.
+    if header.mark == splat.header.mark && open.is_nothing() {
+        return Follows::SaysWhich;
+    }
     // A symbolizer repeats the first line for each function that is inlined in the one it names.
     if kind == splat.header.kind && splat.title_line().contains("[inline]") && splat.body().len() < 6 {
         return Follows::SaysWhich;

@@ -11,7 +11,8 @@ pub(super) const ENTRANCES: &[&str] = &[
      tasklet_hi_action* call_timer_fn run_timers* run_timer_base* expire_timers run_timer_softirq \
      rcu_do_batch rcu_core* rcu_process_callbacks handle_irq_event* run_hrtimer*",
     "process_one_work process_scheduled_works worker_thread kthread ret_from_fork* task_work_run \
-     smpboot_thread_fn start_secondary cpu_startup_entry do_one_initcall rest_init start_kernel",
+     smpboot_thread_fn start_secondary cpu_startup_entry do_one_initcall do_initcall* do_basic_setup \
+     kernel_init kernel_init_freeable kernel_thread_* rest_init start_kernel",
 ];
 
 /// What hands over to the operations of a file, a protocol or a message.
@@ -37,7 +38,7 @@ pub(super) const NEVER: &[&str] = &[
      el1t_* __bad_stack bad_stack vectors vector_swi ret_from_fork* ret_from_exception ret_fast_syscall \
      handle_exception do_trap_ecall_u invoke_syscall __invoke_syscall do_el0_svc v4l2_ioctl \
      v4l2_compat_ioctl32 video_ioctl2 video_usercopy __video_do_ioctl video_do_ioctl drm_ioctl* \
-     drm_compat_ioctl* __se_sys_ioctl __do_sys_ioctl vfs_ioctl do_vfs_ioctl media_device_ioctl \
+     drm_compat_ioctl* __se_sys_ioctl __do_sys_ioctl ksys_ioctl __x64_sys_ioctl __ia32_sys_ioctl SyS_ioctl sys_ioctl compat_ksys_ioctl vfs_ioctl do_vfs_ioctl media_device_ioctl \
      media_ioctl snd_pcm_ioctl snd_ctl_ioctl kthread secondary_start_kernel __secondary_switched \
      __primary_switched",
 ];

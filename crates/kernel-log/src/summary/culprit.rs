@@ -74,7 +74,7 @@ fn told<'a>(splat: &'a Splat, kind: Kind, locks: Option<&'a LockReport>) -> Opti
         Blame::Counter => match elsewhere(splat) {
             Some(Elsewhere::User) => None,
             Some(Elsewhere::Wild) => link(splat).filter(guilty).or_else(from_stack),
-            None => from_stack(),
+            None => interrupted(splat).or_else(from_stack),
         },
         Blame::Stuck => stuck(splat, kind).or_else(|| entry(splat, kind)),
         Blame::Entry => entry(splat, kind),
@@ -148,6 +148,12 @@ pub(super) fn in_user_space(splat: &Splat) -> bool {
 /// Who called what the program counter is in.
 fn link(splat: &Splat) -> Option<Frame<'_>> {
     splat.body().iter().find_map(|line| frames::link(&line.text))
+}
+
+/// The entry of an interrupt or of a fault, where the program counter was in it: nobody called that.
+fn interrupted(splat: &Splat) -> Option<Frame<'_>> {
+    let first = splat.frames().into_iter().next()?;
+    machinery::enters_from_hardware(&first).then_some(first)
 }
 
 /// `caller is f+0x1/0x2` (lib/smp_processor_id.c: `check_preemption_disabled()`).
