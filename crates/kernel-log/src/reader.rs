@@ -44,6 +44,8 @@ pub struct Reader {
     offset: usize,
     /// The line has had something in it already (what a carriage return ended).
     started: bool,
+    /// The line before was empty.
+    blank: bool,
     records: usize,
     boot: u32,
     /// Number of the record that began the present boot.
@@ -79,6 +81,7 @@ impl Reader {
             number: 1,
             offset: 0,
             started: false,
+            blank: false,
             records: 0,
             boot: 0,
             boot_began: None,
@@ -187,12 +190,17 @@ impl Reader {
     fn line<'a>(&mut self, line: &'a [u8], terminator: Option<u8>, sink: &mut dyn FnMut(Record<'a>)) {
         let line = without_margin(line, &self.margin);
         match self.format {
+            // Of many empty lines one says as much.
             Format::Text if line.is_empty() => {
-                if terminator == Some(b'\n') && !self.started {
+                if terminator == Some(b'\n') && !self.started && !self.blank {
+                    self.blank = true;
                     self.text(Cow::Borrowed(""), sink);
                 }
             }
-            Format::Text => self.text(clean(line), sink),
+            Format::Text => {
+                self.blank = false;
+                self.text(clean(line), sink);
+            }
             Format::Kmsg => self.kmsg(&clean(line), sink),
             Format::Journal | Format::DmesgJson | Format::Lava => {
                 if let Some(object) = self.objects.take(line, terminator) {
