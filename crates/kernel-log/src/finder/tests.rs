@@ -410,6 +410,75 @@ fn whom_a_report_names() {
     );
 }
 
+/// Lines that do not stand where newer kernels print them.
+#[test]
+fn reports_in_an_order_of_their_own() {
+    let check = |lines: &[&str], expect: &[&str]| {
+        let log: String = lines
+            .iter()
+            .map(|line| format!("[    9.000000] {line}\n"))
+            .collect();
+        assert_eq!(told(&log), expect, "{log}");
+    };
+    // arm64 before 4.10 says the end before the stack.
+    check(
+        &[
+            "WARNING: at fs/sysfs/dir.c:31",
+            "CPU: 0 PID: 7 Comm: kworker/0:1 Not tainted 4.4.184 #1",
+            "---[ end trace e04bbdfd13922de9 ]---",
+            "Call trace:",
+            " sysfs_create_dir_ns+0x1/0x20",
+            " kobject_add+0x1/0x20",
+            " init_tp_info+0x1/0x20",
+        ],
+        &["WARNING in init_tp_info"],
+    );
+    check(
+        &[
+            "WARNING: at a.c:1 f+0x1/0x20",
+            "---[ end trace 1 ]---",
+            "usb: x",
+            "Call trace:",
+            " g+0x1/0x20",
+        ],
+        &["WARNING in f"],
+    );
+    check(
+        &["testing a treeNMI watchdog: BUG: soft lockup - CPU#0 stuck for 23s! [init:1]"],
+        &["soft lockup"],
+    );
+    // The words of a `WARN()` may begin like a report.
+    check(
+        &[
+            "------------[ cut here ]------------",
+            "BUG: receive list entry not found",
+            "WARNING: CPU: 1 PID: 7 at net/can/af_can.c:546 can_rx_unregister+0x1/0x20",
+            "Call Trace:",
+            " isotp_notifier+0x1/0x20",
+        ],
+        &["WARNING in can_rx_unregister"],
+    );
+    // Of two faults the first one is of user space.
+    check(
+        &[
+            "Unhandled fault: alignment exception (0x011) at 0x00508ae4",
+            "pgd = ec340000",
+            "Unhandled fault: external abort on non-linefetch (0x008) at 0xfa21200c",
+            "Internal error: : 8 [#1] SMP ARM",
+            "CPU: 0 PID: 0 Comm: swapper/0 Not tainted 4.14.0 #1",
+            "PC is at gic_handle_irq+0x58/0x9c",
+            "[<c0300000>] (gic_handle_irq) from [<c0300001>] (__irq_svc+0x70/0x98)",
+            "[<c0300002>] (__irq_svc) from [<c0300003>] (arch_cpu_idle+0x38/0x3c)",
+            "[<c0300004>] (arch_cpu_idle) from [<c0300005>] (do_idle+0x1/0x2)",
+        ],
+        &["unhandled fault in gic_handle_irq"],
+    );
+    check(
+        &["Slab corruption (Tainted: G        W): kmalloc-1024 start=c96b2000, len=1024"],
+        &["Slab corruption (Tainted: G        W): kmalloc-N start=ADDR, len=N"],
+    );
+}
+
 #[test]
 fn the_taker_of_a_wanted_lock_is_named_though_it_is_a_core() {
     let lines = [
