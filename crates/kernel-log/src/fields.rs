@@ -25,7 +25,7 @@ impl Fields {
             self.binary(name, bytes);
             return None;
         }
-        // A copy of it may have the line ends of other systems, and the mark of their encoding in front.
+        // A copy may have the line ends of other systems, and the mark of their encoding.
         let line = line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line);
         let line = line.trim_ascii_end();
         if line.is_empty() {

@@ -4,7 +4,8 @@
 //!  func+0x1c/0x90 [mod]                     arm64, x86, riscv   (lib/kallsyms.c: sprint_backtrace())
 //!  ? func+0x1c/0x90                         x86: a leftover on the stack, not sure
 //!  [<ffffffff8153c1bc>] func+0x1c/0x70      before 4.11, and where addresses are shown
-//!  [<c00c89f0>] (func) from [<c00c6764>] (caller+0x138/0x178)   arm; before 3.12 (func+0x0/0x10 [mod])
+//!  [<c00c89f0>] (func) from [<c00c6764>] (caller+0x138/0x178)   arm; before 3.12
+//!                                                    (func+0x0/0x10 [mod])
 //!  func from caller+0x138/0x178             arm since 5.19
 //!  func file.c:774 [inline]                 after syzkaller's symbolizer
 //!  func (file.c:774 (discriminator 2)) mod  after scripts/decode_stacktrace.sh

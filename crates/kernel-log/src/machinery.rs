@@ -194,7 +194,8 @@ pub fn handler(function: &str) -> bool {
     WORDS.has(function)
 }
 
-/// Whether a function does nothing but hand over to an entry point: of system calls, interrupts, threads.
+/// Whether a function does nothing but hand over to an entry point of a system call, an
+/// interrupt or a thread.
 fn enters_for_others(frame: &Frame) -> bool {
     static WORDS: LazyLock<Words> = LazyLock::new(|| Words::new(ENTRANCES));
     frame.module.is_none() && WORDS.has(frame.function)

@@ -11,7 +11,8 @@
 //!         | ISO 8601 with a comma                 dmesg --time-format iso
 //! more    = delta | "s" | "@" CPU | " / " date    dmesg --show-delta, journalctl -o short-delta; vendors' kernels
 //! delta   = " <" spaces seconds "." digits [" "] ">" | blanks
-//! caller  = [" "] "[" spaces ("T" task id | "C" CPU) "]"  CONFIG_PRINTK_CALLER (print_caller()); dmesg since 2.41: a blank
+//! caller  = [" "] "[" spaces ("T" task id | "C" CPU) "]"  CONFIG_PRINTK_CALLER (print_caller())
+//!                                                         the blank: dmesg since 2.41
 //!         | vendors' callers, see `prefix/vendor.rs`
 //! ```
 

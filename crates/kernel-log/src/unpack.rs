@@ -125,7 +125,7 @@ struct Bounds {
 struct Source<R> {
     inner: R,
     bounds: Bounds,
-    /// What is read more than once counts once: a directory may name the same bytes for each of its members.
+    /// What is read twice counts once: a directory may name the same bytes for each member.
     size: u64,
 }
 

@@ -36,7 +36,8 @@ pub(super) struct Open {
     foreign: usize,
     /// Messages among its lines. Where a line of its own follows, they belonged to it: one context says one thing at a time.
     held: Vec<Waited>,
-    /// Its end was said before its stack, which comes right behind then or not at all (arm64 before 4.10: `__warn()`).
+    /// Its end was said before its stack, which comes right behind then or not at all (arm64
+    /// before 4.10: `__warn()`).
     said_end: bool,
     /// It is the stack of the message that stands there.
     pub(super) behind: Option<usize>,
@@ -277,7 +278,7 @@ pub(super) fn follows(open: &Open, header: &Header) -> Follows {
             return Follows::NextPart;
         }
     }
-    // `kernel BUG at` says more than the trap by which it stops the CPU, in whatever order they come.
+    // `kernel BUG at` says more than the trap that stops the CPU, in whatever order they come.
     if kind == Kind::KernelBug && splat.header.kind == Kind::Oops && continues(splat, kind) {
         return Follows::SaysWhich;
     }

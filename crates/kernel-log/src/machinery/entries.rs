@@ -38,9 +38,9 @@ pub(super) const NEVER: &[&str] = &[
      el1t_* __bad_stack bad_stack vectors vector_swi ret_from_fork* ret_from_exception ret_fast_syscall \
      handle_exception do_trap_ecall_u invoke_syscall __invoke_syscall do_el0_svc v4l2_ioctl \
      v4l2_compat_ioctl32 video_ioctl2 video_usercopy __video_do_ioctl video_do_ioctl drm_ioctl* \
-     drm_compat_ioctl* __se_sys_ioctl __do_sys_ioctl ksys_ioctl __x64_sys_ioctl __ia32_sys_ioctl SyS_ioctl sys_ioctl compat_ksys_ioctl vfs_ioctl do_vfs_ioctl media_device_ioctl \
-     media_ioctl snd_pcm_ioctl snd_ctl_ioctl kthread secondary_start_kernel __secondary_switched \
-     __primary_switched",
+     drm_compat_ioctl* __se_sys_ioctl __do_sys_ioctl ksys_ioctl __x64_sys_ioctl __ia32_sys_ioctl \
+     SyS_ioctl sys_ioctl compat_ksys_ioctl vfs_ioctl do_vfs_ioctl media_device_ioctl media_ioctl \
+     snd_pcm_ioctl snd_ctl_ioctl kthread secondary_start_kernel __secondary_switched __primary_switched",
 ];
 
 /// What a library calls all the same: memory is reclaimed, by file systems and drivers, because

@@ -1,5 +1,5 @@
-//! Reports on their way to whoever reads them: through consoles, mails, web pages, CI systems, packers
-//! and scripts, in every layout.
+//! Reports on their way to whoever reads them: through consoles, mails, web pages, CI systems,
+//! packers and scripts, in every layout.
 
 use crate::kinds::{Case, cases, expected, find, shown};
 use crate::layouts::{LAYOUTS, written};
@@ -39,7 +39,7 @@ const WAYS: &[(&str, Carry)] = &[
 
 type Carry = fn(&str) -> String;
 
-/// Whether a layout comes this way; there are ways that no one sends records of these layouts: they are not made of lines of text.
+/// Whether a layout comes this way: some are not made of lines of text.
 fn goes(layout: &str, way: &str) -> bool {
     const RECORDS: [&str; 10] = [
         "journal",
@@ -74,7 +74,7 @@ fn each(log: &str, form: impl Fn(&str) -> String) -> String {
     log.lines().map(|line| form(line) + "\n").collect()
 }
 
-/// One finding, with the same title, function and signature as on a serial line; else what there is.
+/// What is not one finding with the same title, function and signature as on a serial line.
 fn wrong(case: &Case, name: &str, log: &[u8]) -> Option<String> {
     let reference = find(&written(&case.lines, "plain"));
     let [reference] = reference.as_slice() else {
