@@ -25,6 +25,9 @@ impl Fields {
             self.binary(name, bytes);
             return None;
         }
+        // A copy may have the line ends of other systems, and the mark of their encoding.
+        let line = line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line);
+        let line = line.trim_ascii_end();
         if line.is_empty() {
             return self.end();
         }
@@ -64,6 +67,7 @@ impl Fields {
 
     /// Takes a line of the verbose format; returns the entry that ended before it.
     pub fn verbose(&mut self, line: &str) -> Option<Entry> {
+        let line = line.trim_end_matches('\r');
         let indented = line.bytes().take_while(|&byte| byte == b' ').count();
         if indented == 0 && !line.is_empty() {
             return self.end();

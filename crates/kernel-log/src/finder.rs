@@ -139,12 +139,12 @@ impl Finder {
         let opening = interesting
             .then(|| headers::recognise(&record.text))
             .flatten()
-            .filter(|opening| !foreign_program || specific(opening))
+            .filter(|opening| !foreign_program || headers::is_kernels_alone(opening))
             .filter(|_| !self.names_itself_inside(record));
         match opening {
             // Right behind a cut stand the words of a warning; its first line follows.
             Some(Opening::Header(header))
-                if header.kind.may_be_words_of_warning() && self.preambles.announce(record.caller) =>
+                if header.may_be_words_of_warning() && self.preambles.announce(record.caller) =>
             {
                 self.preambles.remember(record, self.seen, true);
             }
@@ -325,17 +325,6 @@ fn elapsed(then: Option<u64>, now: Option<u64>) -> Option<u64> {
 
 fn is_stack(text: &str) -> bool {
     matches!(classify(text), Class::Frame | Class::Counter | Class::StackStart)
-}
-
-/// Marks that nobody but the kernel writes, so that they count on a line without a time, too.
-fn specific(opening: &Opening) -> bool {
-    match opening {
-        Opening::Header(header) => !matches!(
-            header.mark,
-            "WARNING: " | "BUG: " | "BUG " | "UBSAN: " | "panicked at "
-        ),
-        Opening::Preamble => false,
-    }
 }
 
 /// All findings of a log, in the order in which they began. `source` names the log in each.

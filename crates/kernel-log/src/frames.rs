@@ -4,7 +4,8 @@
 //!  func+0x1c/0x90 [mod]                     arm64, x86, riscv   (lib/kallsyms.c: sprint_backtrace())
 //!  ? func+0x1c/0x90                         x86: a leftover on the stack, not sure
 //!  [<ffffffff8153c1bc>] func+0x1c/0x70      before 4.11, and where addresses are shown
-//!  [<c00c89f0>] (func) from [<c00c6764>] (caller+0x138/0x178)   arm
+//!  [<c00c89f0>] (func) from [<c00c6764>] (caller+0x138/0x178)   arm; before 3.12
+//!                                                    (func+0x0/0x10 [mod])
 //!  func from caller+0x138/0x178             arm since 5.19
 //!  func file.c:774 [inline]                 after syzkaller's symbolizer
 //!  func (file.c:774 (discriminator 2)) mod  after scripts/decode_stacktrace.sh
@@ -98,8 +99,12 @@ pub fn counter(text: &str) -> Option<Frame<'_>> {
     while let Some(after) = rest.trim_start().strip_prefix('[') {
         (_, rest) = after.split_once(']')?;
     }
-    let rest = rest.trim_start();
-    symbol(rest).or_else(|| decoded(rest))
+    let mut rest = rest.trim_start();
+    // s390 puts the function in parentheses, behind mask and address.
+    if let Some((_, function)) = rest.split_once(" (").filter(|_| text.starts_with("Krnl PSW")) {
+        rest = function;
+    }
+    symbol(rest).or_else(|| inlined(rest)).or_else(|| decoded(rest))
 }
 
 /// Where the program counter was, if not in a function that the kernel could name.
@@ -209,23 +214,41 @@ fn file(after: &str) -> Option<&str> {
 /// The file of `mm/vmalloc.c:3319 …`.
 fn place(text: &str) -> Option<&str> {
     let (file, line) = text.split_once(':')?;
-    let file = file.strip_prefix("./").unwrap_or(file);
     let source = [".c", ".h", ".S", ".rs"].iter().any(|end| file.ends_with(end));
-    (source && !file.contains(' ') && line.starts_with(|c: char| c.is_ascii_digit())).then_some(file)
+    (source && !file.contains(' ') && line.starts_with(|c: char| c.is_ascii_digit())).then(|| in_tree(file))
+}
+
+/// A path without what stands before the source tree where the kernel was not built in it:
+/// `/usr/src/kernel/arch/x86/mm/fault.c`.
+fn in_tree(path: &str) -> &str {
+    const FOLDERS: [&str; 16] = [
+        "arch", "block", "crypto", "drivers", "fs", "include", "init", "io_uring", "ipc", "kernel", "lib",
+        "mm", "net", "rust", "security", "sound",
+    ];
+    let mut rest = path;
+    while let Some((folder, below)) = rest.split_once('/') {
+        let next = below.split('/').next().unwrap_or_default();
+        // No folder of kernel/ is called like one of the tree's.
+        if FOLDERS.contains(&folder) && !(folder == "kernel" && FOLDERS.contains(&next)) {
+            return rest;
+        }
+        rest = below;
+    }
+    path.trim_start_matches("./")
 }
 
 /// `(func) from [<…>] (caller+…)` and `func from caller+…`.
 fn arm(text: &str) -> Option<Frame<'_>> {
-    let (name, caller) = text.split_once(" from ")?;
-    let name = name
+    let (callee, caller) = text.split_once(" from ")?;
+    let callee = callee
         .strip_prefix('(')
-        .and_then(|name| name.strip_suffix(')'))
-        .unwrap_or(name);
-    let name = name.split(" [").next().unwrap_or(name);
-    let believable = is_name(name) && !name.contains(' ') && caller.contains("+0x");
+        .and_then(|callee| callee.strip_suffix(')'))
+        .unwrap_or(callee);
+    let name = callee.split([' ', '+']).next().unwrap_or(callee);
+    let believable = is_name(name) && caller.contains("+0x");
     believable.then(|| Frame {
         function: plain(name),
-        module: None,
+        module: module(callee),
         file: None,
         trust: Trust::Sure,
     })
@@ -331,6 +354,12 @@ mod tests {
             Trust::Sure,
         );
         check(
+            "[<bf0089f0>] (f+0x0/0x648 [m]) from [<c01310dc>] (i2c_transfer+0xcc/0x130)",
+            "f",
+            Some("m"),
+            Trust::Sure,
+        );
+        check(
             " dup_fd from copy_process+0x58c/0x1844",
             "dup_fd",
             None,
@@ -366,6 +395,13 @@ mod tests {
             "f"
         );
         assert_eq!(counter("pc : f+0x154/0x39c [m]").unwrap().module, Some("m"));
+        let inlined = counter("RIP: 0010:f kernel/sched/fair.c:585 [inline]").unwrap();
+        assert_eq!(
+            (inlined.function, inlined.file),
+            ("f", Some("kernel/sched/fair.c"))
+        );
+        let s390 = "Krnl PSW : 0404c00180000000 0000000000431f8e (f+0x5e/0x64)";
+        assert_eq!(counter(s390).unwrap().function, "f");
         assert_eq!(counter("PC is at f+0x154/0x39c").unwrap().function, "f");
         assert_eq!(counter("RIP: 0033:0x455777"), None);
         assert_eq!(counter("RIP: 0010:0x0"), None);

@@ -144,6 +144,26 @@ pub fn recognise(text: &str) -> Option<Opening> {
         .then_some(Opening::Preamble)
 }
 
+/// Whether nobody but the kernel writes such a line, so that it counts without a time, too.
+pub fn is_kernels_alone(opening: &Opening) -> bool {
+    match opening {
+        Opening::Header(header) => !matches!(
+            header.mark,
+            "WARNING: " | "BUG: " | "BUG " | "UBSAN: " | "panicked at "
+        ),
+        Opening::Preamble => false,
+    }
+}
+
+/// Whether a line can only be the first one of a kernel's report with a stack.
+pub fn begins_report(text: &str) -> bool {
+    interesting(text)
+        && recognise(text).is_some_and(|opening| {
+            let stack = matches!(opening, Opening::Header(header) if header.body == Body::Stack);
+            stack && is_kernels_alone(&opening)
+        })
+}
+
 /// Which of [`WORDS`] a line has, by their numbers, each with where it stands first.
 fn words_in(text: &str) -> Vec<(usize, usize)> {
     let mut found: Vec<(usize, usize)> = Vec::new();
@@ -178,7 +198,9 @@ fn fits(header: &Header, text: &str, at: usize) -> bool {
         Kind::RcuStall => lead.contains("INFO: ") || lead.contains("rcu"),
         Kind::ProbeFailure => probe_failed(text),
         Kind::SlabCorruption if header.mark == "BUG " => {
-            LEAD.is_match(lead) && rest.contains("): ") && !rest.contains("kasan: ")
+            // Before 3.4 without the taint.
+            let told = rest.contains("): ") || rest.contains(": Objects remaining");
+            LEAD.is_match(lead) && told && !rest.contains("kasan: ")
         }
         Kind::MemoryLeak if header.body == Body::Line => lead.starts_with("kmemleak: "),
         Kind::MemoryLeak if header.mark.starts_with("unref") => {
@@ -213,7 +235,12 @@ fn fits(header: &Header, text: &str, at: usize) -> bool {
         | Kind::SuspiciousRcu
         | Kind::BadUnlockBalance
         | Kind::LockingBug => lead.contains("WARNING: ") || lead.contains("BUG: ") || lead.contains("INFO: "),
-        Kind::OutOfMemory | Kind::HardLockup | Kind::Watchdog | Kind::Panic | Kind::StackOverflow => true,
+        Kind::OutOfMemory
+        | Kind::SoftLockup
+        | Kind::HardLockup
+        | Kind::Watchdog
+        | Kind::Panic
+        | Kind::StackOverflow => true,
         _ => LEAD.is_match(lead),
     }
 }

@@ -5,7 +5,8 @@ use super::objects::{DmesgEntry, LavaEntry, Objects};
 use super::prefix;
 use super::record::{Format, HEAD};
 use super::stamp::{self, Daemon, Writer};
-use super::{journal, kmsg};
+use super::text_lines::without_entities;
+use super::{journal, kmsg, terminal};
 use std::borrow::Cow;
 use std::collections::HashMap;
 
@@ -23,6 +24,8 @@ pub struct Layout {
     pub kernel: KernelLines,
     /// Whether a log daemon wrote it.
     pub daemon: Daemon,
+    /// What stands in front of all lines, before anything else.
+    pub margin: Vec<u8>,
     /// What most lines begin with, if it is none of the known prefixes and stamps.
     pub common: Option<Shape>,
 }
@@ -40,9 +43,13 @@ impl Layout {
     /// Recognises the layout by the first [`HEAD`] bytes.
     pub fn detect(bytes: &[u8]) -> Layout {
         let head = bytes.get(..HEAD).unwrap_or(bytes);
+        let margin = terminal::margin(head);
+        let head = plain(head, &margin);
+        let head = head.as_bytes();
         let format = format(head);
         let mut layout = Layout {
             format,
+            margin,
             kernel: KernelLines::Bare,
             daemon: Daemon::Unseen,
             common: None,
@@ -51,20 +58,25 @@ impl Layout {
             layout.kernel = KernelLines::Marked;
             return layout;
         }
-        let lines: Vec<Cow<str>> = lines(head).take(LINES).collect();
+        let lines: Vec<Cow<str>> = lines(head).map(without_entities).take(LINES).collect();
         let of_kernel = |line: &Cow<str>| {
             stamp::take(line, Daemon::Unseen).is_some_and(|stamp| stamp.writer == Writer::Kernel)
         };
         if lines.iter().any(of_kernel) {
             layout.daemon = Daemon::Syslog;
-        } else if lines.iter().any(|line| short_monotonic(line)) {
+        } else if lines
+            .iter()
+            .any(|line| short_monotonic(layout.without_stamps(line)))
+        {
             layout.daemon = Daemon::Monotonic;
         }
         let stripped: Vec<&str> = lines.iter().map(|line| layout.without_stamps(line)).collect();
         layout.common = common(&stripped, layout.daemon);
         let marked = lines.iter().any(|line| {
             let line = layout.without_stamps(line);
-            prefix::parse(line).is_some() || prefix::embedded(line, 0).is_some()
+            kmsg::parse(line).is_some()
+                || prefix::parse(line).is_some()
+                || prefix::embedded(line, 0).is_some()
         });
         if marked || layout.daemon != Daemon::Unseen || lines.iter().any(|line| stamp::logcat(line).is_some())
         {
@@ -97,6 +109,22 @@ fn short_monotonic(line: &str) -> bool {
         .and_then(|prefix| line.get(prefix.length.checked_sub(1)?..))
         .and_then(|rest| stamp::host_and_program(&mut super::cursor::Cursor::new(rest.as_bytes())))
         == Some(Writer::Kernel)
+}
+
+/// The lines as a terminal shows them, without their margin.
+fn plain(head: &[u8], margin: &[u8]) -> String {
+    let head = head.strip_prefix("\u{feff}".as_bytes()).unwrap_or(head);
+    let mut plain = String::with_capacity(head.len());
+    for line in head.split(|&byte| byte == b'\n') {
+        let line = terminal::without_margin(line, margin);
+        let end = line.iter().rposition(|&byte| byte != b'\r');
+        let line = line.get(..end.map_or(0, |end| end.saturating_add(1)));
+        for part in line.unwrap_or_default().split(|&byte| byte == b'\r') {
+            plain.push_str(&terminal::clean(part));
+            plain.push('\n');
+        }
+    }
+    plain
 }
 
 /// Lines with something in them.

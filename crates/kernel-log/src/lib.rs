@@ -54,6 +54,7 @@ pub mod stamp;
 pub mod summary;
 pub mod suspect;
 pub mod suspicion;
+mod terminal;
 mod text_lines;
 pub mod understood;
 pub mod unpack;

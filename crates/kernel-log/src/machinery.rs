@@ -9,7 +9,7 @@ use super::kind::Kind;
 use entries::{CIPHERS, CORE_NAMES, CORES, ENTRANCES, HANDLERS, NEVER, RECLAIM, SERVING};
 use names::{
     ALLOCATING, ALLOCATORS, CHECKING, DEBUGGING, DMA, FAULTS, FENCES, LEAVES, LIBRARY, LOCKS, REPORTING,
-    SERVICES, TICK, WAITING,
+    SERVICES, TICK, TRACING, WAITING,
 };
 use std::sync::LazyLock;
 use words::Words;
@@ -34,7 +34,8 @@ pub fn rank(frame: &Frame, kind: Kind) -> Rank {
     if frame.trust != Trust::Sure || ENTRIES.has(frame.function) {
         return Rank::Never;
     }
-    if let Some(module) = frame.module {
+    let inlined = frame.file.is_some_and(|file| file.starts_with("include/"));
+    if let Some(module) = frame.module.filter(|_| !inlined) {
         return if is_core_module(module) {
             Rank::Core
         } else {
@@ -51,8 +52,12 @@ pub fn rank(frame: &Frame, kind: Kind) -> Rank {
     }
 }
 
-/// Whether a file of the source tree serves whoever calls it: by its folder, or as the core of a subsystem.
+/// Whether a file of the source tree serves whoever calls it: by its folder, or as the core of a
+/// subsystem. A file system that stands among the memory management serves no one.
 fn serves(file: &str) -> bool {
+    if file == "mm/shmem.c" {
+        return false;
+    }
     let of_architecture = |rest: &str| {
         let folder = rest.split_once('/').map_or("", |(_, below)| below);
         folder.starts_with("mm/") || folder.starts_with("lib/") || folder.starts_with("include/")
@@ -84,13 +89,15 @@ pub fn first_suspect_beyond<'a>(
     // Memory that somebody else ruined faults wherever it is used next: that place is all that is known.
     let kind_tells = !kind.is_fault();
     let by_library = |found: Option<Frame>| found.is_some_and(|frame: Frame| frame.module.is_none());
-    for frame in stack {
-        let rank = match rank(&frame, kind) {
-            Rank::Suspect if serves(&frame) => Rank::Core,
-            rank => rank,
-        };
+    for (at, frame) in stack.into_iter().enumerate() {
         let sure = frame.trust == Trust::Sure;
         let enters = sure && dispatcher(frame.function);
+        let rank = match rank(&frame, kind) {
+            Rank::Suspect if serves(&frame) => Rank::Core,
+            // Where it happened in an entrance itself, that is where the stack begins.
+            Rank::Suspect if at > 0 && kind_tells && enters_for_others(&frame) => Rank::Machinery,
+            rank => rank,
+        };
         if suspect.is_some() && (enters || rank == Rank::Never && sure || breaks(&frame)) {
             return suspect;
         }
@@ -128,6 +135,12 @@ fn breaks(frame: &Frame) -> bool {
     frame.trust == Trust::Sure && frame.module.is_none() && BREAKS.has(frame.function)
 }
 
+/// Whether a function is what an interrupt or a fault of the CPU enters.
+pub fn enters_from_hardware(frame: &Frame) -> bool {
+    static ENTERED: LazyLock<Words> = LazyLock::new(|| Words::new(FAULTS));
+    frame.trust == Trust::Sure && frame.module.is_none() && ENTERED.has(frame.function)
+}
+
 /// Whether a frame may be the culprit of a report of this kind: a suspect, or a core's. What is in
 /// a module is never machinery, whatever its name begins with.
 pub fn is_culprit(frame: &Frame, kind: Kind) -> bool {
@@ -144,7 +157,7 @@ pub fn is_leaf(function: &str) -> bool {
 pub fn machinery(function: &str, kind: Kind) -> bool {
     static ALWAYS: LazyLock<Words> = LazyLock::new(|| {
         let all = [
-            REPORTING, CHECKING, DEBUGGING, FAULTS, TICK, LOCKS, ALLOCATORS, LIBRARY, SERVICES,
+            REPORTING, CHECKING, DEBUGGING, TRACING, FAULTS, TICK, LOCKS, ALLOCATORS, LIBRARY, SERVICES,
         ];
         Words::new(&all.concat())
     });
@@ -179,6 +192,13 @@ fn takes_lock_of_subsystem(function: &str) -> bool {
 pub fn handler(function: &str) -> bool {
     static WORDS: LazyLock<Words> = LazyLock::new(|| Words::new(HANDLERS));
     WORDS.has(function)
+}
+
+/// Whether a function does nothing but hand over to an entry point of a system call, an
+/// interrupt or a thread.
+fn enters_for_others(frame: &Frame) -> bool {
+    static WORDS: LazyLock<Words> = LazyLock::new(|| Words::new(ENTRANCES));
+    frame.module.is_none() && WORDS.has(frame.function)
 }
 
 /// Whether a function hands over to somebody's entry point.

@@ -11,7 +11,8 @@
 //!         | ISO 8601 with a comma                 dmesg --time-format iso
 //! more    = delta | "s" | "@" CPU | " / " date    dmesg --show-delta, journalctl -o short-delta; vendors' kernels
 //! delta   = " <" spaces seconds "." digits [" "] ">" | blanks
-//! caller  = "[" spaces ("T" task id | "C" CPU) "]"        CONFIG_PRINTK_CALLER (print_caller())
+//! caller  = [" "] "[" spaces ("T" task id | "C" CPU) "]"  CONFIG_PRINTK_CALLER (print_caller())
+//!                                                         the blank: dmesg since 2.41
 //!         | vendors' callers, see `prefix/vendor.rs`
 //! ```
 
@@ -56,7 +57,6 @@ pub fn parse(line: &str) -> Option<Prefix> {
     let mut dated = true;
     if let Some(time) = time(&mut at) {
         prefix.time = Some(time);
-        prefix.caller = caller(&mut at);
     } else if let Some(wall) = dmesg_iso(&mut at) {
         prefix.wall = Some(wall);
     } else {
@@ -64,6 +64,9 @@ pub fn parse(line: &str) -> Option<Prefix> {
     }
     if !dated && prefix.priority.is_none() {
         return None;
+    }
+    if dated {
+        prefix.caller = caller(&mut at);
     }
     if prefix.caller.is_none() && prefix.time.is_some() {
         prefix.caller = vendor::caller(&mut at);
@@ -187,6 +190,7 @@ fn vendor_date(at: &mut Cursor) {
 
 fn caller(at: &mut Cursor) -> Option<Caller> {
     let mut ahead = *at;
+    let _ = ahead.word(b" ");
     ahead.word(b"[")?;
     ahead.blanks();
     let kind = ahead.one_of(b"TC")?;

@@ -1,6 +1,5 @@
 //! From the bytes of a source to records, block by block: what is held between two blocks is bounded.
 
-use super::cursor::Cursor;
 use super::fields::Fields;
 use super::journal::{self, Entry};
 use super::kmsg;
@@ -9,6 +8,7 @@ use super::objects::{DmesgEntry, LavaEntry, Objects};
 use super::prefix::Prefix;
 use super::record::{Format, LONGEST_LINE, Log, Loss, Origin, Record};
 use super::stamp::Writer;
+use super::terminal::{clean, without_margin};
 use super::text_lines::{Piece, TextLines};
 use memchr::{memchr, memchr2, memmem};
 use std::borrow::Cow;
@@ -33,6 +33,8 @@ impl Format {
 #[derive(Debug)]
 pub struct Reader {
     format: Format,
+    /// What stands in front of all lines.
+    margin: Vec<u8>,
     text: TextLines,
     objects: Objects,
     fields: Fields,
@@ -42,6 +44,8 @@ pub struct Reader {
     offset: usize,
     /// The line has had something in it already (what a carriage return ended).
     started: bool,
+    /// The line before was empty.
+    blank: bool,
     records: usize,
     boot: u32,
     /// Number of the record that began the present boot.
@@ -69,6 +73,7 @@ impl Reader {
     pub fn new(layout: Layout) -> Self {
         Reader {
             format: layout.format,
+            margin: layout.margin.clone(),
             text: TextLines::new(layout),
             objects: Objects::default(),
             fields: Fields::default(),
@@ -76,6 +81,7 @@ impl Reader {
             number: 1,
             offset: 0,
             started: false,
+            blank: false,
             records: 0,
             boot: 0,
             boot_began: None,
@@ -182,13 +188,19 @@ impl Reader {
     }
 
     fn line<'a>(&mut self, line: &'a [u8], terminator: Option<u8>, sink: &mut dyn FnMut(Record<'a>)) {
+        let line = without_margin(line, &self.margin);
         match self.format {
+            // Of many empty lines one says as much.
             Format::Text if line.is_empty() => {
-                if terminator == Some(b'\n') && !self.started {
+                if terminator == Some(b'\n') && !self.started && !self.blank {
+                    self.blank = true;
                     self.text(Cow::Borrowed(""), sink);
                 }
             }
-            Format::Text => self.text(clean(line), sink),
+            Format::Text => {
+                self.blank = false;
+                self.text(clean(line), sink);
+            }
             Format::Kmsg => self.kmsg(&clean(line), sink),
             Format::Journal | Format::DmesgJson | Format::Lava => {
                 if let Some(object) = self.objects.take(line, terminator) {
@@ -417,51 +429,6 @@ impl Reader {
         }
         self.boot_began = Some(here);
     }
-}
-
-/// Text of a line without terminal codes and control characters; what is not UTF-8 becomes U+FFFD.
-fn clean(line: &[u8]) -> Cow<'_, str> {
-    let plain = |byte: &u8| *byte >= b' ' && *byte != 0x7f || *byte == b'\t';
-    // Without a branch for each byte: nearly every line is clean, and this looks at all of them.
-    if !line.iter().fold(false, |dirty, byte| dirty | !plain(byte)) {
-        return match std::str::from_utf8(line) {
-            Ok(text) => Cow::Borrowed(text),
-            Err(_) => String::from_utf8_lossy(line),
-        };
-    }
-    let mut kept = Vec::with_capacity(line.len());
-    let mut rest = line;
-    while let Some((&byte, after)) = rest.split_first() {
-        if byte == 0x1b {
-            rest = after.get(escape_length(after)..).unwrap_or_default();
-            continue;
-        }
-        if plain(&byte) {
-            kept.push(byte);
-        }
-        rest = after;
-    }
-    Cow::Owned(String::from_utf8_lossy(&kept).into_owned())
-}
-
-/// Bytes of a terminal code after its ESC (ECMA-48: CSI … final byte; OSC … BEL or ESC \; others one byte).
-fn escape_length(after: &[u8]) -> usize {
-    let mut at = Cursor::new(after);
-    match at.peek() {
-        None => {}
-        Some(b'[') => {
-            at.skip(1);
-            at.while_in(|byte| (0x20..0x40).contains(&byte));
-            at.skip(1);
-        }
-        Some(b']') => {
-            at.while_in(|byte| byte != 0x07 && byte != 0x1b);
-            // BEL, or ESC and a backslash.
-            at.skip(if at.peek() == Some(0x1b) { 2 } else { 1 });
-        }
-        Some(_) => at.skip(1),
-    }
-    at.taken()
 }
 
 /// Gives each record of a log to `sink`, one after the other; its format is recognised by its first lines. Never fails: what is no record is a

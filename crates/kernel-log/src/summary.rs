@@ -112,6 +112,7 @@ fn refine(splat: &Splat) -> Kind {
             .any(|line| line.text.contains(words))
     };
     match splat.header.kind {
+        Kind::Warning if is_remark(splat) => Kind::Message,
         Kind::Warning | Kind::KernelBug => {
             let title = splat.title_line();
             if near("refcount_t: ") || title.contains("lib/refcount.c") {
@@ -137,6 +138,18 @@ fn refine(splat: &Splat) -> Kind {
         Kind::Panic if splat.title_line().contains("Out of memory") => Kind::OutOfMemory,
         kind => kind,
     }
+}
+
+/// Whether a line is only called a warning: a `WARN()` names its place and prints its stack, and no
+/// script that writes to `/dev/kmsg` does.
+fn is_remark(splat: &Splat) -> bool {
+    let title = splat.title_line();
+    let names_place = title.contains("+0x") || title.contains("WARNING: at ");
+    let has_stack = splat
+        .body()
+        .iter()
+        .any(|line| matches!(line.class, Class::Frame | Class::Counter | Class::StackStart));
+    splat.header.mark == "WARNING: " && !names_place && !has_stack
 }
 
 /// A warning of dma-fence or dma-resv themselves, not one that only has them in its trace.
@@ -181,7 +194,8 @@ fn damaged(splat: &Splat, kind: Kind, culprit: Option<Frame>) -> bool {
     if says_no_more {
         return false;
     }
-    let blames = splat.header.blame != Blame::Nobody && !culprit::in_user_space(splat);
+    let blames =
+        !matches!(splat.header.blame, Blame::Nobody) && kind != Kind::Panic && !culprit::in_user_space(splat);
     if splat.header.body == Body::Stack && kind != Kind::OutOfMemory {
         let unwound = splat
             .frames()

@@ -3,6 +3,8 @@
 
 use super::cursor::Cursor;
 use super::firmware;
+use super::headers;
+use super::kmsg;
 use super::layout::{KernelLines, Layout};
 use super::prefix::{self, Prefix};
 use super::record::Origin;
@@ -86,7 +88,7 @@ impl TextLines {
             return None;
         }
         (self.last, self.writer, self.width) = (prefix, Writer::Anyone, prefix.length);
-        self.phase = Phase::Kernel;
+        self.kernel_begins();
         Some((prefix, text))
     }
 
@@ -138,6 +140,18 @@ impl TextLines {
         {
             carried.priority = Some(priority);
             return self.record(carried, Writer::Kernel, 0, Cow::Owned(text), sink);
+        }
+        if parsed.is_none()
+            && let Some(line) = kmsg::parse(&rest)
+        {
+            let prefix = Prefix {
+                priority: Some(line.priority),
+                time: Some(line.time),
+                caller: line.caller,
+                ..carried
+            };
+            let text = Cow::Owned(kmsg::unescape(line.text).into_owned());
+            return self.record(prefix, writer, 0, text, sink);
         }
         match parsed.or_else(|| prefix::parse(&rest)) {
             Some(found) => {
@@ -231,6 +245,15 @@ impl TextLines {
         prefix.length > 0
     }
 
+    /// A kernel whose first line has a time marks all of its lines, also where firmware or a program
+    /// filled the part of the log by which its layout was recognised.
+    fn kernel_begins(&mut self) {
+        if self.phase != Phase::Kernel {
+            self.phase = Phase::Kernel;
+            self.layout.kernel = KernelLines::Marked;
+        }
+    }
+
     /// Whose a line is. In a log whose kernel marks its lines, one that is not marked is firmware's until the kernel's first one, and a
     /// program's from then on.
     fn origin(&mut self, writer: Writer, marked: bool, text: &str) -> Origin {
@@ -239,12 +262,21 @@ impl TextLines {
         }
         if marked {
             let down = text.starts_with("reboot: ") && !text.contains("watchdog");
-            self.phase = if down { Phase::Firmware } else { Phase::Kernel };
+            if down {
+                self.phase = Phase::Firmware;
+            } else {
+                self.kernel_begins();
+            }
             return Origin::Kernel;
         }
         if firmware::begins(text) {
             self.phase = Phase::Firmware;
             return Origin::Firmware;
+        }
+        // A kernel that prints no times, or a script that dropped them, and times later on.
+        if self.phase == Phase::Start && headers::begins_report(text) {
+            self.phase = Phase::Kernel;
+            self.layout.kernel = KernelLines::Bare;
         }
         let bare = self.layout.kernel == KernelLines::Bare;
         if firmware::hands_over(text) && (bare || self.phase != Phase::Firmware) {
@@ -366,7 +398,7 @@ fn dropped(line: &str) -> Option<(u64, usize)> {
 }
 
 /// HTML's escapes: a log that was copied out of a page. No kernel writes them.
-fn without_entities(line: Cow<'_, str>) -> Cow<'_, str> {
+pub(super) fn without_entities(line: Cow<'_, str>) -> Cow<'_, str> {
     const ENTITIES: [(&str, &str); 7] = [
         ("&gt;", ">"),
         ("&lt;", "<"),

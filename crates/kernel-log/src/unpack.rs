@@ -96,7 +96,14 @@ pub fn file(name: &str, file: &mut std::fs::File, visit: &mut Visit) -> Result<(
         file.seek(SeekFrom::Start(0))
             .with_context(|| format!("reading {name}"))?;
         if Packing::of(name, head.get(..length).unwrap_or_default()) == Packing::Zip {
-            return zip(name, file, &Bounds::default(), 1, visit);
+            let bounds = Bounds::default();
+            let size = file.metadata().map_or(0, |metadata| metadata.len());
+            let mut counted = Source {
+                inner: file,
+                bounds: bounds.clone(),
+                size,
+            };
+            return zip(name, &mut counted, &bounds, 1, visit);
         }
     }
     stream(name, file, visit)
@@ -118,14 +125,15 @@ struct Bounds {
 struct Source<R> {
     inner: R,
     bounds: Bounds,
+    /// What is read twice counts once: a directory may name the same bytes for each member.
+    size: u64,
 }
 
 impl<R: Read> Read for Source<R> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let count = self.inner.read(buffer)?;
-        self.bounds
-            .read
-            .set(self.bounds.read.get().saturating_add(count as u64));
+        let read = self.bounds.read.get().saturating_add(count as u64);
+        self.bounds.read.set(read.min(self.size));
         Ok(count)
     }
 }
@@ -232,6 +240,7 @@ fn unpack(
         0 => Box::new(Source {
             inner: whole,
             bounds: bounds.clone(),
+            size: u64::MAX,
         }),
         _ => Box::new(whole),
     };
@@ -331,13 +340,9 @@ fn zip<R: Read + Seek>(
     visit: &mut Visit,
 ) -> Result<()> {
     let doing = || format!("unpacking {name}");
-    let counted = Source {
-        inner: source,
-        bounds: bounds.clone(),
-    };
     let left = Rc::new(Cell::new(DIRECTORY));
     let allowed = Allowed {
-        inner: counted,
+        inner: source,
         left: left.clone(),
     };
     let mut archive = ::zip::ZipArchive::new(allowed).with_context(doing)?;

@@ -36,6 +36,9 @@ pub(super) struct Open {
     foreign: usize,
     /// Messages among its lines. Where a line of its own follows, they belonged to it: one context says one thing at a time.
     held: Vec<Waited>,
+    /// Its end was said before its stack, which comes right behind then or not at all (arm64
+    /// before 4.10: `__warn()`).
+    said_end: bool,
     /// It is the stack of the message that stands there.
     pub(super) behind: Option<usize>,
 }
@@ -50,6 +53,7 @@ impl Open {
             last_time: record.time,
             foreign: 0,
             held: Vec::new(),
+            said_end: false,
             behind: None,
             began: seen,
             splat: Splat {
@@ -105,6 +109,9 @@ impl Open {
         }
         self.splat.cut |= record.lost || (record.caller.is_none() && intrudes(&record.text));
         let class = classify(&record.text);
+        if self.said_end && matches!(class, Class::Other | Class::Rule | Class::End) {
+            return true;
+        }
         match class {
             Class::Blank => {
                 if self.splat.lines.len() < LONGEST {
@@ -132,8 +139,9 @@ impl Open {
                 self.foreign > most
             }
             Class::End => {
+                self.said_end = self.awaits_stack() && record.text.contains("[ end trace");
                 self.take(record, seen, class);
-                true
+                !self.said_end
             }
             Class::Rule if self.closes_with_rule() => {
                 self.take(record, seen, class);
@@ -248,6 +256,14 @@ pub(super) enum Follows {
 /// What this first line is to the open report.
 pub(super) fn follows(open: &Open, header: &Header) -> Follows {
     let (splat, kind) = (&open.splat, header.kind);
+    // A fault of user space that is over.
+    if header.mark == splat.header.mark && open.is_nothing() {
+        return Follows::SaysWhich;
+    }
+    // A symbolizer repeats the first line for each function that is inlined in the one it names.
+    if kind == splat.header.kind && splat.title_line().contains("[inline]") && splat.body().len() < 6 {
+        return Follows::SaysWhich;
+    }
     let young = splat.body().len() < 4 && !splat.body().iter().any(|line| line.class == Class::Frame);
     // `kobject: … failed` stands before the warning that it leads to.
     if kind == Kind::Warning && young && splat.header.kind == Kind::DuplicateName {
@@ -261,6 +277,10 @@ pub(super) fn follows(open: &Open, header: &Header) -> Follows {
         if kind.may_be_words_of_warning() {
             return Follows::NextPart;
         }
+    }
+    // `kernel BUG at` says more than the trap that stops the CPU, in whatever order they come.
+    if kind == Kind::KernelBug && splat.header.kind == Kind::Oops && continues(splat, kind) {
+        return Follows::SaysWhich;
     }
     if continues(splat, kind) {
         Follows::NextPart

@@ -257,3 +257,239 @@ fn a_stack_behind_a_line_is_its_own_without_levels_too() {
     ];
     assert_eq!(titles(&lines), ["foo N-N: lost an interrupt"]);
 }
+
+/// Titles of a log as it stands.
+fn told(log: &str) -> Vec<String> {
+    let found = finder::find(&reader::read(log.as_bytes()), "test");
+    found
+        .into_iter()
+        .filter(|finding| finding.severity == crate::kind::Severity::Error)
+        .map(|finding| finding.title)
+        .collect()
+}
+
+#[test]
+fn a_script_that_calls_something_a_warning_is_no_fault() {
+    assert!(told("[    9.000000] WARNING: next download is broken!\n[    9.100000] usb: x\n").is_empty());
+    let stack =
+        "[    9.000001] CPU: 0 PID: 1 Comm: init\n[    9.000002] Call trace:\n[    9.000003]  f+0x1/0x20\n";
+    let own = "[    9.000000] WARNING: the foo is out of step\n";
+    assert_eq!(told(&format!("{own}{stack}")), ["WARNING in f"]);
+    let unwinder = "[    9.000000] WARNING: kernel stack regs at 0 in init:1 has bad 'bp' value 0\n";
+    assert_eq!(told(unwinder).len(), 1);
+}
+
+#[test]
+fn firmware_may_fill_the_head_of_a_capture() {
+    let firmware = "IMD: root @ 0xcb7fec00\n".repeat(600);
+    let program = "WARNING: Optional imports not found, TAP output will be\n";
+    let log =
+        |text: &str| format!("{firmware}[    0.000000] Booting Linux on physical CPU 0x0\n{text}{program}");
+    assert!(told(&log("")).is_empty());
+    let bug = "[    9.100000] BUG: sleeping function called from invalid context at a.c:1\n";
+    assert_eq!(told(&log(bug)).len(), 1);
+}
+
+/// Symbolizers and forums drop times, and not all of them.
+#[test]
+fn times_may_come_late() {
+    let log = "BUG: KASAN: slab-out-of-bounds in f+0x1/0x20\nRead of size 4 at addr ffff8880 by task a/1\n\
+               CPU: 1 PID: 1 Comm: a\nCall Trace:\n f+0x1/0x20\n g+0x1/0x20\n[    9.000000] usb: x\n";
+    assert_eq!(told(log), ["KASAN: slab-out-of-bounds Read in f"]);
+    let loader = "ERROR: of a loader\nWARNING: of a loader\n[    9.000000] usb: x\n";
+    assert!(told(loader).is_empty());
+}
+
+#[test]
+fn a_symbolizer_repeats_the_first_line_for_what_is_inlined() {
+    let log = "[    9.000000] BUG: KASAN: use-after-free in memset include/linux/string.h:365 [inline]\n\
+               [    9.000001] BUG: KASAN: use-after-free in f+0x1/0x20 net/f.c:9\n\
+               [    9.000002] Write of size 4 at addr ffff8880 by task a/1\n\
+               [    9.000003] CPU: 1 PID: 1 Comm: a\n[    9.000004] Call Trace:\n\
+               [    9.000006]  f+0x1/0x20 net/f.c:9\n";
+    assert_eq!(told(log), ["KASAN: use-after-free Write in f"]);
+}
+
+#[test]
+fn a_trap_says_less_than_the_bug_that_made_it() {
+    let log = "[    9.000001] invalid opcode: 0000 [#1] SMP\n[    9.000000] kernel BUG at a.c:1!\n\
+               [    9.000002] CPU: 1 PID: 1 Comm: a\n[    9.000003] RIP: 0010:f+0x1/0x20\n\
+               [    9.000004] Call Trace:\n[    9.000005]  g+0x1/0x20\n";
+    assert_eq!(told(log), ["kernel BUG in f"]);
+}
+
+/// Functions by the rules for each kind.
+#[test]
+fn whom_a_report_names() {
+    let check = |lines: &[&str], expect: &str| {
+        let log: String = lines
+            .iter()
+            .map(|line| format!("[    9.000000] {line}\n"))
+            .collect();
+        assert_eq!(told(&log), [expect], "{log}");
+    };
+    let stack = "CPU: 1 PID: 1 Comm: a";
+    check(
+        &[
+            "WARNING: suspicious RCU usage",
+            "a.h:1 Illegal context switch in RCU read-side critical section!",
+            "stack backtrace:",
+            stack,
+            "Call Trace:",
+            " lockdep_rcu_suspicious+0x1/0x20",
+            " led_off+0x1/0x20",
+            " notifier_call_chain+0x1/0x20",
+            " atomic_notifier_call_chain+0x1/0x20",
+            " out_of_memory+0x1/0x20",
+        ],
+        "suspicious RCU usage in led_off",
+    );
+    check(
+        &[
+            "BUG: KASAN: stack-out-of-bounds in handler+0x1/0x20",
+            "Read of size 4 at addr ffff8880 by task a/1",
+            stack,
+            "Call Trace:",
+            " handler+0x1/0x20",
+            " kprobe_ftrace_handler+0x1/0x20",
+            " ftrace_ops_assist_func+0x1/0x20",
+            " target+0x1/0x20",
+        ],
+        "KASAN: stack-out-of-bounds Read in handler",
+    );
+    check(
+        &[
+            "BUG: KASAN: slab-out-of-bounds in kmalloc_oob_right+0x1/0x20",
+            "Write of size 1 at addr ffff8880 by task a/1",
+            stack,
+            "Call Trace:",
+            " kasan_report+0x1/0x20",
+            " kmalloc_oob_right+0x1/0x20",
+            " kunit_try_run_case+0x1/0x20",
+        ],
+        "KASAN: slab-out-of-bounds Write in kmalloc_oob_right",
+    );
+    check(
+        &[
+            "BUG sas_task: Objects remaining on kmem_cache_close()",
+            "-----------------------------------------------------------------------------",
+            "INFO: Slab 0xffffea001f0eba00 objects=34 used=1",
+            "Pid: 22919, comm: modprobe Not tainted 3.2.0",
+            "Call Trace:",
+            " slab_err+0x1/0x20",
+            " kmem_cache_destroy+0x1/0x20",
+            " sas_class_exit+0x1/0x20 [libsas]",
+        ],
+        "BUG sas_task: Objects remaining on kmem_cache_close() in sas_class_exit",
+    );
+    check(
+        &[
+            "BUG: using __this_cpu_read() in preemptible [00000000] code: a/1",
+            "caller is lockdep_hardirqs_on+0x1/0x20",
+            stack,
+            "Call Trace:",
+            " check_preemption_disabled+0x1/0x20",
+            " lockdep_hardirqs_on+0x1/0x20",
+            " exc_page_fault+0x1/0x20",
+        ],
+        "using __this_cpu_read() in preemptible code in lockdep_hardirqs_on",
+    );
+    check(
+        &[
+            "Kernel panic - not syncing: hung_task: blocked tasks",
+            stack,
+            "Call Trace:",
+            " panic+0x1/0x20",
+            " watchdog+0x1/0x20",
+            " kthread+0x1/0x20",
+        ],
+        "panic: hung_task: blocked tasks",
+    );
+}
+
+/// Lines that do not stand where newer kernels print them.
+#[test]
+fn reports_in_an_order_of_their_own() {
+    let check = |lines: &[&str], expect: &[&str]| {
+        let log: String = lines
+            .iter()
+            .map(|line| format!("[    9.000000] {line}\n"))
+            .collect();
+        assert_eq!(told(&log), expect, "{log}");
+    };
+    // arm64 before 4.10 says the end before the stack.
+    check(
+        &[
+            "WARNING: at fs/sysfs/dir.c:31",
+            "CPU: 0 PID: 7 Comm: kworker/0:1 Not tainted 4.4.184 #1",
+            "---[ end trace e04bbdfd13922de9 ]---",
+            "Call trace:",
+            " sysfs_create_dir_ns+0x1/0x20",
+            " kobject_add+0x1/0x20",
+            " init_tp_info+0x1/0x20",
+        ],
+        &["WARNING in init_tp_info"],
+    );
+    check(
+        &[
+            "WARNING: at a.c:1 f+0x1/0x20",
+            "---[ end trace 1 ]---",
+            "usb: x",
+            "Call trace:",
+            " g+0x1/0x20",
+        ],
+        &["WARNING in f"],
+    );
+    check(
+        &["testing a treeNMI watchdog: BUG: soft lockup - CPU#0 stuck for 23s! [init:1]"],
+        &["soft lockup"],
+    );
+    // The words of a `WARN()` may begin like a report.
+    check(
+        &[
+            "------------[ cut here ]------------",
+            "BUG: receive list entry not found",
+            "WARNING: CPU: 1 PID: 7 at net/can/af_can.c:546 can_rx_unregister+0x1/0x20",
+            "Call Trace:",
+            " isotp_notifier+0x1/0x20",
+        ],
+        &["WARNING in can_rx_unregister"],
+    );
+    // Of two faults the first one is of user space.
+    check(
+        &[
+            "Unhandled fault: alignment exception (0x011) at 0x00508ae4",
+            "pgd = ec340000",
+            "Unhandled fault: external abort on non-linefetch (0x008) at 0xfa21200c",
+            "Internal error: : 8 [#1] SMP ARM",
+            "CPU: 0 PID: 0 Comm: swapper/0 Not tainted 4.14.0 #1",
+            "PC is at gic_handle_irq+0x58/0x9c",
+            "[<c0300000>] (gic_handle_irq) from [<c0300001>] (__irq_svc+0x70/0x98)",
+            "[<c0300002>] (__irq_svc) from [<c0300003>] (arch_cpu_idle+0x38/0x3c)",
+            "[<c0300004>] (arch_cpu_idle) from [<c0300005>] (do_idle+0x1/0x2)",
+        ],
+        &["unhandled fault in gic_handle_irq"],
+    );
+    check(
+        &["Slab corruption (Tainted: G        W): kmalloc-1024 start=c96b2000, len=1024"],
+        &["Slab corruption (Tainted: G        W): kmalloc-N start=ADDR, len=N"],
+    );
+}
+
+#[test]
+fn the_taker_of_a_wanted_lock_is_named_though_it_is_a_core() {
+    let lines = [
+        "WARNING: possible circular locking dependency detected",
+        "a/1 is trying to acquire lock:",
+        "ffff8880 (slock){+.-.}, at: l2tp_xmit_skb+0x1/0x20 [l2tp_core]",
+        "but task is already holding lock:",
+        "ffff8880 (_xmit_ETHER){+.-.}, at: sch_direct_xmit+0x1/0x20",
+        "stack backtrace:",
+        "CPU: 1 PID: 1 Comm: a",
+        "Call Trace:",
+        " lock_acquire+0x1/0x20",
+        " l2tp_xmit_skb+0x1/0x20 [l2tp_core]",
+    ];
+    let found = find(&lines.map(|line| (4, "9.000000", "T1", line)));
+    assert_eq!(found[0].function.as_deref(), Some("l2tp_xmit_skb"));
+}

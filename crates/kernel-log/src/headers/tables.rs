@@ -53,6 +53,13 @@ pub struct Header {
     pub body: Body,
 }
 
+impl Header {
+    /// Whether the line may also be the words of a `WARN()`, which are not a report of their own.
+    pub fn may_be_words_of_warning(&self) -> bool {
+        self.kind.may_be_words_of_warning() || self.mark == "BUG: "
+    }
+}
+
 /// Rows of the tables: mark, kind, stem of the title, where the function is told, what follows.
 macro_rules! headers {
     ($($mark:literal, $kind:ident, $stem:literal, $blame:ident, $body:ident;)*) => {
@@ -138,6 +145,8 @@ const MEMORY: &[Header] = headers! {
     "BUG: non-zero pgtables_bytes", BadPage, "page tables left over", Nobody, Line;
     "BUG: Dentry ", OtherBug, "dentry still in use at unmount", Nobody, MaybeStack;
     "VFS: Busy inodes after unmount", OtherBug, "busy inodes after unmount", Nobody, Line;
+    "Slab corruption", SlabCorruption, "slab corruption", Trace, MaybeStack;
+    "slab error in ", SlabCorruption, "slab error", Trace, MaybeStack;
     "INFO: Allocated in ", SlabCorruption, "slab object", Header, Stack;
     "INFO: Freed in ", SlabCorruption, "slab object", Header, Stack;
     "page allocation failure", AllocationFailure, "page allocation failure", Trace, MaybeStack;
@@ -195,7 +204,9 @@ const OOPSES: &[Header] = headers! {
     "panic: ASSERT FAILED", Panic, "assertion failed", Nobody, MaybeStack;
     "ASSERT FAILED", Panic, "assertion failed", Nobody, MaybeStack;
     ": 0000 [#", Oops, "exception", Counter, Stack;
+    "WARNING: kernel stack ", Warning, "WARNING", Header, MaybeStack;
     "WARNING: CPU: ", Warning, "WARNING", Header, Stack;
+    "WARNING: at ", Warning, "WARNING", Header, Stack;
 };
 
 /// Drivers, boards and what no word of the field begins: drivers/base/dd.c, drivers/watchdog/watchdog_pretimeout.c, drivers/dma-buf/, fs/sysfs/dir.c,
@@ -234,7 +245,7 @@ const BOARDS: &[Header] = headers! {
 
 /// What is left of the field's three words.
 const GENERAL: &[Header] = headers! {
-    "BUG ", SlabCorruption, "slab corruption", Nobody, Stack;
+    "BUG ", SlabCorruption, "slab corruption", Trace, Stack;
     "BUG: ", OtherBug, "BUG", Trace, MaybeStack;
     "WARNING: ", Warning, "WARNING", Header, MaybeStack;
 };

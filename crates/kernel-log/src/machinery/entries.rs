@@ -11,7 +11,8 @@ pub(super) const ENTRANCES: &[&str] = &[
      tasklet_hi_action* call_timer_fn run_timers* run_timer_base* expire_timers run_timer_softirq \
      rcu_do_batch rcu_core* rcu_process_callbacks handle_irq_event* run_hrtimer*",
     "process_one_work process_scheduled_works worker_thread kthread ret_from_fork* task_work_run \
-     smpboot_thread_fn start_secondary cpu_startup_entry do_one_initcall rest_init start_kernel",
+     smpboot_thread_fn start_secondary cpu_startup_entry do_one_initcall do_initcall* do_basic_setup \
+     kernel_init kernel_init_freeable kernel_thread_* rest_init start_kernel",
 ];
 
 /// What hands over to the operations of a file, a protocol or a message.
@@ -37,9 +38,9 @@ pub(super) const NEVER: &[&str] = &[
      el1t_* __bad_stack bad_stack vectors vector_swi ret_from_fork* ret_from_exception ret_fast_syscall \
      handle_exception do_trap_ecall_u invoke_syscall __invoke_syscall do_el0_svc v4l2_ioctl \
      v4l2_compat_ioctl32 video_ioctl2 video_usercopy __video_do_ioctl video_do_ioctl drm_ioctl* \
-     drm_compat_ioctl* __se_sys_ioctl __do_sys_ioctl vfs_ioctl do_vfs_ioctl media_device_ioctl \
-     media_ioctl snd_pcm_ioctl snd_ctl_ioctl secondary_start_kernel __secondary_switched \
-     __primary_switched",
+     drm_compat_ioctl* __se_sys_ioctl __do_sys_ioctl ksys_ioctl __x64_sys_ioctl __ia32_sys_ioctl \
+     SyS_ioctl sys_ioctl compat_ksys_ioctl vfs_ioctl do_vfs_ioctl media_device_ioctl media_ioctl \
+     snd_pcm_ioctl snd_ctl_ioctl kthread secondary_start_kernel __secondary_switched __primary_switched",
 ];
 
 /// What a library calls all the same: memory is reclaimed, by file systems and drivers, because
@@ -47,6 +48,8 @@ pub(super) const NEVER: &[&str] = &[
 pub(super) const RECLAIM: &[&str] = &[
     "shrink_* do_shrink_* try_to_free_* do_try_to_free_* perform_reclaim* balance_pgdat kswapd* \
      alloc_pages_direct_* node_reclaim* out_of_memory oom_kill_*",
+    // Notifiers: whoever registered one is called back (kernel/notifier.c).
+    "notifier_call_chain* atomic_notifier_* blocking_notifier_* raw_notifier_* srcu_notifier_*",
     // A guest waits for its host where it waits for a lock (arch/x86/kernel/kvm.c).
     "pv_*",
 ];
@@ -146,6 +149,9 @@ pub(super) const CORE_NAMES: &[&str] = &[
      usb_set_interface* usb_set_configuration* usb_hcd_* usb_disable_* usb_enable_* usb_alloc_urb \
      usb_free_urb usb_unanchor_* usb_scuttle_* usb_put_* usb_get_dev usb_get_intf usb_clear_halt \
      usb_reset_* usb_remove_hcd usb_deregister* usb_unbind_* usb_probe_*",
+    // Buffers of packets.
+    "pskb_* skb_append* skb_checksum* skb_clone* skb_copy* skb_cow* skb_dequeue* skb_ensure_* skb_linearize* \
+     skb_queue_* skb_realloc_* skb_release_* skb_segment* skb_trim* skb_unlink* skb_warn_* consume_skb*",
     // Page cache, page tables, read-copy-update, timers.
     "folio_* pagecache_* page_cache_* add_to_page_cache* filemap_get_* filemap_add_* lru_* lruvec_* \
      mem_cgroup_* memcg_* vmap_* anon_vma_* mmu_notifier_* memblock_* phys_addr* virt_addr_* rcu_* \

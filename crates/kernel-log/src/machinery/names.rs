@@ -19,9 +19,15 @@ pub(super) const CHECKING: &[&str] = &[
      __asan_* __hwasan_* check_memory_region* check_region_inline __check_region* kmsan_* __msan_* \
      kcsan_* __tsan_* __kcsan_* check_access check_watchpoint kfence_* __kfence_* ubsan_* __ubsan_* \
      val_to_string* handle_overflow __sanitizer_cov_* sanitizer_cov_* check_kcov_mode kcov_* in_irq* \
-     trace_hardirqs_* trace_irq_* trace_preempt_* preempt_count_* __trace_hardirqs_* ftrace_* \
+     trace_hardirqs_* trace_irq_* trace_preempt_* preempt_count_* __trace_hardirqs_* \
      trace_event_* __traceiter_* perf_trace_* trace_contention_* __x86_indirect_* __x86_return_* \
      __x86_call_* instrument_*",
+];
+
+/// What a traced function calls in front of itself: these call back whoever traces it.
+pub(super) const TRACING: &[&str] = &[
+    "ftrace_call ftrace_caller* ftrace_regs_* ftrace_ops_* ftrace_graph_* ftrace_likely_update \
+     ftrace_stub ftrace_trampoline* ftrace_return_* ftrace_syscall_* kprobe_ftrace_handler",
 ];
 
 /// Saved stacks, object and slab debugging.
@@ -64,46 +70,49 @@ pub(super) const TICK: &[&str] = &[
      hrtimer_interrupt __hrtimer_* hrtimer_start* hrtimer_init* hrtimer_try* hrtimer_cancel \
      local_apic_timer_interrupt watchdog_timer_fn watchdog_overflow_callback perf_event_overflow \
      update_wall_time scheduler_tick sched_tick sched_show_task _sched_show_task dump_cpu_task \
-     rcu_tasks_* cpu_stall*",
+     rcu_tasks_* rcu_print_* cpu_stall* check_hung_* hung_task_* watchdog",
 ];
 
 /// Take and check locks.
 pub(super) const LOCKS: &[&str] = &[
-    "lock_acquire* lock_release* __lock_acquire* __lock_release* lock_is_held* lock_set_* lock_downgrade \
-     lock_contended lock_acquired register_lock_class* validate_chain* check_prev* check_noncircular* \
-     check_usage* check_irq_usage* mark_lock* mark_usage mark_held_locks mark_irqflags find_held_lock \
-     look_up_lock_class reacquire_held_locks match_held_lock* check_path* check_wait_context \
-     check_deadlock* add_lock_to_list valid_state print_irq_* print_circular_bug* \
+    "lock_acquire* lock_release* __lock_acquire* __lock_release* lock_is_held* lock_set_* \
+     lock_downgrade lock_contended lock_acquired register_lock_class* validate_chain* check_prev* \
+     check_noncircular* check_usage* check_irq_usage* mark_lock* mark_usage mark_held_locks \
+     mark_irqflags find_held_lock look_up_lock_class reacquire_held_locks match_held_lock* check_path* \
+     check_wait_context check_deadlock* add_lock_to_list valid_state print_irq_* print_circular_bug* \
      print_bad_irq_dependency print_deadlock_bug* print_usage_bug* print_irq_inversion_bug* \
      print_unlock_imbalance_bug* print_bug* lockdep_* print_freed_lock_bug print_lock_* \
-     debug_check_no_locks_* _raw_* __raw_spin* __raw_read* __raw_write* do_raw_* queued_* native_queued_* \
-     pv_queued_* __pv_* spin_* read_lock* write_lock* *spin_lock* *spin_unlock* *spin_trylock* *_rq_lock* \
-     _spin_* _mutex_* _down_write_nest_lock downgrade_write __rwlock_init __init_rwsem \
-     try_to_take_rt_mutex task_blocks_on_rt_mutex remove_waiter mark_wakeup_next_waiter mutex_* __mutex_* \
-     ww_mutex_* __ww_mutex_* rt_mutex_* rt_spin_* rt_write_* rt_read_* rtlock_* __rt_mutex_* down down_* \
-     __down* up up_* __up* rwsem_* __rwsem_* percpu_down_* percpu_rwsem* __percpu_* call_rwsem_* rwbase_* \
-     osq_* seqlock_* write_seqcount* do_write_seqcount* lock_sock* __lock_sock* local_bh_* __local_bh_* \
-     local_lock* _atomic_dec_and_lock* lockref_* cpus_read_lock hlock_* debug_lockdep_rcu* rcu_read_lock* \
+     debug_check_no_locks_* _raw_* __raw_spin* __raw_read* __raw_write* do_raw_* queued_* \
+     native_queued_* pv_queued_* __pv_* spin_* read_lock* write_lock* *spin_lock* *spin_unlock* \
+     *spin_trylock* *_rq_lock* rq_lock* rq_unlock* _spin_* _mutex_* _down_write_nest_lock \
+     downgrade_write __rwlock_init __init_rwsem try_to_take_rt_mutex task_blocks_on_rt_mutex \
+     remove_waiter mark_wakeup_next_waiter mutex_* __mutex_* ww_mutex_* __ww_mutex_* rt_mutex_* \
+     rt_spin_* rt_write_* rt_read_* rtlock_* __rt_mutex_* down down_* __down* up up_* __up* rwsem_* \
+     __rwsem_* percpu_down_* percpu_rwsem* __percpu_* call_rwsem_* rwbase_* osq_* seqlock_* \
+     write_seqcount* do_write_seqcount* lock_sock* __lock_sock* local_bh_* __local_bh_* local_lock* \
+     _atomic_dec_and_lock* lockref_* cpus_read_lock hlock_* debug_lockdep_rcu* rcu_read_lock* \
      rcu_read_unlock* rcu_lockdep_* rcu_lock_* __rcu_read_* rcu_dynticks_*",
 ];
 
 /// Allocate and free for their caller.
 pub(super) const ALLOCATORS: &[&str] = &[
-    "kmalloc* __kmalloc* ___kmalloc* kzalloc* kcalloc* kfree* kvfree* kvmalloc* kvzalloc* kmem_cache_* \
-     __kmem_cache_* slab_* __slab_* ___slab_* new_slab* allocate_slab* alloc_slab_page vmalloc* vzalloc* \
-     __vmalloc* alloc_pages* __alloc_pages* __alloc_frozen_pages* __alloc_from_* __get_free_pages \
+    "kmalloc kmalloc_array* kmalloc_large* kmalloc_node* kmalloc_order* kmalloc_slab* kmalloc_trace* \
+     kmalloc_reserve* kmalloc_cache* kmalloc_nolock* __kmalloc* ___kmalloc* kzalloc kzalloc_node* \
+     kcalloc kcalloc_node* kfree* kvfree* kvmalloc* kvzalloc* kmem_cache_* __kmem_cache_* slab_* \
+     __slab_* ___slab_* new_slab* allocate_slab* alloc_slab_page vmalloc* vzalloc* __vmalloc* \
+     alloc_pages* __alloc_pages* __alloc_frozen_pages* __alloc_from_* __get_free_pages \
      get_page_from_freelist prep_new_page post_alloc_hook rmqueue* krealloc* __krealloc* __do_krealloc* \
      kmemdup* __kmemdup* kstrdup* kstrndup* memdup_* strndup_user vmemdup_* should_fail* __should_fail* \
      fail_dump might_alloc create_object kmemleak_* cache_free_* cache_alloc* __cache_* ___cache_* \
      ____cache_* fallback_alloc cache_grow_* qlink_* do_slab_free __do_kmalloc* __free_slab free_pages* \
      __free_pages* free_unref_* __free_frozen_* __free_one_page free_one_page free_pcppages_bulk \
      free_tail_page_prepare __folio_put* free_frozen_* free_slab free_large_* vfree __vfree __vunmap \
-     devm_k* *kmalloc* *kzalloc* *kcalloc* *vmalloc* *vzalloc* *alloc_pages* page_pool_* ksize __ksize \
-     kvrealloc* _kmalloc_* mempool_* *_sheaf* barn_* refill_objects get_zeroed_page* __folio_alloc* \
-     vcalloc* __vcalloc* pcpu_* __alloc_percpu* alloc_percpu* free_percpu alloc_page* folio_alloc* \
-     filemap_alloc_folio* kernel_init_*pages kernel_poison_pages kasan_alloc_pages alloc_skb_with_frags \
-     vunmap* vm_unmap_* vm_map_ram find_vm_area remove_vm_area put_page* page_frag_* split_page \
-     free_contig_range",
+     devm_k* *_kmalloc* *_kzalloc* *_kcalloc* *_vmalloc* *_vzalloc* *alloc_pages* page_pool_* ksize \
+     __ksize kvrealloc* _kmalloc_* mempool_* *_sheaf* barn_* refill_objects get_zeroed_page* \
+     __folio_alloc* vcalloc* __vcalloc* pcpu_* __alloc_percpu* alloc_percpu* free_percpu alloc_page* \
+     folio_alloc* filemap_alloc_folio* kernel_init_*pages kernel_poison_pages kasan_alloc_pages \
+     alloc_skb_with_frags vunmap* vm_unmap_* vm_map_ram find_vm_area remove_vm_area put_page* \
+     page_frag_* split_page free_contig_range",
 ];
 
 /// Strings, copies, containers, bits, numbers.
@@ -118,17 +127,20 @@ pub(super) const LIBRARY: &[&str] = &[
      simple_copy_to_iter get_user* put_user* __get_user* __put_user* list_add* list_del* list_is* \
      list_move* list_empty* __list_* hlist_* __hlist_* xas_* xa_* __xa_* ida_* radix_tree_lookup* \
      __radix_tree_lookup radix_tree_next* radix_tree_tag* bitmap_* find_first_* find_next_* _find_* \
-     __find_*_bit test_bit* test_and_* set_bit* clear_bit* __set_bit* arch_*_bit atomic_* atomic64_* \
-     atomic_long_* raw_atomic* arch_atomic* __raw_atomic* __read_once* __write_once* cpumask_* snprintf \
-     vsnprintf vscnprintf sprintf scnprintf string pointer string_nocheck format_decode llist_* \
-     put_unaligned* get_unaligned* __get_unaligned* kasprintf* kvasprintf* crc_* crc16* crc32* logic_in* \
-     logic_out* __raw_readb __raw_readw __raw_readl __raw_writeb __raw_writew __raw_writel \
-     read_word_at_a_time load_unaligned_zeropad csum_partial* do_csum* iov_iter_* _copy_from_iter* \
-     _copy_to_iter* copy_page_*iter* rhashtable_* __rhashtable_* rhltable_* mas_* mtree_* mast_* \
-     sbitmap_* kfifo_* gen_pool_* genradix_* plist_* percpu_counter_* siphash_* assoc_array_* sg_init_* \
-     sg_next sg_alloc_* sg_free_* sg_miter_* sg_nents* kstrto* nla_* match_token match_int match_string \
+     __find_*_bit test_bit* test_and_* set_bit* clear_bit* __set_bit* arch_*_bit atomic_add* \
+     atomic_sub* atomic_inc* atomic_dec* atomic_read* atomic_set* atomic_cmpxchg* atomic_try_* \
+     atomic_xchg* atomic_fetch_* atomic_and* atomic_or* atomic64_* atomic_long_* raw_atomic* \
+     arch_atomic* __raw_atomic* __read_once* __write_once* cpumask_* snprintf vsnprintf vscnprintf \
+     sprintf scnprintf string pointer string_nocheck format_decode llist_* put_unaligned* \
+     get_unaligned* __get_unaligned* kasprintf* kvasprintf* crc_* crc16* crc32* logic_in* logic_out* \
+     __raw_readb __raw_readw __raw_readl __raw_writeb __raw_writew __raw_writel read_word_at_a_time \
+     load_unaligned_zeropad csum_partial* do_csum* iov_iter_* _copy_from_iter* _copy_to_iter* \
+     copy_page_*iter* rhashtable_* __rhashtable_* rhltable_* mas_* mtree_* mast_* sbitmap_* kfifo_* \
+     gen_pool_* genradix_* plist_* percpu_counter_* siphash_* assoc_array_* sg_init_* sg_next \
+     sg_alloc_* sg_free_* sg_miter_* sg_nents* kstrto* nla_* match_token match_int match_string \
      match_strdup memparse get_option* uuid_* guid_* strreplace seq_puts seq_putc seq_write seq_pad \
-     round_jiffies* ktime_get* jiffies_* timespec64_* fault_in_*",
+     __roundup_pow_* __rounddown_pow_* __ilog2_* __order_base_2 get_order round_jiffies* ktime_get* \
+     jiffies_* timespec64_* fault_in_*",
 ];
 
 /// Run for their caller, and may call somebody back: timers, work items, RCU, waking, references of
@@ -147,7 +159,7 @@ pub(super) const SERVICES: &[&str] = &[
      tty_register_device* tty_unregister_device hwrng_register hwrng_unregister __unregister_client \
      i2c_unregister_device i2c_del_adapter sysfs_* dpm_sysfs_* internal_create_group internal_add_group \
      usb_kill_urb usb_submit_urb usb_unlink_urb usb_poison_urb usb_anchor_* rollback_registered* \
-     unregister_netdevice_* skb_put* skb_push* skb_pull* skb_panic* skb_over_panic* skb_under_panic* \
+     unregister_netdev* skb_put* skb_push* skb_pull* skb_panic* skb_over_panic* skb_under_panic* \
      __skb_put* __skb_pull* iput* dput* fast_dput drop_nlink mark_buffer_dirty folio_unlock folio_put* \
      folio_mark_* unlock_page find_lock_entries truncate_inode_pages* truncate_pagecache* \
      invalidate_inode_* _cond_resched __cond_resched cond_resched preempt_schedule* ___preempt_schedule* \

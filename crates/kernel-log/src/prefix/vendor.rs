@@ -1,7 +1,7 @@
 //! Callers as vendors' kernels print them after the time, before `CONFIG_PRINTK_CALLER` and beside it.
 //!
 //! ```text
-//!  [2:    kworker/2:1:   77] text          Samsung: CPU, task, id
+//!  [2:    kworker/2:1:   77] text          Samsung: CPU, task, id; `I` before it in an interrupt
 //! (2)[77:kworker/2:1]text, -(2)[77:kworker/2:1]text    MediaTek: CPU, id, task; the dash: interrupts are off
 //!  c2     77 text                          Spreadtrum, Marvell: CPU, id
 //! [pid:77,cpu2,kworker/2:1]text            Huawei; before it maybe [2026:11:30 01:00:00]
@@ -20,7 +20,7 @@ pub(super) fn caller(at: &mut Cursor) -> Option<Caller> {
     ahead.blanks();
     let form = [samsung, mediatek, spreadtrum, huawei, lg];
     let found = match ahead.peek()? {
-        b'[' | b'(' | b'-' | b'c' => form.iter().find_map(|form| {
+        b'[' | b'(' | b'-' | b'c' | b'I' => form.iter().find_map(|form| {
             let mut here = ahead;
             form(&mut here).map(|caller| (caller, here))
         }),
@@ -40,6 +40,7 @@ fn who(id: u64, cpu: u64) -> Option<Caller> {
 }
 
 fn samsung(at: &mut Cursor) -> Option<Caller> {
+    let _ = at.word(b"I");
     at.word(b"[")?;
     let cpu = at.number(1, 3)?;
     at.word(b":")?;
@@ -130,6 +131,7 @@ mod tests {
         let worker = Some(Caller::Task(77));
         check("  [2:    kworker/2:1:   77] x", worker, " x");
         check("  [0:      swapper/0:    0] x", Some(Caller::Cpu(0)), " x");
+        check(" I[2:    kworker/2:1:   77] x", worker, " x");
         check("(2)[77:kworker/2:1]x", worker, "x");
         check("-(2)[77:kworker/2:1]x", worker, "x");
         check(" c2     77 x", worker, " x");

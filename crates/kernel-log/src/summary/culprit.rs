@@ -3,7 +3,7 @@
 use crate::frames::{self, Elsewhere, Frame, Trust};
 use crate::headers::Blame;
 use crate::kind::Kind;
-use crate::locks::LockReport;
+use crate::locks::{Lock, LockReport};
 use crate::machinery::{self, Rank};
 use crate::splat::{Class, Splat};
 
@@ -67,12 +67,14 @@ fn told<'a>(splat: &'a Splat, kind: Kind, locks: Option<&'a LockReport>) -> Opti
     let in_header = || machinery::first_suspect(frames_of_header(splat), kind);
     match splat.header.blame {
         Blame::Nobody => None,
-        Blame::Trace => first_stack(splat, kind).or_else(in_header),
+        Blame::Trace => first_stack(splat, kind)
+            .or_else(in_header)
+            .or_else(|| named_caller(splat)),
         Blame::Header => header_or_caller(splat, kind).or_else(from_stack),
         Blame::Counter => match elsewhere(splat) {
             Some(Elsewhere::User) => None,
             Some(Elsewhere::Wild) => link(splat).filter(guilty).or_else(from_stack),
-            None => from_stack(),
+            None => interrupted(splat).or_else(from_stack),
         },
         Blame::Stuck => stuck(splat, kind).or_else(|| entry(splat, kind)),
         Blame::Entry => entry(splat, kind),
@@ -91,7 +93,8 @@ fn told<'a>(splat: &'a Splat, kind: Kind, locks: Option<&'a LockReport>) -> Opti
             is_plain(function.trim()).then(|| named(function.trim()))
         }),
         Blame::Lock => irq_safe_taker(splat, kind)
-            .or_else(|| machinery::first_suspect(locks.into_iter().flat_map(taker), kind))
+            .or_else(|| locks.and_then(|report| taker(report.wanted.as_ref(), kind)))
+            .or_else(|| locks.and_then(|report| taker(report.held.as_ref(), kind)))
             .or_else(|| last_stack(splat, kind)),
     }
 }
@@ -147,6 +150,18 @@ fn link(splat: &Splat) -> Option<Frame<'_>> {
     splat.body().iter().find_map(|line| frames::link(&line.text))
 }
 
+/// The entry of an interrupt or fault that the program counter was in: nobody called that.
+fn interrupted(splat: &Splat) -> Option<Frame<'_>> {
+    let first = splat.frames().into_iter().next()?;
+    machinery::enters_from_hardware(&first).then_some(first)
+}
+
+/// `caller is f+0x1/0x2` (lib/smp_processor_id.c: `check_preemption_disabled()`).
+fn named_caller(splat: &Splat) -> Option<Frame<'_>> {
+    let mut lines = splat.body().iter();
+    lines.find_map(|line| frames::frame(line.text.trim_start().strip_prefix("caller is ")?))
+}
+
 /// The innermost function of a driver's module in the stack of a CPU that is stuck: it spins there, or calls what spins.
 fn stuck(splat: &Splat, kind: Kind) -> Option<Frame<'_>> {
     splat
@@ -187,21 +202,14 @@ fn caller_of_leaf(splat: &Splat) -> Option<Frame<'_>> {
     (!is_known).then_some(caller)
 }
 
-/// Who took the two locks of a report.
-fn taker(report: &LockReport) -> impl Iterator<Item = Frame<'_>> {
-    [&report.wanted, &report.held]
-        .into_iter()
-        .flatten()
-        .filter_map(|lock| {
-            let function = lock.at.as_deref()?;
-            let module = lock.module.as_deref();
-            Some(Frame {
-                function,
-                module,
-                file: None,
-                trust: Trust::Sure,
-            })
-        })
+/// Who takes a lock of a report, unless that is machinery.
+fn taker(lock: Option<&Lock>, kind: Kind) -> Option<Frame<'_>> {
+    let lock = lock?;
+    let frame = Frame {
+        module: lock.module.as_deref(),
+        ..named(lock.at.as_deref()?)
+    };
+    machinery::is_culprit(&frame, kind).then_some(frame)
 }
 
 /// Of an irq-safe to irq-unsafe order: who takes the irq-safe lock in the interrupt.
@@ -226,7 +234,11 @@ fn first_stack(splat: &Splat, kind: Kind) -> Option<Frame<'_>> {
 /// lockdep's `stack backtrace:` is the last one; the ones before tell the past.
 fn last_stack(splat: &Splat, kind: Kind) -> Option<Frame<'_>> {
     let body = splat.body();
-    let start = body.iter().rposition(|line| line.class == Class::StackStart)?;
+    // The first link of a chain was closed by the same stack.
+    let start = body
+        .iter()
+        .rposition(|line| line.class == Class::StackStart)
+        .or_else(|| body.iter().position(|line| line.text.contains("-> #0 ")))?;
     let stack = body
         .iter()
         .skip(start)

@@ -31,6 +31,7 @@ pub(super) fn title(splat: &Splat, kind: Kind, function: Option<&str>, locks: Op
         }
         Kind::MemoryLeak if splat.header.body == Body::Line => return scrub(line.trim()).into_owned(),
         Kind::OtherBug => Cow::Owned(scrub(line.trim()).into_owned()),
+        Kind::Message if splat.header.kind == Kind::Warning => return scrub(line.trim()).into_owned(),
         Kind::ProbeFailure
         | Kind::OutOfMemory
         | Kind::IommuFault

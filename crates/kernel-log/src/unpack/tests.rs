@@ -144,3 +144,32 @@ fn damage_is_an_error_and_no_panic() {
         }
     }
 }
+
+/// A directory that names the same bytes for each of its members.
+#[test]
+fn members_in_the_same_place_count_once() {
+    let one = zipped(&[("a", &vec![0; 10 << 20])]);
+    let end = one.len() - 22;
+    let word = |at: usize| u32::from_le_bytes(one[at..at + 4].try_into().unwrap()) as usize;
+    let (size, start) = (word(end + 12), word(end + 16));
+    let mut many = one[..start].to_vec();
+    for name in b"abcdefghi" {
+        many.extend_from_slice(&one[start..start + size]);
+        // The name stands behind 46 bytes.
+        let at = many.len() - size + 46;
+        many[at] = *name;
+    }
+    let mut tail = one[end..].to_vec();
+    for at in [8, 10] {
+        tail[at..at + 2].copy_from_slice(&9_u16.to_le_bytes());
+    }
+    tail[12..16].copy_from_slice(&(9 * size as u32).to_le_bytes());
+    many.extend_from_slice(&tail);
+    assert_eq!(logs("x", &one).unwrap().len(), 1);
+    let many = logs("x", &many).map(|logs| logs.len());
+    assert!(
+        many.as_ref()
+            .is_err_and(|error| format!("{error:#}").contains("refused")),
+        "{many:?}"
+    );
+}

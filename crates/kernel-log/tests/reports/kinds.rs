@@ -10,18 +10,18 @@ use std::path::Path;
 
 /// A block of the file.
 #[derive(Debug, Default)]
-struct Case {
-    kind: String,
-    title: String,
-    at: Option<String>,
-    who: Vec<String>,
-    flags: String,
-    lines: Vec<String>,
+pub struct Case {
+    pub kind: String,
+    pub title: String,
+    pub at: Option<String>,
+    pub who: Vec<String>,
+    pub flags: String,
+    pub lines: Vec<String>,
 }
 
 const HARDWARE: &str = "Hardware name: linux,dummy-virt (DT)";
 
-fn cases() -> Vec<Case> {
+pub fn cases() -> Vec<Case> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/logs/kinds.txt");
     let mut cases: Vec<Case> = Vec::new();
     for line in std::fs::read_to_string(path).unwrap().lines() {
@@ -99,11 +99,11 @@ fn registers(who: &[String], counter: &str) -> Vec<String> {
     lines
 }
 
-fn find(log: &str) -> Vec<Finding> {
+pub fn find(log: &str) -> Vec<Finding> {
     finder::find(&reader::read(log.as_bytes()), "serial")
 }
 
-fn shown(finding: &Finding) -> String {
+pub fn shown(finding: &Finding) -> String {
     let mut flags = Vec::new();
     flags.extend(finding.lockdep_off.then_some("lockdep-off"));
     flags.extend(finding.panicked.then_some("panicked"));
@@ -124,7 +124,7 @@ fn shown(finding: &Finding) -> String {
     )
 }
 
-fn expected(case: &Case) -> String {
+pub fn expected(case: &Case) -> String {
     // The file writes the module in the title, too, so that it can be read at a glance.
     let title = case.title.trim_end_matches(" [vim2m]");
     format!(

@@ -21,6 +21,8 @@ pub const LAYOUTS: &[&str] = &[
     "journal-loud",
     "dmesg-x",
     "dmesg-T",
+    "dmesg-x-caller",
+    "dmesg-T-caller",
     "dmesg-e",
     "dmesg-d",
     "dmesg-iso",
@@ -147,10 +149,12 @@ fn one(at: usize, level: u32, line: &str, form: &str) -> String {
             format!("[{time}][  T412]  ? left_over+0x1/0x20\n[{time}][  T412] {line}\n")
         }
         "x86-leftovers" => format!("[{time}][  T412] {line}\n"),
-        "dmesg-x" => format!(
-            "kern  :{}: [{time}] {line}\n",
-            if level == 4 { "warn  " } else { "info  " }
+        "dmesg-x" | "dmesg-x-caller" => format!(
+            "kern  :{}: [{time}]{} {line}\n",
+            if level == 4 { "warn  " } else { "info  " },
+            if form == "dmesg-x" { "" } else { " [  T412]" }
         ),
+        "dmesg-T-caller" => format!("[Mon Nov 30 {short} 2026] [  T412] {line}\n"),
         "dmesg-T" => format!("[Mon Nov 30 {short} 2026] {line}\n"),
         "dmesg-e" if at == 0 => format!("[Nov30 01:00] {line}\n"),
         "dmesg-e" => format!("[  +0.001000] {line}\n"),
