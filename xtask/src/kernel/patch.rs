@@ -21,6 +21,7 @@ pub use judged::refuse_other_reading;
 pub use made_on::MadeOn;
 pub use mail::Scissors;
 pub use rewrite::with_diff_of;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 /// One patch.
@@ -155,12 +156,9 @@ impl Patch {
 
     /// Every path that the patch reads or writes, in its order, each once.
     pub fn touched_files(&self) -> Vec<&Path> {
-        let mut paths: Vec<&Path> = Vec::new();
-        for path in self.files.iter().flat_map(FileChange::paths) {
-            if !paths.contains(&path) {
-                paths.push(path);
-            }
-        }
+        let mut seen = HashSet::new();
+        let mut paths: Vec<&Path> = self.files.iter().flat_map(FileChange::paths).collect();
+        paths.retain(|path| seen.insert(*path));
         paths
     }
 

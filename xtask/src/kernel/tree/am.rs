@@ -11,6 +11,7 @@ use crate::kernel::git::git;
 use crate::kernel::patch::Patch;
 use anyhow::{Context, Result, bail};
 use git2::{Commit, Oid, Repository, RepositoryInitOptions, Signature, Time, Tree};
+use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -146,7 +147,7 @@ pub(super) fn changed(
     repo: &Repository,
 ) -> Result<Files> {
     let files = differences(bench, old, new)?;
-    let touched = patch.touched_files();
+    let touched: HashSet<&Path> = patch.touched_files().into_iter().collect();
     for (path, file) in &files {
         if !touched.contains(&path.as_path()) {
             bail!(
