@@ -1,9 +1,11 @@
 //! Signals, and one board for two commands: the real tool, with an `ssh` that takes its time.
 
 use crate::fake_ssh;
+use crate::small_series;
 
 use fake_ssh::{FakeSsh, SLOW, text};
 use rustix::process::{Pid, Signal, kill_process};
+use small_series::Rig;
 use std::process::Child;
 use std::time::{Duration, Instant};
 
@@ -71,6 +73,43 @@ fn a_program_ends_with_a_tool_that_is_killed() {
     child.wait().unwrap();
     let_it_go_on();
     assert_eq!(fake.log(), "begun\n", "it was left at work");
+}
+
+#[test]
+fn what_a_killed_command_left_is_removed_by_the_next_one() {
+    let rig = Rig::new();
+    let (programs, temporary) = (rig.path("programs"), rig.path("tmp"));
+    for folder in [&programs, &temporary] {
+        std::fs::create_dir(folder).unwrap();
+    }
+    let git = which::which("git").unwrap();
+    let killer = programs.join("git");
+    let script = format!(
+        "#!/bin/sh\ncase \" $* \" in *\" am \"*) kill -9 $PPID; exit 1 ;; esac\nexec {} \"$@\"\n",
+        git.display()
+    );
+    std::fs::write(&killer, script).unwrap();
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&killer, executable).unwrap();
+    let left = || {
+        let folders = std::fs::read_dir(&temporary).unwrap();
+        let below = folders.flat_map(|folder| std::fs::read_dir(folder.unwrap().path()).unwrap());
+        below.count()
+    };
+    let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
+    let apply = || {
+        let mut command = rig.on_tree(&["apply", "4"]);
+        command.env("TMPDIR", &temporary);
+        command
+    };
+    let killed = apply().env("PATH", path).output().unwrap();
+    assert!(
+        !killed.status.success() && killed.status.code().is_none(),
+        "{killed:?}"
+    );
+    assert_eq!(left(), 1, "the counter-check");
+    apply().assert().success();
+    assert_eq!(left(), 0);
 }
 
 #[test]

@@ -9,6 +9,7 @@ use super::ssh::{Rights, Ssh, Target};
 use crate::host::bounded;
 use crate::host::files::sha256;
 use crate::host::process::Finished;
+use crate::host::scratch;
 use anyhow::{Context, Result, bail, ensure};
 use std::path::Path;
 use std::time::Duration;
@@ -95,7 +96,7 @@ fn each(
     expected: &Expected,
     script: impl Fn(&str, &str, &str) -> Result<(String, Vec<u8>)>,
 ) -> Result<u64> {
-    let control = tempfile::tempdir().context("making a folder for the connection")?;
+    let control = scratch::folder().context("making a folder for the connection")?;
     let ssh = Ssh::new(Target {
         destination: second.host.clone(),
         port: None,

@@ -1,6 +1,6 @@
 //! Files on the host: written whole or not at all, and hashed.
 
-use super::{bounded, one_line};
+use super::{bounded, one_line, scratch};
 use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 use std::fs;
@@ -16,7 +16,7 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
         .unwrap_or(Path::new("."));
     let doing = || format!("writing {}", path.display());
     fs::create_dir_all(folder).with_context(doing)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder).with_context(doing)?;
+    let mut file = scratch::file_in(folder).with_context(doing)?;
     file.write_all(bytes).with_context(doing)?;
     keep(file, path)
 }

@@ -3,6 +3,7 @@
 pub mod awake;
 pub mod bounded;
 pub mod deadline;
+pub mod environment;
 pub mod file_name;
 pub mod files;
 pub mod folders;
@@ -16,5 +17,6 @@ pub mod process;
 pub mod project;
 pub mod requirements;
 pub mod running;
+pub mod scratch;
 pub mod socket;
 pub mod toml;

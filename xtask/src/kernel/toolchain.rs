@@ -8,6 +8,7 @@ pub use wrapper::Wrapper;
 use super::arch::{self, Architecture};
 use crate::host::process;
 use crate::host::requirements::{Probe, Purpose, Requirement, Weight};
+use crate::host::scratch;
 use anyhow::{Context, Result, bail};
 use object::Object;
 use std::ffi::OsString;
@@ -250,7 +251,7 @@ impl Toolchain {
             .unwrap_or(Path::new("."));
         let doing = || format!("compiling {}", out.display());
         std::fs::create_dir_all(folder).with_context(doing)?;
-        let scratch = tempfile::tempdir_in(folder).with_context(doing)?;
+        let scratch = scratch::folder_in(folder).with_context(doing)?;
         let written = scratch.path().join("program");
         let compiler = &self.compiler;
         let sh = Shell::new()?;
@@ -340,7 +341,7 @@ fn refuse_other_family(family: &Family, compiler: &Path, said: &str) -> Result<(
 /// Compiles an empty file and looks what the object is for.
 fn refuse_other_machine(arch: &Architecture, compiler: &Path, flags: &[String]) -> Result<()> {
     let sh = Shell::new()?;
-    let scratch = tempfile::tempdir().context("trying the compiler")?;
+    let scratch = scratch::folder().context("trying the compiler")?;
     let (source, object) = (scratch.path().join("try.c"), scratch.path().join("try.o"));
     std::fs::write(&source, "int lockstep;\n").context("trying the compiler")?;
     process::run(cmd!(sh, "{compiler} {flags...} -c {source} -o {object}"), LIMIT)

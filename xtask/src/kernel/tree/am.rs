@@ -7,6 +7,7 @@ use super::graft::{Files, differences, small_tree};
 use super::three_way;
 use crate::host::one_line::one_line;
 use crate::host::process;
+use crate::host::scratch;
 use crate::kernel::git::git;
 use crate::kernel::patch::Patch;
 use anyhow::{Context, Result, bail};
@@ -59,7 +60,7 @@ pub(super) struct Made {
 /// Applies `patch` to `tree`. Only blobs are written into `repo`. Errors: git cannot be run; the patch changes what
 /// [`Patch::touched_files`] does not name, so that it could not be taken back.
 pub(super) fn am(repo: &Repository, tree: &Tree, patch: &Patch, otherwise: Otherwise) -> Result<Outcome> {
-    let folder = tempfile::tempdir().context("making a temporary folder")?;
+    let folder = scratch::folder()?;
     let root = folder.path().canonicalize()?.join("tree");
     let bench = throw_away(repo, &root)?;
     let before = commit_small_tree(&bench, repo, tree, patch)?;
