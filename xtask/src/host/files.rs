@@ -67,18 +67,42 @@ pub fn sha256_file(path: &Path) -> Result<String> {
 }
 
 /// SHA-256 of a stream, lower-case hex, and how many bytes it had.
-pub fn sha256_of(mut from: impl Read) -> std::io::Result<(String, u64)> {
-    let mut hasher = Sha256::new();
+pub fn sha256_of(from: impl Read) -> std::io::Result<(String, u64)> {
+    let mut from = Hashing::new(from);
     let mut buffer = vec![0; 1 << 16];
-    let mut length: u64 = 0;
-    loop {
-        match from.read(&mut buffer)? {
-            0 => return Ok((hex::encode(hasher.finalize()), length)),
-            read => {
-                hasher.update(buffer.get(..read).unwrap_or_default());
-                length = length.saturating_add(read as u64);
-            }
+    while from.read(&mut buffer)? > 0 {}
+    Ok(from.end())
+}
+
+/// A stream that is hashed while it is read.
+pub struct Hashing<R> {
+    from: R,
+    hasher: Sha256,
+    length: u64,
+}
+
+impl<R> Hashing<R> {
+    /// Nothing is read yet.
+    pub fn new(from: R) -> Self {
+        Hashing {
+            from,
+            hasher: Sha256::new(),
+            length: 0,
         }
+    }
+
+    /// SHA-256 of what was read, lower-case hex, and how many bytes that were.
+    pub fn end(self) -> (String, u64) {
+        (hex::encode(self.hasher.finalize()), self.length)
+    }
+}
+
+impl<R: Read> Read for Hashing<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.from.read(buffer)?;
+        self.hasher.update(buffer.get(..read).unwrap_or_default());
+        self.length = self.length.saturating_add(read as u64);
+        Ok(read)
     }
 }
 

@@ -11,6 +11,8 @@ pub mod identity;
 pub mod interrupt;
 pub mod json;
 pub mod lock;
+#[cfg(test)]
+pub(crate) mod measured;
 pub mod one_line;
 pub mod packages;
 pub mod process;

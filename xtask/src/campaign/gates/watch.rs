@@ -90,7 +90,7 @@ mod tests {
     use super::*;
     use crate::board::InFront;
     use crate::board::bare_board::{BareBoard, said};
-    use crate::host::process::{BreakOff, Finished};
+    use crate::host::process::{BreakOff, Finished, Input};
     use std::cell::RefCell;
 
     /// A board that gives these answers, the last one for ever.
@@ -113,7 +113,7 @@ mod tests {
             &self.bare
         }
 
-        fn pass_on(&self, _: &str, _: &[u8], _: Duration, _: &BreakOff) -> Result<Finished> {
+        fn pass_on(&self, _: &str, _: Input, _: Duration, _: &BreakOff) -> Result<Finished> {
             let mut answers = self.answers.borrow_mut();
             let answer = match answers.len() {
                 1 => answers[0].clone(),
