@@ -4,6 +4,7 @@ use super::Context;
 use super::hold_board::hold;
 use crate::board::virt::{self, Different, VirtualBoard};
 use crate::campaign::job::{self, Order};
+use crate::campaign::phase;
 use crate::campaign::screen::Screen;
 use crate::campaign::stopwatch::Stopwatch;
 use crate::exit::Outcome;
@@ -163,13 +164,13 @@ pub fn ensure(context: &Context, tree: &TreeFlags, watch: &mut Stopwatch) -> Res
     if !needs(context, tree)?.is_empty() {
         authenticate()?;
     }
-    watch.time("install packages", || install(context))?;
+    watch.time(phase::INSTALL, || install(context))?;
     if tree.kernel.is_none() {
-        watch.time("fetch and import the kernel source", || import(context))?;
+        watch.time(phase::IMPORT, || import(context))?;
     }
     let vanilla = vanilla(context, tree, watch)?;
     let held = hold(context, "virtual", None)?;
-    let made = watch.time("make the virtual board", || {
+    let made = watch.time(phase::MAKE_BOARD, || {
         let task = context.ui.task("make the virtual board", None);
         let board = virt::create(&context.folders, &vanilla, Different::Replace, &mut |line| {
             task.detail(line)
@@ -257,7 +258,7 @@ fn vanilla(context: &Context, flags: &TreeFlags, watch: &mut Stopwatch) -> Resul
     let cache = &context.folders.cache;
     let place = Place::of(cache, flags.kernel.as_deref())?;
     let task = context.ui.task("prepare the work tree", None);
-    let mut tree = watch.time("prepare the work tree", || place.open())?;
+    let mut tree = watch.time(phase::PREPARE_TREE, || place.open())?;
     task.done(&place.key);
     let base = tree.base()?;
     let toolchain = Toolchain::find()?;
