@@ -6,6 +6,7 @@ mod wrapper;
 pub use wrapper::Wrapper;
 
 use super::arch::{self, Architecture};
+use crate::host::environment;
 use crate::host::process;
 use crate::host::requirements::{Probe, Purpose, Requirement, Weight};
 use crate::host::scratch;
@@ -259,7 +260,9 @@ impl Toolchain {
             cmd!(
                 sh,
                 "{compiler} -O2 -Wall -Wextra -Werror -static -pthread -o {written} {sources...}"
-            ),
+            )
+            // Its own temporary files go with ours where it is killed.
+            .env(environment::TEMPORARY, scratch.path()),
             Duration::from_secs(300),
         )
         .with_context(doing)?;
@@ -344,7 +347,8 @@ fn refuse_other_machine(arch: &Architecture, compiler: &Path, flags: &[String]) 
     let scratch = scratch::folder().context("trying the compiler")?;
     let (source, object) = (scratch.path().join("try.c"), scratch.path().join("try.o"));
     std::fs::write(&source, "int lockstep;\n").context("trying the compiler")?;
-    process::run(cmd!(sh, "{compiler} {flags...} -c {source} -o {object}"), LIMIT)
+    let compile = cmd!(sh, "{compiler} {flags...} -c {source} -o {object}");
+    process::run(compile.env(environment::TEMPORARY, scratch.path()), LIMIT)
         .with_context(|| format!("{} cannot compile for {}", compiler.display(), arch.kernel))?;
     let bytes = std::fs::read(&object).context("trying the compiler")?;
     let machine = machine_of(&bytes).with_context(|| format!("{} made no ELF object", compiler.display()))?;
