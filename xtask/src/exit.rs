@@ -1,5 +1,6 @@
 //! Exit codes: documented constants, and the one place where an outcome becomes one of them.
 
+use crate::host::environment;
 use crate::host::interrupt::{self, Interrupted};
 use crate::ui::{Format, Ui};
 use std::ffi::OsString;
@@ -30,7 +31,7 @@ pub enum Outcome {
 /// board was changed by the failing action, or the message says what was.
 pub const ERROR: u8 = 1;
 
-/// Exit code of bad usage, as clap has it: nothing was done.
+/// Exit code of bad usage, as clap has it, and of an environment that cannot be used: nothing was done.
 pub const USAGE: u8 = 2;
 
 /// A signal (Ctrl-C, SIGTERM, SIGHUP) stopped the command before it was done: the program that ran then had ended by itself, or was ended, as
@@ -71,9 +72,12 @@ pub fn report(ui: &Ui, outcome: anyhow::Result<Outcome>) -> ExitCode {
         Ok(outcome) => ExitCode::from(outcome.code()),
         Err(error) => {
             ui.error(&error);
-            ExitCode::from(match error.is::<Interrupted>() {
-                true => INTERRUPTED,
-                false => ERROR,
+            ExitCode::from(if error.is::<Interrupted>() {
+                INTERRUPTED
+            } else if error.is::<environment::Unusable>() {
+                USAGE
+            } else {
+                ERROR
             })
         }
     }

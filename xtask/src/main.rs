@@ -2,7 +2,7 @@
 
 use clap::FromArgMatches;
 use xtask::cli::{Cli, Command};
-use xtask::host::interrupt;
+use xtask::host::{environment, interrupt};
 use xtask::ui::Ui;
 
 fn main() -> std::process::ExitCode {
@@ -14,6 +14,9 @@ fn main() -> std::process::ExitCode {
         Err(mut error) => return xtask::exit::usage(&mut error, std::env::args_os()),
     };
     let ui = Ui::new(cli.global.format());
+    if let Err(why) = environment::check() {
+        return xtask::exit::report(&ui, Err(why.into()));
+    }
     let outcome = match cli.command {
         // Whoever started the recorder ends it by a signal.
         Command::SerialRecord(_) => xtask::cmd::run(&cli, &ui),

@@ -14,7 +14,7 @@ use xtask::board::heart::rule::{Pace, State};
 use xtask::board::heart::{Heart, Stopped};
 use xtask::board::ssh_board::SshBoard;
 use xtask::board::{Board, InFront};
-use xtask::host::process::{BreakOff, BrokenOff, Finished};
+use xtask::host::process::{BreakOff, BrokenOff, Finished, Input};
 
 /// A board that is to be given up: the rule's times, but for one that answers in a moment. This machine may be busy, so what it has shown to be
 /// slow counts as in a campaign.
@@ -52,7 +52,7 @@ impl InFront for Lined {
         &self.bare
     }
 
-    fn pass_on(&self, script: &str, input: &[u8], limit: Duration, break_off: &BreakOff) -> Result<Finished> {
+    fn pass_on(&self, script: &str, input: Input, limit: Duration, break_off: &BreakOff) -> Result<Finished> {
         self.ssh.run_unless(script, input, limit, break_off)
     }
 }

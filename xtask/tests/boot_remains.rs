@@ -16,7 +16,7 @@ use xtask::board::protected::Protected;
 use xtask::board::slot_init::{self, RESTORE_FOLDER};
 use xtask::board::writer::Writer;
 use xtask::board::{Board, InFront};
-use xtask::host::process::{BreakOff, Finished};
+use xtask::host::process::{BreakOff, Finished, Input};
 
 /// A board with ramoops, as far as pre-flight asks; and one that never restarts this machine.
 struct Standing {
@@ -32,7 +32,7 @@ impl InFront for Standing {
     fn pass_on(
         &self,
         script: &str,
-        input: &[u8],
+        input: Input,
         limit: Duration,
         break_off: &BreakOff,
     ) -> anyhow::Result<Finished> {

@@ -1,19 +1,32 @@
 //! Signals, and one board for two commands: the real tool, with an `ssh` that takes its time.
 
 use crate::fake_ssh;
+use crate::small_series;
 
-use fake_ssh::{FakeSsh, SLOW, text};
+use fake_ssh::{FakeSsh, text};
 use rustix::process::{Pid, Signal, kill_process};
+use small_series::Rig;
 use std::process::Child;
-use std::time::{Duration, Instant};
 
 fn signal(child: &Child, signal: Signal) {
     kill_process(Pid::from_raw(child.id() as i32).unwrap(), signal).unwrap();
 }
 
-/// Longer than a slow command takes: what goes on without the tool has ended then.
-fn let_it_go_on() {
-    std::thread::sleep(Duration::from_millis(u64::from(SLOW) * 100 + 1000));
+/// Waits until the tool has said this; gives all that it said until then.
+fn wait_for_words(child: &mut Child, words: &str) -> String {
+    let mut said = Vec::new();
+    let stderr = child.stderr.as_mut().unwrap();
+    while !String::from_utf8_lossy(&said).contains(words) {
+        let mut byte = [0];
+        let read = std::io::Read::read(stderr, &mut byte).unwrap();
+        assert!(
+            read > 0,
+            "it never said `{words}`: {}",
+            String::from_utf8_lossy(&said)
+        );
+        said.extend(byte);
+    }
+    String::from_utf8(said).unwrap()
 }
 
 const ASKS_TWICE: [&str; 4] = ["board", "status", "--board", "ampere"];
@@ -22,14 +35,15 @@ const ASKS_TWICE: [&str; 4] = ["board", "status", "--board", "ampere"];
 fn the_first_signal_waits_for_the_program_that_runs_and_starts_no_other() {
     for first in [Signal::INT, Signal::TERM, Signal::HUP] {
         let fake = FakeSsh::new();
-        fake.slow(SLOW);
-        let child = fake.at_work("cache", &ASKS_TWICE);
+        fake.slow();
+        let mut child = fake.at_work("cache", &ASKS_TWICE);
         signal(&child, first);
+        wait_for_words(&mut child, "stopping when this has ended: `ssh …`");
+        fake.go_on();
         let output = child.wait_with_output().unwrap();
         let said = text(&output);
         assert_eq!(output.status.code(), Some(130), "{first:?}: {said}");
         assert_eq!(fake.log(), "begun\ndone\n", "{first:?}: {said}");
-        assert!(said.contains("stopping when this has ended: `ssh …`"), "{said}");
         assert!(said.contains("stopped as asked, before `ssh …`"), "{said}");
     }
     // The counter-check: without a signal it asks again.
@@ -42,22 +56,17 @@ fn the_first_signal_waits_for_the_program_that_runs_and_starts_no_other() {
 fn the_second_signal_ends_the_program_that_runs_and_says_so() {
     for second in [Signal::INT, Signal::TERM] {
         let fake = FakeSsh::new();
-        fake.slow(3 * SLOW);
-        let child = fake.at_work("cache", &ASKS_TWICE);
-        let started = Instant::now();
+        fake.slow();
+        let mut child = fake.at_work("cache", &ASKS_TWICE);
         signal(&child, Signal::INT);
-        std::thread::sleep(Duration::from_millis(300));
+        wait_for_words(&mut child, "stopping when this has ended: `ssh …`");
         signal(&child, second);
+        // Nothing lets the program go on: the tool comes back because it has ended it.
         let output = child.wait_with_output().unwrap();
         let said = text(&output);
-        assert!(
-            started.elapsed() < Duration::from_secs(5),
-            "{:?}",
-            started.elapsed()
-        );
         assert_eq!(output.status.code(), Some(130), "{said}");
         assert!(said.contains("ended before it was done: `ssh …`"), "{said}");
-        (0..3).for_each(|_| let_it_go_on());
+        fake.waits_for_its_end().unwrap();
         assert_eq!(fake.log(), "begun\n", "it was left at work: {said}");
     }
 }
@@ -65,18 +74,55 @@ fn the_second_signal_ends_the_program_that_runs_and_says_so() {
 #[test]
 fn a_program_ends_with_a_tool_that_is_killed() {
     let fake = FakeSsh::new();
-    fake.slow(SLOW);
+    fake.slow();
     let mut child = fake.at_work("cache", &ASKS_TWICE);
     signal(&child, Signal::KILL);
     child.wait().unwrap();
-    let_it_go_on();
+    fake.waits_for_its_end().unwrap();
     assert_eq!(fake.log(), "begun\n", "it was left at work");
+}
+
+#[test]
+fn what_a_killed_command_left_is_removed_by_the_next_one() {
+    let rig = Rig::new();
+    let (programs, temporary) = (rig.path("programs"), rig.path("tmp"));
+    for folder in [&programs, &temporary] {
+        std::fs::create_dir(folder).unwrap();
+    }
+    let git = which::which("git").unwrap();
+    let killer = programs.join("git");
+    let script = format!(
+        "#!/bin/sh\ncase \" $* \" in *\" am \"*) kill -9 $PPID; exit 1 ;; esac\nexec {} \"$@\"\n",
+        git.display()
+    );
+    std::fs::write(&killer, script).unwrap();
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&killer, executable).unwrap();
+    let left = || {
+        let folders = std::fs::read_dir(&temporary).unwrap();
+        let below = folders.flat_map(|folder| std::fs::read_dir(folder.unwrap().path()).unwrap());
+        below.count()
+    };
+    let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
+    let apply = || {
+        let mut command = rig.on_tree(&["apply", "4"]);
+        command.env("TMPDIR", &temporary);
+        command
+    };
+    let killed = apply().env("PATH", path).output().unwrap();
+    assert!(
+        !killed.status.success() && killed.status.code().is_none(),
+        "{killed:?}"
+    );
+    assert_eq!(left(), 1, "the counter-check");
+    apply().assert().success();
+    assert_eq!(left(), 0);
 }
 
 #[test]
 fn every_verb_that_a_board_would_notice_is_refused_while_another_works_on_the_machine() {
     let mut fake = FakeSsh::new();
-    fake.slow(600);
+    fake.slow();
     fake.one_machine(&["ampere", "other-name"]);
     let other = fake.board_file("other-name");
     let stranger = fake.board_file("stranger");
@@ -84,7 +130,7 @@ fn every_verb_that_a_board_would_notice_is_refused_while_another_works_on_the_ma
         "cache",
         &["preflight", "--board", "ampere", "--campaign", "none-x"],
     );
-    fake.slow(0);
+    fake.quick();
     let verbs: [&[&str]; 7] = [
         &["board", "reset"],
         &["board", "sysrq", "w"],

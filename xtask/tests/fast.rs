@@ -18,6 +18,7 @@ mod capture_serial;
 mod circles;
 mod cli;
 mod cli_board;
+mod cli_environment;
 mod cli_interrupt;
 mod cli_runs;
 mod documents;

@@ -13,7 +13,7 @@ use xtask::board::netconsole::{Network, Wire};
 use xtask::board::preflight::{self, Backup, Check, Needed, Status};
 use xtask::board::protected::Protected;
 use xtask::board::{Board, InFront};
-use xtask::host::process::{BreakOff, Finished};
+use xtask::host::process::{BreakOff, Finished, Input};
 
 /// What a board answers that reaches this host over a cable.
 const WIRED: &str = "echo device=end0; echo from=127.0.0.1; echo mac=aa:bb:cc:dd:ee:ff; echo dynamic=1";
@@ -101,7 +101,7 @@ impl InFront for Cabled {
     fn pass_on(
         &self,
         script: &str,
-        input: &[u8],
+        input: Input,
         limit: Duration,
         break_off: &BreakOff,
     ) -> anyhow::Result<Finished> {

@@ -13,7 +13,7 @@ use std::time::Duration;
 use xshell::{Shell, cmd};
 use xtask::board::lease::{self, End, Leased, Renewal};
 use xtask::board::{Board, InFront, slot_init};
-use xtask::host::process::{self, BreakOff, Finished};
+use xtask::host::process::{self, BreakOff, Finished, Input};
 
 const VANILLA: &str = "default arch\nlabel arch\n\tkernel /Image\nlabel ours\n\tkernel /Image-ours\n";
 const ARMED: &str = "default ours\nlabel arch\n\tkernel /Image\nlabel ours\n\tkernel /Image-ours\n";
@@ -299,7 +299,7 @@ impl InFront for Scripts {
         &self.bare
     }
 
-    fn pass_on(&self, script: &str, _: &[u8], _: Duration, _: &BreakOff) -> anyhow::Result<Finished> {
+    fn pass_on(&self, script: &str, _: Input, _: Duration, _: &BreakOff) -> anyhow::Result<Finished> {
         self.ran.borrow_mut().push(script.to_string());
         Ok(said(""))
     }

@@ -11,7 +11,7 @@ use xtask::board::{Board, InFront};
 use xtask::campaign::file::{Campaign, SoakAsked};
 use xtask::campaign::smoke::checkers::KnownDead;
 use xtask::campaign::soak::{Watched, watch};
-use xtask::host::process::{BreakOff, Finished};
+use xtask::host::process::{BreakOff, Finished, Input};
 
 /// A board whose connection is lost for a while, or for ever.
 struct Dropping {
@@ -25,7 +25,7 @@ impl InFront for Dropping {
         &self.board
     }
 
-    fn pass_on(&self, script: &str, input: &[u8], limit: Duration, break_off: &BreakOff) -> Result<Finished> {
+    fn pass_on(&self, script: &str, input: Input, limit: Duration, break_off: &BreakOff) -> Result<Finished> {
         if self.silent.contains(&self.started.elapsed()) {
             bail!("the connection is lost");
         }

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 use xtask::board::ssh::Ssh;
-use xtask::host::process::BreakOff;
+use xtask::host::process::{BreakOff, Input};
 
 /// Less than ssh's own patience, with which it would end, too.
 const LIMIT: Duration = Duration::from_secs(80);
@@ -127,6 +127,9 @@ fn a_connection_that_answers_is_none_of_an_earlier_boot() {
     assert!(before > 2, "it was looked: {before} logins");
     // Where a heart listens nobody else looks.
     let heart = BreakOff::of_a_watch();
-    bench.ssh.run_unless("sleep 5", &[], LIMIT, &heart).unwrap();
+    bench
+        .ssh
+        .run_unless("sleep 5", Input::NOTHING, LIMIT, &heart)
+        .unwrap();
     assert_eq!(logins(), before);
 }

@@ -93,6 +93,29 @@ fn one_module_starts_programs() {
 }
 
 #[test]
+fn one_module_makes_temporary_files() {
+    let is_test = |name: &str| {
+        let of_tests = ["tests.rs", "in_front_tests.rs"]
+            .iter()
+            .any(|end| name.ends_with(end));
+        of_tests || name.contains("/tests/") || name.starts_with("campaign/engine/killed")
+    };
+    for (name, text) in sources().iter().filter(|(name, _)| !is_test(name)) {
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        for word in ["tempfile::", "NamedTempFile::new", "temp_dir()"] {
+            let stands = code
+                .lines()
+                .find(|line| line.contains(word) && !line.contains("tempfile::NamedTempFile"));
+            assert!(
+                name == "host/scratch.rs" || stands.is_none(),
+                "{name} has `{}`: what is made by host::scratch is swept after a kill",
+                stands.unwrap().trim()
+            );
+        }
+    }
+}
+
+#[test]
 fn nothing_is_called_util() {
     for (name, _) in sources() {
         for word in ["util", "common", "helper", "misc", "types"] {

@@ -12,6 +12,7 @@ use xtask::board::boot::{Method, Outcome, Reset};
 use xtask::board::{Board, SerialLine as _};
 use xtask::campaign::capture_gate::Subject;
 use xtask::campaign::rig::Rig;
+use xtask::campaign::said::Said;
 use xtask::campaign::{harvest_board, harvest_records, wedge};
 use xtask::capture::index;
 use xtask::host::folders::Folders;
@@ -85,7 +86,7 @@ fn a_crash_on_purpose_comes_back_and_so_does_a_wedge() {
         release: &bench.manifest.release,
         backups: backups.path(),
     };
-    let mut say = |text: &str| eprintln!("{text}");
+    let mut say = |said: Said| eprintln!("{said}");
     let passed = subject.pass(evidence.path(), &mut say).unwrap();
     assert!(
         passed.proven.pstore && passed.proven.pmsg && passed.proven.serial && passed.proven.netconsole,

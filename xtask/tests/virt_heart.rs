@@ -11,6 +11,7 @@ use xtask::board::heart::rule::{Pace, State};
 use xtask::board::heart::{Heart, Stopped};
 use xtask::board::protected::Protected;
 use xtask::board::virt::VirtualBoard;
+use xtask::campaign::said::Said;
 use xtask::campaign::wedge;
 use xtask::host::folders::Folders;
 
@@ -74,7 +75,7 @@ fn way_down(
         lost: &["it was lost".to_string()],
         stopped: Some(stopped),
     };
-    let (mut facts, mut say) = (Vec::new(), |text: &str| eprintln!("{text}"));
+    let (mut facts, mut say) = (Vec::new(), |said: Said| eprintln!("{said}"));
     let reset = wedge::way_down(board, protected, &ending, folder, &mut facts, &mut say);
     let facts = facts.join("\n");
     eprintln!("{facts}");

@@ -20,6 +20,7 @@ use super::writer::{Keep, Put, Source, Writer};
 use super::{Board, root, script};
 use crate::host::files::{self, sha256, sha256_of, write_atomic};
 use crate::host::one_line;
+use crate::host::scratch;
 use anyhow::{Context, Result, bail, ensure};
 use serde::Serialize;
 use std::io::{Read as _, Seek as _};
@@ -345,7 +346,7 @@ fn pull(board: &dyn Board, known: &Known, folder: &Path, host_folder: &Path) -> 
     );
     let doing = || format!("keeping the archive in {}", host_folder.display());
     std::fs::create_dir_all(host_folder).with_context(doing)?;
-    let mut file = tempfile::NamedTempFile::new_in(host_folder).with_context(doing)?;
+    let mut file = scratch::file_in(host_folder).with_context(doing)?;
     let what = "pulling the backup";
     script::ask_into(
         board,
@@ -364,7 +365,7 @@ fn pull(board: &dyn Board, known: &Known, folder: &Path, host_folder: &Path) -> 
         .with_context(doing)?;
     file.rewind().with_context(doing)?;
     if head != ZSTD_MAGIC {
-        let mut packed = tempfile::NamedTempFile::new_in(host_folder).with_context(doing)?;
+        let mut packed = scratch::file_in(host_folder).with_context(doing)?;
         zstd::stream::copy_encode(file.as_file(), packed.as_file_mut(), 3).context("packing the backup")?;
         file = packed;
         file.rewind().with_context(doing)?;

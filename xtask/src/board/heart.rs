@@ -12,7 +12,7 @@ use super::boot::serial_log::SerialLog;
 use super::ssh::Ssh;
 use super::{Board, InFront};
 use crate::host::one_line::one_line;
-use crate::host::process::{BreakOff, BrokenOff, Finished};
+use crate::host::process::{BreakOff, BrokenOff, Finished, Input};
 use anyhow::{Context, Result};
 use jiff::Timestamp;
 use rule::{Heard, Miss, Pace, State};
@@ -167,7 +167,7 @@ impl Shared {
         while self.end.why().is_none() {
             let began = self.origin.elapsed();
             let limit = self.lock().limit();
-            let outcome = ssh.run_unless(BEAT, &[], limit, &self.end);
+            let outcome = ssh.run_unless(BEAT, Input::NOTHING, limit, &self.end);
             self.take(began, outcome);
             match hurry.recv_timeout(pace.every) {
                 Ok(()) => while hurry.try_recv().is_ok() {},
@@ -297,7 +297,7 @@ impl InFront for Watching<'_> {
         self.board
     }
 
-    fn pass_on(&self, script: &str, input: &[u8], limit: Duration, break_off: &BreakOff) -> Result<Finished> {
+    fn pass_on(&self, script: &str, input: Input, limit: Duration, break_off: &BreakOff) -> Result<Finished> {
         let began = self.heard.origin.elapsed();
         let either = self.heard.break_off.or(break_off);
         let finished = self.board.run_unless(script, input, limit, &either)?;

@@ -7,7 +7,7 @@ use super::lease::Leased;
 use super::netconsole::{Network, Wire};
 use super::ssh::{Rights, Ssh, Target};
 use super::{Board, Description, SerialLine};
-use crate::host::process::{BreakOff, BrokenOff, Finished};
+use crate::host::process::{BreakOff, BrokenOff, Finished, Input};
 use anyhow::{Result, bail};
 use std::cell::RefCell;
 use std::path::Path;
@@ -39,10 +39,13 @@ impl Board for Full {
         &self.description
     }
 
-    fn run_unless(&self, script: &str, input: &[u8], _: Duration, word: &BreakOff) -> Result<Finished> {
+    fn run_unless(&self, script: &str, input: Input, _: Duration, word: &BreakOff) -> Result<Finished> {
         word.check()?;
         self.ran.borrow_mut().push(script.into());
-        Ok(said(input))
+        Ok(said(match input {
+            Input::Bytes(bytes) => bytes.to_vec(),
+            Input::File(_) => b"a file".to_vec(),
+        }))
     }
 
     fn second_way(&self) -> Option<Ssh> {
@@ -137,7 +140,9 @@ fn whoever_says_it_breaks_off() {
     let watching = heart.watching(&board);
     let word = BreakOff::default();
     word.say("enough");
-    let error = watching.run_unless("true", &[], LIMIT, &word).unwrap_err();
+    let error = watching
+        .run_unless("true", Input::NOTHING, LIMIT, &word)
+        .unwrap_err();
     assert!(BrokenOff::is(&error), "{error:#}");
     watching.run("true", LIMIT).unwrap();
 

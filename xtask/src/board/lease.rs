@@ -2,7 +2,7 @@
 //! `xtask/slot-init/lease.c` holds it on the board; this is the host's side.
 
 use super::{Board, Description, InFront};
-use crate::host::process::{BreakOff, Finished};
+use crate::host::process::{BreakOff, Finished, Input};
 use anyhow::{Result, bail};
 use serde::Serialize;
 use std::fmt;
@@ -204,7 +204,7 @@ impl InFront for Leased<'_> {
         self.board
     }
 
-    fn pass_on(&self, script: &str, input: &[u8], limit: Duration, break_off: &BreakOff) -> Result<Finished> {
+    fn pass_on(&self, script: &str, input: Input, limit: Duration, break_off: &BreakOff) -> Result<Finished> {
         let renewing = renewal(limit.saturating_add(MARGIN));
         let script = format!("{{ {renewing}; }} 2>/dev/null\n{script}");
         self.board.run_unless(&script, input, limit, break_off)

@@ -39,7 +39,7 @@ pub mod writer;
 
 use crate::capture::control::MenuEntry;
 use crate::host::lock::Proof;
-use crate::host::process::{BreakOff, Finished};
+use crate::host::process::{BreakOff, Finished, Input};
 use anyhow::{Result, ensure};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -64,14 +64,14 @@ pub trait Board {
     fn run_unless(
         &self,
         script: &str,
-        input: &[u8],
+        input: Input,
         limit: Duration,
         break_off: &BreakOff,
     ) -> Result<Finished>;
 
     /// [`Board::run_unless`] that nobody breaks off.
     fn run_with_input(&self, script: &str, input: &[u8], limit: Duration) -> Result<Finished> {
-        self.run_unless(script, input, limit, &BreakOff::default())
+        self.run_unless(script, Input::Bytes(input), limit, &BreakOff::default())
     }
 
     /// [`Board::run_with_input`] without input.
@@ -120,7 +120,7 @@ pub trait InFront {
     fn behind(&self) -> &dyn Board;
 
     /// [`Board::run_unless`] of the two together.
-    fn pass_on(&self, script: &str, input: &[u8], limit: Duration, break_off: &BreakOff) -> Result<Finished>;
+    fn pass_on(&self, script: &str, input: Input, limit: Duration, break_off: &BreakOff) -> Result<Finished>;
 }
 
 /// The one place that hands everything else through.
@@ -132,7 +132,7 @@ impl<Front: InFront> Board for Front {
     fn run_unless(
         &self,
         script: &str,
-        input: &[u8],
+        input: Input,
         limit: Duration,
         break_off: &BreakOff,
     ) -> Result<Finished> {

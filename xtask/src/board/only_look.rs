@@ -6,7 +6,7 @@ use super::netconsole::Wire;
 use super::ssh::Ssh;
 use super::{Board, Description, SerialLine};
 use crate::capture::control::MenuEntry;
-use crate::host::process::{BreakOff, Finished};
+use crate::host::process::{BreakOff, Finished, Input};
 use anyhow::{Result, bail};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -35,7 +35,7 @@ impl Board for OnlyLook {
     fn run_unless(
         &self,
         script: &str,
-        input: &[u8],
+        input: Input,
         limit: Duration,
         break_off: &BreakOff,
     ) -> Result<Finished> {

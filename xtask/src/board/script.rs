@@ -2,7 +2,7 @@
 
 use super::{Board, quote};
 use crate::host::one_line;
-use crate::host::process::{BreakOff, Finished};
+use crate::host::process::{BreakOff, Finished, Input};
 use anyhow::{Context, Result, bail};
 use std::path::Path;
 use std::time::Duration;
@@ -17,15 +17,15 @@ pub const WORK: Duration = Duration::from_secs(900);
 /// Runs a script on the board that has to succeed. Errors: the connection, the limit, or an exit status other than 0, with the
 /// board's own words.
 pub fn ask(board: &dyn Board, doing: &str, script: &str, limit: Duration) -> Result<Finished> {
-    ask_with_input(board, doing, script, &[], limit)
+    ask_with_input(board, doing, script, Input::NOTHING, limit)
 }
 
-/// [`ask`] with bytes for standard input.
+/// [`ask`] with something for standard input.
 pub fn ask_with_input(
     board: &dyn Board,
     doing: &str,
     script: &str,
-    input: &[u8],
+    input: Input,
     limit: Duration,
 ) -> Result<Finished> {
     asked(board, doing, script, input, limit, &BreakOff::default())
@@ -39,7 +39,14 @@ pub fn ask_up_to(
     limit: Duration,
     most: u64,
 ) -> Result<Finished> {
-    asked(board, doing, script, &[], limit, &BreakOff::default().up_to(most))
+    asked(
+        board,
+        doing,
+        script,
+        Input::NOTHING,
+        limit,
+        &BreakOff::default().up_to(most),
+    )
 }
 
 /// [`ask`] whose answer goes to `file` and not to memory, `most` bytes of it. Errors: also where
@@ -55,7 +62,7 @@ pub fn ask_into(
     let failed = || format!("keeping what came of {doing}");
     let to = file.try_clone().with_context(failed)?;
     let break_off = BreakOff::default().up_to(most).into_file(to);
-    let finished = asked(board, doing, script, &[], limit, &break_off)?;
+    let finished = asked(board, doing, script, Input::NOTHING, limit, &break_off)?;
     // A board that does not run the script by a program of this host.
     let mut file = file;
     std::io::Write::write_all(&mut file, &finished.stdout).with_context(failed)
@@ -65,7 +72,7 @@ fn asked(
     board: &dyn Board,
     doing: &str,
     script: &str,
-    input: &[u8],
+    input: Input,
     limit: Duration,
     break_off: &BreakOff,
 ) -> Result<Finished> {

@@ -7,9 +7,11 @@ use super::quote;
 use super::script::THERE;
 use super::ssh::{Rights, Ssh, Target};
 use crate::host::bounded;
-use crate::host::files::sha256;
-use crate::host::process::Finished;
+use crate::host::files::{sha256, sha256_of};
+use crate::host::process::{BreakOff, Finished, Input};
+use crate::host::scratch;
 use anyhow::{Context, Result, bail, ensure};
+use std::fs::File;
 use std::path::Path;
 use std::time::Duration;
 
@@ -47,29 +49,34 @@ fn expected(host_folder: &Path) -> Result<Expected> {
 /// target, flushed, hashed, renamed. What is there with the same hash stays. When it dies partway a file with `.new` at its end is left, and the next
 /// push replaces it. Errors: no connection; the copy here is damaged; another backup has that name: nothing is overwritten.
 pub fn push(second: &SecondHost, board: &str, campaign: &str, host_folder: &Path) -> Result<u64> {
-    each(
-        second,
-        board,
-        campaign,
-        &expected(host_folder)?,
-        |name, hash, target| {
-            let path = host_folder.join(name);
-            let bytes = std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
-            ensure!(
-                sha256(&bytes) == hash,
-                "{} is damaged, so it is not pushed on: its SHA-256 is not the one that was kept",
-                path.display()
-            );
-            let pushing = format!(
-                "set -eu\numask 077\n{THERE}target={target}\nfolder=$(dirname -- \"$target\")\nmkdir -p -- \"$folder\"\n\
+    send(second, board, campaign, host_folder, &expected(host_folder)?)
+}
+
+fn send(
+    second: &SecondHost,
+    board: &str,
+    campaign: &str,
+    host_folder: &Path,
+    expected: &Expected,
+) -> Result<u64> {
+    each(second, board, campaign, expected, |name, hash, target| {
+        let path = host_folder.join(name);
+        let file = bounded::open(&path)?;
+        let (found, _) = sha256_of(&file).with_context(|| format!("reading {}", path.display()))?;
+        ensure!(
+            found == hash,
+            "{} is damaged, so it is not pushed on: its SHA-256 is not the one that was kept",
+            path.display()
+        );
+        let pushing = format!(
+            "set -eu\numask 077\n{THERE}target={target}\nfolder=$(dirname -- \"$target\")\nmkdir -p -- \"$folder\"\n\
              if there \"$target\"; then\n    printf '%s  %s\\n' {hash} \"$target\" | sha256sum --quiet -c - >/dev/null 2>&1 || exit {ANOTHER}\n    \
              cat >/dev/null\n    exit 0\nfi\n\
              cat >\"$target.new\"\nsync \"$target.new\" 2>/dev/null || sync\n\
              printf '%s  %s\\n' {hash} \"$target.new\" | sha256sum --quiet -c - >&2\nmv -- \"$target.new\" \"$target\"\nsync\n"
-            );
-            Ok((pushing, bytes))
-        },
-    )
+        );
+        Ok((pushing, Some(file)))
+    })
 }
 
 /// Hashes all files there. Errors: one is missing or differs.
@@ -81,21 +88,21 @@ pub fn verify(second: &SecondHost, board: &str, campaign: &str, host_folder: &Pa
         &expected(host_folder)?,
         |_, hash, target| {
             let checking = format!("printf '%s  %s\\n' {hash} {target} | sha256sum --quiet -c - >&2");
-            Ok((checking, Vec::new()))
+            Ok((checking, None))
         },
     )?;
     Ok(())
 }
 
-/// Runs a script there for each file; gives the bytes that were sent.
+/// Runs a script there for each file, which may have a file for its standard input; returns how many bytes were sent.
 fn each(
     second: &SecondHost,
     board: &str,
     campaign: &str,
     expected: &Expected,
-    script: impl Fn(&str, &str, &str) -> Result<(String, Vec<u8>)>,
+    script: impl Fn(&str, &str, &str) -> Result<(String, Option<File>)>,
 ) -> Result<u64> {
-    let control = tempfile::tempdir().context("making a folder for the connection")?;
+    let control = scratch::folder().context("making a folder for the connection")?;
     let ssh = Ssh::new(Target {
         destination: second.host.clone(),
         port: None,
@@ -111,8 +118,12 @@ fn each(
     for (name, hash) in expected {
         let target = second.folder.join(board).join(campaign).join(name);
         outcome = script(name, hash, &quote(&target.to_string_lossy())).and_then(|(text, input)| {
-            sent = u64::saturating_add(sent, input.len() as u64);
-            let finished = ssh.run_with_input(&text, &input, LIMIT)?;
+            let size = input
+                .as_ref()
+                .map_or(Ok(0), |file| file.metadata().map(|found| found.len()))?;
+            sent = u64::saturating_add(sent, size);
+            let input = input.as_ref().map_or(Input::NOTHING, Input::File);
+            let finished = ssh.run_unless(&text, input, LIMIT, &BreakOff::default())?;
             succeeded(&finished, &second.host, &target)
         });
         if outcome.is_err() {
@@ -132,5 +143,44 @@ fn succeeded(finished: &Finished, host: &str, target: &Path) -> Result<()> {
             target.display()
         ),
         _ => bail!("{} on {host}: {}", target.display(), said.trim()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::files::sha256_file;
+    use crate::host::measured;
+
+    /// Runs what would run there on this host.
+    const SSH: &str = "#!/bin/sh\nfor word; do :; done\nexec sh -c \"$word\"\n";
+
+    #[test]
+    fn an_archive_is_pushed_without_being_held_in_memory() {
+        let name = "board::second_host::tests::an_archive_is_pushed_without_being_held_in_memory";
+        let programs = tempfile::tempdir().unwrap();
+        let ssh = programs.path().join("ssh");
+        std::fs::write(&ssh, SSH).unwrap();
+        let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&ssh, executable).unwrap();
+        let mut path = programs.path().as_os_str().to_owned();
+        path.push(":");
+        path.push(std::env::var_os("PATH").unwrap());
+        measured::within(100, name, &[("PATH", path)], || {
+            let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+            let archive = here.path().join(ARCHIVE);
+            let size = 256 * bounded::MIB;
+            File::create(&archive).unwrap().set_len(size).unwrap();
+            let hash = sha256_file(&archive).unwrap();
+            let second = SecondHost {
+                host: "second".into(),
+                folder: there.path().to_path_buf(),
+                config: None,
+            };
+            let expected = vec![(ARCHIVE, hash)];
+            let sent = send(&second, "b", "c", here.path(), &expected).unwrap();
+            let copy = there.path().join("b/c").join(ARCHIVE);
+            assert_eq!((sent, std::fs::metadata(copy).unwrap().len()), (size, size));
+        });
     }
 }

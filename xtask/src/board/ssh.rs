@@ -12,7 +12,7 @@ pub use machine::machine_id;
 use super::quote;
 use crate::host::files;
 use crate::host::one_line;
-use crate::host::process::{self, BreakOff, Finished};
+use crate::host::process::{self, BreakOff, Finished, Input};
 use anyhow::{Context, Result, bail};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -122,7 +122,7 @@ impl Ssh {
     /// except 255, which `ssh` also uses for itself. Errors: no connection, no end within `limit`, or the board has restarted in the
     /// meantime; the connection is forgotten then, and what was started on the board may still run there.
     pub fn run_with_input(&self, script: &str, input: &[u8], limit: Duration) -> Result<Finished> {
-        self.run_unless(script, input, limit, &BreakOff::default())
+        self.run_unless(script, Input::Bytes(input), limit, &BreakOff::default())
     }
 
     /// [`Ssh::run_with_input`] that is given up as soon as `break_off` is said (`BrokenOff` is the error then), in the same way as at its limit.
@@ -130,7 +130,7 @@ impl Ssh {
     pub fn run_unless(
         &self,
         script: &str,
-        input: &[u8],
+        input: Input,
         limit: Duration,
         break_off: &BreakOff,
     ) -> Result<Finished> {
@@ -153,7 +153,7 @@ impl Ssh {
         &self,
         connection: Connection,
         script: &str,
-        input: &[u8],
+        input: Input,
         limit: Duration,
         break_off: &BreakOff,
     ) -> Result<Finished> {

@@ -9,7 +9,7 @@ use crate::capture::control::{MenuEntry, Writer};
 use crate::capture::source::Source;
 use crate::host::files;
 use crate::host::lock::Proof;
-use crate::host::process::{self, BreakOff, Finished};
+use crate::host::process::{self, BreakOff, Finished, Input};
 use anyhow::{Context, Result, bail, ensure};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -194,7 +194,7 @@ impl Board for SshBoard {
     fn run_unless(
         &self,
         script: &str,
-        input: &[u8],
+        input: Input,
         limit: Duration,
         break_off: &BreakOff,
     ) -> Result<Finished> {

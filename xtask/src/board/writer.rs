@@ -5,12 +5,13 @@ mod label;
 mod names;
 mod pack;
 mod scripts;
+mod sent;
 
 use super::inventory::{BoardPath, Content, Inventory};
 use super::protected::{self, Protected};
 use super::{Board, script};
 use crate::host::files::sha256;
-use crate::host::process::Finished;
+use crate::host::process::{Finished, Input};
 use anyhow::{Context, Result, bail, ensure};
 use names::{check_name, check_restored_name};
 use scripts::{How, Rule};
@@ -21,6 +22,7 @@ use std::time::{Duration, Instant};
 pub use label::Order;
 pub use pack::Packing;
 pub(super) use scripts::PACKING;
+pub use sent::Sent;
 
 /// First letters of a folder on the board that is not finished: nothing but the one who writes it uses it.
 pub(super) const UNFINISHED: &str = ".new-";
@@ -70,33 +72,6 @@ pub enum Source {
     HostFile(PathBuf),
     /// In a file of the board.
     BoardFile(PathBuf),
-}
-
-/// What a write sent.
-#[derive(Debug, Clone, Default, PartialEq, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct Sent {
-    /// Files that were written.
-    pub files: usize,
-    /// Their bytes.
-    pub bytes: u64,
-    /// Bytes that crossed the line, compressed.
-    pub wire_bytes: u64,
-    /// Seconds that it took, check included.
-    pub seconds: f64,
-    /// What a person should know: leftovers of an interrupted write on FAT, a mount that could not be made synchronous.
-    pub remarks: Vec<String>,
-}
-
-impl Sent {
-    /// Adds what another write sent.
-    pub fn add(&mut self, other: Sent) {
-        self.files = self.files.saturating_add(other.files);
-        self.bytes = self.bytes.saturating_add(other.bytes);
-        self.wire_bytes = self.wire_bytes.saturating_add(other.wire_bytes);
-        self.seconds += other.seconds;
-        self.remarks.extend(other.remarks);
-    }
 }
 
 /// Why a target may be written although it is protected.
@@ -221,7 +196,7 @@ impl<'a> Writer<'a> {
             Rule::ThesePaths,
             &targets,
             &(guard + &making),
-            &[],
+            Input::NOTHING,
         )?;
         Ok(())
     }
@@ -243,7 +218,7 @@ impl<'a> Writer<'a> {
     fn remove_as(&self, doing: &str, rule: Rule, targets: &[(PathBuf, Excuse)]) -> Result<()> {
         let paths: Vec<PathBuf> = targets.iter().map(|(path, _)| path.clone()).collect();
         let removing = format!("files={}\n{}", paths.len(), scripts::REMOVE);
-        self.act(doing, rule, targets, &removing, &nul_list(&paths)?)?;
+        self.act(doing, rule, targets, &removing, Input::Bytes(&nul_list(&paths)?))?;
         Ok(())
     }
 
@@ -260,7 +235,13 @@ impl<'a> Writer<'a> {
             (to.to_path_buf(), Excuse::None),
         ];
         let renaming = scripts::rename(&old, &new);
-        self.act("renaming a file", Rule::Nothing, &targets, &renaming, &[])?;
+        self.act(
+            "renaming a file",
+            Rule::Nothing,
+            &targets,
+            &renaming,
+            Input::NOTHING,
+        )?;
         Ok(())
     }
 
@@ -269,7 +250,7 @@ impl<'a> Writer<'a> {
     pub fn depmod(&self, modules: &Path, release: &str) -> Result<()> {
         let command = scripts::depmod(release, &script::word(modules)?);
         let target = [(modules.to_path_buf(), Excuse::None)];
-        self.act("running depmod", Rule::Nothing, &target, &command, &[])?;
+        self.act("running depmod", Rule::Nothing, &target, &command, Input::NOTHING)?;
         Ok(())
     }
 
@@ -289,7 +270,13 @@ impl<'a> Writer<'a> {
     pub(super) fn produce(&self, doing: &str, folder: &Path, script: &str, input: &[u8]) -> Result<Finished> {
         let guard = scripts::guard_words(&[&script::word(folder)?]);
         let targets = [(folder.to_path_buf(), Excuse::None)];
-        self.act(doing, Rule::Nothing, &targets, &(guard + script), input)
+        self.act(
+            doing,
+            Rule::Nothing,
+            &targets,
+            &(guard + script),
+            Input::Bytes(input),
+        )
     }
 
     /// Copies files of the board into the new folder `into/files`, attributes kept, and gives the folder that holds them for now;
@@ -313,7 +300,7 @@ impl<'a> Writer<'a> {
             Rule::Nothing,
             &targets,
             &copying,
-            &nul_list(&relative?)?,
+            Input::Bytes(&nul_list(&relative?)?),
         )?;
         Ok(stage)
     }
@@ -325,7 +312,13 @@ impl<'a> Writer<'a> {
             (stage.to_path_buf(), Excuse::None),
         ];
         let keeping = scripts::keep_snapshot(&script::word(stage)?, &script::word(into)?, &sha256(manifest));
-        self.act("keeping the backup", Rule::Nothing, &targets, &keeping, manifest)?;
+        self.act(
+            "keeping the backup",
+            Rule::Nothing,
+            &targets,
+            &keeping,
+            Input::Bytes(manifest),
+        )?;
         Ok(())
     }
 
@@ -360,7 +353,7 @@ impl<'a> Writer<'a> {
         // By their letters first, so that a refusal costs nothing; what they are on the board is the script's to see.
         self.refuse(&targets)?;
         let packing = self.packing()?;
-        let packed = pack::pack(puts, packing)?;
+        let (packed, wire_bytes) = pack::pack(puts, packing)?;
         let own_label = excuses.iter().position(|excuse| *excuse == Excuse::OwnLabel);
         let own_label = own_label.and_then(|at| Some((&targets.get(at)?.0, puts.get(at)?)));
         let how = How {
@@ -375,7 +368,7 @@ impl<'a> Writer<'a> {
             writing.push_str(&scripts::read_back(&script::word(target)?));
         }
         writing.push_str(then);
-        let finished = self.act("writing files", rule, &targets, &writing, &packed)?;
+        let finished = self.act("writing files", rule, &targets, &writing, Input::File(&packed))?;
         let said = finished.text();
         if let Some((_, put)) = own_label {
             let back = said.lines().find_map(|line| line.strip_prefix("back="));
@@ -392,7 +385,7 @@ impl<'a> Writer<'a> {
         Ok(Sent {
             files: puts.len(),
             bytes: puts.iter().map(|put| put.size).fold(0, u64::saturating_add),
-            wire_bytes: packed.len() as u64,
+            wire_bytes,
             seconds: started.elapsed().as_secs_f64(),
             remarks,
         })
@@ -418,7 +411,7 @@ impl<'a> Writer<'a> {
         rule: Rule,
         targets: &[(PathBuf, Excuse)],
         writing: &str,
-        input: &[u8],
+        input: Input,
     ) -> Result<Finished> {
         self.board.may_change()?;
         self.refuse(targets)?;

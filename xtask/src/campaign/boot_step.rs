@@ -12,7 +12,6 @@ use super::harvest_netconsole;
 use super::harvest_records;
 use super::harvest_running::AlreadyRead;
 use super::journal::Journal;
-use super::pace;
 use super::rig::Rig;
 use super::stopwatch::Stopwatch;
 use super::verdict::Seen;
@@ -20,6 +19,8 @@ use super::wedge;
 use crate::board::boot::{self, Limits, Outcome, Reset};
 use crate::board::deploy::{self, Dtb, Request};
 use crate::board::nonce::Nonce;
+use crate::campaign::phase;
+use crate::campaign::said::Said;
 use crate::host::json::json;
 use crate::manifest::Manifest;
 use crate::ui::short;
@@ -84,10 +85,10 @@ impl BootStep<'_> {
         rig: &Rig,
         journal: &mut Journal,
         watch: &mut Stopwatch,
-        say: &mut dyn FnMut(&str),
+        say: &mut dyn FnMut(Said),
     ) -> Result<Booted> {
         let mut booted = Booted::default();
-        booted.facts.extend(watch.time("wait for the board", || {
+        booted.facts.extend(watch.time(phase::WAIT_FOR_BOARD, || {
             gates::watch::until_free(rig.board, self.tests.people, say)
         })?);
         let nonce = Nonce::fresh()?;
@@ -122,7 +123,7 @@ impl BootStep<'_> {
         let forbidden = harvest.lines_with(&self.log_rules.forbid, lost);
         booted.seen.new_findings.extend(forbidden);
         if matches!(outcome, Outcome::Booted(_)) && booted.not_back.is_none() {
-            watch.time("capture gate", || self.capture_gate(rig, &mut booted, say))?;
+            watch.time(phase::CAPTURE_GATE, || self.capture_gate(rig, &mut booted, say))?;
         }
         Ok(booted)
     }
@@ -135,21 +136,21 @@ impl BootStep<'_> {
         nonce: &str,
         (journal, watch): (&mut Journal, &mut Stopwatch),
         booted: &mut Booted,
-        say: &mut dyn FnMut(&str),
+        say: &mut dyn FnMut(Said),
         ask: &mut Asking,
     ) -> Result<(Outcome, Harvest)> {
-        let boot = watch.time(pace::BOOT, || self.boot_once(rig, nonce, journal, say))?;
+        let boot = watch.time(phase::BOOT, || self.boot_once(rig, nonce, journal, say))?;
         if let Outcome::Booted(answer) = &boot.outcome {
-            watch.began_late(pace::BOOT, answer.seconds, pace::CHECKS);
+            watch.began_late(phase::BOOT, answer.seconds, phase::CHECKS);
         }
         let mut harvest = Harvest::default();
         let mut stopped = None;
         let mut netconsole = None;
         if let Outcome::Booted(answer) = &boot.outcome {
-            say(&format!(
+            say(Said::Line(&format!(
                 "{} answers after {:.0} s",
                 answer.release, answer.seconds
-            ));
+            )));
             let trial = Trial {
                 answer,
                 // Where it is not known, nothing proves that this is another boot.
@@ -160,7 +161,7 @@ impl BootStep<'_> {
             (netconsole, stopped) = self.try_out(rig, &trial, (&mut harvest, booted, watch), say, ask);
         }
         not_booted(&boot.outcome, &mut booted.seen);
-        let down = watch.time("back to vanilla", || {
+        let down = watch.time(phase::BACK_TO_VANILLA, || {
             let ending = wedge::Ending {
                 outcome: &boot.outcome,
                 lost: &booted.seen.lost,
@@ -171,7 +172,7 @@ impl BootStep<'_> {
             reset.map_or(Ok(()), |reset| self.back_to_vanilla(rig, journal, reset, say))
         });
         booted.not_back = down.err().map(|error| format!("{error:#}"));
-        watch.time("harvest", || {
+        watch.time(phase::HARVEST, || {
             if let Some(armed) = &netconsole {
                 let fact = harvest_netconsole::take(armed, &mut harvest, self.evidence)?;
                 booted.facts.push(fact);
@@ -187,7 +188,7 @@ impl BootStep<'_> {
     }
 
     /// Once for this vanilla and this debug kernel: a crash on purpose, and what comes back of it.
-    fn capture_gate(&self, rig: &Rig, booted: &mut Booted, say: &mut dyn FnMut(&str)) -> Result<()> {
+    fn capture_gate(&self, rig: &Rig, booted: &mut Booted, say: &mut dyn FnMut(Said)) -> Result<()> {
         let on_host = rig.permit.backup.on_host();
         let subject = capture_gate::Subject {
             rig,
@@ -207,7 +208,7 @@ impl BootStep<'_> {
         rig: &Rig,
         nonce: &str,
         journal: &mut Journal,
-        say: &mut dyn FnMut(&str),
+        say: &mut dyn FnMut(Said),
     ) -> Result<boot::Boot> {
         let label = &rig.protected.test_label;
         let inputs = json!({ "label": label, "nonce": nonce, "method": rig.method });
@@ -255,7 +256,7 @@ impl BootStep<'_> {
         journal: &mut Journal,
         watch: &mut Stopwatch,
         booted: &mut Booted,
-        say: &mut dyn FnMut(&str),
+        say: &mut dyn FnMut(Said),
     ) -> Result<()> {
         let request = Request {
             manifest: self.manifest,
@@ -268,7 +269,7 @@ impl BootStep<'_> {
         };
         let inputs = json!({ "release": self.manifest.release, "build-id": self.manifest.build_id });
         let act = || deploy::install(rig.board, &request);
-        let deployed = watch.time("deploy", || {
+        let deployed = watch.time(phase::DEPLOY, || {
             journal.act(self.id, "deploy", inputs, act, |done| json!(done))
         })?;
         let fact = format!(
@@ -280,7 +281,7 @@ impl BootStep<'_> {
             deployed.sent.wire_bytes as f64 / 1e6,
             deployed.unchanged
         );
-        say(&fact);
+        say(Said::Line(&fact));
         booted.facts.push(fact);
         booted.facts.extend(deployed.notes);
         Ok(())
@@ -292,13 +293,13 @@ impl BootStep<'_> {
         rig: &Rig,
         journal: &mut Journal,
         reset: Reset,
-        say: &mut dyn FnMut(&str),
+        say: &mut dyn FnMut(Said),
     ) -> Result<()> {
         if reset == Reset::Hard && !rig.board.description().has_reset {
-            say(&format!(
+            say(Said::Line(&format!(
                 "nothing here can reset the board ([power] in its file): it is left to its watchdog and its lease, for up to {}",
                 short(Limits::of(rig.board).whole())
-            ));
+            )));
         }
         let act = || boot::boot_vanilla(rig.board, rig.protected, reset, &rig.permit, &mut |_| {});
         let boot = journal.act(self.id, "boot-vanilla", json!({ "reset": reset }), act, |boot| {
@@ -306,10 +307,10 @@ impl BootStep<'_> {
         })?;
         match boot.outcome {
             Outcome::Booted(answer) => {
-                say(&format!(
+                say(Said::Line(&format!(
                     "back on {} after {:.0} s",
                     answer.release, answer.seconds
-                ));
+                )));
                 Ok(())
             }
             other => bail!("the board did not come back to vanilla: {other:?}"),

@@ -9,6 +9,7 @@ use crate::board::boot::{self, Outcome, Reset};
 use crate::board::nonce::Nonce;
 use crate::board::protected::Protected;
 use crate::board::script;
+use crate::campaign::said::Said;
 use crate::capture::client::Recorder;
 use crate::host::bounded;
 use crate::host::files::{set_remains_aside, sha256, write_atomic};
@@ -115,7 +116,7 @@ impl Subject<'_> {
     /// [`known`], or proves it now: boots the slot once, writes a word to `/dev/pmsg0` and one to the kernel log, crashes it, and
     /// looks on vanilla for both, with everything in `evidence`. Keeps what came back. Errors: the slot does not come up, vanilla does
     /// not come back, or nothing came back. Dying half-way it leaves a board that boots vanilla at its next reset.
-    pub fn pass(&self, evidence: &Path, say: &mut dyn FnMut(&str)) -> Result<Passed> {
+    pub fn pass(&self, evidence: &Path, say: &mut dyn FnMut(Said)) -> Result<Passed> {
         if let Some(proven) = known(self.backups, self.rig.protected, self.release)? {
             proven.check()?;
             return Ok(Passed {
@@ -124,9 +125,9 @@ impl Subject<'_> {
             });
         }
         let doing = || format!("crashing {} on purpose, to see what comes back", self.release);
-        say(&doing());
+        say(Said::Line(&doing()));
         let (proven, records) = self.crash(evidence, say).with_context(doing)?;
-        say(&proven.sentence());
+        say(Said::Line(&proven.sentence()));
         proven.check()?;
         keep(self.backups, proven.clone())?;
         Ok(Passed {
@@ -135,7 +136,7 @@ impl Subject<'_> {
         })
     }
 
-    fn crash(&self, evidence: &Path, say: &mut dyn FnMut(&str)) -> Result<(Proven, Records)> {
+    fn crash(&self, evidence: &Path, say: &mut dyn FnMut(Said)) -> Result<(Proven, Records)> {
         let Rig {
             board,
             protected,

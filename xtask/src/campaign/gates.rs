@@ -7,15 +7,13 @@ pub mod watch;
 use super::action::Action;
 use super::file::{Campaign, InUse};
 use crate::board::boot::Progress;
+use crate::campaign::said::Said;
 use serde::Serialize;
 
-/// What is said and begins so is for a person, who may not be looking: `--notify` passes it on.
-pub const PERSON: &str = "a person is needed: ";
-
 /// Says what a person has to do while a board boots; nothing else of the boot.
-pub fn tell_person(progress: &Progress, say: &mut dyn FnMut(&str)) {
+pub fn tell_person(progress: &Progress, say: &mut dyn FnMut(Said)) {
     if let Progress::Person(what) = progress {
-        say(&format!("{PERSON}{what}"));
+        say(Said::PersonNeeded(what));
     }
 }
 

@@ -10,7 +10,7 @@ use crate::board::{Board, quote};
 use crate::capture::index;
 use crate::host::bounded::{self, LOG};
 use crate::host::files;
-use crate::host::process::BreakOff;
+use crate::host::process::{BreakOff, Input};
 use crate::ui::count;
 use anyhow::{Context, Result};
 use kernel_log::finding::Finding;
@@ -152,7 +152,7 @@ fn board_log(board: &dyn Board, name: &str, script: &str, folder: &Path) -> Resu
 fn boots(board: &dyn Board) -> Result<Boots> {
     let few = BreakOff::default().up_to(MOST_OF_BOOTS);
     let said = board
-        .run_unless(BOOTS, &[], LIMIT, &few)
+        .run_unless(BOOTS, Input::NOTHING, LIMIT, &few)
         .context("asking the journal for its boots")?;
     Ok(journal::boots(&said.text()))
 }
@@ -238,7 +238,7 @@ mod tests {
             &self.bare
         }
 
-        fn pass_on(&self, script: &str, _: &[u8], _: Duration, _: &BreakOff) -> Result<Finished> {
+        fn pass_on(&self, script: &str, _: Input, _: Duration, _: &BreakOff) -> Result<Finished> {
             self.asked.lock().unwrap().push(script.to_string());
             let answer = match script {
                 BOOTS => self.boots.as_str(),

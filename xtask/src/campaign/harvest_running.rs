@@ -99,7 +99,7 @@ mod tests {
     use super::*;
     use crate::board::InFront;
     use crate::board::bare_board::BareBoard;
-    use crate::host::process::{self, BreakOff, Finished};
+    use crate::host::process::{self, BreakOff, Finished, Input};
     use std::path::PathBuf;
     use xshell::{Shell, cmd};
 
@@ -130,7 +130,7 @@ mod tests {
             &self.bare
         }
 
-        fn pass_on(&self, script: &str, _: &[u8], limit: Duration, _: &BreakOff) -> Result<Finished> {
+        fn pass_on(&self, script: &str, _: Input, limit: Duration, _: &BreakOff) -> Result<Finished> {
             let sh = Shell::new()?;
             let command = cmd!(sh, "/bin/sh -c {script}").env("PATH", self.programs.path());
             process::finish(command, limit)

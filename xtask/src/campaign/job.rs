@@ -2,6 +2,7 @@
 
 use super::screen::Screen;
 use super::stopwatch::Stopwatch;
+use crate::campaign::phase;
 use crate::kernel::Report;
 use crate::kernel::build::{Base, Builder, Configured, Made};
 use crate::kernel::pulled::Why;
@@ -99,16 +100,18 @@ pub(super) fn make(
     watch: &mut Stopwatch,
     report: Report,
 ) -> Result<(Configured, Made)> {
-    let configured = watch.time("configure", || {
+    let configured = watch.time(phase::CONFIGURE, || {
         builder.configure(order.base, order.campaign, order.vanilla, report)
     })?;
-    let made = watch.time("build", || builder.make(order.goals, report))?;
+    let made = watch.time(phase::BUILD, || builder.make(order.goals, report))?;
     Ok((configured, made))
 }
 
 fn make_and_stage(builder: &Builder, order: &Order, watch: &mut Stopwatch, report: Report) -> Result<Built> {
     let (configured, made) = make(builder, order, watch, report)?;
-    let manifest = watch.time("stage", || builder.stage(order.staging, order.commit, report))?;
+    let manifest = watch.time(phase::STAGE, || {
+        builder.stage(order.staging, order.commit, report)
+    })?;
     let mut facts = vec![format!(
         "{} built: {} of {} requested symbols are as asked, {} files staged",
         manifest.release,

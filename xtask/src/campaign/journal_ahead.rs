@@ -3,7 +3,7 @@
 
 use crate::board::Board;
 use crate::board::quote;
-use crate::host::process::BreakOff;
+use crate::host::process::{BreakOff, Input};
 use kernel_log::journal;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::JoinHandle;
@@ -30,7 +30,7 @@ impl JournalAhead {
         let word = over.clone();
         let (tests_over, told) = mpsc::channel();
         let reader = std::thread::spawn(move || {
-            let read = |script: &str| Some(way.run_unless(script, &[], LIMIT, &word).ok()?.stdout);
+            let read = |script: &str| Some(way.run_unless(script, Input::NOTHING, LIMIT, &word).ok()?.stdout);
             in_two_parts(read, &told)
         });
         Some(JournalAhead {

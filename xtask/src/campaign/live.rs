@@ -8,6 +8,7 @@ use super::estimates;
 use super::plan::Planned;
 use super::report::{RowOutcome, Tone};
 use super::stopwatch::Stopwatch;
+use crate::campaign::phase::Phase;
 use crate::host::one_line::one_line;
 use crate::ui::{self, Block, Look, PartTeller, Ui};
 use std::io::{Read, Seek, SeekFrom};
@@ -111,8 +112,8 @@ impl Live {
     pub fn watch(&self) -> Stopwatch {
         let state = self.state.clone();
         let changed = self.painter.as_ref().and_then(|painter| painter.changed.clone());
-        Stopwatch::watched(Arc::new(move |phase: &str| {
-            hold(&state).phase = Some((one_line(phase), Instant::now()));
+        Stopwatch::watched(Arc::new(move |phase: Phase| {
+            hold(&state).phase = Some((phase.name.to_string(), Instant::now()));
             if let Some(changed) = &changed {
                 let _ = changed.send(());
             }
@@ -332,7 +333,7 @@ mod tests {
     fn a_phase_is_shown_while_it_lasts() {
         let live = live(2);
         live.row("2.1");
-        live.watch().time("boot the debug kernel", || ());
+        live.watch().time(crate::campaign::phase::BOOT, || ());
         let shown = lines(&at(&live, 12), 24, 80);
         let text: Vec<&str> = shown.iter().map(|line| line.text.as_str()).collect();
         assert!(
@@ -341,7 +342,7 @@ mod tests {
             "{text:#?}"
         );
         let beside = live.beside("building 2.2");
-        live.watch().time("back to vanilla", || ());
+        live.watch().time(crate::campaign::phase::BACK_TO_VANILLA, || ());
         let shown = lines(&at(&live, 65), 24, 80);
         let line = shown.iter().find(|line| line.text.contains("now:")).unwrap();
         assert!(

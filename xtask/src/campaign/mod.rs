@@ -46,6 +46,7 @@ pub mod pace;
     clippy::indexing_slicing,
     reason = "an index of a step is of the plan, which is made of the same steps"
 )]
+pub mod phase;
 pub mod plan;
 pub mod preflight;
 pub mod record;
@@ -55,6 +56,7 @@ pub mod resume;
 pub mod rig;
 pub mod run_step;
 pub mod runs;
+pub mod said;
 pub mod screen;
 pub mod search;
 pub mod smoke;

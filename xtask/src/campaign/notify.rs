@@ -1,7 +1,8 @@
 //! Tells somebody who is not looking: a command of theirs, or the desktop.
 
 use super::record::{End, RunRecord};
-use super::{gates, report};
+use super::report;
+use super::said::Said;
 use crate::host::process;
 use crate::ui::Ui;
 use anyhow::{Result, bail};
@@ -82,17 +83,19 @@ fn told(end: &str, (campaign, board, step): (&str, &str, &str), text: String, fo
 /// How often a person is told again of the same wait.
 const AGAIN: Duration = Duration::from_secs(20 * 60);
 
-/// What a step says, for whoever does not look at the screen: what begins with [`gates::PERSON`] is passed on, and then nothing more of this step for
-/// [`AGAIN`], since a wait says the same again and again.
+/// What a step says, for whoever does not look at the screen: [`Said::PersonNeeded`] is passed on, and then nothing more of this step for [`AGAIN`],
+/// since a wait says the same again and again.
 #[derive(Default)]
 pub struct Ear {
     told: Option<Instant>,
 }
 
 impl Ear {
-    /// What a person has to do, where this line says so and they were not told just now.
-    pub fn hears<'a>(&mut self, line: &'a str) -> Option<&'a str> {
-        let what = line.strip_prefix(gates::PERSON)?;
+    /// What a person has to do, where this says so and they were not told just now.
+    pub fn hears<'a>(&mut self, said: Said<'a>) -> Option<&'a str> {
+        let Said::PersonNeeded(what) = said else {
+            return None;
+        };
         if self.told.is_some_and(|told| told.elapsed() < AGAIN) {
             return None;
         }
@@ -175,11 +178,13 @@ mod tests {
     #[test]
     fn a_wait_in_the_middle_of_a_run_is_told_once_and_says_for_what() {
         let mut ear = Ear::default();
-        assert_eq!(ear.hears("deployed 7.3.4-lockdep"), None);
-        let said = format!("{}log in on the desktop", gates::PERSON);
-        assert_eq!(ear.hears(&said), Some("log in on the desktop"));
-        assert_eq!(ear.hears(&said), None, "a wait says it every other minute");
-        assert_eq!(Ear::default().hears(&said), Some("log in on the desktop"));
+        // Words of a board, a patch or a person decide nothing.
+        assert_eq!(ear.hears(Said::Line("deployed 7.3.4-lockdep")), None);
+        assert_eq!(ear.hears(Said::Line("a person is needed: log in")), None);
+        let said = Said::PersonNeeded("log in on the desktop");
+        assert_eq!(ear.hears(said), Some("log in on the desktop"));
+        assert_eq!(ear.hears(said), None, "a wait says it every other minute");
+        assert_eq!(Ear::default().hears(said), Some("log in on the desktop"));
         let message = waiting(
             ("small", "ampere", "2.2"),
             "log in on the desktop",

@@ -1,15 +1,10 @@
 //! What a step costs, against what cannot be left out: the make of its patch, one boot to ssh, its smoke tests.
 
+use super::phase::{BOOT, BUILD, CONFIGURE, SMOKE};
 use super::record::RowRecord;
 
-/// From the request of the restart to the answer over ssh.
-pub const BOOT: &str = "boot the debug kernel";
-/// What is looked at before that.
-pub const CHECKS: &str = "check what is booted";
-/// The tests themselves.
-pub const SMOKE: &str = "smoke tests";
 /// Phases of make; staging is no part of it.
-const MAKE: [&str; 2] = ["configure", "build"];
+const MAKE: [&str; 2] = [CONFIGURE.name, BUILD.name];
 
 /// The step as a multiple of the three, in words; make counts with its own time also where it was done before the step began. None where the row had
 /// not each of them once.
@@ -19,8 +14,8 @@ pub fn sentence(row: &RowRecord) -> Option<String> {
         named.map(|(_, seconds)| seconds).sum()
     };
     let make = sum(&row.ahead, &MAKE) + sum(&row.phases, &MAKE);
-    let (boot, tests) = (sum(&row.phases, &[BOOT]), sum(&row.phases, &[SMOKE]));
-    let boots = row.spans.iter().filter(|span| span.phase == BOOT).count();
+    let (boot, tests) = (sum(&row.phases, &[BOOT.name]), sum(&row.phases, &[SMOKE.name]));
+    let boots = row.spans.iter().filter(|span| span.phase == BOOT.name).count();
     if boots != 1 || make <= 0.0 || tests <= 0.0 {
         return None;
     }
@@ -33,6 +28,7 @@ pub fn sentence(row: &RowRecord) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::phase::CHECKS;
     use super::*;
     use crate::campaign::stopwatch::Span;
 
@@ -40,13 +36,19 @@ mod tests {
     fn a_step_is_told_as_a_multiple_of_its_parts() {
         let phases = |named: &[(&str, f64)]| named.iter().map(|(name, s)| (name.to_string(), *s)).collect();
         let boot = Span {
-            phase: BOOT.into(),
+            phase: BOOT.name.into(),
+            kind: Some(BOOT.kind),
             from_s: 6.0,
             to_s: 15.0,
         };
         let mut row = RowRecord {
             took_s: 33.06,
-            phases: phases(&[("deploy", 6.0), (CHECKS, 1.0), (BOOT, 9.0), (SMOKE, 7.0)]),
+            phases: phases(&[
+                ("deploy", 6.0),
+                (CHECKS.name, 1.0),
+                (BOOT.name, 9.0),
+                (SMOKE.name, 7.0),
+            ]),
             ahead: phases(&[("configure", 0.3), ("build", 6.5), ("stage", 0.7)]),
             spans: vec![boot.clone()],
             ..RowRecord::default()

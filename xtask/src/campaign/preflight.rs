@@ -14,6 +14,7 @@ use crate::board::way_back;
 use crate::board::writer::{Put, Source, Writer};
 use crate::host::files;
 use crate::host::one_line;
+use crate::host::scratch;
 use anyhow::{Context as _, Result, bail, ensure};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -96,7 +97,7 @@ pub fn prepare(context: &Context, facts: &mut Vec<String>) -> Result<Ready> {
     let method = boot::choose_for(board, &protected, None)?;
     facts.push(format!("boot method: {}", method.name()));
     let smoke_folder = push(context, &protected)?;
-    let scratch = tempfile::tempdir().context("making a temporary folder")?;
+    let scratch = scratch::folder()?;
     let known_dumps = harvest_records::take(board, scratch.path())?.names();
     Ok(Ready {
         protected,

@@ -6,6 +6,7 @@ use crate::host::bounded;
 use crate::kernel::symbolise::Expected;
 use crate::manifest::Manifest;
 use anyhow::{Context, Result};
+use serde_json::Value;
 use std::path::Path;
 
 /// A step of a run.
@@ -38,18 +39,21 @@ impl RunStep {
         let path = run.join(journal::FILE);
         let doing = || format!("reading the journal {}", path.display());
         let bytes = bounded::read(&path, bounded::RECORD).with_context(doing)?;
-        let lines = read::parse(&path.display().to_string(), &bytes)?.lines;
-        let kernel = lines
-            .iter()
-            .rev()
-            .filter(|line| line.event == Event::Intent && line.step == id && line.action == "deploy")
-            .find_map(|line| line.detail.get("build-id")?.as_str())
-            .with_context(|| {
-                format!(
-                    "{} tells of nothing that step {id} would have booted",
-                    path.display()
-                )
-            })?;
+        let mut kernel = None;
+        read::each(&path.display().to_string(), &bytes, |line| {
+            if line.event == Event::Intent && line.step == id && line.action == "deploy" {
+                let deployed = line.detail.get("build-id").and_then(Value::as_str);
+                kernel = deployed.map(String::from).or(kernel.take());
+            }
+            Ok(())
+        })?;
+        let kernel = kernel.with_context(|| {
+            format!(
+                "{} tells of nothing that step {id} would have booted",
+                path.display()
+            )
+        })?;
+        let kernel = kernel.as_str();
         let manifest = kept(run, id, kernel);
         let expected = manifest.as_ref().map_or_else(
             || Expected {

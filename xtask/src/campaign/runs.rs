@@ -1,6 +1,6 @@
 //! The runs of a checkout: `.lockstep/runs/<campaign>/<time>`, each with its journal.
 
-use super::journal::past::{Begin, Past, fold};
+use super::journal::past::{Begin, Past};
 use super::journal::{self, read};
 use super::record::{End, RunRecord};
 use super::verdict::Verdict;
@@ -101,11 +101,16 @@ pub fn open(folder: PathBuf, campaign: String) -> Run {
     let bytes = bounded::read_if_there(&path, bounded::RECORD)
         .with_context(|| format!("reading the journal {}", path.display()));
     let said = bytes.and_then(|bytes| {
-        let read = read::parse(&path.display().to_string(), bytes.as_deref().unwrap_or_default())?;
-        let past = fold(&read.lines).with_context(|| format!("in the journal {}", path.display()))?;
-        let version = read.lines.first().map(|line| line.schema_version);
+        let (mut past, mut version, mut count) = (Past::default(), None, 0);
+        let (name, text) = (path.display().to_string(), bytes.as_deref().unwrap_or_default());
+        let torn = read::each(&name, text, |line| {
+            version.get_or_insert(line.schema_version);
+            let taken = past.take(count, &line);
+            count = usize::saturating_add(count, 1);
+            taken.with_context(|| format!("in the journal {name}"))
+        })?;
         let unsaid = Unsaid::of(&past, bytes.as_deref(), version);
-        Ok((past, unsaid, read.torn))
+        Ok((past, unsaid, torn))
     });
     let (past, unsaid, torn) = match said {
         Ok((past, unsaid, torn)) => (Ok(past), unsaid, torn),

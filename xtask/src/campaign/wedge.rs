@@ -8,6 +8,7 @@ use crate::board::boot::{self, Answer, Outcome, Reset};
 use crate::board::heart::Stopped;
 use crate::board::heart::rule::State;
 use crate::board::protected::Protected;
+use crate::campaign::said::Said;
 use crate::host::files;
 use std::path::Path;
 use std::time::Duration;
@@ -148,7 +149,7 @@ pub fn way_down(
     ending: &Ending,
     evidence: &Path,
     said: &mut Vec<String>,
-    say: &mut dyn FnMut(&str),
+    say: &mut dyn FnMut(Said),
 ) -> Option<Reset> {
     let Ending { outcome, lost, .. } = *ending;
     let ssh = match outcome {
@@ -183,7 +184,10 @@ pub fn way_down(
         match next(sight, &tried) {
             Rung::Reset(reset) => break reset,
             Rung::Ask(key, way) => {
-                say(&format!("asking the kernel by SysRq {key} ({})", way.name()));
+                say(Said::Line(&format!(
+                    "asking the kernel by SysRq {key} ({})",
+                    way.name()
+                )));
                 let gave = match sysrq::ask(board, key, way) {
                     Ok(asked) => match asked.bytes {
                         Some(0) => Gave::Nothing,
@@ -214,12 +218,12 @@ fn still_answers(
     board: &dyn Board,
     protected: &Protected,
     state: Option<&State>,
-    say: &mut dyn FnMut(&str),
+    say: &mut dyn FnMut(Said),
 ) -> bool {
     match state {
         Some(State::Panicked(_) | State::Restarted(_)) => {
             // A reset now would cut off its way back, and take the power from what ramoops has.
-            say("the board restarts by itself: waiting for it");
+            say(Said::Line("the board restarts by itself: waiting for it"));
             boot::await_own_restart(board, protected)
         }
         // Its heart was asked for long enough; the kernel has its watchdog behind it, and should be asked before that fires.

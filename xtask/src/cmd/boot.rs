@@ -8,6 +8,7 @@ use crate::board::boot::{
 use crate::board::protected::Protected;
 use crate::board::{Board, backup, lease, preflight, slot};
 use crate::campaign::harvest_netconsole;
+use crate::campaign::said::Said;
 use crate::exit::Outcome;
 use crate::host::json::json;
 use anyhow::{Context as _, Result};
@@ -262,7 +263,7 @@ pub fn watched(
         Progress::Asked => task.detail("going down"),
         Progress::PullingReset => task.detail("it does not go down: resetting by force"),
         Progress::Answered(number) => task.detail(&format!("answered the menu with {number}")),
-        Progress::Person(what) => context.ui.warn(&format!("a person is needed: {what}")),
+        Progress::Person(what) => context.ui.warn(&Said::PersonNeeded(what).to_string()),
         Progress::Line(event) => task.detail(&format!("{event:?}")),
     })?;
     task.done("");

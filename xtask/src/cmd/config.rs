@@ -7,6 +7,7 @@ use crate::exit::Outcome;
 use crate::host::bounded;
 use crate::host::json::json;
 use crate::host::requirements::{self, Purpose};
+use crate::host::scratch;
 use crate::kernel::build::{Base, Builder, Compiler, Completion, Configured, NotTaken, complete};
 use crate::kernel::kconfig::{self, Definitions, Override, Request, Rows, Severity, SymbolVerdict, Values};
 use crate::kernel::place::Place;
@@ -358,16 +359,12 @@ fn configuration(context: &Context, name: &str, kernel: Option<&Path>) -> Result
     })
 }
 
-/// Makes the configuration of a profile in a folder of its own, which is gone again in the end (or stays as `verify-…` beside the profiles'
-/// build folders, if this dies half-way). Gives the text of the .config as well.
+/// Makes the configuration of a profile in a folder of its own, which is gone again in the end. Gives the text of the .config as well.
 fn made(context: &Context, place: &Place, profile: Profile, base: &Base) -> Result<(Configured, String)> {
     requirements::require(&[Purpose::Kernel])?;
     let tree = open(context, place)?;
     std::fs::create_dir_all(&place.builds)?;
-    let out = tempfile::Builder::new()
-        .prefix("verify-")
-        .tempdir_in(&place.builds)
-        .context("making a folder for the configuration")?;
+    let out = scratch::folder_in(&place.builds).context("making a folder for the configuration")?;
     let vanilla = vanilla_releases(context, &profile.name);
     let builder = Builder {
         source: place.worktree.clone(),

@@ -4,6 +4,7 @@ use super::Context;
 use super::hold_board::hold;
 use crate::board::virt::{self, Different, VirtualBoard};
 use crate::campaign::job::{self, Order};
+use crate::campaign::phase;
 use crate::campaign::screen::Screen;
 use crate::campaign::stopwatch::Stopwatch;
 use crate::exit::Outcome;
@@ -256,14 +257,14 @@ pub fn ensure(context: &Context, tree: &TreeFlags, watch: &mut Stopwatch) -> Res
     }
     let [packages, source, kernel, board] = PARTS.map(|part| part.name);
     context.ui.begin_part(packages);
-    watch.time("install packages", || install(context))?;
+    watch.time(phase::INSTALL, || install(context))?;
     context.ui.begin_part(source);
     source_and_user_land(context, tree, watch)?;
     context.ui.begin_part(kernel);
     let vanilla = vanilla(context, tree, watch)?;
     context.ui.begin_part(board);
     let held = hold(context, "virtual", None)?;
-    let made = watch.time("make the virtual board", || {
+    let made = watch.time(phase::MAKE_BOARD, || {
         let task = context.ui.task("make the virtual board", None);
         let board = virt::create(&context.folders, &vanilla, Different::Replace, &mut |line| {
             task.detail(line)
@@ -280,7 +281,7 @@ fn source_and_user_land(context: &Context, tree: &TreeFlags, watch: &mut Stopwat
     let mut beside = Stopwatch::default();
     std::thread::scope(|scope| {
         let user_land = scope.spawn(|| {
-            beside.time("make the user land", || -> Result<()> {
+            beside.time(phase::MAKE_USER_LAND, || -> Result<()> {
                 // A board that is there has its own.
                 if VirtualBoard::open(&context.folders).is_ok() {
                     return Ok(());
@@ -292,13 +293,13 @@ fn source_and_user_land(context: &Context, tree: &TreeFlags, watch: &mut Stopwat
             })
         });
         let imported = match tree.kernel {
-            None => watch.time("fetch and import the kernel source", || import(context)),
+            None => watch.time(phase::IMPORT, || import(context)),
             Some(_) => Ok(()),
         };
         let prepared = imported.and_then(|()| {
             let place = Place::of(&context.folders.cache, tree.kernel.as_deref())?;
             let task = context.ui.task("prepare the work tree", None);
-            watch.time("prepare the work tree", || place.open())?;
+            watch.time(phase::PREPARE_TREE, || place.open())?;
             task.done(&place.key);
             Ok(())
         });

@@ -1,6 +1,6 @@
 //! Files on the host: written whole or not at all, and hashed.
 
-use super::{bounded, one_line};
+use super::{bounded, one_line, scratch};
 use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 use std::fs;
@@ -16,7 +16,7 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
         .unwrap_or(Path::new("."));
     let doing = || format!("writing {}", path.display());
     fs::create_dir_all(folder).with_context(doing)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder).with_context(doing)?;
+    let mut file = scratch::file_in(folder).with_context(doing)?;
     file.write_all(bytes).with_context(doing)?;
     keep(file, path)
 }
@@ -67,18 +67,42 @@ pub fn sha256_file(path: &Path) -> Result<String> {
 }
 
 /// SHA-256 of a stream, lower-case hex, and how many bytes it had.
-pub fn sha256_of(mut from: impl Read) -> std::io::Result<(String, u64)> {
-    let mut hasher = Sha256::new();
+pub fn sha256_of(from: impl Read) -> std::io::Result<(String, u64)> {
+    let mut from = Hashing::new(from);
     let mut buffer = vec![0; 1 << 16];
-    let mut length: u64 = 0;
-    loop {
-        match from.read(&mut buffer)? {
-            0 => return Ok((hex::encode(hasher.finalize()), length)),
-            read => {
-                hasher.update(buffer.get(..read).unwrap_or_default());
-                length = length.saturating_add(read as u64);
-            }
+    while from.read(&mut buffer)? > 0 {}
+    Ok(from.end())
+}
+
+/// A stream that is hashed while it is read.
+pub struct Hashing<R> {
+    from: R,
+    hasher: Sha256,
+    length: u64,
+}
+
+impl<R> Hashing<R> {
+    /// Nothing is read yet.
+    pub fn new(from: R) -> Self {
+        Hashing {
+            from,
+            hasher: Sha256::new(),
+            length: 0,
         }
+    }
+
+    /// SHA-256 of what was read, lower-case hex, and how many bytes that were.
+    pub fn end(self) -> (String, u64) {
+        (hex::encode(self.hasher.finalize()), self.length)
+    }
+}
+
+impl<R: Read> Read for Hashing<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.from.read(buffer)?;
+        self.hasher.update(buffer.get(..read).unwrap_or_default());
+        self.length = self.length.saturating_add(read as u64);
+        Ok(read)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Where things live: what cannot be made again in the project's `.lockstep/`, what can in the user's cache.
 
+use super::environment;
 use super::json::require_utf8;
 use super::project::{self, Found};
 use anyhow::{Context, Result};
@@ -20,7 +21,7 @@ pub struct Folders {
 }
 
 impl Folders {
-    /// Finds them ([`project::find`]). Errors: there is no project, or no place for the cache.
+    /// Finds them ([`project::find`]). Errors: there is no project, or no place for the cache ([`environment::Unusable`]).
     pub fn find() -> Result<Self> {
         let built_from = Path::new(env!("CARGO_MANIFEST_DIR"));
         let built_from = built_from
@@ -28,20 +29,11 @@ impl Folders {
             .context("finding the project folder: the xtask package has no parent folder")?;
         let (project, found) = project::find(project::Candidates {
             working_directory: &std::env::current_dir().context("finding the working directory")?,
-            variable: std::env::var_os(project::VARIABLE).as_deref(),
+            variable: environment::folder(environment::PROJECT)?.as_deref(),
             built_from,
             trusted_owners: &project::trusted_owners(),
         })?;
-        let variable = |name| {
-            std::env::var_os(name)
-                .filter(|value| !value.is_empty())
-                .map(PathBuf::from)
-        };
-        let cache = variable("LOCKSTEP_CACHE")
-            .or_else(|| variable("XDG_CACHE_HOME").map(|folder| folder.join("lockstep")))
-            .or_else(|| variable("HOME").map(|folder| folder.join(".cache/lockstep")))
-            .context("finding the cache folder: none of LOCKSTEP_CACHE, XDG_CACHE_HOME and HOME is set")?;
-        let cache = std::path::absolute(cache).context("finding the cache folder")?;
+        let cache = std::path::absolute(environment::cache()?).context("finding the cache folder")?;
         // The manifests of builds hold paths below it. That of the project is UTF-8: rustc takes no other value into a program.
         require_utf8(&cache).context("finding the cache folder (LOCKSTEP_CACHE names another one)")?;
         Ok(Folders {

@@ -29,7 +29,7 @@ pub fn install(packages: &[&str], log: &Path, mut on_line: impl FnMut(&str)) -> 
     on_line(&format!(
         "trying again with {suite}, because a package of it stands in the way"
     ));
-    let folder = tempfile::tempdir()?;
+    let folder = super::scratch::folder()?;
     let sources = backports_sources(&sh, &suite, folder.path())?;
     let places = [
         format!("Dir::Etc::sourcelist={}", sources.display()),

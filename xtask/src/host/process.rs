@@ -7,12 +7,14 @@
 mod aside;
 mod break_off;
 mod follow;
+mod input;
 mod output;
 mod start;
 mod wait;
 
 pub use break_off::{BreakOff, BrokenOff};
 pub use follow::{Ended, Stopped, follow_aside, run_logged};
+pub use input::Input;
 
 use super::bounded::MIB;
 use super::deadline;
@@ -23,7 +25,7 @@ use anyhow::{Context, Result, bail};
 use output::Stream;
 use start::start;
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -61,19 +63,19 @@ pub fn finish(cmd: Cmd, limit: Duration) -> Result<Finished> {
 
 /// [`finish`] with bytes for standard input.
 pub fn finish_with_input(cmd: Cmd, input: &[u8], limit: Duration) -> Result<Finished> {
-    finish_unless(cmd, input, limit, &BreakOff::default())
+    finish_unless(cmd, Input::Bytes(input), limit, &BreakOff::default())
 }
 
 /// [`finish_with_input`] that ends at once when `break_off` is said, with [`BrokenOff`], or when the program prints more than
 /// [`BreakOff::most`]: it is killed with its process group then, and reaped.
-pub fn finish_unless(cmd: Cmd, input: &[u8], limit: Duration, break_off: &BreakOff) -> Result<Finished> {
+pub fn finish_unless(cmd: Cmd, input: Input, limit: Duration, break_off: &BreakOff) -> Result<Finished> {
     break_off.check()?;
     let deadline = deadline::after(limit);
     let shown = cmd.to_string();
     let doing = || format!("running `{}`", one_line(&shown));
     let mut command = Command::from(cmd);
     command
-        .stdin(Stdio::piped())
+        .stdin(input.stdio().with_context(doing)?)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0);
@@ -84,17 +86,14 @@ pub fn finish_unless(cmd: Cmd, input: &[u8], limit: Duration, break_off: &BreakO
     let stdout = Stream::collect(stdout, "standard output", most, &too_much, break_off.file());
     let stderr = child.stderr.take().expect("stderr was piped");
     let stderr = Stream::collect(stderr, "standard error", most.min(MOST_SAID), &too_much, None);
-    let mut stdin = child.stdin.take().expect("stdin was piped");
-    let input = input.to_vec();
-    // A program that ends without reading its input closes the pipe: its exit status tells, not this write.
-    let feeder = thread::spawn(move || drop(stdin.write_all(&input)));
+    let feeder = input.feed(child.stdin.take());
     let group = rustix::process::Pid::from_raw(child.id() as i32);
     let status = wait(&mut child, limit, &too_much.or(break_off));
     if let Some(why) = too_much.why() {
         bail!("{}: {why}, and was ended", doing());
     }
     let status = status.with_context(doing)?;
-    drop(feeder.join());
+    drop(feeder.map(thread::JoinHandle::join));
     let (Some(stdout), Some(stderr)) = (stdout.end(deadline), stderr.end(deadline)) else {
         if let Some(group) = group {
             let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
@@ -313,6 +312,20 @@ mod tests {
     }
 
     #[test]
+    fn a_file_of_any_size_is_read_by_the_program_itself_from_its_beginning() {
+        let mut file = tempfile::tempfile().unwrap();
+        std::io::Write::write_all(&mut file, b"beginning").unwrap();
+        file.set_len(1 << 40).unwrap();
+        let sh = Shell::new().unwrap();
+        let first = |count: &str| {
+            let command = cmd!(sh, "head -c {count}");
+            finish_unless(command, Input::File(&file), LIMIT, &BreakOff::default())
+        };
+        assert_eq!(first("9").unwrap().text(), "beginning");
+        assert_eq!(first("5").unwrap().text(), "begin");
+    }
+
+    #[test]
     fn a_program_that_hangs_is_killed_with_its_children() {
         let sh = Shell::new().unwrap();
         let started = Instant::now();
@@ -330,16 +343,17 @@ mod tests {
         let sh = Shell::new().unwrap();
         let started = Instant::now();
         let few = BreakOff::default().up_to(1000);
-        let error = finish_unless(cmd!(sh, "yes"), &[], LIMIT, &few).unwrap_err();
+        let error = finish_unless(cmd!(sh, "yes"), Input::NOTHING, LIMIT, &few).unwrap_err();
         let error = format!("{error:#}");
         assert!(
             error.contains("`yes`: it printed more than 1000 bytes on standard output"),
             "{error}"
         );
-        let error = finish_unless(cmd!(sh, "sh -c 'yes >&2'"), &[], LIMIT, &few).unwrap_err();
+        let error = finish_unless(cmd!(sh, "sh -c 'yes >&2'"), Input::NOTHING, LIMIT, &few).unwrap_err();
         assert!(format!("{error:#}").contains("on standard error"), "{error:#}");
         // One that has ended already, and one with exactly as much.
-        let all = |count: &str| finish_unless(cmd!(sh, "head -c {count} /dev/zero"), &[], LIMIT, &few);
+        let all =
+            |count: &str| finish_unless(cmd!(sh, "head -c {count} /dev/zero"), Input::NOTHING, LIMIT, &few);
         assert_eq!(all("1000").unwrap().stdout.len(), 1000);
         assert!(all("1001").is_err());
         assert!(!BrokenOff::is(&all("1001").unwrap_err()), "nobody broke it off");
@@ -369,14 +383,20 @@ mod tests {
             word.say("a second reason");
         });
         let script = "(sleep 2; touch \"$0\") & sleep 100";
-        let error = finish_unless(cmd!(sh, "sh -c {script} {lives}"), &[], LIMIT, &break_off).unwrap_err();
+        let error = finish_unless(
+            cmd!(sh, "sh -c {script} {lives}"),
+            Input::NOTHING,
+            LIMIT,
+            &break_off,
+        )
+        .unwrap_err();
         let took = started.elapsed();
         breaker.join().unwrap();
         assert!(took < Duration::from_secs(2), "{took:?}");
         assert!(BrokenOff::is(&error.context("in a test")));
         assert_eq!(break_off.why(), Some("the board is gone"));
         // What was said stays said: nothing more is started.
-        let error = finish_unless(cmd!(sh, "touch {lives}"), &[], LIMIT, &break_off).unwrap_err();
+        let error = finish_unless(cmd!(sh, "touch {lives}"), Input::NOTHING, LIMIT, &break_off).unwrap_err();
         assert_eq!(format!("{error}"), "broken off: the board is gone");
         thread::sleep(Duration::from_secs(2));
         assert!(

@@ -1,14 +1,11 @@
 //! Which project folder a command works on.
 
+use super::environment::PROJECT as VARIABLE;
 use super::files;
 use anyhow::{Context, Result, bail};
-use std::ffi::OsStr;
 use std::fmt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-
-/// Environment variable that names the project folder for commands that are run outside of it.
-pub const VARIABLE: &str = "LOCKSTEP_PROJECT";
 
 /// Folders that every project has at its top; a kernel tree has neither.
 const MARKS: [&str; 2] = ["kconfig-fragments", "campaigns"];
@@ -18,7 +15,7 @@ const MARKS: [&str; 2] = ["kconfig-fragments", "campaigns"];
 pub enum Found {
     /// The working directory is in it.
     WorkingDirectory,
-    /// [`VARIABLE`] names it.
+    /// `LOCKSTEP_PROJECT` names it.
     Variable,
     /// This program was built from it.
     BuiltFrom,
@@ -42,15 +39,15 @@ impl fmt::Display for Found {
 pub struct Candidates<'a> {
     /// The working directory, absolute.
     pub working_directory: &'a Path,
-    /// Value of [`VARIABLE`].
-    pub variable: Option<&'a OsStr>,
+    /// Value of `LOCKSTEP_PROJECT`.
+    pub variable: Option<&'a Path>,
     /// The checkout that this program was built from.
     pub built_from: &'a Path,
     /// Users whose project may be taken from the working directory: a campaign file in it can name programs to run.
     pub trusted_owners: &'a [u32],
 }
 
-/// The project folder, and how it was found. Errors: [`VARIABLE`] names something else, the project around the working directory belongs
+/// The project folder, and how it was found. Errors: `LOCKSTEP_PROJECT` names something else, the project around the working directory belongs
 /// to another user, or there is none anywhere.
 pub fn find(candidates: Candidates<'_>) -> Result<(PathBuf, Found)> {
     let here = candidates.working_directory;
@@ -75,11 +72,10 @@ pub fn find(candidates: Candidates<'_>) -> Result<(PathBuf, Found)> {
         }
         return Ok((project.to_path_buf(), Found::WorkingDirectory));
     }
-    if let Some(value) = candidates.variable.filter(|value| !value.is_empty()) {
-        let project = Path::new(value);
-        if !project.is_absolute() || !is_project(project)? {
+    if let Some(project) = candidates.variable {
+        if !is_project(project)? {
             bail!(
-                "{VARIABLE} is {value:?}: expected the absolute path of a folder that has {}",
+                "{VARIABLE} is {project:?}: expected the absolute path of a folder that has {}",
                 MARKS.map(|mark| format!("{mark}/")).join(" and ")
             );
         }
@@ -150,7 +146,7 @@ mod tests {
             })
         };
         let outside = scratch.path();
-        let named = Some(other.as_os_str());
+        let named = Some(other.as_path());
         assert_eq!(
             from(&below, named, &outer).unwrap(),
             (inner.clone(), Found::WorkingDirectory)
@@ -164,17 +160,11 @@ mod tests {
             (outer.clone(), Found::BuiltFrom)
         );
 
-        let wrong = from(outside, Some(outside.as_os_str()), &outer)
-            .unwrap_err()
-            .to_string();
+        let wrong = from(outside, Some(outside), &outer).unwrap_err().to_string();
         assert!(
             wrong.contains("expected the absolute path of a folder that has"),
             "{wrong}"
         );
-        let relative = from(outside, Some(OsStr::new("outer")), &outer)
-            .unwrap_err()
-            .to_string();
-        assert!(relative.contains("expected the absolute path"), "{relative}");
         let none = from(outside, None, &outside.join("gone"))
             .unwrap_err()
             .to_string();

@@ -1,5 +1,6 @@
 //! Device tree blobs: finding a board's own, merging overlays with the real programs, and whether the ramoops region is sound.
 
+use crate::host::scratch;
 use crate::host::{process, requirements};
 use anyhow::{Context, Result, bail};
 use dtoolkit::fdt::{Fdt, FdtNode};
@@ -88,7 +89,7 @@ pub fn merge(base: &Path, overlays: &[&Path], out: &Path) -> Result<()> {
     let doing = || format!("merging device tree overlays into {}", base.display());
     let (fdtoverlay, dtc) = (requirements::find("fdtoverlay")?, requirements::find("dtc")?);
     let folder = out.parent().context("the merged device tree has no folder")?;
-    let scratch = tempfile::tempdir_in(folder).with_context(doing)?;
+    let scratch = scratch::folder_in(folder).with_context(doing)?;
     let merged = scratch.path().join("merged.dtb");
     let sh = Shell::new()?;
     process::run(

@@ -21,6 +21,7 @@ pub use judged::refuse_other_reading;
 pub use made_on::MadeOn;
 pub use mail::Scissors;
 pub use rewrite::with_diff_of;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 /// One patch.
@@ -96,6 +97,7 @@ impl Patch {
         let unconverted = mbox::without_converted_line_ends(bytes);
         let as_mail = headers_of_others::as_mail(&unconverted);
         let mail = mail::read(&as_mail, scissors).with_context(|| name.to_string())?;
+        let made_on = made_on_of(&mail);
         let (author, email) = mail
             .from
             .as_deref()
@@ -112,7 +114,6 @@ impl Patch {
         if subject.is_empty() {
             bail!("{}", missing(name, "Subject: [PATCH] TEXT"));
         }
-        let made_on = MadeOn::read(&[mail.message.as_bytes(), b"\n", &mail.patch].concat());
         let lines = |bytes: &[u8]| bytes.iter().filter(|byte| **byte == b'\n').count();
         let left_out = lines(&unconverted).saturating_sub(lines(&as_mail));
         let scanned = diff::scan(name, &mail.patch, mail.patch_line.saturating_add(left_out))?;
@@ -155,12 +156,9 @@ impl Patch {
 
     /// Every path that the patch reads or writes, in its order, each once.
     pub fn touched_files(&self) -> Vec<&Path> {
-        let mut paths: Vec<&Path> = Vec::new();
-        for path in self.files.iter().flat_map(FileChange::paths) {
-            if !paths.contains(&path) {
-                paths.push(path);
-            }
-        }
+        let mut seen = HashSet::new();
+        let mut paths: Vec<&Path> = self.files.iter().flat_map(FileChange::paths).collect();
+        paths.retain(|path| seen.insert(*path));
         paths
     }
 
@@ -189,14 +187,22 @@ pub struct Envelope {
     pub made_on: MadeOn,
 }
 
+/// What a mail says that it was made on, in its message and behind it; neither is copied for that.
+fn made_on_of(mail: &mail::Mail) -> MadeOn {
+    let mut made_on = MadeOn::read(mail.message.as_bytes());
+    made_on.add(&MadeOn::read(&mail.patch));
+    made_on
+}
+
 /// Reads the header of a mail.
 pub fn envelope(bytes: &[u8]) -> Result<Envelope> {
     let mail = mail::read(&mbox::without_converted_line_ends(bytes), Scissors::Kept)?;
+    let made_on = made_on_of(&mail);
     Ok(Envelope {
         subject: single_spaced(&mail.subject.unwrap_or_default()),
         message_id: mail.message_id,
         has_diff: diff::is_there(&mail.patch),
-        made_on: MadeOn::read(&[mail.message.as_bytes(), b"\n", &mail.patch].concat()),
+        made_on,
     })
 }
 

@@ -257,7 +257,7 @@ impl Series {
     /// What one patch uses of another.
     fn needs(&self, user: usize, of: usize) -> Vec<String> {
         match (self.patches.get(user), self.patches.get(of)) {
-            (Some(user), Some(of)) => needs::needs(user, of),
+            (Some(user), Some(of)) => needs::Names::of(user).needed_of(&needs::Names::of(of)),
             _ => Vec::new(),
         }
     }

@@ -6,8 +6,10 @@ mod wrapper;
 pub use wrapper::Wrapper;
 
 use super::arch::{self, Architecture};
+use crate::host::environment;
 use crate::host::process;
 use crate::host::requirements::{Probe, Purpose, Requirement, Weight};
+use crate::host::scratch;
 use anyhow::{Context, Result, bail};
 use object::Object;
 use std::ffi::OsString;
@@ -254,7 +256,7 @@ impl Toolchain {
             .unwrap_or(Path::new("."));
         let doing = || format!("compiling {}", out.display());
         std::fs::create_dir_all(folder).with_context(doing)?;
-        let scratch = tempfile::tempdir_in(folder).with_context(doing)?;
+        let scratch = scratch::folder_in(folder).with_context(doing)?;
         let written = scratch.path().join("program");
         let compiler = &self.compiler;
         let sh = Shell::new()?;
@@ -262,7 +264,9 @@ impl Toolchain {
             cmd!(
                 sh,
                 "{compiler} -O2 -Wall -Wextra -Werror -static -pthread -o {written} {sources...}"
-            ),
+            )
+            // Its own temporary files go with ours where it is killed.
+            .env(environment::TEMPORARY, scratch.path()),
             Duration::from_secs(300),
         )
         .with_context(doing)?;
@@ -344,10 +348,11 @@ fn refuse_other_family(family: &Family, compiler: &Path, said: &str) -> Result<(
 /// Compiles an empty file and looks what the object is for.
 fn refuse_other_machine(arch: &Architecture, compiler: &Path, flags: &[String]) -> Result<()> {
     let sh = Shell::new()?;
-    let scratch = tempfile::tempdir().context("trying the compiler")?;
+    let scratch = scratch::folder().context("trying the compiler")?;
     let (source, object) = (scratch.path().join("try.c"), scratch.path().join("try.o"));
     std::fs::write(&source, "int lockstep;\n").context("trying the compiler")?;
-    process::run(cmd!(sh, "{compiler} {flags...} -c {source} -o {object}"), LIMIT)
+    let compile = cmd!(sh, "{compiler} {flags...} -c {source} -o {object}");
+    process::run(compile.env(environment::TEMPORARY, scratch.path()), LIMIT)
         .with_context(|| format!("{} cannot compile for {}", compiler.display(), arch.kernel))?;
     let bytes = std::fs::read(&object).context("trying the compiler")?;
     let machine = machine_of(&bytes).with_context(|| format!("{} made no ELF object", compiler.display()))?;

@@ -18,6 +18,7 @@ mod difference;
 mod export;
 mod graft;
 mod identity;
+mod lookup;
 mod made_on;
 mod refresh;
 mod standing;

@@ -17,7 +17,7 @@ use xtask::board::netconsole::Wire;
 use xtask::board::ssh::Ssh;
 use xtask::board::{Board, Description, SerialLine};
 use xtask::capture::control::MenuEntry;
-use xtask::host::process::{BreakOff, Finished};
+use xtask::host::process::{BreakOff, Finished, Input};
 
 pub struct BareBoard {
     pub description: Description,
@@ -57,7 +57,7 @@ impl Board for BareBoard {
         &self.description
     }
 
-    fn run_unless(&self, script: &str, _: &[u8], _: Duration, _: &BreakOff) -> Result<Finished> {
+    fn run_unless(&self, script: &str, _: Input, _: Duration, _: &BreakOff) -> Result<Finished> {
         bail!("nothing answers on a bare board, which was asked: {script}")
     }
 

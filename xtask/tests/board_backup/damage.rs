@@ -11,7 +11,7 @@ use xtask::board::protected::Protected;
 use xtask::board::rollback::{self, Copy};
 use xtask::board::{Board, InFront};
 use xtask::host::files::sha256;
-use xtask::host::process::{BreakOff, Finished};
+use xtask::host::process::{BreakOff, Finished, Input};
 
 const ON_BOARD: &str = "/var/lib/lockstep/backups/iter6";
 const DTB: &str = "/boot/firmware/dtbs/virt.dtb";
@@ -202,7 +202,7 @@ impl InFront for Liar<'_> {
     fn pass_on(
         &self,
         script: &str,
-        input: &[u8],
+        input: Input,
         limit: Duration,
         off: &BreakOff,
     ) -> anyhow::Result<Finished> {

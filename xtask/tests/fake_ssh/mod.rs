@@ -8,8 +8,10 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-/// How long a slow command takes, in tenths of a second.
-pub const SLOW: u32 = 20;
+/// How long a slow command takes that nothing lets go on, in tenths of a second: longer than any test waits.
+const SLOW: u32 = 6_000;
+/// How long is waited for what has to come, however busy the machine is.
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 pub struct FakeSsh {
     pub folder: tempfile::TempDir,
@@ -51,7 +53,8 @@ esac
 # Before the test sees that it has begun, and may say otherwise for the next one.
 slow=$(cat "$here/slow" 2>/dev/null)
 echo begun >>"$here/log"
-for tenth in $(seq "${{slow:-0}}"); do sleep 0.1; done
+echo $$ >"$here/at-work"
+for tenth in $(seq "${{slow:-0}}"); do [ -e "$here/go-on" ] || sleep 0.1; done
 [ -e "$here/flood" ] && sh "$here/flood" "$*"
 echo done >>"$here/log"
 echo 0
@@ -100,9 +103,35 @@ echo 0
         std::fs::write(self.at("dead"), "").unwrap();
     }
 
-    /// Every command that begins from now on takes so long, in tenths of a second.
-    pub fn slow(&self, tenths: u32) {
-        std::fs::write(self.at("slow"), tenths.to_string()).unwrap();
+    /// Every command that begins from now on goes on until [`FakeSsh::go_on`].
+    pub fn slow(&self) {
+        std::fs::write(self.at("slow"), SLOW.to_string()).unwrap();
+    }
+
+    /// Commands that begin from now on end at once; those at work stay at work.
+    pub fn quick(&self) {
+        std::fs::write(self.at("slow"), "0").unwrap();
+    }
+
+    /// Slow commands end.
+    pub fn go_on(&self) {
+        std::fs::write(self.at("go-on"), "").unwrap();
+    }
+
+    /// Waits until the command that began last is at work no more, however it ended. Errors: it still is.
+    pub fn waits_for_its_end(&self) -> Result<(), String> {
+        let process = std::fs::read_to_string(self.at("at-work")).unwrap();
+        let status = format!("/proc/{}/stat", process.trim());
+        let started = Instant::now();
+        while started.elapsed() < PATIENCE {
+            // proc_pid_stat(5): its state stands behind its name; of a zombie nobody has asked yet how it ended.
+            let status = std::fs::read_to_string(&status).unwrap_or_default();
+            match status.rsplit_once(") ") {
+                Some((_, state)) if !state.starts_with('Z') => std::thread::sleep(Duration::from_millis(20)),
+                _ => return Ok(()),
+            }
+        }
+        Err(format!("{status} is still there"))
     }
 
     /// What each command prints, as a shell command, before its answer.
@@ -145,11 +174,8 @@ echo 0
     pub fn at_work(&self, cache: &str, words: &[&str]) -> Child {
         let child = self.xtask(cache, words).spawn().unwrap();
         let started = Instant::now();
-        while !self.log().contains("begun") {
-            assert!(
-                started.elapsed() < Duration::from_secs(60),
-                "{words:?} asks nothing"
-            );
+        while !self.at("at-work").exists() {
+            assert!(started.elapsed() < PATIENCE, "{words:?} asks nothing");
             std::thread::sleep(Duration::from_millis(10));
         }
         child

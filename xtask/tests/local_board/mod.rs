@@ -17,7 +17,7 @@ use xtask::board::nonce::Nonce;
 use xtask::board::protected::Protected;
 use xtask::board::{Board, InFront};
 use xtask::host::files::sha256;
-use xtask::host::process::{self, BreakOff, Finished};
+use xtask::host::process::{self, BreakOff, Finished, Input};
 use xtask::manifest::{File, Kind, Manifest};
 
 pub const LABEL: &str = "arch_devices_lockdep";
@@ -204,7 +204,7 @@ impl InFront for LocalBoard {
     fn pass_on(
         &self,
         script: &str,
-        input: &[u8],
+        input: Input,
         limit: Duration,
         break_off: &BreakOff,
     ) -> anyhow::Result<Finished> {

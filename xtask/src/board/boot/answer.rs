@@ -88,7 +88,7 @@ mod tests {
     use super::*;
     use crate::board::InFront;
     use crate::board::bare_board::{BareBoard, said};
-    use crate::host::process::{BreakOff, Finished};
+    use crate::host::process::{BreakOff, Finished, Input};
 
     struct Says(BareBoard, &'static str);
 
@@ -97,7 +97,7 @@ mod tests {
             &self.0
         }
 
-        fn pass_on(&self, _: &str, _: &[u8], _: Duration, _: &BreakOff) -> Result<Finished> {
+        fn pass_on(&self, _: &str, _: Input, _: Duration, _: &BreakOff) -> Result<Finished> {
             Ok(said(self.1))
         }
     }

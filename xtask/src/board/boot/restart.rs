@@ -252,7 +252,7 @@ mod tests {
     use crate::board::bare_board::{BareBoard, said};
     use crate::board::boot::{look, menu, method};
     use crate::board::extlinux::Config;
-    use crate::host::process::{self, BreakOff, Finished};
+    use crate::host::process::{self, BreakOff, Finished, Input};
     use std::cell::{Cell, RefCell};
 
     /// Answers as another boot as soon as it was asked to restart, and keeps what it was asked.
@@ -272,7 +272,7 @@ mod tests {
             &self.bare
         }
 
-        fn pass_on(&self, script: &str, _: &[u8], _: Duration, _: &BreakOff) -> Result<Finished> {
+        fn pass_on(&self, script: &str, _: Input, _: Duration, _: &BreakOff) -> Result<Finished> {
             let number = if self.was_asked("systemctl reboot") { 2 } else { 1 };
             self.asked.borrow_mut().push(script.into());
             Ok(said(match script {

@@ -5,7 +5,7 @@
 //! A board that does not answer proves nothing here: it may be slow, and the command has a limit of its own.
 
 use super::{CONTROL_SOCKET, Connection, Ssh};
-use crate::host::process::{BreakOff, Finished};
+use crate::host::process::{BreakOff, Finished, Input};
 use anyhow::{Result, bail};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
@@ -49,14 +49,16 @@ fn watch(ssh: &Ssh, ended: &Receiver<()>, restarted: &BreakOff, over: &BreakOff)
     while ended.recv_timeout(ssh.look_every) == Err(RecvTimeoutError::Timeout) {
         let Some(age) = age(ssh) else { continue };
         let looked = Instant::now();
-        let said = ssh.ask(Connection::OfItsOwn, UPTIME, &[], LOOK, over);
+        let said = ssh.ask(Connection::OfItsOwn, UPTIME, Input::NOTHING, LOOK, over);
         let Some(up) = said.ok().and_then(|said| uptime(&said.text())) else {
             continue;
         };
         // A clock of this machine that was set in between makes the connection older than it is; but then it answers. Where it does not it is left
         // as it is: forgotten here, it would end the command as one that was lost before it is said why.
         if is_younger(up, age)
-            && ssh.ask(Connection::Shared, "true", &[], LOOK, over).is_err()
+            && ssh
+                .ask(Connection::Shared, "true", Input::NOTHING, LOOK, over)
+                .is_err()
             && over.why().is_none()
         {
             let gone = age.saturating_add(looked.elapsed());

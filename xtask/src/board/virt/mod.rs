@@ -35,7 +35,7 @@ use crate::document::Format;
 use crate::host::folders::Folders;
 use crate::host::identity::Identity;
 use crate::host::lock::Proof;
-use crate::host::process::{BreakOff, Finished};
+use crate::host::process::{BreakOff, Finished, Input};
 use crate::host::requirements;
 use crate::host::{bounded, files};
 use crate::manifest::Manifest;
@@ -365,7 +365,7 @@ impl Board for VirtualBoard {
     fn run_unless(
         &self,
         script: &str,
-        input: &[u8],
+        input: Input,
         limit: Duration,
         break_off: &BreakOff,
     ) -> Result<Finished> {

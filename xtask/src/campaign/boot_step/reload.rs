@@ -14,8 +14,10 @@ use crate::campaign::gates;
 use crate::campaign::harvest::{Harvest, Source as Log};
 use crate::campaign::journal::past::RELOAD;
 use crate::campaign::journal::{Event, Journal};
+use crate::campaign::phase;
 use crate::campaign::reload::{self, Tried};
 use crate::campaign::rig::Rig;
+use crate::campaign::said::Said;
 use crate::campaign::stopwatch::Stopwatch;
 use crate::host::json::json;
 use crate::manifest::{File, Manifest};
@@ -40,7 +42,7 @@ impl BootStep<'_> {
         now: &Manifest,
         journal: &mut Journal,
         watch: &mut Stopwatch,
-        say: &mut dyn FnMut(&str),
+        say: &mut dyn FnMut(Said),
     ) -> Result<Tried> {
         let (files, nonce) = match self.may_reload(rig, now) {
             Ok(may) => may,
@@ -72,7 +74,7 @@ impl BootStep<'_> {
         nonce: &str,
         journal: &mut Journal,
         watch: &mut Stopwatch,
-        say: &mut dyn FnMut(&str),
+        say: &mut dyn FnMut(Said),
     ) -> Result<(Booted, Option<String>)> {
         let mut booted = Booted::default();
         booted
@@ -81,7 +83,7 @@ impl BootStep<'_> {
         // The phases of the boot that gives the verdict are timed, learned and told by these names: this boot is one phase of its own.
         let mut inner = Stopwatch::default();
         let mut ended = None;
-        let (_, harvest) = watch.time("try by reloading", || {
+        let (_, harvest) = watch.time(phase::RELOAD, || {
             self.boot_and_come_back(
                 rig,
                 nonce,
@@ -141,7 +143,7 @@ impl BootStep<'_> {
         trial: &Trial,
         (now, files): (&Manifest, &[&File]),
         booted: &mut Booted,
-        say: &mut dyn FnMut(&str),
+        say: &mut dyn FnMut(Said),
     ) -> Result<Option<String>> {
         let known = |module: &&String| self.manifest.module(module).is_some();
         let old: Vec<String> = self.load.iter().filter(known).cloned().collect();
@@ -175,7 +177,7 @@ impl BootStep<'_> {
         let done = rig.board.run(&reload::exchange(&out, &into), EXCHANGE)?;
         let did = reload::did(&done.text());
         let told = format!("without a reboot: {}", did.join(", "));
-        say(&told);
+        say(Said::Line(&told));
         booted.facts.push(told);
         if !done.status.success() {
             let said = String::from_utf8_lossy(&done.stderr).trim().to_string();

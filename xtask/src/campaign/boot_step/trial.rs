@@ -16,8 +16,9 @@ use crate::campaign::harvest::Harvest;
 use crate::campaign::harvest_netconsole;
 use crate::campaign::harvest_running::{self, AlreadyRead};
 use crate::campaign::journal_ahead::JournalAhead;
-use crate::campaign::pace;
+use crate::campaign::phase;
 use crate::campaign::rig::Rig;
+use crate::campaign::said::Said;
 use crate::campaign::smoke::{self, Hangs, SmokeResult, broken, checkers, hung};
 use crate::campaign::soak;
 use crate::campaign::stopwatch::Stopwatch;
@@ -28,8 +29,6 @@ use kernel_log::kind::Kind;
 use std::time::Duration;
 
 /// The phases around the tests.
-const SET_UP: &str = "set up the tests";
-const READ: &str = "read trace, proof and logs";
 /// Begins the line that [`hung::sentence`] reads.
 const HUNG: &str = "hung_task_timeout_secs=";
 
@@ -50,7 +49,7 @@ pub(super) struct Trial<'a> {
 
 /// What is asked of a kernel that answers.
 pub(super) type Asking<'a> =
-    dyn FnMut(&Rig, &Trial, &mut Booted, &mut Stopwatch, &mut dyn FnMut(&str)) -> Result<()> + 'a;
+    dyn FnMut(&Rig, &Trial, &mut Booted, &mut Stopwatch, &mut dyn FnMut(Said)) -> Result<()> + 'a;
 
 impl BootStep<'_> {
     /// Asks `ask` of what runs and harvests its logs, under a lease and beside a heart; gives the netconsole that was set up, if any, and why it was
@@ -60,7 +59,7 @@ impl BootStep<'_> {
         rig: &Rig,
         trial: &Trial,
         (harvest, booted, watch): (&mut Harvest, &mut Booted, &mut Stopwatch),
-        say: &mut dyn FnMut(&str),
+        say: &mut dyn FnMut(Said),
         ask: &mut Asking,
     ) -> (Option<Armed>, Option<Stopped>) {
         let log = self.evidence.join(HEARTBEAT);
@@ -78,7 +77,9 @@ impl BootStep<'_> {
             board: &leased,
             ..*rig
         };
-        let netconsole = watch.time(SET_UP, || harvest_netconsole::arm(rig.board, &mut booted.facts));
+        let netconsole = watch.time(phase::SET_UP, || {
+            harvest_netconsole::arm(rig.board, &mut booted.facts)
+        });
         let mut broken_off = None;
         match ask(rig, trial, booted, watch, say) {
             Ok(()) => {}
@@ -86,7 +87,7 @@ impl BootStep<'_> {
             Err(error) => booted.seen.lost.push(format!("{error:#}")),
         }
         let logs = || harvest_running::take(rig.board, harvest, self.evidence, &trial.read);
-        match watch.time(READ, logs) {
+        match watch.time(phase::READ, logs) {
             Ok(missing) => booted.facts.extend(missing),
             // Why is told already, or below.
             Err(error) if BrokenOff::is(&error) => {}
@@ -95,7 +96,7 @@ impl BootStep<'_> {
         let (beats, stopped) = heart.end();
         booted.facts.push(beats);
         if let Some(stopped) = &stopped {
-            say(&stopped.why);
+            say(Said::Line(&stopped.why));
             booted.facts.push(stopped.why.clone());
         }
         booted.seen.lost.extend(why_lost(broken_off, stopped.as_ref()));
@@ -109,28 +110,28 @@ impl BootStep<'_> {
         trial: &Trial,
         booted: &mut Booted,
         watch: &mut Stopwatch,
-        say: &mut dyn FnMut(&str),
+        say: &mut dyn FnMut(Said),
     ) -> Result<()> {
         let probes: Vec<Probe> = self
             .exercise
             .iter()
             .map(|entry| Probe::parse(entry))
             .collect::<Result<_>>()?;
-        let armed = watch.time(SET_UP, || self.arm(rig, &probes, booted))?;
+        let armed = watch.time(phase::SET_UP, || self.arm(rig, &probes, booted))?;
         self.wait_for_login(rig, booted, watch, say)?;
         trial.read.journal.set(JournalAhead::begin(rig.board));
         for (test, exit) in &self.tests.tests {
-            watch.time(pace::SMOKE, || self.smoke(rig, test, *exit, booted, say))?;
+            watch.time(phase::SMOKE, || self.smoke(rig, test, *exit, booted, say))?;
         }
         match (&self.tests.soak, &booted.broken) {
             (Some(_), Some(why)) => booted
                 .seen
                 .failed_tests
                 .push(format!("the soak was not run: {why}")),
-            (Some(soak), None) => watch.time("soak", || self.soak(rig, soak, booted, say))?,
+            (Some(soak), None) => watch.time(phase::SOAK, || self.soak(rig, soak, booted, say))?,
             (None, _) => {}
         }
-        watch.time(READ, || {
+        watch.time(phase::READ, || {
             let journal = &trial.read.journal;
             journal.set(journal.take().map(JournalAhead::tests_are_over));
             let trace = exercise::read(&probes);
@@ -187,12 +188,12 @@ impl BootStep<'_> {
         rig: &Rig,
         booted: &mut Booted,
         watch: &mut Stopwatch,
-        say: &mut dyn FnMut(&str),
+        say: &mut dyn FnMut(Said),
     ) -> Result<()> {
         let Some(limit) = self.tests.login else {
             return Ok(());
         };
-        let who = watch.time("wait for a person", || {
+        let who = watch.time(phase::WAIT_FOR_PERSON, || {
             gates::watch::for_login(rig.board, limit, say)
         })?;
         match who {
@@ -260,7 +261,7 @@ impl BootStep<'_> {
         test: &SmokeTest,
         exit: i32,
         booted: &mut Booted,
-        say: &mut dyn FnMut(&str),
+        say: &mut dyn FnMut(Said),
     ) -> Result<()> {
         if let Some(why) = &booted.broken {
             let left_out = broken::not_run(test, why);
@@ -293,7 +294,7 @@ impl BootStep<'_> {
             failed = u32::from(seen.result.failure.is_some()).saturating_add(failed);
             booted.broken = broken::why(&seen, self.known);
             if let Some(why) = &booted.broken {
-                say(&format!("{why}: no other test is run"));
+                say(Said::Line(&format!("{why}: no other test is run")));
                 break;
             }
         }
@@ -301,7 +302,7 @@ impl BootStep<'_> {
             *failure = format!("{failed} of {} runs failed; the first: {failure}", test.repeat);
         }
         let told = shown.failure.as_deref().unwrap_or("as expected");
-        say(&format!("{}: {told}", test.name));
+        say(Said::Line(&format!("{}: {told}", test.name)));
         booted.finished(shown);
         Ok(())
     }
@@ -312,7 +313,7 @@ impl BootStep<'_> {
         rig: &Rig,
         asked: &SoakAsked,
         booted: &mut Booted,
-        say: &mut dyn FnMut(&str),
+        say: &mut dyn FnMut(Said),
     ) -> Result<()> {
         let watched = soak::watch(
             rig.board,
@@ -323,12 +324,12 @@ impl BootStep<'_> {
             say,
         )?;
         let sentence = watched.soaked.sentence(asked);
-        say(&sentence);
+        say(Said::Line(&sentence));
         booted.facts.push(sentence);
         booted.changed(watched.change);
         for result in watched.results {
             if let Some(failure) = &result.failure {
-                say(&format!("{}: {failure}", result.name));
+                say(Said::Line(&format!("{}: {failure}", result.name)));
             }
             booted.finished(result);
         }

@@ -8,6 +8,7 @@ use super::rows::{Walk, Work};
 use crate::campaign::file::Step;
 use crate::campaign::journal::Event;
 use crate::campaign::journal::past::{APPLY_AHEAD, BUILD_AHEAD, DROP_AHEAD};
+use crate::campaign::phase;
 use crate::host::json::json;
 use anyhow::{Context, Result};
 
@@ -94,12 +95,12 @@ impl<H: Hands> Walk<'_, H> {
     /// Waits for the build that was begun ahead. None: it came to no end, and has to be done now.
     pub(super) fn end_ahead(&mut self, ahead: &Ahead, work: &mut Work) -> Result<Option<Built>> {
         let hands = &mut *self.hands;
-        let ended = work.watch.time("wait for the build", || hands.end_ahead());
+        let ended = work.watch.time(phase::WAIT_FOR_BUILD, || hands.end_ahead());
         match ended {
             Ok((built, phases)) => {
                 self.journal
                     .write(Event::Done, &ahead.step, BUILD_AHEAD, built.outcome())?;
-                let waited = work.watch.seconds("wait for the build");
+                let waited = work.watch.seconds(phase::WAIT_FOR_BUILD);
                 let spent: Vec<String> = phases
                     .iter()
                     .map(|(phase, seconds)| format!("{phase} {seconds:.1} s"))

@@ -8,6 +8,7 @@ use crate::campaign::earlier::{self, BootedBaseline, Found, Taken};
 use crate::campaign::file::Expectation;
 use crate::campaign::journal::Input;
 use crate::campaign::journal::past;
+use crate::campaign::phase;
 use crate::campaign::record::End;
 use crate::campaign::verdict::Verdict;
 use crate::host::json::json;
@@ -37,7 +38,7 @@ impl<H: Hands> Walk<'_, H> {
         let inputs = json!({ "board": self.course.campaign.board });
         let facts = self.act(
             work,
-            ("preflight", "preflight"),
+            (phase::PREFLIGHT, "preflight"),
             inputs,
             |hands| hands.preflight(),
             |_| json!("ready"),
@@ -59,7 +60,7 @@ impl<H: Hands> Walk<'_, H> {
     pub(super) fn take_all_back(&mut self, work: &mut Work) -> Result<()> {
         let removed = self.act(
             work,
-            ("take patches back", "reset-tree"),
+            (phase::TAKE_PATCHES_BACK, "reset-tree"),
             Value::Null,
             |hands| hands.tree_to(None),
             |removed| json!(removed),
@@ -144,7 +145,7 @@ impl<H: Hands> Walk<'_, H> {
         }
         self.act(
             work,
-            ("look for a baseline", "look-for-baseline"),
+            (phase::LOOK_FOR_BASELINE, "look-for-baseline"),
             json!({ "inputs": inputs }),
             |hands| hands.earlier_baseline(asked, inputs),
             Found::told,
@@ -219,7 +220,9 @@ impl<H: Hands> Walk<'_, H> {
 
     pub(super) fn close(&mut self, work: &mut Work) -> Result<Next> {
         let look = |hands: &mut H| hands.vanilla_stands();
-        match self.act(work, ("close", "close"), json!({}), look, |facts| json!(facts)) {
+        match self.act(work, (phase::CLOSE, "close"), json!({}), look, |facts| {
+            json!(facts)
+        }) {
             Ok(facts) => self.tell(work, facts),
             Err(error) => {
                 work.row.reasons.push(format!("{error:#}"));

@@ -10,6 +10,7 @@ use crate::campaign::file::{Expectation, Step};
 use crate::campaign::harvest;
 use crate::campaign::journal::past::{ATTEMPT, JUDGE, Judged};
 use crate::campaign::left_out;
+use crate::campaign::phase;
 use crate::campaign::record::{End, FindingRecord};
 use crate::campaign::verdict::{self, Verdict};
 use crate::host::json::json;
@@ -108,7 +109,7 @@ impl<H: Hands> Walk<'_, H> {
         let inputs = json!({ "patch": step.patch });
         let applied = self.act(
             work,
-            ("apply", "apply"),
+            (phase::APPLY, "apply"),
             inputs,
             |hands| hands.apply(&step.patch),
             |applied| json!(applied),
@@ -260,7 +261,7 @@ impl<H: Hands> Walk<'_, H> {
         let inputs = json!({ "patch": step.patch });
         let head = self.act(
             work,
-            ("take back", "revert"),
+            (phase::TAKE_BACK, "revert"),
             inputs,
             |hands| hands.revert(&step.patch),
             |head| json!(head),
@@ -281,7 +282,7 @@ impl<H: Hands> Walk<'_, H> {
     pub(super) fn withdraw(&mut self, work: &mut Work) {
         let taken = self.act(
             work,
-            ("take back", "withdraw-label"),
+            (phase::TAKE_BACK, "withdraw-label"),
             json!({}),
             |hands| hands.withdraw(),
             |()| json!("it is gone"),

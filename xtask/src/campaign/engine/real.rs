@@ -26,6 +26,7 @@ use crate::campaign::reload::Tried;
 use crate::campaign::report;
 use crate::campaign::resume::{BoardSeen, Seen};
 use crate::campaign::rig::Rig;
+use crate::campaign::said::Said;
 use crate::campaign::stopwatch::Stopwatch;
 use crate::campaign::way_home;
 use crate::host::bounded;
@@ -323,7 +324,7 @@ impl Engine<'_> {
     fn on_board<T>(
         &self,
         asked: &Asked,
-        act: impl FnOnce(&BootStep, &Rig, &mut dyn FnMut(&str)) -> Result<T>,
+        act: impl FnOnce(&BootStep, &Rig, &mut dyn FnMut(Said)) -> Result<T>,
     ) -> Result<T> {
         let prepared = self.prepared.as_ref().context("the board was not prepared")?;
         let ready = &prepared.ready;

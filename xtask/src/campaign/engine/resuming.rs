@@ -7,6 +7,7 @@ use super::searching;
 use crate::campaign::action::Action;
 use crate::campaign::journal::Event;
 use crate::campaign::journal::past::{Past, PastRow};
+use crate::campaign::phase;
 use crate::campaign::record::RowRecord;
 use crate::campaign::resume::{Decision, TakeBack};
 use crate::campaign::search;
@@ -97,7 +98,7 @@ impl<H: Hands> Walk<'_, H> {
         if rest.label {
             self.act(
                 work,
-                ("take back", "withdraw-label"),
+                (phase::TAKE_BACK, "withdraw-label"),
                 json!({}),
                 |hands| hands.withdraw(),
                 |()| json!("it is gone"),
@@ -107,7 +108,7 @@ impl<H: Hands> Walk<'_, H> {
         if let Some(commit) = &rest.tree_to {
             let removed = self.act(
                 work,
-                ("take back", "move-tree"),
+                (phase::TAKE_BACK, "move-tree"),
                 json!({ "to": commit }),
                 |hands| hands.tree_to(Some(commit)),
                 |removed| json!(removed),

@@ -11,6 +11,7 @@ use crate::campaign::journal::Input;
 use crate::campaign::journal::past::{self, Judged, Kept, RowBegun, RowEnded, Way};
 use crate::campaign::journal::{Event, Journal};
 use crate::campaign::pace;
+use crate::campaign::phase::Phase;
 use crate::campaign::plan::Planned;
 use crate::campaign::record::{End, RowRecord, RunRecord};
 use crate::campaign::report;
@@ -341,7 +342,7 @@ impl<'a, H: Hands> Walk<'a, H> {
     pub(super) fn act<T>(
         &mut self,
         work: &mut Work,
-        (phase, action): (&str, &str),
+        (phase, action): (Phase, &str),
         inputs: Value,
         act: impl FnOnce(&mut H) -> Result<T>,
         result: impl FnOnce(&T) -> Value,

@@ -1,9 +1,9 @@
 //! The gates that watch people: short loops around the rules of [`people`].
 
-use super::PERSON;
 use super::people::{self, Free, Session};
 use crate::board::Board;
 use crate::campaign::file::{People, minutes};
+use crate::campaign::said::Said;
 use crate::ui::short;
 use anyhow::{Context, Result, bail};
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ const SAY_EVERY: Duration = Duration::from_secs(120);
 
 /// Waits until a test boot is nobody's loss; gives what should be in the report. Errors: somebody was at work for as long as the campaign waits; what
 /// to do is in it. Changes nothing on the board.
-pub fn until_free(board: &dyn Board, people: &People, say: &mut dyn FnMut(&str)) -> Result<Vec<String>> {
+pub fn until_free(board: &dyn Board, people: &People, say: &mut dyn FnMut(Said)) -> Result<Vec<String>> {
     let limit = minutes(people.in_use_wait_min);
     let started = Instant::now();
     let mut told: Option<Instant> = None;
@@ -36,10 +36,10 @@ pub fn until_free(board: &dyn Board, people: &People, say: &mut dyn FnMut(&str))
         if told.is_none_or(|told| told.elapsed() > SAY_EVERY) {
             told = Some(Instant::now());
             let left = short(limit.saturating_sub(started.elapsed()));
-            say(&format!(
-                "{PERSON}somebody is at work on board `{}`, and its test boot waits until it is free, {left} at most: {who}",
+            say(Said::PersonNeeded(&format!(
+                "somebody is at work on board `{}`, and its test boot waits until it is free, {left} at most: {who}",
                 board.description().name
-            ));
+            )));
         }
         std::thread::sleep(EVERY);
     }
@@ -47,7 +47,7 @@ pub fn until_free(board: &dyn Board, people: &People, say: &mut dyn FnMut(&str))
 
 /// Waits until a person has logged in on the desktop; gives who, or none when nobody has within `limit`. Errors: the board does not
 /// answer any more. Changes nothing on the board.
-pub fn for_login(board: &dyn Board, limit: Duration, say: &mut dyn FnMut(&str)) -> Result<Option<String>> {
+pub fn for_login(board: &dyn Board, limit: Duration, say: &mut dyn FnMut(Said)) -> Result<Option<String>> {
     let started = Instant::now();
     let mut told: Option<Instant> = None;
     loop {
@@ -60,10 +60,10 @@ pub fn for_login(board: &dyn Board, limit: Duration, say: &mut dyn FnMut(&str)) 
         if told.is_none_or(|told| told.elapsed() > SAY_EVERY) {
             told = Some(Instant::now());
             let left = short(limit.saturating_sub(started.elapsed()));
-            say(&format!(
-                "{PERSON}log in on the desktop of board `{}` within {left}",
+            say(Said::PersonNeeded(&format!(
+                "log in on the desktop of board `{}` within {left}",
                 board.description().name
-            ));
+            )));
         }
         std::thread::sleep(EVERY.min(limit));
     }
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
     use crate::board::InFront;
     use crate::board::bare_board::{BareBoard, said};
-    use crate::host::process::{BreakOff, Finished};
+    use crate::host::process::{BreakOff, Finished, Input};
     use std::cell::RefCell;
 
     /// A board that gives these answers, the last one for ever.
@@ -113,7 +113,7 @@ mod tests {
             &self.bare
         }
 
-        fn pass_on(&self, _: &str, _: &[u8], _: Duration, _: &BreakOff) -> Result<Finished> {
+        fn pass_on(&self, _: &str, _: Input, _: Duration, _: &BreakOff) -> Result<Finished> {
             let mut answers = self.answers.borrow_mut();
             let answer = match answers.len() {
                 1 => answers[0].clone(),

@@ -13,30 +13,52 @@ pub struct Read {
     pub torn: Vec<usize>,
 }
 
-/// Parses the bytes of the journal that is called `name`. Errors name file and line: a line that is no JSON object of ours and is
-/// neither the last one, cut off, nor marked as cut off by the writer that went on; a newer format.
+/// Parses the bytes of the journal that is called `name`. Errors: as [`each`].
 pub fn parse(name: &str, bytes: &[u8]) -> Result<Read> {
-    let mut read = Read::default();
-    let mut pieces: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').collect();
+    let mut lines = Vec::new();
+    let torn = each(name, bytes, |line| {
+        lines.push(line);
+        Ok(())
+    })?;
+    Ok(Read { lines, torn })
+}
+
+/// Hands on the lines of the journal that is called `name`, one after the other, so that only what is kept of them takes memory (the values of a
+/// line take ten times its length); gives the numbers of those that were cut off. Errors name file and line: a line that is no JSON object of ours
+/// and is neither the last one, cut off, nor marked as cut off by the writer that went on; a newer format. Those of `take` are passed on.
+pub fn each(name: &str, bytes: &[u8], mut take: impl FnMut(Line) -> Result<()>) -> Result<Vec<usize>> {
+    let mut torn = Vec::new();
     // What follows the last line break: nothing, or a line without its end.
-    let rest = pieces.pop().unwrap_or_default();
-    let parsed: Vec<Result<Line>> = pieces.iter().map(|piece| line(piece)).collect();
-    let is_mark = |at: usize| matches!(parsed.get(at), Some(Ok(line)) if line.event == Event::Torn);
-    let marked: Vec<bool> = (0..parsed.len())
-        .map(|at| is_mark(at.saturating_add(1)))
-        .collect();
-    for (at, (parsed, marked)) in parsed.into_iter().zip(marked).enumerate() {
-        match parsed {
-            _ if marked => read.torn.push(at.saturating_add(1)),
-            Ok(line) if line.event == Event::Torn => {}
-            Ok(line) => read.lines.push(line),
-            Err(error) => return Err(error).with_context(|| format!("{name}:{}", at.saturating_add(1))),
+    let end = bytes.iter().rposition(|byte| *byte == b'\n');
+    let (whole, rest) = match end.and_then(|end| bytes.split_at_checked(end.saturating_add(1))) {
+        Some((whole, rest)) => (whole, rest),
+        None => (b"".as_slice(), bytes),
+    };
+    let mut hand_on = |number: usize, parsed: Result<Line>| match parsed {
+        Ok(line) if line.event == Event::Torn => Ok(()),
+        Ok(line) => take(line),
+        Err(error) => Err(error).with_context(|| format!("{name}:{number}")),
+    };
+    // A line counts unless the one behind it says that it was cut off.
+    let mut before: Option<(usize, Result<Line>)> = None;
+    let mut count = 0_usize;
+    for piece in whole.split_inclusive(|byte| *byte == b'\n') {
+        count = count.saturating_add(1);
+        let parsed = line(piece);
+        let marks = matches!(&parsed, Ok(line) if line.event == Event::Torn);
+        match before.replace((count, parsed)) {
+            Some((number, _)) if marks => torn.push(number),
+            Some((number, parsed)) => hand_on(number, parsed)?,
+            None => {}
         }
     }
-    if !rest.is_empty() {
-        read.torn.push(pieces.len().saturating_add(1));
+    if let Some((number, parsed)) = before {
+        hand_on(number, parsed)?;
     }
-    Ok(read)
+    if !rest.is_empty() {
+        torn.push(count.saturating_add(1));
+    }
+    Ok(torn)
 }
 
 fn line(bytes: &[u8]) -> Result<Line> {
@@ -51,6 +73,7 @@ fn line(bytes: &[u8]) -> Result<Line> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::measured;
 
     fn bytes(action: &str) -> String {
         format!(
@@ -77,6 +100,22 @@ mod tests {
             error.starts_with("run/journal.jsonl:2: this is not a line of a journal"),
             "{error}"
         );
+    }
+
+    /// A journal of some megabytes is one of a long campaign, and all runs are read for a list of them.
+    #[test]
+    fn the_lines_of_a_long_journal_are_not_held_together() {
+        let name = "campaign::journal::read::tests::the_lines_of_a_long_journal_are_not_held_together";
+        measured::within(100, name, &[], || {
+            let detail = r#""detail":{"rows":[{"a":1,"b":[1,2,3],"c":{"d":"e"}},{"a":1,"b":[1,2,3]}]}"#;
+            let text = bytes("apply").replace("\"detail\":null", detail).repeat(100_000);
+            let mut count = 0;
+            let torn = each("j", text.as_bytes(), |line| {
+                count += usize::from(line.detail["rows"][0]["a"] == 1);
+                Ok(())
+            });
+            assert!(torn.unwrap().is_empty() && count == 100_000);
+        });
     }
 
     #[test]

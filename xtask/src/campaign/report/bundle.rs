@@ -8,6 +8,7 @@ use super::gather::Material;
 use super::mask::{self, Keep, Kind, Leftovers, Mask, Masked};
 use super::{bytes, issue};
 use crate::host::files;
+use crate::host::scratch;
 use anyhow::{Context, Result, bail};
 use collect::{Body, Collected};
 use std::collections::BTreeSet;
@@ -53,7 +54,7 @@ pub fn write(folder: &Path, names: &[(Kind, String)], out: &Path) -> Result<Pack
             out.display()
         );
     }
-    let scratch = tempfile::tempdir().context("making a folder for the files to mask")?;
+    let scratch = scratch::folder().context("making a folder for the files to mask")?;
     let mut collected = collect::from(folder, scratch.path())?;
     let material = Material::read(folder)?;
     for (name, text) in super::all(&material) {
@@ -63,7 +64,7 @@ pub fn write(folder: &Path, names: &[(Kind, String)], out: &Path) -> Result<Pack
     let parent = out.parent().filter(|parent| !parent.as_os_str().is_empty());
     let parent = parent.unwrap_or(Path::new("."));
     std::fs::create_dir_all(parent).with_context(doing)?;
-    let mut file = tempfile::NamedTempFile::new_in(parent).with_context(doing)?;
+    let mut file = scratch::file_in(parent).with_context(doing)?;
     let top = format!("{}-attempt{}", material.record.campaign, material.attempt);
     let mut packed = archive(&top, collected, names, file.as_file_mut())?;
     file.as_file().sync_all().with_context(doing)?;
@@ -94,7 +95,7 @@ fn archive(top: &str, collected: Collected, names: &[(Kind, String)], out: &mut 
             _ => Keep::Nothing,
         };
         let doing = || format!("masking {name}");
-        let mut masked = tempfile::tempfile().with_context(doing)?;
+        let mut masked = scratch::unnamed().with_context(doing)?;
         let mut writer = BufWriter::new(&mut masked);
         let mut line = 1;
         let write = |block: &[u8]| {

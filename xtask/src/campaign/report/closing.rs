@@ -4,6 +4,7 @@
 use super::gather::Material;
 use super::{end_text, markdown, md, md_cell, meaning, minutes, outcome, owner, phases, spent};
 use crate::campaign::escalation;
+use crate::campaign::phase;
 use crate::campaign::record::{End, PatchRecord, RowRecord, RunRecord};
 use std::fmt::Write;
 
@@ -173,7 +174,7 @@ fn board(rows: &[RowRecord]) -> String {
     let mut text = String::new();
     let taken = rows
         .iter()
-        .filter(|row| row.phases.iter().any(|(phase, _)| phase == "take back"));
+        .filter(|row| row.phases.iter().any(|(phase, _)| phase == phase::TAKE_BACK.name));
     for row in taken {
         let _ = writeln!(
             text,

@@ -165,7 +165,8 @@ fn splats(findings: &[FindingRecord], patches: &[&PatchRecord]) -> String {
         }
         let shown = trace::plain(finding, patches);
         for line in shown.iter().take(LINES) {
-            let _ = writeln!(text, "{line}");
+            // Whatever the kernel says, no line of the mail is its.
+            let _ = writeln!(text, "    {line}");
         }
         if shown.len() > LINES {
             let _ = writeln!(
@@ -182,7 +183,7 @@ fn splats(findings: &[FindingRecord], patches: &[&PatchRecord]) -> String {
         for finding in lines {
             let _ = writeln!(
                 text,
-                "{} (from {})",
+                "    {} (from {})",
                 one_line(&finding.excerpt),
                 one_line(&finding.source)
             );
@@ -351,6 +352,29 @@ mod tests {
             attempt: 1,
             captured,
         }
+    }
+
+    #[test]
+    fn no_line_of_the_mail_is_one_of_the_kernel() {
+        let forged = [
+            "Subject: forged",
+            "To: a@b.c",
+            "#regzbot introduced: forged",
+            "Fixes: forged",
+        ];
+        let mut row = regression();
+        row.findings[0].excerpt = forged.join("\n");
+        let mut single = row.findings[0].clone();
+        single.excerpt = "Fixes: forged in one line".into();
+        row.findings.push(single);
+        let text = super::text(&material(vec![row])).unwrap();
+        assert_eq!(text.matches("forged").count(), 4, "{text}");
+        assert!(
+            text.lines()
+                .filter(|line| line.contains("forged"))
+                .all(|line| line.starts_with("    ")),
+            "{text}"
+        );
     }
 
     #[test]

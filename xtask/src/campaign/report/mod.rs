@@ -10,6 +10,7 @@ pub mod junit;
 pub mod log;
 pub mod markdown;
 pub mod mask;
+mod old_records;
 pub mod owner;
 pub mod svg;
 pub mod timeline;

@@ -1,7 +1,8 @@
 //! Pictures of the web page: the timeline, and a measured time beside the estimated one. Colours are the page's classes.
 
-use super::timeline::{Bar, Kind, Stretch, Timeline};
+use super::timeline::{Bar, Stretch, Timeline};
 use super::{minutes, one_line, outcome, spent};
+use crate::campaign::phase::Kind;
 use crate::campaign::record::{RowRecord, RunRecord};
 use crate::ui;
 use maud::{Markup, html};

@@ -1,4 +1,5 @@
 use super::*;
+use crate::campaign::phase;
 use crate::campaign::record::{
     Closing, DecodedFrame, DecodedPlace, FindingRecord, PatchRecord, PlannedRow, SCHEMA_VERSION, SourcePlace,
 };
@@ -45,11 +46,13 @@ pub fn regression() -> RowRecord {
         spans: vec![
             Span {
                 phase: "build".into(),
+                kind: None,
                 from_s: 1.0,
                 to_s: 21.0,
             },
             Span {
-                phase: "boot the debug kernel".into(),
+                phase: phase::BOOT.name.into(),
+                kind: Some(phase::BOOT.kind),
                 from_s: 22.0,
                 to_s: 62.0,
             },

@@ -1,5 +1,7 @@
 //! When what happened in a run, as a value that can be drawn.
 
+use super::old_records;
+use crate::campaign::phase::Kind;
 use crate::campaign::record::{RowRecord, RunRecord};
 use jiff::Timestamp;
 
@@ -47,53 +49,6 @@ pub struct Stretch {
     pub below: bool,
 }
 
-/// Kinds of work.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// Tree, configuration, make.
-    Build,
-    /// Files on their way to the board.
-    Deploy,
-    /// The board boots, or is on its way back.
-    Boot,
-    /// Smoke tests and soaks.
-    Test,
-    /// Everything else.
-    Other,
-}
-
-impl Kind {
-    /// Every kind, in the order of a legend.
-    pub const ALL: [Kind; 5] = [Kind::Build, Kind::Deploy, Kind::Boot, Kind::Test, Kind::Other];
-
-    /// The kind of a phase, from the words that the engine uses for it.
-    pub fn of(phase: &str) -> Kind {
-        let has = |words: &[&str]| words.iter().any(|word| phase.contains(word));
-        if has(&["boot", "vanilla", "reset"]) {
-            Kind::Boot
-        } else if has(&["smoke", "soak", "test", "load", "exercise"]) {
-            Kind::Test
-        } else if has(&["deploy", "ship", "install"]) {
-            Kind::Deploy
-        } else if has(&["build", "configure", "stage", "apply", "take", "make"]) {
-            Kind::Build
-        } else {
-            Kind::Other
-        }
-    }
-
-    /// In print, and its CSS class.
-    pub fn name(self) -> &'static str {
-        match self {
-            Kind::Build => "build",
-            Kind::Deploy => "deploy",
-            Kind::Boot => "boot",
-            Kind::Test => "test",
-            Kind::Other => "other",
-        }
-    }
-}
-
 /// Lays a run out. Rows of earlier records, which do not say when they began, follow one upon the other.
 pub fn of(run: &RunRecord) -> Timeline {
     let origin: Option<Timestamp> = run.started.parse().ok();
@@ -139,11 +94,14 @@ fn seconds(told: f64) -> f64 {
 
 fn stretches(row: &RowRecord, from: f64, took: f64) -> Vec<Stretch> {
     let mut at = 0.0;
-    let mut spans: Vec<(String, f64, f64)> = match row.spans.is_empty() {
+    let mut spans: Vec<(String, Kind, f64, f64)> = match row.spans.is_empty() {
         false => row
             .spans
             .iter()
-            .map(|span| (span.phase.clone(), seconds(span.from_s), seconds(span.to_s)))
+            .map(|span| {
+                let kind = span.kind.unwrap_or_else(|| old_records::kind_of(&span.phase));
+                (span.phase.clone(), kind, seconds(span.from_s), seconds(span.to_s))
+            })
             .collect(),
         true => row
             .phases
@@ -151,20 +109,20 @@ fn stretches(row: &RowRecord, from: f64, took: f64) -> Vec<Stretch> {
             .map(|(phase, length)| {
                 let begin = at;
                 at += seconds(*length);
-                (phase.clone(), begin, at)
+                (phase.clone(), old_records::kind_of(phase), begin, at)
             })
             .collect(),
     };
-    spans.sort_by(|a, b| a.1.total_cmp(&b.1));
+    spans.sort_by(|a, b| a.2.total_cmp(&b.2));
     let mut end = 0.0_f64;
     spans
         .into_iter()
-        .map(|(phase, begin, stop)| {
+        .map(|(phase, kind, begin, stop)| {
             // Half a second of overlap is rounding, not another lane.
             let below = begin + 0.5 < end;
             end = end.max(stop);
             Stretch {
-                kind: Kind::of(&phase),
+                kind,
                 phase,
                 from: from + begin.min(took),
                 to: from + stop.clamp(begin.min(took), took.max(begin.min(took))),
@@ -204,6 +162,14 @@ mod tests {
         let first = &timeline.bars[0].stretches[0];
         assert_eq!((first.from, first.to, first.kind), (61.0, 81.0, Kind::Build));
         assert_eq!(timeline.bars[0].stretches[1].kind, Kind::Boot);
+    }
+
+    #[test]
+    fn a_kind_is_what_the_record_says_and_not_what_the_name_of_the_phase_sounds_like() {
+        let mut row = regression();
+        row.spans[0].phase = "boot and test what was deployed".into();
+        row.spans[0].kind = Some(Kind::Other);
+        assert_eq!(of(&run(vec![row])).bars[0].stretches[0].kind, Kind::Other);
     }
 
     #[test]

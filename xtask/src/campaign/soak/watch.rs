@@ -3,6 +3,7 @@
 use super::{Paths, Soaked, read, script};
 use crate::board::{Board, quote};
 use crate::campaign::file::SoakAsked;
+use crate::campaign::said::Said;
 use crate::campaign::smoke::{SmokeResult, checkers};
 use crate::host::files;
 use crate::host::process::BrokenOff;
@@ -43,7 +44,7 @@ pub fn watch(
     tests: &str,
     evidence: &Path,
     known_dead: checkers::KnownDead,
-    say: &mut dyn FnMut(&str),
+    say: &mut dyn FnMut(Said),
 ) -> Result<Watched> {
     ensure!(
         !asked.tests.is_empty(),
@@ -85,7 +86,11 @@ pub fn watch(
         let left = asked.length.saturating_sub(started.elapsed());
         if told.elapsed() > Duration::from_secs(60) && !left.is_zero() {
             told = Instant::now();
-            say(&format!("{}, {} left", soaked.sentence(asked), short(left)));
+            say(Said::Line(&format!(
+                "{}, {} left",
+                soaked.sentence(asked),
+                short(left)
+            )));
         }
     }
     let soaked = read(asked, &lines);

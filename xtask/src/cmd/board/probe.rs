@@ -6,6 +6,7 @@ use crate::board::ssh::{Rights, Ssh, Target};
 use crate::exit::Outcome;
 use crate::host::files;
 use crate::host::json::json;
+use crate::host::scratch;
 use anyhow::{Context as _, Result, bail, ensure};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -99,7 +100,7 @@ impl Probe {
     }
 
     fn look(&self, name: &str) -> Result<Described> {
-        let folder = tempfile::tempdir().context("making a folder for the connection")?;
+        let folder = scratch::folder().context("making a folder for the connection")?;
         let config = match &self.ssh_config {
             Some(path) => Some(std::path::absolute(path)?),
             None => None,

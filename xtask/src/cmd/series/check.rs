@@ -7,6 +7,7 @@ use crate::host::bounded;
 use crate::host::files::write_atomic;
 use crate::host::json::json;
 use crate::host::process;
+use crate::host::scratch::{self, ScratchFolder};
 use crate::kernel::patch::Patch;
 use crate::kernel::place::BRANCH;
 use crate::kernel::tree::Stack;
@@ -111,10 +112,11 @@ impl Check {
 }
 
 /// The tree's checkpatch.pl with its lists, in a folder that goes away. A bare repository has them as well.
-fn tools(stack: &Stack) -> Result<tempfile::TempDir> {
-    let folder = tempfile::tempdir().context("making a folder for checkpatch.pl")?;
+fn tools(stack: &Stack) -> Result<ScratchFolder> {
+    let folder = scratch::folder().context("making a folder for checkpatch.pl")?;
+    let text_of = stack.files()?;
     for name in FILES {
-        match stack.file(Path::new(name)) {
+        match text_of(Path::new(name)) {
             Some(text) => write_atomic(&folder.path().join(name), text.as_bytes())?,
             None if name == FILES[0] => {
                 bail!("the kernel tree has no {name}, so there is nothing to check with")

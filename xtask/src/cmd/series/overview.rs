@@ -49,13 +49,16 @@ pub(super) fn of(series: &Series, stack: Option<&Stack>) -> Result<Vec<Overview>
         Some(stack) => stack.applied(series)?,
         None => vec![None; series.patches.len()],
     };
+    let files = stack.map(Stack::files).transpose()?;
+    let read = |path: &Path| files.as_ref().and_then(|files| files(path));
+    let names: Vec<needs::Names> = series.patches.iter().map(needs::Names::of).collect();
     let mut rows = Vec::new();
     for (at, (patch, applied)) in series.patches.iter().zip(applied).enumerate() {
         let file = &series.paths[at];
-        let read = |path: &Path| stack.and_then(|stack| stack.file(path));
         let uses = series.patches[..at]
             .iter()
-            .map(|earlier| (earlier.short_name(), needs::needs(patch, earlier)))
+            .zip(&names)
+            .map(|(earlier, defines)| (earlier.short_name(), names[at].needed_of(defines)))
             .filter(|(_, names)| !names.is_empty());
         rows.push(Overview {
             number: patch.number,
@@ -70,7 +73,7 @@ pub(super) fn of(series: &Series, stack: Option<&Stack>) -> Result<Vec<Overview>
             applied,
             kconfig: needs::new_symbols(patch),
             kconfig_uses: needs::used_symbols(patch),
-            scope: scope::of(patch, read),
+            scope: scope::of(patch, &read),
             review: review::state(patch, &review::read(file)?),
             reviewed_by: patch
                 .trailers("Reviewed-by")

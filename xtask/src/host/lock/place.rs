@@ -1,17 +1,17 @@
 //! The folder where the locks are, and how a file in a folder that everyone may write to is opened.
 
 use super::Alias;
+use crate::host::environment::{self, LOCKS as VARIABLE};
 use crate::host::files;
 use crate::host::one_line::one_line_of;
+use crate::host::scratch;
 use anyhow::{Context, Result, bail, ensure};
 use rustix::fs::{FileType, Mode, OFlags, Stat, fstat, lstat};
 use rustix::io::Errno;
-use std::fs::{File, Permissions};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::fs::File;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Names another folder, for hosts that have none of [`USUAL`], and for tests.
-const VARIABLE: &str = "LOCKSTEP_LOCKS";
 /// Where the locks are: the first that everyone may write to. Which one depends on the host alone, so that all of its users agree.
 const USUAL: [&str; 2] = ["/run/lock", "/tmp"];
 /// Everyone may make files, and only their owner (or root, who owns the folder) may remove them.
@@ -24,8 +24,9 @@ pub struct Place(PathBuf);
 impl Place {
     /// The folder that all users of this host share. Errors: there is none; the one that `$LOCKSTEP_LOCKS` names cannot be used.
     pub fn of_this_host() -> Result<Self> {
-        if let Some(named) = std::env::var_os(VARIABLE).filter(|named| !named.is_empty()) {
-            return Place::at(Path::new(&named)).with_context(|| format!("using the folder of {VARIABLE}"));
+        // For hosts that have none of the usual, and for tests.
+        if let Some(named) = environment::folder(VARIABLE)? {
+            return Place::at(&named).with_context(|| format!("using the folder of {VARIABLE}"));
         }
         let is_shared = |path: &&&str| {
             std::fs::symlink_metadata(path).is_ok_and(|folder| {
@@ -90,14 +91,9 @@ impl Place {
 
     /// It has its mode before it has its name: everyone may write a note into it.
     fn make(&self, path: &Path) -> Result<()> {
-        let file = tempfile::NamedTempFile::new_in(&self.0)
-            .with_context(|| format!("making a file in {}", self.0.display()))?;
-        file.as_file().set_permissions(Permissions::from_mode(0o666))?;
-        match file.persist_noclobber(path) {
-            Ok(_) => Ok(()),
-            Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-            Err(error) => Err(error.error).context("giving it its name"),
-        }
+        scratch::publish(path, 0o666)
+            .map(drop)
+            .with_context(|| format!("making a file in {}", self.0.display()))
     }
 }
 

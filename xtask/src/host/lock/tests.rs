@@ -24,6 +24,30 @@ fn place() -> (tempfile::TempDir, Place) {
     (folder, place)
 }
 
+/// [`look`] once no other process has the lock's file: a program that another test starts has all of our open files until it is executed.
+fn looked(place: &Place, names: &[Alias]) -> State {
+    eventually(|| match look(place, names) {
+        State::Held { .. } => None,
+        found => Some(found),
+    })
+}
+
+/// [`take`], likewise.
+fn taken(place: &Place, names: &[Alias], command: &str) -> Held {
+    eventually(|| take(place, names, &purpose(command)).ok())
+}
+
+fn eventually<T>(what: impl Fn() -> Option<T>) -> T {
+    let since = Instant::now();
+    loop {
+        if let Some(found) = what() {
+            return found;
+        }
+        assert!(since.elapsed() < Duration::from_secs(60), "it stays held");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
 fn busy(error: &anyhow::Error) -> &Busy {
     error.downcast_ref().unwrap_or_else(|| panic!("{error:#}"))
 }
@@ -45,7 +69,7 @@ fn two_who_know_one_name_in_common_meet_and_the_refusal_says_who_holds_it() {
         assert!(text.contains(part), "{part}: {text}");
     }
     // The refused one keeps nothing.
-    assert_eq!(look(&place, &[name("address b")]), State::Free);
+    assert_eq!(looked(&place, &[name("address b")]), State::Free);
     let mut other = take(&place, &[name("address b")], &purpose("three")).unwrap();
     assert!(
         other.add(&[name("host key")]).is_err(),
@@ -67,26 +91,21 @@ fn a_holder_that_died_is_named_and_a_note_that_a_power_cut_left_is_not_one() {
     let holder = held.holder.clone();
     let path = place.path(&key);
     drop(held);
-    assert_eq!(look(&place, std::slice::from_ref(&key)), State::Free);
+    assert_eq!(looked(&place, std::slice::from_ref(&key)), State::Free);
     std::fs::write(&path, serde_json::to_vec(&holder).unwrap()).unwrap();
     assert_eq!(
-        look(&place, std::slice::from_ref(&key)),
+        looked(&place, std::slice::from_ref(&key)),
         State::Stale {
             holder: holder.clone()
         }
     );
-    let held = take(&place, std::slice::from_ref(&key), &purpose("next")).unwrap();
+    let held = taken(&place, std::slice::from_ref(&key), "next");
     assert_eq!(held.stale, [holder]);
     drop(held);
     for left in [&b""[..], &[0; 300], b"{\"process\":nul", b"[[[[\xff"] {
         std::fs::write(&path, left).unwrap();
-        assert_eq!(look(&place, std::slice::from_ref(&key)), State::Free);
-        assert!(
-            take(&place, std::slice::from_ref(&key), &purpose("next"))
-                .unwrap()
-                .stale
-                .is_empty()
-        );
+        assert_eq!(looked(&place, std::slice::from_ref(&key)), State::Free);
+        assert!(taken(&place, std::slice::from_ref(&key), "next").stale.is_empty());
     }
 }
 
@@ -152,7 +171,11 @@ fn a_lock_ends_with_its_process_and_is_not_inherited() {
     let sh = xshell::Shell::new().unwrap();
     let log = tempfile::NamedTempFile::new().unwrap();
     // What outlives this process (a recorder) must not keep the board.
-    crate::host::process::spawn_detached(xshell::cmd!(sh, "setsid sleep 3"), log.path()).unwrap();
+    let outlives =
+        crate::host::process::spawn_detached(xshell::cmd!(sh, "setsid sleep 300"), log.path()).unwrap();
     drop(held);
-    drop(take(&place, &[key], &purpose("c")).unwrap());
+    drop(taken(&place, &[key], "c"));
+    let outlives = rustix::process::Pid::from_raw(outlives as i32).unwrap();
+    rustix::process::test_kill_process(outlives).unwrap();
+    rustix::process::kill_process(outlives, rustix::process::Signal::KILL).unwrap();
 }

@@ -79,6 +79,7 @@ impl BreakOff {
         either.others.extend(other.others.iter().cloned());
         either.watch |= other.watch;
         either.most = [self.most, other.most].into_iter().flatten().min();
+        either.file = self.file.clone().or(other.file.clone());
         either
     }
 

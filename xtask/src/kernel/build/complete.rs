@@ -2,6 +2,7 @@
 
 use super::CONFIG_LIMIT;
 use crate::host::process;
+use crate::host::scratch;
 use crate::kernel::arch::{self, Architecture};
 use crate::kernel::kconfig::{Config, Definitions, Gaps, Values, gaps};
 use crate::kernel::toolchain::Toolchain;
@@ -68,7 +69,7 @@ impl Compiler<'_> {
 }
 
 /// Completes the configuration `text` of the file `name`; `None` if it is whole. `folder` is where make works, in a folder of its own that is gone in
-/// the end (or stays as `complete-…`, if this dies partway). Errors: the file is for another architecture or another project; no compiler; make fails.
+/// the end. Errors: the file is for another architecture or another project; no compiler; make fails.
 pub fn complete(
     source: &Path,
     folder: &Path,
@@ -127,10 +128,7 @@ fn refuse_foreign(config: &Config, gaps: &Gaps, arch: &str) -> Result<()> {
 fn olddefconfig(source: &Path, folder: &Path, toolchain: &Toolchain, text: &str) -> Result<String> {
     toolchain.require_versions_of(source)?;
     fs::create_dir_all(folder)?;
-    let out = tempfile::Builder::new()
-        .prefix("complete-")
-        .tempdir_in(folder)
-        .context("making a folder for the configuration")?;
+    let out = scratch::folder_in(folder).context("making a folder for the configuration")?;
     crate::kernel::place::refuse_path_for_make(out.path())?;
     let config = out.path().join(".config");
     fs::write(&config, text)?;

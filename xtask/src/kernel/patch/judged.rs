@@ -8,6 +8,7 @@
 use super::{Patch, headers_of_others, mail};
 use crate::host::one_line::one_line;
 use crate::host::process;
+use crate::host::scratch;
 use crate::kernel::diff::FileChange;
 use crate::kernel::git::git;
 use anyhow::{Context, Result, bail};
@@ -43,7 +44,7 @@ pub fn refuse_other_reading(patches: &[&Patch]) -> Result<()> {
 
 /// Why git's list is not ours; `None`: it is.
 fn differs(patches: &[&Patch]) -> Result<Option<String>> {
-    let folder = tempfile::tempdir().context("making a temporary folder")?;
+    let folder = scratch::folder()?;
     let root = folder.path().canonicalize()?;
     let mut names: Vec<OsString> = Vec::new();
     for (at, patch) in patches.iter().enumerate() {

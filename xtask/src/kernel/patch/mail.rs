@@ -162,15 +162,16 @@ impl Reader<'_> {
     /// Header lines, unfolded, up to and with the empty line behind them.
     fn headers(&mut self, whose: Whose) -> Result<()> {
         while let Some(first) = self.lines.peek() {
-            let mut line = first.trim_ascii_end().to_vec();
-            if line.is_empty() {
+            let first = first.trim_ascii_end();
+            if first.is_empty() {
                 self.lines.next();
                 return Ok(());
             }
-            if !is_header(&line) {
+            if !is_header(first) {
                 return Ok(());
             }
             self.lines.next();
+            let mut line = first.to_vec();
             while let Some([b' ' | b'\t', more @ ..]) = self.lines.peek() {
                 line.push(b' ');
                 line.extend_from_slice(more.trim_ascii_end());
@@ -267,7 +268,7 @@ impl Reader<'_> {
     /// Undoes the transfer encoding of a line.
     fn encoded(&mut self, line: &[u8]) -> Result<()> {
         let decoded = match self.part.encoding {
-            Encoding::None => return self.flowed(line.to_vec()),
+            Encoding::None => return self.flowed(line),
             Encoding::Base64 => base64(line),
             Encoding::QuotedPrintable => quoted_printable(line),
         };
@@ -276,7 +277,7 @@ impl Reader<'_> {
         text.extend(decoded);
         for line in text.split_inclusive(|byte| *byte == b'\n') {
             if line.ends_with(b"\n") {
-                self.flowed(line.to_vec())?;
+                self.flowed(line)?;
             } else {
                 self.unfinished = line.to_vec();
             }
@@ -285,16 +286,16 @@ impl Reader<'_> {
     }
 
     /// Undoes format=flowed (RFC 3676).
-    fn flowed(&mut self, line: Vec<u8>) -> Result<()> {
+    fn flowed(&mut self, line: &[u8]) -> Result<()> {
         if !self.part.flowed {
-            return self.line(&line);
+            return self.line(line);
         }
         self.out.plain = false;
-        let mut text = line.strip_suffix(b"\n").unwrap_or(&line);
+        let mut text = line.strip_suffix(b"\n").unwrap_or(line);
         text = text.strip_suffix(b"\r").unwrap_or(text);
         if text == b"-- " {
             self.flush()?;
-            return self.line(&line);
+            return self.line(line);
         }
         let text = text.strip_prefix(b" ").unwrap_or(text);
         if text.ends_with(b" ") {

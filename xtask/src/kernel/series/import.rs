@@ -311,6 +311,15 @@ mod tests {
 
     const DIFF: &str = "Why.\n---\ndiff --git a/f b/f\n--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n+b\n-- \n2.47\n";
 
+    #[test]
+    fn a_mail_of_one_long_line_is_not_copied_again_and_again() {
+        let name = "kernel::series::import::tests::a_mail_of_one_long_line_is_not_copied_again_and_again";
+        crate::host::measured::within(150, name, &[], || {
+            let error = read(&vec![b'x'; 30_000_000], Scissors::Kept, None).unwrap_err();
+            assert!(error.to_string().contains("there is no patch"), "{error}");
+        });
+    }
+
     fn import(mails: &[(&str, &str)]) -> Result<Import> {
         let text: String = mails.iter().map(|(subject, body)| mail(subject, body)).collect();
         read(text.as_bytes(), Scissors::Kept, None)

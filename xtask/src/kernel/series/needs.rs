@@ -4,7 +4,7 @@
 
 use crate::kernel::patch::Patch;
 use regex::Regex;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
 use std::sync::LazyLock;
 
@@ -65,7 +65,7 @@ pub fn new_symbols(patch: &Patch) -> Vec<String> {
             .filter_map(|(_, line)| Some(KCONFIG.captures(&line)?[1].to_string()))
             .collect::<Vec<_>>()
     };
-    let moved = symbols_in(b'-');
+    let moved: HashSet<String> = symbols_in(b'-').into_iter().collect();
     let mut symbols = symbols_in(b'+');
     symbols.retain(|symbol| !moved.contains(symbol));
     symbols
@@ -73,7 +73,7 @@ pub fn new_symbols(patch: &Patch) -> Vec<String> {
 
 /// Kconfig symbols that the lines of the patch depend on, select or ask for, without `CONFIG_`, sorted; not those that it adds itself.
 pub fn used_symbols(patch: &Patch) -> Vec<String> {
-    let own = new_symbols(patch);
+    let own: HashSet<String> = new_symbols(patch).into_iter().collect();
     let mut symbols: Vec<String> = used(patch)
         .into_iter()
         .filter_map(|name| Some(name.strip_prefix("CONFIG_")?.to_string()))
@@ -136,19 +136,39 @@ fn used(patch: &Patch) -> BTreeSet<String> {
     names
 }
 
-/// Names that `earlier` adds and `later` uses without adding them itself; sorted.
-pub fn needs(later: &Patch, earlier: &Patch) -> Vec<String> {
-    let own = defined(later);
-    let used = used(later);
-    defined(earlier)
-        .into_iter()
-        .filter(|name| used.contains(name) && !own.contains(name))
-        .collect()
+/// The names in the lines of a patch: read once, compared with those of every other patch of the series.
+#[derive(Debug)]
+pub struct Names {
+    defined: BTreeSet<String>,
+    used: BTreeSet<String>,
+}
+
+impl Names {
+    /// Reads them.
+    pub fn of(patch: &Patch) -> Self {
+        Names {
+            defined: defined(patch),
+            used: used(patch),
+        }
+    }
+
+    /// Names that `earlier` adds and this patch uses without adding them itself; sorted.
+    pub fn needed_of(&self, earlier: &Names) -> Vec<String> {
+        let needed = earlier.defined.intersection(&self.used);
+        needed
+            .filter(|name| !self.defined.contains(*name))
+            .cloned()
+            .collect()
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn needs(later: &Patch, earlier: &Patch) -> Vec<String> {
+        Names::of(later).needed_of(&Names::of(earlier))
+    }
 
     fn patch(file: &str, lines: &[&str]) -> Patch {
         let body: String = lines.iter().map(|line| format!("+{line}\n")).collect();

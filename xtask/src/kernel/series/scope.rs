@@ -2,11 +2,13 @@
 //! build decides in the end (what depends on a change ships with it); this is for the eye, before anything is
 //! built.
 
-use crate::kernel::diff::hunks;
+use crate::kernel::diff::{FileChange, hunks};
 use crate::kernel::patch::Patch;
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 /// What is rebuilt.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -49,13 +51,18 @@ impl Scope {
 
 /// The scope of a patch; `read` gives a text file of the tree. A Makefile is taken as the patch makes it.
 pub fn of(patch: &Patch, read: impl Fn(&Path) -> Option<String>) -> Scope {
+    // The first change of a file that is changed twice.
+    let changes: HashMap<&Path, &FileChange> = patch
+        .files
+        .iter()
+        .rev()
+        .filter_map(|change| Some((change.new.as_deref()?, change)))
+        .collect();
     let read = |path: &Path| {
         let text = read(path);
-        let change = patch
-            .files
-            .iter()
-            .find(|change| change.new.as_deref() == Some(path));
-        let Some(change) = change else { return text };
+        let Some(change) = changes.get(path) else {
+            return text;
+        };
         let before = text.clone().unwrap_or_default();
         match hunks::apply(&change.hunks, before.as_bytes()) {
             Ok(after) => Some(String::from_utf8_lossy(&after).into_owned()),
@@ -63,15 +70,46 @@ pub fn of(patch: &Patch, read: impl Fn(&Path) -> Option<String>) -> Scope {
         }
     };
     let mut scope = Scope::default();
+    let makefiles = Makefiles {
+        read: &read,
+        known: RefCell::default(),
+    };
     let files = patch.touched_files();
+    let mut in_folder: HashMap<Option<&Path>, usize> = HashMap::new();
+    for path in files.iter().filter(|path| !is_kconfig(path)) {
+        *in_folder.entry(path.parent()).or_default() += 1;
+    }
     for path in &files {
-        // What a Makefile's change makes is seen by the files that it lists, where the patch has some beside it.
-        let beside = |other: &&Path| *other != *path && other.parent() == path.parent() && !is_kconfig(other);
-        if !(is_makefile(path) && files.iter().any(beside)) {
-            add(&mut scope, path, &read);
+        // What a Makefile's change makes is seen by the files that it lists, where the patch has some in its folder.
+        let others = in_folder.get(&path.parent()).is_some_and(|count| *count > 1);
+        if !(is_makefile(path) && others) {
+            add(&mut scope, path, &makefiles);
         }
     }
     scope
+}
+
+/// The Makefiles of the folders that were asked for: each is read once, however many files of its folder change.
+struct Makefiles<'r> {
+    read: &'r dyn Fn(&Path) -> Option<String>,
+    known: RefCell<HashMap<PathBuf, Option<Rc<Makefile>>>>,
+}
+
+impl Makefiles<'_> {
+    fn of(&self, folder: &Path) -> Option<Rc<Makefile>> {
+        if let Some(known) = self.known.borrow().get(folder) {
+            return known.clone();
+        }
+        // kbuild takes Kbuild before Makefile (scripts/Makefile.build).
+        let makefile = ["Kbuild", "Makefile"]
+            .iter()
+            .find_map(|name| (self.read)(&folder.join(name)))
+            .map(|text| Rc::new(Makefile::parse(&text)));
+        self.known
+            .borrow_mut()
+            .insert(folder.to_path_buf(), makefile.clone());
+        makefile
+    }
 }
 
 fn is_makefile(path: &Path) -> bool {
@@ -84,7 +122,7 @@ fn is_kconfig(path: &Path) -> bool {
         .is_some_and(|name| name.to_string_lossy().starts_with("Kconfig"))
 }
 
-fn add(scope: &mut Scope, path: &Path, read: &impl Fn(&Path) -> Option<String>) {
+fn add(scope: &mut Scope, path: &Path, makefiles: &Makefiles) {
     let folder = path.parent().unwrap_or(Path::new(""));
     let extension = path
         .extension()
@@ -111,14 +149,14 @@ fn add(scope: &mut Scope, path: &Path, read: &impl Fn(&Path) -> Option<String>) 
                 .unwrap_or_default()
                 .to_string_lossy()
                 .into_owned();
-            match product(folder, &stem, read) {
+            match product(folder, &stem, makefiles) {
                 Product::Module(module, symbol) => drop(scope.modules.insert(module, symbol)),
                 Product::Kernel => scope.kernel = true,
                 Product::Unknown => drop(scope.folders.insert(folder.to_string_lossy().into_owned())),
             }
         }
         // A header of a folder, its Makefile: whatever is built there, if it is one thing.
-        _ => match only_product(folder, read) {
+        _ => match only_product(folder, makefiles) {
             Some((module, symbol)) => drop(scope.modules.insert(module, symbol)),
             None if folder.as_os_str().is_empty() => scope.kernel = true,
             None => drop(scope.folders.insert(folder.to_string_lossy().into_owned())),
@@ -134,10 +172,10 @@ enum Product {
 
 /// What becomes of the object `stem` of a folder: the Makefile there says it, or one further up that lists it with
 /// its folder.
-fn product(folder: &Path, stem: &str, read: &impl Fn(&Path) -> Option<String>) -> Product {
+fn product(folder: &Path, stem: &str, makefiles: &Makefiles) -> Product {
     let mut object = format!("{stem}.o");
     for above in folder.ancestors() {
-        if let Some(makefile) = makefile(above, read)
+        if let Some(makefile) = makefiles.of(above)
             && let Some(found) = makefile.product(&object)
         {
             return found;
@@ -149,29 +187,21 @@ fn product(folder: &Path, stem: &str, read: &impl Fn(&Path) -> Option<String>) -
 }
 
 /// The one module of a folder.
-fn only_product(folder: &Path, read: &impl Fn(&Path) -> Option<String>) -> Option<(String, String)> {
-    let makefile = makefile(folder, read)?;
-    match makefile.objects.as_slice() {
-        [(object, symbol)] if symbol != "y" => Some((module_name(object), symbol.clone())),
-        _ => None,
-    }
-}
-
-fn makefile(folder: &Path, read: &impl Fn(&Path) -> Option<String>) -> Option<Makefile> {
-    // kbuild takes Kbuild before Makefile (scripts/Makefile.build).
-    ["Kbuild", "Makefile"]
-        .iter()
-        .find_map(|name| read(&folder.join(name)))
-        .map(|text| Makefile::parse(&text))
+fn only_product(folder: &Path, makefiles: &Makefiles) -> Option<(String, String)> {
+    let makefile = makefiles.of(folder)?;
+    let (object, symbol) = makefile.objects.iter().next()?;
+    (makefile.listed == 1 && symbol != "y").then(|| (module_name(object), symbol.clone()))
 }
 
 /// The lists of a kbuild Makefile (Documentation/kbuild/makefiles.rst).
 #[derive(Debug, Default)]
 struct Makefile {
-    /// `obj-…`: object and what it hangs on (`CONFIG_X`, `m`, `y`).
-    objects: Vec<(String, String)>,
-    /// `NAME-y`, `NAME-objs`, `NAME-$(CONFIG_X)`: NAME and the objects that it is made of.
-    parts: Vec<(String, Vec<String>)>,
+    /// `obj-…`: object and what it hangs on (`CONFIG_X`, `m`, `y`) where it is listed first.
+    objects: HashMap<String, String>,
+    /// How often an object is listed.
+    listed: usize,
+    /// `NAME-y`, `NAME-objs`, `NAME-$(CONFIG_X)`: of each object the first NAME that it is a part of.
+    parts: HashMap<String, String>,
 }
 
 impl Makefile {
@@ -192,11 +222,16 @@ impl Makefile {
             };
             if name == "obj" {
                 let condition = condition.trim_start_matches("$(").trim_end_matches(')');
-                makefile
-                    .objects
-                    .extend(objects.map(|object| (object, condition.to_string())));
+                for object in objects {
+                    makefile.listed = makefile.listed.saturating_add(1);
+                    let first = makefile.objects.entry(object);
+                    first.or_insert_with(|| condition.to_string());
+                }
             } else {
-                makefile.parts.push((name.to_string(), objects.collect()));
+                for object in objects {
+                    let first = makefile.parts.entry(object);
+                    first.or_insert_with(|| name.to_string());
+                }
             }
         }
         makefile
@@ -206,14 +241,13 @@ impl Makefile {
         let mut wanted = object.to_string();
         // A part of a part is rare, and a loop is a broken Makefile.
         for _ in 0..4 {
-            if let Some((object, condition)) = self.objects.iter().find(|(listed, _)| *listed == wanted) {
+            if let Some(condition) = self.objects.get(&wanted) {
                 return Some(match condition.as_str() {
                     "y" => Product::Kernel,
-                    _ => Product::Module(module_name(object), condition.clone()),
+                    _ => Product::Module(module_name(&wanted), condition.clone()),
                 });
             }
-            let (whole, _) = self.parts.iter().find(|(_, parts)| parts.contains(&wanted))?;
-            wanted = format!("{whole}.o");
+            wanted = format!("{}.o", self.parts.get(&wanted)?);
         }
         None
     }
@@ -242,9 +276,13 @@ mod tests {
             Some(text.to_string())
         };
         let mut scope = Scope::default();
+        let makefiles = Makefiles {
+            read: &read,
+            known: RefCell::default(),
+        };
         files
             .iter()
-            .for_each(|file| add(&mut scope, Path::new(file), &read));
+            .for_each(|file| add(&mut scope, Path::new(file), &makefiles));
         scope
     }
 
@@ -261,6 +299,37 @@ mod tests {
             assert_eq!(module(scope(&[file])), hantro, "{file}");
         }
         assert_eq!(module(scope(&["mm/y.c"])).0, "y");
+    }
+
+    /// The cost of a patch grows with its files and not with their square: no Makefile is read for each file of its
+    /// folder, and no list is searched for each of them.
+    #[test]
+    fn each_makefile_is_read_once_however_many_files_of_its_folder_change() {
+        const FILES: usize = 20_000;
+        let mut mail = "From: A <a@b.c>\nSubject: x\n\n---\n".to_string();
+        for number in 0..FILES {
+            mail.push_str(&format!(
+                "diff --git a/many/{number}.c b/many/{number}.c\nnew file mode 100644\n--- /dev/null\n\
+                 +++ b/many/{number}.c\n@@ -0,0 +1 @@\n+x\n"
+            ));
+        }
+        let patch = Patch::parse("p", mail.as_bytes()).unwrap();
+        let files = patch.touched_files();
+        assert_eq!(
+            (files.len(), files[FILES - 1]),
+            (FILES, Path::new("many/19999.c"))
+        );
+        let lists: String = (0..FILES)
+            .map(|number| format!("obj-m += {number}.o\n"))
+            .collect();
+        let reads = RefCell::new(Vec::new());
+        let scope = of(&patch, |path| {
+            reads.borrow_mut().push(path.to_path_buf());
+            (path == Path::new("many/Makefile")).then(|| lists.clone())
+        });
+        assert_eq!(scope.modules.len(), FILES);
+        let read = ["many/Kbuild", "many/Makefile"].map(PathBuf::from);
+        assert_eq!(reads.into_inner(), read);
     }
 
     #[test]

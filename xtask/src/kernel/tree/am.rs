@@ -7,10 +7,12 @@ use super::graft::{Files, differences, small_tree};
 use super::three_way;
 use crate::host::one_line::one_line;
 use crate::host::process;
+use crate::host::scratch;
 use crate::kernel::git::git;
 use crate::kernel::patch::Patch;
 use anyhow::{Context, Result, bail};
 use git2::{Commit, Oid, Repository, RepositoryInitOptions, Signature, Time, Tree};
+use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -58,7 +60,7 @@ pub(super) struct Made {
 /// Applies `patch` to `tree`. Only blobs are written into `repo`. Errors: git cannot be run; the patch changes what
 /// [`Patch::touched_files`] does not name, so that it could not be taken back.
 pub(super) fn am(repo: &Repository, tree: &Tree, patch: &Patch, otherwise: Otherwise) -> Result<Outcome> {
-    let folder = tempfile::tempdir().context("making a temporary folder")?;
+    let folder = scratch::folder()?;
     let root = folder.path().canonicalize()?.join("tree");
     let bench = throw_away(repo, &root)?;
     let before = commit_small_tree(&bench, repo, tree, patch)?;
@@ -146,7 +148,7 @@ pub(super) fn changed(
     repo: &Repository,
 ) -> Result<Files> {
     let files = differences(bench, old, new)?;
-    let touched = patch.touched_files();
+    let touched: HashSet<&Path> = patch.touched_files().into_iter().collect();
     for (path, file) in &files {
         if !touched.contains(&path.as_path()) {
             bail!(

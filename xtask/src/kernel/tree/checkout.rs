@@ -7,6 +7,7 @@ use crate::host::files;
 use anyhow::{Context, Result, bail};
 use git2::{Delta, DiffOptions, FileMode, Index, IndexEntry, IndexTime, Oid};
 use rustix::fs::{FlockOperation, flock};
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Seek, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -72,8 +73,9 @@ impl Tree {
         let mut index = self.stack.repo.index()?;
         index.read(true)?;
         let mut edited = Vec::new();
+        let paths: HashSet<&Path> = moves.iter().map(|file| file.path.as_path()).collect();
         for file in &moves {
-            if !self.stands(&file.path, file.old, &moves)? || staged(&index, &file.path) != file.old {
+            if !self.stands(&file.path, file.old, &paths)? || staged(&index, &file.path) != file.old {
                 edited.push(format!("    {}", file.path.display()));
             }
         }
@@ -125,16 +127,17 @@ impl Tree {
         let mut index = self.stack.repo.index()?;
         index.read(true)?;
         let mut edited = Vec::new();
-        let mut behind = Vec::new();
+        let paths: HashSet<&Path> = moves.iter().map(|file| file.path.as_path()).collect();
+        let mut behind = HashSet::new();
         for (at, file) in moves.iter().enumerate() {
-            let is_new = self.stands(&file.path, file.new, &moves)?;
+            let is_new = self.stands(&file.path, file.new, &paths)?;
             if is_new && staged(&index, &file.path) == file.new {
                 continue;
             }
-            behind.push(at);
+            behind.insert(at);
             if !is_new
-                && !self.stands(&file.path, file.old, &moves)?
-                && !self.stands(&file.path, None, &moves)?
+                && !self.stands(&file.path, file.old, &paths)?
+                && !self.stands(&file.path, None, &paths)?
             {
                 edited.push(format!("    {}", file.path.display()));
             }

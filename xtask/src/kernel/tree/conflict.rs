@@ -2,11 +2,13 @@
 //!
 //! This is for the reader of an error only: that the patch does not apply is git's judgement.
 
+use super::lookup::{At, Lookup};
 use super::short;
 use crate::kernel::diff::FileChange;
 use crate::kernel::diff::hunks::{self, Hunk};
 use crate::kernel::patch::Patch;
-use git2::{BlameOptions, Commit, ErrorCode, ObjectType, Oid, Repository, Sort, Tree};
+use git2::{BlameOptions, Commit, Oid, Repository, Sort, Tree};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 /// Commits of a history that are looked through for the one that last touched a line. A kernel's whole history
@@ -32,69 +34,45 @@ enum Misfit {
     Rest,
 }
 
-/// What stands at a path of a tree.
-enum At {
-    Nothing,
-    File(Oid, u32),
-    Folder,
-    /// Below a file or a link.
-    Beyond(PathBuf),
-}
-
-fn at(tree: &Tree, path: &Path) -> Option<At> {
-    let mut here = PathBuf::new();
-    for part in path.iter() {
-        here.push(part);
-        let entry = match tree.get_path(&here) {
-            Ok(entry) => entry,
-            Err(error) if error.code() == ErrorCode::NotFound => return Some(At::Nothing),
-            Err(_) => return None,
-        };
-        match (entry.kind(), here == path) {
-            (Some(ObjectType::Tree), true) => return Some(At::Folder),
-            (Some(ObjectType::Tree), false) => {}
-            (_, true) => return Some(At::File(entry.id(), u32::try_from(entry.filemode()).ok()?)),
-            (_, false) => return Some(At::Beyond(here)),
-        }
-    }
-    None
-}
-
 /// The first part of the patch for whose file a reason can be seen.
 fn first_misfit<'p>(repo: &Repository, tree: &Tree, patch: &'p Patch) -> Option<(&'p FileChange, Misfit)> {
-    let mut seen: Vec<&Path> = Vec::new();
+    let tree = Lookup::new(repo, tree.clone());
+    let goes = |change: &&FileChange| !change.copied && change.old != change.new;
+    let gone: HashSet<&Path> = patch
+        .files
+        .iter()
+        .filter(goes)
+        .filter_map(|change| change.old.as_deref())
+        .collect();
+    let mut seen: HashSet<&Path> = HashSet::new();
     for change in &patch.files {
         // What an earlier part of the patch does to the same file is not known here.
-        if change.paths().any(|path| seen.contains(&path)) {
+        if change.paths().any(|path| seen.contains(path)) {
             return None;
         }
         seen.extend(change.paths());
-        if let Some(misfit) = misfit_of(repo, tree, patch, change) {
+        if let Some(misfit) = misfit_of(repo, &tree, &gone, change) {
             return Some((change, misfit));
         }
     }
     None
 }
 
-fn misfit_of(repo: &Repository, tree: &Tree, patch: &Patch, change: &FileChange) -> Option<Misfit> {
-    let goes = |path: &Path| {
-        let gone = |other: &FileChange| {
-            !other.copied && other.old.as_deref() == Some(path) && other.new.as_deref() != Some(path)
-        };
-        patch.files.iter().any(gone)
-    };
+/// `gone`: the files that the patch takes away.
+fn misfit_of(repo: &Repository, tree: &Lookup, gone: &HashSet<&Path>, change: &FileChange) -> Option<Misfit> {
+    let at = |path: &Path| tree.at(path).ok();
     if let Some(new) = change.new.as_deref().filter(|_| change.old != change.new) {
-        match at(tree, new)? {
-            At::File(..) if !goes(new) => return Some(Misfit::There),
-            At::Beyond(link) if !goes(&link) => return Some(Misfit::Beyond(link)),
+        match at(new)? {
+            At::File(..) if !gone.contains(new) => return Some(Misfit::There),
+            At::Beyond(link, ..) if !gone.contains(link.as_path()) => return Some(Misfit::Beyond(link)),
             _ => {}
         }
     }
-    let (id, mode) = match at(tree, change.old.as_deref()?)? {
-        At::File(id, mode) => (id, mode),
+    let (id, mode) = match at(change.old.as_deref()?)? {
+        At::File(id, mode) => (id, u32::try_from(mode).ok()?),
         At::Nothing => return Some(Misfit::Absent),
-        At::Folder => return Some(Misfit::Folder),
-        At::Beyond(link) => return Some(Misfit::Beyond(link)),
+        At::Folder(_) => return Some(Misfit::Folder),
+        At::Beyond(link, ..) => return Some(Misfit::Beyond(link)),
     };
     if change
         .old_mode
@@ -159,7 +137,7 @@ pub(super) fn explain(repo: &Repository, tree: &Tree, head: Option<Oid>, patch: 
             old.display()
         ),
         Misfit::Hunk(at) => {
-            let content = content(repo, tree, old);
+            let content = Lookup::new(repo, tree.clone()).content(old).ok()??;
             let said = hunk_misfit(repo, head, change, *at, old, &content)?;
             return Some(format!("{}: {said}", old.display()));
         }
@@ -169,17 +147,6 @@ pub(super) fn explain(repo: &Repository, tree: &Tree, head: Option<Oid>, patch: 
         (Misfit::Rest, Some(head)) => said + &last_change(repo, head, old),
         _ => said,
     })
-}
-
-fn content(repo: &Repository, tree: &Tree, path: &Path) -> Vec<u8> {
-    let entry = tree
-        .get_path(path)
-        .ok()
-        .filter(|entry| entry.kind() == Some(ObjectType::Blob));
-    entry
-        .and_then(|entry| repo.find_blob(entry.id()).ok())
-        .map(|blob| blob.content().to_vec())
-        .unwrap_or_default()
 }
 
 fn hunk_misfit(
@@ -311,6 +278,9 @@ fn named(repo: &Repository, commit: &Commit) -> String {
     )
 }
 
+/// Lines that are compared at most: a long hunk is compared with fewer places, those nearest to its own.
+const COMPARED: usize = 10_000_000;
+
 #[derive(Debug, PartialEq, Eq)]
 struct NearMiss {
     /// Line of the file, from 1.
@@ -329,8 +299,10 @@ fn misfit(expected: &[&[u8]], lines: &[&[u8]], start: usize) -> Option<NearMiss>
             .filter(|(at, line)| line_at(offset, *at) == Some(line))
             .count()
     };
-    let best = (0..=lines.len())
-        .max_by_key(|offset| (equal_at(*offset), std::cmp::Reverse(offset.abs_diff(start))))?;
+    let reach = COMPARED.checked_div(expected.len()).unwrap_or(COMPARED);
+    let start = start.min(lines.len());
+    let near = start.saturating_sub(reach)..=start.saturating_add(reach).min(lines.len());
+    let best = near.max_by_key(|offset| (equal_at(*offset), std::cmp::Reverse(offset.abs_diff(start))))?;
     let (at, line) = expected
         .iter()
         .enumerate()
@@ -358,6 +330,20 @@ mod tests {
         assert_eq!(
             (misfit.line, misfit.expected.as_str(), misfit.found.as_deref()),
             (6, "Y", Some("X"))
+        );
+    }
+
+    /// 300,000 lines at as many places would be compared for an hour.
+    #[test]
+    fn a_long_hunk_is_compared_near_its_own_place_only() {
+        let mut file = vec![b"x\n".as_slice(); 300_000];
+        let mut hunk = file.clone();
+        file[150_000] = b"there\n";
+        hunk[150_007] = b"wanted\n";
+        let misfit = misfit(&hunk, &file, 0).unwrap();
+        assert_eq!(
+            (misfit.line, misfit.expected.as_str(), misfit.found.as_deref()),
+            (150_001, "x\n", Some("there\n"))
         );
     }
 

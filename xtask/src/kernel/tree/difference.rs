@@ -1,6 +1,7 @@
 //! What commits of the tree differ in and hold.
 
 use super::Stack;
+use super::lookup::Lookup;
 use crate::kernel::diff::{self, FileChange};
 use anyhow::{Context, Result};
 use git2::DiffFormat;
@@ -66,13 +67,6 @@ impl Stack {
         let doing = || format!("reading {} of the commit {commit}", path.display());
         let found = git2::Oid::from_str(commit).and_then(|id| self.repo.find_commit(id));
         let tree = found.and_then(|commit| commit.tree()).with_context(doing)?;
-        let Ok(entry) = tree.get_path(path) else {
-            return Ok(None);
-        };
-        Ok(self
-            .repo
-            .find_blob(entry.id())
-            .ok()
-            .map(|blob| blob.content().to_vec()))
+        Lookup::new(&self.repo, tree).content(path).with_context(doing)
     }
 }

@@ -1,6 +1,7 @@
 //! Commits written as patches, by git itself: `git format-patch` is what everybody's tools read.
 
 use super::Stack;
+use super::lookup::Lookup;
 use crate::host::files;
 use crate::host::process;
 use crate::kernel::git::git;
@@ -111,10 +112,17 @@ impl Stack {
         Ok(names)
     }
 
-    /// A text file as HEAD has it; `None` where there is none.
-    pub fn file(&self, path: &Path) -> Option<String> {
-        let entry = self.head_commit().ok()?.tree().ok()?.get_path(path).ok()?;
-        let blob = self.repo.find_blob(entry.id()).ok()?;
-        Some(String::from_utf8_lossy(blob.content()).into_owned())
+    /// Reads text files as HEAD has them; `None` where there is none. Each folder on the way is read once.
+    pub fn files(&self) -> Result<impl Fn(&Path) -> Option<String>> {
+        let doing = "reading the files of the tree";
+        let tree = self
+            .head_commit()
+            .and_then(|head| Ok(head.tree()?))
+            .context(doing)?;
+        let files = Lookup::new(&self.repo, tree);
+        Ok(move |path: &Path| {
+            let bytes = files.content(path).ok()??;
+            Some(String::from_utf8_lossy(&bytes).into_owned())
+        })
     }
 }

@@ -3,8 +3,9 @@
 //! A kernel has 94,000 files: only those that a patch touches are read, and only the folders on their way are
 //! written again.
 
+use super::lookup::{At, Lookup};
 use crate::kernel::patch::Patch;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Error, Result, anyhow, bail};
 use git2::{
     FileMode, Index, IndexEntry, IndexTime, ObjectType, Oid, Repository, Tree, TreeWalkMode, TreeWalkResult,
 };
@@ -72,21 +73,15 @@ pub(super) fn small_tree<'t>(
         let mode = u32::try_from(mode).context("a file without a mode")?;
         Ok(index.add(&entry(path, id, mode))?)
     };
+    let there_now = Lookup::new(from, tree.clone());
     for touched in patch.touched_files() {
-        let mut here = PathBuf::new();
-        for part in touched.iter() {
-            here.push(part);
-            let found = match tree.get_path(&here) {
-                Err(error) if error.code() == git2::ErrorCode::NotFound => break,
-                found => found?,
-            };
-            if found.kind() != Some(ObjectType::Tree) {
-                add(&here, found.id(), found.filemode())?;
-                break;
-            }
-            if here == touched {
-                for (path, id, mode) in files_below(&from.find_tree(found.id())?)? {
-                    add(&here.join(path), id, mode)?;
+        match there_now.at(touched)? {
+            At::Nothing => {}
+            At::File(id, mode) => add(touched, id, mode)?,
+            At::Beyond(file, id, mode) => add(&file, id, mode)?,
+            At::Folder(folder) => {
+                for (path, id, mode) in files_below(&from.find_tree(folder)?)? {
+                    add(&touched.join(path), id, mode)?;
                 }
             }
         }
@@ -109,55 +104,79 @@ fn files_below(tree: &Tree) -> Result<Vec<(PathBuf, Oid, i32)>> {
 /// The tree with the files put in, or taken out. What goes is taken out first: a file may take the place of a
 /// folder. Errors: a file would take the place of a folder that holds others, or the other way round.
 pub(super) fn put_back(repo: &Repository, tree: &Tree, files: &Files) -> Result<Oid> {
-    let mut root = tree.id();
-    let (gone, there): (Vec<_>, Vec<_>) = files.iter().partition(|(_, file)| file.is_none());
-    for (path, file) in gone.into_iter().chain(there) {
-        let parts: Vec<&OsStr> = path.iter().collect();
-        root = with_file(repo, Some(root), &parts, *file)
-            .with_context(|| format!("putting {} into the tree", path.display()))?
-            .map_or_else(|| repo.treebuilder(None)?.write(), Ok)?;
+    let (gone, there): (Vec<_>, Vec<_>) = files
+        .iter()
+        .map(|(path, file)| Change {
+            path,
+            parts: path.iter().collect(),
+            file: *file,
+        })
+        .partition(|change| change.file.is_none());
+    let mut root = Some(tree.id());
+    for changes in [gone, there] {
+        root = with_files(repo, root, 0, &changes)?;
     }
-    Ok(root)
+    root.map_or_else(|| Ok(repo.treebuilder(None)?.write()?), Ok)
 }
 
-/// The tree `old` with one file put in, or taken out for `None`; `None` if nothing is left in it. Trees beside the
-/// path stay the objects that they are.
-fn with_file(
-    repo: &Repository,
-    old: Option<Oid>,
-    parts: &[&OsStr],
+/// A file that is put in, or taken out.
+struct Change<'p> {
+    path: &'p Path,
+    parts: Vec<&'p OsStr>,
     file: Option<File>,
-) -> Result<Option<Oid>> {
-    let (name, inner) = parts.split_first().context("it has no name")?;
+}
+
+impl Change<'_> {
+    fn refused(&self, why: &str) -> Error {
+        anyhow!("putting {} into the tree: {why}", self.path.display())
+    }
+}
+
+/// The tree `old` with files put in, or taken out; `None` if nothing is left in it. The paths are sorted and have
+/// their first `depth` parts in common, which lead to this tree; each folder is written once. Trees next to the
+/// paths stay the objects that they are.
+fn with_files(repo: &Repository, old: Option<Oid>, depth: usize, changes: &[Change]) -> Result<Option<Oid>> {
     let old = old.map(|id| repo.find_tree(id)).transpose()?;
     let mut builder = repo.treebuilder(old.as_ref())?;
-    let there = builder.get(name)?.map(|entry| (entry.id(), entry.kind()));
-    let entry = match (inner.is_empty(), there) {
-        (true, Some((_, Some(ObjectType::Tree)))) if file.is_some() => {
-            bail!("a folder with other files is there")
+    for group in changes.chunk_by(|one, other| one.parts.get(depth) == other.parts.get(depth)) {
+        let first = group.first().context("a group of no files")?;
+        let name = *first.parts.get(depth).context("it has no name")?;
+        let mut there = builder.get(name)?.map(|entry| (entry.id(), entry.kind()));
+        // A path sorts in front of those below it.
+        let (itself, below) = group.split_at(usize::from(first.parts.get(depth + 1).is_none()));
+        for change in itself {
+            let is_folder = there.is_some_and(|(_, kind)| kind == Some(ObjectType::Tree));
+            match change.file {
+                Some(_) if is_folder => return Err(change.refused("a folder with other files is there")),
+                Some((id, mode)) => {
+                    builder.insert(name, id, i32::try_from(mode)?)?;
+                    there = Some((id, Some(ObjectType::Blob)));
+                }
+                // A file that goes, and whose place a folder has taken already.
+                None if is_folder => {}
+                None if there.take().is_some() => builder.remove(name)?,
+                None => {}
+            }
         }
-        // A file that goes, and whose place a folder has taken already.
-        (true, Some((_, Some(ObjectType::Tree)))) => return Ok(old.map(|tree| tree.id())),
-        (true, _) => file
-            .map(|(id, mode)| anyhow::Ok((id, i32::try_from(mode)?)))
-            .transpose()?,
-        (false, Some((_, kind))) if kind != Some(ObjectType::Tree) => match file {
-            Some(_) => bail!("{} is a file or a link, not a folder", name.display()),
-            None => return Ok(old.map(|tree| tree.id())),
-        },
-        (false, there) => {
-            with_file(repo, there.map(|(id, _)| id), inner, file)?.map(|id| (id, i32::from(FileMode::Tree)))
+        if below.is_empty() {
+            continue;
         }
-    };
-    match entry {
-        Some((id, mode)) => drop(builder.insert(name, id, mode)?),
-        None if there.is_some() => builder.remove(name)?,
-        None => {}
+        if there.is_some_and(|(_, kind)| kind != Some(ObjectType::Tree)) {
+            if let Some(change) = below.iter().find(|change| change.file.is_some()) {
+                let why = format!("{} is a file or a link, not a folder", name.display());
+                return Err(change.refused(&why));
+            }
+            continue;
+        }
+        match with_files(repo, there.map(|(id, _)| id), depth + 1, below)? {
+            Some(id) => drop(builder.insert(name, id, i32::from(FileMode::Tree))?),
+            None if there.is_some() => builder.remove(name)?,
+            None => {}
+        }
     }
-    Ok(if builder.is_empty() {
-        None
-    } else {
-        Some(builder.write()?)
+    Ok(match builder.is_empty() {
+        true => None,
+        false => Some(builder.write()?),
     })
 }
 
@@ -184,4 +203,62 @@ pub(super) fn differences(repo: &Repository, old: &Tree, new: &Tree) -> Result<F
         }
     }
     Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trees(repo: &Repository) -> usize {
+        let odb = repo.odb().unwrap();
+        let mut count = 0;
+        odb.foreach(|id| {
+            count += usize::from(odb.read_header(*id).unwrap().1 == ObjectType::Tree);
+            true
+        })
+        .unwrap();
+        count
+    }
+
+    /// The cost of a patch grows with its files and not with their square.
+    #[test]
+    fn each_folder_is_written_once_however_many_of_its_files_change() {
+        const FILES: usize = 2_000;
+        let folder = tempfile::tempdir().unwrap();
+        let repo = Repository::init(folder.path()).unwrap();
+        let (old, new) = (repo.blob(b"old").unwrap(), repo.blob(b"new").unwrap());
+        let tree_of = |files: &Files| {
+            let mut index = Index::new().unwrap();
+            for (path, file) in files {
+                if let Some((id, mode)) = file {
+                    index.add(&entry(path, *id, *mode)).unwrap();
+                }
+            }
+            index.write_tree_to(&repo).unwrap()
+        };
+        let path = |number: usize| PathBuf::from(format!("d/{}/{number}.c", number % 2));
+        let before: Files = (0..FILES)
+            .map(|number| (path(number), Some((old, 0o100_644))))
+            .collect();
+        // A third changes, a third goes, and as many come.
+        let changes: Files = (0..FILES)
+            .map(|number| match number % 3 {
+                0 => (path(number), Some((new, 0o100_755))),
+                1 => (path(number), None),
+                _ => (path(FILES + number), Some((new, 0o100_644))),
+            })
+            .collect();
+        let tree = repo.find_tree(tree_of(&before)).unwrap();
+        let count = trees(&repo);
+        let made = put_back(&repo, &tree, &changes).unwrap();
+        // `/`, `d`, `d/0` and `d/1`: once when files go, once when others come.
+        assert_eq!(trees(&repo) - count, 8);
+        let mut after = before;
+        after.extend(changes);
+        assert_eq!(made, tree_of(&after));
+
+        let none = after.keys().map(|path| (path.clone(), None)).collect();
+        let empty = put_back(&repo, &repo.find_tree(made).unwrap(), &none).unwrap();
+        assert_eq!(empty, repo.treebuilder(None).unwrap().write().unwrap());
+    }
 }

@@ -2,10 +2,10 @@
 //!
 //! No path is followed through a link: below anything but a folder, nothing of ours stands.
 
-use super::{Tree, checkout::FileMove};
+use super::Tree;
 use anyhow::{Context, Result, bail};
 use git2::{FileMode, ObjectType, Oid};
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 use std::fs::{self, Metadata};
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
@@ -72,22 +72,18 @@ impl Tree {
     }
 
     /// Whether what stands at `path` is this side of a change. A side without a file is also where a folder, or a
-    /// file in the place of a folder, belongs to `moves`, whose own paths are looked at each for itself.
-    pub(super) fn stands(&self, path: &Path, side: Side, moves: &[FileMove]) -> Result<bool> {
-        let paths = || moves.iter().map(|file| file.path.as_path());
+    /// file in the place of a folder, is one of the `moved` paths, which are looked at each for itself.
+    pub(super) fn stands(&self, path: &Path, side: Side, moved: &HashSet<&Path>) -> Result<bool> {
         Ok(match (self.content(path)?, side) {
             (Content::Is(id, mode), Some(side)) => side == (id, mode),
             (Content::Absent, None) => true,
-            (Content::Beyond(file), None) => paths().any(|path| path == file),
-            (Content::Folder, None) => {
-                let known: BTreeSet<&Path> = paths().collect();
-                self.holds_only(path, &known)?
-            }
+            (Content::Beyond(file), None) => moved.contains(file.as_path()),
+            (Content::Folder, None) => self.holds_only(path, moved)?,
             _ => false,
         })
     }
 
-    fn holds_only(&self, folder: &Path, known: &BTreeSet<&Path>) -> Result<bool> {
+    fn holds_only(&self, folder: &Path, known: &HashSet<&Path>) -> Result<bool> {
         for entry in walkdir::WalkDir::new(self.worktree.join(folder)) {
             let entry = entry.with_context(|| format!("reading the folder {}", folder.display()))?;
             let path = entry.path().strip_prefix(&self.worktree)?;
