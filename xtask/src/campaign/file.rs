@@ -205,7 +205,11 @@ pub struct Step {
     /// Modules to load before the smoke tests, and to prove by build id.
     #[serde(default)]
     pub load: Vec<String>,
-    /// Smoke tests; all of them where it is left out.
+    /// Files or folders of the patch that this configuration does not build, on purpose: code for other machines. Without it a build that lacks
+    /// code of the patch is refused.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_built: Vec<PathBuf>,
+    /// Smoke tests; all of them where it is left out, but those of later steps (`from`).
     #[serde(default = "all")]
     pub smoke: Vec<String>,
     /// Exit status of a smoke test in this step, where it differs from the test's own.
@@ -353,12 +357,22 @@ impl Campaign {
                 self.modules.push(module.clone());
             }
         }
-        let names: Vec<String> = self.smoke_tests.iter().map(|test| test.name.clone()).collect();
-        let tests = self.steps.iter_mut().map(|step| &mut step.smoke);
-        for list in tests.chain(self.soak.as_mut().map(|soak| &mut soak.tests)) {
-            if *list == [ALL] {
-                list.clone_from(&names);
+        let ids: Vec<String> = self.steps.iter().map(|step| step.id.clone()).collect();
+        let begins = |test: &SmokeTest| {
+            let of_step = |from: &String| ids.iter().position(|id| id == from).unwrap_or(0);
+            test.from.as_ref().map(of_step)
+        };
+        let names = |last: Option<usize>| -> Vec<String> {
+            let tests = self.smoke_tests.iter().filter(|test| begins(test) <= last);
+            tests.map(|test| test.name.clone()).collect()
+        };
+        for (index, step) in self.steps.iter_mut().enumerate() {
+            if step.smoke == [ALL] {
+                step.smoke = names(Some(index));
             }
+        }
+        if let Some(soak) = self.soak.as_mut().filter(|soak| soak.tests == [ALL]) {
+            soak.tests = names(Some(ids.len()));
         }
     }
 

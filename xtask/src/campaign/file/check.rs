@@ -256,9 +256,17 @@ impl Rules<'_> {
             self.wrong(&at(&["patch".into()]), says);
         }
         for (number, name) in step.smoke.iter().enumerate() {
-            self.test_name(&at(&["smoke".into(), number.into()]), name);
+            let at = at(&["smoke".into(), number.into()]);
+            self.test_name(&at, name);
+            self.test_too_early(&at, name, index);
         }
         self.test_names(&at(&["exit".into()]), step.exit.keys());
+        for (number, path) in step.not_built.iter().enumerate() {
+            if !is_relative(path) {
+                let says = format!("{} is no path below the kernel tree", word(&path.to_string_lossy()));
+                self.wrong(&at(&["not-built".into(), number.into()]), says);
+            }
+        }
         for (key, modules) in [("load", &step.load), ("rebuild", &step.rebuild)] {
             for (number, module) in modules.iter().enumerate() {
                 let every = key == "rebuild" && module == ALL;

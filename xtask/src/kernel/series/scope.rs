@@ -2,6 +2,7 @@
 //! build decides in the end (what depends on a change ships with it); this is for the eye, before anything is
 //! built.
 
+use super::makefile::{self, Condition, is_makefile, module_name};
 use crate::kernel::diff::hunks;
 use crate::kernel::patch::Patch;
 use serde::Serialize;
@@ -74,11 +75,6 @@ pub fn of(patch: &Patch, read: impl Fn(&Path) -> Option<String>) -> Scope {
     scope
 }
 
-fn is_makefile(path: &Path) -> bool {
-    path.file_name()
-        .is_some_and(|name| name == "Makefile" || name == "Kbuild")
-}
-
 fn is_kconfig(path: &Path) -> bool {
     path.file_name()
         .is_some_and(|name| name.to_string_lossy().starts_with("Kconfig"))
@@ -106,15 +102,15 @@ fn add(scope: &mut Scope, path: &Path, read: &impl Fn(&Path) -> Option<String>) 
         "dts" | "dtsi" | "dtso" => scope.device_trees = true,
         "h" if in_include => scope.kernel = true,
         "c" | "S" | "rs" => {
-            let stem = path
-                .file_stem()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned();
-            match product(folder, &stem, read) {
-                Product::Module(module, symbol) => drop(scope.modules.insert(module, symbol)),
-                Product::Kernel => scope.kernel = true,
-                Product::Unknown => drop(scope.folders.insert(folder.to_string_lossy().into_owned())),
+            let ways = makefile::ways(path, read);
+            if ways.is_empty() {
+                scope.folders.insert(folder.to_string_lossy().into_owned());
+            }
+            for way in ways {
+                match way.module() {
+                    Some(module) => drop(scope.modules.insert(module, hangs_on(&way.condition))),
+                    None => scope.kernel = true,
+                }
             }
         }
         // A header of a folder, its Makefile: whatever is built there, if it is one thing.
@@ -126,103 +122,24 @@ fn add(scope: &mut Scope, path: &Path, read: &impl Fn(&Path) -> Option<String>) 
     }
 }
 
-enum Product {
-    Module(String, String),
-    Kernel,
-    Unknown,
-}
-
-/// What becomes of the object `stem` of a folder: the Makefile there says it, or one further up that lists it with
-/// its folder.
-fn product(folder: &Path, stem: &str, read: &impl Fn(&Path) -> Option<String>) -> Product {
-    let mut object = format!("{stem}.o");
-    for above in folder.ancestors() {
-        if let Some(makefile) = makefile(above, read)
-            && let Some(found) = makefile.product(&object)
-        {
-            return found;
-        }
-        let Some(last) = above.file_name() else { break };
-        object = format!("{}/{object}", last.to_string_lossy());
-    }
-    Product::Unknown
-}
-
 /// The one module of a folder.
 fn only_product(folder: &Path, read: &impl Fn(&Path) -> Option<String>) -> Option<(String, String)> {
-    let makefile = makefile(folder, read)?;
-    match makefile.objects.as_slice() {
-        [(object, symbol)] if symbol != "y" => Some((module_name(object), symbol.clone())),
+    match makefile::of_folder(folder, read)?.objects.as_slice() {
+        [(object, condition)] if *condition != Condition::Always => {
+            Some((module_name(object), hangs_on(condition)))
+        }
         _ => None,
     }
 }
 
-fn makefile(folder: &Path, read: &impl Fn(&Path) -> Option<String>) -> Option<Makefile> {
-    // kbuild takes Kbuild before Makefile (scripts/Makefile.build).
-    ["Kbuild", "Makefile"]
-        .iter()
-        .find_map(|name| read(&folder.join(name)))
-        .map(|text| Makefile::parse(&text))
-}
-
-/// The lists of a kbuild Makefile (Documentation/kbuild/makefiles.rst).
-#[derive(Debug, Default)]
-struct Makefile {
-    /// `obj-…`: object and what it hangs on (`CONFIG_X`, `m`, `y`).
-    objects: Vec<(String, String)>,
-    /// `NAME-y`, `NAME-objs`, `NAME-$(CONFIG_X)`: NAME and the objects that it is made of.
-    parts: Vec<(String, Vec<String>)>,
-}
-
-impl Makefile {
-    fn parse(text: &str) -> Self {
-        let mut makefile = Makefile::default();
-        for line in text.replace("\\\n", " ").lines() {
-            let line = line.split('#').next().unwrap_or_default();
-            let Some((left, right)) = line.split_once('=') else {
-                continue;
-            };
-            let left = left.trim_end_matches([':', '+', '?', ' ', '\t']).trim();
-            let objects = right
-                .split_whitespace()
-                .filter(|word| word.ends_with(".o"))
-                .map(String::from);
-            let Some((name, condition)) = left.rsplit_once('-') else {
-                continue;
-            };
-            if name == "obj" {
-                let condition = condition.trim_start_matches("$(").trim_end_matches(')');
-                makefile
-                    .objects
-                    .extend(objects.map(|object| (object, condition.to_string())));
-            } else {
-                makefile.parts.push((name.to_string(), objects.collect()));
-            }
-        }
-        makefile
+/// What a module hangs on, as it is printed.
+fn hangs_on(condition: &Condition) -> String {
+    match condition {
+        Condition::Symbol(symbol) => format!("CONFIG_{symbol}"),
+        Condition::Always => "y".into(),
+        Condition::Module => "m".into(),
+        Condition::Unknown => "something that is not read".into(),
     }
-
-    fn product(&self, object: &str) -> Option<Product> {
-        let mut wanted = object.to_string();
-        // A part of a part is rare, and a loop is a broken Makefile.
-        for _ in 0..4 {
-            if let Some((object, condition)) = self.objects.iter().find(|(listed, _)| *listed == wanted) {
-                return Some(match condition.as_str() {
-                    "y" => Product::Kernel,
-                    _ => Product::Module(module_name(object), condition.clone()),
-                });
-            }
-            let (whole, _) = self.parts.iter().find(|(_, parts)| parts.contains(&wanted))?;
-            wanted = format!("{whole}.o");
-        }
-        None
-    }
-}
-
-/// The name that a module has once it is loaded.
-fn module_name(object: &str) -> String {
-    let name = object.rsplit('/').next().unwrap_or(object);
-    name.trim_end_matches(".o").replace('-', "_")
 }
 
 #[cfg(test)]

@@ -20,6 +20,10 @@ impl Rules<'_> {
                 "run is empty: it would pass whatever the kernel does",
             );
         }
+        if let Some(from) = test.from.as_ref().filter(|from| !self.has_step(from)) {
+            let ids = self.campaign.steps.iter().map(|step| step.id.as_str());
+            self.unknown(&at(&["from".into()]), "step", from, ids);
+        }
         for (key, value) in [("limit-s", test.limit_s), ("repeat", test.repeat.into())] {
             if value == 0 {
                 self.wrong(&at(&[key.into()]), format!("{key} is 0: at least 1"));
@@ -112,6 +116,25 @@ impl Rules<'_> {
             let known = self.campaign.smoke_tests.iter().map(|test| test.name.as_str());
             self.unknown(at, "smoke test", name, known);
         }
+    }
+
+    fn has_step(&self, id: &str) -> bool {
+        self.campaign.steps.iter().any(|step| step.id == id)
+    }
+
+    /// A test that a step names, and that begins with a later one only.
+    pub(super) fn test_too_early(&mut self, at: &[At], name: &str, step: usize) {
+        let test = self.campaign.smoke_tests.iter().find(|test| test.name == name);
+        let Some(test) = test.filter(|test| !self.campaign.has_begun(test, Some(step))) else {
+            return;
+        };
+        let from = test.from.as_deref().unwrap_or_default();
+        let says = format!(
+            "{} is run from step {} on (its `from`): take it out here, or let it begin earlier",
+            word(name),
+            one_line(from)
+        );
+        self.wrong(at, says);
     }
 
     pub(super) fn test_names<'n>(&mut self, at: &[At], names: impl Iterator<Item = &'n String>) {
