@@ -165,6 +165,24 @@ impl Default for Kernel {
     }
 }
 
+impl Kernel {
+    /// The fragments of its profile, for a board; none where there is no such profile.
+    pub fn fragments_of_profile(&self, board: &str) -> Vec<PathBuf> {
+        // A board of one's own has a configuration already: the one that it runs, where the campaign names no other.
+        let below = match self.begins_from_nothing(board) {
+            true => Below::Nothing,
+            false => Below::Config,
+        };
+        let profile = Profile::named(Path::new(""), &self.profile, below);
+        profile.map(|profile| profile.fragments).unwrap_or_default()
+    }
+
+    /// Whether the fragments are laid upon nothing (allnoconfig): those of the virtual board, which is made here.
+    pub fn begins_from_nothing(&self, board: &str) -> bool {
+        self.base.is_none() && board == VIRTUAL
+    }
+}
+
 /// Rules about kernel-log lines.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -340,13 +358,7 @@ impl Campaign {
     /// Puts in what the file leaves out and another key decides: the fragments of the profile, and names for [`ALL`].
     fn fill_in(&mut self) {
         if self.kernel.fragments.is_empty() {
-            // A board of one's own has a configuration already: the one that it runs, where the campaign names no other.
-            let below = match (&self.kernel.base, self.board.as_str()) {
-                (None, VIRTUAL) => Below::Nothing,
-                _ => Below::Config,
-            };
-            let profile = Profile::named(Path::new(""), &self.kernel.profile, below);
-            self.kernel.fragments = profile.map(|profile| profile.fragments).unwrap_or_default();
+            self.kernel.fragments = self.kernel.fragments_of_profile(&self.board);
         }
         if !self.kernel.fragments.is_empty() {
             profile::ends_by_itself(&mut self.kernel.fragments);
@@ -413,10 +425,10 @@ impl Campaign {
 
     /// What the fragments are laid upon, in words.
     pub fn base_text(&self) -> String {
-        match (&self.kernel.base, self.board.as_str()) {
-            (Some(path), _) => path.display().to_string(),
-            (None, VIRTUAL) => "nothing (allnoconfig)".into(),
-            (None, board) => format!("the configuration that vanilla on {board} runs with"),
+        match &self.kernel.base {
+            Some(path) => path.display().to_string(),
+            None if self.kernel.begins_from_nothing(&self.board) => "nothing (allnoconfig)".into(),
+            None => format!("the configuration that vanilla on {} runs with", self.board),
         }
     }
 }

@@ -41,7 +41,12 @@ fn tests_without(campaign: &Campaign, step: &Step, is_missing: impl Fn(&Step) ->
     let needs_missing = |name: &String| {
         let test = campaign.smoke_tests.iter().find(|test| test.name == *name);
         let from = test.and_then(|test| test.from.as_ref());
-        from.is_some_and(|from| campaign.steps.iter().any(|step| step.id == *from && is_missing(step)))
+        from.is_some_and(|from| {
+            campaign
+                .steps
+                .iter()
+                .any(|step| step.id == *from && is_missing(step))
+        })
     };
     let kept = step.smoke.iter().filter(|name| !needs_missing(name));
     kept.cloned().collect()
@@ -108,10 +113,22 @@ mod tests {
         let name = campaign.smoke_tests[1].name.clone();
         campaign.steps[2].smoke = vec![name.clone(), "vim2m-fence".into()];
         campaign.steps[1].smoke = vec![name.clone()];
-        assert!(campaign.tests_of_baseline().tests.iter().all(|(test, _)| test.name != name));
+        assert!(
+            campaign
+                .tests_of_baseline()
+                .tests
+                .iter()
+                .all(|(test, _)| test.name != name)
+        );
         let third = &campaign.steps[2];
-        assert_eq!(expected(&campaign, third, |step| step.id == "2.2").smoke, ["vim2m-fence"]);
-        assert_eq!(expected(&campaign, third, |step| step.id == "2.1").smoke, third.smoke);
+        assert_eq!(
+            expected(&campaign, third, |step| step.id == "2.2").smoke,
+            ["vim2m-fence"]
+        );
+        assert_eq!(
+            expected(&campaign, third, |step| step.id == "2.1").smoke,
+            third.smoke
+        );
         assert!(before(&campaign, &campaign.steps[1], |_| false).smoke.is_empty());
         assert_eq!(before(&campaign, third, |_| false).smoke, third.smoke);
     }

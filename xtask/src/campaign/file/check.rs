@@ -263,7 +263,10 @@ impl Rules<'_> {
         self.test_names(&at(&["exit".into()]), step.exit.keys());
         for (number, path) in step.not_built.iter().enumerate() {
             if !is_relative(path) {
-                let says = format!("{} is no path below the kernel tree", word(&path.to_string_lossy()));
+                let says = format!(
+                    "{} is no path below the kernel tree",
+                    word(&path.to_string_lossy())
+                );
                 self.wrong(&at(&["not-built".into(), number.into()]), says);
             }
         }

@@ -1,12 +1,8 @@
 //! The campaign file that `cargo xtask campaign new` writes: short, with what is known of the series put in, and what a person has to decide
 //! said where it has to be said.
 
-use crate::campaign::ours;
+use crate::campaign::foresight::proposal::{Brought, Proposal};
 use crate::kernel::patch::Patch;
-use crate::kernel::series::scope::Scope;
-
-/// Functions of a patch that are put in, at most.
-const FUNCTIONS: usize = 3;
 
 /// What a new campaign is about.
 pub struct New<'a> {
@@ -18,8 +14,10 @@ pub struct New<'a> {
     pub series: &'a str,
     /// Patches in their order.
     pub patches: &'a [Patch],
-    /// What each of them makes make build anew, in the same order; empty where there is no tree to ask yet.
-    pub scopes: &'a [Scope],
+    /// What is proposed for them.
+    pub proposal: &'a Proposal,
+    /// The fragments of the kernel, where the proposal adds one to them.
+    pub fragments: &'a [String],
 }
 
 /// The text of the file. It can be parsed and checked as it is.
@@ -31,67 +29,120 @@ pub fn text(new: &New) -> String {
          # Check it with `cargo xtask campaign check campaigns/{name}.toml`, then see `cargo xtask plan campaigns/{name}.toml`.\n\n\
          schema-version = 1\nname = {name:?}\ngoal = \"Every patch of {series} passes, or a kernel log names the fault.\"\n\
          board = {board:?}\nseries = {series:?}\n\n\
+         {kernel}\
          # A smoke test is a command on the board that has to end in time with the right exit status, and with the right output: an exit of 0\n\
          # with an empty file fails. `$LOCKSTEP` is its folder.\n\
          [[smoke]]\nname = \"replace-me\"\nrun = \"uname -r > out.txt\"\nlimit-s = 60\noutput = {{ file = \"out.txt\" }}\n\
          # prints = [\"a regular expression that a line has to match\"]\n\
          # output = {{ file = \"out.raw\", frames = {{ bytes = 460800, count = 30, distinct = 10 }} }}\n\
          # log = {{ expect = [\"words in the kernel log\"], forbid = [\"words that must not be there\"] }}\n\n\
+         {tests}\
          # The same tests at once, for as long as a fault may need to show.\n\
          # [soak]\n# minutes = 10\n",
         schema = super::schema::FILE,
         name = new.name,
         board = new.board,
         series = new.series,
+        kernel = kernel(new),
+        tests = new_modules(new),
     );
-    let load = modules(new.scopes);
+    let nothing = Brought::default();
     for (index, patch) in new.patches.iter().enumerate() {
-        let mut functions = ours::added(&patch.diff);
-        functions.truncate(FUNCTIONS);
-        text.push_str(&format!(
-            "\n# {subject}\n[[step]]\nid = \"2.{number}\"\npatch = {patch:?}\n",
-            subject = patch.subject.replace(char::is_control, " "),
-            number = index.saturating_add(1),
-            patch = patch.short_name(),
-        ));
-        text.push_str(&match functions.as_slice() {
-            [] => "# The patch adds no function. Name one that has to run with it, and take `expect` out:\n\
-                 # exercise = [\"function\", \"counter:/sys/module/x/parameters/y\"]\nexpect = \"not-exercised\"\n".to_string(),
-            names => format!(
-                "# What shows that its code ran: the functions that the patch adds. ftrace sees those that the compiler does not put into their caller; a\n\
-                 # static one that is called once needs `noinline`, or name its caller here.\nexercise = {names:?}\n"
-            ),
-        });
-        if let Some(scope) = new.scopes.get(index).filter(|scope| !scope.kernel) {
-            let rebuild: Vec<&String> = scope.modules.keys().collect();
-            if !rebuild.is_empty() {
-                text.push_str(&format!("rebuild = {rebuild:?}\n"));
-            }
-        }
-        text.push_str(&match load.as_slice() {
-            [] => "# load = [\"modules to load before the tests, and to prove by build id\"]\n".to_string(),
-            // Every step runs all smoke tests unless it says otherwise, so each needs all the drivers.
-            load => format!("load = {load:?}\n"),
-        });
+        let brought = new.proposal.steps.get(index).unwrap_or(&nothing);
+        text.push_str(&step(index, patch, brought));
     }
     text
 }
 
-/// The modules of all patches, each once, in the order in which they are first changed.
-fn modules(scopes: &[Scope]) -> Vec<String> {
-    let mut found: Vec<String> = Vec::new();
-    for module in scopes.iter().flat_map(|scope| scope.modules.keys()) {
-        if !found.contains(module) {
-            found.push(module.clone());
+/// The number of a patch's step in the plan.
+fn id(index: usize) -> String {
+    format!("2.{}", index.saturating_add(1))
+}
+
+fn kernel(new: &New) -> String {
+    if new.fragments.is_empty() {
+        return String::new();
+    }
+    let lines: String = new
+        .fragments
+        .iter()
+        .map(|path| format!("    {path:?},\n"))
+        .collect();
+    format!(
+        "# The profile's own fragments; behind them what the patches change and this kernel would not build.\n\
+         [kernel]\nfragments = [\n{lines}]\n\n"
+    )
+}
+
+/// A test for each module that a patch adds: before that there is nothing to test.
+fn new_modules(new: &New) -> String {
+    let mut text = String::new();
+    for (index, brought) in new.proposal.steps.iter().enumerate() {
+        for module in &brought.new_modules {
+            text.push_str(&format!(
+                "# {module} comes with step {id}: what tests it is run from there on.\n\
+                 [[smoke]]\nname = {module:?}\nfrom = {id:?}\nrun = \"test -d /sys/module/{module}\"\n\n",
+                id = id(index)
+            ));
         }
     }
-    found
+    text
+}
+
+fn step(index: usize, patch: &Patch, brought: &Brought) -> String {
+    let mut text = format!(
+        "\n# {subject}\n[[step]]\nid = {id:?}\npatch = {patch:?}\n",
+        subject = patch.subject.replace(char::is_control, " "),
+        id = id(index),
+        patch = patch.short_name(),
+    );
+    if let Some(fragment) = &brought.fragment {
+        text.push_str(&format!(
+            "# What builds its code, and what that depends on.\nfragments = [{:?}]\n",
+            fragment.path.display().to_string()
+        ));
+    }
+    if !brought.not_built.is_empty() {
+        for (file, why) in &brought.not_built {
+            text.push_str(&format!(
+                "# {}: {}\n",
+                file.display(),
+                why.replace(char::is_control, " ")
+            ));
+        }
+        let files: Vec<String> = brought
+            .not_built
+            .iter()
+            .map(|(file, _)| file.display().to_string())
+            .collect();
+        text.push_str(&format!("not-built = {files:?}\n"));
+    }
+    text.push_str(&match brought.exercise.as_slice() {
+        [] => "# The patch shows no function that a tracer would find. Name one that has to run with it, and take `expect` out:\n\
+             # exercise = [\"function\", \"counter:/sys/module/x/parameters/y\"]\nexpect = \"not-exercised\"\n".to_string(),
+        names => format!(
+            "# What shows that its code ran: each of these has to. They are looked for in the build before anything boots.\nexercise = {names:?}\n"
+        ),
+    });
+    if !brought.rebuild.is_empty() {
+        text.push_str(&format!("rebuild = {:?}\n", brought.rebuild));
+    }
+    text.push_str(&match brought.load.as_slice() {
+        [] => "# load = [\"modules to load before the tests, and to prove by build id\"]\n".to_string(),
+        // Every step runs all smoke tests unless it says otherwise, so each needs all the drivers.
+        load => format!("load = {load:?}\n"),
+    });
+    if brought.stands_alone {
+        text.push_str("# No later patch needs this one: where it fails, the others are tested without it.\non-failure = \"continue-without\"\n");
+    }
+    text
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::campaign::file::Campaign;
+    use crate::campaign::file::{Campaign, OnFailure};
+    use crate::campaign::foresight::proposal::Wanted;
 
     fn patch(lines: &str) -> Patch {
         let count = lines.lines().count();
@@ -102,56 +153,66 @@ mod tests {
         Patch::parse("0007-x.patch", mail.as_bytes()).unwrap()
     }
 
-    #[test]
-    fn a_new_campaign_can_be_read_as_it_is() {
-        let patches = [patch(
-            "+static int x_publish(struct y *y)\n+{\n+}\n+int x_forward(struct y *y);\n+static inline void x_in(void)\n",
-        )];
+    fn told(patches: &[Patch], proposal: &Proposal) -> (String, Campaign) {
         let text = text(&New {
             name: "mine",
             board: "virtual",
             series: "patches/x",
-            patches: &patches,
-            scopes: &[],
+            patches,
+            proposal,
+            fragments: &[],
         });
         let campaign = Campaign::parse(&text).unwrap_or_else(|error| panic!("{error:#}\n{text}"));
-        assert_eq!(campaign.steps[0].exercise, ["x_publish"], "{text}");
-        assert_eq!(campaign.steps[0].smoke, ["replace-me"]);
+        (text, campaign)
+    }
+
+    fn names(all: &[&str]) -> Vec<String> {
+        all.iter().map(|name| name.to_string()).collect()
     }
 
     #[test]
     fn a_patch_without_functions_is_declared_to_show_nothing() {
-        let text = text(&New {
-            name: "mine",
-            board: "virtual",
-            series: "patches/x",
-            patches: &[patch("+#define A 1\n")],
-            scopes: &[],
-        });
+        let (text, _) = told(&[patch("+#define A 1\n")], &Proposal::default());
         assert!(text.contains("expect = \"not-exercised\""), "{text}");
-        Campaign::parse(&text).unwrap();
     }
 
     #[test]
-    fn the_modules_of_all_patches_are_loaded_in_each_step() {
-        let scope = |module: &str, kernel| Scope {
-            modules: [(module.to_string(), "CONFIG_X".to_string())].into(),
-            kernel,
-            ..Scope::default()
+    fn all_that_is_proposed_for_a_step_stands_in_it() {
+        let proposal = Proposal {
+            kernel: None,
+            steps: vec![Brought {
+                rebuild: names(&["vim2m"]),
+                load: names(&["core", "vim2m"]),
+                new_modules: names(&["vim2m"]),
+                exercise: names(&["x_publish"]),
+                fragment: Some(Wanted {
+                    path: "kconfig-fragments/mine-0007.config".into(),
+                    text: None,
+                }),
+                not_built: vec![("arch/arm64/x.c".into(), "CONFIG_X cannot be on here".into())],
+                stands_alone: true,
+            }],
         };
-        let patches = [patch("+#define A 1\n"), patch("+#define B 1\n")];
-        let text = text(&New {
-            name: "mine",
-            board: "virtual",
-            series: "patches/x",
-            patches: &patches,
-            scopes: &[scope("core", true), scope("vim2m", false)],
-        });
-        let campaign = Campaign::parse(&text.replacen("patch = \"0007\"", "patch = \"0006\"", 1)).unwrap();
-        assert_eq!(campaign.steps[0].rebuild, ["*"], "a header: whatever uses it");
-        assert_eq!(campaign.steps[1].rebuild, ["vim2m"]);
-        for step in &campaign.steps {
-            assert_eq!(step.load, ["core", "vim2m"]);
-        }
+        let (text, campaign) = told(&[patch("+int a;\n")], &proposal);
+        let step = &campaign.steps[0];
+        assert_eq!(
+            (step.rebuild.clone(), step.load.clone()),
+            (names(&["vim2m"]), names(&["core", "vim2m"]))
+        );
+        assert_eq!(step.exercise, ["x_publish"]);
+        assert_eq!(
+            step.fragments,
+            [std::path::Path::new("kconfig-fragments/mine-0007.config")]
+        );
+        assert_eq!(step.not_built, [std::path::Path::new("arch/arm64/x.c")]);
+        assert_eq!(step.on_failure, OnFailure::ContinueWithout);
+        assert_eq!(step.smoke, ["replace-me", "vim2m"]);
+        let baseline = campaign.tests_of_baseline();
+        let baseline: Vec<&str> = baseline
+            .tests
+            .iter()
+            .map(|(test, _)| test.name.as_str())
+            .collect();
+        assert_eq!(baseline, ["replace-me"], "the module is not there yet\n{text}");
     }
 }

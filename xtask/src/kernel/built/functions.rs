@@ -67,7 +67,11 @@ impl Symbols {
                 symbols.data.insert((*name).to_string());
                 continue;
             }
-            let kept = if init.contains(address) { Kept::Not } else { Kept::Always };
+            let kept = if init.contains(address) {
+                Kept::Not
+            } else {
+                Kept::Always
+            };
             let mut behind = entries.iter().skip(number).map(|(address, ..)| *address);
             let next = behind.find(|next| next > address);
             let size = next.and_then(|next| next.checked_sub(*address));
@@ -132,7 +136,9 @@ impl Functions {
             Some(stem.replace('-', "_"))
         };
         let order = list("modules.order");
-        let modules = order.lines().filter_map(|line| Some((name(line)?, Path::new(line).with_extension("ko"))));
+        let modules = order
+            .lines()
+            .filter_map(|line| Some((name(line)?, Path::new(line).with_extension("ko"))));
         Ok(Functions {
             out: out.to_path_buf(),
             kernel: Rc::new(Symbols::of_system_map(&text)),
@@ -169,7 +175,9 @@ impl Functions {
             return Ok(known.clone());
         }
         let path = self.modules.get(&name);
-        let path = self.out.join(path.with_context(|| format!("the build has no module {name}"))?);
+        let path = self
+            .out
+            .join(path.with_context(|| format!("the build has no module {name}"))?);
         let doing = || format!("reading the symbols of {}", path.display());
         let bytes = fs::read(&path).with_context(doing)?;
         let symbols = Rc::new(Symbols::of_module(&unpacked(&bytes)?).with_context(doing)?);

@@ -22,7 +22,10 @@ impl Folder {
         for name in ["a", "b", "old", "part", "free"] {
             folder.write(&format!("tree/d/{name}.c"), "");
         }
-        folder.write("out/.config", "CONFIG_MODULES=y\nCONFIG_A=m\n# CONFIG_BUS is not set\n# CONFIG_OLD is not set\n");
+        folder.write(
+            "out/.config",
+            "CONFIG_MODULES=y\nCONFIG_A=m\n# CONFIG_BUS is not set\n# CONFIG_OLD is not set\n",
+        );
         folder.record("a", &["d/a.c", "d/part.c"]);
         folder.record("old", &["d/old.c"]);
         folder
@@ -35,8 +38,15 @@ impl Folder {
     }
 
     fn record(&self, name: &str, files: &[&str]) {
-        let lines: String = files.iter().skip(1).map(|file| format!("  ../tree/{file} \\\n")).collect();
-        let text = format!("savedcmd_d/{name}.o := gcc\n\nsource_d/{name}.o := ../tree/{}\n\ndeps_d/{name}.o := \\\n{lines}\n", files[0]);
+        let lines: String = files
+            .iter()
+            .skip(1)
+            .map(|file| format!("  ../tree/{file} \\\n"))
+            .collect();
+        let text = format!(
+            "savedcmd_d/{name}.o := gcc\n\nsource_d/{name}.o := ../tree/{}\n\ndeps_d/{name}.o := \\\n{lines}\n",
+            files[0]
+        );
         self.write(&format!("out/d/.{name}.o.cmd"), &text);
         self.write(&format!("out/d/{name}.o"), "");
     }
@@ -65,7 +75,10 @@ fn code_that_is_off_is_named_with_the_lines_that_bring_it() {
 #[test]
 fn an_object_of_an_earlier_configuration_is_not_in_the_build() {
     let told = Folder::new().absent(&["d/old.c"]);
-    assert_eq!(told, ["d/old.c is not in this build: CONFIG_OLD is off; to have it: CONFIG_OLD=y"]);
+    assert_eq!(
+        told,
+        ["d/old.c is not in this build: CONFIG_OLD is off; to have it: CONFIG_OLD=y"]
+    );
 }
 
 #[test]
@@ -77,7 +90,10 @@ fn what_another_object_includes_is_built_with_it() {
 fn what_no_list_names_is_told_by_the_records_alone() {
     let folder = Folder::new();
     let told = folder.absent(&["d/free.c"]);
-    assert!(told[0].starts_with("d/free.c is not in this build: make compiled no object"), "{told:?}");
+    assert!(
+        told[0].starts_with("d/free.c is not in this build: make compiled no object"),
+        "{told:?}"
+    );
     folder.record("other", &["d/free.c"]);
     assert_eq!(folder.absent(&["d/free.c"]), [""; 0]);
 }
@@ -93,7 +109,15 @@ fn an_object_that_is_older_than_its_source_does_not_count() {
 
 #[test]
 fn what_is_no_code_of_this_kernel_is_not_looked_for() {
-    for file in ["d/a.h", "d/Kconfig", "Documentation/x.c", "tools/x.c", "scripts/x.c", "arch/x86/kernel/x.c", "d/gone.c"] {
+    for file in [
+        "d/a.h",
+        "d/Kconfig",
+        "Documentation/x.c",
+        "tools/x.c",
+        "scripts/x.c",
+        "arch/x86/kernel/x.c",
+        "d/gone.c",
+    ] {
         assert_eq!(Folder::new().absent(&[file]), [""; 0], "{file}");
     }
     assert!(is_code(Path::new("arch/arm64/kernel/x.S"), "arm64"));

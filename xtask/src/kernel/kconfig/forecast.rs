@@ -79,12 +79,7 @@ impl<'a> Values<'a> {
         }
     }
 
-    fn settings(
-        &self,
-        unset: Unset,
-        settings: Vec<(&str, &Value)>,
-        requests: &[Request],
-    ) -> Values<'a> {
+    fn settings(&self, unset: Unset, settings: Vec<(&str, &Value)>, requests: &[Request]) -> Values<'a> {
         let mut set: BTreeMap<String, (Value, usize)> = settings
             .into_iter()
             .map(|(name, value)| (name.to_string(), (value.clone(), 0)))

@@ -69,7 +69,8 @@ mod tests {
         config NEVER\n\ttristate \"Never\"\n\tdepends on BROKEN\n\nconfig SIZE\n\tint \"Size\"\n";
 
     fn told(requests: &str, ask: impl Fn(&Foretold)) {
-        let definitions = Definitions::read_with("arm64", &|file| (file == "Kconfig").then(|| KCONFIG.into()));
+        let definitions =
+            Definitions::read_with("arm64", &|file| (file == "Kconfig").then(|| KCONFIG.into()));
         let requests = Fragment::parse("f", requests).unwrap().requests;
         ask(&Foretold::of(&definitions, &Config::default(), None, &requests));
     }

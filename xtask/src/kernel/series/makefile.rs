@@ -103,7 +103,9 @@ impl Makefile {
                     .objects
                     .extend(objects.map(|object| (object, condition.clone())));
             } else {
-                makefile.parts.push((name.to_string(), condition, objects.collect()));
+                makefile
+                    .parts
+                    .push((name.to_string(), condition, objects.collect()));
             }
         }
         makefile
@@ -261,7 +263,9 @@ mod tests {
                 "obj-$(CONFIG_CODEC) += codec.o\nobj-$(CONFIG_TWO) += two.o\ncodec-y := core.o \\\n\tsub/vp9.o\n\
                  codec-$(CONFIG_EXTRA) += extra.o\ntwo-objs := core.o\n"
             }
-            "drivers/plain/Makefile" => "obj-y := a.o # b.o\nobj-m += c.o\nccflags-y := -I$(src)/x.o\nobj-$(CONFIG_Z:m=y) += z.o\n",
+            "drivers/plain/Makefile" => {
+                "obj-y := a.o # b.o\nobj-m += c.o\nccflags-y := -I$(src)/x.o\nobj-$(CONFIG_Z:m=y) += z.o\n"
+            }
             _ => return None,
         };
         Some(text.to_string())
@@ -281,19 +285,32 @@ mod tests {
         assert_eq!(told("drivers/media/sub/vp9.c"), [codec("CODEC MEDIA")]);
         assert_eq!(
             told("drivers/media/core.c"),
-            [codec("CODEC MEDIA"), (Some("two".into()), "TWO MEDIA".into(), true)]
+            [
+                codec("CODEC MEDIA"),
+                (Some("two".into()), "TWO MEDIA".into(), true)
+            ]
         );
         assert_eq!(told("drivers/plain/a.c"), [(None, String::new(), true)]);
-        assert_eq!(told("drivers/plain/c.c"), [(Some("c".into()), String::new(), true)]);
-        assert_eq!(told("drivers/plain/z.c"), [(Some("z".into()), String::new(), false)]);
+        assert_eq!(
+            told("drivers/plain/c.c"),
+            [(Some("c".into()), String::new(), true)]
+        );
+        assert_eq!(
+            told("drivers/plain/z.c"),
+            [(Some("z".into()), String::new(), false)]
+        );
         assert_eq!(told("drivers/plain/b.c"), []);
         assert_eq!(told("nowhere/b.c"), []);
     }
 
     #[test]
     fn a_folder_that_no_makefile_lists_leaves_the_way_open() {
-        let read = |path: &Path| (path == Path::new("a/b/Makefile")).then(|| "obj-$(CONFIG_B) += b.o".to_string());
+        let read =
+            |path: &Path| (path == Path::new("a/b/Makefile")).then(|| "obj-$(CONFIG_B) += b.o".to_string());
         let ways = ways(Path::new("a/b/b.c"), &read);
-        assert_eq!((ways[0].is_whole, ways[0].symbols.as_slice()), (false, ["B".to_string()].as_slice()));
+        assert_eq!(
+            (ways[0].is_whole, ways[0].symbols.as_slice()),
+            (false, ["B".to_string()].as_slice())
+        );
     }
 }

@@ -26,6 +26,17 @@ pub struct Scope {
 }
 
 impl Scope {
+    /// Nothing is rebuilt.
+    pub const fn nothing() -> Self {
+        Scope {
+            modules: BTreeMap::new(),
+            kernel: false,
+            folders: BTreeSet::new(),
+            configuration: false,
+            device_trees: false,
+        }
+    }
+
     /// In few words: `hantro_vpu`, `kernel`, `nothing`.
     pub fn short(&self) -> String {
         let mut parts: Vec<String> = Vec::new();
