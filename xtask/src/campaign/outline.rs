@@ -121,12 +121,33 @@ impl Outline {
     /// A function that is called in one place and whose address nobody takes has no body of its own (`-finline-functions-called-once` of
     /// gcc(1)).
     fn is_put_into_its_caller(&self, function: &Function) -> bool {
-        let uses = |text: &str| words(text).filter(|word| *word == function.name).count();
-        let elsewhere = self.functions.iter().filter(|other| other.name != function.name);
-        let called: usize = elsewhere.map(|other| uses(&other.text)).sum();
-        let is_pointed_at = uses(&self.rest) > 0;
-        function.is_inline || (function.is_static && !is_pointed_at && called <= 1)
+        let name = &function.name;
+        let others = self.functions.iter().filter(|other| other.name != *name);
+        let mut texts: Vec<&str> = others.map(|other| other.text.as_str()).collect();
+        texts.push(&self.rest);
+        let uses = texts.iter().flat_map(|text| uses(text, name));
+        let (calls, pointers): (Vec<Use>, Vec<Use>) = uses.partition(|found| *found == Use::Call);
+        function.is_inline || (function.is_static && pointers.is_empty() && calls.len() <= 1)
     }
+}
+
+/// How a name is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Use {
+    /// With a bracket behind it.
+    Call,
+    /// As a value: in a table of operations, as a work function.
+    Pointer,
+}
+
+fn uses<'t>(text: &'t str, name: &'t str) -> impl Iterator<Item = Use> + 't {
+    text.match_indices(name).filter_map(move |(at, _)| {
+        let (before, rest) = text.split_at_checked(at)?;
+        let behind = rest.strip_prefix(name)?;
+        let is_word = !before.ends_with(is_word) && !behind.starts_with(is_word);
+        let is_call = behind.trim_start().starts_with('(');
+        is_word.then_some(if is_call { Use::Call } else { Use::Pointer })
+    })
 }
 
 fn function(name: String, head: &str, text: String) -> Function {
@@ -145,13 +166,7 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 }
 
 fn calls(text: &str, name: &str) -> bool {
-    text.match_indices(name).any(|(at, _)| {
-        let Some((before, rest)) = text.split_at_checked(at) else {
-            return false;
-        };
-        let behind = rest.strip_prefix(name).unwrap_or_default();
-        !before.ends_with(is_word) && behind.trim_start().starts_with('(')
-    })
+    uses(text, name).any(|found| found == Use::Call)
 }
 
 #[cfg(test)]
@@ -193,8 +208,13 @@ static inline int helper(void)
 \treturn 1;
 }
 
+static void later(struct work *w)
+{
+}
+
 int exported(void)
 {
+\tINIT_WORK(&w, later);
 \treturn helper() + helper();
 }
 
@@ -215,10 +235,11 @@ module_init(leaky_init);
             .collect();
         assert_eq!(
             names,
-            ["once", "kept", "leaky_set", "helper", "exported", "leaky_init"]
+            ["once", "kept", "leaky_set", "helper", "later", "exported", "leaky_init"]
         );
         assert_eq!(outline.traceable("once"), ["leaky_set"]);
         assert_eq!(outline.traceable("kept"), ["kept"]);
+        assert_eq!(outline.traceable("later"), ["later"]);
         assert_eq!(outline.traceable("leaky_set"), ["leaky_set"]);
         assert_eq!(outline.traceable("helper"), ["exported"]);
         assert_eq!(outline.traceable("leaky_init"), [""; 0]);
