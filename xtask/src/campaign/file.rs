@@ -369,22 +369,24 @@ impl Campaign {
                 self.modules.push(module.clone());
             }
         }
-        let ids: Vec<String> = self.steps.iter().map(|step| step.id.clone()).collect();
-        let begins = |test: &SmokeTest| {
-            let of_step = |from: &String| ids.iter().position(|id| id == from).unwrap_or(0);
-            test.from.as_ref().map(of_step)
-        };
-        let names = |last: Option<usize>| -> Vec<String> {
-            let tests = self.smoke_tests.iter().filter(|test| begins(test) <= last);
-            tests.map(|test| test.name.clone()).collect()
+        let all = self.steps.len();
+        let begins = self.first_steps();
+        let begins: Vec<(String, Option<usize>)> = self
+            .smoke_tests
+            .iter()
+            .map(|test| (test.name.clone(), begins.get(test.name.as_str()).copied()))
+            .collect();
+        let names = |last: usize| -> Vec<String> {
+            let tests = begins.iter().filter(|(_, begins)| *begins <= Some(last));
+            tests.map(|(name, _)| name.clone()).collect()
         };
         for (index, step) in self.steps.iter_mut().enumerate() {
             if step.smoke == [ALL] {
-                step.smoke = names(Some(index));
+                step.smoke = names(index);
             }
         }
         if let Some(soak) = self.soak.as_mut().filter(|soak| soak.tests == [ALL]) {
-            soak.tests = names(Some(ids.len()));
+            soak.tests = names(all);
         }
     }
 

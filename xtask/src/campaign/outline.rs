@@ -235,7 +235,15 @@ module_init(leaky_init);
             .collect();
         assert_eq!(
             names,
-            ["once", "kept", "leaky_set", "helper", "later", "exported", "leaky_init"]
+            [
+                "once",
+                "kept",
+                "leaky_set",
+                "helper",
+                "later",
+                "exported",
+                "leaky_init"
+            ]
         );
         assert_eq!(outline.traceable("once"), ["leaky_set"]);
         assert_eq!(outline.traceable("kept"), ["kept"]);

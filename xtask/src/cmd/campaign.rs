@@ -167,8 +167,7 @@ impl New {
         fragments: &[PathBuf],
     ) -> Result<Proposal> {
         let project = &context.folders.project;
-        let place = Place::of(&context.folders.cache, None).ok();
-        let Some(place) = place.filter(|place| place.worktree.is_dir()) else {
+        let Ok(place) = Place::of(&context.folders.cache, None) else {
             context.ui.warn(
                 "there is no kernel tree yet, so that modules and configuration of the patches are not filled in: `cargo xtask setup`, and \
                  then this again",

@@ -1,6 +1,7 @@
 //! What a campaign asks of one boot: its smoke tests with the results that pass, its soak, and who has to be there.
 
 use super::{Campaign, People, SmokeTest, Step};
+use std::collections::HashMap;
 use std::time::Duration;
 
 /// What is asked of one boot.
@@ -89,6 +90,19 @@ impl Campaign {
             length,
             parallel: soak.parallel,
         })
+    }
+
+    /// For each test that begins with a step ([`SmokeTest::from`]) the place of that step; the first, where there is none of its name.
+    pub fn first_steps(&self) -> HashMap<&str, usize> {
+        let mut places = HashMap::new();
+        for (place, step) in self.steps.iter().enumerate() {
+            places.entry(step.id.as_str()).or_insert(place);
+        }
+        let begins = self.smoke_tests.iter().filter_map(|test| {
+            let place = places.get(test.from.as_deref()?).copied();
+            Some((test.name.as_str(), place.unwrap_or(0)))
+        });
+        begins.collect()
     }
 
     /// Whether a test is run in a step, by its place ([`SmokeTest::from`]); none: before all of them.

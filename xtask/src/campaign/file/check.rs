@@ -11,7 +11,7 @@ use crate::campaign::exercise::Probe;
 use crate::host::one_line::one_line;
 use crate::host::toml::nearest;
 use crate::kernel::profile::KNOWN;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 /// Everything that is wrong, in no order.
@@ -23,6 +23,8 @@ pub fn check(campaign: &Campaign) -> Vec<Found> {
             .iter()
             .map(|test| test.name.as_str())
             .collect(),
+        ids: campaign.steps.iter().map(|step| step.id.as_str()).collect(),
+        begins: campaign.first_steps(),
         found: Vec::new(),
         more: 0,
     };
@@ -98,6 +100,10 @@ struct Rules<'a> {
     campaign: &'a Campaign,
     /// Names of the smoke tests.
     tests: HashSet<&'a str>,
+    /// Ids of the steps.
+    ids: HashSet<&'a str>,
+    /// Tests that begin with a step, and its place.
+    begins: HashMap<&'a str, usize>,
     found: Vec<Found>,
     /// Mistakes that are only counted.
     more: usize,

@@ -5,6 +5,7 @@ use crate::host::one_line::one_line;
 use crate::host::toml as toml_file;
 use anyhow::anyhow;
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 use std::fmt;
 use std::ops::Range;
 use toml::de::{DeTable, DeValue};
@@ -93,22 +94,24 @@ pub fn look(text: &str) -> (Option<Campaign>, Vec<Problem>) {
         return (None, problems);
     }
     campaign.fill_in();
-    let found = placed(text, super::check::check(&campaign));
-    add(&mut problems, found);
+    problems.extend(placed(text, super::check::check(&campaign)));
+    problems.sort_by_key(|problem| (problem.line, problem.column));
     (Some(campaign), problems)
 }
 
-/// Adds mistakes that were found later, in the order of the file. Of what is wrong already no more is said.
+/// Adds mistakes that were found later, in the order of the file. Of what is wrong already no more is said, nor of more than a person would read.
 pub fn add(problems: &mut Vec<Problem>, more: Vec<Problem>) {
     let place = |problem: &Problem| (problem.line, problem.column);
-    for problem in more {
-        if !problems.iter().any(|known| place(known) == place(&problem)) {
-            problems.push(problem);
-        }
-    }
+    let known: HashSet<(usize, usize)> = problems.iter().map(place).collect();
+    let more = more
+        .into_iter()
+        .filter(|problem| !known.contains(&place(problem)));
+    problems.extend(more.take(MOST.saturating_sub(problems.len())));
     problems.sort_by_key(place);
 }
 
+/// Most mistakes of a file that are told, if they are found one after the other.
+const MOST: usize = 300;
 /// Most mistakes of the parser's that are told.
 const TOLD: usize = 100;
 

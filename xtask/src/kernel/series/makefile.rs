@@ -241,6 +241,7 @@ fn of_folders(folder: &Path, read: &impl Fn(&Path) -> Option<String>) -> Vec<Con
             }
         }
         match at.file_name() {
+            Some(name) if below.as_os_str().is_empty() => below = PathBuf::from(name),
             Some(name) => below = Path::new(name).join(&below),
             None => break,
         }

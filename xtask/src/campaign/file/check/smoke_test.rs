@@ -20,7 +20,11 @@ impl Rules<'_> {
                 "run is empty: it would pass whatever the kernel does",
             );
         }
-        if let Some(from) = test.from.as_ref().filter(|from| !self.has_step(from)) {
+        if let Some(from) = test
+            .from
+            .as_ref()
+            .filter(|from| !self.ids.contains(from.as_str()))
+        {
             let ids = self.campaign.steps.iter().map(|step| step.id.as_str());
             self.unknown(&at(&["from".into()]), "step", from, ids);
         }
@@ -118,21 +122,16 @@ impl Rules<'_> {
         }
     }
 
-    fn has_step(&self, id: &str) -> bool {
-        self.campaign.steps.iter().any(|step| step.id == id)
-    }
-
     /// A test that a step names, and that begins with a later one only.
     pub(super) fn test_too_early(&mut self, at: &[At], name: &str, step: usize) {
-        let test = self.campaign.smoke_tests.iter().find(|test| test.name == name);
-        let Some(test) = test.filter(|test| !self.campaign.has_begun(test, Some(step))) else {
+        let Some(begins) = self.begins.get(name).filter(|begins| **begins > step) else {
             return;
         };
-        let from = test.from.as_deref().unwrap_or_default();
+        let from = self.campaign.steps.get(*begins);
+        let from = from.map_or(String::new(), |step| one_line(&step.id));
         let says = format!(
-            "{} is run from step {} on (its `from`): take it out here, or let it begin earlier",
-            word(name),
-            one_line(from)
+            "{} is run from step {from} on (its `from`): take it out here, or let it begin earlier",
+            word(name)
         );
         self.wrong(at, says);
     }
