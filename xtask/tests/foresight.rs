@@ -2,6 +2,7 @@
 //! `campaign check` names all that is wrong with another one at once. On a small tree, without a board and without make.
 
 use crate::small_git::git;
+use crate::small_series::Rig;
 use assert_cmd::Command;
 use serde_json::Value;
 use std::fs;
@@ -379,4 +380,83 @@ fn a_patch_that_lacks_a_file_or_does_not_apply_is_told() {
             .any(|line| line.starts_with("it does not apply on what stands before it: ")),
         "{told:#?}"
     );
+}
+
+#[test]
+fn a_run_is_refused_for_a_mistake_in_the_file_before_the_board_is_touched() {
+    let bench = Bench::new();
+    bench.campaign();
+    bench.edit("load = [\"vid\", \"wid\"]", "load = [\"xid\"]");
+    let said = bench.xtask(&["bisect-apply", "campaigns/mine.toml", "--yes"], 1);
+    assert!(
+        said.contains("the campaign would go wrong; nothing was touched")
+            && said.contains("it is not there yet"),
+        "{said}"
+    );
+    assert!(!bench.path("project/.lockstep").exists());
+}
+
+/// What the tool says on both its channels.
+fn said(command: &mut Command) -> String {
+    let output = command.assert().success().get_output().clone();
+    String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap()
+}
+
+#[test]
+fn apply_names_what_is_underneath_and_revert_what_it_applied_again() {
+    let rig = Rig::new();
+    let first = said(&mut rig.on_tree(&["apply", "4", "5", "6"]));
+    assert!(!first.contains("on top of what is applied"), "{first}");
+    assert!(
+        first.contains("new Kconfig symbols: V_NEW;")
+            && first.contains("next: ")
+            && first.contains("--fragment FILE"),
+        "{first}"
+    );
+    let text = said(&mut rig.on_tree(&["revert", "5"]));
+    assert!(text.contains("applied again without it: w: reword"), "{text}");
+
+    // Another series on the same tree.
+    let other = rig.path("other");
+    fs::create_dir_all(&other).unwrap();
+    let name = "0001-v-two.patch";
+    let patch = "From: A <a@b.c>\nDate: Tue, 3 Mar 2026 10:11:12 +0000\nSubject: [PATCH] v: a header\n\nWhy.\n\n---\n\
+        diff --git a/drivers/v/Makefile b/drivers/v/Makefile\n--- a/drivers/v/Makefile\n+++ b/drivers/v/Makefile\n@@ -1,3 +1,4 @@\n \
+        obj-$(CONFIG_V) += v-core.o\n v-core-y := core.o\n obj-$(CONFIG_W) += w.o\n+obj-$(CONFIG_V) += forgotten.o\n";
+    fs::write(other.join(name), patch).unwrap();
+    let mut command = rig.xtask(&["apply", "1", "--series"]);
+    let text = said(command.arg(&other).arg("--kernel").arg(&rig.kernel));
+    assert!(text.contains("on top of what is applied and not of"), "{text}");
+    assert!(text.contains("v: add a function; w: reword"), "{text}");
+    assert!(
+        text.contains(
+            "the patch lacks a file: drivers/v/Makefile lists forgotten.o, and there is no source of it"
+        ),
+        "{text}"
+    );
+    let mut command = rig.xtask(&["series", "check", "--series"]);
+    let output = command
+        .arg(&other)
+        .arg("--kernel")
+        .arg(&rig.kernel)
+        .assert()
+        .code(3)
+        .get_output()
+        .clone();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("lists forgotten.o"), "{text}");
+}
+
+#[test]
+fn the_place_of_the_source_is_told() {
+    let bench = Bench::new();
+    let repository = bench.path("cache/linux/7.3.4-1");
+    for words in [&["doctor"][..], &["series", "--series", "mine"]] {
+        let output = bench.command(words).assert().get_output().clone();
+        let text = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
+        assert!(
+            text.contains(&format!("git repository {}", repository.display())),
+            "{words:?}: {text}"
+        );
+    }
 }

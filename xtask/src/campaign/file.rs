@@ -10,7 +10,6 @@ pub mod people;
 pub mod present;
 pub mod problem;
 pub mod schema;
-pub mod skeleton;
 pub mod smoke_test;
 
 pub use asks::{Asks, SoakAsked, minutes};

@@ -9,3 +9,4 @@ pub mod ahead;
 pub mod alternatives;
 pub mod mistakes;
 pub mod proposal;
+pub mod skeleton;

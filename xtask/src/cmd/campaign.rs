@@ -4,10 +4,11 @@ use super::Context;
 use super::open_tree::Where;
 use crate::campaign::build;
 use crate::campaign::file::problem::{self, Found, Problem};
-use crate::campaign::file::{Campaign, Kernel, present, read, schema, skeleton};
+use crate::campaign::file::{Campaign, Kernel, present, read, schema};
 use crate::campaign::foresight::ahead::{Ahead, Below};
 use crate::campaign::foresight::mistakes;
 use crate::campaign::foresight::proposal::{self, Proposal};
+use crate::campaign::foresight::skeleton;
 use crate::exit::Outcome;
 use crate::host::files;
 use crate::host::json::json;
@@ -226,23 +227,30 @@ fn problems_of(context: &Context, file: &Path) -> Result<(Option<Campaign>, Vec<
             &mut problems,
             problem::placed(&text, present::missing(campaign, project)),
         );
-        problem::add(
-            &mut problems,
-            problem::placed(&text, on_the_tree(context, campaign)?),
-        );
+        let found = on_the_tree(context, campaign, campaign.tree.as_deref())?;
+        problem::add(&mut problems, problem::placed(&text, found.of_patches));
+        problem::add(&mut problems, problem::placed(&text, found.of_file));
     }
     Ok((campaign, problems))
 }
 
-/// What the campaign's tree shows to be wrong; nothing where there is none to look at.
-pub fn on_the_tree(context: &Context, campaign: &Campaign) -> Result<Vec<Found>> {
+/// What a tree shows to be wrong with a campaign.
+#[derive(Default)]
+pub(super) struct OnTheTree {
+    /// With the patches themselves.
+    of_patches: Vec<Found>,
+    /// With what the file says.
+    of_file: Vec<Found>,
+}
+
+/// What the tree (Debian's newest without one) shows to be wrong; nothing where there is none to look at.
+fn on_the_tree(context: &Context, campaign: &Campaign, tree: Option<&Path>) -> Result<OnTheTree> {
     let project = &context.folders.project;
-    let tree = campaign.tree.as_deref();
     let there = tree.is_none_or(|tree| tree.exists());
     let place = Place::of(&context.folders.cache, tree).ok().filter(|_| there);
     // What it lacks of its series is told already.
     let (Some(place), Ok(patches)) = (place, build::patches(project, campaign)) else {
-        return Ok(Vec::new());
+        return Ok(OnTheTree::default());
     };
     let base = match &campaign.kernel.base {
         _ if campaign.kernel.begins_from_nothing(&campaign.board) => Some(Below::Nothing),
@@ -257,7 +265,28 @@ pub fn on_the_tree(context: &Context, campaign: &Campaign) -> Result<Vec<Found>>
         patches,
     )?;
     let below = base.unwrap_or(Below::Unknown);
-    Ok(mistakes::of(campaign, &ahead, &below, project))
+    Ok(OnTheTree {
+        of_patches: mistakes::of_patches(campaign, &ahead),
+        of_file: mistakes::of_file(campaign, &ahead, &below, project),
+    })
+}
+
+/// Errors where the tree shows a mistake in the file of a campaign that is to be run, so that no board is touched for it. A patch that does not
+/// apply is judged in its turn.
+pub(super) fn refuse_mistakes(
+    context: &Context,
+    file: &Path,
+    campaign: &Campaign,
+    tree: Option<&Path>,
+) -> Result<()> {
+    let found = on_the_tree(context, campaign, tree)?.of_file;
+    if found.is_empty() {
+        return Ok(());
+    }
+    let text = read(&context.folders.project.join(file))?;
+    let problems = problem::placed(&text, found);
+    Err(problem::error(&file.display().to_string(), &problems))
+        .context("the campaign would go wrong; nothing was touched")
 }
 
 fn check(context: &Context, named: &[PathBuf]) -> Result<Outcome> {

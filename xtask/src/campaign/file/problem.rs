@@ -111,7 +111,7 @@ pub fn add(problems: &mut Vec<Problem>, more: Vec<Problem>) {
 }
 
 /// Most mistakes of a file that are told, if they are found one after the other.
-const MOST: usize = 300;
+const MOST: usize = 200;
 /// Most mistakes of the parser's that are told.
 const TOLD: usize = 100;
 

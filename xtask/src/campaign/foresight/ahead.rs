@@ -5,6 +5,7 @@ use crate::kernel::build::Base;
 use crate::kernel::kconfig::{Config, Definitions, Foretold, Request, Tri, Value};
 use crate::kernel::patch::Patch;
 use crate::kernel::place::{BRANCH, Place};
+use crate::kernel::series::lacking::{self, Lacking};
 use crate::kernel::series::makefile::{self, Makefile, Way, is_makefile};
 use crate::kernel::toolchain::KERNEL_ARCH;
 use crate::kernel::tree::{Stack, Stages};
@@ -195,34 +196,19 @@ impl<'a> Ahead<'a> {
             .collect()
     }
 
-    /// Objects that a patch (from 0) puts into a Makefile and for which there is no source file: Makefile and object.
-    pub fn without_source(&self, patch: usize) -> Vec<(PathBuf, String)> {
+    /// Objects that a patch (from 0) puts into a Makefile and for which there is no source file.
+    pub fn without_source(&self, patch: usize) -> Vec<Lacking> {
+        let text = |stage: usize, path: &Path| self.text(stage, path);
         let stage = patch.saturating_add(1);
-        let mut found = Vec::new();
-        let files = self.patches.get(patch).map(|patch| patch.touched_files());
-        for path in files.into_iter().flatten().filter(|path| is_makefile(path)) {
-            let before = self
-                .text(patch, path)
-                .map(|text| listed(&text))
-                .unwrap_or_default();
-            let Some(text) = self.text(stage, path) else {
-                continue;
-            };
-            let makefile = Makefile::parse(&text);
-            let folder = path.parent().unwrap_or(Path::new(""));
-            for object in listed(&text).difference(&before) {
-                let stem = object.trim_end_matches(".o");
-                let source = |ending: &&str| self.has_file(stage, &folder.join(format!("{stem}.{ending}")));
-                // A rule of its own makes it, or another Makefile further down.
-                let is_made = makefile.is_made_of_others(object)
-                    || text.contains(&format!("/{stem}."))
-                    || stem.contains('.');
-                if !is_made && !["c", "S", "rs"].iter().any(source) {
-                    found.push((path.to_path_buf(), object.clone()));
-                }
-            }
-        }
-        found
+        let Some(of) = self.patches.get(patch) else {
+            return Vec::new();
+        };
+        lacking::of(
+            of,
+            &|path| text(patch, path),
+            &|path| text(stage, path),
+            &|path| self.has_file(stage, path),
+        )
     }
 
     /// Whether the patches behind one (from 0) apply without it too.
@@ -232,14 +218,6 @@ impl<'a> Ahead<'a> {
             .apply_without(&self.stack, from, &self.patches)
             .unwrap_or(false)
     }
-}
-
-/// The objects of a Makefile's lists.
-fn listed(text: &str) -> BTreeSet<String> {
-    let makefile = Makefile::parse(text);
-    let objects = makefile.objects.into_iter().map(|(object, _)| object);
-    let parts = makefile.parts.into_iter().flat_map(|(.., objects)| objects);
-    objects.chain(parts).collect()
 }
 
 fn is_kconfig(path: &Path) -> bool {

@@ -11,9 +11,36 @@ use crate::kernel::kconfig::{Foretold, Fragment, Need, Request, Tri};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// The mistakes of a campaign, whose steps are the patches of `ahead`, in their order. `project` is the folder that paths are relative to.
-/// Fragments that cannot be read are passed over: they are told by others.
-pub fn of(campaign: &Campaign, ahead: &Ahead, below: &Below, project: &Path) -> Vec<Found> {
+/// What is wrong with the patches of a campaign themselves: one does not apply, one lacks a file. A run judges such a patch in its turn.
+pub fn of_patches(campaign: &Campaign, ahead: &Ahead) -> Vec<Found> {
+    let mut found = Vec::new();
+    for index in 0..campaign.steps.len() {
+        let mut wrong = |message: String| {
+            found.push(Found {
+                at: vec!["step".into(), index.into(), "patch".into()],
+                message,
+                meant: None,
+            });
+        };
+        if let Some((refused, why)) = ahead.refused()
+            && refused == index
+        {
+            let why: Vec<String> = why.lines().map(one_line).collect();
+            wrong(format!(
+                "it does not apply on what stands before it: {}",
+                why.join("; ")
+            ));
+        }
+        for lacking in ahead.without_source(index) {
+            wrong(lacking.to_string());
+        }
+    }
+    found
+}
+
+/// The mistakes of a campaign's file, whose steps are the patches of `ahead`, in their order. `project` is the folder that paths are relative
+/// to. Fragments that cannot be read are passed over: they are told by others.
+pub fn of_file(campaign: &Campaign, ahead: &Ahead, below: &Below, project: &Path) -> Vec<Found> {
     let mut look = Look {
         campaign,
         ahead,
@@ -102,21 +129,6 @@ impl Look<'_> {
 
     fn step(&mut self, index: usize, step: &Step) {
         let at = |rest: &[At]| -> Vec<At> { [&["step".into(), index.into()], rest].concat() };
-        if let Some((refused, why)) = self.ahead.refused()
-            && refused == index
-        {
-            let why: Vec<String> = why.lines().map(one_line).collect();
-            let says = format!("it does not apply on what stands before it: {}", why.join("; "));
-            self.wrong(at(&["patch".into()]), says, None);
-        }
-        for (makefile, object) in self.ahead.without_source(index) {
-            let says = format!(
-                "the patch lacks a file: {} lists {}, and there is no source of it (`git add` and make the patch again; a .gitignore may hide it)",
-                makefile.display(),
-                one_line(&object)
-            );
-            self.wrong(at(&["patch".into()]), says, None);
-        }
         let stage = index.saturating_add(1);
         for (key, names) in [("load", &step.load), ("rebuild", &step.rebuild)] {
             for (number, name) in names.iter().enumerate().filter(|(_, name)| *name != ALL) {

@@ -1,7 +1,8 @@
 //! The campaign file that `cargo xtask campaign new` writes: short, with what is known of the series put in, and what a person has to decide
 //! said where it has to be said.
 
-use crate::campaign::foresight::proposal::{Brought, Proposal};
+use super::proposal::{Brought, Proposal};
+use crate::campaign::file::schema;
 use crate::kernel::patch::Patch;
 
 /// What a new campaign is about.
@@ -39,7 +40,7 @@ pub fn text(new: &New) -> String {
          {tests}\
          # The same tests at once, for as long as a fault may need to show.\n\
          # [soak]\n# minutes = 10\n",
-        schema = super::schema::FILE,
+        schema = schema::FILE,
         name = new.name,
         board = new.board,
         series = new.series,
