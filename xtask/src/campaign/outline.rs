@@ -49,8 +49,7 @@ impl Outline {
             while let Some(next) = lines.next_if(|next| definition(next).is_none()) {
                 all.push(next);
                 // A declaration that goes over several lines ends before any body begins.
-                ended =
-                    next.starts_with('}') || (next.ends_with(");") && !all.iter().any(|line| *line == "{"));
+                ended = next.starts_with('}') || (next.ends_with(");") && !all.contains(&"{"));
                 if ended {
                     break;
                 }

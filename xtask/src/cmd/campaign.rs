@@ -36,12 +36,15 @@ pub struct CampaignCommand {
 enum Verb {
     /// Write a campaign file for a series: short, valid, with what has to be decided said in it
     #[command(
-        after_help = "Example:\n  cargo xtask campaign new mine --series patches/release-fences --board virtual"
+        after_help = "The tree is looked at as it is after each patch: modules are loaded from the step on that has them, functions that a \
+                      tracer can find are put in, and what builds the code of the patches (new Kconfig symbols and what they depend on) goes into \
+                      fragments, kconfig-fragments/NAME-PATCH.config. Nothing is written over.\n\nExample:\n  cargo xtask campaign new mine --series patches/release-fences --board virtual"
     )]
     New(New),
-    /// Look for mistakes: each with file, line and column; change nothing
+    /// Look for mistakes: all of them, each with file, line and column; change nothing
     #[command(
-        after_help = "Without a file all of `campaigns/` are checked.\n\nExample:\n  cargo xtask campaign check campaigns/iter6.toml"
+        after_help = "Beside the file itself: what it names, and what the kernel tree shows after each patch (modules and Kconfig symbols that \
+                      are not there yet, code that the configuration leaves out, patches that do not apply or lack a file). Without a file all of `campaigns/` are checked.\n\nExample:\n  cargo xtask campaign check campaigns/iter6.toml"
     )]
     Check {
         /// Campaign files

@@ -96,14 +96,13 @@ pub fn of(new: New, ahead: &Ahead) -> Proposal {
     };
     // What the tree has without the patches belongs into every kernel, so that the baseline can be compared with.
     let kernel = look.for_every_kernel();
-    let scopes: Vec<Scope> = (0..new.series.patches.len())
-        .map(|patch| look.scope(patch))
-        .collect();
+    let patches = || new.series.patches.iter().enumerate();
+    let scopes: Vec<Scope> = patches().map(|(index, patch)| look.scope(index, patch)).collect();
     let mut steps = Vec::new();
-    for patch in 0..new.series.patches.len() {
-        let stage = patch.saturating_add(1);
-        let fragment = look.for_step(patch);
-        let own: &Scope = scopes.get(patch).unwrap_or(&NOTHING);
+    for (index, patch) in patches() {
+        let stage = index.saturating_add(1);
+        let fragment = look.for_step(index, patch);
+        let own: &Scope = scopes.get(index).unwrap_or(&NOTHING);
         let foretold = look.foretold(stage);
         let load = look.modules(&scopes, stage, foretold.as_ref());
         let is_new = |module: &&String| look.ahead.module_since(module) == Some(stage);
@@ -116,10 +115,10 @@ pub fn of(new: New, ahead: &Ahead) -> Proposal {
             },
             new_modules: new_modules.filter(is_new).cloned().collect(),
             load,
-            exercise: functions(&new.series.patches[patch], &|file| ahead.text(stage, file)),
-            not_built: foretold.map_or(Vec::new(), |foretold| look.not_built(patch, &foretold)),
+            exercise: functions(patch, &|file| ahead.text(stage, file)),
+            not_built: foretold.map_or(Vec::new(), |foretold| look.not_built(index, &foretold)),
             fragment,
-            stands_alone: look.stands_alone(patch),
+            stands_alone: look.stands_alone(index),
         });
     }
     Proposal { kernel, steps }
@@ -135,11 +134,9 @@ struct Look<'a> {
 }
 
 impl Look<'_> {
-    fn scope(&self, patch: usize) -> Scope {
-        let stage = patch.saturating_add(1);
-        scope::of(&self.new.series.patches[patch], |path| {
-            self.ahead.text(stage, path)
-        })
+    fn scope(&self, index: usize, patch: &Patch) -> Scope {
+        let stage = index.saturating_add(1);
+        scope::of(patch, |path| self.ahead.text(stage, path))
     }
 
     fn patches(&self) -> std::ops::Range<usize> {
@@ -201,10 +198,10 @@ impl Look<'_> {
         self.wanted(&settings, &format!("{}.config", self.new.name), text)
     }
 
-    fn for_step(&mut self, patch: usize) -> Option<Wanted> {
-        let stage = patch.saturating_add(1);
-        let mut symbols = self.off(patch);
-        let own = needs::new_symbols(&self.new.series.patches[patch]);
+    fn for_step(&mut self, index: usize, patch: &Patch) -> Option<Wanted> {
+        let stage = index.saturating_add(1);
+        let mut symbols = self.off(index);
+        let own = needs::new_symbols(patch);
         let askable = {
             let foretold = self
                 .ahead
@@ -216,7 +213,7 @@ impl Look<'_> {
         symbols.extend(askable);
         symbols.dedup();
         let settings = self.bring(stage, &symbols);
-        let short = self.new.series.patches[patch].short_name();
+        let short = patch.short_name();
         let text = format!(
             "# What builds the code of {short}: the symbols are there once it is applied, and not before."
         );
