@@ -9,6 +9,7 @@ mod breaks;
 mod debian_board;
 mod extlinux_uboot;
 mod fat_power_cut;
+mod first_campaign;
 mod held_lock;
 mod imported_kernel;
 mod kconfig_truth;

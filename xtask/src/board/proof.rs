@@ -89,7 +89,9 @@ pub enum Subject {
     BootId,
     /// Whether the lock checker still looks.
     Lockdep,
-    /// A module that has to be loaded, or that is.
+    /// Whether a module that has to be loaded is. It says nothing about which kernel runs.
+    Loaded(String),
+    /// Of which build a module is that is loaded.
     Module(String),
 }
 
@@ -101,6 +103,7 @@ impl fmt::Display for Subject {
             Subject::Nonce => "nonce of this deploy",
             Subject::BootId => "new boot id",
             Subject::Lockdep => "lockdep alive (debug_locks)",
+            Subject::Loaded(name) => return write!(out, "loading of module {}", one_line(name)),
             Subject::Module(name) => return write!(out, "module {}", one_line(name)),
         })
     }
@@ -276,7 +279,7 @@ pub fn prove(expected: &Expected, seen: &Seen) -> Proof {
         let name = name.replace('-', "_");
         if !seen.modules.contains_key(&name) {
             facts.push(fact(
-                Subject::Module(name),
+                Subject::Loaded(name),
                 State::Mismatch,
                 "loaded",
                 "not loaded",

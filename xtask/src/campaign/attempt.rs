@@ -9,6 +9,7 @@ use kernel_log::finding::Finding;
 use std::collections::BTreeSet;
 
 /// What one boot is asked for.
+#[derive(Clone)]
 pub struct Asked<'a> {
     /// Row of the plan.
     pub row: &'a str,

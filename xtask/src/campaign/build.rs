@@ -2,7 +2,8 @@
 
 use super::ahead::{Ahead, Finished};
 use super::decode::{self, Traced};
-use super::file::{Campaign, Kernel};
+use super::file::{Campaign, Kernel, Step};
+use super::foresight::after_build::{self, Faults};
 use super::hints;
 use super::job::{Built, Job};
 use super::ours;
@@ -10,6 +11,7 @@ use super::record::PatchRecord;
 use super::screen::Screen;
 use super::stopwatch::Stopwatch;
 use crate::kernel::build::{Base, Builder, Profile, alone_in};
+use crate::kernel::built::BuiltIn;
 use crate::kernel::changes;
 use crate::kernel::debug_files::DebugFiles;
 use crate::kernel::patch::Patch;
@@ -269,6 +271,19 @@ impl Workshop {
     pub fn drop_ahead(&mut self) -> Result<()> {
         self.ahead = None;
         stage::discard(&self.staging_ahead())
+    }
+
+    /// What a step asks of what was built last and does not get. Errors: the build folder has no kernel in it.
+    pub fn faults(&self, step: &Step) -> Result<Faults> {
+        let files = find(&self.patches, &step.patch)?.touched_files();
+        let files: Vec<PathBuf> = files.into_iter().map(Path::to_path_buf).collect();
+        let build = BuiltIn {
+            tree: self.tree.path(),
+            out: &self.place.builds.join(&self.profile.name),
+            arch: self.toolchain.arch.folder,
+        };
+        after_build::of_step(step, &files, &build)
+            .with_context(|| format!("looking at what step {} asks of its build", step.id))
     }
 
     fn staging(&self) -> PathBuf {

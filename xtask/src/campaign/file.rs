@@ -10,7 +10,6 @@ pub mod people;
 pub mod present;
 pub mod problem;
 pub mod schema;
-pub mod skeleton;
 pub mod smoke_test;
 
 pub use asks::{Asks, SoakAsked, minutes};
@@ -165,6 +164,24 @@ impl Default for Kernel {
     }
 }
 
+impl Kernel {
+    /// The fragments of its profile, for a board; none where there is no such profile.
+    pub fn fragments_of_profile(&self, board: &str) -> Vec<PathBuf> {
+        // A board of one's own has a configuration already: the one that it runs, where the campaign names no other.
+        let below = match self.begins_from_nothing(board) {
+            true => Below::Nothing,
+            false => Below::Config,
+        };
+        let profile = Profile::named(Path::new(""), &self.profile, below);
+        profile.map(|profile| profile.fragments).unwrap_or_default()
+    }
+
+    /// Whether the fragments are laid upon nothing (allnoconfig): those of the virtual board, which is made here.
+    pub fn begins_from_nothing(&self, board: &str) -> bool {
+        self.base.is_none() && board == VIRTUAL
+    }
+}
+
 /// Rules about kernel-log lines.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -205,7 +222,11 @@ pub struct Step {
     /// Modules to load before the smoke tests, and to prove by build id.
     #[serde(default)]
     pub load: Vec<String>,
-    /// Smoke tests; all of them where it is left out.
+    /// Files or folders of the patch that this configuration does not build, on purpose: code for other machines. Without it a build that lacks
+    /// code of the patch is refused.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_built: Vec<PathBuf>,
+    /// Smoke tests; all of them where it is left out, but those of later steps (`from`).
     #[serde(default = "all")]
     pub smoke: Vec<String>,
     /// Exit status of a smoke test in this step, where it differs from the test's own.
@@ -336,13 +357,7 @@ impl Campaign {
     /// Puts in what the file leaves out and another key decides: the fragments of the profile, and names for [`ALL`].
     fn fill_in(&mut self) {
         if self.kernel.fragments.is_empty() {
-            // A board of one's own has a configuration already: the one that it runs, where the campaign names no other.
-            let below = match (&self.kernel.base, self.board.as_str()) {
-                (None, VIRTUAL) => Below::Nothing,
-                _ => Below::Config,
-            };
-            let profile = Profile::named(Path::new(""), &self.kernel.profile, below);
-            self.kernel.fragments = profile.map(|profile| profile.fragments).unwrap_or_default();
+            self.kernel.fragments = self.kernel.fragments_of_profile(&self.board);
         }
         if !self.kernel.fragments.is_empty() {
             profile::ends_by_itself(&mut self.kernel.fragments);
@@ -353,12 +368,24 @@ impl Campaign {
                 self.modules.push(module.clone());
             }
         }
-        let names: Vec<String> = self.smoke_tests.iter().map(|test| test.name.clone()).collect();
-        let tests = self.steps.iter_mut().map(|step| &mut step.smoke);
-        for list in tests.chain(self.soak.as_mut().map(|soak| &mut soak.tests)) {
-            if *list == [ALL] {
-                list.clone_from(&names);
+        let all = self.steps.len();
+        let begins = self.first_steps();
+        let begins: Vec<(String, Option<usize>)> = self
+            .smoke_tests
+            .iter()
+            .map(|test| (test.name.clone(), begins.get(test.name.as_str()).copied()))
+            .collect();
+        let names = |last: usize| -> Vec<String> {
+            let tests = begins.iter().filter(|(_, begins)| *begins <= Some(last));
+            tests.map(|(name, _)| name.clone()).collect()
+        };
+        for (index, step) in self.steps.iter_mut().enumerate() {
+            if step.smoke == [ALL] {
+                step.smoke = names(index);
             }
+        }
+        if let Some(soak) = self.soak.as_mut().filter(|soak| soak.tests == [ALL]) {
+            soak.tests = names(all);
         }
     }
 
@@ -399,10 +426,10 @@ impl Campaign {
 
     /// What the fragments are laid upon, in words.
     pub fn base_text(&self) -> String {
-        match (&self.kernel.base, self.board.as_str()) {
-            (Some(path), _) => path.display().to_string(),
-            (None, VIRTUAL) => "nothing (allnoconfig)".into(),
-            (None, board) => format!("the configuration that vanilla on {board} runs with"),
+        match &self.kernel.base {
+            Some(path) => path.display().to_string(),
+            None if self.kernel.begins_from_nothing(&self.board) => "nothing (allnoconfig)".into(),
+            None => format!("the configuration that vanilla on {} runs with", self.board),
         }
     }
 }

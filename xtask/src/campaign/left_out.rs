@@ -29,16 +29,35 @@ pub fn expected(campaign: &Campaign, step: &Step, is_left_out: impl Fn(&Step) ->
     let Some(at) = at else { return step.clone() };
     let with_all = exits(campaign, at.saturating_add(1), |_| false);
     let mut step = step.clone();
+    step.smoke = tests_without(campaign, &step, &is_left_out);
     let without = exits(campaign, at.saturating_add(1), is_left_out).into_iter();
     step.exit
         .extend(without.filter(|(test, exit)| with_all.get(test) != Some(exit)));
     step
 }
 
+/// The tests of a step without those that begin with a step whose patch is not there: what they need is not there either.
+fn tests_without(campaign: &Campaign, step: &Step, is_missing: impl Fn(&Step) -> bool) -> Vec<String> {
+    let needs_missing = |name: &String| {
+        let test = campaign.smoke_tests.iter().find(|test| test.name == *name);
+        let from = test.and_then(|test| test.from.as_ref());
+        from.is_some_and(|from| {
+            campaign
+                .steps
+                .iter()
+                .any(|step| step.id == *from && is_missing(step))
+        })
+    };
+    let kept = step.smoke.iter().filter(|name| !needs_missing(name));
+    kept.cloned().collect()
+}
+
 /// The step as it is asked of a kernel without its patch: the same tests and soak, with the results that they had before it.
 pub fn before(campaign: &Campaign, step: &Step, is_left_out: impl Fn(&Step) -> bool) -> Step {
     let at = campaign.steps.iter().position(|known| known.id == step.id);
+    let smoke = tests_without(campaign, step, |known| known.id == step.id || is_left_out(known));
     Step {
+        smoke,
         exit: exits(campaign, at.unwrap_or(0), is_left_out),
         exercise: Vec::new(),
         tamper: None,
@@ -85,6 +104,33 @@ mod tests {
         // Those before it, whose verdicts stand when a run goes on without it.
         assert!(unchanged("0008")[0] && !unchanged("0008")[2]);
         assert_eq!(unchanged("0009")[..2], [true; 2]);
+    }
+
+    #[test]
+    fn a_test_that_begins_with_a_patch_is_not_run_without_it() {
+        let mut campaign = campaign();
+        campaign.smoke_tests[1].from = Some("2.2".into());
+        let name = campaign.smoke_tests[1].name.clone();
+        campaign.steps[2].smoke = vec![name.clone(), "vim2m-fence".into()];
+        campaign.steps[1].smoke = vec![name.clone()];
+        assert!(
+            campaign
+                .tests_of_baseline()
+                .tests
+                .iter()
+                .all(|(test, _)| test.name != name)
+        );
+        let third = &campaign.steps[2];
+        assert_eq!(
+            expected(&campaign, third, |step| step.id == "2.2").smoke,
+            ["vim2m-fence"]
+        );
+        assert_eq!(
+            expected(&campaign, third, |step| step.id == "2.1").smoke,
+            third.smoke
+        );
+        assert!(before(&campaign, &campaign.steps[1], |_| false).smoke.is_empty());
+        assert_eq!(before(&campaign, third, |_| false).smoke, third.smoke);
     }
 
     #[test]

@@ -20,6 +20,7 @@ pub mod escalation;
 pub mod estimates;
 pub mod exercise;
 pub mod file;
+pub mod foresight;
 #[allow(
     clippy::indexing_slicing,
     reason = "an index of a step is of the plan, which is made of the same steps"
@@ -40,6 +41,7 @@ pub mod left_out;
 pub mod live;
 pub mod notify;
 pub mod ours;
+pub mod outline;
 pub mod overrule;
 pub mod pace;
 #[allow(

@@ -76,17 +76,17 @@ fn each_once(names: impl Iterator<Item = String>) -> Vec<String> {
 }
 
 /// Whether the line says so in a word of its own (`noinline` is the contrary).
-fn is_inline(code: &str) -> bool {
+pub(super) fn is_inline(code: &str) -> bool {
     code.split(|c: char| !is_word(c))
         .any(|word| matches!(word, "inline" | "__inline" | "__always_inline"))
 }
 
-fn is_word(c: char) -> bool {
+pub(super) fn is_word(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_'
 }
 
 /// The name of the function whose definition begins with this line.
-fn definition(line: &str) -> Option<String> {
+pub(super) fn definition(line: &str) -> Option<String> {
     let line = line.trim_end();
     let (head, _) = line.split_once('(')?;
     let begins = head.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');

@@ -216,10 +216,16 @@ fn prove_way_back(context: &Context, protected: &Protected, permit: &Permit) -> 
     Ok(facts)
 }
 
-/// Puts the files of the smoke tests where the tests run, through the one writer.
-fn push(context: &Context, protected: &Protected) -> Result<String> {
+/// What is put into the folder of the smoke tests where no test pushes anything: the tests run there all the same.
+const NOTE: (&str, &[u8]) = (
+    "README",
+    b"Lockstep's smoke tests run here. It is made again when it is needed, and may be deleted.\n",
+);
+
+/// The files of the smoke tests, below the folder where the tests run: at least one, so that the folder is there.
+fn smoke_puts(smoke_files: &[(String, PathBuf)]) -> Result<Vec<Put>> {
     let mut puts = Vec::new();
-    for (name, path) in context.smoke_files {
+    for (name, path) in smoke_files {
         puts.push(Put {
             target: PathBuf::from(name),
             source: Source::HostFile(path.clone()),
@@ -231,6 +237,23 @@ fn push(context: &Context, protected: &Protected) -> Result<String> {
             keep: None,
         });
     }
+    if puts.is_empty() {
+        let (name, text) = NOTE;
+        puts.push(Put {
+            target: PathBuf::from(name),
+            source: Source::Bytes(text.to_vec()),
+            sha256: files::sha256(text),
+            size: text.len() as u64,
+            mode: 0o644,
+            keep: None,
+        });
+    }
+    Ok(puts)
+}
+
+/// Puts the files of the smoke tests where the tests run, through the one writer.
+fn push(context: &Context, protected: &Protected) -> Result<String> {
+    let puts = smoke_puts(context.smoke_files)?;
     Writer::new(context.board, protected)
         .put(Path::new(SMOKE_FOLDER), &puts)
         .context("pushing what the smoke tests need")?;
@@ -265,4 +288,20 @@ pub fn vanilla_stands(board: &dyn Board, protected: &Protected) -> Result<Vec<St
         ),
         slot,
     ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_folder_of_the_smoke_tests_is_made_even_where_nothing_is_pushed() {
+        assert_eq!(smoke_puts(&[]).unwrap().len(), 1);
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("pixels");
+        std::fs::write(&program, "x").unwrap();
+        let puts = smoke_puts(&[("pixels".into(), program)]).unwrap();
+        assert_eq!(puts.len(), 1);
+        assert_eq!(puts[0].target, Path::new("pixels"));
+    }
 }

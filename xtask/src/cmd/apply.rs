@@ -5,10 +5,13 @@ use super::open_tree::{Where, open, tell_base};
 use crate::exit::Outcome;
 use crate::host::json::json;
 use crate::kernel::place::{BRANCH, Place};
-use crate::kernel::series::{Refusal, Series, may_apply};
+use crate::kernel::series::makefile::is_makefile;
+use crate::kernel::series::{Refusal, Series, lacking, may_apply, needs};
 use crate::kernel::tree::{How, Stack, short};
 use crate::ui;
 use anyhow::{Result, bail};
+use std::collections::BTreeMap;
+use std::path::Path;
 
 /// Arguments of `cargo xtask apply`.
 #[derive(Debug, clap::Args)]
@@ -49,7 +52,15 @@ impl Apply {
         let todo = in_order(&series, &stack, &wanted, &self.which.flags())?;
         tell_base(context, &stack, &series.made_on)?;
         stack.check_all(&todo.iter().map(|at| &series.patches[*at]).collect::<Vec<_>>())?;
+        let foreign = foreign(&series, &stack)?;
         drop(stack);
+        if !foreign.is_empty() && !todo.is_empty() {
+            context.ui.say(&format!(
+                "on top of what is applied and not of {}: {}",
+                series.folder.display(),
+                foreign.join("; ")
+            ));
+        }
         for at in wanted.iter().filter(|at| !todo.contains(at)) {
             context.ui.say(&format!(
                 "{} is applied already",
@@ -64,9 +75,16 @@ impl Apply {
             tree.made_on(revision)?;
         }
         let mut commits = Vec::new();
+        let mut symbols = Vec::new();
         for at in todo {
             let patch = &series.patches[at];
+            let makefiles = patch.touched_files().into_iter().filter(|path| is_makefile(path));
+            let before: BTreeMap<&Path, Option<String>> = {
+                let read = tree.files()?;
+                makefiles.map(|path| (path, read(path))).collect()
+            };
             let applied = tree.apply(patch)?;
+            symbols.extend(needs::new_symbols(patch));
             let merged = if applied.how == How::ThreeWay {
                 " (merged: its context is another one here)"
             } else {
@@ -79,20 +97,38 @@ impl Apply {
                 patch.subject,
                 ui::count(applied.files.len(), "file")
             ));
+            let after = tree.files()?;
+            let lacking = lacking::of(
+                patch,
+                &|path| before.get(path).cloned().flatten(),
+                &after,
+                &|path| tree.path().join(path).is_file(),
+            );
+            lacking
+                .iter()
+                .for_each(|lacking| context.ui.warn(&lacking.to_string()));
             commits.push(json!({
                 "patch": patch.name, "commit": applied.commit, "files": ui::path_names(&applied.files), "merged": applied.how == How::ThreeWay
             }));
         }
-        context.ui.json(
-            &json!({ "tree": ui::path_name(tree.path()), "branch": tree.branch(), "applied": commits }),
-        )?;
+        context.ui.json(&json!({
+            "tree": ui::path_name(tree.path()), "branch": tree.branch(), "applied": commits, "underneath": foreign
+        }))?;
         context.ui.say(&format!(
             "the tree is {} on {}",
             tree.path().display(),
             tree.branch()
         ));
+        let mut fragment = "";
+        if !symbols.is_empty() {
+            context.ui.say(&format!(
+                "new Kconfig symbols: {}; a fragment has to ask for what they build (`cargo xtask campaign new` writes one)",
+                symbols.join(", ")
+            ));
+            fragment = " --fragment FILE";
+        }
         context.ui.say(&format!(
-            "next: cargo xtask build-debug-kernel{}",
+            "next: cargo xtask build-debug-kernel{}{fragment}",
             self.which.kernel_flag()
         ));
         Ok(Outcome::Success)
@@ -122,6 +158,14 @@ impl Apply {
         }))?;
         Ok(Outcome::Success)
     }
+}
+
+/// Subjects of the commits on the base that are no patch of the series, oldest first.
+fn foreign(series: &Series, stack: &Stack) -> Result<Vec<String>> {
+    let own: Vec<String> = stack.applied(series)?.into_iter().flatten().collect();
+    let commits = stack.commits()?.into_iter();
+    let foreign = commits.filter(|(commit, _)| !own.contains(commit));
+    Ok(foreign.map(|(_, subject)| subject).collect())
 }
 
 /// The patches of `wanted` that are not applied yet, refused where the order of the series is broken.

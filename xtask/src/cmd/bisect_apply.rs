@@ -110,6 +110,12 @@ impl BisectApply {
         if context.global.dry_run {
             return prepared.tell(context);
         }
+        // A variant that is known to be bad is put in to see what finds it.
+        if self.flags.break_with.is_none() {
+            let campaign = Campaign::load(&context.folders.project.join(&self.campaign))?;
+            let tree = prepared.begin.kernel.as_deref();
+            super::campaign::refuse_mistakes(context, &self.campaign, &campaign, tree)?;
+        }
         let consent = prepared.ask(context)?;
         prepared.run(context, consent)
     }

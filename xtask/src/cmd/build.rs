@@ -4,12 +4,14 @@ use super::Context;
 use super::build_debug_kernel::BuildDebugKernel;
 use super::config::{overridden, verdicts};
 use super::open_tree::open;
+use crate::campaign::foresight::after_build;
 use crate::campaign::screen::Screen;
 use crate::exit::Outcome;
 use crate::host::json::json;
 use crate::host::requirements::{self, Purpose};
 use crate::kernel::arch::Architecture;
 use crate::kernel::build::{Base, Builder, Configured, Made, NotTaken};
+use crate::kernel::built::BuiltIn;
 use crate::kernel::dtb;
 use crate::kernel::image::Scope;
 use crate::kernel::kconfig::Rows;
@@ -21,7 +23,7 @@ use crate::kernel::toolchain::{Family, Toolchain, Wanted, Wrapper};
 use crate::kernel::tree::Tree;
 use crate::manifest::{Kind, Manifest};
 use crate::ui::{Ui, count};
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -233,12 +235,35 @@ fn build(
         made.push(builder.make(&goals, &mut |event| screen.show(event))?);
     }
     screen.end();
+    refuse_absent(flags, builder, scope)?;
     // Each call of make moved the log of the one before aside.
     let last = made.len().saturating_sub(1);
     for (at, made) in made.iter_mut().enumerate().filter(|(at, _)| *at < last) {
         made.log = PathBuf::from(format!("{}.{}", made.log.display(), last.saturating_sub(at)));
     }
     Ok(Built { configured, made })
+}
+
+/// Errors where code of an applied patch is not in the kernel: what was built would show nothing about it. A single folder is no whole kernel.
+fn refuse_absent(flags: &BuildDebugKernel, builder: &Builder, scope: &Scope) -> Result<()> {
+    if matches!(scope, Scope::Folder(_)) {
+        return Ok(());
+    }
+    let built = BuiltIn {
+        tree: &builder.source,
+        out: &builder.out,
+        arch: builder.toolchain.arch.folder,
+    };
+    let (absent, _) = after_build::undeclared(&builder.patched, &flags.not_built, &built);
+    if absent.is_empty() {
+        return Ok(());
+    }
+    let lines: Vec<String> = absent.iter().map(|absent| format!("  {absent}")).collect();
+    bail!(
+        "code of the applied patches is not in this kernel, so nothing was staged:\n{}\nput what brings it into a fragment (`--fragment FILE`), or \
+         name the file with `--not-built`, if this configuration is not meant to build it",
+        lines.join("\n")
+    )
 }
 
 /// Finds the board's own device tree, merges overlays into a copy of it, and looks whether its ramoops region can work. Gives where it is.

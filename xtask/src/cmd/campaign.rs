@@ -2,15 +2,21 @@
 
 use super::Context;
 use super::open_tree::Where;
-use crate::campaign::file::problem::{self, Problem};
-use crate::campaign::file::{Campaign, present, read, schema, skeleton};
+use crate::campaign::build;
+use crate::campaign::file::problem::{self, Found, Problem};
+use crate::campaign::file::{Campaign, Kernel, present, read, schema};
+use crate::campaign::foresight::ahead::{Ahead, Below};
+use crate::campaign::foresight::mistakes;
+use crate::campaign::foresight::proposal::{self, Proposal};
+use crate::campaign::foresight::skeleton;
 use crate::exit::Outcome;
 use crate::host::files;
 use crate::host::json::json;
+use crate::kernel::build::{Base, Profile};
 use crate::kernel::patch::Patch;
 use crate::kernel::place::Place;
 use crate::kernel::series::Series;
-use crate::kernel::series::scope::{self, Scope};
+use crate::kernel::stage;
 use crate::ui::count;
 use anyhow::{Context as _, Result, bail};
 use std::path::{Path, PathBuf};
@@ -30,12 +36,15 @@ pub struct CampaignCommand {
 enum Verb {
     /// Write a campaign file for a series: short, valid, with what has to be decided said in it
     #[command(
-        after_help = "Example:\n  cargo xtask campaign new mine --series patches/release-fences --board virtual"
+        after_help = "The tree is looked at as it is after each patch: modules are loaded from the step on that has them, functions that a \
+                      tracer can find are put in, and what builds the code of the patches (new Kconfig symbols and what they depend on) goes into \
+                      fragments, kconfig-fragments/NAME-PATCH.config. Nothing is written over.\n\nExample:\n  cargo xtask campaign new mine --series patches/release-fences --board virtual"
     )]
     New(New),
-    /// Look for mistakes: each with file, line and column; change nothing
+    /// Look for mistakes: all of them, each with file, line and column; change nothing
     #[command(
-        after_help = "Without a file all of `campaigns/` are checked.\n\nExample:\n  cargo xtask campaign check campaigns/iter6.toml"
+        after_help = "Beside the file itself: what it names, and what the kernel tree shows after each patch (modules and Kconfig symbols that \
+                      are not there yet, code that the configuration leaves out, patches that do not apply or lack a file). Without a file all of `campaigns/` are checked.\n\nExample:\n  cargo xtask campaign check campaigns/iter6.toml"
     )]
     Check {
         /// Campaign files
@@ -88,31 +97,51 @@ impl New {
     fn run(&self, context: &Context) -> Result<Outcome> {
         let project = &context.folders.project;
         let series = Series::open(&project.join(&self.series))?;
+        let kernel = Kernel::default();
+        let mut fragments = kernel.fragments_of_profile(&self.board);
+        let proposal = self.proposal(context, &series, &kernel, &fragments)?;
+        fragments.extend(proposal.kernel.iter().map(|wanted| wanted.path.clone()));
+        let shown: Vec<String> = fragments.iter().map(|path| path.display().to_string()).collect();
         let text = skeleton::text(&skeleton::New {
             name: &self.name,
             board: &self.board,
             series: &self.series.display().to_string(),
             patches: &series.patches,
-            scopes: &scopes(context, &series.patches),
+            proposal: &proposal,
+            fragments: if proposal.kernel.is_some() { &shown } else { &[] },
         });
         let campaign =
             problem::parse(&text).map_err(|problems| problem::error("the new campaign", &problems))?;
-        let missing = problem::placed(&text, present::missing(&campaign, project));
+        let written = proposal.to_write();
+        let missing = problem::placed(&text, present::missing(&without(&campaign, &written), project));
         if !missing.is_empty() {
             return Err(problem::error("the new campaign", &missing));
         }
         let file = Path::new("campaigns").join(format!("{}.toml", self.name));
-        let path = project.join(&file);
-        if files::is_there(&path)? {
-            bail!(
-                "writing a new campaign: {} is there already; choose another name, or edit it",
-                file.display()
-            );
+        for path in written.iter().map(|(path, _)| *path).chain([file.as_path()]) {
+            if files::is_there(&project.join(path))? {
+                bail!(
+                    "writing a new campaign: {} is there already; choose another name, or edit it",
+                    path.display()
+                );
+            }
         }
         if context.global.dry_run {
+            for (path, text) in &written {
+                context
+                    .ui
+                    .text(&format!("# {}:\n{}", path.display(), text.trim_end()));
+            }
             context.ui.text(text.trim_end());
         } else {
-            files::write_atomic(&path, text.as_bytes())?;
+            for (path, text) in &written {
+                files::write_atomic(&project.join(path), text.as_bytes())?;
+                context.ui.line(&format!(
+                    "{} is written: what builds code of the patches",
+                    path.display()
+                ));
+            }
+            files::write_atomic(&project.join(&file), text.as_bytes())?;
             context.ui.line(&format!(
                 "{} is written: {}. Put in smoke tests that run the patches' code.",
                 file.display(),
@@ -123,36 +152,144 @@ impl New {
                 file.display()
             ));
         }
-        context
-            .ui
-            .json(&json!({ "dry_run": context.global.dry_run, "file": file, "text": text }))?;
+        let fragments: Vec<_> = written
+            .iter()
+            .map(|(path, text)| json!({ "file": path, "text": text }))
+            .collect();
+        context.ui.json(
+            &json!({ "dry_run": context.global.dry_run, "file": file, "text": text, "fragments": fragments }),
+        )?;
         Ok(Outcome::Success)
     }
-}
 
-/// What each patch makes make build anew, as the Makefiles of the imported tree tell; nothing before there is one.
-fn scopes(context: &Context, patches: &[Patch]) -> Vec<Scope> {
-    let Ok(place) = Place::of(&context.folders.cache, None) else {
-        return Vec::new();
-    };
-    let read = |path: &Path| std::fs::read_to_string(place.worktree.join(path)).ok();
-    match place.worktree.is_dir() {
-        true => patches.iter().map(|patch| scope::of(patch, read)).collect(),
-        false => Vec::new(),
+    /// What the imported tree shows of the patches; without one, what they show themselves.
+    fn proposal(
+        &self,
+        context: &Context,
+        series: &Series,
+        kernel: &Kernel,
+        fragments: &[PathBuf],
+    ) -> Result<Proposal> {
+        let project = &context.folders.project;
+        let Ok(place) = Place::of(&context.folders.cache, None) else {
+            context.ui.warn(
+                "there is no kernel tree yet, so that modules and configuration of the patches are not filled in: `cargo xtask setup`, and \
+                 then this again",
+            );
+            return Ok(proposal::without_a_tree(series));
+        };
+        let profile = Profile {
+            name: kernel.profile.clone(),
+            fragments: fragments.iter().map(|path| project.join(path)).collect(),
+        };
+        let patches: Vec<&Patch> = series.patches.iter().collect();
+        let ahead = Ahead::of(&place, &kernel.profile, &vanilla_config(context), patches)?;
+        if let Some((refused, why)) = ahead.refused() {
+            let patch = series.patches.get(refused).map(Patch::short_name);
+            context
+                .ui
+                .warn(&format!("{} does not apply: {why}", patch.unwrap_or_default()));
+        }
+        let new = proposal::New {
+            name: &self.name,
+            series,
+            project,
+            requests: profile.merged()?.requests,
+            below: match kernel.begins_from_nothing(&self.board) {
+                true => Below::Nothing,
+                false => Below::Unknown,
+            },
+        };
+        Ok(proposal::of(new, &ahead))
     }
 }
 
-/// Everything that is wrong with a file, and what it names that is not there.
+/// The configuration of the vanilla kernel that set-up built.
+fn vanilla_config(context: &Context) -> PathBuf {
+    context.folders.cache.join("vanilla").join(stage::CONFIG)
+}
+
+/// A campaign without fragments that are still to be written.
+fn without(campaign: &Campaign, written: &[(&Path, &str)]) -> Campaign {
+    let mut campaign = campaign.clone();
+    let is_there = |path: &PathBuf| !written.iter().any(|(written, _)| path == written);
+    let lists = campaign.steps.iter_mut().map(|step| &mut step.fragments);
+    for list in lists.chain([&mut campaign.kernel.fragments]) {
+        list.retain(is_there);
+    }
+    campaign
+}
+
+/// Everything that is wrong with a file, with what it names, and with what it asks of the tree.
 fn problems_of(context: &Context, file: &Path) -> Result<(Option<Campaign>, Vec<Problem>)> {
     let project = &context.folders.project;
     let text = read(&project.join(file))?;
-    Ok(match problem::parse(&text) {
-        Err(problems) => (None, problems),
-        Ok(campaign) => {
-            let missing = problem::placed(&text, present::missing(&campaign, project));
-            (Some(campaign), missing)
-        }
+    let (campaign, mut problems) = problem::look(&text);
+    if let Some(campaign) = &campaign {
+        problem::add(
+            &mut problems,
+            problem::placed(&text, present::missing(campaign, project)),
+        );
+        let found = on_the_tree(context, campaign, campaign.tree.as_deref())?;
+        problem::add(&mut problems, problem::placed(&text, found.of_patches));
+        problem::add(&mut problems, problem::placed(&text, found.of_file));
+    }
+    Ok((campaign, problems))
+}
+
+/// What a tree shows to be wrong with a campaign.
+#[derive(Default)]
+pub(super) struct OnTheTree {
+    /// With the patches themselves.
+    of_patches: Vec<Found>,
+    /// With what the file says.
+    of_file: Vec<Found>,
+}
+
+/// What the tree (Debian's newest without one) shows to be wrong; nothing where there is none to look at.
+fn on_the_tree(context: &Context, campaign: &Campaign, tree: Option<&Path>) -> Result<OnTheTree> {
+    let project = &context.folders.project;
+    let there = tree.is_none_or(|tree| tree.exists());
+    let place = Place::of(&context.folders.cache, tree).ok().filter(|_| there);
+    // What it lacks of its series is told already.
+    let (Some(place), Ok(patches)) = (place, build::patches(project, campaign)) else {
+        return Ok(OnTheTree::default());
+    };
+    let base = match &campaign.kernel.base {
+        _ if campaign.kernel.begins_from_nothing(&campaign.board) => Some(Below::Nothing),
+        Some(path) => Below::of(&Base::File(project.join(path))).ok(),
+        None => None,
+    };
+    let patches: Vec<&Patch> = patches.iter().map(|(_, patch)| patch).collect();
+    let ahead = Ahead::of(
+        &place,
+        &campaign.kernel.profile,
+        &vanilla_config(context),
+        patches,
+    )?;
+    let below = base.unwrap_or(Below::Unknown);
+    Ok(OnTheTree {
+        of_patches: mistakes::of_patches(campaign, &ahead),
+        of_file: mistakes::of_file(campaign, &ahead, &below, project),
     })
+}
+
+/// Errors where the tree shows a mistake in the file of a campaign that is to be run, so that no board is touched for it. A patch that does not
+/// apply is judged in its turn.
+pub(super) fn refuse_mistakes(
+    context: &Context,
+    file: &Path,
+    campaign: &Campaign,
+    tree: Option<&Path>,
+) -> Result<()> {
+    let found = on_the_tree(context, campaign, tree)?.of_file;
+    if found.is_empty() {
+        return Ok(());
+    }
+    let text = read(&context.folders.project.join(file))?;
+    let problems = problem::placed(&text, found);
+    Err(problem::error(&file.display().to_string(), &problems))
+        .context("the campaign would go wrong; nothing was touched")
 }
 
 fn check(context: &Context, named: &[PathBuf]) -> Result<Outcome> {

@@ -7,10 +7,12 @@ use crate::board::deploy::{self, Deployed, Dtb, Plan, Request, Stage};
 use crate::board::nonce::Nonce;
 use crate::exit::Outcome;
 use crate::host::json::json;
-use crate::kernel::place::Place;
+use crate::kernel::place::{BRANCH, Place};
 use crate::kernel::stage;
+use crate::kernel::tree::{Stack, short};
+use crate::manifest::Manifest;
 use anyhow::Result;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Arguments of `cargo xtask deploy`.
 #[derive(Debug, clap::Args)]
@@ -43,6 +45,8 @@ impl Deploy {
             None => Place::of(&context.folders.cache, None)?.staging.join("lockdep"),
         };
         let manifest = stage::read_manifest(&folder)?;
+        let older = older_than_the_tree(context, &folder, &manifest)?;
+        older.iter().for_each(|older| context.ui.warn(older));
         let mut held = self.board.hold(context)?;
         let board = held.open(context)?;
         let board = board.as_ref();
@@ -63,7 +67,9 @@ impl Deploy {
         told(&plan).iter().for_each(|line| context.ui.line(line));
         if context.global.dry_run {
             plan.doubt().iter().for_each(|doubt| context.ui.warn(doubt));
-            context.ui.json(&json!({ "dry_run": true, "plan": plan }))?;
+            context
+                .ui
+                .json(&json!({ "dry_run": true, "plan": plan, "older_than_the_tree": older }))?;
             return Ok(Outcome::Success);
         }
         context.ui.confirm(
@@ -90,6 +96,41 @@ impl Deploy {
         ));
         Ok(Outcome::Success)
     }
+}
+
+/// What the tree holds that a build of it in `folder` does not, or the other way round; `None`: they are the same, or it is a build of another
+/// tree.
+fn older_than_the_tree(context: &Context, folder: &Path, manifest: &Manifest) -> Result<Option<String>> {
+    let Ok(place) = Place::of(&context.folders.cache, None) else {
+        return Ok(None);
+    };
+    if !folder.starts_with(&place.staging) {
+        return Ok(None);
+    }
+    let stack = Stack::peek(&place.repository, BRANCH)?;
+    let head = stack.head()?;
+    if head == manifest.commit {
+        return Ok(None);
+    }
+    let commits = stack.commits()?;
+    let built = commits.iter().position(|(commit, _)| *commit == manifest.commit);
+    let behind = match built {
+        Some(built) => Some(built.saturating_add(1)),
+        None => (stack.base()? == manifest.commit).then_some(0),
+    };
+    let missing = behind
+        .and_then(|behind| commits.get(behind..))
+        .unwrap_or_default();
+    let subjects: Vec<&str> = missing.iter().map(|(_, subject)| subject.as_str()).collect();
+    let what = match subjects.as_slice() {
+        [] => "what it was built from is not in the tree any more".to_string(),
+        subjects => format!("it lacks {}", subjects.join("; ")),
+    };
+    Ok(Some(format!(
+        "this build is of commit {}, and the tree is at {}: {what}. `cargo xtask build-debug-kernel` builds what the tree holds",
+        short(&manifest.commit),
+        short(&head)
+    )))
 }
 
 /// A plan for people.

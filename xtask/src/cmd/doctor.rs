@@ -3,6 +3,8 @@
 use super::Context;
 use crate::exit::Outcome;
 use crate::host::requirements::{Distribution, REQUIREMENTS, Requirement, Weight};
+use crate::kernel::place::Place;
+use crate::ui;
 use anyhow::Result;
 use serde::Serialize;
 
@@ -19,6 +21,10 @@ struct Answer {
     distribution: Distribution,
     present: Vec<Row>,
     missing: Vec<Row>,
+    /// Git repository of the imported kernel source; absent before set-up.
+    kernel: Option<String>,
+    /// The work tree of it that patches are applied in.
+    work_tree: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -38,10 +44,13 @@ impl Doctor {
             .iter()
             .map(|requirement| row(requirement, distribution))
             .partition(|row| row.found.is_some());
+        let place = Place::of(&context.folders.cache, None).ok();
         let answer = Answer {
             distribution,
             present,
             missing,
+            kernel: place.as_ref().map(|place| ui::path_name(&place.repository)),
+            work_tree: place.as_ref().map(|place| ui::path_name(&place.worktree)),
         };
         context.ui.json(&answer)?;
         for row in &answer.present {
@@ -66,6 +75,8 @@ impl Doctor {
                 row.remedy.as_deref().unwrap_or_default()
             ));
         }
+        let source = place.map_or("not fetched yet".into(), |place| place.told());
+        context.ui.line(&format!("kernel source: {source}"));
         if answer.missing.iter().all(|row| row.weight == Weight::Useful) {
             context
                 .ui

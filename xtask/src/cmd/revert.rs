@@ -112,6 +112,9 @@ impl Revert {
             ui::count(reverted.files.len(), "file"),
             short(&reverted.head)
         ));
+        for subject in &reverted.reapplied {
+            context.ui.line(&format!("applied again without it: {subject}"));
+        }
         context.ui.json(&json!({
             "tree": ui::path_name(tree.path()), "branch": tree.branch(), "patch": patch.name, "commit": reverted.commit,
             "head": reverted.head, "reapplied": reverted.reapplied, "taken_along": reverted.taken_along, "files": ui::path_names(&reverted.files)

@@ -83,6 +83,9 @@ impl Series {
         context
             .ui
             .json(&json!({ "series": ui::path_name(&series.folder), "tree": tree, "patches": rows }))?;
+        if let Ok(place) = self.which.place(context) {
+            context.ui.say(&format!("the tree: {}", place.told()));
+        }
         match (stack, rows.iter().find(|row| row.applied.is_none())) {
             (None, _) => context.ui.say("no kernel tree yet; next: cargo xtask setup"),
             (Some(_), Some(row)) => {

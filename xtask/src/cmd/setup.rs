@@ -20,7 +20,7 @@ use crate::kernel::stage;
 use crate::kernel::toolchain::Toolchain;
 use crate::kernel::tree::Stack;
 use crate::manifest::Manifest;
-use crate::ui::Part;
+use crate::ui::{self, Part};
 use anyhow::{Context as _, Result, bail, ensure};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -67,7 +67,11 @@ impl Setup {
         context.ui.begin_parts(&PARTS);
         ensure(context, &self.tree, &mut watch)?;
         context.ui.end_parts();
-        context.ui.json(&json!({ "phases": watch.phases }))?;
+        let place = Place::of(&context.folders.cache, self.tree.kernel.as_deref())?;
+        context.ui.json(
+            &json!({ "phases": watch.phases, "kernel": ui::path_name(&place.repository), "work_tree": ui::path_name(&place.worktree) }),
+        )?;
+        context.ui.line(&format!("Kernel source: {}", place.told()));
         context.ui.line("Everything is there. Next: cargo xtask rehearse");
         Ok(Outcome::Success)
     }

@@ -36,6 +36,7 @@ const AFTER_SETUP: &[&str] = &[
     "virt_board",
     "rehearsal",
     "breaks",
+    "first_campaign",
     "ssh_board_campaign",
     "board_virtual",
     "boot_methods",

@@ -59,7 +59,7 @@ pub enum Base {
 
 impl Base {
     /// The configuration, if it is one.
-    fn config(&self) -> Result<Option<Config>> {
+    pub fn config(&self) -> Result<Option<Config>> {
         Ok(match self {
             Base::AllNo => None,
             Base::File(path) => Some(Config::parse(

@@ -20,6 +20,13 @@ pub fn file_of(target: &Path) -> PathBuf {
     target.with_file_name(format!(".{name}.cmd"))
 }
 
+/// The target of a `.cmd` file: `drivers/a.o` of `drivers/.a.o.cmd`.
+pub fn target_of(file: &Path) -> Option<PathBuf> {
+    let name = file.file_name()?.to_str()?;
+    let target = name.strip_prefix('.')?.strip_suffix(".cmd")?;
+    Some(file.with_file_name(target))
+}
+
 /// Reads one file. `tree` and `out` are the absolute paths of source and build folder: the build names the tree's files relative to its own
 /// folder, or from the root.
 pub fn parse(text: &str, tree: &Path, out: &Path) -> Prerequisites {
@@ -117,6 +124,9 @@ mod tests {
     #[test]
     fn names_follow_kbuild() {
         assert_eq!(file_of(Path::new("mm/a.o")), Path::new("mm/.a.o.cmd"));
+        let target = |file: &str| target_of(Path::new(file));
+        assert_eq!(target("mm/.a.o.cmd"), Some(PathBuf::from("mm/a.o")));
+        assert_eq!((target("mm/a.o.cmd"), target("mm/.a.o")), (None, None));
         assert_eq!(
             objects_of_module("a/x.o\na/y.o\n\n"),
             [PathBuf::from("a/x.o"), PathBuf::from("a/y.o")]

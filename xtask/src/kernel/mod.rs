@@ -3,6 +3,7 @@
 
 pub mod arch;
 pub mod build;
+pub mod built;
 pub mod changes;
 pub mod cmdfiles;
 pub mod debug_files;

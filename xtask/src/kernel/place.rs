@@ -69,6 +69,18 @@ impl Place {
         })
     }
 
+    /// Where its source is, in one line: the repository, and the work tree that patches are applied in.
+    pub fn told(&self) -> String {
+        let repository = self.repository.display();
+        match self.worktree.is_dir() {
+            true => format!(
+                "git repository {repository}, patches are applied in {}",
+                self.worktree.display()
+            ),
+            false => format!("git repository {repository}, without a work tree yet"),
+        }
+    }
+
     /// Why there is nothing at [`Place::of`] any more: it was deleted or moved, or nothing was ever imported; none where something is there. Errors:
     /// it could not be looked at, which is another thing.
     pub fn gone(cache: &Path, kernel: Option<&Path>) -> Result<Option<String>> {

@@ -2,6 +2,8 @@
 
 pub mod chosen;
 pub mod import;
+pub mod lacking;
+pub mod makefile;
 pub mod needs;
 pub mod scope;
 

@@ -234,6 +234,7 @@ pub fn import(cache: &Path, apt: &Apt, available: &Available, report: Report) ->
         .with_context(doing)?;
     report(Event::Step("unpacking the kernel source".into()));
     let source = unpack(&package, &scratch).with_context(doing)?;
+    show_new_files(&source).with_context(doing)?;
     report(Event::Step("making a git repository of it".into()));
     let git = scratch.join("repository");
     let time = fs::metadata(source.join("Makefile"))
@@ -262,6 +263,25 @@ pub fn import(cache: &Path, apt: &Apt, available: &Available, report: Report) ->
 fn upstream(version: &str) -> &str {
     version.rsplit_once('-').map_or(version, |(upstream, _)| upstream)
 }
+
+/// Takes the lines out of the tree's .gitignore with which Debian hides everything but its packaging: they would hide every new file of a patch
+/// from `git add` and `git status`.
+fn show_new_files(source: &Path) -> Result<()> {
+    let path = source.join(".gitignore");
+    if !files::is_file(&path)? {
+        return Ok(());
+    }
+    let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+    let (shown, hiding): (Vec<&str>, Vec<&str>) = text.lines().partition(|line| !HIDING.contains(line));
+    if hiding.is_empty() {
+        return Ok(());
+    }
+    let text = shown.join("\n") + "\n";
+    fs::write(&path, text).with_context(|| format!("writing {}", path.display()))
+}
+
+/// The last lines of .gitignore in Debian's linux source package: everything at the top is ignored, but debian/.
+const HIDING: [&str; 2] = ["/*", "!/debian/"];
 
 /// Unpacks the package and the tarball in it; gives the folder of the tree. The package is removed as soon as it is
 /// not needed any more.
@@ -367,6 +387,30 @@ mod tests {
             error,
             "/c/linux has 1.2 GB free, and 5.0 GB are needed: make room, or set LOCKSTEP_CACHE to a folder on a larger disk"
         );
+    }
+
+    #[test]
+    fn new_files_of_a_patch_are_not_hidden() {
+        let folder = tempfile::tempdir().unwrap();
+        let ignore = folder.path().join(".gitignore");
+        show_new_files(folder.path()).unwrap();
+        assert!(!ignore.exists());
+        fs::write(&ignore, "*.o\n/vmlinux\n\n# Debian packaging\n/*\n!/debian/\n").unwrap();
+        show_new_files(folder.path()).unwrap();
+        assert_eq!(
+            fs::read_to_string(&ignore).unwrap(),
+            "*.o\n/vmlinux\n\n# Debian packaging\n"
+        );
+        let sh = Shell::new().unwrap();
+        let run = |arguments: &[&str]| {
+            process::finish(git(&sh, folder.path()).args(arguments), UNPACK_LIMIT).unwrap()
+        };
+        assert!(run(&["init", "--quiet"]).status.success());
+        assert!(
+            !run(&["check-ignore", "drivers/new.c"]).status.success(),
+            "it is not ignored"
+        );
+        assert!(run(&["check-ignore", "drivers/new.o"]).status.success());
     }
 
     #[test]

@@ -21,6 +21,7 @@ mod identity;
 mod lookup;
 mod made_on;
 mod refresh;
+mod stages;
 mod standing;
 mod three_way;
 
@@ -33,6 +34,7 @@ use std::path::{Path, PathBuf};
 
 pub use made_on::{BaseIs, Compared, Prerequisite, Remark, Weight};
 pub use refresh::Refreshed;
+pub use stages::Stages;
 
 /// A commit that cannot stand without another.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -242,6 +242,7 @@ impl BootStep<'_> {
             let text = format!("{}: expected {}, seen {}", fact.what, fact.expected, fact.seen);
             match fact.what {
                 Subject::Lockdep => booted.seen.dead_checkers.push(text),
+                Subject::Loaded(_) => booted.seen.failed_tests.push(text),
                 _ => booted.seen.wrong_kernel.push(text),
             }
         }

@@ -5,7 +5,8 @@ use crate::board::boot::Reset;
 use crate::campaign::attempt::{Asked, Booted};
 use crate::campaign::decode::Traced;
 use crate::campaign::earlier::Found;
-use crate::campaign::file::Kernel;
+use crate::campaign::file::{Kernel, Step};
+use crate::campaign::foresight::after_build::Faults;
 use crate::campaign::journal::past::{Kept, Past};
 use crate::campaign::journal::{Input, Journal};
 use crate::campaign::record::{PatchRecord, RowRecord, RunRecord};
@@ -89,6 +90,9 @@ pub trait Hands {
     fn end_ahead(&mut self) -> Result<(Built, Vec<(String, f64)>)>;
     /// Breaks it off; nothing of it is staged any more.
     fn drop_ahead(&mut self) -> Result<()>;
+
+    /// What a step asks of the build that was made of it and does not get. The build folder holds that build still: nothing is built ahead yet.
+    fn faults(&self, step: &Step) -> Result<Faults>;
 
     /// Builds of this kernel from now on, in its own folder; the campaign's own before the first call.
     fn use_kernel(&mut self, kernel: &Kernel);

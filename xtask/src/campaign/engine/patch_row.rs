@@ -66,6 +66,10 @@ impl<H: Hands> Walk<'_, H> {
         if let Some(patch) = &mut work.row.patch {
             patch.modules = changed_modules(before.0.as_ref(), self.state.manifest.as_ref());
         }
+        if self.lacks(step, work)? {
+            self.take_back(step, before, work)?;
+            return Ok(Next::Stop(self.state.end_without_this_patch()));
+        }
         self.begin_ahead(&step.id)?;
         let boots = match self.reload(step, before.0.as_ref(), work)? {
             Place::OnVanilla => self.boots(step, work)?,
@@ -135,6 +139,25 @@ impl<H: Hands> Walk<'_, H> {
             return self.take_built(built, work);
         }
         self.build(work)
+    }
+
+    /// Whether the build lacks what the step asks of it: then the row is judged, and nothing is booted.
+    fn lacks(&mut self, step: &Step, work: &mut Work) -> Result<bool> {
+        let faults = self.hands.faults(step)?;
+        self.tell(work, faults.facts);
+        let verdict = match (faults.build.is_empty(), faults.exercise.is_empty()) {
+            (true, true) => return Ok(false),
+            (false, _) => Verdict::BuildFailed,
+            (true, false) => Verdict::NotExercised,
+        };
+        work.row.verdict = Some(verdict);
+        work.row.reasons.extend(faults.build);
+        work.row.reasons.extend(faults.exercise);
+        work.row
+            .reasons
+            .push("nothing was booted: correct the campaign file or the patch, and run it again".into());
+        self.judged(JUDGE, Vec::new(), None, work)?;
+        Ok(true)
     }
 
     /// Boots the build as often as the options say, and judges it.

@@ -12,7 +12,8 @@ use crate::campaign::build::KEPT_CONFIG;
 use crate::campaign::capture_gate;
 use crate::campaign::decode::Traced;
 use crate::campaign::earlier::{Found, shelf};
-use crate::campaign::file::Kernel;
+use crate::campaign::file::{Kernel, Step};
+use crate::campaign::foresight::after_build::Faults;
 use crate::campaign::inputs;
 use crate::campaign::job;
 use crate::campaign::journal::Input;
@@ -115,6 +116,10 @@ impl Hands for Engine<'_> {
 
     fn drop_ahead(&mut self) -> Result<()> {
         self.workshop.drop_ahead()
+    }
+
+    fn faults(&self, step: &Step) -> Result<Faults> {
+        self.workshop.faults(step)
     }
 
     fn use_kernel(&mut self, kernel: &Kernel) {

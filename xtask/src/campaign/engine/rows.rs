@@ -373,6 +373,22 @@ impl<'a, H: Hands> Walk<'a, H> {
     }
 
     pub(super) fn boot(&mut self, asked: &Asked, work: &mut Work) -> Result<Booted> {
+        let (load, absent): (Vec<String>, Vec<String>) = asked
+            .load
+            .iter()
+            .cloned()
+            .partition(|name| asked.manifest.module(name).is_some());
+        if !absent.is_empty() {
+            let fact = format!(
+                "not loaded, since this build has no module of the name (a later patch adds it, or it is built in): {}",
+                absent.join(", ")
+            );
+            self.tell(work, vec![fact]);
+        }
+        let asked = &Asked {
+            load: &load,
+            ..asked.clone()
+        };
         let booted = self.hands.boot(asked, self.journal, &mut work.watch)?;
         work.row.evidence = Some(self.hands.evidence(&work.row.id));
         Ok(booted)

@@ -11,7 +11,7 @@ use crate::campaign::exercise::Probe;
 use crate::host::one_line::one_line;
 use crate::host::toml::nearest;
 use crate::kernel::profile::KNOWN;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 /// Everything that is wrong, in no order.
@@ -23,6 +23,8 @@ pub fn check(campaign: &Campaign) -> Vec<Found> {
             .iter()
             .map(|test| test.name.as_str())
             .collect(),
+        ids: campaign.steps.iter().map(|step| step.id.as_str()).collect(),
+        begins: campaign.first_steps(),
         found: Vec::new(),
         more: 0,
     };
@@ -98,6 +100,10 @@ struct Rules<'a> {
     campaign: &'a Campaign,
     /// Names of the smoke tests.
     tests: HashSet<&'a str>,
+    /// Ids of the steps.
+    ids: HashSet<&'a str>,
+    /// Tests that begin with a step, and its place.
+    begins: HashMap<&'a str, usize>,
     found: Vec<Found>,
     /// Mistakes that are only counted.
     more: usize,
@@ -256,9 +262,20 @@ impl Rules<'_> {
             self.wrong(&at(&["patch".into()]), says);
         }
         for (number, name) in step.smoke.iter().enumerate() {
-            self.test_name(&at(&["smoke".into(), number.into()]), name);
+            let at = at(&["smoke".into(), number.into()]);
+            self.test_name(&at, name);
+            self.test_too_early(&at, name, index);
         }
         self.test_names(&at(&["exit".into()]), step.exit.keys());
+        for (number, path) in step.not_built.iter().enumerate() {
+            if !is_relative(path) {
+                let says = format!(
+                    "{} is no path below the kernel tree",
+                    word(&path.to_string_lossy())
+                );
+                self.wrong(&at(&["not-built".into(), number.into()]), says);
+            }
+        }
         for (key, modules) in [("load", &step.load), ("rebuild", &step.rebuild)] {
             for (number, module) in modules.iter().enumerate() {
                 let every = key == "rebuild" && module == ALL;

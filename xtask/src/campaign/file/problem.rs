@@ -4,7 +4,8 @@ use super::{Campaign, SCHEMA_VERSION};
 use crate::host::one_line::one_line;
 use crate::host::toml as toml_file;
 use anyhow::anyhow;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 use std::fmt;
 use std::ops::Range;
 use toml::de::{DeTable, DeValue};
@@ -64,25 +65,123 @@ impl From<usize> for At {
     }
 }
 
-/// Parses and checks a campaign file. Errors: everything that is wrong with it; what cannot be parsed hides what a rule would find.
+/// Parses and checks a campaign file. Errors: everything that is wrong with it.
 pub fn parse(text: &str) -> Result<Campaign, Vec<Problem>> {
+    match look(text) {
+        (Some(campaign), problems) if problems.is_empty() => Ok(campaign),
+        (_, problems) => Err(problems),
+    }
+}
+
+/// Everything that is wrong with a file, and the campaign as far as it can be read without that. A mistake in the syntax hides the others.
+pub fn look(text: &str) -> (Option<Campaign>, Vec<Problem>) {
     if let Some((version, span)) = toml_file::newer(text, SCHEMA_VERSION) {
         let (line, column) = Lines::of(text).place(&span);
-        return Err(vec![Problem {
+        let problem = Problem {
             line,
             column,
             message: format!("schema-version is {version}, and this program reads {SCHEMA_VERSION}"),
             meant: None,
-        }]);
+        };
+        return (None, vec![problem]);
     }
-    let mut campaign: Campaign = toml::from_str(text).map_err(|error| vec![of_parser(text, &error)])?;
-    super::check::too_many(&campaign).map_err(|found| placed(text, vec![found]))?;
+    let (campaign, mut problems) = read(text);
+    let Some(mut campaign) = campaign else {
+        return (None, problems);
+    };
+    if let Err(found) = super::check::too_many(&campaign) {
+        problems.extend(placed(text, vec![found]));
+        return (None, problems);
+    }
     campaign.fill_in();
-    let found = super::check::check(&campaign);
-    if found.is_empty() {
-        return Ok(campaign);
+    problems.extend(placed(text, super::check::check(&campaign)));
+    problems.sort_by_key(|problem| (problem.line, problem.column));
+    (Some(campaign), problems)
+}
+
+/// Adds mistakes that were found later, in the order of the file. Of what is wrong already no more is said, nor of more than a person would read.
+pub fn add(problems: &mut Vec<Problem>, more: Vec<Problem>) {
+    let place = |problem: &Problem| (problem.line, problem.column);
+    let known: HashSet<(usize, usize)> = problems.iter().map(place).collect();
+    let more = more
+        .into_iter()
+        .filter(|problem| !known.contains(&place(problem)));
+    problems.extend(more.take(MOST.saturating_sub(problems.len())));
+    problems.sort_by_key(place);
+}
+
+/// Most mistakes of a file that are told, if they are found one after the other.
+const MOST: usize = 200;
+/// Most mistakes of the parser's that are told.
+const TOLD: usize = 100;
+
+/// What an error of the parser is about.
+enum About {
+    /// A key that is not known: the rest can be read without it.
+    Key,
+    /// A value of the wrong kind: without it, its key may be missing.
+    Value,
+}
+
+/// Reads a file. Where a key or a value is wrong, it is told, and the rest is read without it.
+fn read(text: &str) -> (Option<Campaign>, Vec<Problem>) {
+    let (mut table, errors) = DeTable::parse_recoverable(text);
+    let mut problems: Vec<Problem> = errors.iter().map(|error| of_parser(text, error)).collect();
+    if !problems.is_empty() {
+        return (None, problems);
     }
-    Err(placed(text, found))
+    let mut value_is_gone = false;
+    loop {
+        let error = match Campaign::deserialize(toml::Deserializer::from(table.clone())) {
+            Ok(campaign) => return (Some(campaign), problems),
+            Err(error) => error,
+        };
+        let about = error.span().and_then(|span| take_out(table.get_mut(), &span));
+        // A key that is missing may be the one whose value was taken out.
+        if about.is_some() || !value_is_gone {
+            problems.push(of_parser(text, &error));
+        }
+        match about {
+            Some(About::Key) => {}
+            Some(About::Value) => value_is_gone = true,
+            None => return (None, problems),
+        }
+        if problems.len() >= TOLD {
+            return (None, problems);
+        }
+    }
+}
+
+/// Takes out the entry whose key or value is at a place.
+fn take_out(table: &mut DeTable, place: &Range<usize>) -> Option<About> {
+    let found = table.iter().find_map(|(key, value)| {
+        let about = if key.span() == *place {
+            About::Key
+        } else if value.span() == *place {
+            About::Value
+        } else {
+            return None;
+        };
+        Some((key.get_ref().to_string(), about))
+    });
+    if let Some((key, about)) = found {
+        table.remove(key.as_str());
+        return Some(about);
+    }
+    table
+        .iter_mut()
+        .find_map(|(_, value)| take_out_of(value.get_mut(), place))
+}
+
+fn take_out_of(value: &mut DeValue, place: &Range<usize>) -> Option<About> {
+    match value {
+        DeValue::Table(table) => take_out(table, place),
+        // Its items stay: the places of those behind one would be others.
+        DeValue::Array(array) => array
+            .iter_mut()
+            .find_map(|item| take_out_of(item.get_mut(), place)),
+        _ => None,
+    }
 }
 
 /// Puts mistakes of the rules at their places.

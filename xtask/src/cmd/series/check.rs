@@ -10,6 +10,7 @@ use crate::host::process;
 use crate::host::scratch::{self, ScratchFolder};
 use crate::kernel::patch::Patch;
 use crate::kernel::place::BRANCH;
+use crate::kernel::series::lacking;
 use crate::kernel::tree::Stack;
 use crate::ui;
 use anyhow::{Context as _, Result, bail};
@@ -71,6 +72,7 @@ impl Check {
         let made_on = tell_base(context, &stack, &series.made_on)?;
         let tools = tools(&stack)?;
         let (mut found_errors, mut results) = (false, Vec::new());
+        let stages = stack.stages(&series.patches.iter().collect::<Vec<_>>())?;
         for at in wanted {
             let (patch, file) = (&series.patches[at], &series.paths[at]);
             let said = checkpatch(tools.path(), file)?;
@@ -92,9 +94,21 @@ impl Check {
             for line in said.lines().filter(|line| is_finding(line)) {
                 context.ui.line(&format!("       {line}"));
             }
-            results.push(
-                json!({ "patch": patch.name, "summary": summary, "file": ui::path_name(&beside(file)) }),
+            let after = at.saturating_add(1);
+            let lacking = lacking::of(
+                patch,
+                &|path| stages.text(at, path),
+                &|path| stages.text(after, path),
+                &|path| stages.has_file(after, path),
             );
+            found_errors |= !lacking.is_empty();
+            for lacking in &lacking {
+                context.ui.line(&format!("       {lacking}"));
+            }
+            results.push(json!({
+                "patch": patch.name, "summary": summary, "file": ui::path_name(&beside(file)),
+                "lacking": lacking.iter().map(ToString::to_string).collect::<Vec<_>>()
+            }));
         }
         context.ui.json(
             &json!({ "series": ui::path_name(&series.folder), "made_on": made_on, "checked": results }),

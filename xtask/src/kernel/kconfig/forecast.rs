@@ -67,6 +67,19 @@ impl<'a> Values<'a> {
                 (Unset::No, shown.collect())
             }
         };
+        self.settings(unset, settings, requests)
+    }
+
+    /// [`Values::before`], where `self` are the values of another configuration than the one that is worked out: only answers of the compiler are taken
+    /// from there.
+    pub(super) fn foretold(&self, base: Option<&Config>, requests: &[Request]) -> Values<'a> {
+        match base {
+            Some(base) => self.settings(Unset::Default, base.iter().collect(), requests),
+            None => self.settings(Unset::No, Vec::new(), requests),
+        }
+    }
+
+    fn settings(&self, unset: Unset, settings: Vec<(&str, &Value)>, requests: &[Request]) -> Values<'a> {
         let mut set: BTreeMap<String, (Value, usize)> = settings
             .into_iter()
             .map(|(name, value)| (name.to_string(), (value.clone(), 0)))

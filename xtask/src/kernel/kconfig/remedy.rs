@@ -1,6 +1,6 @@
 //! What would bring a symbol: a small set of settings, tried on a forecast of what `olddefconfig` would make of them.
 
-use super::fragment::Request;
+use super::fragment::{Need, Request};
 use super::obstacle::Obstacle;
 use super::plan::{Plan, tri_of};
 use super::search::Search;
@@ -29,6 +29,19 @@ impl fmt::Display for Setting {
         match &self.value {
             Value::No => write!(f, "# CONFIG_{} is not set", self.symbol),
             value => write!(f, "CONFIG_{}={value}", self.symbol),
+        }
+    }
+}
+
+impl Setting {
+    /// The setting as a request of no file.
+    pub fn request(&self) -> Request {
+        Request {
+            symbol: self.symbol.clone(),
+            value: self.value.clone(),
+            need: Need::Always,
+            fragment: String::new(),
+            line: 0,
         }
     }
 }

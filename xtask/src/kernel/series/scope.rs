@@ -2,13 +2,12 @@
 //! build decides in the end (what depends on a change ships with it); this is for the eye, before anything is
 //! built.
 
+use super::makefile::{Condition, Makefiles, is_makefile, module_name};
 use crate::kernel::diff::{FileChange, hunks};
 use crate::kernel::patch::Patch;
 use serde::Serialize;
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::{Path, PathBuf};
-use std::rc::Rc;
+use std::path::Path;
 
 /// What is rebuilt.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -27,6 +26,17 @@ pub struct Scope {
 }
 
 impl Scope {
+    /// Nothing is rebuilt.
+    pub const fn nothing() -> Self {
+        Scope {
+            modules: BTreeMap::new(),
+            kernel: false,
+            folders: BTreeSet::new(),
+            configuration: false,
+            device_trees: false,
+        }
+    }
+
     /// In few words: `hantro_vpu`, `kernel`, `nothing`.
     pub fn short(&self) -> String {
         let mut parts: Vec<String> = Vec::new();
@@ -70,10 +80,7 @@ pub fn of(patch: &Patch, read: impl Fn(&Path) -> Option<String>) -> Scope {
         }
     };
     let mut scope = Scope::default();
-    let makefiles = Makefiles {
-        read: &read,
-        known: RefCell::default(),
-    };
+    let makefiles = Makefiles::new(&read);
     let files = patch.touched_files();
     let mut in_folder: HashMap<Option<&Path>, usize> = HashMap::new();
     for path in files.iter().filter(|path| !is_kconfig(path)) {
@@ -87,34 +94,6 @@ pub fn of(patch: &Patch, read: impl Fn(&Path) -> Option<String>) -> Scope {
         }
     }
     scope
-}
-
-/// The Makefiles of the folders that were asked for: each is read once, however many files of its folder change.
-struct Makefiles<'r> {
-    read: &'r dyn Fn(&Path) -> Option<String>,
-    known: RefCell<HashMap<PathBuf, Option<Rc<Makefile>>>>,
-}
-
-impl Makefiles<'_> {
-    fn of(&self, folder: &Path) -> Option<Rc<Makefile>> {
-        if let Some(known) = self.known.borrow().get(folder) {
-            return known.clone();
-        }
-        // kbuild takes Kbuild before Makefile (scripts/Makefile.build).
-        let makefile = ["Kbuild", "Makefile"]
-            .iter()
-            .find_map(|name| (self.read)(&folder.join(name)))
-            .map(|text| Rc::new(Makefile::parse(&text)));
-        self.known
-            .borrow_mut()
-            .insert(folder.to_path_buf(), makefile.clone());
-        makefile
-    }
-}
-
-fn is_makefile(path: &Path) -> bool {
-    path.file_name()
-        .is_some_and(|name| name == "Makefile" || name == "Kbuild")
 }
 
 fn is_kconfig(path: &Path) -> bool {
@@ -144,15 +123,15 @@ fn add(scope: &mut Scope, path: &Path, makefiles: &Makefiles) {
         "dts" | "dtsi" | "dtso" => scope.device_trees = true,
         "h" if in_include => scope.kernel = true,
         "c" | "S" | "rs" => {
-            let stem = path
-                .file_stem()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned();
-            match product(folder, &stem, makefiles) {
-                Product::Module(module, symbol) => drop(scope.modules.insert(module, symbol)),
-                Product::Kernel => scope.kernel = true,
-                Product::Unknown => drop(scope.folders.insert(folder.to_string_lossy().into_owned())),
+            let ways = makefiles.ways(path);
+            if ways.is_empty() {
+                scope.folders.insert(folder.to_string_lossy().into_owned());
+            }
+            for way in ways {
+                match way.module() {
+                    Some(module) => drop(scope.modules.insert(module, hangs_on(&way.condition))),
+                    None => scope.kernel = true,
+                }
             }
         }
         // A header of a folder, its Makefile: whatever is built there, if it is one thing.
@@ -164,104 +143,31 @@ fn add(scope: &mut Scope, path: &Path, makefiles: &Makefiles) {
     }
 }
 
-enum Product {
-    Module(String, String),
-    Kernel,
-    Unknown,
-}
-
-/// What becomes of the object `stem` of a folder: the Makefile there says it, or one further up that lists it with
-/// its folder.
-fn product(folder: &Path, stem: &str, makefiles: &Makefiles) -> Product {
-    let mut object = format!("{stem}.o");
-    for above in folder.ancestors() {
-        if let Some(makefile) = makefiles.of(above)
-            && let Some(found) = makefile.product(&object)
-        {
-            return found;
-        }
-        let Some(last) = above.file_name() else { break };
-        object = format!("{}/{object}", last.to_string_lossy());
-    }
-    Product::Unknown
-}
-
 /// The one module of a folder.
 fn only_product(folder: &Path, makefiles: &Makefiles) -> Option<(String, String)> {
-    let makefile = makefiles.of(folder)?;
-    let (object, symbol) = makefile.objects.iter().next()?;
-    (makefile.listed == 1 && symbol != "y").then(|| (module_name(object), symbol.clone()))
-}
-
-/// The lists of a kbuild Makefile (Documentation/kbuild/makefiles.rst).
-#[derive(Debug, Default)]
-struct Makefile {
-    /// `obj-…`: object and what it hangs on (`CONFIG_X`, `m`, `y`) where it is listed first.
-    objects: HashMap<String, String>,
-    /// How often an object is listed.
-    listed: usize,
-    /// `NAME-y`, `NAME-objs`, `NAME-$(CONFIG_X)`: of each object the first NAME that it is a part of.
-    parts: HashMap<String, String>,
-}
-
-impl Makefile {
-    fn parse(text: &str) -> Self {
-        let mut makefile = Makefile::default();
-        for line in text.replace("\\\n", " ").lines() {
-            let line = line.split('#').next().unwrap_or_default();
-            let Some((left, right)) = line.split_once('=') else {
-                continue;
-            };
-            let left = left.trim_end_matches([':', '+', '?', ' ', '\t']).trim();
-            let objects = right
-                .split_whitespace()
-                .filter(|word| word.ends_with(".o"))
-                .map(String::from);
-            let Some((name, condition)) = left.rsplit_once('-') else {
-                continue;
-            };
-            if name == "obj" {
-                let condition = condition.trim_start_matches("$(").trim_end_matches(')');
-                for object in objects {
-                    makefile.listed = makefile.listed.saturating_add(1);
-                    let first = makefile.objects.entry(object);
-                    first.or_insert_with(|| condition.to_string());
-                }
-            } else {
-                for object in objects {
-                    let first = makefile.parts.entry(object);
-                    first.or_insert_with(|| name.to_string());
-                }
-            }
+    match makefiles.of(folder)?.objects.as_slice() {
+        [(object, condition)] if *condition != Condition::Always => {
+            Some((module_name(object), hangs_on(condition)))
         }
-        makefile
-    }
-
-    fn product(&self, object: &str) -> Option<Product> {
-        let mut wanted = object.to_string();
-        // A part of a part is rare, and a loop is a broken Makefile.
-        for _ in 0..4 {
-            if let Some(condition) = self.objects.get(&wanted) {
-                return Some(match condition.as_str() {
-                    "y" => Product::Kernel,
-                    _ => Product::Module(module_name(&wanted), condition.clone()),
-                });
-            }
-            wanted = format!("{}.o", self.parts.get(&wanted)?);
-        }
-        None
+        _ => None,
     }
 }
 
-/// The name that a module has once it is loaded.
-fn module_name(object: &str) -> String {
-    let name = object.rsplit('/').next().unwrap_or(object);
-    name.trim_end_matches(".o").replace('-', "_")
+/// What a module hangs on, as it is printed.
+fn hangs_on(condition: &Condition) -> String {
+    match condition {
+        Condition::Symbol(symbol) => format!("CONFIG_{symbol}"),
+        Condition::Always => "y".into(),
+        Condition::Module => "m".into(),
+        Condition::Unknown => "something that is not read".into(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::cell::RefCell;
+    use std::path::PathBuf;
 
     fn scope(files: &[&str]) -> Scope {
         let read = |path: &Path| {
@@ -276,10 +182,7 @@ mod tests {
             Some(text.to_string())
         };
         let mut scope = Scope::default();
-        let makefiles = Makefiles {
-            read: &read,
-            known: RefCell::default(),
-        };
+        let makefiles = Makefiles::new(&read);
         files
             .iter()
             .for_each(|file| add(&mut scope, Path::new(file), &makefiles));
@@ -328,7 +231,7 @@ mod tests {
             (path == Path::new("many/Makefile")).then(|| lists.clone())
         });
         assert_eq!(scope.modules.len(), FILES);
-        let read = ["many/Kbuild", "many/Makefile"].map(PathBuf::from);
+        let read = ["many/Kbuild", "many/Makefile", "Kbuild", "Makefile"].map(PathBuf::from);
         assert_eq!(reads.into_inner(), read);
     }
 

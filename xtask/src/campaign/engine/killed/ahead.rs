@@ -83,6 +83,24 @@ fn a_next_step_that_does_not_build_is_judged_in_its_own_turn() {
 }
 
 #[test]
+fn a_step_that_asks_of_its_build_what_is_not_in_it_is_taken_back_and_never_booted() {
+    let lacking = || World {
+        lacking: vec!["0009"],
+        ..world(&[])
+    };
+    let run = Run::new(lacking(), Options::default());
+    let record = ended(run.process());
+    let row = |id: &str| record.rows.iter().find(|row| row.id == id).unwrap();
+    assert_eq!(row("2.2").verdict, Some(Verdict::Pass));
+    assert_eq!(row("2.3").verdict, Some(Verdict::BuildFailed));
+    assert_eq!(row("2.3").reasons[0], "0009 is not in this build");
+    assert_eq!(record.end, Some(End::PartialSuccess));
+    assert_eq!(run.world.borrow().tree, ["0004", "0008"]);
+    assert_eq!(run.world.borrow().boots.len(), 3);
+    each_instant(&Options::default(), lacking);
+}
+
+#[test]
 fn a_build_ahead_that_comes_to_no_end_is_done_again_in_its_turn() {
     let full = || World {
         ahead_fails: true,

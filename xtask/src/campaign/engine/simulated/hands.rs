@@ -7,7 +7,8 @@ use crate::campaign::decode::Traced;
 use crate::campaign::earlier::{Found, Taken};
 use crate::campaign::engine::course::row_of_manifest;
 use crate::campaign::engine::hands::{Built, Hands};
-use crate::campaign::file::Kernel;
+use crate::campaign::file::{Kernel, Step};
+use crate::campaign::foresight::after_build::Faults;
 use crate::campaign::journal::Input;
 use crate::campaign::journal::past::{BOOT_ONCE, BOOT_VANILLA, Kept, Past, RELOAD};
 use crate::campaign::journal::{Event, Journal};
@@ -181,6 +182,16 @@ impl Hands for Simulated {
         }
         world.tick();
         Ok(answer(built))
+    }
+
+    fn faults(&self, step: &Step) -> Result<Faults> {
+        let world = self.world.borrow();
+        let lacks = world.lacking.iter().any(|patch| *patch == step.patch);
+        let fault = || format!("{} is not in this build", step.patch);
+        Ok(Faults {
+            build: lacks.then(fault).into_iter().collect(),
+            ..Faults::default()
+        })
     }
 
     fn use_kernel(&mut self, kernel: &Kernel) {

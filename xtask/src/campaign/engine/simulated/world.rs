@@ -30,6 +30,8 @@ pub struct World {
     pub unappliable: Vec<&'static str>,
     /// Patches with which there is no kernel.
     pub unbuildable: Vec<&'static str>,
+    /// Patches whose steps ask of the build what is not in it.
+    pub lacking: Vec<&'static str>,
     /// A build beside the tests comes to no end.
     pub ahead_fails: bool,
     /// The commit that runs, where our label does; none for vanilla.

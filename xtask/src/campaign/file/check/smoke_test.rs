@@ -20,6 +20,14 @@ impl Rules<'_> {
                 "run is empty: it would pass whatever the kernel does",
             );
         }
+        if let Some(from) = test
+            .from
+            .as_ref()
+            .filter(|from| !self.ids.contains(from.as_str()))
+        {
+            let ids = self.campaign.steps.iter().map(|step| step.id.as_str());
+            self.unknown(&at(&["from".into()]), "step", from, ids);
+        }
         for (key, value) in [("limit-s", test.limit_s), ("repeat", test.repeat.into())] {
             if value == 0 {
                 self.wrong(&at(&[key.into()]), format!("{key} is 0: at least 1"));
@@ -112,6 +120,20 @@ impl Rules<'_> {
             let known = self.campaign.smoke_tests.iter().map(|test| test.name.as_str());
             self.unknown(at, "smoke test", name, known);
         }
+    }
+
+    /// A test that a step names, and that begins with a later one only.
+    pub(super) fn test_too_early(&mut self, at: &[At], name: &str, step: usize) {
+        let Some(begins) = self.begins.get(name).filter(|begins| **begins > step) else {
+            return;
+        };
+        let from = self.campaign.steps.get(*begins);
+        let from = from.map_or(String::new(), |step| one_line(&step.id));
+        let says = format!(
+            "{} is run from step {from} on (its `from`): take it out here, or let it begin earlier",
+            word(name)
+        );
+        self.wrong(at, says);
     }
 
     pub(super) fn test_names<'n>(&mut self, at: &[At], names: impl Iterator<Item = &'n String>) {
