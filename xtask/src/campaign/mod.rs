@@ -42,11 +42,11 @@ pub mod notify;
 pub mod ours;
 pub mod overrule;
 pub mod pace;
+pub mod phase;
 #[allow(
     clippy::indexing_slicing,
     reason = "an index of a step is of the plan, which is made of the same steps"
 )]
-pub mod phase;
 pub mod plan;
 pub mod preflight;
 pub mod record;
