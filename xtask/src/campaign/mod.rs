@@ -44,11 +44,11 @@ pub mod ours;
 pub mod outline;
 pub mod overrule;
 pub mod pace;
+pub mod phase;
 #[allow(
     clippy::indexing_slicing,
     reason = "an index of a step is of the plan, which is made of the same steps"
 )]
-pub mod phase;
 pub mod plan;
 pub mod preflight;
 pub mod record;

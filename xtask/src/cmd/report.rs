@@ -67,7 +67,9 @@ impl Report {
                 json.end()?;
             }
             Some(format) => {
-                context.ui.text(text(format, &material)?.trim_end_matches('\n'));
+                let text = text(format, &material)?;
+                context.ui.text(text.trim_end_matches('\n'));
+                context.ui.json(&json!({ "folder": folder, "text": text }))?;
                 if format == Format::Issue {
                     let advice = report::issue::advice(&material);
                     advice.iter().for_each(|line| context.ui.say(line));
@@ -142,6 +144,9 @@ fn pack(context: &Context, folder: &Path, out: &Path) -> Result<Outcome> {
             folder.display(),
             out.display()
         ));
+        context
+            .ui
+            .json(&json!({ "dry_run": true, "folder": folder, "bundle": out }))?;
         return Ok(Outcome::Success);
     }
     let packed = bundle::write(folder, &names, out)?;

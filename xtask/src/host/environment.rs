@@ -69,7 +69,7 @@ pub fn folder(variable: &'static str) -> Result<Option<PathBuf>, Unusable> {
 
 /// Where the cache is. Errors: the path is not absolute; nothing names a place.
 pub fn cache() -> Result<PathBuf, Unusable> {
-    cache_of(|variable| std::env::var_os(variable))
+    cache_of(std::env::var_os)
 }
 
 /// Where temporary files are.

@@ -73,7 +73,7 @@ pub(super) fn of(series: &Series, stack: Option<&Stack>) -> Result<Vec<Overview>
             applied,
             kconfig: needs::new_symbols(patch),
             kconfig_uses: needs::used_symbols(patch),
-            scope: scope::of(patch, &read),
+            scope: scope::of(patch, read),
             review: review::state(patch, &review::read(file)?),
             reviewed_by: patch
                 .trailers("Reviewed-by")

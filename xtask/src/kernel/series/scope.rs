@@ -84,7 +84,8 @@ pub fn of(patch: &Patch, read: impl Fn(&Path) -> Option<String>) -> Scope {
     let files = patch.touched_files();
     let mut in_folder: HashMap<Option<&Path>, usize> = HashMap::new();
     for path in files.iter().filter(|path| !is_kconfig(path)) {
-        *in_folder.entry(path.parent()).or_default() += 1;
+        let count = in_folder.entry(path.parent()).or_default();
+        *count = count.saturating_add(1);
     }
     for path in &files {
         // What a Makefile's change makes is seen by the files that it lists, where the patch has some in its folder.

@@ -138,12 +138,13 @@ impl Change<'_> {
 fn with_files(repo: &Repository, old: Option<Oid>, depth: usize, changes: &[Change]) -> Result<Option<Oid>> {
     let old = old.map(|id| repo.find_tree(id)).transpose()?;
     let mut builder = repo.treebuilder(old.as_ref())?;
+    let deeper = depth.saturating_add(1);
     for group in changes.chunk_by(|one, other| one.parts.get(depth) == other.parts.get(depth)) {
         let first = group.first().context("a group of no files")?;
         let name = *first.parts.get(depth).context("it has no name")?;
         let mut there = builder.get(name)?.map(|entry| (entry.id(), entry.kind()));
         // A path sorts in front of those below it.
-        let (itself, below) = group.split_at(usize::from(first.parts.get(depth + 1).is_none()));
+        let (itself, below) = group.split_at(usize::from(first.parts.get(deeper).is_none()));
         for change in itself {
             let is_folder = there.is_some_and(|(_, kind)| kind == Some(ObjectType::Tree));
             match change.file {
@@ -168,7 +169,7 @@ fn with_files(repo: &Repository, old: Option<Oid>, depth: usize, changes: &[Chan
             }
             continue;
         }
-        match with_files(repo, there.map(|(id, _)| id), depth + 1, below)? {
+        match with_files(repo, there.map(|(id, _)| id), deeper, below)? {
             Some(id) => drop(builder.insert(name, id, i32::from(FileMode::Tree))?),
             None if there.is_some() => builder.remove(name)?,
             None => {}
