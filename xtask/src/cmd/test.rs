@@ -27,7 +27,8 @@ pub struct Test {
 /// Longest time of one stage: more than the slowest has ever taken, so that a hang ends.
 const LIMIT: Duration = Duration::from_secs(120 * 60);
 
-/// Modules of `xtask/tests/board.rs`, in their order: `breaks` takes the baseline that `rehearsal` boots.
+/// Modules of `xtask/tests/board.rs`, in their order: `breaks` takes the baseline that `rehearsal` boots, and `first_campaign`
+/// leaves a debug kernel of its own.
 const AFTER_SETUP: &[&str] = &[
     "kernel_real",
     "kernel_kconfig",
@@ -35,7 +36,6 @@ const AFTER_SETUP: &[&str] = &[
     "virt_board",
     "rehearsal",
     "breaks",
-    "first_campaign",
     "ssh_board_campaign",
     "board_virtual",
     "boot_methods",
@@ -46,6 +46,7 @@ const AFTER_SETUP: &[&str] = &[
     "virt_netconsole",
     "virt_ramoops",
     "virt_heart",
+    "first_campaign",
 ];
 
 impl Test {
