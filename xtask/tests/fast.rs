@@ -29,6 +29,7 @@ mod fake_ssh;
 mod foresight;
 mod harvest_pstore;
 mod held_lock;
+mod hostile_input;
 mod kconfig_rules;
 mod kernel_am;
 mod kernel_build;

@@ -28,7 +28,8 @@ pub struct Test {
 /// Longest time of one stage: more than the slowest has ever taken, so that a hang ends.
 const LIMIT: Duration = Duration::from_secs(120 * 60);
 
-/// Modules of `xtask/tests/board.rs`, in their order: `breaks` takes the baseline that `rehearsal` boots.
+/// Modules of `xtask/tests/board.rs`, in their order: `breaks` takes the baseline that `rehearsal` boots, and `first_campaign`
+/// leaves a debug kernel of its own.
 const AFTER_SETUP: &[&str] = &[
     "kernel_real",
     "kernel_kconfig",
@@ -36,7 +37,6 @@ const AFTER_SETUP: &[&str] = &[
     "virt_board",
     "rehearsal",
     "breaks",
-    "first_campaign",
     "ssh_board_campaign",
     "board_virtual",
     "boot_methods",
@@ -47,6 +47,7 @@ const AFTER_SETUP: &[&str] = &[
     "virt_netconsole",
     "virt_ramoops",
     "virt_heart",
+    "first_campaign",
 ];
 
 /// Left out of `--fast`, by the beginnings of their names: what kills a run at each of its instants, and what talks to a real sshd,

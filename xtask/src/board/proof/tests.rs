@@ -146,7 +146,7 @@ fn each_thing_that_is_wrong_is_named() {
     );
     assert_eq!(
         open(&answer("vim2m", "02")),
-        [("module v4l2_mem2mem".into(), State::Mismatch)],
+        [("loading of module v4l2_mem2mem".into(), State::Mismatch)],
         "a wanted module is missing"
     );
     assert!(open(&answer("stranger", "02")).contains(&("module stranger".into(), State::Mismatch)));

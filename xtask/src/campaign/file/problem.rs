@@ -113,7 +113,7 @@ pub fn add(problems: &mut Vec<Problem>, more: Vec<Problem>) {
 /// Most mistakes of a file that are told, if they are found one after the other.
 const MOST: usize = 200;
 /// Most mistakes of the parser's that are told.
-const TOLD: usize = 100;
+const TOLD: usize = 20;
 
 /// What an error of the parser is about.
 enum About {
@@ -126,7 +126,9 @@ enum About {
 /// Reads a file. Where a key or a value is wrong, it is told, and the rest is read without it.
 fn read(text: &str) -> (Option<Campaign>, Vec<Problem>) {
     let (mut table, errors) = DeTable::parse_recoverable(text);
-    let mut problems: Vec<Problem> = errors.iter().map(|error| of_parser(text, error)).collect();
+    let lines = Lines::of(text);
+    let told = errors.iter().take(TOLD);
+    let mut problems: Vec<Problem> = told.map(|error| of_parser(&lines, error)).collect();
     if !problems.is_empty() {
         return (None, problems);
     }
@@ -139,7 +141,7 @@ fn read(text: &str) -> (Option<Campaign>, Vec<Problem>) {
         let about = error.span().and_then(|span| take_out(table.get_mut(), &span));
         // A key that is missing may be the one whose value was taken out.
         if about.is_some() || !value_is_gone {
-            problems.push(of_parser(text, &error));
+            problems.push(of_parser(&lines, &error));
         }
         match about {
             Some(About::Key) => {}
@@ -218,8 +220,8 @@ pub fn error(file: &str, problems: &[Problem]) -> anyhow::Error {
     anyhow!("{}", lines.join("\n"))
 }
 
-fn of_parser(text: &str, error: &toml::de::Error) -> Problem {
-    let (line, column) = Lines::of(text).place(&error.span().unwrap_or(0..0));
+fn of_parser(lines: &Lines, error: &toml::de::Error) -> Problem {
+    let (line, column) = lines.place(&error.span().unwrap_or(0..0));
     let message: Vec<String> = error.message().trim().lines().map(one_line).collect();
     Problem {
         line,
