@@ -38,7 +38,7 @@ use crate::host::interrupt;
 use crate::ui::Ui;
 use anyhow::Result;
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub use course::{Course, Inputs};
 
@@ -107,6 +107,10 @@ impl Engine<'_> {
         inputs: &Inputs,
         start: Start,
     ) -> Result<RunRecord> {
+        let file = match &start {
+            Start::Anew { begin, .. } => Some(&begin.file),
+            Start::Resume(past, _) => past.begin.as_ref().map(|begin| &begin.file),
+        };
         let mut journal = Journal::open(&self.folder.join(super::journal::FILE))?;
         let record = RunRecord {
             schema_version: super::record::SCHEMA_VERSION,
@@ -119,7 +123,7 @@ impl Engine<'_> {
             end: None,
             rows: Vec::new(),
             planned: super::record::planned(plan),
-            closing: super::record::Closing::of(self.campaign),
+            closing: super::record::Closing::of(self.campaign, file.map_or(Path::new(""), PathBuf::as_path)),
         };
         let title = format!("{} on {}", self.campaign.name, self.campaign.board);
         let log = self.board.serial().map(|line| line.log());

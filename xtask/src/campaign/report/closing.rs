@@ -2,7 +2,7 @@
 //! out, how it ended, what proves it, what was taken back, how the board was left, what comes next.
 
 use super::gather::Material;
-use super::{end_text, markdown, md, md_cell, meaning, minutes, outcome, owner, phases, spent};
+use super::{end_text, ends, markdown, md, md_cell, minutes, outcome, owner, phases, spent};
 use crate::campaign::escalation;
 use crate::campaign::record::{End, PatchRecord, RowRecord, RunRecord};
 use std::fmt::Write;
@@ -29,7 +29,7 @@ pub fn file_name(material: &Material) -> String {
 /// The document.
 pub fn page(material: &Material) -> String {
     let run = &material.record;
-    let (what, next) = meaning(run);
+    let (what, next) = (ends::meaning(run), ends::next(run));
     let took: f64 = run.rows.iter().map(|row| row.took_s).sum();
     let estimated: f64 = run.rows.iter().map(|row| row.estimated_s).sum();
     let mut text = format!(
@@ -72,6 +72,12 @@ pub fn page(material: &Material) -> String {
         row.findings
             .iter()
             .for_each(|finding| text.push_str(&markdown::finding_block(finding, &patches)));
+    }
+    for row in steps(run) {
+        let printed = markdown::printed_blocks(row);
+        if !printed.is_empty() {
+            let _ = writeln!(text, "## What failed tests printed in step {}\n\n{printed}", md(&row.id));
+        }
     }
     text.push_str(&proofs(&run.rows));
     text.push_str(&board(&run.rows));

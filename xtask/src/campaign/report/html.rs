@@ -7,8 +7,8 @@ mod finding;
 use super::gather::{Captured, CapturedFile, Material};
 use super::owner;
 use super::{
-    Tone, bytes, end_text, end_tone, log, meaning, minutes, not_reached, one_line, outcome, overruled,
-    phases, spent, stopped_at, svg, timeline,
+    Tone, bytes, end_text, end_tone, ends, log, minutes, not_reached, one_line, outcome, overruled, phases,
+    spent, svg, timeline,
 };
 use crate::campaign::record::{PatchRecord, RowRecord, RunRecord};
 use crate::kernel::kconfig::{self, Difference};
@@ -90,16 +90,16 @@ fn started(run: &RunRecord) -> &str {
 }
 
 fn conclusion(run: &RunRecord) -> Markup {
-    let (what, next) = meaning(run);
+    let (what, next) = (ends::meaning(run), ends::next(run));
     let missed = not_reached(run);
     let declared: Vec<&RowRecord> = run.rows.iter().filter(|row| row.as_declared).collect();
     html! {
         section.conclusion {
             h2 { "What came of it" }
             p { (what) }
-            @if let Some(row) = stopped_at(run) {
+            @for row in ends::failed(run) {
                 p.stopped {
-                    "Step " a href=(anchor(row)) { (t(&row.id)) " " (t(&row.title)) } " stopped the campaign: "
+                    "Step " a href=(anchor(row)) { (t(&row.id)) " " (t(&row.title)) } " " (ends::came_of(run, row)) ": "
                     strong { (outcome(row).text) } "."
                 }
                 ul { @for reason in &row.reasons { li { (code_in(reason)) } } }
@@ -118,7 +118,7 @@ fn conclusion(run: &RunRecord) -> Markup {
             }
             @if !next.is_empty() {
                 h3 { "What comes next" }
-                ul { @for line in &next { li { (code_in(line)) } } }
+                ul { @for line in &next { li { (code_in(&line.to_string())) } } }
             }
         }
     }
@@ -271,7 +271,9 @@ fn tests(row: &RowRecord) -> Markup {
                 }
             } }
             @for test in row.tests.iter().filter(|test| !test.printed.trim().is_empty()) {
-                details { summary { "What " (t(&test.name)) " printed" } pre { (log::shown(&test.printed)) } }
+                details open[test.failure.is_some()] {
+                    summary { "What " (t(&test.name)) " printed" } pre { (log::shown(&test.printed)) }
+                }
             }
         }
     }
