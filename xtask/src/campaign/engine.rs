@@ -7,6 +7,8 @@
 
 mod ahead;
 mod course;
+#[cfg(test)]
+mod ends;
 mod escalating;
 mod fixed_rows;
 pub mod hands;

@@ -330,12 +330,7 @@ impl<'a, H: Hands> Walk<'a, H> {
         kept.map(|()| next)
     }
 
-    pub(super) fn end_row(
-        &mut self,
-        mut row: RowRecord,
-        next: &Result<Next>,
-        kept: Vec<Kept>,
-    ) -> Result<()> {
+    pub(super) fn end_row(&mut self, mut row: RowRecord, next: &Result<Next>, kept: Vec<Kept>) -> Result<()> {
         let next = next.as_ref().ok();
         row.left_out = next == Some(&Next::Without);
         let ended = RowEnded {

@@ -76,7 +76,11 @@ pub fn page(material: &Material) -> String {
     for row in steps(run) {
         let printed = markdown::printed_blocks(row);
         if !printed.is_empty() {
-            let _ = writeln!(text, "## What failed tests printed in step {}\n\n{printed}", md(&row.id));
+            let _ = writeln!(
+                text,
+                "## What failed tests printed in step {}\n\n{printed}",
+                md(&row.id)
+            );
         }
     }
     text.push_str(&proofs(&run.rows));
@@ -87,10 +91,16 @@ pub fn page(material: &Material) -> String {
     if !next.is_empty() {
         text.push_str("## What comes next\n\n");
         next.iter().for_each(|line| {
-            let _ = writeln!(text, "- {line}");
+            let _ = writeln!(text, "- {}", with_commands(&line.to_string()));
         });
     }
     text
+}
+
+/// A sentence of ours, whose backticks stand around commands, in Markdown.
+fn with_commands(text: &str) -> String {
+    let parts: Vec<String> = text.split('`').map(md).collect();
+    parts.join("`")
 }
 
 /// Rows without those that repeat a step on another kernel.

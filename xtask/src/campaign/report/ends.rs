@@ -69,9 +69,7 @@ pub fn failed(run: &RunRecord) -> Vec<&RowRecord> {
         let rows = run.rows.iter().filter(|row| !escalation::is_one(&row.id));
         // What could not be finished, and was gone on with later, failed nothing.
         let is_last = |row: &RowRecord| run.rows.last().is_some_and(|last| last.id == row.id);
-        rows.filter(move |row| {
-            outcome(row).tone == Tone::Bad && (row.verdict.is_some() || is_last(row))
-        })
+        rows.filter(move |row| outcome(row).tone == Tone::Bad && (row.verdict.is_some() || is_last(row)))
     };
     let first = bad().filter_map(|row| Some((search::first_of(&row.id)?, row)));
     match first.min_by_key(|(patches, _)| *patches) {
@@ -118,7 +116,9 @@ fn named(row: &RowRecord) -> String {
 /// The patch of a row as the campaign names it, or the row's title.
 fn name_of(row: &RowRecord) -> String {
     let applied = row.patch.as_ref().map(|patch| &patch.name);
-    one_line(row.of_patch.as_ref().or(applied).unwrap_or(&row.title))
+    let name = one_line(row.of_patch.as_ref().or(applied).unwrap_or(&row.title));
+    // Commands stand between backticks.
+    name.replace('`', "\\u{60}")
 }
 
 /// What the end means (plan.md, "Ends").
@@ -217,13 +217,19 @@ impl fmt::Display for Next {
         match self {
             Next::Resume => write!(f, "`cargo xtask resume` goes on"),
             Next::GiveUp => write!(f, "`cargo xtask abort` gives the run up"),
-            Next::AskStatus => write!(f, "`cargo xtask status` says what to do, then `cargo xtask resume`"),
+            Next::AskStatus => write!(
+                f,
+                "`cargo xtask status` says what to do, then `cargo xtask resume`"
+            ),
             Next::Review(patch) => write!(
                 f,
                 "`cargo xtask review {patch} --approve --by NAME`, then `cargo xtask resume`"
             ),
             Next::MendPatch(patch) => {
-                write!(f, "mend the patch {patch}, then `cargo xtask resume` tests it again")
+                write!(
+                    f,
+                    "mend the patch {patch}, then `cargo xtask resume` tests it again"
+                )
             }
             Next::Remake(patch) => write!(
                 f,
@@ -292,7 +298,11 @@ fn after_a_failure(run: &RunRecord) -> Vec<Next> {
     if is_step(row) && search::first_of(&row.id).is_none() && stops {
         next.push(Next::ContinueWithout(name_of(row)));
     }
-    if failed.iter().filter_map(|row| Fault::of(row)).any(Fault::is_for_upstream) {
+    if failed
+        .iter()
+        .filter_map(|row| Fault::of(row))
+        .any(Fault::is_for_upstream)
+    {
         next.push(Next::Mail);
     }
     next

@@ -1,8 +1,8 @@
 //! The report of a run, in Markdown, from its record: steps, verdicts, findings, measured beside estimated times.
 
 use super::{
-    end_text, ends, ids, md, md_block, md_cell as cell, minutes, not_reached, outcome, overruled, owner, phases,
-    printed, spent, trace,
+    end_text, ends, ids, md, md_block, md_cell as cell, minutes, not_reached, outcome, overruled, owner,
+    phases, printed, spent, trace,
 };
 use crate::campaign::record::{FindingRecord, PatchRecord, RowRecord, RunRecord};
 use crate::campaign::verdict::Verdict;

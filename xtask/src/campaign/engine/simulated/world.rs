@@ -54,6 +54,10 @@ pub struct World {
     pub names_it: Option<&'static str>,
     /// A profile whose kernel does not come up whatever is in it.
     pub never_up: Option<&'static str>,
+    /// A smoke test fails on the kernel without any patch.
+    pub baseline_fails: bool,
+    /// What was told on the screen.
+    pub said: Vec<String>,
     /// A bad kernel says so in its log, too.
     pub splats: bool,
     /// Every second boot with a bad patch is good.
