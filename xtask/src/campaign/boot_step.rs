@@ -160,7 +160,7 @@ impl BootStep<'_> {
             (netconsole, stopped) = self.try_out(rig, &trial, (&mut harvest, booted, watch), say, ask);
         }
         not_booted(&boot.outcome, &mut booted.seen);
-        let down = watch.time("back to vanilla", || {
+        let down = watch.time(pace::BACK, || {
             let ending = wedge::Ending {
                 outcome: &boot.outcome,
                 lost: &booted.seen.lost,

@@ -130,6 +130,12 @@ impl Engine<'_> {
         let title = format!("{} on {}", self.campaign.name, self.campaign.board);
         let log = self.board.serial().map(|line| line.log());
         self.live = Live::begin(self.ui, &title, plan, log);
+        if let Start::Resume(past, _) = &start {
+            let done = past.rows.iter().filter(|row| row.counts_as_done());
+            let done = done.filter_map(|row| row.ended.as_ref());
+            self.live.done_before(done.map(|ended| &ended.record));
+        }
+        self.interrupt.answer_with(self.live.answers(&self.folder));
         let campaign = self.campaign;
         let course = Course {
             campaign,
@@ -137,6 +143,9 @@ impl Engine<'_> {
             options,
             inputs,
         };
-        rows::Walk::new(self, course, &mut journal, record).run(start)
+        let ended = rows::Walk::new(self, course, &mut journal, record).run(start);
+        // What is printed behind it stands on its own.
+        self.live = Live::default();
+        ended
     }
 }

@@ -6,6 +6,8 @@ use super::record::RowRecord;
 pub const BOOT: &str = "boot the debug kernel";
 /// What is looked at before that.
 pub const CHECKS: &str = "check what is booted";
+/// The restart into vanilla.
+pub const BACK: &str = "back to vanilla";
 /// The tests themselves.
 pub const SMOKE: &str = "smoke tests";
 /// Phases of make; staging is no part of it.

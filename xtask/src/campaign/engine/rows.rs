@@ -379,7 +379,16 @@ impl<'a, H: Hands> Walk<'a, H> {
         Ok(())
     }
 
+    /// To be called where nothing of the row is on the board yet. Errors: somebody asked to stop, and the row ends here.
+    pub(super) fn may_go_on(&self) -> Result<()> {
+        match self.hands.stop_asked() {
+            true => Err(anyhow::Error::msg(StopAsked)),
+            false => Ok(()),
+        }
+    }
+
     pub(super) fn boot(&mut self, asked: &Asked, work: &mut Work) -> Result<Booted> {
+        self.may_go_on()?;
         let booted = self.hands.boot(asked, self.journal, &mut work.watch)?;
         work.row.evidence = Some(self.hands.evidence(&work.row.id));
         Ok(booted)

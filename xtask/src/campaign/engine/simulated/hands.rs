@@ -107,6 +107,7 @@ impl Hands for Simulated {
     fn stop_asked(&self) -> bool {
         let world = self.world.borrow();
         world.stop_after.is_some_and(|boots| world.boots.len() >= boots)
+            || world.stop_at.is_some_and(|instant| world.instant >= instant)
     }
 
     fn head(&self) -> Result<String> {
