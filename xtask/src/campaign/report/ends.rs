@@ -154,6 +154,10 @@ fn partial(run: &RunRecord) -> String {
             "The patches before {} passed; that one was taken back, and only that one. Vanilla runs and is the default.",
             named(one)
         ),
+        [one] => format!(
+            "{} failed. That patch was taken back, and only that one; the other steps were run without it. Vanilla runs and is the default.",
+            capitalised(&named(one))
+        ),
         all => {
             let names: Vec<String> = all.iter().map(|row| named(row)).collect();
             format!(
@@ -163,6 +167,12 @@ fn partial(run: &RunRecord) -> String {
             )
         }
     }
+}
+
+/// Ours begin with a letter of one byte.
+fn capitalised(text: &str) -> String {
+    let (first, rest) = text.split_at_checked(1).unwrap_or((text, ""));
+    first.to_ascii_uppercase() + rest
 }
 
 fn failure(run: &RunRecord) -> String {

@@ -3,6 +3,7 @@
 //! Whatever somebody else wrote goes through [`t`] or [`log`], and the template escapes it once more as HTML.
 
 mod finding;
+mod lanes;
 
 use super::gather::{Captured, CapturedFile, Material};
 use super::owner;
@@ -40,7 +41,7 @@ pub fn page(material: &Material) -> String {
                 (header(material))
                 main {
                     (conclusion(run))
-                    section { h2 { "Timeline" } div.scroll { (svg::timeline(run, &timeline::of(run))) } }
+                    section { h2 { "Timeline" } (lanes::timeline(run, &timeline::of(run))) }
                     (steps(run))
                     @for (at, row) in run.rows.iter().enumerate() {
                         (details(material, at, row))
@@ -151,7 +152,7 @@ fn steps(run: &RunRecord) -> Markup {
     html! {
         section {
             h2 { "Steps and verdicts" }
-            div.scroll { table.steps {
+            table.steps {
                 thead { tr {
                     th { "Step" } th { "What" } th { "Verdict" } th.number { "Measured" } th.number { "Estimated" }
                     th.bar { "" }
@@ -163,7 +164,7 @@ fn steps(run: &RunRecord) -> Markup {
                             td.what { (t(&row.title)) }
                             td { span.badge.(outcome(row).tone.class()) { (outcome(row).text) } }
                             td.number { (minutes(row.took_s)) }
-                            td.number title=(row.estimated_from.text()) { (minutes(row.estimated_s)) }
+                            td.number.estimated title=(row.estimated_from.text()) { (minutes(row.estimated_s)) }
                             td.bar { (svg::measured(row, longest)) }
                         }
                     }
@@ -175,11 +176,11 @@ fn steps(run: &RunRecord) -> Markup {
                     }
                 }
                 tfoot { tr {
-                    td {} td { "all" } td {} td.number { (sum(|row| row.took_s)) }
-                    td.number { (sum(|row| row.estimated_s)) } td.bar {}
+                    td {} td.what { "all" } td {} td.number { (sum(|row| row.took_s)) }
+                    td.number.estimated { (sum(|row| row.estimated_s)) } td.bar {}
                 } }
-            } }
-            p.note { (sources(run)) " The mark in each bar is the estimate." }
+            }
+            p.note { (sources(run)) span.of-bars { " The mark in each bar is the estimate." } }
         }
     }
 }
