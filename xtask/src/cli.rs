@@ -124,6 +124,9 @@ pub enum Command {
     /// Record a serial line: the process that other verbs start
     #[command(hide = true)]
     SerialRecord(cmd::serial_record::SerialRecord),
+    /// Bring the board of a run to vanilla behind the second Ctrl-C.
+    #[command(hide = true)]
+    BackToVanilla(cmd::back_to_vanilla::BackToVanilla),
     /// Print the completion script of a shell
     Completions(cmd::completions::Completions),
     /// Print the manual page, or write one per verb to a folder

@@ -25,6 +25,8 @@ pub enum Outcome {
     /// Only a person can go on: the board or the tree is not in a state that is known to be safe, or a review is missing. What to do was
     /// said; `cargo xtask status` says it again: exit code 20.
     PersonNeeded,
+    /// A signal stopped the command before it was done ([`INTERRUPTED`]): exit code 130.
+    Interrupted,
 }
 
 /// Exit code of an error that is none of the [`Outcome`]s (bad input, a program that failed): nothing on a
@@ -49,6 +51,7 @@ impl Outcome {
             Outcome::PartialSuccess => 11,
             Outcome::Stopped => 12,
             Outcome::PersonNeeded => 20,
+            Outcome::Interrupted => INTERRUPTED,
         }
     }
 }

@@ -6,7 +6,13 @@ use crate::small_series;
 use fake_ssh::{FakeSsh, text};
 use rustix::process::{Pid, Signal, kill_process};
 use small_series::Rig;
-use std::process::Child;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use xshell::{Shell, cmd};
+use xtask::host::interrupt::{Answers, Screen, Successor, Watch, guarded};
+use xtask::host::process;
 
 fn signal(child: &Child, signal: Signal) {
     kill_process(Pid::from_raw(child.id() as i32).unwrap(), signal).unwrap();
@@ -234,4 +240,109 @@ fn no_answer_of_a_board_fills_the_memory_of_this_host() {
             assert!(most > 0 && code.is_some(), "{verb:?}, {flood}: {code:?}");
         }
     }
+}
+
+/// Where a test's child process says what it does.
+const SAYS_TO: &str = "LOCKSTEP_TEST_INTERRUPT";
+
+struct File(PathBuf);
+
+impl Screen for File {
+    fn say(&self, text: &str) {
+        let line = format!("{}: {text}\n", std::process::id());
+        let before = std::fs::read_to_string(&self.0).unwrap_or_default();
+        std::fs::write(&self.0, before + &line).unwrap();
+    }
+
+    fn leave(&self) {}
+}
+
+struct OfATest;
+
+impl Answers for OfATest {
+    fn first(&self) -> String {
+        "stopping after 2.1".into()
+    }
+
+    fn last(&self) -> Option<Successor> {
+        let words = ["--exact", "cli_interrupt::a_successor", "--nocapture"];
+        Some(Successor {
+            words: words.map(Into::into).to_vec(),
+            does: "the board is reset".into(),
+        })
+    }
+}
+
+/// Nothing in a run of all tests: the child of the next one.
+#[test]
+fn a_watched_process() {
+    let Some(file) = std::env::var_os(SAYS_TO) else {
+        return;
+    };
+    let screen = File(file.clone().into());
+    screen.say("begun");
+    let done = guarded(screen, || {
+        let mut watch = Watch::begin();
+        watch.answer_with(Arc::new(OfATest));
+        let sh = Shell::new().unwrap();
+        process::finish(cmd!(sh, "sleep 100"), Duration::from_secs(200)).unwrap();
+    });
+    File(file.into()).say(&format!("not reached: {done:?}"));
+}
+
+/// The same: what that becomes behind the second signal.
+#[test]
+fn a_successor() {
+    if let Some(file) = std::env::var_os(SAYS_TO) {
+        File(file.into()).say("the successor is at work");
+    }
+}
+
+fn until_it_says(file: &Path, words: &str) -> String {
+    let started = Instant::now();
+    loop {
+        let said = std::fs::read_to_string(file).unwrap_or_default();
+        if said.contains(words) {
+            return said;
+        }
+        assert!(started.elapsed() < Duration::from_secs(20), "{words} in {said}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn the_first_signal_is_answered_at_once_and_the_second_one_does_what_was_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("said");
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "cli_interrupt::a_watched_process", "--nocapture"])
+        .env(SAYS_TO, &file)
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    until_it_says(&file, "begun");
+    std::thread::sleep(Duration::from_millis(500));
+    signal(&child, Signal::INT);
+    let asked = Instant::now();
+    until_it_says(&file, "stopping after 2.1");
+    assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
+    signal(&child, Signal::INT);
+    let said = until_it_says(&file, "the successor is at work");
+    assert!(child.wait().unwrap().success());
+    let words: Vec<&str> = said
+        .lines()
+        .filter_map(|line| line.split_once(": "))
+        .map(|two| two.1)
+        .collect();
+    assert_eq!(words[1], "stopping after 2.1");
+    assert!(
+        words[3].starts_with("ended before it was done: `sleep 100`"),
+        "{said}"
+    );
+    assert_eq!(words[4..], ["the board is reset", "the successor is at work"]);
+    let own = format!("{}: ", child.id());
+    assert!(
+        said.lines().all(|line| line.starts_with(&own)),
+        "it keeps its process id: {said}"
+    );
 }

@@ -24,7 +24,6 @@ use crate::kernel::symbolise::{BuildFolder, Expected, Symboliser};
 use crate::kernel::toolchain::Toolchain;
 use crate::kernel::tree::{Compared, Tree};
 use crate::manifest::Manifest;
-use crate::ui::Ui;
 use anyhow::{Context, Result, bail};
 use kernel_log::finding::Finding;
 use std::path::{Path, PathBuf};
@@ -239,8 +238,7 @@ impl Workshop {
     }
 
     /// Configures (with the fragments that came with patches), builds and stages what the tree holds now.
-    pub fn build(&self, fragments: &[PathBuf], watch: &mut Stopwatch, ui: &Ui) -> Result<Built> {
-        let mut screen = Screen::new(ui);
+    pub fn build(&self, fragments: &[PathBuf], watch: &mut Stopwatch, mut screen: Screen) -> Result<Built> {
         let built = self
             .job(fragments, self.staging())?
             .run(watch, &mut |event| screen.show(event))?;

@@ -7,6 +7,8 @@
 
 mod ahead;
 mod course;
+#[cfg(test)]
+mod ends;
 mod escalating;
 mod fixed_rows;
 pub mod hands;
@@ -38,7 +40,7 @@ use crate::host::interrupt;
 use crate::ui::Ui;
 use anyhow::Result;
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub use course::{Course, Inputs};
 
@@ -107,6 +109,10 @@ impl Engine<'_> {
         inputs: &Inputs,
         start: Start,
     ) -> Result<RunRecord> {
+        let file = match &start {
+            Start::Anew { begin, .. } => Some(&begin.file),
+            Start::Resume(past, _) => past.begin.as_ref().map(|begin| &begin.file),
+        };
         let mut journal = Journal::open(&self.folder.join(super::journal::FILE))?;
         let record = RunRecord {
             schema_version: super::record::SCHEMA_VERSION,
@@ -119,11 +125,17 @@ impl Engine<'_> {
             end: None,
             rows: Vec::new(),
             planned: super::record::planned(plan),
-            closing: super::record::Closing::of(self.campaign),
+            closing: super::record::Closing::of(self.campaign, file.map_or(Path::new(""), PathBuf::as_path)),
         };
         let title = format!("{} on {}", self.campaign.name, self.campaign.board);
         let log = self.board.serial().map(|line| line.log());
         self.live = Live::begin(self.ui, &title, plan, log);
+        if let Start::Resume(past, _) = &start {
+            let done = past.rows.iter().filter(|row| row.counts_as_done());
+            let done = done.filter_map(|row| row.ended.as_ref());
+            self.live.done_before(done.map(|ended| &ended.record));
+        }
+        self.interrupt.answer_with(self.live.answers(&self.folder));
         let campaign = self.campaign;
         let course = Course {
             campaign,
@@ -131,6 +143,9 @@ impl Engine<'_> {
             options,
             inputs,
         };
-        rows::Walk::new(self, course, &mut journal, record).run(start)
+        let ended = rows::Walk::new(self, course, &mut journal, record).run(start);
+        // What is printed behind it stands on its own.
+        self.live = Live::default();
+        ended
     }
 }

@@ -3,6 +3,7 @@
 use super::plan::{Planned, Source};
 use super::record::{RowRecord, RunRecord};
 use super::verdict::Verdict;
+use std::mem::discriminant;
 use std::path::Path;
 use std::time::Duration;
 
@@ -88,17 +89,46 @@ fn phases(rows: &[&RowRecord]) -> Vec<(String, Duration)> {
         .collect()
 }
 
+/// A row that takes this many times as long as it was thought to, or this part of it, says nothing about others.
+const MOST: f64 = 100.0;
+
+/// How many times as long as it was thought to a row like `planned` takes in this run: the median of the rows of its kind that have `ended`, each with
+/// the time that it took. 1 where none has. An estimate of the plan and one that was learned are of two kinds.
+pub fn rate<'a>(planned: &Planned, ended: impl Iterator<Item = (&'a Planned, Duration)>) -> f64 {
+    let is_alike = |other: &Planned| {
+        discriminant(&other.action) == discriminant(&planned.action)
+            && discriminant(&other.estimated_from) == discriminant(&planned.estimated_from)
+    };
+    let ratios = ended
+        .filter(|(row, _)| is_alike(row))
+        .map(|(row, took)| took.as_secs_f64() / row.estimate.as_secs_f64());
+    middle(ratios.filter(|ratio| (1.0 / MOST..=MOST).contains(ratio))).unwrap_or(1.0)
+}
+
+/// The row with its times at this [`rate`].
+pub fn at_rate(planned: &Planned, rate: f64) -> Planned {
+    let scaled = |time: Duration| Duration::try_from_secs_f64(time.as_secs_f64() * rate).unwrap_or(time);
+    let phases = planned.phases.iter();
+    Planned {
+        estimate: scaled(planned.estimate),
+        phases: phases.map(|(name, time)| (name.clone(), scaled(*time))).collect(),
+        ..planned.clone()
+    }
+}
+
 /// Nothing that was measured took longer than a year: what a damaged record says beyond that is no time.
 const LONGEST_S: f64 = 366.0 * 86_400.0;
 
 /// The middle one; of an even number the longer of the two in the middle, since an estimate that is too short helps nobody.
 fn median(seconds: impl Iterator<Item = f64>) -> Option<Duration> {
-    let mut seconds: Vec<f64> = seconds
-        .filter(|seconds| (0.0..=LONGEST_S).contains(seconds))
-        .collect();
-    seconds.sort_by(f64::total_cmp);
-    let middle = seconds.get(seconds.len() / 2)?;
-    Duration::try_from_secs_f64(*middle).ok()
+    let seconds = middle(seconds.filter(|seconds| (0.0..=LONGEST_S).contains(seconds)))?;
+    Duration::try_from_secs_f64(seconds).ok()
+}
+
+fn middle(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied()
 }
 
 /// Time that a row still needs when its phase `current` has been going on for `in_phase`, and the row as a whole for
@@ -233,6 +263,39 @@ mod tests {
             row.as_declared = true;
         });
         assert_eq!(learned(&[declared]).estimate, Duration::from_secs(1));
+    }
+
+    #[test]
+    fn rows_of_the_same_kind_say_how_long_the_next_one_takes() {
+        let seconds = Duration::from_secs;
+        let row = planned();
+        assert_eq!(rate(&row, std::iter::empty()), 1.0);
+        let took = |times: &[u64]| {
+            let known = planned();
+            rate(&row, times.iter().map(|time| (&known, seconds(*time))))
+        };
+        assert_eq!(took(&[60]), 0.1);
+        assert_eq!(took(&[60, 6000, 60]), 0.1, "one slow row does not spoil it");
+        assert_eq!(took(&[60, 1, 0]), 0.1, "what was hardly begun says nothing");
+        let baseline = Planned {
+            action: Action::BootBaseline,
+            ..planned()
+        };
+        assert_eq!(rate(&row, [(&baseline, seconds(60))].into_iter()), 1.0);
+        let learned = Planned {
+            estimated_from: Source::Learned { runs: 1, plan_s: 600 },
+            ..planned()
+        };
+        assert_eq!(rate(&row, [(&learned, seconds(60))].into_iter()), 1.0);
+        let nothing = Planned {
+            estimate: Duration::ZERO,
+            ..planned()
+        };
+        assert_eq!(rate(&row, [(&nothing, seconds(60))].into_iter()), 1.0);
+        let mut phased = planned();
+        phased.phases = vec![("build".into(), seconds(300))];
+        let scaled = at_rate(&phased, 0.1);
+        assert_eq!((scaled.estimate, scaled.phases[0].1), (seconds(60), seconds(30)));
     }
 
     #[test]

@@ -2,28 +2,32 @@
 //! lines of the serial log, the time gone and the time left. Where there is no terminal nothing is drawn, and the time left
 //! goes into the lines that are said anyway.
 
+mod stopping;
+mod tail;
 mod view;
 
+use super::action::Action;
 use super::estimates;
 use super::plan::Planned;
-use super::report::{RowOutcome, Tone};
+use super::record::RowRecord;
+use super::report::{self, RowOutcome, Tone};
 use super::stopwatch::Stopwatch;
-use crate::campaign::phase::Phase;
+use crate::campaign::phase::{self, Phase};
+use crate::host::interrupt::Answers;
 use crate::host::one_line::one_line;
 use crate::ui::{self, Block, Look, PartTeller, Ui};
-use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+pub use stopping::AtBoard;
+use stopping::Stopping;
+use tail::Tail;
 use view::{RowView, View, clock, lines};
 
 /// How often the clock on the screen moves.
 const TICK: Duration = Duration::from_millis(500);
-/// Bytes of the serial log that the last lines are looked for in.
-const TAIL: u64 = 8 << 10;
-/// Lines of the serial log that are shown at most.
-const KERNEL_LINES: usize = 6;
+
 /// A run as it goes on. Dropped, it takes its lines off the screen.
 #[derive(Default)]
 pub struct Live {
@@ -42,10 +46,20 @@ struct Painter {
 struct State {
     title: String,
     rows: Vec<(Planned, Stage)>,
+    /// When the command began.
     started: Option<Instant>,
+    /// Something else shows the time of the whole command.
+    is_a_part: bool,
+    /// The row that runs, also one that is not in the plan.
+    current: Option<String>,
     phase: Option<(String, Instant)>,
+    /// What is done in the phase.
+    doing: Option<String>,
     /// What is done beside it.
     beside: Option<(String, Instant)>,
+    /// What is done at the board.
+    at_board: Option<AtBoard>,
+    tail: Tail,
 }
 
 /// Something that is done beside the phases of a row, as long as this lives.
@@ -54,6 +68,15 @@ pub struct Beside(Arc<Mutex<State>>);
 impl Drop for Beside {
     fn drop(&mut self) {
         hold(&self.0).beside = None;
+    }
+}
+
+/// The board is being worked at in this way, as long as this lives.
+pub struct AtWork(Arc<Mutex<State>>);
+
+impl Drop for AtWork {
+    fn drop(&mut self) {
+        hold(&self.0).at_board = None;
     }
 }
 
@@ -71,14 +94,13 @@ impl Live {
         let state = Arc::new(Mutex::new(State {
             title: one_line(title),
             rows,
-            started: Some(Instant::now()),
-            phase: None,
-            beside: None,
+            started: Some(ui.started()),
+            is_a_part: ui.draws_the_whole(),
+            tail: Tail::of(log),
+            ..State::default()
         }));
         let block = ui.block();
-        let painter = block
-            .is_shown()
-            .then(|| Painter::start(block, state.clone(), log));
+        let painter = block.is_shown().then(|| Painter::start(block, state.clone()));
         Live {
             state,
             painter,
@@ -86,10 +108,25 @@ impl Live {
         }
     }
 
-    /// A row of the plan begins.
+    /// Rows that an earlier process of this run has done look so, with the time that they took.
+    pub fn done_before<'r>(&self, rows: impl Iterator<Item = &'r RowRecord>) {
+        let mut state = hold(&self.state);
+        for record in rows {
+            let took = Duration::try_from_secs_f64(record.took_s).unwrap_or_default();
+            if let Some((_, stage)) = state.rows.iter_mut().find(|(row, _)| row.id == record.id) {
+                *stage = Stage::Ended(report::outcome(record), took);
+            }
+        }
+        drop(state);
+        self.changed();
+    }
+
+    /// A row begins.
     pub fn row(&self, id: &str) {
         let mut state = hold(&self.state);
-        state.phase = None;
+        state.no_phase();
+        state.current = Some(one_line(id));
+        state.tail.begin();
         if let Some((_, stage)) = state.rows.iter_mut().find(|(row, _)| row.id == id) {
             *stage = Stage::Running(Instant::now());
         }
@@ -100,7 +137,8 @@ impl Live {
     /// A row has ended.
     pub fn ended(&self, id: &str, outcome: RowOutcome, took: Duration) {
         let mut state = hold(&self.state);
-        state.phase = None;
+        state.no_phase();
+        state.current = None;
         if let Some((_, stage)) = state.rows.iter_mut().find(|(row, _)| row.id == id) {
             *stage = Stage::Ended(outcome, took);
         }
@@ -113,7 +151,7 @@ impl Live {
         let state = self.state.clone();
         let changed = self.painter.as_ref().and_then(|painter| painter.changed.clone());
         Stopwatch::watched(Arc::new(move |phase: Phase| {
-            hold(&state).phase = Some((phase.name.to_string(), Instant::now()));
+            hold(&state).begin_phase(phase);
             if let Some(changed) = &changed {
                 let _ = changed.send(());
             }
@@ -125,6 +163,28 @@ impl Live {
         hold(&self.state).beside = Some((one_line(what), Instant::now()));
         self.changed();
         Beside(self.state.clone())
+    }
+
+    /// Shows what is done in the phase that goes on, until the next one begins. Foreign text is made safe.
+    pub fn doing(&self, what: &str) {
+        hold(&self.state).doing = Some(one_line(what));
+        self.changed();
+    }
+
+    /// Whether anybody sees it drawn.
+    pub fn is_drawn(&self) -> bool {
+        self.painter.is_some()
+    }
+
+    /// Takes note of what is done at the board.
+    pub fn at_board(&self, work: AtBoard) -> AtWork {
+        hold(&self.state).at_board = Some(work);
+        AtWork(self.state.clone())
+    }
+
+    /// What is answered to Ctrl-C while this is shown; `run` is the run's folder.
+    pub fn answers(&self, run: &Path) -> Arc<dyn Answers> {
+        Arc::new(Stopping::new(&self.state, run))
     }
 
     /// How long the rest of the campaign is thought to take; none when nothing is left.
@@ -147,11 +207,12 @@ fn hold(state: &Mutex<State>) -> MutexGuard<'_, State> {
 }
 
 impl Painter {
-    fn start(mut block: Block, state: Arc<Mutex<State>>, log: Option<PathBuf>) -> Self {
+    fn start(mut block: Block, state: Arc<Mutex<State>>) -> Self {
         let (changed, changes) = mpsc::channel();
         let paint = move || {
             loop {
-                let kernel = log.as_deref().map(last_lines).unwrap_or_default();
+                let tail = hold(&state).tail.clone();
+                let kernel = tail.last_lines();
                 let mut view = hold(&state).view(Instant::now());
                 view.kernel = kernel;
                 let (rows, columns) = block.size();
@@ -183,61 +244,87 @@ impl Drop for Live {
     }
 }
 
-/// The last lines of the serial log, made safe; none where it cannot be read.
-fn last_lines(log: &Path) -> Vec<String> {
-    let read = || -> std::io::Result<Vec<u8>> {
-        let mut file = std::fs::File::open(log)?;
-        let size = file.metadata()?.len();
-        file.seek(SeekFrom::Start(size.saturating_sub(TAIL)))?;
-        let mut bytes = Vec::new();
-        file.take(TAIL).read_to_end(&mut bytes)?;
-        Ok(bytes)
-    };
-    let text = ui::plain(&String::from_utf8_lossy(&read().unwrap_or_default()));
-    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
-    lines
-        .iter()
-        .skip(lines.len().saturating_sub(KERNEL_LINES))
-        .map(|line| line.replace('\t', "    "))
-        .collect()
-}
-
 impl State {
-    fn view(&self, now: Instant) -> View {
-        let lasts = |(name, since): &(String, Instant)| (name.clone(), now.saturating_duration_since(*since));
-        let phase = self.phase.as_ref().map(lasts);
-        let mut left = Duration::ZERO;
-        for (row, stage) in &self.rows {
-            let of_row = match stage {
-                Stage::Waiting => row.estimate,
-                Stage::Ended(..) => Duration::ZERO,
-                Stage::Running(since) => {
-                    let in_row = now.saturating_duration_since(*since);
-                    let (name, in_phase) = phase.clone().unzip();
-                    estimates::left_of_row(row, name.as_deref(), in_phase.unwrap_or_default(), in_row)
-                }
-            };
-            left = left.saturating_add(of_row);
+    fn no_phase(&mut self) {
+        self.phase = None;
+        self.doing = None;
+    }
+
+    fn begin_phase(&mut self, phase: Phase) {
+        self.phase = Some((phase.name.to_string(), Instant::now()));
+        self.doing = None;
+        match phase {
+            phase::BOOT | phase::BACK_TO_VANILLA => self.tail.begin_boot(),
+            _ => self.tail.is_up(),
         }
+    }
+
+    /// The row with its times as the rows of this run have them.
+    fn at_this_rate(&self, row: &Planned) -> Planned {
+        let ended = self.rows.iter().filter_map(|(row, stage)| match stage {
+            Stage::Ended(outcome, took) if teaches(row, *outcome) => Some((row, *took)),
+            _ => None,
+        });
+        estimates::at_rate(row, estimates::rate(row, ended))
+    }
+
+    /// How long a row still takes, `now`.
+    fn left_of(&self, row: &Planned, stage: Stage, now: Instant) -> Duration {
+        match stage {
+            Stage::Waiting => row.estimate,
+            Stage::Ended(..) => Duration::ZERO,
+            Stage::Running(since) => {
+                let (name, in_phase) = self.phase_at(now).unzip();
+                let in_row = now.saturating_duration_since(since);
+                estimates::left_of_row(row, name.as_deref(), in_phase.unwrap_or_default(), in_row)
+            }
+        }
+    }
+
+    fn phase_at(&self, now: Instant) -> Option<(String, Duration)> {
+        let (name, since) = self.phase.as_ref()?;
+        Some((name.clone(), now.saturating_duration_since(*since)))
+    }
+
+    fn view(&self, now: Instant) -> View {
+        let rows: Vec<(Planned, Stage)> = self
+            .rows
+            .iter()
+            .map(|(row, stage)| (self.at_this_rate(row), *stage))
+            .collect();
+        let left = rows
+            .iter()
+            .map(|(row, stage)| self.left_of(row, *stage, now))
+            .fold(Duration::ZERO, Duration::saturating_add);
+        let beside = self.beside.as_ref();
         View {
             title: self.title.clone(),
             gone: self
                 .started
-                .map_or(Duration::ZERO, |started| now.saturating_duration_since(started)),
+                .filter(|_| !self.is_a_part)
+                .map(|started| now.saturating_duration_since(started)),
             left,
-            rows: self
-                .rows
+            rows: rows
                 .iter()
                 .map(|(row, stage)| row_view(row, *stage, now))
                 .collect(),
-            current: self
-                .rows
+            current: rows
                 .iter()
                 .position(|(_, stage)| matches!(stage, Stage::Running(_))),
-            phase,
-            beside: self.beside.as_ref().map(lasts),
+            phase: self.phase_at(now),
+            doing: self.doing.clone(),
+            beside: beside.map(|(what, since)| (what.clone(), now.saturating_duration_since(*since))),
             kernel: Vec::new(),
         }
+    }
+}
+
+/// Whether the time of a row says how long others of its kind take: one that ended early, or that was only applied, says nothing.
+fn teaches(row: &Planned, outcome: RowOutcome) -> bool {
+    match outcome.tone {
+        Tone::Good | Tone::Doubt => true,
+        Tone::Plain => !matches!(row.action, Action::Patch(_)),
+        Tone::Bad => false,
     }
 }
 
@@ -273,128 +360,4 @@ fn row_view(row: &Planned, stage: Stage, now: Instant) -> RowView {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::action::Action;
-    use super::super::plan::Source;
-    use super::view::FREE;
-    use super::*;
-    use crate::ui::Format;
-
-    fn plan(count: usize) -> Vec<Planned> {
-        let row = |number: usize| Planned {
-            id: format!("2.{number}"),
-            title: format!(
-                "000{number} a title that is long enough to be cut on a narrow terminal, at least"
-            ),
-            verified_by: String::new(),
-            parts: Vec::new(),
-            gates: Vec::new(),
-            needs: Vec::new(),
-            on_failure: String::new(),
-            action: Action::Patch(number),
-            estimate: Duration::from_secs(60),
-            estimated_from: Source::Plan,
-            note: None,
-            phases: Vec::new(),
-        };
-        (1..=count).map(row).collect()
-    }
-
-    fn live(count: usize) -> Live {
-        // The tests run without a terminal: nothing is drawn.
-        Live::begin(&Ui::new(Format::Text), "small on virtual", &plan(count), None)
-    }
-
-    const PASS: RowOutcome = RowOutcome {
-        text: "pass",
-        tone: Tone::Good,
-    };
-
-    fn at(live: &Live, later: u64) -> View {
-        hold(&live.state).view(Instant::now() + Duration::from_secs(later))
-    }
-
-    #[test]
-    fn what_is_left_counts_down_and_never_below_what_is_still_to_come() {
-        let live = live(3);
-        assert_eq!(live.left().as_deref(), Some("about 3 min left"));
-        live.row("2.1");
-        assert!((149..=150).contains(&at(&live, 30).left.as_secs()));
-        assert_eq!(at(&live, 900).left.as_secs(), 120);
-        live.ended("2.1", PASS, Duration::from_secs(70));
-        live.row("2.2");
-        live.ended("2.2", PASS, Duration::from_secs(70));
-        live.row("2.3");
-        live.ended("2.3", PASS, Duration::from_secs(70));
-        assert_eq!(live.left(), None);
-    }
-
-    #[test]
-    fn a_phase_is_shown_while_it_lasts() {
-        let live = live(2);
-        live.row("2.1");
-        live.watch().time(crate::campaign::phase::BOOT, || ());
-        let shown = lines(&at(&live, 12), 24, 80);
-        let text: Vec<&str> = shown.iter().map(|line| line.text.as_str()).collect();
-        assert!(
-            text.iter()
-                .any(|line| line.starts_with("   now: boot the debug kernel, 0:1")),
-            "{text:#?}"
-        );
-        let beside = live.beside("building 2.2");
-        live.watch().time(crate::campaign::phase::BACK_TO_VANILLA, || ());
-        let shown = lines(&at(&live, 65), 24, 80);
-        let line = shown.iter().find(|line| line.text.contains("now:")).unwrap();
-        assert!(
-            line.text
-                .contains("back to vanilla, 1:05; beside it: building 2.2, 1:05"),
-            "{}",
-            line.text
-        );
-        drop(beside);
-        assert!(at(&live, 0).beside.is_none());
-        live.ended("2.1", PASS, Duration::from_secs(70));
-        assert!(at(&live, 0).phase.is_none());
-    }
-
-    #[test]
-    fn it_fits_every_terminal_and_the_current_row_is_always_there() {
-        let live = live(40);
-        for number in 1..=20 {
-            live.row(&format!("2.{number}"));
-            if number < 20 {
-                live.ended(&format!("2.{number}"), PASS, Duration::from_secs(1));
-            }
-        }
-        let mut view = at(&live, 1);
-        view.kernel = vec!["[    1.0] x".repeat(40); 6];
-        for height in 1..60 {
-            for width in [1, 20, 80, 200] {
-                let shown = lines(&view, height, width);
-                assert!(shown.len() <= height.saturating_sub(FREE).max(2), "{height}");
-                assert!(
-                    shown
-                        .iter()
-                        .any(|line| line.look == Look::Strong && line.text.contains('▸')),
-                    "{height} {width}"
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn the_last_lines_of_the_log_are_harmless() {
-        let folder = tempfile::tempdir().unwrap();
-        let log = folder.path().join("serial.log");
-        let noise = "x".repeat(20_000);
-        std::fs::write(
-            &log,
-            format!("{noise}\n\x1b[2J\x1b[0;31mred\x1b[0m\r\n\0\u{202e}evil\t.\n"),
-        )
-        .unwrap();
-        let lines = last_lines(&log);
-        assert_eq!(lines[lines.len() - 2], "red");
-        assert_eq!(lines[lines.len() - 1], "\\u{0}\\u{202e}evil    .");
-        assert!(last_lines(Path::new("/does/not/exist")).is_empty());
-    }
-}
+mod tests;

@@ -65,16 +65,20 @@ pub struct Closing {
     /// Programs of the smoke tests, with the folders of their sources.
     #[serde(default)]
     pub programs: BTreeMap<String, PathBuf>,
+    /// The campaign file, as it was typed.
+    #[serde(default)]
+    pub campaign_file: PathBuf,
 }
 
 impl Closing {
-    /// As the campaign file has it.
-    pub fn of(campaign: &Campaign) -> Self {
+    /// As the campaign has it, which was read from `file`.
+    pub fn of(campaign: &Campaign, file: &Path) -> Self {
         Closing {
             file: campaign.closing.clone(),
             ends: campaign.ends.clone(),
             risks: campaign.risks.clone(),
             programs: campaign.programs.clone(),
+            campaign_file: file.to_path_buf(),
         }
     }
 }
@@ -137,9 +141,15 @@ pub struct RowRecord {
     /// What was built for this row while the board tested the row before it, by phase: no time of this row.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ahead: Vec<(String, f64)>,
-    /// The patch that the row is about.
+    /// The patch that was applied for the row.
     #[serde(default)]
     pub patch: Option<PatchRecord>,
+    /// The patch that the row is about, as the campaign names it, also where it was not applied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of_patch: Option<String>,
+    /// The row failed, and the run went on without its patch, as the step asks.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub left_out: bool,
     /// Modules that were loaded for it.
     #[serde(default)]
     pub load: Vec<String>,
@@ -159,6 +169,11 @@ pub struct RowRecord {
     /// A person's word on the verdict, beside the original.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overruled: Option<Overruled>,
+}
+
+/// Most records lack what is seldom true.
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// Earlier runs whose boots of the same build on the same board with the same tests stand for a boot of this run.

@@ -25,7 +25,7 @@ pub struct SmokeResult {
     pub run: String,
     /// Its exit status, 124 where the limit ended it (as timeout(1) has it); [`NOT_RUN`] where it did not come to be run.
     pub exit: i32,
-    /// What it printed, standard output and error together.
+    /// What it printed, standard output and error together; of a test that was not run, what its set-up printed.
     pub printed: String,
     /// Size and SHA-256 of the output file, if it has to leave one and did.
     pub output: Option<(u64, String)>,
@@ -90,7 +90,7 @@ pub fn look(test: &SmokeTest, expected_exit: i32, stdout: &str) -> Look {
             name: test.name.clone(),
             run: test.commands(),
             exit: exit.unwrap_or(NOT_RUN),
-            printed: parts.text("printed").trim_end().to_string(),
+            printed: printed(&parts).trim_end().to_string(),
             output,
             failure,
         },
@@ -98,6 +98,14 @@ pub fn look(test: &SmokeTest, expected_exit: i32, stdout: &str) -> Look {
         after: Checkers::of(&parts, "after"),
         frames,
         kernel: parts.text("kernel").to_string(),
+    }
+}
+
+/// What the test printed; where it was not run, what its set-up and its conditions did.
+fn printed<'a>(parts: &Parts<'a>) -> &'a str {
+    match parts.fact("run") {
+        Some(_) => parts.text("printed"),
+        None => parts.text("said"),
     }
 }
 

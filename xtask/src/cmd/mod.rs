@@ -6,6 +6,7 @@ pub mod abort;
     reason = "an index of a patch is what the same series answered: it has a file and a state for each"
 )]
 pub mod apply;
+pub mod back_to_vanilla;
 pub mod backup;
 pub mod baseline;
 pub mod bisect_apply;
@@ -130,6 +131,7 @@ pub fn run(cli: &Cli, ui: &Ui) -> Result<Outcome> {
         Command::Baseline(verb) => verb.run(&context),
         Command::Board(verb) => verb.run(&context),
         Command::SerialRecord(verb) => verb.run(&context),
+        Command::BackToVanilla(verb) => verb.run(&context),
         Command::Completions(_) | Command::Man(_) => unreachable!("answered above, without a project"),
     }
 }

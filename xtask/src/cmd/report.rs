@@ -1,6 +1,7 @@
 //! `cargo xtask report`: what a person, a CI system or the people upstream read of a run.
 
 use super::Context;
+use super::run_campaign::tell_next;
 use crate::campaign::report::{self, bundle, gather::Material, mask};
 use crate::exit::Outcome;
 use crate::host::bounded;
@@ -91,8 +92,11 @@ fn text(format: Format, material: &Material) -> Result<String> {
         Format::Issue => match report::issue::text(material) {
             Some(text) => text,
             None => bail!(
-                "writing the text of an issue: no step of this run failed, so there is nothing to report; \
-                 `cargo xtask report` shows the run"
+                "writing the text of an issue: {}, so there is nothing to report; `cargo xtask report` shows the run",
+                match report::failed(&material.record).is_empty() {
+                    true => "no step of this run failed",
+                    false => "no code was shown to be at fault",
+                }
             ),
         },
     })
@@ -127,12 +131,8 @@ fn summary(context: &Context, material: &Material, folder: &Path) -> Result<()> 
         )),
         false => ui.line(&format!("Report: {}", page.display())),
     }
-    ui.line(match report::stopped_at(&material.record) {
-        Some(_) => {
-            "Next: cargo xtask report --format issue, or --bundle FILE to hand over what was captured."
-        }
-        None => "Next: cargo xtask report --bundle FILE packs it for others.",
-    });
+    tell_next(context, &material.record);
+    ui.line("`cargo xtask report --bundle FILE` packs what was captured for others.");
     Ok(())
 }
 

@@ -335,14 +335,14 @@ fn tell(context: &Context, record: &RunRecord, folder: &Path) -> Result<Outcome>
     context
         .ui
         .line(&format!("Report: {}", report::html_path(folder).display()));
-    let next = match record.end {
-        None => "`cargo xtask resume` goes on, `cargo xtask abort` gives it up",
-        Some(End::PersonNeeded) => "`cargo xtask status` says what to do, then `cargo xtask resume`",
-        Some(End::Failure | End::PartialSuccess) => {
-            "read the report; `cargo xtask resume --continue-without PATCH` goes on without a patch"
-        }
-        Some(End::Success | End::Aborted) => "`cargo xtask history` lists all runs",
-    };
-    context.ui.line(&format!("next: {next}"));
+    tell_next(context, record);
     Ok(record.end.map_or(Outcome::Stopped, outcome))
+}
+
+/// What to do next, a line each, in the order in which it is typed.
+pub fn tell_next(context: &Context, record: &RunRecord) {
+    for (at, next) in report::ends::next(record).iter().enumerate() {
+        let mark = if at == 0 { "next" } else { "  or" };
+        context.ui.line(&format!("{mark}: {next}"));
+    }
 }

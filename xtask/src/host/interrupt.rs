@@ -3,15 +3,18 @@
 //! - While a [`Watch`] lives, its owner decides what "in order" means (a campaign ends its step, a build ends make).
 //! - Otherwise the program that runs now is waited for, whatever it writes, and no other one is started ([`point`]): the main
 //!   thread unwinds from there to [`guarded`]. Where nothing runs, this process ends by itself after a moment.
-//! - The second signal ends the programs that run, and then this process. It prints what it cut off.
+//! - The second signal ends the programs that run, and then this process. It prints what it cut off. Where the owner of a watch has
+//!   named a successor ([`Answers`]), that takes the place of this process.
+//! - Each signal is answered with a line at once, by the thread that it reaches, whatever the main thread waits for.
 //!
 //! *Architecture invariant:* no other module handles these signals.
 
-use super::running;
+use super::{process, running};
 use std::cell::RefCell;
+use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
@@ -40,7 +43,42 @@ thread_local! {
 
 struct Guarded {
     thread: ThreadId,
-    say: Box<dyn Fn(&str) + Send + Sync>,
+    screen: Box<dyn Screen>,
+}
+
+/// Where messages about signals go.
+pub trait Screen: Send + Sync {
+    /// A line for a person.
+    fn say(&self, text: &str);
+    /// This process ends without going back to whoever draws: what is drawn goes away.
+    fn leave(&self);
+}
+
+/// What the owner of a [`Watch`] answers to the signals. Called from the thread that they reach, while the owner is at work.
+pub trait Answers: Send + Sync {
+    /// What the first one does, and what the second one would do: a line for a person.
+    fn first(&self) -> String;
+    /// What takes the place of this process behind the second one, once all programs are ended. `None`: it only ends.
+    fn last(&self) -> Option<Successor>;
+}
+
+/// A program that takes the place of this process, with its process id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Successor {
+    /// The words of its command line, this program's own name not among them: this program is started again with them.
+    pub words: Vec<OsString>,
+    /// What it does, for a person.
+    pub does: String,
+}
+
+/// The answers of the watches that are alive, the outermost first.
+static ANSWERS: Mutex<Vec<(usize, Arc<dyn Answers>)>> = Mutex::new(Vec::new());
+/// Numbers of those.
+static ANSWERED: AtomicUsize = AtomicUsize::new(0);
+
+fn answers() -> Option<Arc<dyn Answers>> {
+    let answers = ANSWERS.lock().unwrap_or_else(PoisonError::into_inner);
+    answers.first().map(|(_, answers)| answers.clone())
 }
 
 /// The first signal has stopped the work between two programs.
@@ -62,14 +100,11 @@ impl std::fmt::Display for Interrupted {
     }
 }
 
-/// Runs the whole work of this process, on its main thread. Messages about signals go to `say`. Errors: a signal has stopped it.
-pub fn guarded<T>(
-    say: impl Fn(&str) + Send + Sync + 'static,
-    work: impl FnOnce() -> T,
-) -> Result<T, Interrupted> {
+/// Runs the whole work of this process, on its main thread. Messages about signals go to `screen`. Errors: a signal has stopped it.
+pub fn guarded<T>(screen: impl Screen + 'static, work: impl FnOnce() -> T) -> Result<T, Interrupted> {
     let guard = Guarded {
         thread: thread::current().id(),
-        say: Box::new(say),
+        screen: Box::new(screen),
     };
     drop(GUARDED.set(guard));
     install();
@@ -111,6 +146,7 @@ fn on_signal() {
     let first = ASKED.fetch_add(1, Ordering::SeqCst) == 0;
     let is_watched = WATCHES.load(Ordering::SeqCst) > 0;
     if first && is_watched {
+        say(&answers().map_or_else(unanswered, |answers| answers.first()));
         return;
     }
     let is_guarded = GUARDED.get().is_some();
@@ -125,6 +161,18 @@ fn on_signal() {
         ));
     }
     thread::spawn(end_when_idle);
+}
+
+/// A watch whose owner has nothing of its own to say: make, or writes that are finished.
+fn unanswered() -> String {
+    let running = running::shown();
+    match running.is_empty() {
+        true => "stopping as soon as that is safe (a second Ctrl-C stops at once)".into(),
+        false => format!(
+            "stopping: {} (a second Ctrl-C ends it at once)",
+            running.join(", ")
+        ),
+    }
 }
 
 /// The main thread may be waiting for something else than a program: a board's menu, an answer of a person.
@@ -154,12 +202,25 @@ fn end_at_once() -> ! {
             ended.join(", ")
         ));
     }
+    if let Some(successor) = answers().and_then(|answers| answers.last()) {
+        say(&successor.does);
+        leave();
+        let error = process::become_again(&successor.words);
+        say(&format!("{error:#}"));
+    }
+    leave();
     std::process::exit(EXIT_STATUS.into());
 }
 
 fn say(text: &str) {
     if let Some(guard) = GUARDED.get() {
-        (guard.say)(text);
+        guard.screen.say(text);
+    }
+}
+
+fn leave() {
+    if let Some(guard) = GUARDED.get() {
+        guard.screen.leave();
     }
 }
 
@@ -191,19 +252,42 @@ pub struct Watch {
     alone: Option<Stop>,
     /// Its owner knows of the signal.
     told: AtomicBool,
+    /// Number of its answers, where it has some.
+    answers: Option<usize>,
 }
 
 impl Watch {
     /// Begins to watch. Where no handler can be installed, signals end the program as before. Like
-    /// [`point`], it does not return where a signal has come that nobody has dealt with yet.
+    /// [`point`], it does not return where a signal has come that nobody has dealt with yet. Within another watch it sees the signal that came
+    /// for that one, too: what is begun behind it is not worth beginning.
     pub fn begin() -> Watch {
         install();
         point("the next step");
-        WATCHES.fetch_add(1, Ordering::SeqCst);
+        let is_within = WATCHES.fetch_add(1, Ordering::SeqCst) > 0;
         Watch {
-            before: ASKED.load(Ordering::SeqCst),
+            before: match is_within {
+                true => 0,
+                false => ASKED.load(Ordering::SeqCst),
+            },
             alone: ALONE.with_borrow(Clone::clone),
             told: AtomicBool::new(false),
+            answers: None,
+        }
+    }
+
+    /// Answers the signals with these words from now on, as long as it lives and no watch that began before it has answers.
+    pub fn answer_with(&mut self, answers: Arc<dyn Answers>) {
+        self.take_answers_back();
+        let number = ANSWERED.fetch_add(1, Ordering::SeqCst);
+        let mut all = ANSWERS.lock().unwrap_or_else(PoisonError::into_inner);
+        all.push((number, answers));
+        self.answers = Some(number);
+    }
+
+    fn take_answers_back(&mut self) {
+        if let Some(number) = self.answers.take() {
+            let mut all = ANSWERS.lock().unwrap_or_else(PoisonError::into_inner);
+            all.retain(|(known, _)| *known != number);
         }
     }
 
@@ -219,6 +303,7 @@ impl Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
+        self.take_answers_back();
         let is_last = WATCHES.fetch_sub(1, Ordering::SeqCst) == 1;
         // A signal that came too late for its owner stops what would be started next.
         if is_last && self.told.load(Ordering::SeqCst) {

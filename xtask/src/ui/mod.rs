@@ -16,10 +16,11 @@ pub use text::{count, plain, short, visible};
 use text::{folded, folded_behind};
 
 use crate::front_door::renamed;
+use crate::host::interrupt::Screen;
 use crate::host::json::json;
 use crate::host::one_line::{indented, one_line_of};
 use anyhow::{Result, bail};
-use indicatif::MultiProgress;
+use indicatif::{MultiProgress, ProgressDrawTarget};
 use serde::Serialize;
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -181,9 +182,9 @@ impl Ui {
         self.bars.suspend(|| drop(writeln!(std::io::stderr(), "{line}")));
     }
 
-    /// [`Ui::say`] for another thread.
-    pub fn speaker(&self) -> impl Fn(&str) + Send + Sync + 'static {
-        let other = Ui {
+    /// [`Ui::say`] for the thread that signals reach.
+    pub fn speaker(&self) -> Speaker {
+        Speaker(Ui {
             format: self.format,
             started: self.started,
             bars: self.bars.clone(),
@@ -191,8 +192,17 @@ impl Ui {
             json_lines: self.json_lines.clone(),
             answer: Mutex::default(),
             unwritten: OnceLock::new(),
-        };
-        move |text| other.say(text)
+        })
+    }
+
+    /// When the command began: the one clock of everything that is shown.
+    pub fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// Whether a bar of the whole command is drawn, with its time.
+    pub fn draws_the_whole(&self) -> bool {
+        self.overall.is_drawn()
     }
 
     /// Bytes as they are, to standard output: the serial line on a person's terminal. The caller has made them safe, or the
@@ -264,6 +274,21 @@ impl Ui {
             return Ok(());
         }
         bail!("stopped: the answer was not yes; nothing was changed")
+    }
+}
+
+/// The screen for the thread that signals reach.
+#[derive(Debug)]
+pub struct Speaker(Ui);
+
+impl Screen for Speaker {
+    fn say(&self, text: &str) {
+        self.0.say(text);
+    }
+
+    fn leave(&self) {
+        drop(self.0.bars.clear());
+        self.0.bars.set_draw_target(ProgressDrawTarget::hidden());
     }
 }
 

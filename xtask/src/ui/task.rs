@@ -37,6 +37,7 @@ impl Ui {
             title: message(title),
             started: Instant::now(),
             told: Cell::new(Instant::now()),
+            named: Cell::new(false),
         }
     }
 }
@@ -50,6 +51,8 @@ pub struct Task<'a> {
     started: Instant,
     /// When the last plain line about it was printed.
     told: Cell<Instant>,
+    /// It has a second line, with the last piece.
+    named: Cell<bool>,
 }
 
 /// 0 to 100; 100 of nothing is all of it.
@@ -89,6 +92,19 @@ impl Task<'_> {
             };
             self.ui.say(&format!("{}: {how_far}", self.title));
         }
+    }
+
+    /// The piece of work that was done last, on a line below the bar (shown on a terminal only).
+    pub fn piece(&self, piece: &str) {
+        if !self.named.replace(true) {
+            let bar = match self.total {
+                Some(_) => "        {msg} {wide_bar} {elapsed}\n          {prefix:.dim}",
+                None => "        {spinner} {msg} {elapsed}\n          {prefix:.dim}",
+            };
+            let style = ProgressStyle::with_template(bar).expect("the template is a constant");
+            self.bar.set_style(style);
+        }
+        self.bar.set_prefix(result_line(piece));
     }
 
     /// What it is doing right now (shown on a terminal only).

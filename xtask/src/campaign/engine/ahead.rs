@@ -43,6 +43,9 @@ impl<H: Hands> Walk<'_, H> {
         let Some(step) = course.built_during(row) else {
             return Ok(());
         };
+        if self.hands.stop_asked() {
+            return Ok(());
+        }
         let in_the_way = |why: &str| format!("    {} is not built ahead: {why}", step.patch);
         if step.review && self.hands.review_missing(&step.patch)?.is_some() {
             self.hands.say(&in_the_way("its review is missing"));

@@ -81,6 +81,7 @@ impl<H: Hands> Walk<'_, H> {
 
     /// Builds and stages what the tree holds; the inner error says why that is no kernel.
     pub(super) fn build(&mut self, work: &mut Work) -> Result<std::result::Result<(), String>> {
+        self.may_go_on()?;
         let inputs = json!({ "fragments": self.state.fragments, "head": self.hands.head()? });
         let Work { watch, row, .. } = work;
         let (hands, fragments) = (&mut *self.hands, &self.state.fragments);

@@ -4,6 +4,7 @@
 mod ahead;
 mod baseline;
 mod reloaded;
+mod stopped;
 mod wedged;
 
 use super::simulated::{Process, Run, World};

@@ -20,6 +20,7 @@ use crate::campaign::journal::Input;
 use crate::campaign::journal::Journal;
 use crate::campaign::journal::past::{BOOT_VANILLA, Kept, Past};
 use crate::campaign::known;
+use crate::campaign::live::AtBoard;
 use crate::campaign::notify::{self, Ear};
 use crate::campaign::preflight;
 use crate::campaign::record::{PatchRecord, RowRecord, RunRecord};
@@ -28,6 +29,7 @@ use crate::campaign::report;
 use crate::campaign::resume::{BoardSeen, Seen};
 use crate::campaign::rig::Rig;
 use crate::campaign::said::Said;
+use crate::campaign::screen::Screen;
 use crate::campaign::stopwatch::Stopwatch;
 use crate::campaign::way_home;
 use crate::host::bounded;
@@ -100,7 +102,8 @@ impl Hands for Engine<'_> {
     }
 
     fn build(&mut self, fragments: &[std::path::PathBuf], watch: &mut Stopwatch) -> Result<Built> {
-        let built = self.workshop.build(fragments, watch, self.ui);
+        let screen = Screen::in_run(self.ui, &self.live);
+        let built = self.workshop.build(fragments, watch, screen);
         self.answer(built)
     }
 
@@ -140,7 +143,9 @@ impl Hands for Engine<'_> {
             say: &|line| self.ui.say(&format!("    {line}")),
         };
         let mut facts = self.workshop.made_on()?;
+        let at_board = self.live.at_board(AtBoard::Vanilla);
         let ready = preflight::prepare(&context, &mut facts)?;
+        drop(at_board);
         self.workshop.protect_release(&ready.protected.release);
         self.prepared = Some(Prepared {
             known_dumps: ready.known_dumps.clone(),
@@ -251,6 +256,7 @@ impl Hands for Engine<'_> {
             backups: &self.backups,
         };
         let protected = self.protected()?;
+        let _at_board = self.live.at_board(AtBoard::UnderTest);
         let booted = journal.act(
             row,
             BOOT_VANILLA,
@@ -265,6 +271,7 @@ impl Hands for Engine<'_> {
     }
 
     fn vanilla_stands(&mut self) -> Result<Vec<String>> {
+        let _at_board = self.live.at_board(AtBoard::Vanilla);
         preflight::vanilla_stands(self.board, &self.protected()?)
     }
 
@@ -363,6 +370,7 @@ impl Engine<'_> {
             self.campaign.board.as_str(),
             asked.row,
         );
+        let _at_board = self.live.at_board(AtBoard::UnderTest);
         act(&step, &rig, &mut |line| {
             ui.say(&format!("    {line}"));
             if let Some(what) = ear.hears(line) {

@@ -21,6 +21,7 @@ impl<H: Hands> Walk<'_, H> {
         if !step.reload {
             return Ok(Place::OnVanilla);
         }
+        self.may_go_on()?;
         let now = self.state.manifest.clone().context("nothing was built")?;
         let baseline = self.state.baseline.clone();
         let tried = match before {

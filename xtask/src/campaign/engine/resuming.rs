@@ -161,7 +161,7 @@ impl<H: Hands> Walk<'_, H> {
                     .extend(searching::shown_earlier(known, steps, &inputs));
             }
         }
-        if let Some(known) = past.row(row).filter(|known| known.ended.is_none()) {
+        if let Some(known) = past.row(row).filter(|known| known.is_unfinished()) {
             let same = known.inputs == course.inputs_of(row);
             self.state.attempts = known.attempts.iter().filter(|_| same).cloned().collect();
         }

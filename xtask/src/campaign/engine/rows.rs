@@ -248,6 +248,10 @@ impl<'a, H: Hands> Walk<'a, H> {
             started: jiff::Timestamp::now().to_string(),
             estimated_s: planned.estimate.as_secs_f64(),
             estimated_from: planned.estimated_from,
+            of_patch: match planned.action {
+                Action::Patch(index) => Some(self.course.campaign.steps[index].patch.clone()),
+                _ => None,
+            },
             ..RowRecord::default()
         };
         let inputs = match planned.action {
@@ -319,13 +323,17 @@ impl<'a, H: Hands> Walk<'a, H> {
         for line in row.reasons.iter().chain(&pace::sentence(&row)) {
             self.hands.say(&format!("    {line}"));
         }
+        for line in report::printed::told(&row) {
+            self.hands.say(&format!("    {line}"));
+        }
         let kept = self.end_row(row, &next, kept);
         let next = next.with_context(|| format!("in step {id} ({title})"))?;
         kept.map(|()| next)
     }
 
-    pub(super) fn end_row(&mut self, row: RowRecord, next: &Result<Next>, kept: Vec<Kept>) -> Result<()> {
+    pub(super) fn end_row(&mut self, mut row: RowRecord, next: &Result<Next>, kept: Vec<Kept>) -> Result<()> {
         let next = next.as_ref().ok();
+        row.left_out = next == Some(&Next::Without);
         let ended = RowEnded {
             record: row.clone(),
             way: next.map_or(Way::Error, |next| next.way()),
@@ -372,7 +380,16 @@ impl<'a, H: Hands> Walk<'a, H> {
         Ok(())
     }
 
+    /// To be called where nothing of the row is on the board yet. Errors: somebody asked to stop, and the row ends here.
+    pub(super) fn may_go_on(&self) -> Result<()> {
+        match self.hands.stop_asked() {
+            true => Err(anyhow::Error::msg(StopAsked)),
+            false => Ok(()),
+        }
+    }
+
     pub(super) fn boot(&mut self, asked: &Asked, work: &mut Work) -> Result<Booted> {
+        self.may_go_on()?;
         let (load, absent): (Vec<String>, Vec<String>) = asked
             .load
             .iter()

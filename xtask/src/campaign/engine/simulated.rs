@@ -15,7 +15,7 @@ use crate::campaign::journal::Input;
 use crate::campaign::journal::past::{Begin, Past, fold};
 use crate::campaign::journal::{Journal, read};
 use crate::campaign::plan::{self, Planned};
-use crate::campaign::record::RunRecord;
+use crate::campaign::record::{self, RunRecord};
 use crate::campaign::resume::{self, Decision};
 use crate::campaign::walk::Options;
 use anyhow::Result;
@@ -129,8 +129,8 @@ impl Run {
             started: String::new(),
             end: None,
             rows: Vec::new(),
-            planned: Vec::new(),
-            closing: Default::default(),
+            planned: record::planned(&self.plan),
+            closing: record::Closing::of(&self.campaign, Path::new("campaigns/rehearsal.toml")),
         };
         let walk = Walk::new(&mut hands, self.course(), &mut journal, record);
         Ok(Process::Ended(Box::new(walk.run(start)?)))

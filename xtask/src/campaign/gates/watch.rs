@@ -2,8 +2,10 @@
 
 use super::people::{self, Free, Session};
 use crate::board::Board;
+use crate::campaign::engine::hands::StopAsked;
 use crate::campaign::file::{People, minutes};
 use crate::campaign::said::Said;
+use crate::host::interrupt::Watch;
 use crate::ui::short;
 use anyhow::{Context, Result, bail};
 use std::time::{Duration, Instant};
@@ -14,9 +16,10 @@ const EVERY: Duration = Duration::from_millis(if cfg!(test) { 10 } else { 5000 }
 const SAY_EVERY: Duration = Duration::from_secs(120);
 
 /// Waits until a test boot is nobody's loss; gives what should be in the report. Errors: somebody was at work for as long as the campaign waits; what
-/// to do is in it. Changes nothing on the board.
+/// to do is in it; or somebody asked to stop. Changes nothing on the board.
 pub fn until_free(board: &dyn Board, people: &People, say: &mut dyn FnMut(Said)) -> Result<Vec<String>> {
     let limit = minutes(people.in_use_wait_min);
+    let stop = Watch::begin();
     let started = Instant::now();
     let mut told: Option<Instant> = None;
     loop {
@@ -25,6 +28,9 @@ pub fn until_free(board: &dyn Board, people: &People, say: &mut dyn FnMut(Said))
             Free::Go(facts) => return Ok(facts),
             Free::InUse(who) => who.join(", "),
         };
+        if stop.asked_to_stop() {
+            return Err(anyhow::Error::msg(StopAsked));
+        }
         if started.elapsed() >= limit {
             bail!(
                 "somebody was at work on board `{}` for {}: {who}; run it again when the board is free, with `--quiet-hours 22:00-07:00`, or \

@@ -174,6 +174,11 @@ pub struct PastRow {
 }
 
 impl PastRow {
+    /// Whether it was cut off or broken off: what was judged of it until then counts, and the rest is done again.
+    pub fn is_unfinished(&self) -> bool {
+        self.ended.as_ref().is_none_or(|ended| ended.way == Way::Error)
+    }
+
     /// Whether the run may go on behind it: it went well, or a person said so.
     pub fn counts_as_done(&self) -> bool {
         self.overruled.is_some()
@@ -343,7 +348,7 @@ fn row_begun(past: &mut Past, line: &Line) -> Result<()> {
     let old = past.rows.iter().position(|row| row.id == line.step);
     let attempts = old
         .and_then(|at| past.rows.get(at))
-        .filter(|row| row.inputs == begun.inputs && row.ended.is_none())
+        .filter(|row| row.inputs == begun.inputs && row.is_unfinished())
         .map(|row| row.attempts.clone());
     let row = PastRow {
         id: line.step.clone(),

@@ -10,11 +10,14 @@ pub(super) const FREE: usize = 5;
 #[derive(Debug, Clone, Default)]
 pub(super) struct View {
     pub title: String,
-    pub gone: Duration,
+    /// Since the command began; none where something else shows it.
+    pub gone: Option<Duration>,
     pub left: Duration,
     pub rows: Vec<RowView>,
     pub current: Option<usize>,
     pub phase: Option<(String, Duration)>,
+    /// What is done in the phase.
+    pub doing: Option<String>,
     pub beside: Option<(String, Duration)>,
     pub kernel: Vec<String>,
 }
@@ -54,7 +57,11 @@ pub(super) fn lines(view: &View, height: usize, width: usize) -> Vec<Line> {
     let beside = beside.map(|(what, time)| format!("; beside it: {what}, {}", clock(*time)));
     let now = view.phase.as_ref().map(|(phase, time)| {
         let beside = beside.unwrap_or_default();
-        format!("   now: {phase}, {}{beside}", clock(*time))
+        let doing = view
+            .doing
+            .as_ref()
+            .map_or(String::new(), |doing| format!(": {doing}"));
+        format!("   now: {phase}, {}{beside}{doing}", clock(*time))
     });
     let kernel = view.kernel.len().min(room.saturating_sub(4));
     let for_rows = room
@@ -75,11 +82,14 @@ pub(super) fn lines(view: &View, height: usize, width: usize) -> Vec<Line> {
 }
 
 fn head(view: &View, width: usize) -> String {
-    let left = match view.left.is_zero() {
-        true => String::new(),
-        false => format!(", about {} left", ui::short(view.left)),
-    };
-    let text = format!("── {} ── {} gone{left} ", view.title, clock(view.gone));
+    let time = view.gone.map_or(String::new(), |gone| {
+        let left = match view.left.is_zero() {
+            true => String::new(),
+            false => format!(", about {} left", ui::short(view.left)),
+        };
+        format!("{} gone{left} ", clock(gone))
+    });
+    let text = format!("── {} ── {time}", view.title);
     let rest = width.saturating_sub(text.chars().count());
     format!("{text}{}", "─".repeat(rest))
 }

@@ -2,7 +2,7 @@
 //! out, how it ended, what proves it, what was taken back, how the board was left, what comes next.
 
 use super::gather::Material;
-use super::{end_text, markdown, md, md_cell, meaning, minutes, outcome, owner, phases, spent};
+use super::{end_text, ends, markdown, md, md_cell, minutes, outcome, owner, phases, spent};
 use crate::campaign::escalation;
 use crate::campaign::phase;
 use crate::campaign::record::{End, PatchRecord, RowRecord, RunRecord};
@@ -30,7 +30,7 @@ pub fn file_name(material: &Material) -> String {
 /// The document.
 pub fn page(material: &Material) -> String {
     let run = &material.record;
-    let (what, next) = meaning(run);
+    let (what, next) = (ends::meaning(run), ends::next(run));
     let took: f64 = run.rows.iter().map(|row| row.took_s).sum();
     let estimated: f64 = run.rows.iter().map(|row| row.estimated_s).sum();
     let mut text = format!(
@@ -74,6 +74,16 @@ pub fn page(material: &Material) -> String {
             .iter()
             .for_each(|finding| text.push_str(&markdown::finding_block(finding, &patches)));
     }
+    for row in steps(run) {
+        let printed = markdown::printed_blocks(row);
+        if !printed.is_empty() {
+            let _ = writeln!(
+                text,
+                "## What failed tests printed in step {}\n\n{printed}",
+                md(&row.id)
+            );
+        }
+    }
     text.push_str(&proofs(&run.rows));
     text.push_str(&board(&run.rows));
     text.push_str(&times(material));
@@ -82,10 +92,16 @@ pub fn page(material: &Material) -> String {
     if !next.is_empty() {
         text.push_str("## What comes next\n\n");
         next.iter().for_each(|line| {
-            let _ = writeln!(text, "- {line}");
+            let _ = writeln!(text, "- {}", with_commands(&line.to_string()));
         });
     }
     text
+}
+
+/// A sentence of ours, whose backticks stand around commands, in Markdown.
+fn with_commands(text: &str) -> String {
+    let parts: Vec<String> = text.split('`').map(md).collect();
+    parts.join("`")
 }
 
 /// Rows without those that repeat a step on another kernel.

@@ -3,12 +3,13 @@
 //! Whatever somebody else wrote goes through [`t`] or [`log`], and the template escapes it once more as HTML.
 
 mod finding;
+mod lanes;
 
 use super::gather::{Captured, CapturedFile, Material};
 use super::owner;
 use super::{
-    Tone, bytes, end_text, end_tone, log, meaning, minutes, not_reached, one_line, outcome, overruled,
-    phases, spent, stopped_at, svg, timeline,
+    Tone, bytes, end_text, end_tone, ends, log, minutes, not_reached, one_line, outcome, overruled, phases,
+    spent, svg, timeline,
 };
 use crate::campaign::record::{PatchRecord, RowRecord, RunRecord};
 use crate::kernel::kconfig::{self, Difference};
@@ -40,7 +41,7 @@ pub fn page(material: &Material) -> String {
                 (header(material))
                 main {
                     (conclusion(run))
-                    section { h2 { "Timeline" } div.scroll { (svg::timeline(run, &timeline::of(run))) } }
+                    section { h2 { "Timeline" } (lanes::timeline(run, &timeline::of(run))) }
                     (steps(run))
                     @for (at, row) in run.rows.iter().enumerate() {
                         (details(material, at, row))
@@ -90,16 +91,16 @@ fn started(run: &RunRecord) -> &str {
 }
 
 fn conclusion(run: &RunRecord) -> Markup {
-    let (what, next) = meaning(run);
+    let (what, next) = (ends::meaning(run), ends::next(run));
     let missed = not_reached(run);
     let declared: Vec<&RowRecord> = run.rows.iter().filter(|row| row.as_declared).collect();
     html! {
         section.conclusion {
             h2 { "What came of it" }
             p { (what) }
-            @if let Some(row) = stopped_at(run) {
+            @for row in ends::failed(run) {
                 p.stopped {
-                    "Step " a href=(anchor(row)) { (t(&row.id)) " " (t(&row.title)) } " stopped the campaign: "
+                    "Step " a href=(anchor(row)) { (t(&row.id)) " " (t(&row.title)) } " " (ends::came_of(run, row)) ": "
                     strong { (outcome(row).text) } "."
                 }
                 ul { @for reason in &row.reasons { li { (code_in(reason)) } } }
@@ -118,7 +119,7 @@ fn conclusion(run: &RunRecord) -> Markup {
             }
             @if !next.is_empty() {
                 h3 { "What comes next" }
-                ul { @for line in &next { li { (code_in(line)) } } }
+                ul { @for line in &next { li { (code_in(&line.to_string())) } } }
             }
         }
     }
@@ -151,7 +152,7 @@ fn steps(run: &RunRecord) -> Markup {
     html! {
         section {
             h2 { "Steps and verdicts" }
-            div.scroll { table.steps {
+            table.steps {
                 thead { tr {
                     th { "Step" } th { "What" } th { "Verdict" } th.number { "Measured" } th.number { "Estimated" }
                     th.bar { "" }
@@ -163,7 +164,7 @@ fn steps(run: &RunRecord) -> Markup {
                             td.what { (t(&row.title)) }
                             td { span.badge.(outcome(row).tone.class()) { (outcome(row).text) } }
                             td.number { (minutes(row.took_s)) }
-                            td.number title=(row.estimated_from.text()) { (minutes(row.estimated_s)) }
+                            td.number.estimated title=(row.estimated_from.text()) { (minutes(row.estimated_s)) }
                             td.bar { (svg::measured(row, longest)) }
                         }
                     }
@@ -175,11 +176,11 @@ fn steps(run: &RunRecord) -> Markup {
                     }
                 }
                 tfoot { tr {
-                    td {} td { "all" } td {} td.number { (sum(|row| row.took_s)) }
-                    td.number { (sum(|row| row.estimated_s)) } td.bar {}
+                    td {} td.what { "all" } td {} td.number { (sum(|row| row.took_s)) }
+                    td.number.estimated { (sum(|row| row.estimated_s)) } td.bar {}
                 } }
-            } }
-            p.note { (sources(run)) " The mark in each bar is the estimate." }
+            }
+            p.note { (sources(run)) span.of-bars { " The mark in each bar is the estimate." } }
         }
     }
 }
@@ -271,7 +272,9 @@ fn tests(row: &RowRecord) -> Markup {
                 }
             } }
             @for test in row.tests.iter().filter(|test| !test.printed.trim().is_empty()) {
-                details { summary { "What " (t(&test.name)) " printed" } pre { (log::shown(&test.printed)) } }
+                details open[test.failure.is_some()] {
+                    summary { "What " (t(&test.name)) " printed" } pre { (log::shown(&test.printed)) }
+                }
             }
         }
     }

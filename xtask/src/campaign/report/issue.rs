@@ -3,7 +3,7 @@
 
 use super::gather::{Captured, Material};
 use super::owner;
-use super::{bytes, one_line, outcome, stopped_at, trace};
+use super::{bytes, ends, one_line, outcome, printed, trace};
 use crate::campaign::escalation;
 use crate::campaign::record::{FindingRecord, PatchRecord, RowRecord, RunRecord};
 use crate::campaign::verdict::Verdict;
@@ -17,10 +17,16 @@ pub const FILE: &str = "issue.txt";
 /// Lines of an excerpt that go into a mail; the file has the rest.
 const LINES: usize = 400;
 
-/// The text; none where no step stopped the campaign, since there is nothing to report.
+/// The first row that failed by a fault of the code: whoever wrote the code has no use for a mistake in a campaign file, or a board that was lost.
+pub fn subject_of(run: &RunRecord) -> Option<&RowRecord> {
+    let is_for_upstream = |row: &&RowRecord| ends::Fault::of(row).is_some_and(ends::Fault::is_for_upstream);
+    ends::failed(run).into_iter().find(is_for_upstream)
+}
+
+/// The text; none where no code is at fault, since there is nothing to report.
 pub fn text(material: &Material) -> Option<String> {
     let run = &material.record;
-    let row = stopped_at(run)?;
+    let row = subject_of(run)?;
     let at = run.rows.iter().position(|other| std::ptr::eq(other, row))?;
     let nothing = Captured::default();
     let captured = material.captured.get(at).unwrap_or(&nothing);
@@ -32,6 +38,7 @@ pub fn text(material: &Material) -> Option<String> {
     text.push_str(&what(run, row, at));
     let patches = owner::patches(run, at);
     text.push_str(&splats(&row.findings, &patches));
+    text.push_str(&of_failed_tests(row));
     text.push_str(&reproduce::section(run, row, at, captured));
     text.push_str(&on_other_kernels(run, row, at));
     text.push_str(&versions(run, captured));
@@ -198,6 +205,22 @@ fn splats(findings: &[FindingRecord], patches: &[&PatchRecord]) -> String {
     text
 }
 
+/// What the tests that failed printed last.
+fn of_failed_tests(row: &RowRecord) -> String {
+    let mut text = String::new();
+    for printed in printed::of_failed_tests(row) {
+        let _ = writeln!(text, "{}", printed.heading());
+        for line in &printed.lines {
+            let _ = writeln!(text, "    {line}");
+        }
+        text.push('\n');
+    }
+    match text.is_empty() {
+        true => text,
+        false => format!("What failed\n-----------\n\n{text}"),
+    }
+}
+
 /// What was added to the kernel's words.
 fn legend(lines: &[String], decoded: bool) -> Vec<&'static str> {
     let has = |words: &str| lines.iter().any(|line| line.contains(words));
@@ -323,7 +346,7 @@ fn pointers(run: &RunRecord, row: &RowRecord) -> String {
 
 /// What whoever sends the text has to know, and no reader of it: recipients, and what a released kernel changes.
 pub fn advice(material: &Material) -> Vec<String> {
-    let Some(patch) = stopped_at(&material.record).and_then(|row| row.patch.as_ref()) else {
+    let Some(patch) = subject_of(&material.record).and_then(|row| row.patch.as_ref()) else {
         return vec!["who is to have it: scripts/get_maintainer.pl -f FILE, in the kernel tree".to_string()];
     };
     let files: Vec<String> = patch

@@ -151,6 +151,9 @@ fn said(row: &RowRecord) -> String {
             one_line(result)
         );
     }
+    for printed in super::printed::of_failed_tests(row) {
+        let _ = writeln!(text, "{}\n{}", printed.heading(), printed.lines.join("\n"));
+    }
     for finding in &row.findings {
         let _ = writeln!(text, "{}\n{}", one_line(&finding.title), finding.excerpt);
     }

@@ -1,8 +1,8 @@
 //! The report of a run, in Markdown, from its record: steps, verdicts, findings, measured beside estimated times.
 
 use super::{
-    end_text, ids, md, md_block, md_cell as cell, minutes, not_reached, outcome, overruled, owner, phases,
-    spent, stopped_at, trace,
+    end_text, ends, ids, md, md_block, md_cell as cell, minutes, not_reached, outcome, overruled, owner,
+    phases, printed, spent, trace,
 };
 use crate::campaign::record::{FindingRecord, PatchRecord, RowRecord, RunRecord};
 use crate::campaign::verdict::Verdict;
@@ -32,20 +32,20 @@ pub fn page(run: &RunRecord) -> String {
     text
 }
 
-/// What stopped the campaign, in Markdown; what was declared and what was not reached.
+/// What failed, in Markdown, each with its reasons; what was declared and what was not reached.
 pub fn conclusion(run: &RunRecord) -> String {
-    let stopped = stopped_at(run);
     let not_exercised = run
         .rows
         .iter()
         .filter(|row| row.verdict == Some(Verdict::NotExercised) && row.as_declared);
     let mut text = String::new();
-    if let Some(row) = stopped {
+    for row in ends::failed(run) {
         let _ = writeln!(
             text,
-            "**Step {} ({}) stopped the campaign: {}.**\n",
+            "**Step {} ({}) {}: {}.**\n",
             md(&row.id),
             md(&row.title),
+            ends::came_of(run, row),
             outcome(row).text
         );
         for reason in &row.reasons {
@@ -125,8 +125,21 @@ fn details(row: &RowRecord, patches: &[&PatchRecord]) -> String {
         }
         text.push('\n');
     }
+    text.push_str(&printed_blocks(row));
     for finding in &row.findings {
         text.push_str(&finding_block(finding, patches));
+    }
+    text
+}
+
+/// What each failed test printed last, in Markdown.
+pub fn printed_blocks(row: &RowRecord) -> String {
+    let mut text = String::new();
+    for printed in printed::of_failed_tests(row) {
+        let _ = writeln!(text, "{}\n", md(&printed.heading()));
+        if !printed.lines.is_empty() {
+            let _ = writeln!(text, "{}", md_block(&printed.lines.join("\n")));
+        }
     }
     text
 }

@@ -3,6 +3,7 @@
 
 pub mod bundle;
 pub mod closing;
+pub mod ends;
 pub mod gather;
 pub mod html;
 pub mod issue;
@@ -12,17 +13,18 @@ pub mod markdown;
 pub mod mask;
 mod old_records;
 pub mod owner;
+pub mod printed;
 pub mod svg;
 pub mod timeline;
 pub mod trace;
 mod words;
 
-use super::escalation;
 use super::record::{End, RowRecord, RunRecord};
 use super::search;
 use super::verdict::Verdict;
 use crate::host::files;
 use anyhow::Result;
+pub use ends::{failed, stopped_at};
 use gather::Material;
 use std::path::{Path, PathBuf};
 use words::{bytes, md, md_block, md_cell, minutes, one_line, spent};
@@ -86,12 +88,12 @@ pub fn summary(run: &RunRecord) -> Vec<String> {
                 .filter(|_| !row.as_declared)
                 .map(|reason| format!("     {reason}")),
         );
+        lines.extend(printed::told(row).iter().map(|line| format!("     {line}")));
     }
     let missed = not_reached(run);
     if run.end.is_some() && !missed.is_empty() {
         lines.push(format!("Not reached: {}.", ids(&missed)));
     }
-    lines.extend(escalation::offer(run));
     lines.push(format!("Campaign {}: {}.", run.campaign, end_text(run)));
     lines
 }
@@ -177,11 +179,6 @@ fn end_text(run: &RunRecord) -> &'static str {
     run.end.map_or("unfinished", End::text)
 }
 
-/// The row that stopped the campaign.
-pub fn stopped_at(run: &RunRecord) -> Option<&RowRecord> {
-    run.rows.iter().find(|row| outcome(row).tone == Tone::Bad)
-}
-
 /// Rows of the plan that were not reached: number and title. A search judges no step: it boots the first so many patches, in rows of its own.
 fn not_reached(run: &RunRecord) -> Vec<(&str, &str)> {
     if run.rows.iter().any(|row| search::first_of(&row.id).is_some()) {
@@ -198,52 +195,6 @@ fn not_reached(run: &RunRecord) -> Vec<(&str, &str)> {
 fn ids(rows: &[(&str, &str)]) -> String {
     let ids: Vec<&str> = rows.iter().map(|(id, _)| *id).collect();
     ids.join(", ")
-}
-
-/// What the end means for the person who reads it, and what comes next (plan.md, "Ends").
-fn meaning(run: &RunRecord) -> (String, Vec<String>) {
-    let (mut what, mut next) = meaning_of_end(run);
-    for sentence in escalation::told(run) {
-        what.push(' ');
-        what.push_str(&one_line(&sentence));
-    }
-    next.extend(escalation::offer(run));
-    (what, next)
-}
-
-fn meaning_of_end(run: &RunRecord) -> (String, Vec<String>) {
-    let stopped = stopped_at(run).map_or(String::new(), |row| {
-        let patch = row.patch.as_ref().map_or(row.title.as_str(), |patch| &patch.name);
-        format!("step {} ({})", row.id, one_line(patch))
-    });
-    match run.end {
-        Some(End::Success) => (
-            "Every step has the verdict that the campaign asks of it. Vanilla runs and is the default.".into(),
-            vec!["The next investigation may start: the debug kernel with the whole series stays in the tree.".into()],
-        ),
-        Some(End::PartialSuccess) => (
-            format!("The patches before {stopped} passed; that one was taken back, and only that one. Vanilla runs and is the default."),
-            vec![
-                "Mend the patch, or leave it out and keep the earlier ones as a control.".into(),
-                "The text of an issue is ready: `cargo xtask report --format issue`.".into(),
-            ],
-        ),
-        Some(End::Failure) => (
-            format!("The campaign failed at {stopped}: no patch has passed. Vanilla runs and is the default."),
-            vec!["The text of an issue is ready: `cargo xtask report --format issue`.".into()],
-        ),
-        Some(End::PersonNeeded) => (
-            "The board or the tree is not in a state that is known to be safe. Nothing more was tried.".into(),
-            vec![
-                "Look at the board. What to do when it does not come back is on its rescue card, which pre-flight names below.".into(),
-            ],
-        ),
-        Some(End::Aborted) => (
-            "A person gave it up. Every patch was taken back; vanilla runs and is the default.".into(),
-            Vec::new(),
-        ),
-        None => ("The run has not ended, or was killed before it could say so.".into(), Vec::new()),
-    }
 }
 
 /// Phases of the whole run with their sums, the longest first.

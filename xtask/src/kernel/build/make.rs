@@ -341,6 +341,7 @@ impl Run {
                 done: (self.progress.share() * WHOLE as f64) as u64,
                 left: self.progress.remaining(at),
                 pieces: self.progress.pieces(),
+                piece: format!("{} {}", work.kind, work.target),
             });
             self.timeline.rows.push((at, work));
         } else if let Some(warning) = self.collector.line(line)

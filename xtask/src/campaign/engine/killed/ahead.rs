@@ -46,7 +46,7 @@ fn a_step_that_fails_takes_back_the_next_one_first() {
         [
             row.findings[0].title.as_str(),
             "the taint of a kernel that died",
-            "it is bad"
+            "stream: exit 1, expected 0"
         ],
         "what the kernel says itself comes first, and nothing is left out"
     );

@@ -15,6 +15,7 @@ use crate::campaign::journal::{Event, Journal};
 use crate::campaign::record::{EarlierBoot, PatchRecord, RowRecord, RunRecord, TakenFrom};
 use crate::campaign::reload::Tried;
 use crate::campaign::resume::{BoardSeen, Seen};
+use crate::campaign::smoke::SmokeResult;
 use crate::campaign::stopwatch::Stopwatch;
 use crate::host::files::sha256;
 use crate::manifest::Manifest;
@@ -42,7 +43,9 @@ const NEW_FINDING: &[u8] = b"[    2.000000] WARNING: CPU: 0 PID: 1 at drivers/y.
 const OLD_FINDING: &[u8] = b"[    1.000000] WARNING: CPU: 0 PID: 1 at drivers/x.c:12 broken+0x10/0x20\n";
 
 impl Hands for Simulated {
-    fn say(&self, _: &str) {}
+    fn say(&self, text: &str) {
+        self.world.borrow_mut().said.push(text.to_string());
+    }
 
     fn begins(&mut self, _row: &str) -> Stopwatch {
         Stopwatch::default()
@@ -105,6 +108,7 @@ impl Hands for Simulated {
     fn stop_asked(&self) -> bool {
         let world = self.world.borrow();
         world.stop_after.is_some_and(|boots| world.boots.len() >= boots)
+            || world.stop_at.is_some_and(|instant| world.instant >= instant)
     }
 
     fn head(&self) -> Result<String> {
@@ -270,7 +274,10 @@ impl Hands for Simulated {
                         .new_findings
                         .push("the taint of a kernel that died".into());
                 }
-                booted.seen.failed_tests.push("it is bad".into());
+                booted.finished(fails("it is bad"));
+            }
+            if world.baseline_fails && asked.known.is_none() {
+                booted.finished(fails("v4l2-ctl: cannot open /dev/video0"));
             }
             let has = |patch: &&str| patches.iter().any(|known| known == patch);
             if world.wedges.iter().any(has) {
@@ -462,6 +469,18 @@ impl Hands for Simulated {
     fn save(&mut self, _: &RunRecord) -> Result<()> {
         self.world.borrow_mut().tick();
         Ok(())
+    }
+}
+
+/// A smoke test that prints this, and fails.
+fn fails(printed: &str) -> SmokeResult {
+    SmokeResult {
+        name: "stream".into(),
+        run: "v4l2-ctl --stream-mmap".into(),
+        exit: 1,
+        printed: format!("streaming\n\x1b[31m{printed}\n"),
+        failure: Some("exit 1, expected 0".into()),
+        ..SmokeResult::default()
     }
 }
 

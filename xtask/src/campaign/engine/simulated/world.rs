@@ -56,6 +56,10 @@ pub struct World {
     pub names_it: Option<&'static str>,
     /// A profile whose kernel does not come up whatever is in it.
     pub never_up: Option<&'static str>,
+    /// A smoke test fails on the kernel without any patch.
+    pub baseline_fails: bool,
+    /// What was told on the screen.
+    pub said: Vec<String>,
     /// A bad kernel says so in its log, too.
     pub splats: bool,
     /// Every second boot with a bad patch is good.
@@ -69,6 +73,10 @@ pub struct World {
     pub reviewed_until: Option<usize>,
     /// Somebody asks to stop when so many boots were made.
     pub stop_after: Option<usize>,
+    /// Somebody asks to stop at this instant.
+    pub stop_at: Option<usize>,
+    /// Boots that were begun until then.
+    pub boots_at_stop: usize,
     /// Counts instants of this world.
     pub instant: usize,
     pub kill_at: Option<usize>,
@@ -77,6 +85,9 @@ pub struct World {
 impl World {
     pub(super) fn tick(&mut self) {
         self.instant += 1;
+        if self.stop_at == Some(self.instant) {
+            self.boots_at_stop = self.boots.len();
+        }
         if self.kill_at == Some(self.instant) {
             self.kill_at = None;
             resume_unwind(Box::new(Killed));

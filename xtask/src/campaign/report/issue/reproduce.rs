@@ -2,7 +2,7 @@
 
 use crate::campaign::record::{PatchRecord, RowRecord, RunRecord};
 use crate::campaign::report::gather::Captured;
-use crate::campaign::report::{one_line, owner};
+use crate::campaign::report::{ends, one_line, owner};
 use crate::campaign::smoke::{NOT_RUN, SmokeResult};
 use std::fmt::Write;
 
@@ -27,8 +27,8 @@ pub(super) fn section(run: &RunRecord, row: &RowRecord, at: usize, captured: &Ca
     text.push_str(&programs(run, row));
     let _ = writeln!(
         text,
-        "\nAll of it again, one boot a patch: cargo xtask bisect-apply campaigns/{}.toml\n",
-        one_line(&run.campaign)
+        "\nAll of it again, one boot a patch: cargo xtask bisect-apply {}\n",
+        ends::campaign_file(run)
     );
     text
 }
