@@ -36,14 +36,17 @@ impl Fault {
         let Some(verdict) = row.verdict else {
             return Some(Fault::Circumstances);
         };
-        Some(match (verdict, &row.patch) {
+        let of_patch = match is_step(row) {
+            true => Fault::Patch,
+            false => Fault::DebugKernel,
+        };
+        Some(match (verdict, of_patch) {
             (Verdict::WrongKernel | Verdict::IncompleteLog, _) => Fault::Circumstances,
             (Verdict::ReviewMissing, _) => Fault::Review,
             (Verdict::DoesNotApply, _) => Fault::Series,
-            (Verdict::NotExercised, _) | (Verdict::SmokeFailed, None) => Fault::CampaignFile,
-            (Verdict::SmokeFailed, Some(_)) if no_test_began(row) => Fault::CampaignFile,
-            (_, None) => Fault::DebugKernel,
-            (_, Some(_)) => Fault::Patch,
+            (Verdict::NotExercised, _) | (Verdict::SmokeFailed, Fault::DebugKernel) => Fault::CampaignFile,
+            (Verdict::SmokeFailed, _) if no_test_began(row) => Fault::CampaignFile,
+            (_, fault) => fault,
         })
     }
 
