@@ -1,8 +1,11 @@
-//! What indicatif draws on, in the place of its own terminal: each line ends with a line break of its own.
+//! What indicatif draws on, in the place of its own terminal: each line ends with a line break of
+//! its own.
 //!
-//! indicatif fills each line up to the width of the terminal and lets the terminal wrap: what is drawn is then one long line, which a terminal
-//! that reflows its lines breaks elsewhere when it is resized, and the next drawing takes the wrong number of rows away. Here a line that is
-//! shorter than the terminal stays where it is, and where a longer one was wrapped by a resize, its rows are counted.
+//! indicatif fills each line up to the width of the terminal and lets the terminal wrap: what is
+//! drawn is then one long line, which a terminal that reflows its lines breaks elsewhere when it is
+//! resized, and the next drawing takes the wrong number of rows away. Here a line that is shorter
+//! than the terminal stays where it is, and where a longer one was wrapped by a resize, its rows
+//! are counted.
 
 use super::text::plain;
 use indicatif::TermLike;
@@ -21,7 +24,8 @@ pub(super) fn size() -> (usize, usize) {
     }
 }
 
-/// Whether the terminal breaks lines anew when it becomes narrower, as most do. xterm, GNU screen and the console of Linux cut them off.
+/// Whether the terminal breaks lines anew when it becomes narrower, as most do. xterm, GNU screen
+/// and the console of Linux cut them off.
 fn reflows() -> bool {
     let is_set = |name: &str| std::env::var_os(name).is_some();
     let is_console = std::env::var_os("TERM").is_some_and(|term| term == "linux");
@@ -76,7 +80,8 @@ impl Drawing {
         }
     }
 
-    /// A line, or the blanks that fill it up: what comes behind each line, if only as an empty string.
+    /// A line, or the blanks that fill it up: what comes behind each line, if only as an empty
+    /// string.
     fn write(&mut self, text: &str) {
         if text == "\r" {
             self.bytes.push('\r');
