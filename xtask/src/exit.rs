@@ -20,7 +20,8 @@ pub enum Outcome {
     RolledBack,
     /// Some steps passed, a later one failed and was taken back, vanilla runs: exit code 11.
     PartialSuccess,
-    /// It was stopped between two steps because somebody asked (Ctrl-C); vanilla runs, and `cargo xtask resume` goes on: exit code 12.
+    /// It was stopped because somebody asked (Ctrl-C), with nothing of a step on the board; vanilla
+    /// runs, and `cargo xtask resume` goes on: exit code 12.
     Stopped,
     /// Only a person can go on: the board or the tree is not in a state that is known to be safe, or a review is missing. What to do was
     /// said; `cargo xtask status` says it again: exit code 20.

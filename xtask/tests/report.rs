@@ -55,6 +55,7 @@ fn run(parent: &Path, verdict: Verdict) -> PathBuf {
         verdict: Some(verdict),
         took_s: 60.0,
         findings: if bad { vec![finding] } else { Vec::new() },
+        of_patch: Some("0004".into()),
         ..RowRecord::default()
     };
     let record = RunRecord {
@@ -86,7 +87,8 @@ fn all_reports_are_written_and_the_next_step_is_named() {
     );
     let said = stdout(&mut xtask(&[&path]));
     assert!(
-        said.contains("2.1  regression") && said.contains("Next: cargo xtask report --format issue"),
+        said.contains("2.1  regression")
+            && said.contains("next: mend the patch 0004, then `cargo xtask resume`"),
         "{said}"
     );
     for name in [

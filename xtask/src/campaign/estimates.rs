@@ -89,11 +89,13 @@ fn phases(rows: &[&RowRecord]) -> Vec<(String, Duration)> {
         .collect()
 }
 
-/// A row that takes this many times as long as it was thought to, or this part of it, says nothing about others.
+/// A row that takes this many times as long as it was thought to, or this part of it, says nothing
+/// about others.
 const MOST: f64 = 100.0;
 
-/// How many times as long as it was thought to a row like `planned` takes in this run: the median of the rows of its kind that have `ended`, each with
-/// the time that it took. 1 where none has. An estimate of the plan and one that was learned are of two kinds.
+/// How many times as long as it was thought to a row like `planned` takes in this run: the median
+/// of the rows of its kind that have `ended`, each with the time that it took. 1 where none has. An
+/// estimate of the plan and one that was learned are of two kinds.
 pub fn rate<'a>(planned: &Planned, ended: impl Iterator<Item = (&'a Planned, Duration)>) -> f64 {
     let is_alike = |other: &Planned| {
         discriminant(&other.action) == discriminant(&planned.action)

@@ -165,7 +165,8 @@ impl Live {
         Beside(self.state.clone())
     }
 
-    /// Shows what is done in the phase that goes on, until the next one begins. Foreign text is made safe.
+    /// Shows what is done in the phase that goes on, until the next one begins. Foreign text is
+    /// made safe.
     pub fn doing(&self, what: &str) {
         hold(&self.state).doing = Some(one_line(what));
         self.changed();
@@ -319,7 +320,8 @@ impl State {
     }
 }
 
-/// Whether the time of a row says how long others of its kind take: one that ended early, or that was only applied, says nothing.
+/// Whether the time of a row says how long others of its kind take: one that ended early, or that
+/// was only applied, says nothing.
 fn teaches(row: &Planned, outcome: RowOutcome) -> bool {
     match outcome.tone {
         Tone::Good | Tone::Doubt => true,

@@ -1,4 +1,5 @@
-//! What the kernel room tells while it works, on the screen: as a task of its own, or in the live view of a run.
+//! What the kernel room tells while it works, on the screen: as a task of its own, or in the live
+//! view of a run.
 
 use super::live::Live;
 use crate::kernel::Event;

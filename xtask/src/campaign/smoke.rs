@@ -25,7 +25,8 @@ pub struct SmokeResult {
     pub run: String,
     /// Its exit status, 124 where the limit ended it (as timeout(1) has it); [`NOT_RUN`] where it did not come to be run.
     pub exit: i32,
-    /// What it printed, standard output and error together; of a test that was not run, what its set-up printed.
+    /// What it printed, standard output and error together; of a test that was not run, what its
+    /// set-up printed.
     pub printed: String,
     /// Size and SHA-256 of the output file, if it has to leave one and did.
     pub output: Option<(u64, String)>,

@@ -1,5 +1,5 @@
-//! `cargo xtask back-to-vanilla`: what a campaign becomes behind the second Ctrl-C. It brings the board of a run to vanilla, as `resume` would,
-//! and nothing else; nobody types it.
+//! `cargo xtask back-to-vanilla`: what a campaign becomes behind the second Ctrl-C. It brings the
+//! board of a run to vanilla, as `resume` would, and nothing else; nobody types it.
 
 use super::Context;
 use super::hold_board::hold;
@@ -45,7 +45,8 @@ impl BackToVanilla {
         Ok(Outcome::Interrupted)
     }
 
-    /// By the journal, and by what runs on the board now (invariant 11). Consent to these reboots was given when the run began.
+    /// By the journal, and by what runs on the board now (invariant 11). Consent to these reboots
+    /// was given when the run began.
     fn come(&self, context: &Context) -> Result<String> {
         let campaign = self.run.parent().and_then(|folder| folder.file_name());
         let campaign = campaign.context("a run lies in the folder of its campaign")?;

@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
     after_help = "The same command again goes on with a run that was cut off or that needed a person: after a look at the board and the tree, and only where \
                         nothing has changed that its results depend on. What has passed is not repeated.\n\nExit codes: 0 success; 10 the first patch or the \
                         debug kernel failed, all is taken back and vanilla runs; 11 some patches passed, a later one failed and was taken back (or was left \
-                        out), vanilla runs; 12 stopped by Ctrl-C between two steps, vanilla runs; 20 a person is needed; 1 an error.\n\nExample:\n  cargo \
+                        out), vanilla runs; 12 stopped by Ctrl-C, vanilla runs; 20 a person is needed; 1 an error.\n\nExample:\n  cargo \
                         xtask bisect-apply --dry-run\n  cargo xtask bisect-apply campaigns/rehearsal.toml --yes\n  cargo xtask bisect-apply \
                         --continue-without 0007\n  cargo xtask bisect-apply --only 2.2 --repeat 5\n  cargo xtask bisect-apply --escalate kasan --escalate kcsan\n  cargo xtask bisect-apply --search"
 )]

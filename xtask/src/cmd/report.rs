@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Without --format the reports are written anew into the run's folder: report.html, report.md, junit.xml, the closing \
-                        document and, where a step failed, issue.txt.\n\n\
+                        document and, where code is at fault, issue.txt.\n\n\
                         In a bundle names of hosts, users, persons and wireless networks, network and e-mail addresses, keys, \
                         passwords, tokens, ids and serial numbers are masked in every text; binary files are left out; MASKED.md \
                         inside lists what was masked, what was left out, and where something that looks random is still there. \

@@ -3,9 +3,11 @@
 //! - While a [`Watch`] lives, its owner decides what "in order" means (a campaign ends its step, a build ends make).
 //! - Otherwise the program that runs now is waited for, whatever it writes, and no other one is started ([`point`]): the main
 //!   thread unwinds from there to [`guarded`]. Where nothing runs, this process ends by itself after a moment.
-//! - The second signal ends the programs that run, and then this process. It prints what it cut off. Where the owner of a watch has
-//!   named a successor ([`Answers`]), that takes the place of this process.
-//! - Each signal is answered with a line at once, by the thread that it reaches, whatever the main thread waits for.
+//! - The second signal ends the programs that run, and then this process. It prints what it cut
+//!   off. Where the owner of a watch has named a successor ([`Answers`]), that takes the place of
+//!   this process.
+//! - Each signal is answered with a line at once, by the thread that it reaches, whatever the main
+//!   thread waits for.
 //!
 //! *Architecture invariant:* no other module handles these signals.
 
@@ -54,18 +56,21 @@ pub trait Screen: Send + Sync {
     fn leave(&self);
 }
 
-/// What the owner of a [`Watch`] answers to the signals. Called from the thread that they reach, while the owner is at work.
+/// What the owner of a [`Watch`] answers to the signals. Called from the thread that they reach,
+/// while the owner is at work.
 pub trait Answers: Send + Sync {
     /// What the first one does, and what the second one would do: a line for a person.
     fn first(&self) -> String;
-    /// What takes the place of this process behind the second one, once all programs are ended. `None`: it only ends.
+    /// What takes the place of this process behind the second one, once all programs are ended.
+    /// `None`: it only ends.
     fn last(&self) -> Option<Successor>;
 }
 
 /// A program that takes the place of this process, with its process id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Successor {
-    /// The words of its command line, this program's own name not among them: this program is started again with them.
+    /// The words of its command line, this program's own name not among them: this program is
+    /// started again with them.
     pub words: Vec<OsString>,
     /// What it does, for a person.
     pub does: String,
@@ -100,7 +105,8 @@ impl std::fmt::Display for Interrupted {
     }
 }
 
-/// Runs the whole work of this process, on its main thread. Messages about signals go to `screen`. Errors: a signal has stopped it.
+/// Runs the whole work of this process, on its main thread. Messages about signals go to `screen`.
+/// Errors: a signal has stopped it.
 pub fn guarded<T>(screen: impl Screen + 'static, work: impl FnOnce() -> T) -> Result<T, Interrupted> {
     let guard = Guarded {
         thread: thread::current().id(),
@@ -258,8 +264,9 @@ pub struct Watch {
 
 impl Watch {
     /// Begins to watch. Where no handler can be installed, signals end the program as before. Like
-    /// [`point`], it does not return where a signal has come that nobody has dealt with yet. Within another watch it sees the signal that came
-    /// for that one, too: what is begun behind it is not worth beginning.
+    /// [`point`], it does not return where a signal has come that nobody has dealt with yet. Within
+    /// another watch it sees the signal that came for that one, too: what is begun behind it is not
+    /// worth beginning.
     pub fn begin() -> Watch {
         install();
         point("the next step");
@@ -275,7 +282,8 @@ impl Watch {
         }
     }
 
-    /// Answers the signals with these words from now on, as long as it lives and no watch that began before it has answers.
+    /// Answers the signals with these words from now on, as long as it lives and no watch that
+    /// began before it has answers.
     pub fn answer_with(&mut self, answers: Arc<dyn Answers>) {
         self.take_answers_back();
         let number = ANSWERED.fetch_add(1, Ordering::SeqCst);

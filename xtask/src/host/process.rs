@@ -255,9 +255,10 @@ impl Piped {
     }
 }
 
-/// Starts this very program again with other words, in the place of this process: it keeps the process id, the terminal and the folder, and
-/// nothing else (locks and files of this process are closed by the system). Programs that this process has started have to be ended before.
-/// Returns only where that failed.
+/// Starts this very program again with other words, in the place of this process: it keeps the
+/// process id, the terminal and the folder, and nothing else (locks and files of this process are
+/// closed by the system). Programs that this process has started have to be ended before. Returns
+/// only where that failed.
 pub fn become_again(words: &[std::ffi::OsString]) -> anyhow::Error {
     // The very file that runs, also where another one has taken its name (proc_pid_exe(5)).
     let mut command = Command::new("/proc/self/exe");

@@ -49,7 +49,8 @@ pub enum Event {
         left: Option<Duration>,
         /// Pieces of work done.
         pieces: usize,
-        /// The last of them, as make names it: `CC drivers/media/v4l2-core/v4l2-dev.o`. Foreign text.
+        /// The last of them, as make names it: `CC drivers/media/v4l2-core/v4l2-dev.o`. Foreign
+        /// text.
         piece: String,
     },
     /// Something that a person should read: a compiler warning, a trap in the configuration.

@@ -1,6 +1,7 @@
 //! A fixed block of lines at the bottom of the terminal. It needs neither the raw mode nor the other screen: whatever ends this program, the
 //! terminal is as it was, and what was said before stays in the scroll-back.
 
+use super::terminal;
 use crate::host::one_line::one_line_of;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
@@ -56,11 +57,7 @@ impl Block {
 
     /// Rows and columns of the terminal as it is now.
     pub fn size(&self) -> (usize, usize) {
-        let stderr = std::io::stderr();
-        match rustix::termios::tcgetwinsize(&stderr) {
-            Ok(size) if size.ws_row > 0 && size.ws_col > 0 => (size.ws_row.into(), size.ws_col.into()),
-            _ => (24, 80),
-        }
+        terminal::size()
     }
 
     /// Shows these lines in the place of those before.
@@ -95,6 +92,10 @@ impl Block {
 impl Drop for Block {
     fn drop(&mut self) {
         self.show(Vec::new());
+        if let Some(bars) = &self.bars {
+            // What was removed stays on the terminal until something else is drawn.
+            drop(bars.clear());
+        }
     }
 }
 

@@ -5,6 +5,7 @@ mod block;
 mod json;
 mod overall;
 mod task;
+mod terminal;
 mod text;
 mod usage;
 
@@ -73,7 +74,7 @@ impl Ui {
         Ui {
             format,
             started: Instant::now(),
-            bars: MultiProgress::new(),
+            bars: MultiProgress::with_draw_target(draw_target()),
             overall: overall::Shared::default(),
             json_lines: OnceLock::new(),
             answer: Mutex::default(),
@@ -276,6 +277,17 @@ impl Ui {
         bail!("stopped: the answer was not yes; nothing was changed")
     }
 }
+
+/// Standard error, where that is a terminal.
+fn draw_target() -> ProgressDrawTarget {
+    match block::terminal_can_show() {
+        true => ProgressDrawTarget::term_like_with_hz(Box::new(terminal::Terminal::default()), DRAWN_PER_S),
+        false => ProgressDrawTarget::hidden(),
+    }
+}
+
+/// How often a second is drawn at most, as indicatif has it for a terminal of its own.
+const DRAWN_PER_S: u8 = 20;
 
 /// The screen for the thread that signals reach.
 #[derive(Debug)]

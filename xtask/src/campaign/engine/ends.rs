@@ -1,4 +1,5 @@
-//! The ends of simulated runs, as whoever ran them reads of them: on the terminal, in each report, and what comes next.
+//! The ends of simulated runs, as whoever ran them reads of them: on the terminal, in each report,
+//! and what comes next.
 
 use super::simulated::{Process, Run, World};
 use crate::campaign::file::OnFailure;

@@ -174,7 +174,8 @@ pub struct PastRow {
 }
 
 impl PastRow {
-    /// Whether it was cut off or broken off: what was judged of it until then counts, and the rest is done again.
+    /// Whether it was cut off or broken off: what was judged of it until then counts, and the rest
+    /// is done again.
     pub fn is_unfinished(&self) -> bool {
         self.ended.as_ref().is_none_or(|ended| ended.way == Way::Error)
     }

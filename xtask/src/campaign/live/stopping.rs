@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
-/// The hidden verb that takes the place of a campaign behind the second Ctrl-C (`cmd/back_to_vanilla.rs`).
+/// The hidden verb that takes the place of a campaign behind the second Ctrl-C
+/// (`cmd/back_to_vanilla.rs`).
 pub const VERB: &str = "back-to-vanilla";
 
 /// What is done at the board.

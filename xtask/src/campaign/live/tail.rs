@@ -37,7 +37,8 @@ impl Tail {
         self.restarts = false;
     }
 
-    /// A restart is asked for now: what is shown begins with the boot loader, or with the kernel's first line.
+    /// A restart is asked for now: what is shown begins with the boot loader, or with the kernel's
+    /// first line.
     pub fn begin_boot(&mut self) {
         self.begin();
         self.restarts = true;
@@ -76,8 +77,8 @@ impl Tail {
     }
 }
 
-/// What the last boot in these bytes wrote. Without a mark of a boot it is all of them; nothing where they begin with the way down of the boot
-/// before.
+/// What the last boot in these bytes wrote. Without a mark of a boot it is all of them; nothing
+/// where they begin with the way down of the boot before.
 fn of_last_boot(bytes: &[u8], begin_before_it: bool) -> &[u8] {
     let marks = serial::phases(bytes);
     let last = |phase: Phase| marks.iter().rev().find(|mark| mark.phase == phase);

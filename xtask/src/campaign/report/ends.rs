@@ -1,4 +1,5 @@
-//! How a run ended, for whoever reads of it: which steps failed and where the fault lies, what the end means, what to type next.
+//! How a run ended, for whoever reads of it: which steps failed and where the fault lies, what the
+//! end means, what to type next.
 
 use super::{Tone, not_reached, one_line, outcome};
 use crate::campaign::record::{End, RowRecord, RunRecord};
@@ -36,14 +37,17 @@ impl Fault {
         let Some(verdict) = row.verdict else {
             return Some(Fault::Circumstances);
         };
-        Some(match (verdict, &row.patch) {
+        let of_patch = match is_step(row) {
+            true => Fault::Patch,
+            false => Fault::DebugKernel,
+        };
+        Some(match (verdict, of_patch) {
             (Verdict::WrongKernel | Verdict::IncompleteLog, _) => Fault::Circumstances,
             (Verdict::ReviewMissing, _) => Fault::Review,
             (Verdict::DoesNotApply, _) => Fault::Series,
-            (Verdict::NotExercised, _) | (Verdict::SmokeFailed, None) => Fault::CampaignFile,
-            (Verdict::SmokeFailed, Some(_)) if no_test_began(row) => Fault::CampaignFile,
-            (_, None) => Fault::DebugKernel,
-            (_, Some(_)) => Fault::Patch,
+            (Verdict::NotExercised, _) | (Verdict::SmokeFailed, Fault::DebugKernel) => Fault::CampaignFile,
+            (Verdict::SmokeFailed, _) if no_test_began(row) => Fault::CampaignFile,
+            (_, fault) => fault,
         })
     }
 
@@ -53,8 +57,8 @@ impl Fault {
     }
 }
 
-/// Whether every test that failed did so before its own command ran, on a kernel that said nothing: its set-up, a condition, a program that is
-/// not on the board.
+/// Whether every test that failed did so before its own command ran, on a kernel that said nothing:
+/// its set-up, a condition, a program that is not on the board.
 fn no_test_began(row: &RowRecord) -> bool {
     let mut failed = row.tests.iter().filter(|test| test.failure.is_some()).peekable();
     failed.peek().is_some()
@@ -62,8 +66,8 @@ fn no_test_began(row: &RowRecord) -> bool {
         && failed.all(|test| test.exit == NOT_RUN || NO_COMMAND.contains(&test.exit))
 }
 
-/// The rows that failed, in the order in which they were executed. Of a bisection the one with the fewest patches; the repeats of a step on other
-/// kernels are told with it.
+/// The rows that failed, in the order in which they were executed. Of a bisection the one with the
+/// fewest patches; the repeats of a step on other kernels are told with it.
 pub fn failed(run: &RunRecord) -> Vec<&RowRecord> {
     let bad = || {
         let rows = run.rows.iter().filter(|row| !escalation::is_one(&row.id));
@@ -85,7 +89,8 @@ pub fn stopped_at(run: &RunRecord) -> Option<&RowRecord> {
     stopper.or(failed.first()).copied()
 }
 
-/// Whether the campaign went on without the patch of a row that failed: as the step asks, or because a person left it out.
+/// Whether the campaign went on without the patch of a row that failed: as the step asks, or
+/// because a person left it out.
 pub fn went_on_without(run: &RunRecord, row: &RowRecord) -> bool {
     let mut later = run.rows.iter().skip_while(|other| other.id != row.id).skip(1);
     let is_judged_step = |other: &RowRecord| {
@@ -208,7 +213,8 @@ pub enum Next {
     Remake(String),
     /// Go on without this patch.
     ContinueWithout(String),
-    /// The first of these patches failed and all the others are judged: mend it, and begin the campaign in this file again.
+    /// The first of these patches failed and all the others are judged: mend it, and begin the
+    /// campaign in this file again.
     MendLeftOut(Vec<String>, String),
     /// Mend this campaign file, and begin again.
     MendCampaign(String),

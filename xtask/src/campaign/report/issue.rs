@@ -17,7 +17,8 @@ pub const FILE: &str = "issue.txt";
 /// Lines of an excerpt that go into a mail; the file has the rest.
 const LINES: usize = 400;
 
-/// The first row that failed by a fault of the code: whoever wrote the code has no use for a mistake in a campaign file, or a board that was lost.
+/// The first row that failed by a fault of the code: whoever wrote the code has no use for a
+/// mistake in a campaign file, or a board that was lost.
 pub fn subject_of(run: &RunRecord) -> Option<&RowRecord> {
     let is_for_upstream = |row: &&RowRecord| ends::Fault::of(row).is_some_and(ends::Fault::is_for_upstream);
     ends::failed(run).into_iter().find(is_for_upstream)

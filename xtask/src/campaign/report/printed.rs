@@ -12,7 +12,8 @@ const LINES: usize = 12;
 pub struct Printed {
     /// The test, on one line.
     pub test: String,
-    /// Its last lines, harmless for a terminal; not escaped for anything else. Empty: it printed nothing.
+    /// Its last lines, harmless for a terminal; not escaped for anything else. Empty: it printed
+    /// nothing.
     pub lines: Vec<String>,
     /// Lines before them.
     pub left_out: usize,

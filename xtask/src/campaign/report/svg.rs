@@ -1,4 +1,5 @@
-//! A picture of the web page: a measured time beside the estimated one. Colours are the page's classes.
+//! A picture of the web page: a measured time beside the estimated one. Colours are the page's
+//! classes.
 
 use crate::campaign::record::RowRecord;
 use maud::{Markup, html};

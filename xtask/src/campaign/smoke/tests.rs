@@ -255,8 +255,13 @@ fn conditions_stand_around_the_test_and_teardown_is_always_done() {
     );
     assert_eq!(log(folder.path()), "setup ran teardown ");
 
-    test.setup = "echo no such device; exit 2".into();
-    assert_eq!(failure(&test), "setup ended with 2: no such device");
+    test.setup = "echo looking; echo no such device; exit 2".into();
+    let result = run_in(&test, folder.path()).result;
+    assert_eq!(result.failure.unwrap(), "setup ended with 2: no such device");
+    assert_eq!(
+        result.printed, "looking\nno such device",
+        "what there is to see of a test that was not run"
+    );
 }
 
 #[test]

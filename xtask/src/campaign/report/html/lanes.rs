@@ -1,5 +1,5 @@
-//! The timeline on the page: a lane for each row, its words as text that wraps, its stretches as parts of the width. So it can be read on a phone
-//! and on a wide screen.
+//! The timeline on the page: a lane for each row, its words as text that wraps, its stretches as
+//! parts of the width. So it can be read on a phone and on a wide screen.
 
 use super::super::timeline::{self, Stretch, Timeline};
 use super::super::{minutes, one_line, outcome, spent};
@@ -9,7 +9,8 @@ use crate::ui;
 use maud::{Markup, html};
 use std::time::Duration;
 
-/// Width of the lanes on a wide screen and on a phone, in pixels: what decides whether a name fits into its stretch.
+/// Width of the lanes on a wide screen and on a phone, in pixels: what decides whether a name fits
+/// into its stretch.
 const WIDTHS: (f64, f64) = (1000.0, 360.0);
 /// Width of a character of a name in a stretch, in pixels, at the size that style.css gives it.
 const CHARACTER: f64 = 7.5;
