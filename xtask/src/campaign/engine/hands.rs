@@ -91,7 +91,8 @@ pub trait Hands {
     /// Breaks it off; nothing of it is staged any more.
     fn drop_ahead(&mut self) -> Result<()>;
 
-    /// What a step asks of the build that was made of it and does not get. The build folder holds that build still: nothing is built ahead yet.
+    /// What a step asks of the build that was made of it and does not get. The build folder holds
+    /// that build still: nothing is built ahead yet.
     fn faults(&self, step: &Step) -> Result<Faults>;
 
     /// Builds of this kernel from now on, in its own folder; the campaign's own before the first call.

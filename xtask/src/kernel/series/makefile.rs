@@ -1,7 +1,8 @@
-//! The lists of kbuild Makefiles (Documentation/kbuild/makefiles.rst): what becomes of a source file, and on which Kconfig symbols that hangs.
+//! The lists of kbuild Makefiles (Documentation/kbuild/makefiles.rst): what becomes of a source
+//! file, and on which Kconfig symbols that hangs.
 //!
-//! Only plain lists are read. What stands inside `ifeq`, or is made of variables, is as if it were not there: what make really did is asked of
-//! its own records ([`crate::kernel::built`]).
+//! Only plain lists are read. What stands inside `ifeq`, or is made of variables, is as if it were
+//! not there: what make really did is asked of its own records ([`crate::kernel::built`]).
 
 use std::path::{Path, PathBuf};
 
@@ -44,7 +45,8 @@ pub struct Makefile {
     pub objects: Vec<(String, Condition)>,
     /// `obj-…`, folders, without the slash.
     pub folders: Vec<(String, Condition)>,
-    /// `NAME-y`, `NAME-objs`, `NAME-$(CONFIG_X)`: NAME, the condition, and the objects that it is made of.
+    /// `NAME-y`, `NAME-objs`, `NAME-$(CONFIG_X)`: NAME, the condition, and the objects that it is
+    /// made of.
     pub parts: Vec<(String, Condition, Vec<String>)>,
     /// Every word of it that looks like an object, wherever it stands.
     pub words: Vec<String>,
@@ -53,11 +55,13 @@ pub struct Makefile {
 /// One way in which a source file comes into a kernel. All its symbols have to be on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Way {
-    /// The object in a list of objects that it becomes or is linked into, relative to the tree: `drivers/v/hantro-vpu.o`.
+    /// The object in a list of objects that it becomes or is linked into, relative to the tree:
+    /// `drivers/v/hantro-vpu.o`.
     pub object: PathBuf,
     /// What that object hangs on.
     pub condition: Condition,
-    /// Every symbol on the way, without `CONFIG_`: of the part, of the object, of the folders; each once.
+    /// Every symbol on the way, without `CONFIG_`: of the part, of the object, of the folders; each
+    /// once.
     pub symbols: Vec<String>,
     /// Whether the whole way, up to the top of the tree, was read.
     pub is_whole: bool,
@@ -75,6 +79,10 @@ pub fn module_name(object: &str) -> String {
     let name = object.rsplit('/').next().unwrap_or(object);
     name.trim_end_matches(".o").replace('-', "_")
 }
+
+/// Ways of one file that are looked at: no object of the kernel is in so many lists, and each round
+/// of a mean Makefile could multiply them.
+const MOST_WAYS: usize = 64;
 
 impl Makefile {
     /// Reads the text of one.
@@ -111,7 +119,8 @@ impl Makefile {
         makefile
     }
 
-    /// What becomes of an object of this folder: the listed objects, with the conditions on the way to each.
+    /// What becomes of an object of this folder: the listed objects, with the conditions on the way
+    /// to each.
     fn becomes(&self, object: &str) -> Vec<(String, Condition, Vec<Condition>)> {
         let mut found = Vec::new();
         let mut wanted = vec![(object.to_string(), Vec::new())];
@@ -128,12 +137,15 @@ impl Makefile {
                     next.push((format!("{whole}.o"), on_the_way));
                 }
             }
+            next.truncate(MOST_WAYS);
             wanted = next;
         }
+        found.truncate(MOST_WAYS);
         found
     }
 
-    /// Whether an object of this folder is made of others, or by a rule: it has no source file of its name.
+    /// Whether an object of this folder is made of others, or by a rule: it has no source file of
+    /// its name.
     pub fn is_made_of_others(&self, object: &str) -> bool {
         let name = object.trim_end_matches(".o");
         self.parts.iter().any(|(whole, ..)| whole == name)
@@ -170,7 +182,8 @@ pub fn is_makefile(path: &Path) -> bool {
         .is_some_and(|name| name == "Makefile" || name == "Kbuild")
 }
 
-/// The ways of a source file into a kernel, as the Makefiles of its folder and those above list it; `read` gives a text file of the tree.
+/// The ways of a source file into a kernel, as the Makefiles of its folder and those above list it;
+/// `read` gives a text file of the tree.
 pub fn ways(file: &Path, read: &impl Fn(&Path) -> Option<String>) -> Vec<Way> {
     let folder = file.parent().unwrap_or(Path::new(""));
     let stem = file.file_stem().unwrap_or_default().to_string_lossy();
@@ -302,6 +315,15 @@ mod tests {
         );
         assert_eq!(told("drivers/plain/b.c"), []);
         assert_eq!(told("nowhere/b.c"), []);
+    }
+
+    #[test]
+    fn a_mean_makefile_has_few_ways() {
+        let lists: String = (0..2_000)
+            .map(|n| format!("p{n}-y += a.o p1.o\nobj-m += p{n}.o a.o\n"))
+            .collect();
+        let read = |path: &Path| (path == Path::new("d/Makefile")).then(|| lists.clone());
+        assert_eq!(ways(Path::new("d/a.c"), &read).len(), MOST_WAYS);
     }
 
     #[test]
