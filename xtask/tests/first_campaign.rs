@@ -1,6 +1,7 @@
-//! The first campaign of a newcomer: three patches of their own against the imported kernel, a file that `campaign new` writes, edited in nothing
-//! but its smoke tests. One patch is good, one allocates under a spinlock, one adds a driver with a Kconfig symbol that leaks a lock: a pass and two
-//! regressions, each for the right reason. On the virtual board, with nothing faked.
+//! The first campaign of a newcomer: three patches of their own against the imported kernel, a file
+//! that `campaign new` writes, edited in nothing but its smoke tests. One patch is good, one
+//! allocates under a spinlock, one adds a driver with a Kconfig symbol that leaks a lock: a pass
+//! and two regressions, each for the right reason. On the virtual board, with nothing faked.
 
 use assert_cmd::Command;
 use serde_json::Value;
@@ -8,7 +9,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-/// The smoke tests of the newcomer; the one of the new driver stands where `campaign new` has put it.
+/// The smoke tests of the newcomer; the one of the new driver stands where `campaign new` has put
+/// it.
 const STREAMS: &str = r#"[[smoke]]
 name = "vim2m-stream"
 run = '''
@@ -37,8 +39,8 @@ echo 3 > level
 '''
 "#;
 
-/// The newcomer's project: nothing but what every project has, and the series. It stays, so that what was learned of the board (backups, ways
-/// back) is known the next time.
+/// The newcomer's project: nothing but what every project has, and the series. It stays, so that
+/// what was learned of the board (backups, ways back) is known the next time.
 fn project() -> PathBuf {
     let ours = Path::new(env!("CARGO_MANIFEST_DIR"));
     let project = Path::new(env!("CARGO_TARGET_TMPDIR")).join("first-campaign");
@@ -83,7 +85,8 @@ fn said(project: &Path, arguments: &[&str], code: i32) -> String {
     said
 }
 
-/// Runs the campaign; gives its record and its report. What it says goes on to standard error as it comes: it takes minutes.
+/// Runs the campaign; gives its record and its report. What it says goes on to standard error as it
+/// comes: it takes minutes.
 fn run(project: &Path, code: i32) -> (Value, String) {
     let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin("lockstep"));
     command
@@ -178,7 +181,8 @@ fn a_first_campaign_goes_through_with_the_right_verdicts() {
     );
     assert_eq!(row("2.1")["load"], serde_json::json!(["vim2m", "vicodec"]));
 
-    // Without the fragment the driver would not be in the kernel: the build stops, and names the lines.
+    // Without the fragment the driver would not be in the kernel: the build stops, and names the
+    // lines.
     said(&project, &["apply", "2", "3", "--series", "mine"], 0);
     let stopped = said(&project, &["build-debug-kernel"], 1);
     for words in [

@@ -1,5 +1,6 @@
-//! What a campaign file will do wrong is told before anything is built: `campaign new` writes a file that is right for each step's tree, and
-//! `campaign check` names all that is wrong with another one at once. On a small tree, without a board and without make.
+//! What a campaign file will do wrong is told before anything is built: `campaign new` writes a
+//! file that is right for each step's tree, and `campaign check` names all that is wrong with
+//! another one at once. On a small tree, without a board and without make.
 
 use crate::small_git::git;
 use crate::small_series::Rig;
@@ -8,7 +9,8 @@ use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A project, a cache with a small tree, and three patches: 0001 changes a driver that is on, 0002 one that is off, 0003 adds one.
+/// A project, a cache with a small tree, and three patches: 0001 changes a driver that is on, 0002
+/// one that is off, 0003 adds one.
 struct Bench {
     folder: tempfile::TempDir,
 }
@@ -160,7 +162,8 @@ fn a_new_campaign_is_right_for_the_tree_after_each_patch() {
     let bench = Bench::new();
     let campaign = bench.campaign();
     let step = |at: usize, key: &str| campaign["step"][at][key].clone();
-    // Each module from the step on that has it; what was off is on in every kernel, so that the baseline has it.
+    // Each module from the step on that has it; what was off is on in every kernel, so that the
+    // baseline has it.
     assert_eq!(step(0, "load"), serde_json::json!(["vid", "wid"]));
     assert_eq!(step(1, "load"), serde_json::json!(["vid", "wid"]));
     assert_eq!(step(2, "load"), serde_json::json!(["vid", "wid", "xid"]));

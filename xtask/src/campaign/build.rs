@@ -271,7 +271,8 @@ impl Workshop {
         stage::discard(&self.staging_ahead())
     }
 
-    /// What a step asks of what was built last and does not get. Errors: the build folder has no kernel in it.
+    /// What a step asks of what was built last and does not get. Errors: the build folder has no
+    /// kernel in it.
     pub fn faults(&self, step: &Step) -> Result<Faults> {
         let files = find(&self.patches, &step.patch)?.touched_files();
         let files: Vec<PathBuf> = files.into_iter().map(Path::to_path_buf).collect();

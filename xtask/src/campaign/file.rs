@@ -167,7 +167,8 @@ impl Default for Kernel {
 impl Kernel {
     /// The fragments of its profile, for a board; none where there is no such profile.
     pub fn fragments_of_profile(&self, board: &str) -> Vec<PathBuf> {
-        // A board of one's own has a configuration already: the one that it runs, where the campaign names no other.
+        // A board of one's own has a configuration already: the one that it runs, where the
+        // campaign names no other.
         let below = match self.begins_from_nothing(board) {
             true => Below::Nothing,
             false => Below::Config,
@@ -176,7 +177,8 @@ impl Kernel {
         profile.map(|profile| profile.fragments).unwrap_or_default()
     }
 
-    /// Whether the fragments are laid upon nothing (allnoconfig): those of the virtual board, which is made here.
+    /// Whether the fragments are laid upon nothing (allnoconfig): those of the virtual board, which
+    /// is made here.
     pub fn begins_from_nothing(&self, board: &str) -> bool {
         self.base.is_none() && board == VIRTUAL
     }
@@ -222,8 +224,8 @@ pub struct Step {
     /// Modules to load before the smoke tests, and to prove by build id.
     #[serde(default)]
     pub load: Vec<String>,
-    /// Files or folders of the patch that this configuration does not build, on purpose: code for other machines. Without it a build that lacks
-    /// code of the patch is refused.
+    /// Files or folders of the patch that this configuration does not build, on purpose: code for
+    /// other machines. Without it a build that lacks code of the patch is refused.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_built: Vec<PathBuf>,
     /// Smoke tests; all of them where it is left out, but those of later steps (`from`).

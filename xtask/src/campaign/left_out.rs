@@ -36,7 +36,8 @@ pub fn expected(campaign: &Campaign, step: &Step, is_left_out: impl Fn(&Step) ->
     step
 }
 
-/// The tests of a step without those that begin with a step whose patch is not there: what they need is not there either.
+/// The tests of a step without those that begin with a step whose patch is not there: what they
+/// need is not there either.
 fn tests_without(campaign: &Campaign, step: &Step, is_missing: impl Fn(&Step) -> bool) -> Vec<String> {
     let needs_missing = |name: &String| {
         let test = campaign.smoke_tests.iter().find(|test| test.name == *name);

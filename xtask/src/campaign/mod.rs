@@ -64,6 +64,7 @@ pub mod search;
 pub mod smoke;
 pub mod soak;
 pub mod status;
+pub mod stop_asked;
 pub mod stopwatch;
 pub mod verdict;
 pub mod walk;

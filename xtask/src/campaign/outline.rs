@@ -1,12 +1,16 @@
-//! The functions of a C file, as far as its lines show them: which of them a tracer can find, and who calls the others.
+//! The functions of a C file, as far as its lines show them: which of them a tracer can find, and
+//! who calls the others.
 //!
-//! It is a look at text, not a compiler: what is proposed from here is compared with the symbols of the build ([`super::foresight`]).
+//! It is a look at text, not a compiler: what is proposed from here is compared with the symbols of
+//! the build ([`super::foresight`]).
 
 use super::ours::{definition, is_inline, is_word};
 use std::collections::BTreeSet;
 
-/// Callers of callers that are followed.
+/// Callers of callers that are followed, and how many at a time: a caller that calls everything is
+/// no better name.
 const DEEPEST: usize = 4;
+const MOST: usize = 16;
 
 /// A function.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,11 +49,13 @@ impl Outline {
                 continue;
             };
             let mut all = vec![line];
+            let mut has_body = false;
             let mut ended = false;
             while let Some(next) = lines.next_if(|next| definition(next).is_none()) {
                 all.push(next);
+                has_body |= next == "{";
                 // A declaration that goes over several lines ends before any body begins.
-                ended = next.starts_with('}') || (next.ends_with(");") && !all.contains(&"{"));
+                ended = next.starts_with('}') || (next.ends_with(");") && !has_body);
                 if ended {
                     break;
                 }
@@ -97,28 +103,30 @@ impl Outline {
         words.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
-    /// What a tracer will probably find in the place of a function: itself, or else those that call it, where they can be found.
+    /// What a tracer will probably find in the place of a function: itself, or else those that call
+    /// it, where they can be found.
     pub fn traceable(&self, name: &str) -> Vec<String> {
         let mut found = BTreeSet::new();
-        self.follow(name, DEEPEST, &mut found);
+        let mut seen = BTreeSet::from([name]);
+        let mut open: Vec<&Function> = self.get(name).into_iter().collect();
+        for _ in 0..=DEEPEST {
+            let mut above = Vec::new();
+            for function in open.into_iter().filter(|function| !function.is_init) {
+                if self.is_put_into_its_caller(function) {
+                    let callers = self.callers(&function.name).into_iter();
+                    above.extend(callers.filter(|caller| seen.insert(&caller.name)).take(MOST));
+                } else {
+                    found.insert(function.name.clone());
+                }
+            }
+            above.truncate(MOST);
+            open = above;
+        }
         found.into_iter().collect()
     }
 
-    fn follow(&self, name: &str, depth: usize, found: &mut BTreeSet<String>) {
-        let Some(function) = self.get(name).filter(|function| !function.is_init) else {
-            return;
-        };
-        if !self.is_put_into_its_caller(function) {
-            found.insert(name.to_string());
-        } else if let Some(depth) = depth.checked_sub(1) {
-            for caller in self.callers(name) {
-                self.follow(&caller.name, depth, found);
-            }
-        }
-    }
-
-    /// A function that is called in one place and whose address nobody takes has no body of its own (`-finline-functions-called-once` of
-    /// gcc(1)).
+    /// A function that is called in one place and whose address nobody takes has no body of its own
+    /// (`-finline-functions-called-once` of gcc(1)).
     fn is_put_into_its_caller(&self, function: &Function) -> bool {
         let name = &function.name;
         let others = self.functions.iter().filter(|other| other.name != *name);

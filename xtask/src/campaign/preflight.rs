@@ -216,13 +216,15 @@ fn prove_way_back(context: &Context, protected: &Protected, permit: &Permit) -> 
     Ok(facts)
 }
 
-/// What is put into the folder of the smoke tests where no test pushes anything: the tests run there all the same.
+/// What is put into the folder of the smoke tests where no test pushes anything: the tests run
+/// there all the same.
 const NOTE: (&str, &[u8]) = (
     "README",
     b"Lockstep's smoke tests run here. It is made again when it is needed, and may be deleted.\n",
 );
 
-/// The files of the smoke tests, below the folder where the tests run: at least one, so that the folder is there.
+/// The files of the smoke tests, below the folder where the tests run: at least one, so that the
+/// folder is there.
 fn smoke_puts(smoke_files: &[(String, PathBuf)]) -> Result<Vec<Put>> {
     let mut puts = Vec::new();
     for (name, path) in smoke_files {

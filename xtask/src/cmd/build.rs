@@ -244,7 +244,8 @@ fn build(
     Ok(Built { configured, made })
 }
 
-/// Errors where code of an applied patch is not in the kernel: what was built would show nothing about it. A single folder is no whole kernel.
+/// Errors where code of an applied patch is not in the kernel: what was built would show nothing
+/// about it. A single folder is no whole kernel.
 fn refuse_absent(flags: &BuildDebugKernel, builder: &Builder, scope: &Scope) -> Result<()> {
     if matches!(scope, Scope::Folder(_)) {
         return Ok(());

@@ -35,8 +35,8 @@ pub struct BuildDebugKernel {
     /// One more fragment on top, may be repeated; a later one wins
     #[arg(long, value_name = "FILE")]
     fragment: Vec<PathBuf>,
-    /// A file or folder of the tree whose code this configuration does not build, on purpose; may be repeated. Without it a
-    /// build that lacks code of an applied patch ends with an error
+    /// A file or folder of the tree whose code this configuration does not build, on purpose; may
+    /// be repeated. Without it a build that lacks code of an applied patch ends with an error
     #[arg(long, value_name = "PATH")]
     pub(super) not_built: Vec<PathBuf>,
     /// The kind of kernel: vanilla, lockdep, kasan or kcsan, each with its own release, build folder and label

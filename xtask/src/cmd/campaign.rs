@@ -246,7 +246,8 @@ pub(super) struct OnTheTree {
     of_file: Vec<Found>,
 }
 
-/// What the tree (Debian's newest without one) shows to be wrong; nothing where there is none to look at.
+/// What the tree (Debian's newest without one) shows to be wrong; nothing where there is none to
+/// look at.
 fn on_the_tree(context: &Context, campaign: &Campaign, tree: Option<&Path>) -> Result<OnTheTree> {
     let project = &context.folders.project;
     let there = tree.is_none_or(|tree| tree.exists());
@@ -274,8 +275,8 @@ fn on_the_tree(context: &Context, campaign: &Campaign, tree: Option<&Path>) -> R
     })
 }
 
-/// Errors where the tree shows a mistake in the file of a campaign that is to be run, so that no board is touched for it. A patch that does not
-/// apply is judged in its turn.
+/// Errors where the tree shows a mistake in the file of a campaign that is to be run, so that no
+/// board is touched for it. A patch that does not apply is judged in its turn.
 pub(super) fn refuse_mistakes(
     context: &Context,
     file: &Path,

@@ -98,8 +98,8 @@ impl Deploy {
     }
 }
 
-/// What the tree holds that a build of it in `folder` does not, or the other way round; `None`: they are the same, or it is a build of another
-/// tree.
+/// What the tree holds that a build of it in `folder` does not, or the other way round; `None`:
+/// they are the same, or it is a build of another tree.
 fn older_than_the_tree(context: &Context, folder: &Path, manifest: &Manifest) -> Result<Option<String>> {
     let Ok(place) = Place::of(&context.folders.cache, None) else {
         return Ok(None);
@@ -108,29 +108,44 @@ fn older_than_the_tree(context: &Context, folder: &Path, manifest: &Manifest) ->
         return Ok(None);
     }
     let stack = Stack::peek(&place.repository, BRANCH)?;
-    let head = stack.head()?;
-    if head == manifest.commit {
-        return Ok(None);
+    let standing = Standing {
+        base: &stack.base()?,
+        commits: &stack.commits()?,
+    };
+    Ok(standing.differs_from(&manifest.commit))
+}
+
+/// What a tree holds: its base, and the commits on it with their subjects, oldest first.
+struct Standing<'a> {
+    base: &'a str,
+    commits: &'a [(String, String)],
+}
+
+impl Standing<'_> {
+    /// What a build of the commit `built` lacks of it; `None`: it is of exactly this.
+    fn differs_from(&self, built: &str) -> Option<String> {
+        let head = self.commits.last().map_or(self.base, |(commit, _)| commit);
+        if head == built {
+            return None;
+        }
+        let behind = match self.commits.iter().position(|(commit, _)| commit == built) {
+            Some(at) => Some(at.saturating_add(1)),
+            None => (self.base == built).then_some(0),
+        };
+        let missing = behind
+            .and_then(|behind| self.commits.get(behind..))
+            .unwrap_or_default();
+        let subjects: Vec<&str> = missing.iter().map(|(_, subject)| subject.as_str()).collect();
+        let what = match subjects.as_slice() {
+            [] => "what it was built from is not in the tree any more".to_string(),
+            subjects => format!("it lacks {}", subjects.join("; ")),
+        };
+        Some(format!(
+            "this build is of commit {}, and the tree is at {}: {what}. `cargo xtask build-debug-kernel` builds what the tree holds",
+            short(built),
+            short(head)
+        ))
     }
-    let commits = stack.commits()?;
-    let built = commits.iter().position(|(commit, _)| *commit == manifest.commit);
-    let behind = match built {
-        Some(built) => Some(built.saturating_add(1)),
-        None => (stack.base()? == manifest.commit).then_some(0),
-    };
-    let missing = behind
-        .and_then(|behind| commits.get(behind..))
-        .unwrap_or_default();
-    let subjects: Vec<&str> = missing.iter().map(|(_, subject)| subject.as_str()).collect();
-    let what = match subjects.as_slice() {
-        [] => "what it was built from is not in the tree any more".to_string(),
-        subjects => format!("it lacks {}", subjects.join("; ")),
-    };
-    Ok(Some(format!(
-        "this build is of commit {}, and the tree is at {}: {what}. `cargo xtask build-debug-kernel` builds what the tree holds",
-        short(&manifest.commit),
-        short(&head)
-    )))
 }
 
 /// A plan for people.
@@ -185,5 +200,40 @@ fn doing(stage: Stage) -> &'static str {
         Stage::SendingBootFiles => "sending Image and device tree",
         Stage::VerifyingSlot => "hashing the slot",
         Stage::WritingLabel => "writing the label",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_build_that_lacks_something_of_the_tree_is_older() {
+        let commits = [
+            ("c1".to_string(), "one".to_string()),
+            ("c2".to_string(), "two".to_string()),
+        ];
+        let tree = Standing {
+            base: "c0",
+            commits: &commits,
+        };
+        assert_eq!(tree.differs_from("c2"), None);
+        let told = |built: &str| tree.differs_from(built).unwrap();
+        assert!(
+            told("c1").contains("the tree is at c2: it lacks two."),
+            "{}",
+            told("c1")
+        );
+        assert!(told("c0").contains("it lacks one; two."), "{}", told("c0"));
+        assert!(
+            told("gone").contains("what it was built from is not in the tree any more"),
+            "{}",
+            told("gone")
+        );
+        let base = Standing {
+            base: "c0",
+            commits: &[],
+        };
+        assert_eq!(base.differs_from("c0"), None);
     }
 }

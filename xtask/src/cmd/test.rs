@@ -28,8 +28,8 @@ pub struct Test {
 /// Longest time of one stage: more than the slowest has ever taken, so that a hang ends.
 const LIMIT: Duration = Duration::from_secs(120 * 60);
 
-/// Modules of `xtask/tests/board.rs`, in their order: `breaks` takes the baseline that `rehearsal` boots, and `first_campaign`
-/// leaves a debug kernel of its own.
+/// Modules of `xtask/tests/board.rs`, in their order: `breaks` takes the baseline that `rehearsal`
+/// boots, and `first_campaign` leaves a debug kernel of its own.
 const AFTER_SETUP: &[&str] = &[
     "kernel_real",
     "kernel_kconfig",

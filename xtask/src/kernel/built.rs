@@ -1,7 +1,8 @@
-//! What a build holds: whether the code of a patch was compiled into it, and which functions its kernel and modules have.
+//! What a build holds: whether the code of a patch was compiled into it, and which functions its
+//! kernel and modules have.
 //!
-//! make's own records decide (the `.cmd` file of each target, [`super::cmdfiles`]); the Makefiles' lists and the configuration say why something
-//! is not there.
+//! make's own records decide (the `.cmd` file of each target, [`super::cmdfiles`]); the Makefiles'
+//! lists and the configuration say why something is not there.
 
 pub mod functions;
 
@@ -34,7 +35,8 @@ pub struct BuiltIn<'a> {
 pub struct Absent {
     /// The source file, relative to the tree.
     pub file: PathBuf,
-    /// Symbols that it hangs on and that are off, each with what would bring it. Empty: no Makefile that is read says on what it hangs.
+    /// Symbols that it hangs on and that are off, each with what would bring it. Empty: no Makefile
+    /// that is read says on what it hangs.
     pub off: Vec<Off>,
 }
 
@@ -74,7 +76,8 @@ impl fmt::Display for Off {
     }
 }
 
-/// Whether a file is code that a kernel of this architecture could have in it: headers, documents, tools and other architectures are not.
+/// Whether a file is code that a kernel of this architecture could have in it: headers, documents,
+/// tools and other architectures are not.
 pub fn is_code(file: &Path, arch: &str) -> bool {
     let is_source = file
         .extension()
@@ -85,8 +88,8 @@ pub fn is_code(file: &Path, arch: &str) -> bool {
     is_source && !of_another && !NO_KERNEL.iter().any(|name| top == Some(OsStr::new(name)))
 }
 
-/// Symbols of the ways of a file without which it is not built: those that are off on the way that lacks least. Empty where a way is open,
-/// or may be.
+/// Symbols of the ways of a file without which it is not built: those that are off on the way that
+/// lacks least. Empty where a way is open, or may be.
 pub fn missing_on(ways: &[Way], is_on: impl Fn(&str) -> bool) -> Vec<String> {
     let off = |way: &Way| -> Vec<String> {
         let off = way.symbols.iter().filter(|symbol| !is_on(symbol));
@@ -96,8 +99,9 @@ pub fn missing_on(ways: &[Way], is_on: impl Fn(&str) -> bool) -> Vec<String> {
 }
 
 impl BuiltIn<'_> {
-    /// Those of `files` (relative to the tree) whose code is not in the build. Files that are gone from the tree are none. What stands in
-    /// the way of each is worked out from the tree's Kconfig, which takes a second.
+    /// Those of `files` (relative to the tree) whose code is not in the build. Files that are gone
+    /// from the tree are none. What stands in the way of each is worked out from the tree's
+    /// Kconfig, which takes a second.
     pub fn absent(&self, files: &[PathBuf]) -> Vec<Absent> {
         let config = Config::parse(&fs::read_to_string(self.out.join(".config")).unwrap_or_default());
         let is_on = |symbol: &str| matches!(config.get(symbol), Some(Value::Yes | Value::Module));
@@ -137,7 +141,8 @@ impl BuiltIn<'_> {
         absent.collect()
     }
 
-    /// Whether the record of a target names the file, and the target is not older: make has brought it up to date since the file was written.
+    /// Whether the record of a target names the file, and the target is not older: make has brought
+    /// it up to date since the file was written.
     fn is_made_of(&self, record: &Path, file: &Path) -> bool {
         let Ok(text) = fs::read_to_string(self.out.join(record)) else {
             return false;
@@ -155,7 +160,8 @@ impl BuiltIn<'_> {
         matches!((target, source), (Some(target), Some(source)) if target >= source)
     }
 
-    /// Takes out files that another target was made of: what is included by another file, compiled under another name, or a program of the build.
+    /// Takes out files that another target was made of: what is included by another file, compiled
+    /// under another name, or a program of the build.
     fn drop_used(&self, lacking: &mut Vec<(&PathBuf, Vec<String>)>) {
         let names = |lacking: &[(&PathBuf, Vec<String>)]| -> BTreeSet<String> {
             let names = lacking.iter().filter_map(|(file, _)| file.file_name()?.to_str());
@@ -175,7 +181,8 @@ impl BuiltIn<'_> {
             let Ok(text) = fs::read_to_string(entry.path()) else {
                 continue;
             };
-            // Most records mention none of the names: looking at bytes is quicker than reading the grammar.
+            // Most records mention none of the names: looking at bytes is quicker than reading the
+            // grammar.
             if !wanted.iter().any(|name| text.contains(name.as_str())) {
                 continue;
             }

@@ -69,7 +69,8 @@ impl Place {
         })
     }
 
-    /// Where its source is, in one line: the repository, and the work tree that patches are applied in.
+    /// Where its source is, in one line: the repository, and the work tree that patches are applied
+    /// in.
     pub fn told(&self) -> String {
         let repository = self.repository.display();
         match self.worktree.is_dir() {

@@ -264,8 +264,8 @@ fn upstream(version: &str) -> &str {
     version.rsplit_once('-').map_or(version, |(upstream, _)| upstream)
 }
 
-/// Takes the lines out of the tree's .gitignore with which Debian hides everything but its packaging: they would hide every new file of a patch
-/// from `git add` and `git status`.
+/// Takes the lines out of the tree's .gitignore with which Debian hides everything but its
+/// packaging: they would hide every new file of a patch from `git add` and `git status`.
 fn show_new_files(source: &Path) -> Result<()> {
     let path = source.join(".gitignore");
     if !files::is_file(&path)? {
@@ -280,7 +280,8 @@ fn show_new_files(source: &Path) -> Result<()> {
     fs::write(&path, text).with_context(|| format!("writing {}", path.display()))
 }
 
-/// The last lines of .gitignore in Debian's linux source package: everything at the top is ignored, but debian/.
+/// The last lines of .gitignore in Debian's linux source package: everything at the top is ignored,
+/// but debian/.
 const HIDING: [&str; 2] = ["/*", "!/debian/"];
 
 /// Unpacks the package and the tarball in it; gives the folder of the tree. The package is removed as soon as it is

@@ -3,12 +3,13 @@
 //! no place is left alone. Whatever ends this step in another way than "go on" takes the next one back first: the tree is then where it
 //! would be without it (invariants 11 and 14).
 
-use super::hands::{Built, Hands, StopAsked};
+use super::hands::{Built, Hands};
 use super::rows::{Walk, Work};
 use crate::campaign::file::Step;
 use crate::campaign::journal::Event;
 use crate::campaign::journal::past::{APPLY_AHEAD, BUILD_AHEAD, DROP_AHEAD};
 use crate::campaign::phase;
+use crate::campaign::stop_asked::StopAsked;
 use crate::host::json::json;
 use anyhow::{Context, Result};
 

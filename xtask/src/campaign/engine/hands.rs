@@ -22,16 +22,6 @@ use serde_json::Value;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Something was broken off because somebody asked to stop: the run stops there, and goes on from there.
-#[derive(Debug)]
-pub struct StopAsked;
-
-impl std::fmt::Display for StopAsked {
-    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        f.write_str("broken off, as asked")
-    }
-}
-
 /// What a build came to.
 pub enum Built {
     /// A kernel, staged.
@@ -91,7 +81,8 @@ pub trait Hands {
     /// Breaks it off; nothing of it is staged any more.
     fn drop_ahead(&mut self) -> Result<()>;
 
-    /// What a step asks of the build that was made of it and does not get. The build folder holds that build still: nothing is built ahead yet.
+    /// What a step asks of the build that was made of it and does not get. The build folder holds
+    /// that build still: nothing is built ahead yet.
     fn faults(&self, step: &Step) -> Result<Faults>;
 
     /// Builds of this kernel from now on, in its own folder; the campaign's own before the first call.

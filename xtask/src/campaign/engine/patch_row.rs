@@ -141,7 +141,8 @@ impl<H: Hands> Walk<'_, H> {
         self.build(work)
     }
 
-    /// Whether the build lacks what the step asks of it: then the row is judged, and nothing is booted.
+    /// Whether the build lacks what the step asks of it: then the row is judged, and nothing is
+    /// booted.
     fn lacks(&mut self, step: &Step, work: &mut Work) -> Result<bool> {
         let faults = self.hands.faults(step)?;
         self.tell(work, faults.facts);

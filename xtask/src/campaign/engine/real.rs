@@ -1,6 +1,6 @@
 //! The engine's own hands: tree, compiler, board.
 
-use super::hands::{Built, Hands, StopAsked};
+use super::hands::{Built, Hands};
 use super::{Engine, Prepared};
 use crate::board::boot::{self, Capture, Permit, Reset};
 use crate::board::deploy;
@@ -30,6 +30,7 @@ use crate::campaign::resume::{BoardSeen, Seen};
 use crate::campaign::rig::Rig;
 use crate::campaign::said::Said;
 use crate::campaign::screen::Screen;
+use crate::campaign::stop_asked::StopAsked;
 use crate::campaign::stopwatch::Stopwatch;
 use crate::campaign::way_home;
 use crate::host::bounded;

@@ -3,7 +3,7 @@
 use super::Start;
 use super::ahead::Ahead;
 use super::course::Course;
-use super::hands::{Hands, StopAsked};
+use super::hands::Hands;
 use crate::campaign::action::Action;
 use crate::campaign::attempt::{Asked, Booted};
 use crate::campaign::file::{Expectation, OnFailure, Step};
@@ -16,6 +16,7 @@ use crate::campaign::plan::Planned;
 use crate::campaign::record::{End, RowRecord, RunRecord};
 use crate::campaign::report;
 use crate::campaign::search::Shown;
+use crate::campaign::stop_asked::StopAsked;
 use crate::campaign::stopwatch::Stopwatch;
 use crate::campaign::verdict::{self, Verdict};
 use crate::host::files;

@@ -47,8 +47,9 @@ impl Campaign {
         }
     }
 
-    /// What is asked of the boot of the debug kernel alone: every smoke test that does not begin with a step, and the longest soak of any step, so that there is something to
-    /// compare each with.
+    /// What is asked of the boot of the debug kernel alone: every smoke test that does not begin
+    /// with a step, and the longest soak of any step, so that there is something to compare each
+    /// with.
     pub fn tests_of_baseline(&self) -> Asks<'_> {
         let exit = |test: &SmokeTest| self.baseline.exit.get(&test.name).copied().unwrap_or(test.exit);
         let own = self.soak.as_ref().map_or(0, |soak| soak.minutes);
@@ -92,7 +93,8 @@ impl Campaign {
         })
     }
 
-    /// For each test that begins with a step ([`SmokeTest::from`]) the place of that step; the first, where there is none of its name.
+    /// For each test that begins with a step ([`SmokeTest::from`]) the place of that step; the
+    /// first, where there is none of its name.
     pub fn first_steps(&self) -> HashMap<&str, usize> {
         let mut places = HashMap::new();
         for (place, step) in self.steps.iter().enumerate() {
@@ -105,7 +107,8 @@ impl Campaign {
         begins.collect()
     }
 
-    /// Whether a test is run in a step, by its place ([`SmokeTest::from`]); none: before all of them.
+    /// Whether a test is run in a step, by its place ([`SmokeTest::from`]); none: before all of
+    /// them.
     pub fn has_begun(&self, test: &SmokeTest, step: Option<usize>) -> bool {
         let Some(from) = &test.from else { return true };
         let begins = self.steps.iter().position(|step| step.id == *from);

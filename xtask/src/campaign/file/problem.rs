@@ -73,7 +73,8 @@ pub fn parse(text: &str) -> Result<Campaign, Vec<Problem>> {
     }
 }
 
-/// Everything that is wrong with a file, and the campaign as far as it can be read without that. A mistake in the syntax hides the others.
+/// Everything that is wrong with a file, and the campaign as far as it can be read without that. A
+/// mistake in the syntax hides the others.
 pub fn look(text: &str) -> (Option<Campaign>, Vec<Problem>) {
     if let Some((version, span)) = toml_file::newer(text, SCHEMA_VERSION) {
         let (line, column) = Lines::of(text).place(&span);
@@ -99,7 +100,8 @@ pub fn look(text: &str) -> (Option<Campaign>, Vec<Problem>) {
     (Some(campaign), problems)
 }
 
-/// Adds mistakes that were found later, in the order of the file. Of what is wrong already no more is said, nor of more than a person would read.
+/// Adds mistakes that were found later, in the order of the file. Of what is wrong already no more
+/// is said, nor of more than a person would read.
 pub fn add(problems: &mut Vec<Problem>, more: Vec<Problem>) {
     let place = |problem: &Problem| (problem.line, problem.column);
     let known: HashSet<(usize, usize)> = problems.iter().map(place).collect();

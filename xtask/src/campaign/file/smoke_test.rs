@@ -12,8 +12,8 @@ pub struct SmokeTest {
     pub name: String,
     /// POSIX shell, run as root. `$LOCKSTEP` is a folder of its own with the pushed files, and where it starts.
     pub run: String,
-    /// The first step that runs it, by its id, where what it needs comes with that step's patch: it is not run in the baseline, nor in a step
-    /// before. Without it every boot runs it.
+    /// The first step that runs it, by its id, where what it needs comes with that step's patch: it
+    /// is not run in the baseline, nor in a step before. Without it every boot runs it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
     /// Longest time in seconds.

@@ -1,5 +1,5 @@
-//! What a step asks of its build and does not get, looked for right after the build: code of the patch that was not compiled, modules that are
-//! not there, functions that no tracer finds.
+//! What a step asks of its build and does not get, looked for right after the build: code of the
+//! patch that was not compiled, modules that are not there, functions that no tracer finds.
 
 use super::alternatives::{Alternatives, Source};
 use crate::campaign::exercise::Probe;
@@ -22,8 +22,8 @@ pub struct Faults {
     pub facts: Vec<String>,
 }
 
-/// Looks into a build for a step whose patch changes `files`, paths below the tree. Errors: the build folder has no kernel in it, or a module
-/// that cannot be read.
+/// Looks into a build for a step whose patch changes `files`, paths below the tree. Errors: the
+/// build folder has no kernel in it, or a module that cannot be read.
 pub fn of_step(step: &Step, files: &[PathBuf], build: &BuiltIn) -> Result<Faults> {
     let mut faults = Faults::default();
     code(step, files, build, &mut faults);
@@ -45,7 +45,8 @@ pub fn of_step(step: &Step, files: &[PathBuf], build: &BuiltIn) -> Result<Faults
     Ok(faults)
 }
 
-/// Code of `files` that the build lacks and that nobody declared, and declarations that are not needed.
+/// Code of `files` that the build lacks and that nobody declared, and declarations that are not
+/// needed.
 pub fn undeclared(files: &[PathBuf], declared: &[PathBuf], build: &BuiltIn) -> (Vec<Absent>, Vec<PathBuf>) {
     let absent = build.absent(files);
     let covers = |declared: &Path, absent: &Absent| absent.file.starts_with(declared);
@@ -223,7 +224,8 @@ impl Look<'_> {
         ))
     }
 
-    /// The function that was probably meant: of the patch's files, else of the modules, else of the kernel.
+    /// The function that was probably meant: of the patch's files, else of the modules, else of the
+    /// kernel.
     fn nearest(&self, name: &str) -> Result<Option<String>> {
         let own = self.sources.iter().flat_map(|source| source.outline.functions());
         if let Some(found) = nearest(name, own.map(|function| function.name.as_str())) {

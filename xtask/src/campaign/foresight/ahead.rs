@@ -1,4 +1,5 @@
-//! A tree as it is after each patch of a campaign, without a build: modules, Kconfig symbols, configurations.
+//! A tree as it is after each patch of a campaign, without a build: modules, Kconfig symbols,
+//! configurations.
 
 use crate::host::toml::nearest;
 use crate::kernel::build::Base;
@@ -170,7 +171,8 @@ impl<'a> Ahead<'a> {
         Foretold::of(self.definitions(stage), &self.like, base, requests)
     }
 
-    /// Code of a patch (from 0) that the configuration leaves out, with the symbols that are off: those that are certain to be.
+    /// Code of a patch (from 0) that the configuration leaves out, with the symbols that are off:
+    /// those that are certain to be.
     pub fn left_out(&self, patch: usize, foretold: &Foretold) -> Vec<(PathBuf, Vec<String>)> {
         let stage = patch.saturating_add(1);
         let read = |path: &Path| self.text(stage, path);
@@ -186,7 +188,8 @@ impl<'a> Ahead<'a> {
             .collect()
     }
 
-    /// Source files that a patch (from 0) adds or changes, and that a kernel of this architecture can have in it.
+    /// Source files that a patch (from 0) adds or changes, and that a kernel of this architecture
+    /// can have in it.
     pub fn code(&self, patch: usize) -> Vec<PathBuf> {
         let stage = patch.saturating_add(1);
         let files = self.patches.get(patch).map(|patch| patch.touched_files());

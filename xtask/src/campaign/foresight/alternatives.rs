@@ -38,7 +38,8 @@ pub struct Alternatives {
 }
 
 impl Alternatives {
-    /// Of the function `name` in `source`; `is_there` tells whether the build has a function, `read` gives a text file of the tree.
+    /// Of the function `name` in `source`; `is_there` tells whether the build has a function,
+    /// `read` gives a text file of the tree.
     pub fn of(
         source: &Source,
         name: &str,
@@ -93,7 +94,8 @@ impl Alternatives {
     }
 }
 
-/// `tracepoint:SYSTEM:EVENT`: the header that defines the event says its system (`TRACE_SYSTEM` of include/trace/define_trace.h).
+/// `tracepoint:SYSTEM:EVENT`: the header that defines the event says its system (`TRACE_SYSTEM` of
+/// include/trace/define_trace.h).
 fn entry(source: &Source, event: &str, read: &dyn Fn(&Path) -> Option<String>) -> Option<String> {
     let headers = source.text.lines().filter_map(|line| {
         let name = line.trim_start().strip_prefix("#include")?.trim();

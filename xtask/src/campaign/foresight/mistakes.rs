@@ -11,7 +11,8 @@ use crate::kernel::kconfig::{Foretold, Fragment, Need, Request, Tri};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// What is wrong with the patches of a campaign themselves: one does not apply, one lacks a file. A run judges such a patch in its turn.
+/// What is wrong with the patches of a campaign themselves: one does not apply, one lacks a file. A
+/// run judges such a patch in its turn.
 pub fn of_patches(campaign: &Campaign, ahead: &Ahead) -> Vec<Found> {
     let mut found = Vec::new();
     for index in 0..campaign.steps.len() {
@@ -38,8 +39,9 @@ pub fn of_patches(campaign: &Campaign, ahead: &Ahead) -> Vec<Found> {
     found
 }
 
-/// The mistakes of a campaign's file, whose steps are the patches of `ahead`, in their order. `project` is the folder that paths are relative
-/// to. Fragments that cannot be read are passed over: they are told by others.
+/// The mistakes of a campaign's file, whose steps are the patches of `ahead`, in their order.
+/// `project` is the folder that paths are relative to. Fragments that cannot be read are passed
+/// over: they are told by others.
 pub fn of_file(campaign: &Campaign, ahead: &Ahead, below: &Below, project: &Path) -> Vec<Found> {
     let mut look = Look {
         campaign,
@@ -90,7 +92,8 @@ impl Look<'_> {
         })
     }
 
-    /// Takes the requests of a fragment in, and tells those of symbols that are not there at its stage.
+    /// Takes the requests of a fragment in, and tells those of symbols that are not there at its
+    /// stage.
     fn fragment(&mut self, at: &[At], stage: usize, path: &Path) {
         let Ok(fragment) = Fragment::read(path) else {
             return;
@@ -218,7 +221,8 @@ impl Look<'_> {
         }
     }
 
-    /// Functions of `exercise` that are written almost as one of the patches so far, and those that no test can see any more.
+    /// Functions of `exercise` that are written almost as one of the patches so far, and those that
+    /// no test can see any more.
     fn exercise(&mut self, index: usize, step: &Step) {
         let stage = index.saturating_add(1);
         let patches = self.ahead.patches();

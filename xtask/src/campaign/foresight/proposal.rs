@@ -1,5 +1,5 @@
-//! What a new campaign file says of each patch, so that it goes through: modules that are there, functions that a tracer finds, and the
-//! configuration that builds the patch's code.
+//! What a new campaign file says of each patch, so that it goes through: modules that are there,
+//! functions that a tracer finds, and the configuration that builds the patch's code.
 
 use super::ahead::{Ahead, Below};
 use crate::campaign::ours;
@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 
 /// Functions of a patch that are put in, at most.
 const FUNCTIONS: usize = 3;
+/// Functions of a patch that are looked at for them.
+const LOOKED_AT: usize = 100;
 
 /// Settings that a campaign needs beside its profile's.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +28,8 @@ pub struct Wanted {
 /// What is proposed for the step of one patch.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Brought {
-    /// Modules that the patch changes; empty where the kernel changes with it, or where that is not known.
+    /// Modules that the patch changes; empty where the kernel changes with it, or where that is not
+    /// known.
     pub rebuild: Vec<String>,
     /// Modules to load: those of all patches that are there by then.
     pub load: Vec<String>,
@@ -94,7 +97,8 @@ pub fn of(new: New, ahead: &Ahead) -> Proposal {
         new: &new,
         ahead,
     };
-    // What the tree has without the patches belongs into every kernel, so that the baseline can be compared with.
+    // What the tree has without the patches belongs into every kernel, so that the baseline can be
+    // compared with.
     let kernel = look.for_every_kernel();
     let patches = || new.series.patches.iter().enumerate();
     let scopes: Vec<Scope> = patches().map(|(index, patch)| look.scope(index, patch)).collect();
@@ -164,7 +168,8 @@ impl Look<'_> {
         off
     }
 
-    /// What brings these symbols at a stage, behind what is asked for already: settings that are taken into the requests.
+    /// What brings these symbols at a stage, behind what is asked for already: settings that are
+    /// taken into the requests.
     fn bring(&mut self, stage: usize, symbols: &[String]) -> Vec<Setting> {
         let mut settings: Vec<Setting> = Vec::new();
         for symbol in symbols {
@@ -221,7 +226,8 @@ impl Look<'_> {
         self.wanted(&settings, &name, &text)
     }
 
-    /// The fragment with these settings: one of the project's that asks for exactly these, or a new one.
+    /// The fragment with these settings: one of the project's that asks for exactly these, or a new
+    /// one.
     fn wanted(&self, settings: &[Setting], name: &str, about: &str) -> Option<Wanted> {
         if settings.is_empty() {
             return None;
@@ -275,7 +281,8 @@ impl Look<'_> {
             .collect()
     }
 
-    /// The modules of all patches that can be loaded at a stage, in the order in which they are first changed.
+    /// The modules of all patches that can be loaded at a stage, in the order in which they are
+    /// first changed.
     fn modules(&self, scopes: &[Scope], stage: usize, foretold: Option<&Foretold>) -> Vec<String> {
         let mut found: Vec<String> = Vec::new();
         for module in scopes.iter().flat_map(|scope| scope.modules.keys()) {
@@ -288,7 +295,8 @@ impl Look<'_> {
         found
     }
 
-    /// Whether a module is one in this configuration, and neither built in nor left out; as far as it is known.
+    /// Whether a module is one in this configuration, and neither built in nor left out; as far as
+    /// it is known.
     fn is_loadable(&self, stage: usize, module: &str, foretold: &Foretold) -> bool {
         let ways = self.ahead.ways_of_module(stage, module);
         let least = |way: &Way| {
@@ -309,8 +317,9 @@ impl Look<'_> {
     }
 }
 
-/// Functions that show that a patch's code ran: those that it adds, else those that it changes; where the compiler puts one into its callers,
-/// its callers. `read` gives a file as the patch leaves it.
+/// Functions that show that a patch's code ran: those that it adds, else those that it changes;
+/// where the compiler puts one into its callers, its callers. `read` gives a file as the patch
+/// leaves it.
 fn functions(patch: &Patch, read: &dyn Fn(&Path) -> Option<String>) -> Vec<String> {
     let outlines: Vec<Outline> = patch
         .touched_files()
@@ -320,7 +329,7 @@ fn functions(patch: &Patch, read: &dyn Fn(&Path) -> Option<String>) -> Vec<Strin
         .collect();
     let mut found: Vec<String> = Vec::new();
     for names in [ours::added(&patch.diff), ours::functions(&patch.diff)] {
-        for name in names {
+        for name in names.into_iter().take(LOOKED_AT) {
             let of_file = outlines.iter().find(|outline| outline.get(&name).is_some());
             let traced = match of_file {
                 Some(outline) => outline.traceable(&name),

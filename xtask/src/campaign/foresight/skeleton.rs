@@ -1,5 +1,5 @@
-//! The campaign file that `cargo xtask campaign new` writes: short, with what is known of the series put in, and what a person has to decide
-//! said where it has to be said.
+//! The campaign file that `cargo xtask campaign new` writes: short, with what is known of the
+//! series put in, and what a person has to decide said where it has to be said.
 
 use super::proposal::{Brought, Proposal};
 use crate::campaign::file::schema;

@@ -2,9 +2,9 @@
 
 use super::people::{self, Free, Session};
 use crate::board::Board;
-use crate::campaign::engine::hands::StopAsked;
 use crate::campaign::file::{People, minutes};
 use crate::campaign::said::Said;
+use crate::campaign::stop_asked::StopAsked;
 use crate::host::interrupt::Watch;
 use crate::ui::short;
 use anyhow::{Context, Result, bail};

@@ -1,4 +1,5 @@
-//! The functions of a build, as the symbol tables of its kernel and its modules have them: what ftrace and kprobes can be asked for.
+//! The functions of a build, as the symbol tables of its kernel and its modules have them: what
+//! ftrace and kprobes can be asked for.
 
 use crate::kernel::cmdfiles;
 use crate::kernel::module::{ModuleInfo, module_info, unpacked};
@@ -15,7 +16,8 @@ use std::rc::Rc;
 pub enum Kept {
     /// It is there as long as the kernel or the module is.
     Always,
-    /// Its memory is freed once the kernel or the module has begun (`__init`), or it runs only at the end of a module (`__exit`).
+    /// Its memory is freed once the kernel or the module has begun (`__init`), or it runs only at
+    /// the end of a module (`__exit`).
     Not,
 }
 
@@ -31,7 +33,8 @@ pub struct Symbols {
 }
 
 impl Symbols {
-    /// A function, or what the compiler made of it: `.isra.0`, `.constprop.0`, `.part.0`. Cold parts alone are no function.
+    /// A function, or what the compiler made of it: `.isra.0`, `.constprop.0`, `.part.0`. Cold
+    /// parts alone are no function.
     pub fn function(&self, name: &str) -> Option<Kept> {
         let own = self.functions.get(name).map(|(kept, _)| *kept);
         let clone = || {

@@ -1,8 +1,8 @@
 use super::*;
 use std::time::{Duration, SystemTime};
 
-/// A tree and its build folder: `a.c` is on, `b.c` off and never built, `old.c` off with the object of an earlier configuration, `part.c` is included by
-/// `a.c`, `free.c` stands in no list.
+/// A tree and its build folder: `a.c` is on, `b.c` off and never built, `old.c` off with the object
+/// of an earlier configuration, `part.c` is included by `a.c`, `free.c` stands in no list.
 struct Folder {
     root: tempfile::TempDir,
 }

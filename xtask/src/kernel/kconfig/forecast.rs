@@ -70,8 +70,8 @@ impl<'a> Values<'a> {
         self.settings(unset, settings, requests)
     }
 
-    /// [`Values::before`], where `self` are the values of another configuration than the one that is worked out: only answers of the compiler are taken
-    /// from there.
+    /// [`Values::before`], where `self` are the values of another configuration than the one that
+    /// is worked out: only answers of the compiler are taken from there.
     pub(super) fn foretold(&self, base: Option<&Config>, requests: &[Request]) -> Values<'a> {
         match base {
             Some(base) => self.settings(Unset::Default, base.iter().collect(), requests),

@@ -18,8 +18,9 @@ pub struct Foretold<'a> {
 }
 
 impl<'a> Foretold<'a> {
-    /// Of `requests` on top of `base`; without one everything is off that no one asks for (allnoconfig). `like` is a configuration of about
-    /// this tree: what the compiler answers is taken from there. An empty one leaves such answers open.
+    /// Of `requests` on top of `base`; without one everything is off that no one asks for
+    /// (allnoconfig). `like` is a configuration of about this tree: what the compiler answers is
+    /// taken from there. An empty one leaves such answers open.
     pub fn of(
         definitions: &'a Definitions,
         like: &'a Config,
@@ -32,12 +33,14 @@ impl<'a> Foretold<'a> {
         }
     }
 
-    /// The value of a `bool` or `tristate`; `None` where it hangs on an answer that is not known. What is not defined is `n`.
+    /// The value of a `bool` or `tristate`; `None` where it hangs on an answer that is not known.
+    /// What is not defined is `n`.
     pub fn value(&self, symbol: &str) -> Option<Tri> {
         self.values.symbol(symbol).known()
     }
 
-    /// The value that builds what hangs on a symbol: a module where that can be. `None`: nothing defines it, or it is not `bool` or `tristate`.
+    /// The value that builds what hangs on a symbol: a module where that can be. `None`: nothing
+    /// defines it, or it is not `bool` or `tristate`.
     pub fn on(&self, symbol: &str) -> Option<Value> {
         match self.values.defined(symbol)?.kind {
             Kind::Tristate => Some(Value::Module),
@@ -46,7 +49,8 @@ impl<'a> Foretold<'a> {
         }
     }
 
-    /// Settings that give a symbol this value, dependencies included; else what stands in the way, as far as it is known.
+    /// Settings that give a symbol this value, dependencies included; else what stands in the way,
+    /// as far as it is known.
     pub fn bring(&self, symbol: &str, value: &Value) -> Result<Remedy, Vec<Obstacle>> {
         remedy(&self.values, self.requests, symbol, value)
     }

@@ -1,5 +1,5 @@
-//! Files that a patch forgot: its Makefile lists an object, and there is no source of it. Makefiles, git and the patch itself are fine with that;
-//! make is the first to notice.
+//! Files that a patch forgot: its Makefile lists an object, and there is no source of it.
+//! Makefiles, git and the patch itself are fine with that; make is the first to notice.
 
 use super::makefile::{Makefile, is_makefile};
 use crate::host::one_line::one_line;
@@ -29,8 +29,8 @@ impl fmt::Display for Lacking {
     }
 }
 
-/// What a patch lacks. `before` and `after` give a text file of the tree without it and with it; `is_there` tells whether the tree with it has
-/// a file.
+/// What a patch lacks. `before` and `after` give a text file of the tree without it and with it;
+/// `is_there` tells whether the tree with it has a file.
 pub fn of(
     patch: &Patch,
     before: &dyn Fn(&Path) -> Option<String>,
@@ -46,7 +46,8 @@ pub fn of(
         for object in listed(&text).difference(&old) {
             let stem = object.trim_end_matches(".o");
             let source = |ending: &&str| is_there(&folder.join(format!("{stem}.{ending}")));
-            // A rule makes it of something else: its source is named in the Makefile, or it has two endings (`x.dtb.o`).
+            // A rule makes it of something else: its source is named in the Makefile, or it has two
+            // endings (`x.dtb.o`).
             let by_rule = stem.contains('.') || text.contains(&format!("/{stem}."));
             if !by_rule && !makefile.is_made_of_others(object) && !["c", "S", "rs"].iter().any(source) {
                 found.push(Lacking {

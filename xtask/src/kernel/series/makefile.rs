@@ -1,7 +1,8 @@
-//! The lists of kbuild Makefiles (Documentation/kbuild/makefiles.rst): what becomes of a source file, and on which Kconfig symbols that hangs.
+//! The lists of kbuild Makefiles (Documentation/kbuild/makefiles.rst): what becomes of a source
+//! file, and on which Kconfig symbols that hangs.
 //!
-//! Only plain lists are read. What stands inside `ifeq`, or is made of variables, is as if it were not there: what make really did is asked of
-//! its own records ([`crate::kernel::built`]).
+//! Only plain lists are read. What stands inside `ifeq`, or is made of variables, is as if it were
+//! not there: what make really did is asked of its own records ([`crate::kernel::built`]).
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -47,7 +48,8 @@ pub struct Makefile {
     pub objects: Vec<(String, Condition)>,
     /// `obj-…`, folders, without the slash.
     pub folders: Vec<(String, Condition)>,
-    /// `NAME-y`, `NAME-objs`, `NAME-$(CONFIG_X)`: NAME, the condition, and the objects that it is made of.
+    /// `NAME-y`, `NAME-objs`, `NAME-$(CONFIG_X)`: NAME, the condition, and the objects that it is
+    /// made of.
     pub parts: Vec<(String, Condition, Vec<String>)>,
     /// Every word of it that looks like an object, wherever it stands.
     pub words: Vec<String>,
@@ -59,11 +61,13 @@ pub struct Makefile {
 /// One way in which a source file comes into a kernel. All its symbols have to be on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Way {
-    /// The object in a list of objects that it becomes or is linked into, relative to the tree: `drivers/v/hantro-vpu.o`.
+    /// The object in a list of objects that it becomes or is linked into, relative to the tree:
+    /// `drivers/v/hantro-vpu.o`.
     pub object: PathBuf,
     /// What that object hangs on.
     pub condition: Condition,
-    /// Every symbol on the way, without `CONFIG_`: of the part, of the object, of the folders; each once.
+    /// Every symbol on the way, without `CONFIG_`: of the part, of the object, of the folders; each
+    /// once.
     pub symbols: Vec<String>,
     /// Whether the whole way, up to the top of the tree, was read.
     pub is_whole: bool,
@@ -81,6 +85,10 @@ pub fn module_name(object: &str) -> String {
     let name = object.rsplit('/').next().unwrap_or(object);
     name.trim_end_matches(".o").replace('-', "_")
 }
+
+/// Ways of one file that are looked at: no object of the kernel is in so many lists, and each round
+/// of a mean Makefile could multiply them.
+const MOST_WAYS: usize = 64;
 
 impl Makefile {
     /// Reads the text of one.
@@ -125,7 +133,8 @@ impl Makefile {
         makefile
     }
 
-    /// What becomes of an object of this folder: the listed objects, with the conditions on the way to each.
+    /// What becomes of an object of this folder: the listed objects, with the conditions on the way
+    /// to each.
     fn becomes(&self, object: &str) -> Vec<(String, Condition, Vec<Condition>)> {
         let mut found = Vec::new();
         let mut wanted = vec![(object.to_string(), Vec::new())];
@@ -143,12 +152,15 @@ impl Makefile {
                     next.push((format!("{whole}.o"), on_the_way));
                 }
             }
+            next.truncate(MOST_WAYS);
             wanted = next;
         }
+        found.truncate(MOST_WAYS);
         found
     }
 
-    /// Whether an object of this folder is made of others, or by a rule: it has no source file of its name.
+    /// Whether an object of this folder is made of others, or by a rule: it has no source file of
+    /// its name.
     pub fn is_made_of_others(&self, object: &str) -> bool {
         let name = object.trim_end_matches(".o");
         self.parts.iter().any(|(whole, ..)| whole == name)
@@ -207,7 +219,8 @@ impl<'r> Makefiles<'r> {
         makefile
     }
 
-    /// The ways of a source file into a kernel, as the Makefiles of its folder and those above list it.
+    /// The ways of a source file into a kernel, as the Makefiles of its folder and those above list
+    /// it.
     pub fn ways(&self, file: &Path) -> Vec<Way> {
         let folder = file.parent().unwrap_or(Path::new(""));
         let stem = file.file_stem().unwrap_or_default().to_string_lossy();
@@ -343,6 +356,15 @@ mod tests {
         );
         assert_eq!(told("drivers/plain/b.c"), []);
         assert_eq!(told("nowhere/b.c"), []);
+    }
+
+    #[test]
+    fn a_mean_makefile_has_few_ways() {
+        let lists: String = (0..2_000)
+            .map(|n| format!("p{n}-y += a.o p1.o\nobj-m += p{n}.o a.o\n"))
+            .collect();
+        let read = |path: &Path| (path == Path::new("d/Makefile")).then(|| lists.clone());
+        assert_eq!(Makefiles::new(&read).ways(Path::new("d/a.c")).len(), MOST_WAYS);
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! The tree as it is after each patch of a series, in memory: nothing of the repository or of a work tree is written.
+//! The tree as it is after each patch of a series, in memory: nothing of the repository or of a
+//! work tree is written.
 
 use super::{Stack, apply, graft};
 use crate::kernel::patch::Patch;
@@ -15,8 +16,9 @@ pub struct Stages {
 }
 
 impl Stack {
-    /// What the base and each of `patches` on it come to. A patch that does not apply is passed over: those behind it are applied to what is
-    /// there without it, and [`Stages::refused`] names it. Errors: the repository cannot be read.
+    /// What the base and each of `patches` on it come to. A patch that does not apply is passed
+    /// over: those behind it are applied to what is there without it, and [`Stages::refused`] names
+    /// it. Errors: the repository cannot be read.
     pub fn stages(&self, patches: &[&Patch]) -> Result<Stages> {
         let repo = graft::Scratch::of(&self.repo)?.0;
         let base = self.base_commit()?.id();
@@ -78,7 +80,8 @@ impl Stages {
             .collect()
     }
 
-    /// Whether the patches from `from` on apply without the one before them. Errors: the repository cannot be read.
+    /// Whether the patches from `from` on apply without the one before them. Errors: the repository
+    /// cannot be read.
     pub fn apply_without(&self, stack: &Stack, from: usize, patches: &[&Patch]) -> Result<bool> {
         let before = from.checked_sub(1).and_then(|before| self.trees.get(before));
         let mut tree = *before.context("no patch stands before it")?;
