@@ -267,6 +267,7 @@ impl Answers for OfATest {
     fn last(&self) -> Option<Successor> {
         let words = ["--exact", "cli_interrupt::a_successor", "--nocapture"];
         Some(Successor {
+            start: process::become_again,
             words: words.map(Into::into).to_vec(),
             does: "the board is reset".into(),
         })

@@ -1,11 +1,11 @@
 //! How a log is laid out, recognised by its first bytes: its format, whether its kernel prints times, and what else stands in front of most
 //! lines.
 
+use super::entities::without_entities;
 use super::objects::{DmesgEntry, LavaEntry, Objects};
 use super::prefix;
 use super::record::{Format, HEAD};
 use super::stamp::{self, Daemon, Writer};
-use super::text_lines::without_entities;
 use super::{journal, kmsg, terminal};
 use std::borrow::Cow;
 use std::collections::HashMap;

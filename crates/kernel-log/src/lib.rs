@@ -21,6 +21,7 @@ pub mod boot_id;
 pub mod completeness;
 pub mod contradicted;
 mod cursor;
+mod entities;
 mod fields;
 pub mod finder;
 pub mod finding;

@@ -2,6 +2,7 @@
 //! are taken apart, and it is told whose a line is.
 
 use super::cursor::Cursor;
+use super::entities::without_entities;
 use super::firmware;
 use super::headers;
 use super::kmsg;
@@ -395,29 +396,6 @@ fn dropped(line: &str) -> Option<(u64, usize)> {
     at.word(b" printk messages dropped **")?;
     let _ = at.word(b" ");
     Some((count, at.taken()))
-}
-
-/// HTML's escapes: a log that was copied out of a page. No kernel writes them.
-pub(super) fn without_entities(line: Cow<'_, str>) -> Cow<'_, str> {
-    const ENTITIES: [(&str, &str); 7] = [
-        ("&gt;", ">"),
-        ("&lt;", "<"),
-        ("&quot;", "\""),
-        ("&#39;", "'"),
-        ("&#34;", "\""),
-        ("&nbsp;", " "),
-        // The last one: what it makes is not an escape again.
-        ("&amp;", "&"),
-    ];
-    if memchr::memchr(b'&', line.as_bytes()).is_none()
-        || !ENTITIES.iter().any(|(entity, _)| line.contains(entity))
-    {
-        return line;
-    }
-    let plain = ENTITIES.iter().fold(line.into_owned(), |line, (entity, plain)| {
-        line.replace(entity, plain)
-    });
-    Cow::Owned(plain)
 }
 
 fn split(text: Cow<'_, str>, at: usize) -> (Cow<'_, str>, Cow<'_, str>) {

@@ -47,9 +47,6 @@ pub struct Workshop {
     ahead: Option<(Builder, Ahead)>,
 }
 
-/// Name of the `.config` beside the other evidence of a row.
-pub const KEPT_CONFIG: &str = ".config";
-
 impl Workshop {
     /// Opens the tree, and leaves it as it is. Errors: no tree, somebody builds in the build folder, no compiler, a patch that is not there.
     pub fn open(project: &Path, cache: &Path, kernel: Option<&Path>, campaign: &Campaign) -> Result<Self> {

@@ -16,6 +16,9 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+/// Name of the `.config` beside the other evidence of a row.
+pub const KEPT_CONFIG: &str = ".config";
+
 /// The version of the format.
 pub const SCHEMA_VERSION: u32 = 2;
 

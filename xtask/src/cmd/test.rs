@@ -116,17 +116,18 @@ impl Test {
     fn stages<'a>(&self, sh: &'a Shell) -> Vec<(&'static str, Cmd<'a>)> {
         let logs = cmd!(sh, "cargo test --no-fail-fast --package kernel-log");
         // nextest runs the tests of both programs side by side, where it is installed.
-        let runner: &[&str] = match cmd!(sh, "cargo nextest --version").quiet().ignore_stderr().read() {
-            Ok(_) => &[
-                "nextest",
-                "run",
-                "--status-level",
-                "slow",
-                "--final-status-level",
-                "fail",
-            ],
-            Err(_) => &["test"],
-        };
+        let runner: &[&str] =
+            match process::read(cmd!(sh, "cargo nextest --version"), Duration::from_secs(60)) {
+                Ok(_) => &[
+                    "nextest",
+                    "run",
+                    "--status-level",
+                    "slow",
+                    "--final-status-level",
+                    "fail",
+                ],
+                Err(_) => &["test"],
+            };
         let fast = cmd!(
             sh,
             "cargo {runner...} --no-fail-fast --package xtask --lib --bins --test fast"

@@ -11,7 +11,7 @@
 //!
 //! *Architecture invariant:* no other module handles these signals.
 
-use super::{process, running};
+use super::running;
 use std::cell::RefCell;
 use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -67,13 +67,15 @@ pub trait Answers: Send + Sync {
 }
 
 /// A program that takes the place of this process, with its process id.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Successor {
     /// The words of its command line, this program's own name not among them: this program is
     /// started again with them.
     pub words: Vec<OsString>,
     /// What it does, for a person.
     pub does: String,
+    /// What starts it: `process::become_again`, which returns only where that failed.
+    pub start: fn(&[OsString]) -> anyhow::Error,
 }
 
 /// The answers of the watches that are alive, the outermost first.
@@ -211,7 +213,7 @@ fn end_at_once() -> ! {
     if let Some(successor) = answers().and_then(|answers| answers.last()) {
         say(&successor.does);
         leave();
-        let error = process::become_again(&successor.words);
+        let error = (successor.start)(&successor.words);
         say(&format!("{error:#}"));
     }
     leave();

@@ -2,6 +2,7 @@
 
 use super::{Stage, State, hold};
 use crate::host::interrupt::{Answers, Successor};
+use crate::host::process;
 use crate::ui::short;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, Weak};
@@ -54,6 +55,7 @@ impl Answers for Stopping {
     fn last(&self) -> Option<Successor> {
         let at_board = hold(&*self.state.upgrade()?).at_board;
         (at_board == Some(AtBoard::UnderTest)).then(|| Successor {
+            start: process::become_again,
             words: vec![VERB.into(), self.run.clone().into()],
             does: "the board is reset to vanilla now; `cargo xtask resume` goes on later".into(),
         })
@@ -94,7 +96,7 @@ mod tests {
             answers.first(),
             "stopping 2.1 now: nothing of it is on the board; again: at once"
         );
-        assert_eq!(answers.last(), None);
+        assert!(answers.last().is_none());
         let at_board = live.at_board(AtBoard::UnderTest);
         let said = answers.first();
         assert!(
@@ -107,7 +109,7 @@ mod tests {
         drop(at_board);
         let _at_board = live.at_board(AtBoard::Vanilla);
         assert!(answers.first().ends_with("the board stays on vanilla"));
-        assert_eq!(answers.last(), None);
+        assert!(answers.last().is_none());
     }
 
     #[test]
@@ -127,6 +129,6 @@ mod tests {
         live.row("2.1");
         drop(live);
         assert_eq!(answers.first(), "stopping before the next step");
-        assert_eq!(answers.last(), None);
+        assert!(answers.last().is_none());
     }
 }

@@ -2,7 +2,7 @@
 
 use super::log::Excerpt;
 use super::trace;
-use crate::campaign::build::KEPT_CONFIG;
+use crate::campaign::record::KEPT_CONFIG;
 use crate::campaign::record::{FindingRecord, RowRecord, RunRecord};
 use crate::host::bounded;
 use crate::host::files;
