@@ -306,13 +306,19 @@ fn check(context: &Context, named: &[PathBuf]) -> Result<Outcome> {
         for problem in &problems {
             context.ui.line(&format!("{}:{problem}", file.display()));
         }
-        if let (Some(campaign), []) = (&campaign, problems.as_slice()) {
-            let steps = count(campaign.steps.len(), "step");
-            let tests = count(campaign.smoke_tests.len(), "smoke test");
-            context
-                .ui
-                .line(&format!("{}: {steps}, {tests}, nothing wrong", file.display()));
-            tell_made_on(context, campaign)?;
+        if let Some(campaign) = &campaign {
+            if problems.is_empty() {
+                let steps = count(campaign.steps.len(), "step");
+                let tests = count(campaign.smoke_tests.len(), "smoke test");
+                context
+                    .ui
+                    .line(&format!("{}: {steps}, {tests}, nothing wrong", file.display()));
+            }
+            let told = tell_made_on(context, campaign);
+            // A series or a tree that cannot be looked at is among the problems.
+            if problems.is_empty() {
+                told?;
+            }
         }
         answers.push(json!({ "file": file, "problems": problems }));
     }
