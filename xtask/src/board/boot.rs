@@ -103,6 +103,26 @@ pub enum Outcome {
     },
 }
 
+impl Outcome {
+    /// In words.
+    pub fn text(&self) -> String {
+        match self {
+            Outcome::Booted(answer) => format!("{} answers", answer.release),
+            Outcome::FellBackToVanilla { why, .. } => {
+                format!("vanilla came up instead: {}", why.text())
+            }
+            Outcome::OtherKernel(answer) => {
+                format!("{} answers, which is neither vanilla nor ours", answer.release)
+            }
+            Outcome::Wedged { phase, panic } => format!(
+                "nothing answered; the serial line showed last: {}; {}",
+                phase.name(),
+                panic.as_deref().unwrap_or("no panic was seen")
+            ),
+        }
+    }
+}
+
 /// Why vanilla came up and not our label.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]

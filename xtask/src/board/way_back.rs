@@ -116,7 +116,7 @@ pub fn prove(
         .contains("pmsg=1");
     let boot = boot::boot_vanilla(board, protected, reset, permit, on_progress).with_context(doing)?;
     let Outcome::Booted(answer) = boot.outcome else {
-        bail!("{}: vanilla did not come back: {:?}", doing(), boot.outcome)
+        bail!("{}: vanilla did not come back: {}", doing(), boot.outcome.text())
     };
     ensure!(
         !boot.seen.forced,

@@ -147,7 +147,10 @@ impl Abort<'_> {
                 let inputs = json!({ "reset": reset });
                 let booted = journal.act("abort", BOOT_VANILLA, inputs, come, |boot| json!(boot))?;
                 if !matches!(booted.outcome, Outcome::Booted(_)) {
-                    bail!("the board did not come back to vanilla: {:?}", booted.outcome);
+                    bail!(
+                        "the board did not come back to vanilla: {}",
+                        booted.outcome.text()
+                    );
                 }
             }
             let withdraw = || home.withdraw(protected);

@@ -64,12 +64,7 @@ fn not_booted(outcome: &Outcome, seen: &mut Seen) {
         Outcome::OtherKernel(answer) => seen
             .wrong_kernel
             .push(format!("{} answers, which is not ours", answer.release)),
-        Outcome::Wedged { phase, panic } => {
-            let panic = panic.as_deref().unwrap_or("no panic was seen");
-            seen.lost.push(format!(
-                "nothing answered; last seen on the line: {phase:?}; {panic}"
-            ));
-        }
+        Outcome::Wedged { .. } => seen.lost.push(outcome.text()),
     }
 }
 
@@ -313,7 +308,7 @@ impl BootStep<'_> {
                 )));
                 Ok(())
             }
-            other => bail!("the board did not come back to vanilla: {other:?}"),
+            other => bail!("the board did not come back to vanilla: {}", other.text()),
         }
     }
 }

@@ -149,7 +149,7 @@ impl Subject<'_> {
         let person = &mut |progress: &boot::Progress| gates::tell_person(progress, say);
         let up = boot::boot_once(board, protected, method, Reset::Orderly, &permit, person)?;
         let Outcome::Booted(answer) = &up.outcome else {
-            bail!("the debug kernel did not come up: {:?}", up.outcome)
+            bail!("the debug kernel did not come up: {}", up.outcome.text())
         };
         ensure!(
             answer.release == self.release,
@@ -164,7 +164,10 @@ impl Subject<'_> {
         script::ask(board, "writing a word before the crash", &writing, script::LOOK)?;
         let down = boot::boot_vanilla(board, protected, Reset::Crash, &permit, quiet)?;
         let Outcome::Booted(_) = &down.outcome else {
-            bail!("vanilla did not come back after the crash: {:?}", down.outcome)
+            bail!(
+                "vanilla did not come back after the crash: {}",
+                down.outcome.text()
+            )
         };
         ensure!(
             !down.seen.forced,

@@ -39,7 +39,8 @@ impl BackToVanilla {
         match &came {
             Ok(said) => context.ui.say(said),
             Err(error) => context.ui.warn(&format!(
-                "{error:#}. The board's next boot is vanilla, and a kernel under test resets itself when its lease ends"
+                "bringing the board to vanilla: {error:#}. Vanilla is the default of the board's menu, and a kernel under test resets itself \
+                 when its lease ends; `cargo xtask resume` looks at both"
             )),
         }
         Ok(Outcome::Interrupted)
@@ -71,7 +72,7 @@ impl BackToVanilla {
             Ok(Some(reset)) => reset,
             Ok(None) => return Ok("the board runs vanilla already".into()),
             Err(Decision::Person { what, why }) => return Ok(format!("a person is needed: {what} ({why})")),
-            Err(other) => anyhow::bail!("{other:?} is no way to vanilla"),
+            Err(_) => anyhow::bail!("what this run left at the board tells no way to vanilla"),
         };
         if context.global.dry_run {
             return Ok(format!(
@@ -99,7 +100,7 @@ impl BackToVanilla {
                 "the board is back on vanilla: {} answers after {:.0} s",
                 answer.release, answer.seconds
             )),
-            other => anyhow::bail!("the board did not come back to vanilla: {other:?}"),
+            other => anyhow::bail!("the board did not come back to vanilla: {}", other.text()),
         }
     }
 }

@@ -236,7 +236,8 @@ impl Boot {
             ),
             Ended::Wedged { phase, panic } => (
                 format!(
-                    "nothing answers; last seen on the serial line: {phase:?}, {}",
+                    "nothing answers; last seen on the serial line: {}, {}",
+                    phase.name(),
                     panic.as_deref().unwrap_or("no panic")
                 ),
                 Outcome::PersonNeeded,

@@ -4,6 +4,7 @@ use super::bisect_apply::{Prepared, RunFlags};
 use super::{Context, setup};
 use crate::campaign::stopwatch::Stopwatch;
 use crate::exit::Outcome;
+use crate::ui::Part;
 use anyhow::Result;
 use std::path::Path;
 use std::time::Instant;
@@ -22,7 +23,7 @@ pub struct Rehearse {
 
 const CAMPAIGN: &str = "campaigns/rehearsal.toml";
 /// The last part of it.
-const THE_CAMPAIGN: &str = "campaign";
+const THE_CAMPAIGN: Part = setup::part("campaign", 270, true);
 
 impl Rehearse {
     /// Runs the verb.
@@ -37,13 +38,11 @@ impl Rehearse {
         }
         let consent = prepared.ask(context)?;
         let mut watch = Stopwatch::default();
-        let mut parts = setup::PARTS.to_vec();
-        parts.push(setup::part(THE_CAMPAIGN, 270, true));
-        context.ui.begin_parts(&parts);
+        let parts = context.ui.begin_parts(&[needs.parts(), &[THE_CAMPAIGN]].concat());
         setup::ensure(context, &self.flags.tree, &mut watch)?;
         context.ui.begin_part(THE_CAMPAIGN);
         let outcome = prepared.run(context, consent)?;
-        context.ui.end_parts();
+        drop(parts);
         for (phase, seconds) in watch.phases.iter().filter(|(_, seconds)| *seconds >= 1.0) {
             context.ui.line(&format!("Set-up: {phase} took {seconds:.0} s"));
         }

@@ -64,9 +64,9 @@ impl Setup {
         }
         let mut watch = Stopwatch::default();
         context.ui.tell_as_json();
-        context.ui.begin_parts(&PARTS);
+        let parts = context.ui.begin_parts(needs.parts());
         ensure(context, &self.tree, &mut watch)?;
-        context.ui.end_parts();
+        drop(parts);
         let place = Place::of(&context.folders.cache, self.tree.kernel.as_deref())?;
         context.ui.json(
             &json!({ "phases": watch.phases, "kernel": ui::path_name(&place.repository), "work_tree": ui::path_name(&place.worktree) }),
@@ -98,6 +98,7 @@ fn only_packages(context: &Context) -> Result<Outcome> {
 /// What is not there yet, as lines for a person.
 pub struct Needs {
     lines: Vec<String>,
+    parts: Vec<Part>,
     asks: Asks,
 }
 
@@ -112,7 +113,8 @@ struct Asks {
     memory: Option<u64>,
 }
 
-/// Memory that a build with two jobs and the virtual board need, bytes: measured 2.1 GB at the most.
+/// Memory that is asked for, bytes: 1 GiB of the virtual board, 512 MiB for each of two jobs
+/// (`kernel/build/jobs.rs`), and as much again for this program, the link of vmlinux and the page cache.
 const MEMORY: u64 = 3_000_000_000;
 /// What the vanilla kernel and the debug kernel take on the disk, staged, with their objects and the compiler cache, bytes.
 const KERNEL: u64 = 2_500_000_000;
@@ -149,6 +151,11 @@ impl Needs {
         self.lines.is_empty()
     }
 
+    /// What [`ensure`] has to do, in its order.
+    pub fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
     /// Says it.
     pub fn tell(&self, context: &Context) {
         if self.is_empty() {
@@ -169,9 +176,10 @@ impl Needs {
 /// Looks at what is there. Changes nothing. The sizes are those of Debian 12 and Linux 7.3.
 pub fn needs(context: &Context, tree: &TreeFlags) -> Result<Needs> {
     let cache = &context.folders.cache;
-    let mut lines = Vec::new();
+    let (mut lines, mut parts) = (Vec::new(), Vec::new());
     let missing = requirements::missing(&[]);
     if !missing.is_empty() {
+        parts.push(PACKAGES);
         let packages = requirements::missing_debian_packages(&missing);
         lines.push(format!(
             "install {} packages with apt (up to 150 MB to download, 700 MB on the disk): {}",
@@ -180,6 +188,10 @@ pub fn needs(context: &Context, tree: &TreeFlags) -> Result<Needs> {
         ));
     }
     let place = Place::of(cache, tree.kernel.as_deref());
+    let board_is_there = VirtualBoard::open(&context.folders).is_ok();
+    if place.is_err() || !board_is_there {
+        parts.push(SOURCE);
+    }
     let mut disk = 0_u64;
     match (&tree.kernel, &place) {
         (None, Err(_)) => {
@@ -193,8 +205,14 @@ pub fn needs(context: &Context, tree: &TreeFlags) -> Result<Needs> {
         (Some(_), Err(_)) => drop(place?),
         (_, Ok(_)) => {}
     }
-    let board_is_there = VirtualBoard::open(&context.folders).is_ok();
-    if !vanilla_is_current(context, tree) {
+    let vanilla_is_there = vanilla_is_current(context, tree);
+    if !vanilla_is_there {
+        parts.push(VANILLA);
+    }
+    if !vanilla_is_there || !board_is_there {
+        parts.push(VIRTUAL_BOARD);
+    }
+    if !vanilla_is_there {
         disk = disk.saturating_add(KERNEL);
         lines.push(
             "build the vanilla kernel (about 8 minutes on two cores, 2.5 GB with the debug kernel)".into(),
@@ -213,6 +231,7 @@ pub fn needs(context: &Context, tree: &TreeFlags) -> Result<Needs> {
     }
     Ok(Needs {
         lines,
+        parts,
         asks: Asks {
             disk,
             free: free_below(cache)?,
@@ -235,13 +254,11 @@ fn vanilla_manifest(cache: &Path) -> Option<Manifest> {
     stage::read_manifest(&cache.join("vanilla")).ok()
 }
 
-/// The parts of [`ensure`], for [`crate::ui::Ui::begin_parts`]. Their usual times are those of docs/performance.md.
-pub const PARTS: [Part; 4] = [
-    part("packages of this machine", 60, false),
-    part("kernel source, user land of the board", 80, true),
-    part("vanilla kernel", 480, true),
-    part("virtual board", 15, true),
-];
+// The parts of `ensure`. Their usual times are guesses from the CPU times of docs/performance.md.
+const PACKAGES: Part = part("packages of this machine", 60, false);
+const SOURCE: Part = part("kernel source, user land", 80, true);
+const VANILLA: Part = part("vanilla kernel", 480, true);
+const VIRTUAL_BOARD: Part = part("virtual board", 15, true);
 
 /// A part of a long command, with its usual seconds.
 pub const fn part(name: &'static str, usual_s: u64, is_work: bool) -> Part {
@@ -259,14 +276,13 @@ pub fn ensure(context: &Context, tree: &TreeFlags, watch: &mut Stopwatch) -> Res
     if !needs(context, tree)?.is_empty() {
         authenticate()?;
     }
-    let [packages, source, kernel, board] = PARTS.map(|part| part.name);
-    context.ui.begin_part(packages);
+    context.ui.begin_part(PACKAGES);
     watch.time(phase::INSTALL, || install(context))?;
-    context.ui.begin_part(source);
+    context.ui.begin_part(SOURCE);
     source_and_user_land(context, tree, watch)?;
-    context.ui.begin_part(kernel);
+    context.ui.begin_part(VANILLA);
     let vanilla = vanilla(context, tree, watch)?;
-    context.ui.begin_part(board);
+    context.ui.begin_part(VIRTUAL_BOARD);
     let held = hold(context, "virtual", None)?;
     let made = watch.time(phase::MAKE_BOARD, || {
         let task = context.ui.task("make the virtual board", None);

@@ -50,7 +50,7 @@ const AFTER_SETUP: &[&str] = &[
     "first_campaign",
 ];
 
-/// Left out of `--fast`, by the beginnings of their names: what kills a run at each of its instants, and what talks to a real sshd,
+/// Left out of `--fast`, by a part of their names (`--skip` of libtest): what kills a run at each of its instants, and what talks to a real sshd,
 /// mounts disk images, runs make or waits for a time limit. Together they take ten times as long as all others.
 const SLOW: &[&str] = &[
     "campaign::engine::killed::",
@@ -71,7 +71,14 @@ const SLOW: &[&str] = &[
     "circles::",
     "cli_interrupt::",
     "hostile_input::",
-    "kernel_",
+    "kernel_am::",
+    "kernel_build::",
+    "kernel_hostile_patch::",
+    "kernel_input::",
+    "kernel_series::",
+    "kernel_tree::",
+    "only_netconsole::",
+    "report::no_planted",
     "slot_init::",
     "ssh_restarted::",
 ];
@@ -98,9 +105,10 @@ impl Test {
                 counts.read(line);
             })
         });
+        let (passed, failed, ignored) = (counts.passed, counts.failed, counts.ignored);
+        let all = if self.fast { "" } else { " --long" };
         context.ui.line(&format!(
-            "{} passed, {} failed, {} left out (`cargo xtask test --long`)",
-            counts.passed, counts.failed, counts.ignored
+            "{passed} passed, {failed} failed, {ignored} left out (`cargo xtask test{all}`)"
         ));
         context
             .ui
@@ -252,7 +260,11 @@ mod tests {
             let places = [
                 folder.join(format!("src/{path}.rs")),
                 folder.join(format!("tests/{path}.rs")),
-                folder.join(format!("tests/{path}build.rs")),
+                // One test of a file.
+                folder
+                    .join("tests")
+                    .join(path.split('/').next().unwrap())
+                    .with_extension("rs"),
             ];
             assert!(places.iter().any(|place| place.is_file()), "{name}");
         }

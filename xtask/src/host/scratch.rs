@@ -97,7 +97,7 @@ pub fn publish(path: &Path, mode: u32) -> Result<bool> {
 
 fn rename_into(path: &Path, mode: u32) -> Result<bool> {
     let folder = path.parent().context("a file without a folder")?;
-    let file = tempfile::Builder::new().prefix(PREFIX).tempfile_in(folder)?;
+    let file = file_in(folder)?;
     file.as_file().set_permissions(fs::Permissions::from_mode(mode))?;
     match file.persist_noclobber(path) {
         Ok(_) => Ok(true),

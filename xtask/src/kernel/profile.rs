@@ -80,12 +80,11 @@ pub enum Below {
 }
 
 impl Profile {
-    /// Vanilla of the virtual board; `project` has `kconfig-fragments/`. It is configured as the debug kernel is, under a
-    /// release of its own: built in the same folder, the two share all but a few objects, and a rehearsal from nothing
-    /// compiles one kernel instead of two.
+    /// Vanilla of the virtual board; `project` has `kconfig-fragments/`. It is configured as the
+    /// debug kernel is, under a release of its own: built in the same folder, the two share all but
+    /// a few objects, and a rehearsal from nothing compiles one kernel instead of two.
     pub fn vanilla(project: &Path) -> Self {
-        let fragments = [&[BOARD], LOCKDEP.fragments, VANILLA.fragments].concat();
-        Self::of(project, VANILLA.name, &fragments)
+        Self::known(project, &VANILLA, Below::Nothing)
     }
 
     /// The debug kernel of the virtual board.
@@ -113,8 +112,9 @@ impl Profile {
         let mut fragments = Vec::new();
         if below == Below::Nothing {
             fragments.push(BOARD);
-            if known.name != "vanilla" {
-                fragments.extend(BOARD_DEBUG);
+            match known.name == VANILLA.name {
+                true => fragments.extend(LOCKDEP.fragments),
+                false => fragments.extend(BOARD_DEBUG),
             }
         }
         fragments.extend(known.fragments);
@@ -249,7 +249,17 @@ mod tests {
                 &[]
             };
             assert_eq!(profile.append(), wanted, "{}", known.name);
-            assert_eq!(merged.overrides, [], "{}", known.name);
+            let replaced: Vec<&str> = merged
+                .overrides
+                .iter()
+                .map(|change| change.earlier.symbol.as_str())
+                .collect();
+            // Vanilla is the debug kernel under another release.
+            let wanted: &[&str] = match known.name {
+                "vanilla" => &["LOCALVERSION"],
+                _ => &[],
+            };
+            assert_eq!(replaced, wanted, "{}", known.name);
         }
         assert_eq!(
             labels,

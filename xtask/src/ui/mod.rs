@@ -11,7 +11,7 @@ mod usage;
 
 pub use crate::host::json::{path_name, path_names};
 pub use block::{Block, Line, Look};
-pub use overall::{Part, PartTeller};
+pub use overall::{Part, PartTeller, Parts};
 pub use task::Task;
 pub use text::{count, plain, short, visible};
 use text::{folded, folded_behind};
@@ -94,7 +94,7 @@ impl Ui {
 
     /// A result for people, always on one line: a line break in it is someone else's, and is shown as `\n`. Nothing with `--json`.
     pub fn line(&self, text: &str) {
-        let line = result_line(text);
+        let line = result_line(&renamed(text));
         match columns(&std::io::stdout()) {
             Some(columns) => self.result(&folded(&line, columns)),
             None => self.result(&line),
@@ -171,6 +171,7 @@ impl Ui {
             }
         };
         self.print(&line);
+        self.tell_progress();
     }
 
     /// As [`Ui::json`] prints it.

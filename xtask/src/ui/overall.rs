@@ -1,10 +1,10 @@
 //! How far a long command is as a whole: its parts, which of them runs, the time gone and the time left. One bar on a terminal, a line
 //! for each part elsewhere, JSON lines where [`super::Ui::tell_as_json`] says so.
 
+use super::block::terminal_can_show;
 use super::{Ui, short};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
-use std::io::IsTerminal;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 pub struct Part {
     /// What is done, in a few words.
     pub name: &'static str,
-    /// How long it takes on two quiet cores (docs/performance.md): the weights of the parts before this machine has shown its speed.
+    /// How long it is thought to take on two quiet cores: the weights of the parts, until this
+    /// machine has shown its speed.
     pub usual: Duration,
     /// Whether its time says how fast this machine is; a download's does not.
     pub is_work: bool,
@@ -57,7 +58,7 @@ pub(super) struct Standing {
 }
 
 impl Standing {
-    /// `about 9 min left: build the vanilla kernel (3 of 6)`
+    /// `about 9 min left: vanilla kernel (3 of 6)`
     pub fn text(&self) -> String {
         format!(
             "about {} left: {} ({} of {})",
@@ -76,10 +77,11 @@ impl Overall {
         }
     }
 
-    /// A part begins; those before it that still wait were not needed.
-    pub fn begin(&mut self, name: &str, now: Duration) {
+    /// A part begins; those before it that still wait were not needed, and one that is not among
+    /// them is not shown.
+    pub fn begin(&mut self, part: Part, now: Duration) {
         self.end(now);
-        let Some(at) = self.parts.iter().position(|(part, _)| part.name == name) else {
+        let Some(at) = self.parts.iter().position(|(known, _)| *known == part) else {
             return;
         };
         for (number, (_, stage)) in self.parts.iter_mut().enumerate() {
@@ -162,7 +164,7 @@ impl Overall {
 /// How often progress is told as JSON at most, but for the begin of a part.
 const TELL_EVERY: Duration = Duration::from_secs(10);
 /// Characters of the bar.
-const WIDTH: u64 = 16;
+const WIDTH: u64 = 8;
 
 #[derive(Debug)]
 struct Shown {
@@ -212,7 +214,21 @@ impl PartTeller {
     }
 }
 
-/// ` 34 % █████░░░░░░░░░░░  5:12 gone, about 9 min left: build the vanilla kernel (3 of 6)`
+/// The parts of a command, as long as it is at work. Dropped, also by an error, they are shown no
+/// more.
+#[derive(Debug)]
+pub struct Parts<'u>(&'u Ui);
+
+impl Drop for Parts<'_> {
+    fn drop(&mut self) {
+        let shown = self.0.overall.hold().take();
+        if let Some(bar) = shown.and_then(|shown| shown.bar) {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// ` 34 % ██░░░░░░  5:12 gone, about 9 min left: vanilla kernel (3 of 6)`
 fn drawn(standing: &Standing) -> String {
     let full = (standing.percent.min(100).saturating_mul(WIDTH) / 100) as usize;
     let bar = "█".repeat(full) + &"░".repeat((WIDTH as usize).saturating_sub(full));
@@ -226,9 +242,10 @@ fn drawn(standing: &Standing) -> String {
 
 impl Ui {
     /// The command that begins now has these parts, in this order. They are shown as one bar below everything else until
-    /// [`Ui::end_parts`], and told as a line each where there is no terminal.
-    pub fn begin_parts(&self, parts: &[Part]) {
-        let drawn_bar = std::io::stderr().is_terminal().then(|| {
+    /// what this returns is dropped, and told as a line each where there is no terminal.
+    #[must_use]
+    pub fn begin_parts(&self, parts: &[Part]) -> Parts<'_> {
+        let drawn_bar = terminal_can_show().then(|| {
             let bar = self.bars.add(ProgressBar::new_spinner());
             let shared = self.overall.clone();
             let style = ProgressStyle::with_template("{overall}")
@@ -251,12 +268,13 @@ impl Ui {
         if let Some(bar) = drawn_bar {
             bar.enable_steady_tick(Duration::from_millis(500));
         }
+        Parts(self)
     }
 
-    /// A part of the command begins, by its name; the one before it has ended. Nothing without [`Ui::begin_parts`].
-    pub fn begin_part(&self, name: &str) {
+    /// A part of the command begins; the one before it has ended. Nothing without [`Ui::begin_parts`].
+    pub fn begin_part(&self, part: Part) {
         if let Some(shown) = self.overall.hold().as_mut() {
-            shown.overall.begin(name, shown.started.elapsed());
+            shown.overall.begin(part, shown.started.elapsed());
         }
         let Some(standing) = self.overall.standing() else {
             return;
@@ -284,14 +302,6 @@ impl Ui {
     /// [`Ui::left_of_part`] for another thread.
     pub fn part_teller(&self) -> PartTeller {
         PartTeller(self.overall.clone())
-    }
-
-    /// The last part has ended.
-    pub fn end_parts(&self) {
-        let shown = self.overall.hold().take();
-        if let Some(bar) = shown.and_then(|shown| shown.bar) {
-            bar.finish_and_clear();
-        }
     }
 
     /// Tells where the command is, as a JSON line, if that was some time ago.
@@ -361,20 +371,20 @@ mod tests {
         let s = Duration::from_secs;
         let mut overall = Overall::new(&PARTS);
         assert_eq!(overall.standing(s(0)), None);
-        overall.begin("packages", s(0));
+        overall.begin(PARTS[0], s(0));
         assert_eq!(at(&overall, 0), (0, 840));
         // A slow mirror says nothing about compiling.
-        overall.begin("source", s(240));
+        overall.begin(PARTS[1], s(240));
         assert_eq!(at(&overall, 240), (23, 780));
-        overall.begin("kernel", s(360));
+        overall.begin(PARTS[2], s(360));
         assert_eq!(at(&overall, 360), (20, 1440), "twice as slow as usual");
         overall.left_of_part(s(100), s(900));
         assert_eq!(at(&overall, 950), (64, 50 + 480));
-        overall.begin("campaign", s(1320));
+        overall.begin(PARTS[3], s(1320));
         let standing = overall.standing(s(1320)).unwrap();
         assert_eq!(
             drawn(&standing),
-            " 73 % ███████████░░░░░ 22:00 gone, about 8 min left: campaign (4 of 4)"
+            " 73 % █████░░░ 22:00 gone, about 8 min left: campaign (4 of 4)"
         );
         assert_eq!(at(&overall, 1320 + 1000), (95, 100), "overdue is not done");
         overall.end(s(2400));
@@ -384,7 +394,9 @@ mod tests {
     #[test]
     fn parts_that_were_not_needed_are_passed_over() {
         let mut overall = Overall::new(&PARTS);
-        overall.begin("campaign", Duration::from_secs(1));
+        overall.begin(PARTS[3], Duration::from_secs(1));
         assert_eq!(at(&overall, 1), (0, 240));
+        overall.begin(part("another", 5, true), Duration::from_secs(2));
+        assert_eq!(overall.standing(Duration::from_secs(2)), None);
     }
 }

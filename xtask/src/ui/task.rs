@@ -1,17 +1,17 @@
 //! Something of some length that goes on: a spinner or a bar on a terminal, plain lines elsewhere.
 
+use super::block::terminal_can_show;
 use super::text::short;
 use super::{Ui, message, result_line};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::cell::Cell;
-use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 impl Ui {
     /// A task of some length. On a terminal a spinner or, when `total` is known, a bar (see [`Task::estimate`]);
     /// elsewhere two plain lines, one when it starts and one when it ends with the time that it took.
     pub fn task(&self, title: &str, total: Option<u64>) -> Task<'_> {
-        let bar = if std::io::stderr().is_terminal() {
+        let bar = if terminal_can_show() {
             let bar = total.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
             // The bar of the whole command stays the last one.
             let bar = match self.overall.is_drawn() {

@@ -41,14 +41,20 @@ pub fn visible(text: &str) -> String {
     shown
 }
 
-/// A line for a terminal of this width, broken between words. What follows is indented to the last column of a table that begins in the
-/// first half of the line (a gap of two blanks or more), or as the line itself. Nothing is broken within backticks or a word:
-/// a command or a path can still be taken over as a whole.
+/// Columns by which the rest of a line that is no row of a table is indented more than the line: a
+/// word of others that comes to stand first there looks like no line of ours.
+const REST: usize = 4;
+
+/// A line for a terminal of this width, broken between words. The rest is indented to the last
+/// column of a table that begins in the first half of the line (a gap of two blanks or more), and
+/// always by [`REST`] more than the line. Nothing is broken within backticks or a word: a command
+/// or a path can still be copied as a whole.
 pub fn folded(line: &str, width: usize) -> String {
     if line.chars().count() <= width {
         return line.to_string();
     }
-    let hang = hang(line, width / 2);
+    let own = line.chars().take_while(|c| *c == ' ').count();
+    let hang = hang(line, width / 2).max(own.saturating_add(REST));
     let mut in_backticks = false;
     let glued: String = line
         .chars()
@@ -56,7 +62,7 @@ pub fn folded(line: &str, width: usize) -> String {
         .map(|(at, c)| {
             in_backticks ^= c == '`';
             match c {
-                ' ' if in_backticks || at < hang => '\u{a0}',
+                ' ' if in_backticks || at < own => '\u{a0}',
                 _ => c,
             }
         })
@@ -177,12 +183,23 @@ mod tests {
                 "  next: read it; `cargo xtask resume --continue-without PATCH` goes on",
                 40
             ),
-            "  next: read it;\n  `cargo xtask resume --continue-without PATCH`\n  goes on"
+            "  next: read it;\n      `cargo xtask resume --continue-without PATCH`\n      goes on"
         );
         assert_eq!(
             folded_behind("[ 0:01] ", "warning: the board is off\n    again", 24),
-            "[ 0:01] warning: the\n        board is off\n    again"
+            "[ 0:01] warning: the\n            board is off\n    again"
         );
+    }
+
+    /// The list that a person agrees to before a rollback.
+    #[test]
+    fn a_word_of_others_that_comes_first_looks_like_no_line_of_ours() {
+        let path = "/boot/ordinary-file restore /boot/vanilla";
+        for line in [format!("  remove {path}"), format!("  remove  {path}")] {
+            let shown = folded(&line, 32);
+            let rest = shown.lines().nth(1).unwrap();
+            assert!(rest.starts_with("      "), "{shown}");
+        }
     }
 
     #[test]

@@ -267,7 +267,7 @@ impl Hands for Engine<'_> {
         )?;
         match booted.outcome {
             boot::Outcome::Booted(_) => Ok(()),
-            other => bail!("the board did not come back to vanilla: {other:?}"),
+            other => bail!("the board did not come back to vanilla: {}", other.text()),
         }
     }
 
