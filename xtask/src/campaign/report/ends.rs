@@ -220,6 +220,8 @@ pub enum Next {
     MendCampaign(String),
     /// Change the debug kernel's configuration in this campaign file, and begin again.
     MendDebugKernel(String),
+    /// Nothing was shown of the patch of this step: test from it on again, by this campaign file.
+    TestAgain(String, String),
     /// Do a step again on another kernel.
     Escalate(String),
     /// Write to the people who know the code.
@@ -268,6 +270,10 @@ impl fmt::Display for Next {
                 f,
                 "change the fragments of the debug kernel, then `cargo xtask bisect-apply {file}` begins again"
             ),
+            Next::TestAgain(step, file) => write!(
+                f,
+                "see to what stands above, then `cargo xtask bisect-apply {file} --from {step}` tests it again"
+            ),
             Next::Escalate(offer) => f.write_str(offer),
             Next::Mail => write!(
                 f,
@@ -306,6 +312,7 @@ fn after_a_failure(run: &RunRecord) -> Vec<Next> {
         _ if went_on_without(run, row) => {
             Next::MendLeftOut(failed.iter().map(|row| name_of(row)).collect(), file)
         }
+        Some(Fault::Circumstances) if is_step(row) => Next::TestAgain(one_line(&row.id), file),
         Some(Fault::Series) => Next::Remake(name_of(row)),
         _ if is_step(row) => Next::MendPatch(name_of(row)),
         _ => Next::Resume,

@@ -122,6 +122,17 @@ fn the_last_step_cannot_be_left_out_and_gone_on_without() {
     assert_eq!(next(&record), [Next::MendPatch("patch-2.2".into()), Next::Mail]);
 }
 
+/// The board booted something else: there is nothing to mend in the patch.
+#[test]
+fn a_patch_of_which_nothing_was_shown_is_tested_again_and_not_mended() {
+    for verdict in [Verdict::WrongKernel, Verdict::IncompleteLog] {
+        let mut record = run(vec![step("2.2", verdict)]);
+        record.planned.clear();
+        let again = Next::TestAgain("2.2".into(), "campaigns/small.toml".into());
+        assert_eq!(next(&record), [again]);
+    }
+}
+
 #[test]
 fn the_campaign_file_is_the_one_that_was_run() {
     let mut record = run(Vec::new());
