@@ -140,11 +140,24 @@ fn refine(splat: &Splat) -> Kind {
     }
 }
 
+/// Whether a `WARN()` names its file and line: `WARNING: a.c:1 at f` (kernel/panic.c, `__warn()` of
+/// 7.3). Without kallsyms or behind decode_stacktrace.sh that is all that its first line has.
+fn names_line(title: &str) -> bool {
+    let place = title
+        .split_once("WARNING: ")
+        .and_then(|(_, rest)| rest.split_once(" at "));
+    place
+        .and_then(|(place, _)| place.rsplit_once(':'))
+        .is_some_and(|(file, line)| {
+            !file.contains(' ') && !line.is_empty() && line.bytes().all(|digit| digit.is_ascii_digit())
+        })
+}
+
 /// Whether a line is only called a warning: a `WARN()` names its place and prints its stack, and no
 /// script that writes to `/dev/kmsg` does.
 fn is_remark(splat: &Splat) -> bool {
     let title = splat.title_line();
-    let names_place = title.contains("+0x") || title.contains("WARNING: at ");
+    let names_place = title.contains("+0x") || title.contains("WARNING: at ") || names_line(title);
     let has_stack = splat
         .body()
         .iter()

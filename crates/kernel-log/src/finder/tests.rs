@@ -275,6 +275,19 @@ fn a_script_that_calls_something_a_warning_is_no_fault() {
         "[    9.000001] CPU: 0 PID: 1 Comm: init\n[    9.000002] Call trace:\n[    9.000003]  f+0x1/0x20\n";
     let own = "[    9.000000] WARNING: the foo is out of step\n";
     assert_eq!(told(&format!("{own}{stack}")), ["WARNING in f"]);
+    // A capture may end right behind the first line of a `WARN()`.
+    for cut in [
+        "a.c:1 at f+0x1/0x2, CPU#0: init/1",
+        "a.c:1 at f (a.c:1) , CPU#0: init/1",
+        "a.c:1 at 0xffff0000, CPU#0: init/1",
+        "CPU: 0 PID: 1 at a.c:1",
+    ] {
+        assert_eq!(
+            told(&format!("[    9.000000] WARNING: {cut}\n")).len(),
+            1,
+            "{cut}"
+        );
+    }
     let unwinder = "[    9.000000] WARNING: kernel stack regs at 0 in init:1 has bad 'bp' value 0\n";
     assert_eq!(told(unwinder).len(), 1);
 }
