@@ -245,7 +245,11 @@ fn without_a_tree_it_says_what_is_not_filled_in() {
     let said = bench.xtask(&["campaign", "new", "mine", "--series", "mine"], 0);
     assert!(said.contains("there is no kernel tree yet"), "{said}");
     let said = bench.xtask(&["campaign", "check", "campaigns/mine.toml"], 0);
-    assert!(said.contains("nothing wrong"), "{said}");
+    assert!(said.contains("nothing wrong in what was looked at"), "{said}");
+    assert!(
+        said.contains("warning: campaigns/mine.toml: not looked at: the patches, and which modules"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -220,11 +220,21 @@ fn without(campaign: &Campaign, written: &[(&Path, &str)]) -> Campaign {
     campaign
 }
 
-/// Everything that is wrong with a file, with what it names, and with what it asks of the tree.
-fn problems_of(context: &Context, file: &Path) -> Result<(Option<Campaign>, Vec<Problem>)> {
+/// A campaign file that was looked at.
+struct Looked {
+    /// As far as it could be read.
+    campaign: Option<Campaign>,
+    /// Everything that is wrong with it, with what it names, and with what it asks of the tree.
+    problems: Vec<Problem>,
+    /// See [`OnTheTree`].
+    not_looked_at: Vec<String>,
+}
+
+fn look_at(context: &Context, file: &Path) -> Result<Looked> {
     let project = &context.folders.project;
     let text = read(&project.join(file))?;
     let (campaign, mut problems) = problem::look(&text);
+    let mut not_looked_at = Vec::new();
     if let Some(campaign) = &campaign {
         problem::add(
             &mut problems,
@@ -233,8 +243,13 @@ fn problems_of(context: &Context, file: &Path) -> Result<(Option<Campaign>, Vec<
         let found = on_the_tree(context, campaign, campaign.tree.as_deref())?;
         problem::add(&mut problems, problem::placed(&text, found.of_patches));
         problem::add(&mut problems, problem::placed(&text, found.of_file));
+        not_looked_at = found.not_looked_at;
     }
-    Ok((campaign, problems))
+    Ok(Looked {
+        campaign,
+        problems,
+        not_looked_at,
+    })
 }
 
 /// What a tree shows to be wrong with a campaign.
@@ -244,22 +259,38 @@ pub(super) struct OnTheTree {
     of_patches: Vec<Found>,
     /// With what the file says.
     of_file: Vec<Found>,
+    /// What could not be looked at, and why: sentences for a person.
+    not_looked_at: Vec<String>,
 }
 
-/// What the tree (Debian's newest without one) shows to be wrong; nothing where there is none to
-/// look at.
+/// What the tree (Debian's newest without one) shows to be wrong, and what it could not be asked.
 fn on_the_tree(context: &Context, campaign: &Campaign, tree: Option<&Path>) -> Result<OnTheTree> {
     let project = &context.folders.project;
-    let there = tree.is_none_or(|tree| tree.exists());
-    let place = Place::of(&context.folders.cache, tree).ok().filter(|_| there);
-    // What it lacks of its series is told already.
-    let (Some(place), Ok(patches)) = (place, build::patches(project, campaign)) else {
-        return Ok(OnTheTree::default());
+    let without = |why: String| OnTheTree {
+        not_looked_at: vec![format!(
+            "the patches, and which modules, symbols and functions there are at each step: {why}"
+        )],
+        ..OnTheTree::default()
     };
-    let base = match &campaign.kernel.base {
-        _ if campaign.kernel.begins_from_nothing(&campaign.board) => Some(Below::Nothing),
-        Some(path) => Below::of(&Base::File(project.join(path))).ok(),
-        None => None,
+    let place = match Place::of(&context.folders.cache, tree) {
+        Ok(place) => place,
+        Err(error) => return Ok(without(format!("{error:#}"))),
+    };
+    let patches = match build::patches(project, campaign) {
+        Ok(patches) => patches,
+        Err(error) => return Ok(without(format!("{error:#}"))),
+    };
+    let mut not_looked_at = Vec::new();
+    let mut unknown = |why: &str| {
+        not_looked_at.push(format!("which code of the patches is built: {why}"));
+        Below::Unknown
+    };
+    let below = match &campaign.kernel.base {
+        _ if campaign.kernel.begins_from_nothing(&campaign.board) => Below::Nothing,
+        Some(path) => {
+            Below::of(&Base::File(project.join(path))).unwrap_or_else(|error| unknown(&format!("{error:#}")))
+        }
+        None => unknown("the configuration is the board's own, which is read when the campaign is run"),
     };
     let patches: Vec<&Patch> = patches.iter().map(|(_, patch)| patch).collect();
     let ahead = Ahead::of(
@@ -268,10 +299,10 @@ fn on_the_tree(context: &Context, campaign: &Campaign, tree: Option<&Path>) -> R
         &vanilla_config(context),
         patches,
     )?;
-    let below = base.unwrap_or(Below::Unknown);
     Ok(OnTheTree {
         of_patches: mistakes::of_patches(campaign, &ahead),
         of_file: mistakes::of_file(campaign, &ahead, &below, project),
+        not_looked_at,
     })
 }
 
@@ -301,7 +332,11 @@ fn check(context: &Context, named: &[PathBuf]) -> Result<Outcome> {
     let mut answers = Vec::new();
     let mut wrong = 0;
     for file in &files {
-        let (campaign, problems) = problems_of(context, file)?;
+        let Looked {
+            campaign,
+            problems,
+            not_looked_at,
+        } = look_at(context, file)?;
         wrong = usize::saturating_add(wrong, problems.len());
         for problem in &problems {
             context.ui.line(&format!("{}:{problem}", file.display()));
@@ -310,9 +345,19 @@ fn check(context: &Context, named: &[PathBuf]) -> Result<Outcome> {
             if problems.is_empty() {
                 let steps = count(campaign.steps.len(), "step");
                 let tests = count(campaign.smoke_tests.len(), "smoke test");
+                let of_what = match not_looked_at.is_empty() {
+                    true => "",
+                    false => " in what was looked at",
+                };
+                context.ui.line(&format!(
+                    "{}: {steps}, {tests}, nothing wrong{of_what}",
+                    file.display()
+                ));
+            }
+            for what in &not_looked_at {
                 context
                     .ui
-                    .line(&format!("{}: {steps}, {tests}, nothing wrong", file.display()));
+                    .warn(&format!("{}: not looked at: {what}", file.display()));
             }
             let told = tell_made_on(context, campaign);
             // A series or a tree that cannot be looked at is among the problems.
@@ -320,7 +365,7 @@ fn check(context: &Context, named: &[PathBuf]) -> Result<Outcome> {
                 told?;
             }
         }
-        answers.push(json!({ "file": file, "problems": problems }));
+        answers.push(json!({ "file": file, "problems": problems, "not_looked_at": not_looked_at }));
     }
     context.ui.json(&json!({ "files": answers }))?;
     if wrong > 0 {
