@@ -1,7 +1,7 @@
 //! What a tree of git has at a path.
 
 use anyhow::Result;
-use git2::{ObjectType, Oid, Repository, Tree};
+use git2::{FileMode, ObjectType, Oid, Repository, Tree};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::os::unix::ffi::OsStrExt;
@@ -62,12 +62,15 @@ impl<'r> Lookup<'r> {
         Ok(At::Folder(self.root.id()))
     }
 
-    /// The content of the file at `path`; `None` where there is no file.
+    /// The content of the file or link at `path`; `None` where there is none. Errors: it cannot be read.
     pub(super) fn content(&self, path: &Path) -> Result<Option<Vec<u8>>> {
-        Ok(match self.at(path)? {
-            At::File(id, _) => self.repo.find_blob(id).ok().map(|blob| blob.content().to_vec()),
-            _ => None,
-        })
+        match self.at(path)? {
+            At::File(id, mode) if mode != i32::from(FileMode::Commit) => {
+                Ok(Some(self.repo.find_blob(id)?.content().to_vec()))
+            }
+            // A submodule is a commit of another repository.
+            At::File(..) | At::Nothing | At::Folder(_) | At::Beyond(..) => Ok(None),
+        }
     }
 
     fn folder(&self, id: Oid) -> Result<Rc<Tree<'r>>> {
@@ -115,5 +118,18 @@ mod tests {
         assert!(Rc::ptr_eq(&first, &lookup.folder(id("a")).unwrap()));
         assert_eq!(lookup.content(Path::new("a/b/f")).unwrap().unwrap(), b"x\n");
         assert_eq!(lookup.content(Path::new("a/b")).unwrap(), None);
+
+        // What cannot be read is another thing than what is not there.
+        let lost = Oid::from_str(&"1".repeat(40)).unwrap();
+        let mut builder = repo.treebuilder(None).unwrap();
+        builder.insert("module", lost, FileMode::Commit.into()).unwrap();
+        let of_module = repo.find_tree(builder.write().unwrap()).unwrap();
+        let lookup = Lookup::new(&repo, of_module);
+        assert_eq!(lookup.content(Path::new("module")).unwrap(), None);
+        let object = folder.path().join(".git/objects").join(&blob.to_string()[..2]);
+        std::fs::remove_dir_all(object).unwrap();
+        let repo = Repository::open(folder.path()).unwrap();
+        let lookup = Lookup::new(&repo, repo.find_tree(tree.id()).unwrap());
+        assert!(lookup.content(Path::new("a/b/f")).is_err());
     }
 }
