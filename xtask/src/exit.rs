@@ -20,7 +20,7 @@ pub enum Outcome {
     RolledBack,
     /// Some steps passed, a later one failed and was taken back, vanilla runs: exit code 11.
     PartialSuccess,
-    /// It was stopped because somebody asked (Ctrl-C), with nothing of a step on the board; vanilla
+    /// It was stopped because the user asked (Ctrl-C), with nothing of a step on the board; vanilla
     /// runs, and `cargo xtask resume` goes on: exit code 12.
     Stopped,
     /// Only a person can go on: the board or the tree is not in a state that is known to be safe, or a review is missing. What to do was

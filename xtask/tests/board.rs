@@ -7,6 +7,7 @@ mod board_virtual;
 mod boot_methods;
 mod breaks;
 mod debian_board;
+mod ended_run;
 mod extlinux_uboot;
 mod fat_power_cut;
 mod first_campaign;

@@ -4,10 +4,10 @@
 //! A kernel that does not boot, a silent lockup and an empty output are in every run of the tests, behind `rehearsal`, which has the lock inversion
 //! and boots the baseline that they take. `cargo xtask test --long` runs the others.
 
+use crate::ended_run;
 use assert_cmd::Command;
 use serde_json::Value;
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::path::Path;
 use std::sync::OnceLock;
 
 /// The checkout: paths on the command line are relative to it.
@@ -65,23 +65,9 @@ fn rehearse(name: &str, more: &[&str], code: i32) -> Broken {
 /// Runs the rehearsal with the variant in the place of 0008. What it says goes on to standard error as it comes: it takes minutes.
 fn rehearse_all(name: &str, more: &[&str], code: i32) -> Broken {
     vanilla_before();
-    let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin("lockstep"));
-    command
-        .current_dir(PROJECT)
-        .args(["rehearse", "--yes", "--anew", "--break", name])
-        .args(more)
-        .stderr(Stdio::inherit());
-    let output = command.output().unwrap();
-    let said = String::from_utf8(output.stdout).unwrap();
-    eprintln!("{said}");
-    assert_eq!(output.status.code(), Some(code));
-    let report = said.lines().find_map(|line| line.strip_prefix("Report: "));
-    let report = PathBuf::from(report.expect("it names its report"));
-    let record = std::fs::read(report.with_file_name("run.json")).unwrap();
-    Broken {
-        record: serde_json::from_slice(&record).unwrap(),
-        report: std::fs::read_to_string(report.with_file_name("report.md")).unwrap(),
-    }
+    let words = [&["rehearse", "--yes", "--anew", "--break", name], more].concat();
+    let (record, report) = ended_run::run(Path::new(PROJECT), &words, code);
+    Broken { record, report }
 }
 
 impl Broken {

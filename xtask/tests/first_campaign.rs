@@ -3,11 +3,10 @@
 //! allocates under a spinlock, one adds a driver with a Kconfig symbol that leaks a lock: a pass
 //! and two regressions, each for the right reason. On the virtual board, with nothing faked.
 
+use crate::ended_run;
 use assert_cmd::Command;
-use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 
 /// The smoke tests of the newcomer; the one of the new driver stands where `campaign new` has put
 /// it.
@@ -85,27 +84,6 @@ fn said(project: &Path, arguments: &[&str], code: i32) -> String {
     said
 }
 
-/// Runs the campaign; gives its record and its report. What it says goes on to standard error as it
-/// comes: it takes minutes.
-fn run(project: &Path, code: i32) -> (Value, String) {
-    let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin("lockstep"));
-    command
-        .current_dir(project)
-        .args(["bisect-apply", "campaigns/first.toml", "--yes", "--anew"])
-        .stderr(Stdio::inherit());
-    let output = command.output().unwrap();
-    let said = String::from_utf8(output.stdout).unwrap();
-    eprintln!("{said}");
-    assert_eq!(output.status.code(), Some(code));
-    let report = said.lines().find_map(|line| line.strip_prefix("Report: "));
-    let report = Path::new(report.expect("it names its report"));
-    let record = fs::read(report.with_file_name("run.json")).unwrap();
-    (
-        serde_json::from_slice(&record).unwrap(),
-        fs::read_to_string(report.with_file_name("report.md")).unwrap(),
-    )
-}
-
 #[test]
 fn a_first_campaign_goes_through_with_the_right_verdicts() {
     said(Path::new(env!("CARGO_MANIFEST_DIR")), &["setup", "--yes"], 0);
@@ -136,7 +114,11 @@ fn a_first_campaign_goes_through_with_the_right_verdicts() {
         "{checked}"
     );
 
-    let (record, report) = run(&project, 11);
+    let (record, report) = ended_run::run(
+        &project,
+        &["bisect-apply", "campaigns/first.toml", "--yes", "--anew"],
+        11,
+    );
     let row = |id: &str| {
         let rows = record["rows"].as_array().unwrap();
         rows.iter().find(|row| row["id"] == id).unwrap()

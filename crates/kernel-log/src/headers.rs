@@ -144,7 +144,7 @@ pub fn recognise(text: &str) -> Option<Opening> {
         .then_some(Opening::Preamble)
 }
 
-/// Whether nobody but the kernel writes such a line, so that it counts without a time, too.
+/// Whether only the kernel writes such a line, so that it counts without a time, too.
 pub fn is_kernels_alone(opening: &Opening) -> bool {
     match opening {
         Opening::Header(header) => !matches!(

@@ -177,7 +177,7 @@ impl Kernel {
         profile.map(|profile| profile.fragments).unwrap_or_default()
     }
 
-    /// Whether the fragments are laid upon nothing (allnoconfig): those of the virtual board, which
+    /// Whether the fragments are built on nothing (allnoconfig): those of the virtual board, which
     /// is made here.
     pub fn begins_from_nothing(&self, board: &str) -> bool {
         self.base.is_none() && board == VIRTUAL

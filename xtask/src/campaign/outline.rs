@@ -103,7 +103,7 @@ impl Outline {
         words.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
-    /// What a tracer will probably find in the place of a function: itself, or else those that call
+    /// What a tracer will probably find instead of a function: itself, or else those that call
     /// it, where they can be found.
     pub fn traceable(&self, name: &str) -> Vec<String> {
         let mut found = BTreeSet::new();
@@ -125,7 +125,7 @@ impl Outline {
         found.into_iter().collect()
     }
 
-    /// A function that is called in one place and whose address nobody takes has no body of its own
+    /// A function that is called in one place and whose address is not taken has no body of its own
     /// (`-finline-functions-called-once` of gcc(1)).
     fn is_put_into_its_caller(&self, function: &Function) -> bool {
         let name = &function.name;

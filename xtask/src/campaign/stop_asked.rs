@@ -1,6 +1,6 @@
-//! The error that ends a row because somebody asked to stop.
+//! The error that ends a row because the user asked to stop.
 
-/// Something was broken off because somebody asked to stop: the run stops there, and goes on from there.
+/// Something was broken off because the user asked to stop: the run stops there, and goes on from there.
 #[derive(Debug)]
 pub struct StopAsked;
 

@@ -1,5 +1,5 @@
 //! `cargo xtask back-to-vanilla`: what a campaign becomes behind the second Ctrl-C. It brings the
-//! board of a run to vanilla, as `resume` would, and nothing else; nobody types it.
+//! board of a run to vanilla, as `resume` would, and nothing else; it is not meant to be typed.
 
 use super::Context;
 use super::hold_board::hold;

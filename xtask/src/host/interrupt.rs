@@ -266,7 +266,7 @@ pub struct Watch {
 
 impl Watch {
     /// Begins to watch. Where no handler can be installed, signals end the program as before. Like
-    /// [`point`], it does not return where a signal has come that nobody has dealt with yet. Within
+    /// [`point`], it does not return where a signal has come that was not handled yet. Within
     /// another watch it sees the signal that came for that one, too: what is begun behind it is not
     /// worth beginning.
     pub fn begin() -> Watch {

@@ -161,7 +161,7 @@ impl Overall {
     }
 }
 
-/// How often progress is told as JSON at most, but for the begin of a part.
+/// How often progress is printed as JSON at most, but for the begin of a part.
 const TELL_EVERY: Duration = Duration::from_secs(10);
 /// Characters of the bar.
 const WIDTH: u64 = 8;

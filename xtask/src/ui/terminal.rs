@@ -1,4 +1,4 @@
-//! What indicatif draws on, in the place of its own terminal: each line ends with a line break of
+//! What indicatif draws on, instead of its own terminal: each line ends with a line break of
 //! its own.
 //!
 //! indicatif fills each line up to the width of the terminal and lets the terminal wrap: what is

@@ -150,7 +150,7 @@ fn link(splat: &Splat) -> Option<Frame<'_>> {
     splat.body().iter().find_map(|line| frames::link(&line.text))
 }
 
-/// The entry of an interrupt or fault that the program counter was in: nobody called that.
+/// The entry of an interrupt or fault that the program counter was in: it has no caller.
 fn interrupted(splat: &Splat) -> Option<Frame<'_>> {
     let first = splat.frames().into_iter().next()?;
     machinery::enters_from_hardware(&first).then_some(first)

@@ -381,7 +381,7 @@ impl<'a, H: Hands> Walk<'a, H> {
         Ok(())
     }
 
-    /// To be called where nothing of the row is on the board yet. Errors: somebody asked to stop,
+    /// To be called where nothing of the row is on the board yet. Errors: the user asked to stop,
     /// and the row ends here.
     pub(super) fn may_go_on(&self) -> Result<()> {
         match self.hands.stop_asked() {

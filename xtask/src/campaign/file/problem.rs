@@ -112,9 +112,9 @@ pub fn add(problems: &mut Vec<Problem>, more: Vec<Problem>) {
     problems.sort_by_key(place);
 }
 
-/// Most mistakes of a file that are told, if they are found one after the other.
+/// Most mistakes of a file that are reported, if they are found one after the other.
 const MOST: usize = 200;
-/// Most mistakes of the parser's that are told.
+/// Most mistakes of the parser's that are reported.
 const TOLD: usize = 20;
 
 /// What an error of the parser is about.

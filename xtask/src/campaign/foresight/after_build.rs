@@ -45,7 +45,7 @@ pub fn of_step(step: &Step, files: &[PathBuf], build: &BuiltIn) -> Result<Faults
     Ok(faults)
 }
 
-/// Code of `files` that the build lacks and that nobody declared, and declarations that are not
+/// Code of `files` that the build lacks and that is not declared, and declarations that are not
 /// needed.
 pub fn undeclared(files: &[PathBuf], declared: &[PathBuf], build: &BuiltIn) -> (Vec<Absent>, Vec<PathBuf>) {
     let absent = build.absent(files);

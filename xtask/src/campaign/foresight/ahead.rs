@@ -161,7 +161,7 @@ impl<'a> Ahead<'a> {
         (0..=self.patches.len()).find(|stage| is_defined(self.definitions(*stage), symbol))
     }
 
-    /// What requests come to at a stage. `base`: what they are laid upon.
+    /// What requests come to at a stage. `base`: what they are built on.
     pub fn foretold<'r>(
         &'r self,
         stage: usize,
@@ -238,7 +238,7 @@ pub fn is_defined(definitions: &Definitions, symbol: &str) -> bool {
         .is_some_and(|symbol| !symbol.definitions.is_empty())
 }
 
-/// What the fragments of a campaign are laid upon, as far as it is known without a board.
+/// What the fragments of a campaign are built on, as far as it is known without a board.
 pub enum Below {
     /// Everything is off that no one asks for.
     Nothing,

@@ -1,4 +1,4 @@
-//! What can be named in `exercise` in the place of a function that no tracer finds.
+//! What can be named in `exercise` instead of a function that no tracer finds.
 
 use crate::campaign::outline::Outline;
 use std::collections::BTreeSet;

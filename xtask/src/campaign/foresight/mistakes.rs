@@ -41,7 +41,7 @@ pub fn of_patches(campaign: &Campaign, ahead: &Ahead) -> Vec<Found> {
 
 /// The mistakes of a campaign's file, whose steps are the patches of `ahead`, in their order.
 /// `project` is the folder that paths are relative to. Fragments that cannot be read are passed
-/// over: they are told by others.
+/// over: others report them.
 pub fn of_file(campaign: &Campaign, ahead: &Ahead, below: &Below, project: &Path) -> Vec<Found> {
     let mut look = Look {
         campaign,

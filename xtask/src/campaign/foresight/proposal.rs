@@ -147,7 +147,7 @@ impl Look<'_> {
         0..self.new.series.patches.len()
     }
 
-    /// What is asked for so far, at a stage; none where nobody knows what it is laid upon.
+    /// What is asked for so far, at a stage; none where no one knows what it is built on.
     fn foretold(&self, stage: usize) -> Option<Foretold<'_>> {
         let is_known = !matches!(self.new.below, Below::Unknown);
         is_known.then(|| {

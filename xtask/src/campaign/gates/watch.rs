@@ -16,7 +16,7 @@ const EVERY: Duration = Duration::from_millis(if cfg!(test) { 10 } else { 5000 }
 const SAY_EVERY: Duration = Duration::from_secs(120);
 
 /// Waits until a test boot is nobody's loss; gives what should be in the report. Errors: somebody was at work for as long as the campaign waits; what
-/// to do is in it; or somebody asked to stop. Changes nothing on the board.
+/// to do is in it; or the user asked to stop. Changes nothing on the board.
 pub fn until_free(board: &dyn Board, people: &People, say: &mut dyn FnMut(Said)) -> Result<Vec<String>> {
     let limit = minutes(people.in_use_wait_min);
     let stop = Watch::begin();

@@ -1,5 +1,5 @@
 //! Ctrl-C at every instant: the board rests on vanilla when the run stops, no boot is begun any
-//! more, and the same command goes on to the end that nobody stopped.
+//! more, and the same command goes on to the end of a run that was not stopped.
 
 use super::super::simulated::{Process, Run};
 use super::{ended, left, no_second_verdict_behind_a_bad_one, to_its_end, world};

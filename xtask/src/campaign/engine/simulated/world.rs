@@ -71,9 +71,9 @@ pub struct World {
     pub earlier: bool,
     /// The review is taken back when so many boots were made.
     pub reviewed_until: Option<usize>,
-    /// Somebody asks to stop when so many boots were made.
+    /// The user asks to stop when so many boots were made.
     pub stop_after: Option<usize>,
-    /// Somebody asks to stop at this instant.
+    /// The user asks to stop at this instant.
     pub stop_at: Option<usize>,
     /// Boots that were begun until then.
     pub boots_at_stop: usize,
